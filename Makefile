@@ -13,7 +13,7 @@ SOURCES := pyproject.toml README.md LICENSE py.typed \
 	$(shell find . -mindepth 1 \( -path './.*' -o -path ./tests -o -path ./docs -o -path ./examples -o -path ./build -o -name '*.egg-info' \
 	-o -name __pycache__ \) -prune -o -type f \( -name '*.py' -o -name '*.proto' -o -name '*.binpb' -o -path './http/docs/static/*' \) -print | sed 's|^\./||' | sort)
 
-.PHONY: help run demo test test-slow simulate test-compiled test-sdks check bench bench-peers clean FORCE
+.PHONY: help run demo test test-slow test-chaos simulate test-compiled test-sdks check bench bench-peers clean FORCE
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -22,6 +22,7 @@ help:
 	@echo "make demo       an order, an approval and two kills, from start to end"
 	@echo "make test       the tests, in a few minutes at most"
 	@echo "make test-slow  the long proofs too"
+	@echo "make test-chaos CHAOS_SECONDS=600  hosts on one database under each kind of fault, so long each"
 	@echo "make test-compiled  the tests of the turn against a compiled build; needs a C compiler"
 	@echo "make test-sdks  Dapr's published SDKs against this build; needs a network the first time"
 	@echo "make simulate HOURS=8  worlds of crashes on all cores; also MINUTES=5. Failures are written to build/simulate"
@@ -39,7 +40,7 @@ demo: $(VENV)/package
 # Three tests at a time on two cores, because many wait: for a process, a database, a clock. So no test may hold a time of the
 # real clock closely: what is to be quick is measured by the processor's time, and what is to come first by the order of events.
 # pytest keeps the modules that it has rewritten for the next process, also where the environment says that Python shall not.
-test test-slow test-compiled: export PYTHONDONTWRITEBYTECODE =
+test test-slow test-chaos test-compiled: export PYTHONDONTWRITEBYTECODE =
 
 # A test that hangs ends the run, with the stacks of all threads, instead of holding it for ever.
 HANG = -o faulthandler_timeout=300 -o faulthandler_exit_on_timeout=true
@@ -48,7 +49,12 @@ test: $(VENV)/package $(VENV)/extra-test
 	$(BIN)/python -m pytest $(HANG) -n 3 --dist worksteal
 
 test-slow: $(VENV)/package $(VENV)/extra-test
-	$(BIN)/python -m pytest -m "slow or not slow"
+	$(BIN)/python -m pytest -m "slow or not slow" --ignore=tests/chaos
+
+# Hosts and their database under each kind of fault, with what each run has counted:  make CHAOS_SECONDS=600 test-chaos
+CHAOS_SECONDS ?= 20
+test-chaos: $(VENV)/package $(VENV)/extra-test
+	CHAOS_SECONDS=$(CHAOS_SECONDS) $(BIN)/python -m pytest -s -m slow tests/chaos
 
 # Seeds follow from the commit and the name of the night: make simulate HOURS=8 NIGHT=2026-11-26
 HOURS ?= 0

@@ -7,6 +7,7 @@ a test which asserts that this module is not loaded passes for ever.
 import ast
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -75,27 +76,38 @@ def dotted_names(strings: Iterable[str]) -> set[str]:
 def stands_for_something(dotted: str) -> bool:
     """Whether a name is that of a module, a folder, or of something in a module or in the package itself."""
     _, *parts = dotted.split(".")
-    there = set(modules())
+    there = _modules()
     for length in range(len(parts), 0, -1):
         path = Path(*parts[:length])
         if (module := path.with_suffix(".py")) in there:
             return length == len(parts) or parts[length] in names_of(parsed(module))
-        if any(path in module.parents for module in there):
+        if path in _folders():
             return length == len(parts) or (
                 (init := path / "__init__.py") in there and parts[length] in names_of(parsed(init))
             )
     return parts[0] in names_of(parsed(Path("__init__.py")))
 
 
+@cache
+def _modules() -> frozenset[Path]:
+    return frozenset(modules())
+
+
+@cache
+def _folders() -> frozenset[Path]:
+    return frozenset(folder for module in modules() for folder in module.parents)
+
+
 def beginning(dotted: str) -> str:
     return ".".join(dotted.split(".")[:2])
 
 
-def dotted_names_of_the_repository() -> dict[Path, set[str]]:
+@cache
+def dotted_names_of_the_repository() -> Mapping[Path, set[str]]:
     return {
         text: dotted_names(strings_of(parsed(text)) if text.suffix == ".py" else [read(text)])
         for text in texts()
-        if text != THIS
+        if text != THIS and "perdure." in read(text)
     }
 
 

@@ -13,6 +13,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -80,6 +81,7 @@ class PostgresServer:
             self._as = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": ()}
         self.bin: Path = like.bin if like is not None else bin_ if self._may_run(bin_) else self._copied(bin_)
         self.data = self.folder / "data"
+        self.env: dict[str, str] = {}  # more of what the server is started with
         self._settings = {
             "fsync": "off",
             "full_page_writes": "off",
@@ -94,7 +96,7 @@ class PostgresServer:
         self._process: subprocess.Popen[bytes] | None = None
         self._schemas = count(1)
         if like is None:
-            self._run("initdb", "-D", str(self.data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync")
+            self.run("initdb", "-D", str(self.data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync")
         else:
             subprocess.run(["cp", "-a", like.data, self.data], check=True)
 
@@ -103,8 +105,13 @@ class PostgresServer:
         options = [f"-c{name}={value}" for name, value in self._settings.items()]
         with open(self.folder / "log", "ab") as log:
             other_user = _setpriv(self._as)
+            # As the user it runs as: what is loaded into it makes files that its programs are to open.
+            command = [
+                *other_user,
+                *(["env", *(f"{name}={value}" for name, value in self.env.items())] if self.env else []),
+            ]
             self._process = subprocess.Popen(
-                [*other_user, self.bin / "postgres", "-D", self.data, "-p", str(self.port), *options],
+                [*command, self.bin / "postgres", "-D", self.data, "-p", str(self.port), *options],
                 stdout=log, stderr=log, cwd=self.folder, env=self._environment(), **({} if other_user else self._as),
             )  # fmt: skip
         end = time.monotonic() + WAIT_S
@@ -179,6 +186,23 @@ class PostgresServer:
         schema = schema or f"s{os.getpid()}_{next(self._schemas)}"
         return f"postgresql://{user}@127.0.0.1:{port or self.port}/postgres?schema={schema}"
 
+    @contextmanager
+    def every(self, pause_s: float, text: str) -> Iterator[None]:
+        """Run statements again and again beside what is done in the block."""
+        over = threading.Event()
+
+        def run() -> None:
+            while not over.wait(pause_s):
+                self.sql(text)
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+
     def sql(self, text: str, *, database: str = "postgres") -> str:
         """Run statements, and return the rows, a line for each with | between."""
         command = [str(self.bin / "psql"), "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1"]
@@ -215,7 +239,8 @@ class PostgresServer:
             with suppress(ProcessLookupError):
                 os.kill(pid, what)
 
-    def _run(self, program: str, *arguments: str) -> None:
+    def run(self, program: str, *arguments: str) -> None:
+        """Run one of PostgreSQL's programs as the user that the server runs as."""
         done = subprocess.run(
             [self.bin / program, *arguments], capture_output=True, text=True, cwd=self.folder, check=False,
             env=self._environment(), **self._as,

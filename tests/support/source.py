@@ -59,10 +59,11 @@ def parsed(module: Path) -> ast.Module:
     return ast.parse(read(module))
 
 
-def modules() -> list[Path]:
+@cache
+def modules() -> tuple[Path, ...]:
     """All modules of the product: those of the layers, then those of the root."""
     found = [path.relative_to(ROOT) for layer in LAYERS for path in sorted((ROOT / layer).rglob("*.py"))]
-    return [*found, Path("__init__.py"), Path("__main__.py")]
+    return (*found, Path("__init__.py"), Path("__main__.py"))
 
 
 def layer_of(module: Path) -> str:

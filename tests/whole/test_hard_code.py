@@ -233,15 +233,14 @@ async def main():
 def test_ctrl_c_ends_a_program_that_embeds_the_engine(tmp_path: Path, runner: str, call: str) -> None:
     # Given a program with an engine, whose activity waits,
     program = EMBEDDED.format(data=str(tmp_path / "e.db"), runner=runner, call=call)
-    process = subprocess.Popen(
-        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "waiting\n"
-    # when somebody presses Ctrl-C, then it ends at once, and no activity has failed by it.
-    began_s = time.monotonic()
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
-    assert time.monotonic() - began_s < 10
+    command = [sys.executable, "-c", program]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "waiting\n"
+        # when somebody presses Ctrl-C, then it ends at once, and no activity has failed by it.
+        began_s = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+        assert time.monotonic() - began_s < 10
     assert out == "RUNNING\n"
     assert err.rstrip().endswith("KeyboardInterrupt")

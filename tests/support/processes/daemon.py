@@ -25,12 +25,21 @@ class Daemon:
         data: The store's file.
         options: More of the command line.
         stderr: A descriptor in the place of a file beside the store.
+        inside: A command that runs the one behind it: in other namespaces, with another clock.
+        python: That has Perdure.
     """
 
     def __init__(
-        self, app: Path | None, data: Path, *options: str, env: dict[str, str] | None = None, stderr: int | None = None
+        self,
+        app: Path | None,
+        data: Path,
+        *options: str,
+        env: dict[str, str] | None = None,
+        stderr: int | None = None,
+        inside: tuple[str, ...] = (),
+        python: str = sys.executable,
     ) -> None:
-        command = [sys.executable, "-m", "perdure", "run"]
+        command = [*inside, python, "-m", "perdure", "run"]
         if app is not None:
             command.append(str(app))
         command += ["--http-port", "0", "--grpc-port", "0", "--data", str(data), *options]

@@ -56,6 +56,7 @@ class Ledger:
 
     instance_id: str
     started: bool = False
+    gone: bool = False  # a copy of the database took over that had never heard of it
     sent: set[int] = field(default_factory=set)
     acknowledged: list[int] = field(default_factory=list)  # in the order in which they were sent
 
@@ -147,7 +148,8 @@ class Clients:
             for _ in range(self.ENTRIES):
                 await self._send(http, ledger)
             # Dropped if the first one has arrived after all.
-            while not await self._post(http, f"{ledger.instance_id}/raiseEvent/entry", CLOSE):
+            while not (ledger.gone or await self._post(http, f"{ledger.instance_id}/raiseEvent/entry", CLOSE)):
+                ledger.gone = await self._is_gone(http, ledger)
                 await asyncio.sleep(self.PATIENCE_S)
 
     async def _start(self, http: httpx.AsyncClient, ledger: Ledger) -> None:
@@ -160,13 +162,18 @@ class Clients:
         ledger.started = True
 
     async def _send(self, http: httpx.AsyncClient, ledger: Ledger) -> None:
-        while True:
+        while not ledger.gone:
             entry = len(ledger.sent)
             ledger.sent.add(entry)
             if await self._post(http, f"{ledger.instance_id}/raiseEvent/entry", entry):
                 ledger.acknowledged.append(entry)
                 return
+            ledger.gone = await self._is_gone(http, ledger)
             await asyncio.sleep(self.PATIENCE_S)
+
+    async def _is_gone(self, http: httpx.AsyncClient, ledger: Ledger) -> bool:
+        """Whether a ledger that was begun is not there, and need not be."""
+        return False
 
     async def _exists(self, http: httpx.AsyncClient, ledger: Ledger) -> bool:
         try:

@@ -24,6 +24,8 @@ from .recorded import Blow, Commit, Created, Deed, Gone, Joined, Moved, Read, Re
 EPOCH_SHIFT = 40
 STALE_S = 1.5
 SPARED_S = 1.0  # a host that was stopped for so long, or less, is not killed
+ANSWERS_SHOWN, ANSWER_SHOWN = 6, 100  # of refusals: kinds, characters of each
+SILENT = (Deed.PAUSE, Deed.LINK, Deed.STUCK)  # what keeps a host from beating
 KILL_LATE_S = 5.0  # a host may be killed so long after its pause ended: the kill was under way
 
 
@@ -44,6 +46,9 @@ class Verdict:
     bodies: int = 0
     repeated: int = 0  # bodies that ran once more
     cuts: int = 0
+    log_read: bool = True
+    lost: int = 0  # acknowledged entries that a copy did not have
+    undone: int = 0  # bodies that ran, of which a copy knows nothing
 
     @property
     def sound(self) -> bool:
@@ -53,15 +58,28 @@ class Verdict:
     def refused(self) -> int:
         return sum(self.refusals.values())
 
+    def _refusals(self) -> str:
+        """The answers, the most frequent ones first."""
+        found = sorted(self.refusals.items(), key=lambda each: -each[1])
+        return "".join(f"\n  {count} times {answer[:ANSWER_SHOWN]}" for answer, count in found[:ANSWERS_SHOWN])
+
+    def _told_by_the_log(self) -> list[str]:
+        return [
+            f"{self.turns} turns; {self.takes} shards taken, {self.gives} given",
+            f"{self.killed_by_hosts} hosts killed by others",
+            f"taken after kill -9: {spread(self.taken_s)}; requests for them waited: {spread(self.waits_s)}",
+        ]
+
     def told(self) -> str:
         """The verdict, in lines for people."""
         lines = [
             str(self.ledgers),
-            f"{self.turns} turns, {self.bodies} bodies of activities ({self.repeated} ran again), {self.cuts} cuts",
-            f"{self.takes} shards taken, {self.gives} given, {self.killed_by_hosts} hosts killed by others",
-            f"taken after kill -9: {spread(self.taken_s)}; requests for them waited: {spread(self.waits_s)}",
-            f"{self.requests} requests, {self.refused} refused {self.refusals or ''}",
+            f"{self.bodies} bodies of activities ({self.repeated} ran again), {self.cuts} cuts",
+            *(self._told_by_the_log() if self.log_read else ["the database: its log was not read"]),
+            f"{self.requests} requests, {self.refused} refused{self._refusals()}",
         ]
+        if self.lost or self.undone:
+            lines.append(f"lost with the old server: {self.lost} acknowledged entries, {self.undone} bodies' effects")
         lines += [f"{name}: {len(found)} faults: {found[:5]}" for name, found in self.faults.items() if found]
         return "\n".join(lines)
 
@@ -72,11 +90,12 @@ def spread(times_s: list[float]) -> str:
 
 def check(run: Recorded) -> Verdict:
     """Judge a run."""
-    verdict = Verdict(cuts=run.cuts)
+    verdict = Verdict(cuts=run.cuts, log_read=run.commits is not None)
     history = _Ownership(verdict, run.blows)
-    for commit in run.commits:
+    for commit in run.commits or ():
         history.follow(commit)
-    _check_takeovers(verdict, run, history)
+    if run.commits is not None:
+        _check_takeovers(verdict, run, history)
     _check_ledgers(verdict, run)
     _check_effects(verdict, run)
     _check_reads(verdict, run)
@@ -148,7 +167,7 @@ class _Ownership:
         self._verdict.killed_by_hosts += 1
         dead = any(blow.deed is Deed.KILL for blow in blows)
         stopped = any(
-            blow.deed is Deed.PAUSE and blow.until_s - blow.from_s > SPARED_S and at_s < blow.until_s + KILL_LATE_S
+            blow.deed in SILENT and blow.until_s - blow.from_s > SPARED_S and at_s < blow.until_s + KILL_LATE_S
             for blow in blows
         )
         if not (dead or stopped):
@@ -222,10 +241,17 @@ def _check_ledgers(verdict: Verdict, run: Recorded) -> None:
     for ledger in run.ledgers:
         if ledger.instance_id in run.endings:
             ended.append((ledger, dict(run.endings[ledger.instance_id])))
-        elif ledger.started:
+        elif ledger.started and not ledger.gone:
             verdict.faults["I4"].append(f"{ledger.instance_id} has not ended")
     verdict.ledgers = found = findings(ended)
-    for name in ("lost", "doubled", "invented", "out_of_order", "early"):
+    held = ["lost", "doubled", "invented", "out_of_order", "early"]
+    if run.forgiven.lost_at_s is not None:
+        gone = [ledger for ledger in run.ledgers if ledger.gone]
+        verdict.lost = len(found.lost) + sum(len(ledger.acknowledged) for ledger in gone)
+        held.remove("lost")
+    if run.forgiven.clocks:
+        held.remove("early")
+    for name in held:
         verdict.faults["I2"] += [f"{name}: entry {entry} of {id_}" for id_, entry in getattr(found, name)]
 
 
@@ -236,10 +262,13 @@ def _check_effects(verdict: Verdict, run: Recorded) -> None:
     verdict.bodies = len(run.effects)
     verdict.repeated = verdict.bodies - sum(map(len, executions.values()))
     booked: Mapping[str, set[Any]] = {id_: set(_got(ending)) for id_, ending in run.endings.items()}
+    lossy = run.forgiven.lost_at_s is not None
     for (id_, entry), keys in executions.items():
-        if id_ in booked and entry not in booked[id_]:
+        if lossy and entry not in booked.get(id_, ()):
+            verdict.undone += 1
+        elif id_ in booked and entry not in booked[id_]:
             verdict.faults["I3"].append(f"entry {entry} of {id_} was performed, and is not in the ledger")
-        if len(keys) > 1:
+        elif len(keys) > 1 and not lossy:
             verdict.faults["I3"].append(f"entry {entry} of {id_} was performed under {len(keys)} keys")
     for id_, entries in booked.items():
         for entry in entries:
@@ -255,6 +284,13 @@ def _check_reads(verdict: Verdict, run: Recorded) -> None:
     """Compare each read with the newest that anyone had seen STALE_S before it can have been answered."""
     pauses = [blow for blow in run.blows if blow.deed is Deed.PAUSE]
     reads = sorted(run.reads, key=lambda read: read.until_s)
+    over_s = run.forgiven.lost_at_s if run.forgiven.lost_at_s is not None else float("-inf")
+    # Nobody is held to what was seen on a server that had more than its copy.
+    _check_reads_of(verdict, [read for read in reads if read.until_s < over_s], pauses)
+    _check_reads_of(verdict, [read for read in reads if read.until_s >= over_s], pauses)
+
+
+def _check_reads_of(verdict: Verdict, reads: list[Read], pauses: list[Blow]) -> None:
     for id_ in {read.id for read in reads}:
         seen = [read for read in reads if read.id == id_]
         newest, place = 0, 0

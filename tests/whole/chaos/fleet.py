@@ -7,7 +7,9 @@ import asyncio
 import contextlib
 import os
 import signal
+import sys
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -18,9 +20,21 @@ import httpx
 from ...support.processes.daemon import Daemon
 from .recorded import Blow, Deed
 
+NOTED_S = 0.3  # after the end of a host, at most, it is noted
 PROBE_S = 0.1  # between two questions whether a host is ready
 PROBE_PATIENCE_S = 1.0
 READY = "/healthz/ready"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setup:
+    """How a host is started."""
+
+    data: str  # the address of the store
+    options: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    inside: tuple[str, ...] = ()  # a command that runs the one behind it
+    python: str = sys.executable  # that has Perdure
 
 
 @dataclass(slots=True)
@@ -40,26 +54,25 @@ class Fleet:
     """Several daemons with the same app on the same data.
 
     Args:
-        options: More of each command line.
-        environment: More of the environment of the processes that are started from now on.
+        setup: How the host of a place is started, by its number; asked again for each start.
     """
 
     app: Path
-    data: str
-    options: tuple[str, ...] = ()
-    environment: dict[str, str] = field(default_factory=dict)
+    setup: Callable[[int], Setup]
     places: list[Place] = field(default_factory=list)
     blows: list[Blow] = field(default_factory=list)
     stops: list[float] = field(default_factory=list)  # how long each SIGTERM took, in seconds
     codes: list[int] = field(default_factory=list)  # the exit codes after SIGTERM
     _turn: int = 0
+    _watched: set[int] = field(default_factory=set)  # descriptors of processes
+    _expected: set[int] = field(default_factory=set)  # processes that were ended here
     _running: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
     _probing: asyncio.Task[None] | None = None
 
     async def start(self, hosts: int) -> None:
         """Start the first host, which gets all shards, then the others; and begin to ask whether they are ready."""
-        self.places.append(Place(await asyncio.to_thread(self._daemon)))
-        others = await asyncio.gather(*(asyncio.to_thread(self._daemon) for _ in range(hosts - 1)))
+        self.places.append(Place(await self._start(0)))
+        others = await asyncio.gather(*(self._start(index) for index in range(1, hosts)))
         self.places += [Place(daemon) for daemon in others]
         self._probing = asyncio.ensure_future(self._probe())
 
@@ -83,9 +96,19 @@ class Fleet:
         place = self.places[index]
         now_s = time.time()
         self.blows.append(Blow(deed=Deed.KILL, pid=place.pid, from_s=now_s, until_s=now_s))
+        self._expected.add(place.pid)
         await asyncio.to_thread(place.daemon.kill)
         place.ready = False
-        place.daemon = await asyncio.to_thread(self._daemon)
+        place.daemon = await self._start(index)
+
+    async def start_again_if_ended(self, index: int) -> bool:
+        """Start another host in the place of one that has ended by itself; whether it had."""
+        place = self.places[index]
+        if place.daemon.process.poll() is None:
+            return False
+        place.ready = False
+        place.daemon = await self._start(index)
+        return True
 
     async def pause(self, index: int, for_s: float) -> None:
         """Stop a host by SIGSTOP, and let it go on."""
@@ -101,12 +124,13 @@ class Fleet:
         """End a host by SIGTERM, wait for its end, and start another in its place."""
         place = self.places[index]
         from_s, old = time.time(), place.daemon
+        self._expected.add(place.pid)
         self.codes.append(await asyncio.to_thread(old.stop))
         place.ready = False
         until_s = time.time()
         self.stops.append(until_s - from_s)
         self.blows.append(Blow(deed=Deed.STOP, pid=old.process.pid, from_s=from_s, until_s=until_s))
-        place.daemon = await asyncio.to_thread(self._daemon)
+        place.daemon = await self._start(index)
         await self.serves(index)
 
     async def serves(self, index: int, *, within_s: float = 30.0) -> None:
@@ -119,6 +143,7 @@ class Fleet:
     async def stop(self) -> list[int]:
         """End all hosts by SIGTERM, all at once; return their exit codes."""
         await self._stop_probing()
+        self._expected |= {place.pid for place in self.places}
         return list(await asyncio.gather(*(asyncio.to_thread(place.daemon.stop) for place in self.places)))
 
     async def __aenter__(self) -> Self:
@@ -128,15 +153,39 @@ class Fleet:
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self._stop_probing()
+        for watched in list(self._watched):
+            self._unwatch(watched)
         for place in self.places:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(place.pid, signal.SIGCONT)
         self._running.close()
 
-    def _daemon(self) -> Daemon:
-        data = self.app.parent / f"host-{len(self.places)}-{time.monotonic_ns()}.db"
-        options = ("--data", self.data, *self.options)
-        return self._running.enter_context(Daemon(self.app, data, *options, env=self.environment))
+    async def _start(self, index: int) -> Daemon:
+        daemon = await asyncio.to_thread(self._daemon, index)
+        pid = daemon.process.pid
+        watched = os.pidfd_open(pid)
+        self._watched.add(watched)
+        asyncio.get_running_loop().add_reader(watched, self._has_ended, pid, watched)
+        return daemon
+
+    def _has_ended(self, pid: int, watched: int) -> None:
+        """Note the end of a host that nobody has ended."""
+        self._unwatch(watched)
+        if pid not in self._expected:
+            now_s = time.time()
+            self.blows.append(Blow(deed=Deed.KILL, pid=pid, from_s=now_s - NOTED_S, until_s=now_s))
+
+    def _unwatch(self, watched: int) -> None:
+        asyncio.get_running_loop().remove_reader(watched)
+        os.close(watched)
+        self._watched.discard(watched)
+
+    def _daemon(self, index: int) -> Daemon:
+        data = self.app.parent / f"host-{index}-{time.monotonic_ns()}.db"
+        setup = self.setup(index)
+        options = ("--data", setup.data, *setup.options)
+        started = Daemon(self.app, data, *options, env=dict(setup.env), inside=setup.inside, python=setup.python)
+        return self._running.enter_context(started)
 
     async def _probe(self) -> None:
         async with httpx.AsyncClient(timeout=PROBE_PATIENCE_S) as http:

@@ -8,6 +8,7 @@ import asyncio
 import json
 import textwrap
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,13 @@ import httpx
 
 from ...support.processes.ledgers import CLOSE, Clients, Ledger
 from .fleet import Fleet
-from .recorded import Effect, Read, Request
+from .recorded import Effect, Forgiven, Read, Request
 
 APP = textwrap.dedent('''
     """Ledgers that tell how much they hold, have every third entry verified by a child, and wait now and then."""
 
     import os
+    import time
     from datetime import timedelta
     from pathlib import Path
 
@@ -65,6 +67,32 @@ APP = textwrap.dedent('''
                 ctx.continue_as_new(state, save_events=True)
                 return state
         return state
+
+
+    def keep_the_loop():
+        while True:
+            try:
+                time.sleep(0.05)
+            except BaseException:
+                pass
+
+
+    HARMS = {"exit": lambda: os._exit(3), "keep the loop": keep_the_loop}
+
+
+    @app.activity
+    async def harm(ctx: perdure.ActivityContext, asked: list) -> str:
+        how, once = asked
+        marker = BODIES.with_name(f"{ctx.workflow_id}.done")
+        if not (once and marker.exists()):
+            marker.touch()
+            HARMS[how]()
+        return "harmless"
+
+
+    @app.workflow
+    async def harmful(ctx: perdure.WorkflowContext, asked: list) -> str:
+        return await ctx.call_activity(harm, input=asked)
 ''')
 
 REQUEST_S = 20.0  # of a client with one request: longer than callers wait in a takeover
@@ -88,14 +116,19 @@ def effects_in(folder: Path) -> list[Effect]:
 
 
 class ChaosClients(Clients):
-    """Clients of a fleet that note each request and each read."""
+    """Clients of a fleet that note each request and each read.
 
-    def __init__(self, fleet: Fleet) -> None:
+    Args:
+        forgives: What was done to the run so far; a ledger that a copy of the database does not have is given up.
+    """
+
+    def __init__(self, fleet: Fleet, forgives: Callable[[], Forgiven] = Forgiven) -> None:
         super().__init__(fleet.address)
         self.requests: list[Request] = []
         self.reads: list[Read] = []
         self.called: list[Ledger] = []  # what clients over gRPC have started, each with one entry
         self.reconnects = 0  # nothing was sent: a balancer tries the next host
+        self._forgives = forgives
         self._fleet = fleet
 
     async def run(self, *, clients: int, stop: asyncio.Event) -> None:
@@ -117,7 +150,7 @@ class ChaosClients(Clients):
         found: dict[str, dict[str, Any]] = {}
         async with httpx.AsyncClient(timeout=REQUEST_S) as http:
             for ledger in [*self.ledgers, *self.called]:
-                while True:
+                while not ledger.gone:
                     with suppress(httpx.TransportError):
                         path = f"{self._url()}/v1.0/workflows/dapr/{ledger.instance_id}"
                         state = (await http.get(path)).json()
@@ -129,8 +162,27 @@ class ChaosClients(Clients):
                             break
                     if time.monotonic() > end_s:
                         break
+                    await self._mend(http, ledger)
                     await asyncio.sleep(0.02)
         return found
+
+    async def _mend(self, http: httpx.AsyncClient, ledger: Ledger) -> None:
+        """Close a ledger again if a copy of the database may not have heard of it."""
+        if self._forgives().lost_at_s is not None and not await self._is_gone(http, ledger):
+            with suppress(httpx.TransportError):
+                path = f"{self._url()}/v1.0/workflows/dapr/{ledger.instance_id}/raiseEvent/entry"
+                await http.post(path, content=json.dumps(CLOSE))
+                await asyncio.sleep(0.5)
+
+    async def _is_gone(self, http: httpx.AsyncClient, ledger: Ledger) -> bool:
+        if self._forgives().lost_at_s is None or not ledger.started:
+            return False
+        try:
+            answer = await http.get(f"{self._url()}/api/v1/instances/{ledger.instance_id}")
+        except httpx.TransportError:
+            return False
+        ledger.gone = answer.status_code == 404
+        return ledger.gone
 
     async def _post(self, http: httpx.AsyncClient, path: str, body: Any) -> bool:
         from_s = time.time()

@@ -64,6 +64,8 @@ class Deed(StrEnum):
     KILL = "kill"  # SIGKILL
     PAUSE = "pause"  # SIGSTOP, then SIGCONT
     STOP = "stop"  # SIGTERM, until its process had ended
+    LINK = "link"  # nothing came from the database to it, or the other way, or both
+    STUCK = "stuck"  # its event loop stood still
     DATABASE = "database"  # it was away
 
 
@@ -106,14 +108,29 @@ class Effect(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Forgiven:
+    """What a storm has done that a run cannot be held to.
+
+    Args:
+        lost_at_s: When a copy took over that had not had everything. What was acknowledged or performed before may be
+            gone; it is counted.
+        clocks: Whether clocks were set. Timers may seem early, by the clock of another host or of another time.
+    """
+
+    lost_at_s: float | None = None
+    clocks: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recorded:
     """All that is known of a run.
 
     Args:
+        commits: None: the log was not read.
         endings: The output of each ledger that has ended, by its id: `{"got": [...], "early": n}`.
     """
 
-    commits: Sequence[Commit] = ()
+    commits: Sequence[Commit] | None = ()
     blows: Sequence[Blow] = ()
     ledgers: Sequence[Ledger] = ()
     endings: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
@@ -121,3 +138,4 @@ class Recorded:
     reads: Sequence[Read] = ()
     effects: Sequence[Effect] = ()
     cuts: int = 0  # commits that were cut by the proxy
+    forgiven: Forgiven = field(default_factory=Forgiven)

@@ -12,10 +12,10 @@ from ...support.cutting_proxy import CuttingProxy, cutting_proxy
 from ...support.postgres import PostgresServer
 from .calls import ChaosCallers
 from .checker import Verdict, check
-from .decoding import begin_decoding, decoded
-from .fleet import Fleet
+from .decoding import decoded
+from .fleet import Fleet, Setup
 from .load import ChaosClients, effects_in, write_chaos_app
-from .recorded import Blow, Deed, Recorded
+from .recorded import Blow, Deed, Forgiven, Recorded
 
 CALM_S = 0.5  # before the first blow and after the last
 CUT_WITHIN_S = 5.0  # a writer that writes nothing is not cut
@@ -50,37 +50,47 @@ class Sky:
 Storm: TypeAlias = Callable[[Sky], Awaitable[None]]
 
 
-async def weather(
-    server: PostgresServer,
-    folder: Path,
-    storm: Storm,
-    *,
-    hosts: int,
-    clients: int = 8,
-    proxied: bool = False,
-    options: tuple[str, ...] = (),
-) -> tuple[Verdict, Fleet]:
-    """Let a storm blow over a fleet under load, and judge what is left.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bed:
+    """Where a storm blows.
 
     Args:
-        server: One with `wal_level=logical`, and nothing else on it.
-        options: More of each host's command line.
+        server: That blows fall on. It has nothing else on it.
+        setup: How each host is started; None: on the server, through the proxy if there is one, with `options`.
+        callers: Over gRPC, beside the clients.
         proxied: Whether the hosts reach the database through a proxy that cuts.
+        log: Whose log is decoded, a server with `wal_level=logical`; it has to decode from before the first host.
+            None: none is, and the log says nothing of the run.
+        forgives: What the storm may do to the run that would be a fault else; asked at its end.
     """
-    begin_decoding(server)
-    async with _proxy(server, proxied=proxied) as proxy:
-        port = proxy.port if proxy is not None else None
-        async with Fleet(write_chaos_app(folder), server.url(schema="chaos", port=port), options) as fleet:
-            await fleet.start(hosts)
-            load = ChaosClients(fleet)
+
+    server: PostgresServer
+    hosts: int
+    clients: int = 8
+    callers: int = 2
+    options: tuple[str, ...] = ()
+    setup: Callable[[int], Setup] | None = None
+    proxied: bool = False
+    log: PostgresServer | None = None
+    forgives: Callable[[], Forgiven] = Forgiven
+
+
+async def weather(bed: Bed, folder: Path, storm: Storm) -> tuple[Verdict, Fleet]:
+    """Let a storm blow over a fleet under load, and judge what is left."""
+    async with _proxy(bed.server, proxied=bed.proxied) as proxy:
+        url = bed.server.url(schema="chaos", port=proxy.port if proxy is not None else None)
+        same = Setup(data=url, options=bed.options)
+        async with Fleet(write_chaos_app(folder), bed.setup or (lambda index: same)) as fleet:
+            await fleet.start(bed.hosts)
+            load = ChaosClients(fleet, bed.forgives)
             stop = asyncio.Event()
             callers = ChaosCallers(fleet, load)
             working = asyncio.gather(
-                load.run(clients=clients, stop=stop), callers.run(callers=max(1, clients // 4), stop=stop)
+                load.run(clients=bed.clients, stop=stop), callers.run(callers=bed.callers, stop=stop)
             )
             try:
                 await asyncio.sleep(CALM_S)
-                await storm(Sky(server, fleet, proxy))
+                await storm(Sky(bed.server, fleet, proxy))
                 await asyncio.sleep(CALM_S)
                 stop.set()
                 await asyncio.wait_for(working, ENDING_S)
@@ -88,7 +98,7 @@ async def weather(
                 working.cancel()
             endings = await load.endings(within_s=ENDING_S)
             recorded = Recorded(
-                commits=await asyncio.to_thread(decoded, server),
+                commits=await asyncio.to_thread(decoded, bed.log) if bed.log is not None else None,
                 blows=fleet.blows,
                 ledgers=[*load.ledgers, *load.called],
                 endings=endings,
@@ -96,6 +106,7 @@ async def weather(
                 reads=load.reads,
                 effects=effects_in(folder),
                 cuts=proxy.cuts if proxy is not None else 0,
+                forgiven=bed.forgives(),
             )
             fleet.codes += await fleet.stop()
     return check(recorded), fleet

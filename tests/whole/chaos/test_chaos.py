@@ -1,12 +1,10 @@
 """Daemons and their database under chaos: the invariants hold, nothing is lost or doubled, and the counts are printed.
 
-`pytest -s tests/whole/chaos` shows them. The long form takes ten minutes for each kind of chaos:
-`pytest -s -m slow tests/whole/chaos`.
+`pytest -s tests/whole/chaos` shows them. `tests/chaos/` has the long form, and more kinds of chaos.
 """
 
 import asyncio
 import random
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
@@ -15,8 +13,9 @@ import pytest
 
 from ...support.postgres import PostgresServer, PostgresServers, installed
 from .checker import Verdict
+from .decoding import begin_decoding
 from .fleet import Fleet
-from .storm import Sky, Storm, weather
+from .storm import Bed, Sky, Storm, weather
 
 pytestmark = pytest.mark.skipif(not installed(), reason="there is no PostgreSQL here")
 
@@ -49,7 +48,9 @@ def blown(
     """Let a storm blow, print what it has left, and see that it is sound."""
 
     async def story() -> tuple[Verdict, Fleet]:
-        return await weather(server, folder, storm, hosts=hosts, proxied=proxied, options=options)
+        begin_decoding(server)
+        bed = Bed(server=server, hosts=hosts, proxied=proxied, options=options, log=server)
+        return await weather(bed, folder, storm)
 
     verdict, fleet = asyncio.run(story())
     print(f"\n{verdict.told()}")
@@ -129,27 +130,3 @@ def test_a_restart_of_all_hosts_costs_no_request(server: PostgresServer, tmp_pat
     assert verdict.refused == 0, verdict.refusals
     assert verdict.killed_by_hosts == 0
     assert verdict.gives > 0
-
-
-LONG_S = 600.0
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("storm", "proxied"),
-    [
-        (lambda sky: kills(sky, times=4), False),
-        (lambda sky: pauses(sky, for_s=(0.5, 1.0, 2.0, 4.0, 10.0)), False),
-        (lambda sky: crashes(sky, for_s=(0.5, 1.0, 2.0, 5.0)), False),
-        (lambda sky: cuts(sky, rounds=2), True),
-        (rolling_restart, False),
-    ],
-    ids=["kills", "pauses", "crashes", "cuts", "rolling"],
-)
-def test_ten_minutes_of_it(server: PostgresServer, tmp_path: Path, storm: Storm, proxied: bool) -> None:
-    async def again_and_again(sky: Sky) -> None:
-        end_s = time.monotonic() + LONG_S
-        while time.monotonic() < end_s:
-            await storm(sky)
-
-    blown(server, tmp_path, again_and_again, hosts=HOSTS, proxied=proxied)

@@ -14,6 +14,7 @@ from .recorded import (
     Created,
     Deed,
     Effect,
+    Forgiven,
     Gone,
     Joined,
     Moved,
@@ -146,13 +147,15 @@ def test_each_fault_is_found_and_no_other(fault: str, wrong: Callable[[Recorded]
     [
         [blow(Deed.PAUSE, PID_A, 102.0, 110.0)],
         [blow(Deed.PAUSE, PID_A, 102.0, 104.8)],  # its kill was under way
+        [blow(Deed.LINK, PID_A, 102.0, 110.0)],
+        [blow(Deed.STUCK, PID_A, 102.0, 110.0)],
         [blow(Deed.STOP, PID_A, 104.5, 107.0)],
     ],
 )
-def test_a_host_that_was_stopped_may_be_killed_and_one_that_leaves_is_not(blows: list[Blow]) -> None:
+def test_a_host_that_could_not_beat_may_be_killed_and_one_that_leaves_is_not(blows: list[Blow]) -> None:
     verdict = check(replace(sound(), blows=blows))
     assert verdict.sound, verdict.told()
-    assert verdict.killed_by_hosts == (blows[0].deed is Deed.PAUSE)
+    assert verdict.killed_by_hosts == (blows[0].deed is not Deed.STOP)
 
 
 def test_a_shard_that_its_owner_gives_is_no_takeover() -> None:
@@ -186,3 +189,39 @@ def test_a_body_that_runs_again_under_its_key_is_no_fault() -> None:
     verdict = check(replace(sound(), effects=[*EFFECTS, EFFECTS[0]]))
     assert verdict.sound, verdict.told()
     assert (verdict.bodies, verdict.repeated) == (3, 1)
+
+
+def test_where_a_copy_took_over_that_had_less_what_is_lost_is_counted_and_nothing_else_is_forgiven() -> None:
+    # Given a run in which a copy took over that knows of the first entry only, and of no second ledger,
+    gone = replace(LEDGER, instance_id="gone", gone=True)
+    run = replace(
+        sound(),
+        ledgers=[LEDGER, gone],
+        endings={"l": {"got": [0], "early": 0}},
+        effects=[*EFFECTS, Effect("gone", 0, "k")],
+        reads=[Read(104.0, 104.1, "l", 2, PID_A), Read(109.0, 109.1, "l", 1, PID_B)],
+    )
+    assert {name for name, found in check(run).faults.items() if found} == {"I2", "I3", "I5"}
+    # when that is known, then it is counted and told,
+    forgiven = replace(run, forgiven=Forgiven(lost_at_s=106.0))
+    verdict = check(forgiven)
+    assert verdict.sound, verdict.told()
+    assert (verdict.lost, verdict.undone) == (3, 2)
+    assert "3 acknowledged entries, 2 bodies' effects" in verdict.told()
+    # and what the copy does itself is held to the same as ever.
+    assert check(replace(forgiven, endings={"l": {"got": [0, 0], "early": 0}})).faults["I2"]
+    assert check(replace(forgiven, endings={})).faults["I4"]
+    again = [Read(107.0, 107.1, "l", 2, PID_B), Read(109.0, 109.1, "l", 1, PID_B)]
+    assert check(replace(forgiven, reads=again)).faults["I5"]
+
+
+def test_where_clocks_were_set_a_timer_may_seem_early() -> None:
+    run = replace(sound(), endings={"l": {"got": [0, 1], "early": 1}})
+    assert not check(run).sound
+    assert check(replace(run, forgiven=Forgiven(clocks=True))).sound
+
+
+def test_a_log_that_was_not_read_says_nothing() -> None:
+    verdict = check(replace(sound(), commits=None))
+    assert verdict.sound, verdict.told()
+    assert "its log was not read" in verdict.told()

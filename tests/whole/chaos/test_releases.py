@@ -10,9 +10,10 @@ from perdure.actors.store.cluster import FORMAT_MAX
 from perdure.actors.store.postgres.schema import SCHEMA_VERSION
 
 from ...support.postgres import PostgresServer, installed
-from .fleet import Fleet
+from .decoding import begin_decoding
+from .fleet import Setup
 from .releases import next_release
-from .storm import Sky, weather
+from .storm import Bed, Sky, weather
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not installed(), reason="there is no PostgreSQL here")]
 
@@ -34,28 +35,32 @@ def meta_of(server: PostgresServer) -> dict[str, int]:
 
 def test_an_upgrade_of_one_host_after_the_other_costs_no_request(server: PostgresServer, tmp_path: Path) -> None:
     newer = next_release(tmp_path)
+    release: dict[str, str] = {}  # the environment of hosts that are started from now on
     formats: list[int] = []
 
+    def setup(_: int) -> Setup:
+        return Setup(data=server.url(schema="chaos"), options=("--drain", "2"), env=dict(release))
+
     async def upgrade(sky: Sky) -> None:
-        older, sky.fleet.environment = sky.fleet.environment, newer
+        release.update(newer)
         for index in range(HOSTS):
             formats.append(await asyncio.to_thread(lambda: meta_of(server)["format"]))
             await sky.fleet.restart(index)
         while await asyncio.to_thread(lambda: meta_of(server)["format"]) == FORMAT_MAX:
             await asyncio.sleep(0.1)
         # Hosts write now what the older release does not read: one of it is refused, in a sentence.
-        sky.fleet.environment = older
+        release.clear()
         with pytest.raises(AssertionError, match=f"has store version {FORMAT_MAX + 1}"):
-            await asyncio.to_thread(sky.fleet._daemon)
-        sky.fleet.environment = newer
+            await asyncio.to_thread(sky.fleet._daemon, HOSTS)
+        release.update(newer)
 
-    async def story() -> tuple[object, Fleet]:
-        verdict, fleet = await weather(server, tmp_path, upgrade, hosts=HOSTS, options=("--drain", "2"))
+    async def story() -> None:
+        begin_decoding(server)
+        verdict, _ = await weather(Bed(server=server, hosts=HOSTS, setup=setup, log=server), tmp_path, upgrade)
         print(f"\n{verdict.told()}")
         assert verdict.sound, verdict.told()
         assert verdict.refused == 0, verdict.refusals
         assert verdict.killed_by_hosts == 0
-        return verdict, fleet
 
     asyncio.run(story())
     # As long as a host of the older release lived, all wrote what it reads.

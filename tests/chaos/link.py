@@ -1,0 +1,96 @@
+"""A link between two processes that can be cut: both ways, one way, or with an end that is told of it.
+
+What is held back is not lost: it arrives when the link is whole again, as what TCP sends again does.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Link:
+    """Forwards the connections to a port of this machine to another one."""
+
+    to_port: int
+    port: int = 0
+    held: int = 0  # pieces that had to wait so far
+    _there: asyncio.Event = field(default_factory=asyncio.Event)
+    _back: asyncio.Event = field(default_factory=asyncio.Event)
+    _writers: set[asyncio.StreamWriter] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.mend()
+
+    def hold(self, *, there: bool = True, back: bool = True) -> None:
+        """Let nothing through, to the port or from it."""
+        for way, held in ((self._there, there), (self._back, back)):
+            way.clear() if held else way.set()
+
+    def mend(self) -> None:
+        self._there.set()
+        self._back.set()
+
+    def reset(self) -> None:
+        """End all connections; new ones can be made."""
+        for writer in self._writers:
+            writer.transport.abort()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self.to_port)
+        ends = {writer, far_writer}
+        self._writers |= ends
+        ways = [
+            asyncio.ensure_future(self._forward(reader, far_writer, self._there)),
+            asyncio.ensure_future(self._forward(far_reader, writer, self._back)),
+        ]
+        try:
+            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for way in ways:
+                way.cancel()
+            await asyncio.gather(*ways, return_exceptions=True)
+            self._writers -= ends
+            for end in ends:
+                end.transport.abort()
+
+    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, way: asyncio.Event) -> None:
+        with suppress(ConnectionError):
+            while data := await reader.read(65536):
+                if not way.is_set():
+                    self.held += 1
+                    await way.wait()
+                writer.write(data)
+                await writer.drain()
+
+
+@asynccontextmanager
+async def linked(to_port: int, *, port: int = 0) -> AsyncIterator[Link]:
+    """Lay a link to a port.
+
+    Args:
+        port: Where it begins; 0: at any port that is free.
+    """
+    link = Link(to_port)
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        tasks.add(task)
+        with suppress(ConnectionError, asyncio.CancelledError):
+            await link.serve(reader, writer)
+        writer.transport.abort()
+        tasks.discard(task)
+
+    server = await asyncio.start_server(serve, "127.0.0.1", port)
+    link.port = server.sockets[0].getsockname()[1]
+    try:
+        yield link
+    finally:
+        server.close()
+        link.reset()
+        for task in list(tasks):
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

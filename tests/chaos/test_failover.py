@@ -1,0 +1,75 @@
+"""The database's machine is lost, and a copy of it takes over."""
+
+import asyncio
+import time
+from pathlib import Path
+
+import pytest
+
+from ..support.postgres import PostgresServers, installed
+from ..whole.chaos.fleet import Setup
+from ..whole.chaos.recorded import Blow, Deed, Forgiven
+from ..whole.chaos.storm import Bed, Sky
+from .standby import Pair, paired
+from .story import HOSTS, SECONDS, judged, run
+
+BEHIND_S = 2.0  # how long a copy that lags has heard nothing
+
+
+@pytest.mark.parametrize("release", installed())
+def test_a_copy_that_has_everything_takes_over_and_nothing_is_lost(
+    postgres_servers: PostgresServers, tmp_path: Path, release: int
+) -> None:
+    with paired(postgres_servers, release) as pair:
+        pair.follow_synchronously()
+
+        async def storm(sky: Sky) -> None:
+            await asyncio.sleep(SECONDS / 2)
+            await fail_over(pair, sky)
+            await asyncio.sleep(SECONDS / 2)
+
+        data = pair.url("chaos")
+        bed = Bed(server=pair.old, hosts=HOSTS, setup=lambda index: Setup(data=data), log=pair.log)
+        verdict = run(lambda: judged(bed, tmp_path, storm))
+        assert verdict.killed_by_hosts == 0
+        assert "may not have" in logs_of(tmp_path)
+
+
+@pytest.mark.parametrize("release", installed())
+def test_a_copy_that_lags_takes_over_and_what_is_lost_is_told_and_nothing_is_stuck_or_doubled(
+    postgres_servers: PostgresServers, tmp_path: Path, release: int
+) -> None:
+    with paired(postgres_servers, release) as pair:
+        lost_at_s: list[float] = []
+
+        async def storm(sky: Sky) -> None:
+            await asyncio.sleep(SECONDS / 2)
+            await asyncio.to_thread(pair.fall_behind)
+            await asyncio.sleep(BEHIND_S)
+            await fail_over(pair, sky)
+            lost_at_s.append(time.time())
+            await asyncio.sleep(SECONDS / 2)
+
+        data = pair.url("chaos")
+        bed = Bed(
+            server=pair.old,
+            hosts=HOSTS,
+            callers=0,  # what they started is gone, and they would wait for it
+            setup=lambda index: Setup(data=data),
+            log=pair.log,
+            forgives=lambda: Forgiven(lost_at_s=lost_at_s[0] if lost_at_s else None),
+        )
+        verdict = run(lambda: judged(bed, tmp_path, storm))
+        assert verdict.lost > 0
+        assert verdict.killed_by_hosts == 0
+
+
+async def fail_over(pair: Pair, sky: Sky) -> None:
+    from_s = time.time()
+    await asyncio.to_thread(pair.fail_over)
+    sky.fleet.blows.append(Blow(deed=Deed.DATABASE, pid=0, from_s=from_s, until_s=time.time()))
+
+
+def logs_of(folder: Path) -> str:
+    """What all hosts have said."""
+    return "".join(path.read_text() for path in folder.glob("host-*.log"))
