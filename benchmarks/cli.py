@@ -26,8 +26,8 @@ from .report import driver_title, print_report
 from .results import Result, Results, interleaved
 from .run import Run
 from .run_process import ProgressMessage
+from .sdk_driver import HISTORY, SdkResults, SdkRunFailed, SdkSetup, through_sdk
 from .sdk_driver import WORKLOADS as SDK_WORKLOADS
-from .sdk_driver import SdkResults, SdkRunFailed, SdkSetup, through_sdk
 from .workload import BASIC, DRIVERS, POSTGRES, SECONDS, Shape, Workload
 from .workloads import BY_NAME, SUITES, WORKLOADS
 
@@ -350,8 +350,8 @@ def bench_sdk(options: Options) -> None:
     """Measure through Dapr's Python SDK, which has a report of its own: what counts there is pairs of runs."""
     if options.engines:
         raise click.UsageError("--peer cannot be used with --driver sdk.")
-    if options.processes > 1:
-        raise click.UsageError("--processes cannot be used with --driver sdk: workers are served by one process.")
+    if options.processes > 1 and (HISTORY in options.names or not options.names):
+        raise click.UsageError("--processes with --driver sdk needs --workload W1 or W2: one history has one worker.")
     if options.sdk_python is None:
         raise click.UsageError("--driver sdk needs --sdk-python: a Python that has dapr==1.19.0.")
     strangers = set(options.names) - set(SDK_WORKLOADS)
@@ -373,6 +373,7 @@ def bench_sdk(options: Options) -> None:
         always_replay=options.always_replay,
         folder=options.folder,
         quick=options.quick,
+        processes=options.processes,
     )
     began_at = datetime.now(UTC).isoformat(timespec="seconds")
     try:

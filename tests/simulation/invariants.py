@@ -35,7 +35,7 @@ from perdure.runtime.history.record import unpack_record
 from perdure.runtime.history.row import Row, unpack_row
 from perdure.runtime.history.status import TRANSITIONS, Status
 from perdure.runtime.instance.message import WORKFLOW
-from perdure.testing.simulation.world import SimWorld
+from perdure.testing.simulation.base import BaseWorld
 
 from .checks.answers import Version, Versions
 from .checks.broken import Broken
@@ -88,11 +88,13 @@ class Witness:
     """
 
     def __init__(self, *, standings: int = STANDINGS) -> None:
-        self.world: SimWorld | None = None
+        self.world: BaseWorld | None = None
         self.seen: dict[str, Seen] = {}
         self.status: dict[str, Status] = {}
         self.versions = Versions(
-            lambda: self.world.life.number if self.world is not None and self.world.life is not None else 0
+            lambda: self.world.writer if self.world is not None else 0,
+            lambda life: self.world is None or self.world.is_over(life),
+            lambda: self.world.loop.time() if self.world is not None else 0.0,
         )
         self.turns = TurnLog(lambda: self.world.clock.now_us() if self.world is not None else 0, self._heard)
         self.log = LogLines()
@@ -112,7 +114,7 @@ class Witness:
         self._writing: Turn | None = None  # whose write is being read
 
     @contextmanager
-    def watching(self, world: SimWorld) -> Iterator[None]:
+    def watching(self, world: BaseWorld) -> Iterator[None]:
         """Read the commits and turns of a world until the block ends."""
         self.world = world
         self._punctual = Punctuality(world)
@@ -167,7 +169,7 @@ class Witness:
             raise self.broken
         self.turns.check()
         assert self.world is not None
-        self.log.check(disk_failed=self.world.disk.failed > 0)
+        self.log.check(disk_failed=self.world.failed > 0)
 
     def committed(self, writes: Sequence[Write]) -> None:
         # An error here would be the disk's, and the engine would go on.
@@ -204,7 +206,8 @@ class Witness:
     def _written(self, write: Write) -> None:
         id_ = write.address.id
         assert self._cut_offs is not None
-        logged = self.turns.committed(write)
+        assert self.world is not None
+        logged = self.turns.committed(write, self.world.writer)
         self._writing = logged.turn if logged is not None else None
         before = self.versions.newest(id_)
         self.versions.committed(write, self._writing)
@@ -233,7 +236,7 @@ class Witness:
             seen.entries.append(write.entry)
             self._row(id_, seen, unpack_row(write.entry), write.at_us)
         if logged is not None and self._standings and self._commits % self._standings == 0:
-            self._check_standing(logged, seen, newest=logged.turn is self.turns.last[id_].turn)
+            self._check_standing(logged, seen, newest=self.turns.is_newest(logged))
 
     def _check_forgotten(self, write: Write, before: Version | None) -> None:
         assert self._forgetting is not None

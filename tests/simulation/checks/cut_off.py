@@ -8,7 +8,8 @@ the end, or has died before.
 from typing import NamedTuple
 
 from perdure.actors.turn import Turn
-from perdure.testing.simulation.world import SimWorld
+from perdure.testing.simulation.base import BaseWorld
+from perdure.testing.simulation.loop import HOST
 
 
 class CutOff(NamedTuple):
@@ -22,7 +23,7 @@ class CutOff(NamedTuple):
 class CutOffs:
     """The generations of a world that callers have ended."""
 
-    def __init__(self, world: SimWorld) -> None:
+    def __init__(self, world: BaseWorld) -> None:
         self._world = world
         self._of: dict[str, CutOff] = {}  # by execution id
         self._unheard: dict[int, str] = {}  # those with a turn, by its id
@@ -34,7 +35,7 @@ class CutOffs:
             turn: Has written it; None: it is not known, and what begins from now on is too late.
         """
         if execution_id not in self._of:
-            self._of[execution_id] = CutOff(self._life, turn, self._world.loop.time())
+            self._of[execution_id] = CutOff(self._world.writer, turn, self._world.loop.time())
             if turn is not None:
                 self._unheard[id(turn)] = execution_id
 
@@ -50,12 +51,11 @@ class CutOffs:
         self._of.pop(execution_id, None)
 
     def is_over(self, execution_id: str) -> bool:
-        """Whether nothing of a generation may begin now."""
+        """Whether nothing of a generation may begin now, in the host whose code runs."""
         cut = self._of.get(execution_id)
         if cut is None:
             return False
-        return cut.life != self._life or (cut.turn is None and self._world.loop.time() > cut.at_s)
-
-    @property
-    def _life(self) -> int:
-        return self._world.life.number if self._world.life is not None else 0
+        if cut.life != HOST.get():
+            # One of several may not know yet that it has lost the instance.
+            return not self._world.several
+        return cut.turn is None and self._world.loop.time() > cut.at_s
