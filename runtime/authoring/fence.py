@@ -11,6 +11,7 @@ cancellation from theirs; workflow code is driven by `runtime/execution/drive.py
 """
 
 import inspect
+import os
 import sys
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
@@ -43,15 +44,20 @@ def perform(
         The outcome; or what the function has returned, if that is to be awaited (an `async def` behind a decorator
         that hides it).
     """
+    process, code = os.getpid(), 1
     nesting, traced, profiled = sys.getrecursionlimit(), sys.gettrace(), sys.getprofile()
     try:
         value = function(*parameters.arguments(context, payload))
+        code = 0
         if inspect.isawaitable(value):
             return ToAwait(value)
         return Performed(Encoder().encode(value), None)
     except BaseException as error:
         return Performed(None, failure_of(error, frames_skipped=1))
     finally:
+        if os.getpid() != process:
+            # The function has forked, and this is the child. The thread would wait for ever for its next call.
+            os._exit(code)
         # A limit that the function has lowered holds for all threads, and the event loop could call nothing any more.
         if sys.getrecursionlimit() < nesting:
             sys.setrecursionlimit(nesting)

@@ -240,7 +240,7 @@ MISDEEDS = {
     "a fork that returns": lambda: fork_and(list),
     "a fork that raises": lambda: fork_and(raises),
     "a fork that exits": lambda: fork_and(sys.exit),
-    "a fork that stays": lambda: fork_and(lambda: time.sleep(60)),
+    "a fork that stays": lambda: fork_and(lambda: time.sleep(3)),
     "a program of its own": daemonize,
     "standard error": lambda: os.close(2),
 }

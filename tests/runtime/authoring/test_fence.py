@@ -1,5 +1,6 @@
 """A call of user code never raises: it has a result, a failure, or something to await."""
 
+import os
 import sys
 import threading
 from typing import Any
@@ -112,3 +113,16 @@ def test_a_function_that_is_called_for_all_others_goes_with_the_call_that_has_se
         assert present() is before
     finally:
         getattr(sys, name)(before)
+
+
+@pytest.mark.parametrize(("raises", "code"), [(False, 0), (True, 1)], ids=["returns", "raises"])
+def test_a_forked_child_that_comes_back_from_its_function_ends(raises: bool, code: int) -> None:
+    def work(ctx: ActivityContext) -> int:
+        child = os.fork()
+        if child == 0 and raises:
+            raise ValueError
+        return child
+
+    performed = called(work)
+    _, status = os.waitpid(int(performed.result), 0)
+    assert os.waitstatus_to_exitcode(status) == code
