@@ -80,6 +80,8 @@ class PostgresStore:
         StoreFailed: The address is none, or the driver is not installed.
     """
 
+    commits_elsewhere = True
+
     def __init__(
         self,
         data: str,
