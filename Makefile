@@ -52,6 +52,8 @@ test-slow: $(VENV)/package $(VENV)/extra-test
 	$(BIN)/python -m pytest -m "slow or not slow" --ignore=tests/chaos
 
 # Hosts and their database under each kind of fault, with what each run has counted:  make CHAOS_SECONDS=600 test-chaos
+# Clocks are set by libfaketime, and a failover is also Patroni's with etcd, where Debian's packages of them are installed
+# (libfaketime, patroni, etcd-server; or LIBFAKETIME, PATRONI and ETCD say where they are).
 CHAOS_SECONDS ?= 20
 test-chaos: $(VENV)/package $(VENV)/extra-test
 	CHAOS_SECONDS=$(CHAOS_SECONDS) $(BIN)/python -m pytest -s -m slow tests/chaos

@@ -15,7 +15,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from importlib import metadata
 from itertools import count
@@ -246,6 +246,19 @@ class PostgresServer:
             env=self._environment(), **self._as,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
+
+    def popen(self, command: Sequence[str], log: str) -> subprocess.Popen[bytes]:
+        """Start a program as the user that the server runs as.
+
+        Args:
+            log: The file in the server's folder that it writes to.
+        """
+        other_user = _setpriv(self._as)
+        with open(self.folder / log, "ab") as said:
+            return subprocess.Popen(
+                [*other_user, *command], stdout=said, stderr=said, cwd=self.folder, env=self._environment(),
+                **({} if other_user else self._as),
+            )  # fmt: skip
 
     def _environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
