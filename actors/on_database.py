@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 from .cluster.leased import LeasedMembership
 from .cluster.leases.shared import Share, SharedStore, Tell
+from .cluster.leases.work import NEWCOMER_S
 from .cluster.protocol import WIRE_MAX, WIRE_MIN
 from .cluster.transport.addresses import LOOPBACK, address_towards, check_reachable, is_loopback
 from .cluster.transport.endpoint import Endpoint
@@ -35,12 +36,15 @@ DATABASE_PORT = 5432
 EVERY_FOUR, EVERY_SIX = "0.0.0.0", "::"  # noqa: S104  only where a person has said by which address it is reached
 
 
-def share_of(store: Store, peer_address: str | None, *, stuck_after_s: float) -> Share | None:
+def share_of(
+    store: Store, peer_address: str | None, *, stuck_after_s: float, newcomer_s: float = NEWCOMER_S
+) -> Share | None:
     """How a store is shared with the other hosts on it; None: it is one host's own.
 
     Args:
         peer_address: Where they reach this one; None: at the address of this machine that reaches the database.
         stuck_after_s: A host whose event loop stands still for longer shows no more that it lives.
+        newcomer_s: How long it has to live before it gets shards from those that stay.
 
     Raises:
         ValueError: `peer_address` is none.
@@ -55,7 +59,8 @@ def share_of(store: Store, peer_address: str | None, *, stuck_after_s: float) ->
 
     def share(same: Store, tell: Tell) -> SharedStore:
         assert same is store, same
-        return SharedStore(LeasedMembership(store, card, tell=tell, stuck_after_s=stuck_after_s), transport)
+        membership = LeasedMembership(store, card, tell=tell, stuck_after_s=stuck_after_s, newcomer_s=newcomer_s)
+        return SharedStore(membership, transport)
 
     return share
 

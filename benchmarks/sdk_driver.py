@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -29,7 +29,7 @@ from rich.table import Table
 
 from . import sdk_worker
 from .machine import Machine
-from .measure import distribution, usage_of
+from .measure import distribution, usage_of, usage_of_trees
 
 STUB, PERDURE = "stub", "Perdure"
 HOSTS = (STUB, PERDURE)
@@ -74,6 +74,7 @@ class SdkSetup:
     always_replay: bool = False
     folder: Path | None = None  # where the stores are; None: the system's temporary one
     quick: bool = False
+    processes: int = 1  # of the daemon that one of one process is compared with, and as many workers with as much load
 
     @property
     def marked(self) -> bool:
@@ -259,6 +260,50 @@ def measured(host: str, setup: SdkSetup, workload: str, *more: str) -> SdkRun:
                 )
 
 
+def beside_one(setup: SdkSetup, workload: str) -> list[SdkRun]:
+    """Carry out pairs of runs: one worker of a daemon of one process, and several of one of several processes.
+
+    Raises:
+        SdkRunFailed: A run did not come to its end.
+    """
+    return [together(setup, workload, count) for _ in range(setup.repeat) for count in (1, setup.processes)]
+
+
+def together(setup: SdkSetup, workload: str, count: int) -> SdkRun:
+    """Carry out a run with so many processes, and a worker for each, which connects to any of them."""
+    with tempfile.TemporaryDirectory(prefix="perdure-sdk-", dir=setup.folder) as name, ExitStack() as stack:
+        folder = Path(name).absolute()
+        command = [*command_of(PERDURE, setup, folder), "--processes", str(count)]
+        server = stack.enter_context(started(command, folder))
+        ready = READY.fullmatch(line_of(server, "ready line"))
+        if ready is None:
+            raise SdkRunFailed(f"{PERDURE} did not say on which port it is")
+        script = [str(setup.sdk_python), "-I", str(Path(sdk_worker.__file__)), ready["port"], workload]
+        workers = [stack.enter_context(started([*script, *setup.load(workload)], folder)) for _ in range(count)]
+        for worker in workers:
+            line_of(worker, "sign of a beginning")
+        before_s = usage_of_trees([server.pid]).cpu_s
+        told = [msgspec.json.decode(line_of(worker, "outcome"), type=WorkerReport) for worker in workers]
+        return SdkRun(
+            workload=workload,
+            host=PERDURE if count == 1 else f"{PERDURE} x{count}",
+            worker_options=setup.load(workload),
+            told=in_one(told),
+            host_cpu_s=usage_of_trees([server.pid]).cpu_s - before_s,
+        )
+
+
+def in_one(told: Sequence[WorkerReport]) -> WorkerReport:
+    """The report of several workers that have worked at the same time."""
+    return WorkerReport(
+        steps=sum(one.steps for one in told),
+        elapsed_s=max(one.elapsed_s for one in told),
+        worker_cpu_s=sum(one.worker_cpu_s for one in told),
+        latencies_us=[each for one in told for each in one.latencies_us],
+        turns=[each for one in told for each in one.turns],
+    )
+
+
 def pairs(runs: Sequence[SdkRun]) -> list[Pair]:
     """Set each stub's run beside Perdure's that followed it."""
     assert [run.host for run in runs] == list(HOSTS) * (len(runs) // len(HOSTS))
@@ -278,6 +323,12 @@ def through_sdk(setup: SdkSetup, workloads: Sequence[str], console: Console) -> 
         SdkRunFailed: A run did not come to its end.
     """
     carried_out: list[SdkRun] = []
+    if setup.processes > 1:
+        for workload in workloads:
+            runs = beside_one(setup, workload)
+            console.print(beside_one_table(workload, runs))
+            carried_out += runs
+        return carried_out
     for workload in workloads:
         if workload in IN_FLIGHT:
             runs = [measured(host, setup, workload) for _ in range(setup.repeat) for host in HOSTS]
@@ -297,18 +348,39 @@ def through_sdk(setup: SdkSetup, workloads: Sequence[str], console: Console) -> 
     return carried_out
 
 
+def beside_one_table(workload: str, runs: Sequence[SdkRun]) -> Table:
+    """Show runs of one process and of several, and how many times the steps of one several take."""
+    one, several = ([figures(run) for run in runs[which::2]] for which in (0, 1))
+    times = [there["steps_per_s"] / here["steps_per_s"] for here, there in zip(one, several, strict=True)]
+    seen = f"{median(times):.2f} times the steps ({', '.join(f'{each:.2f}' for each in times)})"
+    table = Table(title=f"{workload} through Dapr's Python SDK, a worker for each process: {seen}", box=SIMPLE_HEAD)
+    add_columns(table)
+    add_row(table, runs[0].host, one)
+    add_row(table, runs[1].host, several)
+    return table
+
+
 def pairs_table(workload: str, found: Sequence[Pair]) -> Table:
     table = Table(title=f"{workload} through Dapr's Python SDK, medians of {len(found)}", box=SIMPLE_HEAD)
+    add_columns(table)
+    for host, runs in ((STUB, [pair.stub for pair in found]), (PERDURE, [pair.perdure for pair in found])):
+        add_row(table, host, runs)
+    return table
+
+
+def add_columns(table: Table) -> None:
     for title in ("", "steps/s", "p50 ms", "p99 ms", "host\nCPU ms", "worker\nCPU ms"):
         table.add_column(title, justify="right" if title else "left")
-    for host, runs in ((STUB, [pair.stub for pair in found]), (PERDURE, [pair.perdure for pair in found])):
-        middle = {name: median(run[name] for run in runs) for name in runs[0]}
-        table.add_row(
-            host,
-            *(f"{middle[name]:.0f}" for name in ("steps_per_s", "p50_ms", "p99_ms")),
-            *(f"{middle[name]:.2f}" for name in ("host_cpu_ms", "worker_cpu_ms")),
-        )
-    return table
+
+
+def add_row(table: Table, title: str, runs: Sequence[dict[str, float]]) -> None:
+    """Add the medians of some runs."""
+    middle = {name: median(run[name] for run in runs) for name in runs[0]}
+    table.add_row(
+        title,
+        *(f"{middle[name]:.0f}" for name in ("steps_per_s", "p50_ms", "p99_ms")),
+        *(f"{middle[name]:.2f}" for name in ("host_cpu_ms", "worker_cpu_ms")),
+    )
 
 
 def verdicts(workload: str, found: Sequence[Pair]) -> list[str]:

@@ -344,7 +344,7 @@ def metered(
         turns=lambda: engine.turns,
         commits=lambda: engine.commits,
         active_actors=sidecar.active_actors,
-        connected_workers=sidecar.control.connected_workers,
+        connected_workers=lambda: len(engine.dispatcher.own) + (engine.app is not None),  # to this host
     )
     metrics = Metrics(app_id=sidecar.app_id, gauges=gauges)
     listener = ports.enter_context(closing(listen_for_metrics(config.host, config.metrics_port)))

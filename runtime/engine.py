@@ -169,7 +169,7 @@ class Engine:
         )
         self._activities.journal = journal.at(ACTIVITIES_LOGGER)
         self._activities.stopwatch = opening.instruments.stopwatch
-        self._lending = lending_of(self._activities, self.peers, self._source)
+        self._lending = lending_of(self._activities, self.dispatcher.lent, self.peers, self._source)
         self._surroundings = Surroundings(
             app,
             app_id=self.app_id,

@@ -55,6 +55,8 @@ class HostView(Struct, kw_only=True, frozen=True):
     activations: Annotated[int | None, Meta(description="Actors in memory")] = None
     turns: Annotated[int | None, Meta(description="Since it began")] = None
     commits: Annotated[int | None, Meta(description="Since it began")] = None
+    workers: Annotated[int | None, Meta(description="Remote workers that are connected to it")] = None
+    passed_on: Annotated[int | None, Meta(description="Its jobs that workers of other hosts have")] = None
     store_bytes: Annotated[int | None, Meta(description="Of its file; null: it has none")] = None
     wal_bytes: Annotated[int | None, Meta(description="Of the log beside its file")] = None
 
@@ -75,8 +77,8 @@ class WorkerView(Struct, kw_only=True, frozen=True):
     version: Annotated[str, Meta(description="Its user-agent, which names the SDK or the library and its version")]
     connected: datetime
     last_seen: Annotated[datetime, Meta(description="Its last answer, or when it connected")]
-    turns: Annotated[int, Meta(ge=0, description="That it has in hand")]
-    activities: Annotated[int, Meta(ge=0, description="That it has in hand")]
+    turns: Annotated[int, Meta(ge=0, description="That it has in hand, of all hosts")]
+    activities: Annotated[int, Meta(ge=0, description="That it has in hand, of all hosts")]
 
 
 class WorkerList(Struct, kw_only=True, frozen=True):

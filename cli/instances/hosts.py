@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from ...api.management.overview import HostList, HostView
     from ...client.remote_client import RemoteClient
 
-COLUMNS = ("NAME", "STATE", "MACHINE", "VERSION", "SHARDS", "IN MEMORY", "TURNS", "RUNS FOR")
-WIDE = (*COLUMNS, "PID", "ADDRESS", "BEAT", "SILENT", "KILLS", "COMMITS")
+COLUMNS = ("NAME", "STATE", "MACHINE", "VERSION", "SHARDS", "IN MEMORY", "TURNS", "WORKERS", "RUNS FOR")
+WIDE = (*COLUMNS, "PID", "ADDRESS", "BEAT", "SILENT", "KILLS", "COMMITS", "PASSED ON")
 
 
 @daemon_command(
@@ -28,7 +28,7 @@ def hosts(where: Where, output: str) -> None:
     """List the hosts of a daemon: what each owns, and how it is.
 
     A daemon of several machines on one database has a host for each process. IN MEMORY counts the instances that are
-    loaded; TURNS are those since the host began.
+    loaded; TURNS are those since the host began; WORKERS are those of SDKs that are connected to it, and work for all.
     """
 
     async def work(client: "RemoteClient") -> None:
@@ -53,11 +53,14 @@ def table_of(found: "HostList", now: datetime, *, wide: bool) -> str:
 def row(host: "HostView", now: datetime, *, wide: bool) -> tuple[object, ...]:
     """A row of the table of hosts."""
     began = age(host.began, now) if host.began is not None else None
-    shown = (host.name, state(host), host.machine, host.version, host.shards, host.activations, host.turns, began)
+    shown = (
+        *(host.name, state(host), host.machine, host.version, host.shards, host.activations, host.turns),
+        *(host.workers, began),
+    )
     if not wide:
         return shown
     silent = span(host.silent) if host.silent is not None else None
-    return (*shown, host.pid, host.address, host.beat, silent, host.kills, host.commits)
+    return (*shown, host.pid, host.address, host.beat, silent, host.kills, host.commits, host.passed_on)
 
 
 def state(host: "HostView") -> str:

@@ -40,9 +40,9 @@ from ..history.failure import FailureDetails, failure_of
 from ..instance.message import WORKFLOW, ActivityDone, Invoke, Withdraw, WorkState
 from ..observer import Observer
 from ..workers.activity_figures import ActivityLoad, recent_attempts
+from ..workers.lent import activity_address
 from .job import ActivityJob, earlier_of
 from .lane import Lane
-from .lent import activity_address
 from .limits import ActivityLimits
 from .moving import MovingActivities
 from .process_call import Reference

@@ -17,33 +17,38 @@ from ...actors.cluster.method import HostMethod
 from ...actors.cluster.peers import Peers
 from ...actors.hosting.shards.hosted import Gone, Sharing
 from ..instance.message import ActivityDone, Withdraw
+from ..workers.lent import LentJob, jobs_in, pack_jobs
+from ..workers.lent_work import LentWork
 from .actors import ActivityActors
-from .lent import LentJob, jobs_in, pack_jobs
 
 WITHDRAW_LENT = HostMethod("withdraw-lent", (Withdraw,), None)
 
 HAND_OVER_S = 2.0  # how long a host that stops waits for the receipts of others
 
 
-def lending_of(activities: ActivityActors, peers: Peers | None, source: ShardSource | None) -> "Lending | None":
+def lending_of(
+    activities: ActivityActors, work: LentWork, peers: Peers | None, source: ShardSource | None
+) -> "Lending | None":
     """The lending of a host, where hosts share a store."""
-    return Lending(activities, peers, source) if peers is not None and source is not None else None
+    return Lending(activities, work, peers, source) if peers is not None and source is not None else None
 
 
 class Lending:
     """The activities of one host that others perform for it, and those that it performs for others.
 
     Args:
+        work: The activities that workers perform.
         source: Says which other hosts are cut off from this one.
     """
 
-    def __init__(self, activities: ActivityActors, peers: Peers, source: ShardSource) -> None:
+    def __init__(self, activities: ActivityActors, work: LentWork, peers: Peers, source: ShardSource) -> None:
         self._moving = activities.moving
+        self._work = work
         self._peers = peers
         self._source = source
         activities.moving.tell_holder = lambda holder, message: peers.tell(holder, WITHDRAW_LENT, message)
         peers.answer(WITHDRAW_LENT, activities.withdraw)
-        peers.watch(lambda: activities.moving.take_back(self._reaches))
+        peers.watch(self._take_back)
 
     def sharing(self, gone: Callable[[Gone], None]) -> Sharing:
         """How the host shares its store.
@@ -55,7 +60,7 @@ class Lending:
             source=self._source,
             gone=gone,
             lent=self._lent,
-            kept=self._moving.keep,
+            kept=self._keep,
             borrowed=self._borrowed,
             heard=self._heard,
         )
@@ -68,7 +73,7 @@ class Lending:
 
     def _lent(self, has: Callable[[str], bool], waiting: Sequence[tuple[str, Any]]) -> Sequence[bytes]:
         me = self._source.me
-        lent = {job.address: job for job in self._moving.lend(has, me)}
+        lent = {job.address: job for job in (*self._moving.lend(has, me), *self._work.lend(has, me))}
         for instance_id, body in waiting:
             if type(body) is ActivityDone:  # it was performed, and its answer goes on to the new owner
                 job = LentJob(instance_id, body.execution_id, body.task_id, me, body.began_us)
@@ -77,11 +82,25 @@ class Lending:
 
     def _borrowed(self, jobs: Sequence[bytes]) -> None:
         # What this host performs itself it knows, and what a host performs that is gone it begins.
-        self._moving.borrow([job for job in jobs_in(jobs) if not job.token and self._reaches(job.holder)])
+        lent = jobs_in(jobs)
+        self._moving.borrow([job for job in lent if not job.token and self._reaches(job.holder)])
+        # A worker of this host may have one from the giver. Which of them the app has is seen when they are asked for.
+        me = self._source.me
+        self._work.borrow([job for job in lent if self._reaches(job.holder) or (job.token and job.holder == me)])
+
+    def _keep(self, has: Callable[[str], bool]) -> None:
+        self._moving.keep(has)
+        self._work.keep(has)
+
+    def _take_back(self) -> None:
+        me = self._source.me
+        self._moving.take_back(self._reaches)
+        self._work.take_back(lambda holder: self._reaches(holder) or holder == me)
 
     def _heard(self, body: Any) -> None:
         if type(body) is ActivityDone:
             self._moving.answered(body)
+            self._work.answered(body)
 
     def _reaches(self, holder: str) -> bool:
         return holder in self._peers.names and holder not in self._source.apart

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from ...actors.address import Address
 from ..authoring.app import ActivityDefinition, ActivityKind
 from ..instance.message import ActivityDone, Invoke, Withdraw
+from ..workers.lent import LentJob, activity_address
 from .job import ActivityJob, earlier_of
 from .lane import Lane
-from .lent import LentJob, activity_address
 
 
 class MovingActivities:

@@ -46,6 +46,7 @@ from ..instance.message import (
 from ..instance.state import Offered
 from .activity_figures import NAMES_MAX, ActivityLoad, recent_attempts
 from .items import ActivityAnswer, Worker, WorkUnknown
+from .lent_work import LentWork
 from .limits import DispatchLimits
 from .room import Room
 from .stream import Job, Stream, StreamRoom
@@ -90,6 +91,7 @@ class Dispatcher:
             self.streams, lambda job: self._queue_of(job).push_front(job.request.instance_id, job)
         )
         self.room = Room(limits, self.streams, self._journal)
+        self.lent = LentWork(self._jobs, self.streams, self.room, drop=self._drop, add=self.receive_activity)
         self._stalled: dict[str, None] = {}  # ids, in the order in which they stalled
         self._full: FairQueue[Job] | None = None  # of which the log has been told that it waits for room
         self._stopping = False
@@ -172,6 +174,8 @@ class Dispatcher:
                     self._give_again(job)
                 return
             self._drop(job)  # of an earlier generation, whose ids begin anew
+        if self.lent.keeps(key, invoke):
+            return
         self._add(Job(key, invoke), self._activities)
 
     def _give_again(self, job: Job) -> None:
@@ -191,6 +195,7 @@ class Dispatcher:
 
         What a worker has been sent it may still answer. The answer is passed on, and the instance drops it.
         """
+        self.lent.withdraw(message)
         keys = [_activity_key(message.instance_id, task_id) for task_id in message.task_ids]
         if message.ended:
             keys.append(Address(WORK, message.instance_id))
@@ -219,6 +224,7 @@ class Dispatcher:
         Args:
             has: Whether an instance is one of them.
         """
+        self.lent.leave(has)
         for job in [job for job in self._jobs.values() if has(job.request.instance_id)]:
             self._drop(job)
         for instance_id in [instance_id for instance_id in self._stalled if has(instance_id)]:
@@ -336,7 +342,11 @@ class Dispatcher:
         Raises:
             WorkUnknown: This activity is not open.
         """
-        job = self._finish(_activity_key(answer.instance_id, answer.task_id), answer.token, answer.task_id)
+        key = _activity_key(answer.instance_id, answer.task_id)
+        if key not in self._jobs and (early := self.lent.take(answer)) is not None:
+            self._send(workflow_address(answer.instance_id), early)
+            return
+        job = self._finish(key, answer.token, answer.task_id)
         if job is not None:
             assert isinstance(job.request, Invoke)
             took_s = (self._now_us() - (job.sent_us or 0)) / 1e6

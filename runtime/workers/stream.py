@@ -179,6 +179,14 @@ class Stream:
             self._ready.append(job)
         self._signal.set()
 
+    def adopt(self, job: Job, token: str, sent_us: int | None) -> None:
+        """Add an activity that the worker has already, under a token that another host has given it."""
+        job.stream = self
+        job.token = token
+        job.sent, job.sent_us = True, sent_us
+        self.activities[job.key] = job
+        self._note_sent(job)
+
     def hurry(self, job: Job) -> None:
         """Send a job as soon as possible, if it has not been sent."""
         self._ready.append(job)

@@ -118,7 +118,7 @@ def test_what_several_processes_cannot_share_is_left_out() -> None:
         (["--rate", "5", "--driver", "process"], "W1 cannot be run with --driver process and --processes 2"),
         (["--peer", "restate"], "--processes cannot be used with --peer"),
         (["--durability", "relaxed"], "--processes cannot be used with --durability relaxed"),
-        (["--driver", "sdk"], "--processes cannot be used with --driver sdk"),
+        (["--driver", "sdk"], "--processes with --driver sdk needs --workload W1 or W2"),
     ],
 )
 def test_several_processes_with_what_they_do_not_go_with_are_a_usage_error(arguments: list[str], why: str) -> None:

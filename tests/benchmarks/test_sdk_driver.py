@@ -23,17 +23,20 @@ from perdure.benchmarks.sdk_driver import (
     SdkRunFailed,
     SdkSetup,
     WorkerReport,
+    beside_one_table,
     command_of,
     engine_ms,
     figures,
     growth,
     growth_table,
     growth_verdict,
+    in_one,
     line_of,
     measured,
     pairs,
     pairs_table,
     started,
+    together,
     verdicts,
 )
 from perdure.cli.main import main
@@ -168,6 +171,39 @@ def test_runs_are_set_side_by_side_in_their_order() -> None:
     assert [pair.share for pair in pairs(runs)] == pytest.approx([0.8, 1.0])
     with pytest.raises(AssertionError):
         pairs(runs[1:])
+
+
+def test_several_workers_are_shown_beside_one() -> None:
+    many = f"{PERDURE} x2"
+    runs = [
+        sdk_run(200, 2),
+        sdk_run(300, 3, many),
+        sdk_run(200, 2),
+        sdk_run(400, 3, many),
+        sdk_run(100, 2),
+        sdk_run(130, 3, many),
+    ]
+    said = shown(beside_one_table("W1", runs))
+    assert "1.50 times the steps (1.50, 2.00, 1.30)" in " ".join(said.split())
+    assert many in said
+
+
+def test_the_report_of_several_workers_is_that_of_all() -> None:
+    one, other = (
+        WorkerReport(steps=10, elapsed_s=2.0, worker_cpu_s=1.0, latencies_us=[5], turns=[]),
+        WorkerReport(steps=20, elapsed_s=3.0, worker_cpu_s=2.0, latencies_us=[7], turns=[]),
+    )
+    assert in_one([one, other]) == WorkerReport(
+        steps=30, elapsed_s=3.0, worker_cpu_s=3.0, latencies_us=[5, 7], turns=[]
+    )
+
+
+@needs_sdk
+def test_a_short_run_of_two_processes_with_two_workers() -> None:
+    run = together(setup_of(sdk_python=Path(os.environ[SDK_PYTHON]), in_flight=2), "W1", 2)
+    assert run.told.steps >= 10
+    assert run.host == f"{PERDURE} x2"
+    assert run.host_cpu_s > 0
 
 
 def test_the_document_has_every_run_with_all_that_was_measured(tmp_path: Path) -> None:

@@ -99,9 +99,9 @@ class Witness:
         self.turns = TurnLog(lambda: self.world.clock.now_us() if self.world is not None else 0, self._heard)
         self.log = LogLines()
         self.scheduled: set[str] = set()  # the keys of activities that a commit has asked for
-        self.answered: set[tuple[str, str, int]] = set()  # the activities that have, by instance, key and event id
         self.children: set[tuple[str, str, int]] = set()  # (instance, execution, event id) of those asked for
         self.refused: set[str] = set()  # ids and payloads of requests of which nothing was done
+        self._begun: Counter[str] = Counter()  # how often the history of an instance has begun
         self.performed = 0
         self.sometimes: Counter[str] = Counter()
         self.broken: Broken | None = None
@@ -188,9 +188,8 @@ class Witness:
         """E5: an activity that begins was asked for by a commit that is on the disk, and is still wanted."""
         self.performing_at_a_worker(ctx)
         assert self._cut_offs is not None
-        # Where a recovery and an answer are under way at once, the activity is performed again, for nothing.
-        if (ctx.workflow_id, ctx.task_execution_id, ctx.task_id) in self.answered:
-            return
+        if self._cut_offs.is_over(self._activity(ctx.workflow_id, ctx.task_execution_id, ctx.task_id)):
+            self.tell(Broken("E5", f"{ctx.activity_name} of {ctx.workflow_id} begins after it has had its answer"))
         execution_id = ctx.task_execution_id.rpartition("-")[0]
         if self._cut_offs.is_over(execution_id):
             self.tell(
@@ -225,6 +224,7 @@ class Witness:
         if write.reset or id_ not in self.seen:
             # What a generation hands on is in the next one's history too.
             self.seen[id_] = Seen(record.execution_id if record is not None else "")
+            self._begun[id_] += 1
             # A child that was purged before its parent is begun again by that, if the host dies in between.
             self._cut_offs.begun_again(self.seen[id_].execution_id)
         seen = self.seen[id_]
@@ -346,4 +346,9 @@ class Witness:
         seen.answered.add(asked)
         task = seen.asked[asked]
         if isinstance(task, TaskScheduled):
-            self.answered.add((id_, task.task_execution_id, asked))
+            assert self._cut_offs is not None
+            self._cut_offs.ended(self._activity(id_, task.task_execution_id, asked), self._writing)
+
+    def _activity(self, id_: str, key: str, event_id: int) -> str:
+        """An activity, for `CutOffs`. An instance that is begun again asks for all of its activities again."""
+        return f"{id_}/{self._begun[id_]}/{key}/{event_id}"

@@ -10,12 +10,15 @@ does, need not be one for threads: then the beat is a task.
 The engine makes one (`runtime/engine.py`), and `actors/cluster/leased.py` joins with it.
 """
 
+import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import anyio
 
+from ....journal.journal import Journal
+from ....journal.vocabulary import ACKNOWLEDGED_LOST
 from ...release import own_release
 from ..cluster import HostCard, HostRow, HostState, ShardRow
 from ..errors import StoreError, StoreFailed, StoreTakenOver, StoreUncertain
@@ -30,6 +33,7 @@ from .statements import (
     JOIN,
     LEAVE,
     MAKE_SECRET,
+    MISSING_ENTRIES,
     REPLACE_SECRET,
     SECRET,
     SET_STATE,
@@ -39,6 +43,7 @@ from .statements import (
 )
 from .store import Opened, PostgresStore
 
+logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
@@ -51,6 +56,7 @@ class PostgresClusterStore(PostgresStore):
         self._heart: BeatingHeart | None = None
         self._gifts: list[_Gift] = []  # that nobody has sent yet
         self._giving = anyio.Lock()
+        self._journal = Journal(__name__)
 
     @property
     def intact(self) -> bool:
@@ -103,13 +109,28 @@ class PostgresClusterStore(PostgresStore):
 
     async def resume(self) -> bool:
         opened, host = self._opened(), self.host
+        acknowledged = opened.acknowledged.under(opened.epochs)
         if opened.presence is not None:
             opened.presence.finish("the server is another one")
         try:
             await self._begin(opened, host)
         except StoreTakenOver:
             return False
+        await self._tell_what_is_lost(acknowledged)
         return True
+
+    async def _tell_what_is_lost(self, acknowledged: Sequence[tuple[int, int]]) -> None:
+        """Say how many of the entries that were acknowledged the server does not have, before anybody writes to it."""
+        if not acknowledged:
+            return
+        columns = [list(column) for column in zip(*acknowledged, strict=True)]
+        try:
+            missing = await self._opened().writer.run(MISSING_ENTRIES, columns, "looking for what was acknowledged")
+        except StoreFailed as error:
+            logger.warning("nobody knows what the server that took over lacks: %s", error)
+            return
+        if missing:
+            self._journal.write(ACKNOWLEDGED_LOST, found=len(missing), known=len(acknowledged))
 
     async def _begin(self, opened: Opened, host: int) -> None:
         beater = PostgresBeater(host, self.url, self._connect)

@@ -27,7 +27,8 @@ LOCK_WAIT_MS = 1_000
 # The class of all advisory locks of stores; the second number is of the schema. "Prdr".
 LOCK_CLASS = 0x50726472
 
-# Names in `meta`.
+META = "meta"
+# Names in it.
 VERSION = "schema"  # of the tables
 OLDEST = "oldest"  # the version that a release must know at least
 SHARDS = "shards"
@@ -218,6 +219,8 @@ async def read_meta(session: DatabaseSession) -> Mapping[str, int] | None:
 
 async def _create(session: DatabaseSession, url: DatabaseUrl, *, shards: int, now_us: int) -> None:
     there = {name for (name,) in await session.run(TABLES_THERE, (url.schema,))}
+    if META in there:
+        return  # made by another host since this one has asked for it
     if there.intersection(TABLE_NAMES):
         raise StoreForeign(url.name)
     meta = {VERSION: SCHEMA_VERSION, OLDEST: 1, SHARDS: shards, CREATED_US: now_us, NEXT_KEY: 1, COPYING: 0}

@@ -211,6 +211,12 @@ REVIVE = Statement(
     " RETURNING life, substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)",
 )
 FIND_ENTRY = Statement("find entry", "SELECT 1 FROM log WHERE key = $1 AND position = $2")
+# Which of the entries that a host has acknowledged are not there, on a server that took over.
+MISSING_ENTRIES = Statement(
+    "missing entries",
+    "SELECT u.key FROM unnest($1::bigint[], $2::bigint[]) AS u (key, position)"
+    " WHERE NOT EXISTS (SELECT FROM log l WHERE l.key = u.key AND l.position = u.position)",
+)
 LOOK_AT_HOST = Statement("look at host", "SELECT life FROM hosts WHERE host = $1")
 
 # Hosts.

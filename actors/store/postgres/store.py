@@ -28,6 +28,7 @@ from ..contract import Inspection, Reminder, Stored, Unlisted, Write
 from ..cursor import position_of
 from ..errors import StoreError, StoreFailed, StoreFenced, StoreLocked, StoreTakenOver
 from ..listing import Counted, Facets, ListFilter, ListPage, Order, asks_kinds_only, grouped
+from ..presence.acknowledged import Acknowledged
 from ..tables.kinds import matching
 from ..tables.paging import Asked
 from .changes import Group, RowChanges, changes_of
@@ -78,6 +79,8 @@ class PostgresStore:
     Raises:
         StoreFailed: The address is none, or the driver is not installed.
     """
+
+    commits_elsewhere = True
 
     def __init__(
         self,
@@ -305,6 +308,7 @@ class Opened:
         self.lister = reader_of(writer, "lister")
         self.kinds = KindNumbers()
         self.epochs: dict[int, int] = {}  # of the shards that are this host's
+        self.acknowledged = Acknowledged()
         self._unborn: set[int] = set()  # keys that were given out, of actors that no commit has brought
         self._keys = range(0)
         self._number = 0  # of the next entry of the log; over all claims, because receipts have it too
@@ -390,7 +394,14 @@ class Opened:
             receipt = CommitReceipt(-presence.host, number)
             group.give_receipt(*receipt)
         what = f"a commit of {len(writes)} writes"
+        epochs = dict(self.epochs)
         await self.writer.commit(commit_of(group.parts()), group.arguments(), receipt, what)
+        self.acknowledged.note(
+            ((key, shard) for key, shard, *_ in changes.entries),
+            (position for _, position, *_ in rows),
+            (*changes.logs_forgotten, *changes.deleted),
+            epochs,
+        )
         self._unborn -= group.born
         self._count(group)
 

@@ -235,6 +235,8 @@ def host(line: RosterLine) -> HostView:
         activations=report.activations,
         turns=report.turns,
         commits=report.commits,
+        workers=len(report.workers),
+        passed_on=sum(each.turns + each.activities for each in report.elsewhere.values()),
         store_bytes=report.store.file_bytes if report.store is not None else None,
         wal_bytes=report.store.wal_bytes if report.store is not None else None,
         **values,

@@ -36,6 +36,15 @@ class ConnectedWorker(NamedTuple):
     seen_us: int  # its last answer, or when it connected
     turns: int  # that it has in hand
     activities: int
+    id: str = ""  # by which hosts know it; "": there is one host
+
+
+class InHand(NamedTuple):
+    """What a worker of another host has in hand of one host."""
+
+    turns: int
+    activities: int
+    seen_us: int  # its last answer to that host
 
 
 class StoreSize(NamedTuple):
@@ -64,6 +73,7 @@ class HostReport(NamedTuple):
     store: StoreSize | None  # None: it has no files
     release: str  # of Perdure
     kills: int | None  # hosts that it has found dead, since it began; None: it watches none
+    elsewhere: Mapping[str, InHand] = {}  # its jobs at workers of other hosts, by the ids of those
 
 
 METHOD = HostMethod("overview.report", (), HostReport)  # other hosts call it
@@ -131,9 +141,15 @@ class Reports:
                 stream.seen_us,
                 len(stream.turns),
                 len(stream.activities),
+                stream.id,
             )
-            for stream in self._dispatcher.streams
+            for stream in self._dispatcher.own
         ]
+        elsewhere = {
+            stream.id: InHand(len(stream.turns), len(stream.activities), stream.seen_us)
+            for stream in self._dispatcher.streams
+            if stream.gate is not None
+        }
         recent = {**self._dispatcher.recent, **self._activities.recent}
         return HostReport(
             name,
@@ -152,6 +168,7 @@ class Reports:
             size_of(self._host.store),
             own_release(),
             seen.killed if (seen := self.seen()) is not None else None,
+            elsewhere,
         )
 
     @property
@@ -162,7 +179,10 @@ class Reports:
         return next((name for kind, name in kinds.items() if isinstance(store, kind)), type(store).__name__)
 
     async def all(self) -> dict[str, HostReport | None]:
-        """Collect the reports of all hosts, by their names; None for one that does not answer."""
+        """Collect the reports of all hosts, by their names; None for one that does not answer.
+
+        What a worker has in hand is that of all hosts in these.
+        """
         reports: dict[str, HostReport | None] = {}
         if self.peers is not None:
             reports = dict.fromkeys(sorted((self.peers.membership.me, *self.peers.names), key=in_order))
@@ -170,7 +190,23 @@ class Reports:
                 reports[report.name] = report
         own = self.own()
         reports[own.name] = own
-        return reports
+        parts = [report.elsewhere for report in reports.values() if report is not None]
+        return {name: report and in_all(report, parts) for name, report in reports.items()}
+
+
+def in_all(report: HostReport, elsewhere: Sequence[Mapping[str, InHand]]) -> HostReport:
+    """Add to what the workers of a host have in hand what they have of other hosts."""
+    workers = []
+    for worker in report.workers:
+        parts = [each[worker.id] for each in elsewhere if worker.id in each]
+        workers.append(
+            worker._replace(
+                seen_us=max((worker.seen_us, *(part.seen_us for part in parts))),
+                turns=worker.turns + sum(part.turns for part in parts),
+                activities=worker.activities + sum(part.activities for part in parts),
+            )
+        )
+    return report._replace(workers=workers)
 
 
 def in_order(name: str) -> tuple[int, str]:

@@ -4,8 +4,8 @@ from itertools import pairwise
 
 from perdure import App
 from perdure.runtime.activities.job import ActivityJob, earlier_of
-from perdure.runtime.activities.lent import activity_address
 from perdure.runtime.instance.message import Invoke
+from perdure.runtime.workers.lent import activity_address
 
 
 def test_the_jobs_before_one_come_from_the_newest_to_the_oldest() -> None:

@@ -9,8 +9,8 @@ import pytest
 from perdure import ActivityContext, App, Settings
 from perdure.actors.address import Address
 from perdure.runtime.activities.actors import ActivityActors
-from perdure.runtime.activities.lent import LentJob, activity_address
 from perdure.runtime.instance.message import ActivityDone, Invoke, Withdraw
+from perdure.runtime.workers.lent import LentJob, activity_address
 
 pytestmark = pytest.mark.anyio
 

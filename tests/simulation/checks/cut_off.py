@@ -1,8 +1,8 @@
-"""E5: what an instance has asked for does not begin after it was terminated or purged.
+"""E5: what an instance has asked for does not begin after it was terminated or purged, nor once it has its answer.
 
 Between the moment in which the end is on the disk and the one in which its host hears of that, no engine can know: what
 begins then has begun as if the commit had taken a little longer. So a generation is cut off when its host has heard of
-the end, or has died before.
+the end, or has died before; and so is an activity with its answer.
 """
 
 from typing import NamedTuple
@@ -25,11 +25,11 @@ class CutOffs:
 
     def __init__(self, world: BaseWorld) -> None:
         self._world = world
-        self._of: dict[str, CutOff] = {}  # by execution id
-        self._unheard: dict[int, str] = {}  # those with a turn, by its id
+        self._of: dict[str, CutOff] = {}  # by execution id, or the key of an activity
+        self._unheard: dict[int, list[str]] = {}  # those with a turn, by its id
 
     def ended(self, execution_id: str, turn: Turn | None) -> None:
-        """Learn that the end of a generation is on the disk.
+        """Learn that the end of a generation, or the answer to an activity, is on the disk.
 
         Args:
             turn: Has written it; None: it is not known, and what begins from now on is too late.
@@ -37,14 +37,14 @@ class CutOffs:
         if execution_id not in self._of:
             self._of[execution_id] = CutOff(self._world.writer, turn, self._world.loop.time())
             if turn is not None:
-                self._unheard[id(turn)] = execution_id
+                self._unheard.setdefault(id(turn), []).append(execution_id)
 
     def heard(self, turn: Turn) -> None:
         """Learn that a host has heard that the commit of a turn is on the disk."""
-        execution_id = self._unheard.pop(id(turn), "")
-        cut = self._of.get(execution_id)
-        if cut is not None and cut.turn is turn:
-            self._of[execution_id] = cut._replace(turn=None, at_s=self._world.loop.time())
+        for execution_id in self._unheard.pop(id(turn), ()):
+            cut = self._of.get(execution_id)
+            if cut is not None and cut.turn is turn:
+                self._of[execution_id] = cut._replace(turn=None, at_s=self._world.loop.time())
 
     def begun_again(self, execution_id: str) -> None:
         """Learn that a generation that was purged is there again: a child, which its parent has begun once more."""

@@ -1,14 +1,16 @@
 """Tables are made once, by whichever host is first; a step adds, and lets older releases live."""
 
 import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from hashlib import sha256
+from typing import Any, cast
 
 import anyio
 import pytest
 
 from perdure.actors.store.errors import StoreForeign
 from perdure.actors.store.postgres import schema
-from perdure.actors.store.postgres.driver import AsyncpgDriver, DatabaseSession, Statement
+from perdure.actors.store.postgres.driver import AsyncpgDriver, DatabaseSession, Row, Statement
 from perdure.actors.store.postgres.schema import Migration, make_ready, read_meta
 from perdure.actors.store.postgres.settings import session_settings
 from perdure.actors.store.postgres.url import DatabaseUrl, parse_url
@@ -39,6 +41,37 @@ async def test_hosts_that_come_at_once_make_the_tables_once(server: PostgresServ
     rows = await sessions[0].run(Statement("x", "SELECT count(*), max(shard) FROM shards"))
     assert tuple(rows[0]) == (8, 7)
     for session in sessions:
+        await session.close()
+
+
+class SlowSession:
+    """A session of a host that is held up after its first statement, until another host has made the tables."""
+
+    def __init__(self, session: DatabaseSession, meanwhile: Callable[[], Awaitable[object]]) -> None:
+        self._session = session
+        self._meanwhile: Callable[[], Awaitable[object]] | None = meanwhile
+
+    async def run(self, statement: Statement, arguments: Sequence[Any] = ()) -> Sequence[Row]:
+        meanwhile, self._meanwhile = self._meanwhile, None
+        try:
+            return await self._session.run(statement, arguments)
+        finally:
+            if meanwhile is not None:
+                await meanwhile()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._session, name)
+
+
+async def test_tables_that_another_host_makes_meanwhile_are_no_other_programs(server: PostgresServer) -> None:
+    url = parse_url(server.url())
+    first, second = [await session_of(url) for _ in range(2)]
+    # Given a host that has found no tables, and another one that makes them before the first goes on,
+    slow = SlowSession(first, lambda: make_ready(second, url, shards=8, now_us=2))
+    # when it goes on, then it has the store that the other one has made.
+    meta = await make_ready(cast(DatabaseSession, slow), url, shards=4, now_us=1)
+    assert (meta[schema.SHARDS], meta[schema.CREATED_US]) == (8, 2)
+    for session in (first, second):
         await session.close()
 
 

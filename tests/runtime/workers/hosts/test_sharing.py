@@ -165,8 +165,10 @@ def test_shards_move_between_hosts_while_workers_work(seed: int) -> None:
             await scene.begin(f"i-{n}", 3)
             await anyio.sleep(0.05)
         await scene.engines.engines[1].stop()
-        # then all instances end, and each result was taken once.
+        # then all instances end, no activity was performed twice for a move, and no answer was refused.
         await scene.ends()
+        assert [key for key, times in scene.performed().items() if times != 1] == []
+        assert [worker.refused for worker in scene.workers] == [[], []]
 
     story(tell, 2, seed=seed)
 
@@ -240,3 +242,50 @@ def test_no_worker_has_more_than_its_window_whatever_the_number_of_hosts(count: 
         assert set(scene.performed().values()) == {1}
 
     story(tell, count)
+
+
+def test_any_host_tells_of_all_workers_and_of_what_they_have_of_all_hosts() -> None:
+    async def tell(scene: Scene) -> None:
+        # Given a worker at one host, with activities of both in hand,
+        one, two = scene.engines.engines
+        scene.worker(one, takes_s=5.0)
+        await scene.begin(scene.engines.id_at(one, "here"), 3)
+        await scene.begin(scene.engines.id_at(two, "there"), 4)
+        await anyio.sleep(2)
+        # when either host is asked, then there is one worker, which has all seven,
+        for each in (one, two):
+            reports = (await each.engine.management.reports.all()).values()
+            [worker] = [worker for report in reports if report is not None for worker in report.workers]
+            assert (worker.host, worker.activities, worker.turns) == (one.membership.me, 7, 0)
+            # and four of those are jobs that the other host has passed on.
+            passed_on = {
+                report.name: sum(part.activities for part in report.elsewhere.values()) for report in reports if report
+            }
+            assert passed_on == {one.membership.me: 0, two.membership.me: 4}
+        await scene.ends()
+
+    story(tell)
+
+
+def test_a_host_that_leaves_gives_its_workers_nothing_more_and_what_they_have_is_answered() -> None:
+    async def tell(scene: Scene) -> None:
+        # Given a worker at a host that is about to leave, and one at another,
+        one, two = scene.engines.engines
+        leaves, stays = scene.worker(one, takes_s=0.5), scene.worker(two, takes_s=0.5)
+        for n in range(6):
+            await scene.begin(f"i-{n}", 4)
+        await anyio.sleep(0.3)
+        had = sum(leaves.performed.values())
+        assert had > 0
+        # when it leaves with work at its worker,
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(one.engine.leave)
+            for n in range(6, 12):
+                await scene.begin(f"i-{n}", 4)
+            await scene.ends()
+        # then that worker was given nothing more, and nothing was performed twice.
+        assert sum(leaves.performed.values()) == had
+        assert [key for key, times in scene.performed().items() if times != 1] == []
+        assert (leaves.refused, stays.refused) == ([], [])
+
+    story(tell)

@@ -177,6 +177,12 @@ def find_entry(scene: Scene, statement: Statement, key: int, position: int) -> S
     return [(1,) for _ in scene.work.find(log, log.keys[0], (key, position))]
 
 
+def missing_entries(scene: Scene, statement: Statement, keys: Sequence[int], positions: Sequence[int]) -> Sequence[Row]:
+    log = scene.tables["log"]
+    asked = zip(keys, positions, strict=True)
+    return [(key,) for key, position in asked if not any(scene.work.find(log, log.keys[0], (key, position)))]
+
+
 def look_at_host(scene: Scene, statement: Statement, host: int) -> Sequence[Row]:
     hosts = scene.tables["hosts"]
     return [(row[hosts.at["life"]],) for row in scene.work.rows(hosts, hosts.keys[0], host)]

@@ -13,6 +13,7 @@ FUNCTIONS: Mapping[str, Function] = {
     "commit": committing.commit,
     "revive": hosts.revive,
     "find entry": hosts.find_entry,
+    "missing entries": hosts.missing_entries,
     "look at host": hosts.look_at_host,
     "join": hosts.join,
     "serve": hosts.serve,

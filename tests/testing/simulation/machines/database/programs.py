@@ -193,9 +193,15 @@ def _reminders(draw: st.DrawFn) -> Sequence[Any]:
     return draw(st.integers(-1, 2)), draw(keys), "a", draw(st.integers(1, 5)), 3, draw(keys), "b", shards
 
 
+def _entries(draw: st.DrawFn) -> Sequence[Any]:
+    found = draw(st.lists(st.tuples(keys, st.integers(1, 6)), unique=True, min_size=1, max_size=3))
+    return [list(column) for column in zip(*found, strict=True)]
+
+
 STATEMENTS: dict[Statement, Drawn] = {
     statements.REVIVE: lambda draw: (draw(hosts),),
     statements.FIND_ENTRY: lambda draw: (draw(keys), draw(st.integers(1, 6))),
+    statements.MISSING_ENTRIES: _entries,
     statements.LOOK_AT_HOST: lambda draw: (draw(hosts),),
     statements.JOIN: lambda draw: (
         draw(hosts),
@@ -248,8 +254,9 @@ APART = {
 }  # fmt: skip
 # They wait for nobody.
 READS = {
-    "find entry", "look at host", "hosts", "look", "shards", "some shards", "cuts", "kinds", "any actor", "load",
-    "inspect", "find key", "ids", "ids behind", "active", "reminders", "page", "logs", "audit page", "tallied", "list",
+    "find entry", "missing entries", "look at host", "hosts", "look", "shards", "some shards", "cuts", "kinds",
+    "any actor", "load", "inspect", "find key", "ids", "ids behind", "active", "reminders", "page", "logs",
+    "audit page", "tallied", "list",
     "secret",
 }  # fmt: skip
 # Whose rows come in an order.

@@ -1,6 +1,6 @@
 """Lent jobs cross from host to host."""
 
-from perdure.runtime.activities.lent import LentJob, jobs_in, pack_jobs
+from perdure.runtime.workers.lent import LentJob, jobs_in, pack_jobs
 
 
 def test_jobs_cross_and_one_that_cannot_be_read_is_left_out() -> None:
