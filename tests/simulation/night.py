@@ -31,7 +31,8 @@ from perdure.testing.simulation.wall import WorldTooLong
 from .checks.sometimes import SOMETIMES, STREAMS
 from .trying import run_of
 
-KIND = "mixed"
+# The kinds of its worlds, one after the other.
+KINDS = ("mixed", "mixed", "mixed", "hosts")
 # A core tells of its worlds after so many, and after each failure.
 TELL_WORLDS = 20
 # A night shorter than this need not have seen all that happens sometimes.
@@ -117,14 +118,15 @@ class Totals:
 def run_core(night: Night, core: int) -> None:
     """Run the worlds of one core until the night is over; print lines of JSON."""
     logging.getLogger().setLevel(logging.CRITICAL)
-    run, ends_s, seen = run_of(KIND), time.monotonic() + night.seconds, set[str]()
+    ends_s, seen = time.monotonic() + night.seconds, set[str]()
     totals, cpu_s = Totals(), time.process_time()
     for number, seed in enumerate(night.seeds(core)):
-        attempt = run(Choices(seed))
+        kind = KINDS[number % len(KINDS)]
+        attempt = run_of(kind)(Choices(seed))
         totals.take(attempt)
-        if attempt.error is not None and (kind := signature(attempt.error)) not in seen:
-            seen.add(kind)
-            _write_down(night, seed, attempt)
+        if attempt.error is not None and (failure := signature(attempt.error)) not in seen:
+            seen.add(failure)
+            _write_down(night, kind, seed, attempt)
         over = time.monotonic() > ends_s
         if over or number % TELL_WORLDS == TELL_WORLDS - 1:
             now_s = time.process_time()
@@ -135,7 +137,7 @@ def run_core(night: Night, core: int) -> None:
             return
 
 
-def _write_down(night: Night, seed: int, attempt: Attempt) -> None:
+def _write_down(night: Night, kind: str, seed: int, attempt: Attempt) -> None:
     """Confirm a failure, make it small, and write the text of an issue; where it does not repeat, that."""
     assert attempt.error is not None
     name = blake2b(signature(attempt.error).encode(), digest_size=4).hexdigest()
@@ -143,36 +145,36 @@ def _write_down(night: Night, seed: int, attempt: Attempt) -> None:
     try:
         # A file that is there was written by another core.
         with path.open("x") as file:
-            file.write(_issue(night, seed, attempt))
+            file.write(_issue(night, kind, seed, attempt))
     except FileExistsError:
         return
     print(f"{path}: {attempt.error}", file=sys.stderr, flush=True)
 
 
-def _issue(night: Night, seed: int, attempt: Attempt) -> str:
-    run = run_of(KIND)
+def _issue(night: Night, kind: str, seed: int, attempt: Attempt) -> str:
+    run, named = run_of(kind), f"seed {seed}, kind of world `{kind}`"
     if isinstance(attempt.error, WorldTooLong):
-        return _text(night, seed, attempt, "It was not run again.", attempt.choices.taken, attempt.story)
+        return _text(night, kind, named, attempt, "It was not run again.", attempt.choices.taken, attempt.story)
     try:
         again = failing_again(run, attempt.choices.taken)
     except NotRepeatable as error:
-        return _text(night, seed, attempt, f"It does not repeat: {error}", attempt.choices.taken, attempt.story)
+        return _text(night, kind, named, attempt, f"It does not repeat: {error}", attempt.choices.taken, attempt.story)
     if again is None or again.error is None:
         note = "Its schedule alone is green: something of it is in the seed and not in the schedule."
-        return _text(night, seed, attempt, note, attempt.choices.taken, attempt.story)
+        return _text(night, kind, named, attempt, note, attempt.choices.taken, attempt.story)
     found = shrink(run, FoundFailure(attempt.choices.taken, again.error, again.story, 0), runs_max=night.shrink_runs)
     note = f"Confirmed twice, and made small in {found.runs} worlds."
-    return _text(night, seed, attempt, note, found.schedule, found.story)
+    return _text(night, kind, named, attempt, note, found.schedule, found.story)
 
 
-def _text(night: Night, seed: int, attempt: Attempt, note: str, schedule: Any, story: str) -> str:
+def _text(night: Night, kind: str, named: str, attempt: Attempt, note: str, schedule: Any, story: str) -> str:
     return "\n".join(
         [
             f"# A world fails: {attempt.error}",
             "",
-            f"Commit {night.commit}, night {night.name}, seed {seed}, kind of world `{KIND}`. {note}",
+            f"Commit {night.commit}, night {night.name}, {named}. {note}",
             "",
-            f"A line for tests/simulation/schedules/{KIND}.txt, with what was wrong in the place of the first dash:",
+            f"A line for tests/simulation/schedules/{kind}.txt, with what was wrong in the place of the first dash:",
             "",
             f"    - | - | {told(schedule)}",
             "",

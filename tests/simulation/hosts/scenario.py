@@ -37,7 +37,6 @@ class HostsScenario(BaseScenario):
     """
 
     world: HostsWorld
-    PATIENCE_S = 600.0  # what beats costs more than what sleeps
 
     def __init__(
         self,

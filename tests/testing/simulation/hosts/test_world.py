@@ -6,6 +6,7 @@ from perdure.testing.simulation.choices import Choices
 from perdure.testing.simulation.hosts.world import HostsWorld
 from perdure.testing.simulation.world import SimWorld
 
+from ....simulation.hosts.rows import is_settled
 from .worlds import all_up, app, played, twice
 
 
@@ -42,6 +43,26 @@ def test_the_code_that_kills_its_host_kills_that_one_alone() -> None:
         assert (world.kills, first.life.over, world.hosts[1].up) == (1, True, True)
 
     played(story)
+
+
+@pytest.mark.parametrize("after_s", [0.0, 0.21, 0.43])
+def test_what_a_host_had_that_is_killed_is_served_again_within_five_seconds(after_s: float) -> None:
+    took_s = 0.0
+
+    async def story(world: HostsWorld) -> None:
+        nonlocal took_s
+        await all_up(world)
+        await world.sleep(5 + after_s)
+        assert is_settled(world)
+        world.hosts[1].kill("the test has")
+        world.hosts[1].stop()  # nobody begins there again
+        began_s = world.loop.time()
+        while not is_settled(world):
+            await world.sleep(0.05)
+        took_s = world.loop.time() - began_s
+
+    played(story, number=3)
+    assert 0 < took_s < 5
 
 
 @pytest.mark.parametrize("seed", [3, 4])

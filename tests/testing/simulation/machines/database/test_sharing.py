@@ -11,8 +11,11 @@ from perdure.testing.simulation.choices import Choices
 from perdure.testing.simulation.machines.database.backend import Scene
 from perdure.testing.simulation.machines.database.statements import committing
 from perdure.testing.simulation.machines.database.work import Waiting
+from perdure.testing.simulation.search.attempt import FoundFailure, failing_again, signature
+from perdure.testing.simulation.search.shrink import shrink
 
 from .sharing import NotOwned, SharingHosts
+from .trying import run_of
 
 # How many worlds a planted bug may take.
 WORLDS = 100
@@ -71,6 +74,22 @@ def test_a_planted_bug_is_found(plant: Callable[[pytest.MonkeyPatch], None], mon
         except (NotOwned, AssertionError):
             return
     pytest.fail(f"it was not found in {WORLDS} worlds")
+
+
+def test_a_failure_replays_by_its_schedule_and_shrinks(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given a bug that some world shows,
+    commits_in_doubt_are_given_up(monkeypatch)
+    run = run_of(2)
+    found = next(filter(lambda each: each.error is not None, (run(Choices(n, rates=OFTEN)) for n in range(WORLDS))))
+    # when what was chosen in it is chosen again, without the seed, then it fails in the same way,
+    again = failing_again(run, found.choices.taken)
+    assert again is not None
+    assert again.error is not None
+    assert found.error is not None
+    assert (again.digest, signature(again.error)) == (found.digest, signature(found.error))
+    # and fewer choices do.
+    small = shrink(run, FoundFailure(found.choices.taken, again.error, again.story, 0), runs_max=25)
+    assert len(small.schedule) < len(found.choices.taken) / 2
 
 
 @pytest.mark.slow
