@@ -25,6 +25,7 @@ from ..errors import StoreError, StoreFailed, StoreTakenOver, StoreUncertain
 from ..presence.heart import BeatingHeart
 from .driver import DatabaseSession, Lost, Refused, Statement
 from .presence import SERVING, Other, PostgresBeater, Presence, kill
+from .schema import raise_format, too_new
 from .statements import (
     CUT,
     CUTS,
@@ -54,6 +55,7 @@ class PostgresClusterStore(PostgresStore):
         super().__init__(data, **settings)
         self._threaded = settings.get("driver") is None
         self._heart: BeatingHeart | None = None
+        self._format = 1
         self._gifts: list[_Gift] = []  # that nobody has sent yet
         self._giving = anyio.Lock()
         self._journal = Journal(__name__)
@@ -88,6 +90,18 @@ class PostgresClusterStore(PostgresStore):
                 await super()._take_up(self._opened(), session)
         return await super().claim(host, now_us=now_us)
 
+    @property
+    def format(self) -> int:
+        return self._format
+
+    async def raise_format(self, to: int) -> int:
+        async def do() -> int:
+            async with _Session(self, "joining") as session:
+                return await raise_format(session, to)
+
+        self._format = await self._once(do, "raising the format")
+        return self._format
+
     # Lives.
 
     async def join(self, card: HostCard) -> int:
@@ -99,9 +113,12 @@ class PostgresClusterStore(PostgresStore):
         async def enter() -> None:
             nonlocal host
             host = self._new_host()  # another one for each try: the one before may have worked
-            row = (card.name, card.place, card.address, card.release, card.wire_min, card.wire_max)
+            row = (card.name, card.place, card.address, card.release, card.wire_min, card.wire_max, card.format_max)
             async with _Session(self, "joining") as session:
-                await session.run(JOIN, (host, SERVING, *row))
+                joined = await session.run(JOIN, (host, SERVING, *row))
+                if not joined:
+                    raise await too_new(session, self.url, card.format_max)
+                self._format = joined[0][0]
 
         await self._patiently(enter)
         await self._begin(opened, host)
@@ -289,5 +306,6 @@ class _Session:
 
 def _row(other: Other) -> HostRow:
     state = HostState.SERVING if other.state == SERVING else HostState.LEAVING
-    card = HostCard(other.name, other.address, other.place, other.release, other.wire_min, other.wire_max)
+    wire = other.wire_min, other.wire_max
+    card = HostCard(other.name, other.address, other.place, other.release, *wire, other.format_max)
     return HostRow(other.host, state, card)

@@ -40,7 +40,7 @@ from .presence import Presence
 from .reading import ReadingSession, learn_kinds, read_active, read_actors, read_ids, read_outsides, read_reminders
 from .schema import COPYING, READ_META, make_ready, require_whole
 from .schema import SHARDS as SHARDS_OF
-from .settings import require_settings, session_settings
+from .settings import replication_warning, require_settings, session_settings
 from .statements import (
     ADD_KINDS,
     ANY_ACTOR,
@@ -80,6 +80,8 @@ class PostgresStore:
         StoreFailed: The address is none, or the driver is not installed.
     """
 
+    commits_elsewhere = True
+
     def __init__(
         self,
         data: str,
@@ -93,7 +95,7 @@ class PostgresStore:
         self.url = parse_url(data)
         self._driver = driver or AsyncpgDriver(self.url)
         self._shards = shards
-        self._patience_s = patience_s
+        self.patience_s = patience_s
         self._instruments = instruments
         self._copying = copying
         self._open: Opened | None = None
@@ -121,7 +123,9 @@ class PostgresStore:
     async def _enter(self) -> None:
         session = await self._connect("opening")
         try:
-            await require_settings(session, self.url)
+            found = await require_settings(session, self.url)
+            if (warning := replication_warning(found, self.url)) is not None:
+                logger.warning("%s", warning)
             now_us = self._instruments.time_ns() // 1000
             meta = await make_ready(session, self.url, shards=self._shards, now_us=now_us)
             if not self._copying:
@@ -269,14 +273,14 @@ class PostgresStore:
         return int.from_bytes(self._instruments.chance(8), "big") >> 2 | 1
 
     def _new_writer(self) -> Writer:
-        return Writer(self.url, self._connect, patience_s=self._patience_s)
+        return Writer(self.url, self._connect, patience_s=self.patience_s)
 
     def _reader_of(self, writer: Writer, purpose: str) -> ReadingSession:
-        return ReadingSession(self.url, self._connect, writer, purpose=purpose, patience_s=self._patience_s)
+        return ReadingSession(self.url, self._connect, writer, purpose=purpose, patience_s=self.patience_s)
 
     async def _patiently(self, work: Callable[[], Any]) -> None:
         """Do something; again, while the database is away."""
-        pauses = Pauses(self._patience_s)
+        pauses = Pauses(self.patience_s)
         told = False
         while True:
             try:

@@ -65,5 +65,9 @@ FUNCTIONS: Mapping[str, Function] = {
 
 LACKING: Mapping[str, str] = {
     "check": "it compares documents of JSON within the server; the check of a store is not of a host",
-    "index": "there is no step from an older version yet",
+    "index": "no step from an older version makes one yet",
+    "drop index": "as above",
+    "half made": "as above",
+    "try lock": "as above",
+    "unlock": "as above",
 }
