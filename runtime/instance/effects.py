@@ -119,9 +119,12 @@ def drop_asked_again(sheet: TurnSheet, task_id: int) -> None:
     actor = sheet.actor
     if (turn := actor.asked_again) is None:
         return
+    asked = len(turn.messages)
     turn.messages = [
         (address, body) for address, body in turn.messages if not isinstance(body, Invoke) or body.task_id != task_id
     ]
+    if len(turn.messages) < asked:
+        withdraw(sheet, [task_id])  # it may be waiting for its place
     if not any(isinstance(body, Invoke) for _, body in turn.messages):
         actor.asked_again = None
 

@@ -19,6 +19,7 @@ from perdure.runtime.instance.message import (
     ChildStarted,
     Invoke,
     Start,
+    Withdraw,
 )
 from perdure.runtime.instance.turn import take_turn
 
@@ -63,7 +64,8 @@ def test_what_is_asked_for_again_is_called_off_by_an_answer_that_comes_before_th
         take_turn(actor.actor, [Envelope(ActivityDone("x1", 2, "1", None))], actor.now_us)
         assert [body.task_id for _, body in turn.messages if isinstance(body, Invoke)] == [1]
         # and when its own comes, nobody performs it for nothing.
-        take_turn(actor.actor, [Envelope(ActivityDone("x1", 1, "1", None))], actor.now_us)
+        answered = take_turn(actor.actor, [Envelope(ActivityDone("x1", 1, "1", None))], actor.now_us)
+        assert [body.task_ids for _, body in answered.messages if isinstance(body, Withdraw)] == [(1,)]
         assert not [body for _, body in turn.messages if isinstance(body, Invoke)], name
         assert actor.actor.asked_again is None
 
