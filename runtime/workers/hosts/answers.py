@@ -149,21 +149,34 @@ class WorkerAnswers:
     ) -> bool:
         """Send an answer until it is taken or refused; return False if the first host that was asked knows no such job.
 
+        An answer to a turn without a token is for the host that has given the turn out, and for no other, and is not
+        sent twice where that host may have taken it: it would be taken for the answer to the next turn.
+
         Raises:
             HostUnreachable: Nobody has taken it for too long.
         """
         address = workflow_address(instance_id)
         moved = False
+        once = isinstance(form, TurnAnswerForm) and not form.token
+        owner = self._owner(address)
         until_s = anyio.current_time() + GIVEN_UP_S
         while anyio.current_time() < until_s:
-            verdict = await self._try(address, method, form, take)
+            if once and self._owner(address) != owner:
+                # The next owner sends the turn anew, and would take this for the answer to that.
+                return True
+            try:
+                verdict = await self._try(address, method, form, take)
+            except (HostUnreachable, HostLost, HostSilent) as error:
+                if once and (self._peers.membership.part is not None or not isinstance(error, HostUnreachable)):
+                    return True  # it may have been taken, or that process is gone
+                verdict = Verdict.ELSEWHERE
             if verdict is Verdict.TAKEN:
                 return True
             if verdict is Verdict.UNKNOWN:
                 return moved
             moved = True
             await anyio.sleep(AGAIN_S)
-        owner = self._host.placement.elsewhere(address) or self._host.placement.host
+        owner = owner or self._host.placement.host
         logger.warning("an answer of a worker to %s was given up: %s has not taken it", instance_id, owner)
         raise HostUnreachable(owner)
 
@@ -176,10 +189,12 @@ class WorkerAnswers:
         outbound = self._peers.find(owner) if owner is not None else None
         if outbound is None:
             return Verdict.ELSEWHERE
-        try:
-            return Verdict(await outbound.call(method, form))
-        except (HostUnreachable, HostLost, HostSilent):
-            return Verdict.ELSEWHERE
+        return Verdict(await outbound.call(method, form))
+
+    def _owner(self, address: Address) -> str | None:
+        """Who has an instance, as far as this host knows."""
+        placement = self._host.placement
+        return placement.owner(placement.shard_of(address))
 
     # Other hosts ask.
 
