@@ -7,15 +7,16 @@ certificate) is known once the store is open, and before it joins.
 """
 
 import asyncio
+import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
 
 from .cluster.leased import LeasedMembership
 from .cluster.leases.shared import Share, SharedStore, Tell
-from .cluster.protocol import WIRE_MAX, WIRE_MIN
+from .cluster.leases.work import NEWCOMER_S
+from .cluster.protocol import WIRE_MAX, WIRE_MIN, wire_for
 from .cluster.transport.addresses import LOOPBACK, address_towards, check_reachable, is_loopback
 from .cluster.transport.endpoint import Endpoint
 from .cluster.transport.transport import Listener
@@ -26,21 +27,26 @@ from .store.cluster import Cluster, HostCard
 from .store.contract import Store
 from .store.errors import StoreFailed
 from .store.postgres.cluster_store import PostgresClusterStore
+from .store.postgres.url import addresses_of
 from .store.presence.place import machine_name, own_place
 
 if TYPE_CHECKING:
     from .cluster.transport.tls import TlsTransport
 
-DATABASE_PORT = 5432
+logger = logging.getLogger(__name__)
+
 EVERY_FOUR, EVERY_SIX = "0.0.0.0", "::"  # noqa: S104  only where a person has said by which address it is reached
 
 
-def share_of(store: Store, peer_address: str | None, *, stuck_after_s: float) -> Share | None:
+def share_of(
+    store: Store, peer_address: str | None, *, stuck_after_s: float, newcomer_s: float = NEWCOMER_S
+) -> Share | None:
     """How a store is shared with the other hosts on it; None: it is one host's own.
 
     Args:
         peer_address: Where they reach this one; None: at the address of this machine that reaches the database.
         stuck_after_s: A host whose event loop stands still for longer shows no more that it lives.
+        newcomer_s: How long it has to live before it gets shards from those that stay.
 
     Raises:
         ValueError: `peer_address` is none.
@@ -48,14 +54,15 @@ def share_of(store: Store, peer_address: str | None, *, stuck_after_s: float) ->
     if not isinstance(store, PostgresClusterStore):
         return None
     peer = read_peer_address(peer_address) if peer_address is not None else None
-    transport = DatabaseTransport(store, database_addresses(store.url.dsn, os.environ), peer)
+    transport = DatabaseTransport(store, addresses_of(store.url.dsn, os.environ), peer)
 
     def card() -> HostCard:
         return HostCard(machine_name(), transport.address, own_place(), own_release(), WIRE_MIN, WIRE_MAX)
 
     def share(same: Store, tell: Tell) -> SharedStore:
         assert same is store, same
-        return SharedStore(LeasedMembership(store, card, tell=tell, stuck_after_s=stuck_after_s), transport)
+        membership = LeasedMembership(store, card, tell=tell, stuck_after_s=stuck_after_s, newcomer_s=newcomer_s)
+        return SharedStore(membership, transport, store.patience_s)
 
     return share
 
@@ -108,7 +115,9 @@ class DatabaseTransport:
         except OSError as error:
             raise PeerPortUnusable(bind, port, str(error)) from error
         try:
-            others = [(row.card.address, row.card.place) for row in await self._cluster.hosts()]
+            rows = await self._cluster.hosts()
+            others = [(row.card.address, row.card.place) for row in rows]
+            warn_of_other_wires(row.card for row in rows)
             check_reachable(self.address, own_place(), others)
             if self._me is not None:
                 tls.identify(self._me)
@@ -159,25 +168,17 @@ class DatabaseTransport:
         return LOOPBACK  # others on this machine reach it; one that is elsewhere is told to say an address
 
 
-def database_addresses(dsn: str, environment: "os._Environ[str] | dict[str, str]") -> Sequence[tuple[str, int]]:
-    """Hosts and ports that the address of a database names, as PostgreSQL's own programs read it.
+def warn_of_other_wires(cards: Iterable[HostCard]) -> None:
+    """Say which hosts this one cannot talk with, because no version of the wire is known to both.
 
-    Args:
-        dsn: `postgresql://user@one:5432,two/database`; a host may be a path.
-        environment: Has `PGHOST` and `PGPORT`, for what the address does not say.
+    They may be dead, and nobody has found it yet. One that lives is cut off from this one, and the smaller part of the
+    hosts gives its shards.
     """
-    query = dict(pair.partition("=")[::2] for pair in urlsplit(dsn).query.split("&") if "=" in pair)
-    servers = urlsplit(dsn).netloc.rpartition("@")[2] or unquote(query.get("host", "")) or environment.get("PGHOST", "")
-    port_said = query.get("port") or environment.get("PGPORT", "")
-    found = []
-    for server in servers.split(","):
-        host, port = unquote(server), ""
-        if server.startswith("["):
-            host, _, port = server[1:].partition("]")
-            port = port.removeprefix(":")
-        elif server.count(":") == 1:
-            host, _, port = server.partition(":")
-            host = unquote(host)
-        number = (port or port_said).partition(",")[0]
-        found.append((host, int(number) if number.isdigit() else DATABASE_PORT))
-    return found
+    for card in cards:
+        # A program that has the store for itself for a while talks with nobody.
+        if card.wire_max and wire_for(card.wire_min, card.wire_max) is None:
+            logger.warning(
+                "%s has release %s, which talks versions %d to %d of the wire between hosts, and this release talks "
+                "%d to %d: the two cannot work together. Upgrade by way of a release in between",
+                card.name, card.release, card.wire_min, card.wire_max, WIRE_MIN, WIRE_MAX,
+            )  # fmt: skip

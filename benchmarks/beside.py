@@ -65,9 +65,11 @@ MARKS = (
 
 
 def with_peers(workloads: Iterable[Workload], peers: Sequence[str]) -> list[Workload]:
-    """The workloads, with the peers as drivers of those that they have."""
+    """The workloads, with the peers as drivers of those that they have. Several hosts, or processes, stand alone."""
     return [
-        replace(workload, drivers=(*workload.drivers, *peers)) if can_run(workload) else workload
+        replace(workload, drivers=(*workload.drivers, *peers))
+        if can_run(workload) and workload.processes == 1
+        else workload
         for workload in workloads
     ]
 

@@ -14,7 +14,7 @@ from .machine import Machine
 from .measure import RunOutcome, medians, spreads
 from .results import ResultRow, Results
 from .run import Run
-from .workload import DRIVERS, Workload
+from .workload import DRIVERS, POSTGRES, PROCESS, Workload
 from .workloads import BY_NAME
 
 
@@ -129,6 +129,8 @@ def commands_of(cases: Sequence[Case]) -> list[str]:
 
 
 def reached_by(run: Run) -> str:
+    if run.driver == POSTGRES:
+        return f"--driver {PROCESS}"  # and an address, which stands among the options
     return f"--driver {run.driver}" if run.driver in DRIVERS else f"--peers DIR --peer {run.driver}"
 
 
@@ -146,8 +148,10 @@ def options_of(case: Case) -> str:
     said = asdict(case.run)
     if case.run.instances == BY_NAME[case.run.workload].instances:
         del said["instances"]
-    if case.run.processes == 1:
-        del said["processes"]
+    processes, database = said.pop("processes"), said.pop("database")
+    if processes != 1:
+        said["processes" if database is None else "hosts"] = processes
+    said["data"] = database
     words = [option(name, value) for name, value in said.items() if name not in SAID_FIRST and value]
     if len(case.outcomes) > 1:
         words.append(f"--repeat {len(case.outcomes)}")

@@ -19,7 +19,7 @@ from .child import RunFailed, run_in_child
 from .commands import compare, draw, gate, report, see_that_it_can_be_drawn
 from .lists import lists
 from .machine import machine
-from .on_postgres import folder_or_database, shares_of
+from .on_postgres import folder_or_database, lines_of
 from .peers import DBOS_POSTGRES, PEERS, Peer, PeerMissing, demand, install
 from .peers import described as peer_described
 from .report import driver_title, print_report
@@ -123,6 +123,13 @@ def listed(suite: str) -> str:
     help="Processes that share the work, each with a part of the store. Of the workloads there are the loops then that "
     "have as many instances in flight, and over HTTP also events and rates.",
 )
+@click.option(
+    "--hosts",
+    multiple=True,
+    type=click.IntRange(1, PROCESSES_MAX),
+    help="With a database: run the loops also on so many hosts that share it, each with as many instances in flight; "
+    "repeat it for a curve. What a step takes of the CPU, hosts and server together, is compared with one host.",
+)
 @click.option("--always-replay", is_flag=True, help="Rebuild each instance from its history at every turn.")
 @click.option(
     "--data",
@@ -166,7 +173,7 @@ def bench(context: click.Context, /, **values: Any) -> None:
     on_database = (POSTGRES,) if options.database is not None else ()
     print_report(with_peers(chosen, on_database), results, Console())
     if options.database is not None:
-        click.echo(shares_of(with_peers(chosen, on_database), results))
+        click.echo(lines_of(with_peers(chosen, on_database), results))
     if options.engines:
         results.peers.update(
             {peer.name: peer_described(options.peers_folder, peer, options.database) for peer in options.engines}
@@ -209,6 +216,7 @@ class Options:
     repeat: int
     durability: str
     processes: int
+    hosts: tuple[int, ...]  # that share the database, beside one alone
     always_replay: bool
     data: Path | str | None  # a folder, or the address of a database
     json: Path | None
@@ -230,11 +238,14 @@ class Options:
         """
         self.check_processes()
         if self.database is not None and (self.processes > 1 or self.durability != "full"):
-            raise click.UsageError("on a database there is one process, and durability full.")
+            raise click.UsageError("on a database there is one process, or --hosts, and durability full.")
+        if self.hosts and self.database is None:
+            raise click.UsageError("--hosts is of hosts that share a database: name it with --data.")
         found = [
-            one.with_processes(self.processes)
+            one.with_processes(self.processes).with_hosts(hosts)
             for named in self.named()
             for one in (self.arriving(named) or named.variants(self.in_flight))
+            for hosts in dict.fromkeys((1, *self.hosts))
         ]
         plain = self.durability == "full" and not self.always_replay and not self.quick
         return [
@@ -339,7 +350,7 @@ class Options:
                 always_replay=self.always_replay,
                 rate=workload.rate,
                 peers=str(self.peers_folder) if driver in PEERS else None,
-                processes=self.processes,
+                processes=workload.processes,
                 database=self.database if driver in (POSTGRES, DBOS_POSTGRES) else None,
             )
             for workload, driver in order

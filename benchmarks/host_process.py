@@ -1,4 +1,5 @@
-"""One of several hosts in process: an engine with a part of the store, and its share of the load beside it.
+"""One of several hosts in process: an engine with a part of the store, or on the database that all share, and its share
+of the load beside it.
 
 It reads what it is to do from its arguments, and writes lines of JSON to its
 standard output. Each byte of its standard input says that all hosts have come
@@ -9,7 +10,7 @@ run is over or whoever began it is gone.
 import os
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import anyio
@@ -19,6 +20,7 @@ from ..actors.cluster.membership import FixedMembership
 from ..actors.store.part import Part
 from .load import Extent, tally_loop
 from .measure import LoadTally
+from .postgres_driver import one_host_driver
 from .process_driver import EngineSetup, ProcessDriver, process_driver
 from .run_process import Teller, run_alone, write
 from .workloads import BY_NAME
@@ -40,8 +42,11 @@ class Share(msgspec.Struct):
     in_flight: int
     seconds: float
     instances: int | None
+    database: str | None = None  # the address and schema that the hosts share; None: each has a file
 
     def setup(self) -> EngineSetup:
+        if self.database is not None:
+            return EngineSetup(folder=Path(self.folder), always_replay=self.always_replay)
         return EngineSetup(
             folder=Path(self.folder),
             durability=self.durability,
@@ -111,9 +116,16 @@ async def be_host(share: Share) -> None:
         WrongResult: An instance did not return what it should have.
     """
     # The engine leaves in order even if the load was cancelled.
-    async with process_driver(share.setup()) as driver, hearing() as word:
+    async with driver_of(share) as driver, hearing() as word:
         await load(driver, share, word)
         await anyio.sleep_forever()
+
+
+def driver_of(share: Share) -> AbstractAsyncContextManager[ProcessDriver]:
+    """The engine of a host."""
+    if share.database is not None:
+        return one_host_driver(share.setup(), share.database, hosts=share.of)
+    return process_driver(share.setup())
 
 
 async def load(driver: ProcessDriver, share: Share, word: Word) -> None:

@@ -15,7 +15,7 @@ import anyio
 from anyio.lowlevel import checkpoint
 
 from .app import GO
-from .measure import Counts, LoadTally, RunOutcome, Span, Usage, distribution, outcome_of
+from .measure import Counts, LoadTally, RunOutcome, Span, Usage, cpu_between, distribution, outcome_of
 from .workload import Workload
 
 # The least that is slept before an arrival. The event loop's timers count milliseconds, and a shorter sleep would be
@@ -323,11 +323,7 @@ async def tally_of(
     return LoadTally(
         spans=[Span(began_us, end.at_us) for began_us, end in zip(begun_us.values(), ends, strict=True)],
         engine=Usage(cpu_s=engine_after.cpu_s - engine.cpu_s, rss_bytes=engine_after.rss_bytes),
-        load_cpu_s=_cpu_s(load, load_after),
-        server_cpu_s=_cpu_s(server, server_after),
+        load_cpu_s=cpu_between(load, load_after),
+        server_cpu_s=cpu_between(server, server_after),
         counts=counts_after.minus(counts) if counts is not None and counts_after is not None else None,
     )
-
-
-def _cpu_s(before: Usage | None, after: Usage | None) -> float | None:
-    return after.cpu_s - before.cpu_s if before is not None and after is not None else None

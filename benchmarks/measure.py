@@ -139,6 +139,11 @@ def usage_of_trees(pids: Iterable[int]) -> Usage:
     return Usage(cpu_s=cpu_s, rss_bytes=rss_bytes)
 
 
+def cpu_between(before: Usage | None, after: Usage | None) -> float | None:
+    """The CPU time between two looks, seconds; None if nothing was seen."""
+    return after.cpu_s - before.cpu_s if before is not None and after is not None else None
+
+
 def percentile(ordered: Sequence[float], percent: float) -> float:
     """The smallest value that at least `percent` of all do not exceed (nearest rank: a value that was seen).
 

@@ -1,7 +1,7 @@
 """The engine in the load's own process: what a program that embeds it gets."""
 
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,11 +50,16 @@ class EngineSetup:
 
 
 class ProcessDriver:
-    """Calls the engine's client. Latencies end when the client has the result, after the commit that holds it."""
+    """Calls the engine's client. Latencies end when the client has the result, after the commit that holds it.
 
-    def __init__(self, engine: Engine, setup: EngineSetup) -> None:
+    Args:
+        owns: Whether a shard is this host's, of several; None: all are.
+    """
+
+    def __init__(self, engine: Engine, setup: EngineSetup, *, owns: Callable[[int], bool] | None = None) -> None:
         self.engine = engine
         self._setup = setup
+        self._owns = owns
         self._ends: dict[str, End] = {}
 
     def now_us(self) -> int:
@@ -69,12 +74,11 @@ class ProcessDriver:
         Without an id the engine spreads instances over all hosts, for callers who know only one of them. Here each
         host has callers of its own, so nothing is gained by that, and a start and a wait would often be a hop away.
         """
-        if self._setup.membership is None:
+        if self._owns is None:
             return None
         while True:
             instance_id = make_id(SYSTEM)
-            shard = shard_of(workflow_address(instance_id).id, self.engine.store.shards)
-            if self._setup.membership.part.holds(shard):
+            if self._owns(shard_of(workflow_address(instance_id).id, self.engine.store.shards)):
                 return instance_id
 
     async def raise_event(self, instance_id: str, name: str, value: Any) -> None:
@@ -119,4 +123,4 @@ async def process_driver(setup: EngineSetup) -> AsyncIterator[ProcessDriver]:
     # Before the engine begins, so that its activities have it.
     client.set(engine.client)
     async with engine:
-        yield ProcessDriver(engine, setup)
+        yield ProcessDriver(engine, setup, owns=setup.membership.part.holds if setup.membership is not None else None)

@@ -207,8 +207,9 @@ OPEN_NOTE = (
     "much the load itself was behind, 99 of 100 not more. Most waiting: due and not ended, at the worst moment."
 )
 PROCESSES_NOTE = (
-    "x2: two processes, and so on, each with a part of the store. CPU, commits and RSS are of all of them together. In "
-    "process each has its share of the load, which starts instances that are its own; over HTTP any of them is asked."
+    "x2: two processes, and so on, each with a part of the store, or hosts that share the database. CPU, commits and "
+    "RSS are of all of them together. In process each has its share of the load, on a database as much as one alone, "
+    "and starts instances that are its own; over HTTP any of them is asked."
 )
 NOTES = {
     POSTGRES: (

@@ -22,7 +22,7 @@ from .postgres_driver import postgres_driver
 from .process_driver import EngineSetup, process_driver
 from .recovery import run_recovery
 from .reminder_storm import run_reminder_storm
-from .several_hosts import run_several_hosts
+from .several_hosts import run_hosts_on_database, run_several_hosts
 from .sleepers import ACTIVATIONS_MAX, run_sleepers
 from .soak import run_soak
 from .timer_storm import run_timer_storm
@@ -55,14 +55,14 @@ class Run:
     always_replay: bool
     rate: float | None = None  # instances a second that arrive; None: each in the place of one that has ended
     peers: str | None = None  # the folder that other engines are installed in
-    processes: int = 1  # that share the work; each has a part of the store
+    processes: int = 1  # that share the work; each has a part of the store, or all share the database
     database: str | None = None  # the address of a PostgreSQL database
 
     @property
     def variant(self) -> Workload:
         """The workload as it is run here."""
         found = BY_NAME[self.workload].with_in_flight(self.in_flight).with_rate(self.rate)
-        return found.with_processes(self.processes)
+        return found.with_hosts(self.processes) if self.driver == POSTGRES else found.with_processes(self.processes)
 
     @property
     def extent(self) -> Extent:
@@ -91,6 +91,9 @@ async def perform(run: Run, folder: Path, progress: Progress) -> RunOutcome:
             return await run_crash(setup, workload, run.extent, progress)
         case Shape.LOOP if run.processes > 1 and run.driver == PROCESS:
             return await run_several_hosts(setup, workload, run.extent, progress)
+        case Shape.LOOP if run.processes > 1 and run.driver == POSTGRES:
+            assert run.database is not None
+            return await run_hosts_on_database(setup, workload, run.extent, progress, run.database)
         case Shape.LOOP:
             async with _driver(run, setup, workload)() as driver:
                 return await run_loop(driver, workload, run.extent, progress)

@@ -1,6 +1,6 @@
 """Several hosts in process: what a program gets that embeds the engine in as many processes.
 
-Each process is a host of one daemon with a part of the store, and starts its
+Each process is a host of one daemon with a part of the store, or one of the hosts on a database, and starts its
 share of the instances itself, with ids of its own (`host_process.py`). They begin when every one of
 them can reach all others, and what is shown is of all together, by one clock.
 
@@ -10,17 +10,20 @@ host whose own load is over may still be at work for the others'.
 
 import sys
 from asyncio.subprocess import PIPE, Process, create_subprocess_exec
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TypeVar
 
 import anyio
 import msgspec
 
 from ..daemon.hosts.processes import private_directory
+from .database_server import pid_of_server
 from .host_process import Connected, Over, Share, Summed
 from .load import Extent, Progress
-from .measure import RunOutcome, outcome_of
+from .measure import LoadTally, RunOutcome, Usage, cpu_between, outcome_of
+from .postgres_driver import fresh_schema, usage_of_server
 from .process_driver import EngineSetup
 from .run_process import ProgressMessage
 from .workload import Workload
@@ -50,17 +53,48 @@ async def run_several_hosts(setup: EngineSetup, workload: Workload, extent: Exte
     Raises:
         HostEnded: One of them failed, or an instance did not return what it should have.
     """
-    watcher = Watcher(progress, setup.processes)
     with private_directory(setup.processes) as sockets:
-        async with running(shares(setup, workload, extent, sockets), watcher) as hosts:
-            with anyio.fail_after(PATIENCE_S):
-                await hear_all(hosts, Connected)
-            go_on(hosts)
-            await hear_all(hosts, Over)
-            go_on(hosts)
-            summed = await hear_all(hosts, Summed)
+        tallies = await _tallies(shares(setup, workload, extent, sockets), progress)
+    return outcome_of(tallies, workload.units)
+
+
+async def run_hosts_on_database(
+    setup: EngineSetup, workload: Workload, extent: Extent, progress: Progress, database: str
+) -> RunOutcome:
+    """Load as many hosts at once as the setup has processes, all on a fresh schema of a database.
+
+    Each has as many instances as one alone would have, and as many in flight: hosts are added for more work, not for
+    the same.
+
+    Raises:
+        HostEnded: As above.
+    """
+    server = await pid_of_server(database)
+    async with fresh_schema(database) as url:
+        dealt = [
+            msgspec.structs.replace(share, database=url, in_flight=workload.in_flight, instances=extent.instances)
+            for share in shares(setup, workload, extent, sockets="")
+        ]
+        tallies = await _tallies(dealt, progress, lambda: usage_of_server(server))
+    return outcome_of(tallies, workload.units)
+
+
+async def _tallies(
+    shares: Sequence[Share], progress: Progress, server_usage: Callable[[], Usage | None] = lambda: None
+) -> Sequence[LoadTally]:
+    """Run a host for each share; what a server has used that all share stands in the first tally."""
+    async with running(shares, Watcher(progress, len(shares))) as hosts:
+        with anyio.fail_after(PATIENCE_S):
+            await hear_all(hosts, Connected)
+        before = server_usage()
+        go_on(hosts)
+        await hear_all(hosts, Over)
+        after = server_usage()
+        go_on(hosts)
+        summed = await hear_all(hosts, Summed)
     # Their times can be compared: on systems that have such hosts, the driver's clock is that of the machine.
-    return outcome_of([each.tally for each in summed], workload.units)
+    first, *others = (each.tally for each in summed)
+    return [replace(first, server_cpu_s=cpu_between(before, after)), *others]
 
 
 def shares(setup: EngineSetup, workload: Workload, extent: Extent, sockets: str) -> list[Share]:

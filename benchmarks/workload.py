@@ -77,7 +77,7 @@ class Workload:
     also_in_flight: tuple[int, ...] = ()  # numbers with which it is run besides, for a curve
     instances: int | None = None  # how many a run has; None: as many as fit into its time
     rate: float | None = None  # instances a second that arrive, with Shape.OPEN
-    processes: int = 1  # that share the work
+    processes: int = 1  # that share the work; on a database, hosts that share it
     drivers: tuple[str, ...] = DRIVERS
     marks: tuple[Mark, ...] = ()
     suite: str = BASIC
@@ -116,6 +116,15 @@ class Workload:
         enough = self.shape is Shape.OPEN or self.in_flight >= processes
         drivers = tuple(driver for driver in self.drivers if enough and (self.shape, driver) in SHARED)
         return replace(self, processes=processes, drivers=drivers, marks=())
+
+    def with_hosts(self, hosts: int) -> Self:
+        """The same on so many hosts that share a database, each with as many instances in flight; no marks, as above.
+
+        With others than loops there are none of it.
+        """
+        if hosts == 1:
+            return self
+        return replace(self, processes=hosts, drivers=(POSTGRES,) if self.shape is Shape.LOOP else (), marks=())
 
     def without_marks(self) -> Self:
         return replace(self, marks=())

@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import sys
+import traceback
 from typing import Any
 
 import click
@@ -36,6 +37,17 @@ class FirstLine:
             except StopAsked as stop:
                 logger.info("stopped because of %s, before the daemon had begun", stop)
                 sys.exit(0)
+            except OSError as error:
+                if not is_of_output(error):
+                    raise
+                click.echo(f"Error: the output cannot be written: {error.strerror}", err=True)
+                sys.exit(1)
+
+
+def is_of_output(error: OSError) -> bool:
+    """Whether it is click that could not write: what reads the output takes no more, as a full disk."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return bool(frames) and frames[-1].f_code is click.echo.__code__
 
 
 def open_standard_streams() -> None:

@@ -7,6 +7,7 @@ PerdureError
 ├── ClientClosed                   the client is used outside of its `async with`
 ├── ServerRefused                  the server has answered with an error that has no class of its own here
 │   └── TokenRefused               it wants a token, or another one
+├── IdHeld                         an InstanceExists, with the words of the server
 └── InstanceNotFound, InstanceExists, …   what an engine in the same process raises too (`runtime/errors.py`)
 
 The rule: what a program catches of an embedded engine, it catches of a daemon too.
@@ -93,11 +94,22 @@ class TokenRefused(ServerRefused):
         )
 
 
+class IdHeld(InstanceExists):
+    """The id of a new instance has a holder, finished or not; the server says which."""
+
+    def __init__(self, instance_id: str, message: str) -> None:
+        super().__init__(instance_id)
+        self.args = (instance_id, message)
+        self.message = message
+
+    def __str__(self) -> str:
+        return self.message
+
+
 # By `errorCode`; each is made of the id of the instance that the request names.
 OF_INSTANCES: Mapping[str, Callable[[str], PerdureError]] = {
     "ERR_INSTANCE_ID_NOT_FOUND": InstanceNotFound,
     "ERR_INSTANCE_NOT_FOUND": InstanceNotFound,
-    "ERR_INSTANCE_EXISTS": InstanceExists,
     "ERR_INSTANCE_UNFINISHED": InstanceUnfinished,
     "ERR_INSTANCE_STALLED": InstanceStalled,
 }
@@ -114,6 +126,8 @@ def error_of(status: int, code: str, message: str, *, instance_id: str | None) -
     """
     if status in (401, 403):
         return TokenRefused(status, code, message)
+    if instance_id is not None and code == "ERR_INSTANCE_EXISTS":
+        return IdHeld(instance_id, message)
     if instance_id is not None and (kind := OF_INSTANCES.get(code)) is not None:
         error = kind(instance_id)
         error.add_note(message)

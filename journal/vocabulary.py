@@ -387,6 +387,13 @@ HOST_CONTINUED = LogLine(
     ("host",),
 )
 HOST_KILLED = LogLine("host_killed", ERROR, "{reason}: it is killed", ("host", "duration_ms"))
+ACKNOWLEDGED_LOST = LogLine(
+    "acknowledged_lost",
+    CRITICAL,
+    "the server that took over does not have the last acknowledged turn of {found} of the {known} instances that this "
+    "host wrote last: they go on from an earlier one",
+    ("found",),
+)
 HOST_LOST = LogLine("host_lost", INFO, "lost the connection to {host}", ("host",))
 HOST_SILENT = LogLine(
     "host_silent",

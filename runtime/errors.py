@@ -8,13 +8,13 @@ PerdureError
 │   │   └── LimitExceeded          more than a limit allows; workflow code and activities fail with it too
 │   ├── InstanceNotFound           the instance does not exist
 │   ├── InstanceExists             the id is taken by one that is not finished
+│   │   └── IdTaken                a start under an id that another instance has, and what can be done
 │   ├── ChildUnfinished            the id is finished, but a descendant of it is not
 │   ├── DescendantsUnknown         the same, while its descendants are unread; only the facade sees it
 │   ├── InstanceUnfinished         purge of an instance that is not finished
 │   ├── InstanceStalled            the instance waits for its code to be mended
 │   ├── InstanceNotSetAside        release of an instance that is not set aside
 │   ├── EventRefused               an event for an instance that has ended
-│   ├── IdTaken                    a start under an id that another instance has, and what can be done
 │   ├── KeyReused                  an idempotency key that was used for a start with another input
 │   ├── RepairRefused              a repair of what the instance does not wait for
 │   ├── WorkflowUnknown            a start of a workflow that the app does not have, and no worker may have
@@ -162,12 +162,12 @@ class EventRefused(RequestRefused):
         )
 
 
-class IdTaken(RequestRefused):
-    """The id of a new instance belongs to another one already."""
+class IdTaken(InstanceExists):
+    """The id of a new instance belongs to another one already, finished or not, and it is known which."""
 
     def __init__(self, instance_id: str, *, name: str, status: str, restart: bool | None) -> None:
-        super().__init__(instance_id, name, status, restart)
-        self.instance_id = instance_id
+        super().__init__(instance_id)
+        self.args = (instance_id, name, status, restart)
         self.name = name  # the workflow of the holder
         self.status = status  # of the holder, by its name
         self.restart = restart  # a restart was asked for; None: it is no start, but a rerun or an import

@@ -30,6 +30,10 @@ class PassingStore:
     def intact(self) -> bool:
         return self.inner.intact
 
+    @property
+    def commits_elsewhere(self) -> bool:
+        return self.inner.commits_elsewhere
+
     async def open(self) -> None:
         await self.inner.open()
 

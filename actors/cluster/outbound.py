@@ -93,6 +93,7 @@ class Outbound:
         membership: Learns whether the other host can be reached.
         transport: Connects.
         vocabulary: Of both hosts.
+        patience_s: How long a commit of the other host may wait for its database.
     """
 
     RECONNECT_S, SLOW_S = 0.05, 0.25
@@ -102,7 +103,8 @@ class Outbound:
     ANSWER_S = 5.0
     # How long an actor is waited for whose host shares a store with this one. A host that hangs is found dead long
     # before; one that waits for its database, as this one does, is not, and answers when the database is there again.
-    PATIENT_S = 45.0
+    PATIENT_S = 45.0  # at least
+    BEYOND_S = 15.0  # longer than that one waits for its database
     LOOK_S = 0.5  # how often requests that are too old are looked for, while there are any
 
     def __init__(
@@ -114,6 +116,7 @@ class Outbound:
         transport: Transport,
         vocabulary: Vocabulary,
         codec: FrameCodec,
+        patience_s: float = 0.0,
     ) -> None:
         self.name = name
         self.endpoint = endpoint
@@ -122,6 +125,8 @@ class Outbound:
         self._transport = transport
         self._vocabulary = vocabulary
         self._codec = codec
+        shares = membership.part is None
+        self._wait_s = max(self.PATIENT_S, patience_s + self.BEYOND_S) if shares else self.ANSWER_S
         self._journal = Journal(__name__)
         # Takes back what is not received. Set before `run`: the other host may be gone before that has begun.
         self.side: HostSide | None = None
@@ -161,8 +166,7 @@ class Outbound:
         if envelope.reply is None:
             self._post(address, envelope)
             return
-        wait_s = self.ANSWER_S if self._membership.part is not None else self.PATIENT_S
-        asked = _Asked(envelope.reply, anyio.current_time(), wait_s, None, address, envelope, new)
+        asked = _Asked(envelope.reply, anyio.current_time(), self._wait_s, None, address, envelope, new)
         try:
             word, body = self._vocabulary.say(envelope.body)
             number = next(self._numbers)

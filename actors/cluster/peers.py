@@ -37,13 +37,17 @@ class Peers:
         membership: Who they are, and which one this host is.
         vocabulary: What they can say to each other.
         transport: Connects them.
+        patience_s: How long a commit of theirs may wait for the database that they share.
     """
 
     # How long a host that has started waits for the other hosts before it serves. They start together.
     CONNECT_S = 5.0
 
-    def __init__(self, membership: Membership, vocabulary: Vocabulary, transport: Transport) -> None:
+    def __init__(
+        self, membership: Membership, vocabulary: Vocabulary, transport: Transport, *, patience_s: float = 0.0
+    ) -> None:
         self.membership = membership
+        self._patience_s = patience_s
         self._vocabulary = vocabulary
         self._transport = transport
         self._codec = FrameCodec()
@@ -225,6 +229,7 @@ class Peers:
             transport=self._transport,
             vocabulary=self._vocabulary,
             codec=self._codec,
+            patience_s=self._patience_s,
         )
         outbound.told = self._tell
         return outbound

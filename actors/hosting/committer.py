@@ -7,7 +7,8 @@ undone with it.
 
 Two pauses make groups larger. A group of patient turns (`Turn.patient`) stays open
 for PATIENCE_S. A group that has filled during a flush stays open for CATCH_UP_ROUNDS
-of the event loop, so that the turns that follow from that flush join it.
+of the event loop, so that the turns that follow from that flush join it; but where commits are
+the work of another process, only if this one has waited for it: else both work at once.
 
 `actors/hosting/turn_loop.py` adds turns, `actors/hosting/release.py` takes the groups that are durable.
 """
@@ -64,6 +65,10 @@ class Committer:
     # the first round an activity runs, in the second its instance takes the next turn. Without these rounds, instances
     # in flight fall apart into two crowds that commit in turns, and each commit costs the same for half as many turns.
     CATCH_UP_ROUNDS = 3
+    # Where commits are the work of another process, a crowd takes its turns while the other one is committed, and both
+    # processes have work all the time. That pays unless the commit takes longer than the turns: for how large a part of
+    # it no turn may have come before the two crowds are made one again.
+    IDLE_PART = 0.5
     # A commit that takes longer is a line in the log.
     RECENT_MAX = 4096  # commits whose times are kept
     SLOW_S = 1.0
@@ -91,6 +96,8 @@ class Committer:
         self._urgent = Signal()
         self._idle = Signal()
         self._failed_at: float | None = None  # by the event loop's clock
+        self._last_s = (0.0, 0.0)  # the last commit, from when to when by the stopwatch
+        self.turn_over_s = 0.0  # when the last turn was over; told by whoever takes them
         self._settling: dict[Signal, None] = {}  # raised when a commit has ended; in the order in which they came
         self._lives = 0  # how often all was abandoned
         self.commits = 0
@@ -148,10 +155,15 @@ class Committer:
             while self._filling:
                 await self._urgent.wait_for(self.PATIENCE_S)
                 await self._flush()
-                if self._filling:
+                if self._filling and self._stays_open():
                     for _ in range(self.CATCH_UP_ROUNDS):
                         await anyio.lowlevel.checkpoint()
             self._idle.set()
+
+    def _stays_open(self) -> bool:
+        """Whether the group that has filled during a commit waits for the turns that follow from this commit."""
+        began_s, ended_s = self._last_s
+        return not self._store.commits_elsewhere or ended_s - self.turn_over_s > self.IDLE_PART * (ended_s - began_s)
 
     async def drain(self) -> None:
         """Wait until nothing is uncommitted."""
@@ -201,7 +213,9 @@ class Committer:
                 began_s = self.stopwatch()
                 await self._store.commit(writes, fences)
                 self.commits += 1
-                took_s = self.stopwatch() - began_s
+                ended_s = self.stopwatch()
+                self._last_s = began_s, ended_s
+                took_s = ended_s - began_s
                 self.took_s.append(took_s)
                 if took_s > self.SLOW_S:
                     self._journal.write(COMMIT_SLOW, took_s=took_s, duration_ms=round(took_s * 1e3))

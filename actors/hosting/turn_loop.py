@@ -98,7 +98,8 @@ class TurnLoop:
                 activation = self._runnable.popleft()
                 self._take_turn(activation)
                 # Before this turn the slice was not over, so what it lasts longer is this turn's.
-                if (over_s := self._stopwatch() - ends_s) > 0:
+                now_s = self._committer.turn_over_s = self._stopwatch()
+                if (over_s := now_s - ends_s) > 0:
                     if over_s > self.SLOW_S:
                         self._tell_slow(activation, over_s)
                     break

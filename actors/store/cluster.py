@@ -14,6 +14,11 @@ from typing import NamedTuple, Protocol
 
 from .presence.beats import Heart
 
+# The newest format of records and entries that this release reads, and writes if it may. Hosts of two releases may
+# share a store, so a format is read one release before it is written, and hosts write what all of them read
+# (docs/design/upgrades.md).
+FORMAT_MAX = 1
+
 
 class HostState(IntEnum):
     """What a host says of itself."""
@@ -31,6 +36,7 @@ class HostCard(NamedTuple):
     release: str
     wire_min: int  # the versions of the wire that it knows
     wire_max: int
+    format_max: int = FORMAT_MAX  # the newest format of a store that it reads
 
 
 class HostRow(NamedTuple):
@@ -75,8 +81,21 @@ class Cluster(Protocol):
         """The beat of this life. Who has joined runs it."""
         ...
 
+    @property
+    def format(self) -> int:
+        """The format in which this host may write: all that live, and all that join, read it."""
+        ...
+
+    async def raise_format(self, to: int) -> int:
+        """Make a newer format the one in which hosts write, if all that live read it; return what holds then."""
+        ...
+
     async def join(self, card: HostCard) -> int:
-        """Enter this host, under a new id, which is returned. A row of the same place and address is deleted."""
+        """Enter this host, under a new id, which is returned. A row of the same place and address is deleted.
+
+        Raises:
+            StoreTooNew: Hosts write a format that this one does not read.
+        """
         ...
 
     async def resume(self) -> bool:

@@ -102,6 +102,11 @@ class Store(Protocol):
         """Whether the open store is still where it was opened, so that commits reach it. To ask costs little."""
         ...
 
+    @property
+    def commits_elsewhere(self) -> bool:
+        """Whether commits are the work of another process, so that this one has its time for turns meanwhile."""
+        ...
+
     async def open(self) -> None:
         """Take the store for this process.
 

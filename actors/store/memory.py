@@ -47,6 +47,8 @@ class MemoryStore:
         part: Which part of the store this one is.
     """
 
+    commits_elsewhere = False
+
     def __init__(self, *, shards: int = 64, part: Part = WHOLE) -> None:
         check_parts(part.of, shards=shards)
         self._shards = shards

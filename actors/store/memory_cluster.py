@@ -23,7 +23,7 @@ from ..address import Address
 from ..instruments import SYSTEM, Instruments, number_of
 from .cluster import HostCard, HostRow, HostState, ShardRow
 from .contract import Inspection, Stored, Write
-from .errors import StoreFailed, StoreFenced, StoreInUse, StoreTakenOver, StoreUncertain
+from .errors import StoreFailed, StoreFenced, StoreInUse, StoreTakenOver, StoreTooNew, StoreUncertain
 from .memory import MemoryStore
 from .presence.beats import SLOW_S, Beats
 from .presence.heart import BeatingHeart
@@ -89,6 +89,7 @@ class MemoryDatabase:
         self.cuts: set[tuple[int, int]] = set()
         self.secrets: dict[str, bytes] = {}
         self.timeline = 1
+        self.format = 1
         self.broken: list[str] = []
 
     @property
@@ -222,6 +223,8 @@ class MemoryClusterStore(MemoryStore):
             self._end(life, "it joins again")
 
         def enter() -> None:
+            if self.database.format > card.format_max:
+                raise StoreTooNew(NAME, found=self.database.format, known=card.format_max)
             for other, each in list(self.database.hosts.items()):
                 if card.address and (each.row.card.place, each.row.card.address) == (card.place, card.address):
                     self.database.delete(other)
@@ -230,6 +233,18 @@ class MemoryClusterStore(MemoryStore):
 
         await self._done("join", enter)
         return host
+
+    @property
+    def format(self) -> int:
+        return self.database.format
+
+    async def raise_format(self, to: int) -> int:
+        def look() -> int:
+            if all(each.row.card.format_max >= to for each in self.database.hosts.values()):
+                self.database.format = max(self.database.format, to)
+            return self.database.format
+
+        return await self._done("raise format", look)
 
     async def resume(self) -> bool:
         host = self.host

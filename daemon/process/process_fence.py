@@ -1,11 +1,14 @@
-"""A fence around the functions by which code of the app would end, stop, replace or cut off the daemon's process.
+"""A fence around the functions by which code of the app would stop, replace or cut off the daemon's process.
 
-The rule: a signal that code of the app sends to the process that it runs in is not an operator's. The daemon would stop
-in order, nothing would be suspect, and the same code would stop the next one. So these functions refuse, with a
-PermissionError that the code gets like any other: an activity fails by it, a workflow too.
+The rule: what would leave no trace of who did it is refused, with a PermissionError that the code gets like any other:
+an activity fails by it, a workflow too. What ends the process at once passes: the next one finds the culprit
+(`actors/hosting/quarantine.py`), and users simulate a crash that way. So SIGKILL, SIGABRT, SIGSEGV and their like pass,
+as `os._exit` does. Refused are:
 
-* Signals that end or stop the process, to itself, to its group, to the thread of the event loop, and to the supervisor
-  of a host. Signals for which a handler is set, or which are ignored, pass.
+* Signals that ask for an orderly stop, to the process itself, to its group or to the thread of the event loop: they are
+  not an operator's. The daemon would stop in order and suspect nobody, and the same code would stop the next one.
+* Signals that stand the process still, such as SIGSTOP: nothing would end, and nobody would answer.
+* Any signal to the supervisor of a host.
 * `os.exec*`, which puts another program into the place of the daemon: one that runs on would hide that it has gone.
 * `os.close`, `os.dup2` and `os.closerange` of descriptors of the daemon. The next file that is opened would get the
   number, and what the daemon writes to its store or to a client.
@@ -16,8 +19,7 @@ PermissionError that the code gets like any other: an activity fails by it, a wo
 `sys.settrace` and `sys.setprofile` pass, and are noted: what is left behind is taken off the thread of the event loop
 (`daemon/process/interpreter_guard.py`).
 
-In a forked child they are as ever. Code that calls the C library itself gets past the fence, and so does `os._exit`:
-the first cannot be seen, and an end by the second is found (`actors/hosting/quarantine.py`). `daemon/serve.py` puts the
+In a forked child they are as ever. Code that calls the C library itself gets past the fence. `daemon/serve.py` puts the
 fence up, and `daemon/daemon.py` says which descriptors are the daemon's.
 """
 
@@ -44,10 +46,9 @@ from .signal_fence import name_of
 PACKAGE = __name__.partition(".")[0] + "."
 EVENT_LOOP = f"{PACKAGE}daemon.event_loop"
 
-# What the system does with these, if nobody has said otherwise, is nothing.
-HARMLESS = (signal.SIGCHLD, signal.SIGCONT, signal.SIGURG, signal.SIGWINCH)
+# The process stands still, unless somebody has said otherwise. SIGSTOP does so in any case.
+STANDS_STILL = (signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)
 STANDARD_STREAMS_LAST = 2
-NO_HANDLER_HELPS = (signal.SIGKILL, signal.SIGSTOP)
 
 
 class FileIdentity(NamedTuple):
@@ -173,7 +174,7 @@ class ProcessFence:
             self.tracers[name] = function
 
     def _signal(self, number: int) -> str | None:
-        if not _ends(number):
+        if not _stops(number):
             return None
         return f"sends {name_of(number)} to the daemon's own process: code of the app does not stop the daemon"
 
@@ -253,14 +254,8 @@ def identity_of(descriptor: int) -> FileIdentity | None:
     return FileIdentity(status.st_dev, status.st_ino, stat.S_IFMT(status.st_mode))
 
 
-def _ends(number: int) -> bool:
-    """Whether a signal would end or stop this process, or have the daemon stop."""
-    if number in (*NO_HANDLER_HELPS, *STOP_SIGNALS):
-        # A host of several is deaf to the signals that ask for the end.
-        return number in NO_HANDLER_HELPS or signal.getsignal(number) is not signal.SIG_IGN
-    try:
-        handler = signal.getsignal(number)
-    except ValueError:  # no signal at all, such as 0, which only asks
-        return False
-    # None: a handler of C's, such as faulthandler's, which tells and ends.
-    return handler is None or (handler is signal.SIG_DFL and number not in HARMLESS)
+def _stops(number: int) -> bool:
+    """Whether a signal would have this process stop in order, or stand still."""
+    if number in STOP_SIGNALS:
+        return signal.getsignal(number) is not signal.SIG_IGN  # a host of several is deaf to them
+    return number == signal.SIGSTOP or (number in STANDS_STILL and signal.getsignal(number) is signal.SIG_DFL)

@@ -1,7 +1,8 @@
 """The connections of a port: how many there may be, how long a client may take, and how much may wait to be read.
 
 The rule: one client's slowness costs that client, and nobody else. A connection that waits for its client has a
-deadline for each wait; beyond the highest number, the one that has idled longest makes room; beyond the bytes
+deadline for each wait; beyond the highest number, the one that has idled longest makes room, and then one whose client
+has closed its end while its answer is made, since most of those have gone; beyond the bytes
 that may wait to be read, the reader that has stood still longest is cut off.
 
 `http/serving/protocol.py` has the connections, `http/serving/server.py` calls `sweep` about once a second. Between
@@ -49,6 +50,7 @@ class ClientConnection(Protocol):
     since_s: float  # when its present wait began
     unread_bytes: float  # of its answer, when last looked at
     moved_s: float  # when that was last less than before
+    half_closed: bool  # its client sends no more; nothing tells whether it still reads
 
     def waiting(
         self,
@@ -73,7 +75,7 @@ class Crowd:
         self.journal = Journal(__name__)
 
     def make_room(self, connections: Iterable[ClientConnection], new: ClientConnection) -> bool:
-        """Close the connections that have idled longest, because there are too many.
+        """Close the connections that have idled longest, or whose clients may have gone, because there are too many.
 
         Returns:
             Whether there is room for the new one.
@@ -82,9 +84,11 @@ class Crowd:
         over = len(everything) - self.limits.connections_max
         if over <= 0:
             return True
-        idle = [each for each in everything if each is not new and each.waiting() in (HEAD, IDLE)]
+        idle = [each for each in everything if each is not new and (each.half_closed or each.waiting() in (HEAD, IDLE))]
         # Several at once, so that a flood of connections does not cost a search for each.
-        longest = heapq.nsmallest(max(over, len(everything) // 64), idle, key=lambda each: each.since_s)
+        longest = heapq.nsmallest(
+            max(over, len(everything) // 64), idle, key=lambda each: (each.half_closed, each.since_s)
+        )
         for each in longest:
             each.cut_off()
         self.journal.write(

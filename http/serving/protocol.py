@@ -47,6 +47,7 @@ class PlainHttp(HttpToolsProtocol):
     moved_s = 0.0
     received = 0  # bytes, in all
     body_from = 0  # of them, where the body began
+    beside_bytes = 0  # of the body, since its last byte: heads of chunks, and trailers
     lingering = False
     held_back = False  # the next request waits until the client has read the last answer
     half_closed = False  # the client sends no more, and reads
@@ -113,6 +114,7 @@ class PlainHttp(HttpToolsProtocol):
         if self.lingering or self.deaf:
             return
         self.received += len(data)
+        self.beside_bytes += len(data)
         while data:
             try:
                 self.parser.feed_data(data)
@@ -127,8 +129,11 @@ class PlainHttp(HttpToolsProtocol):
             self.head_bytes += len(data)
             if self.head_bytes > HEAD_BYTES_MAX:
                 self.refuse(431, f"The head of the request has more than {HEAD_BYTES_MAX} bytes.")
-        elif (cycle := self.cycle) is not None and cycle.more_body and cycle.transport is self.transport:
-            cycle.transport = ClosesGently(self)
+        elif (cycle := self.cycle) is not None and cycle.more_body:
+            if self.beside_bytes > HEAD_BYTES_MAX:
+                self.refuse(431, f"The chunks or trailers of the request have more than {HEAD_BYTES_MAX} bytes.")
+            elif cycle.transport is self.transport:
+                cycle.transport = ClosesGently(self)
 
     def without_offer(self, rest: bytes) -> bytes:
         """Serialize the request again for a fresh parser: its head without the offer, and the bytes after it."""
@@ -148,8 +153,18 @@ class PlainHttp(HttpToolsProtocol):
         self.since_s = self.crowd.now_s
         super().on_message_begin()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        # A trailer is no header: what is asked of headers was decided before it came.
+        if self.in_head:
+            super().on_header(name, value)
+
+    def on_body(self, body: bytes) -> None:
+        self.beside_bytes = 0
+        super().on_body(body)
+
     def on_headers_complete(self) -> None:
         self.in_head = False
+        self.beside_bytes = 0
         self.since_s = self.crowd.now_s
         self.body_from = self.received
         if not self.parser.should_upgrade():

@@ -96,6 +96,7 @@ class PydanticReader:
     """Reads with pydantic's TypeAdapter. Bytes are base64 in JSON, as msgspec writes them."""
 
     def __init__(self, wanted: Any, pydantic: Any) -> None:
+        wanted = eager(wanted)
         config = pydantic.ConfigDict(val_json_bytes="base64")
         self._in_list = False
         try:
@@ -125,6 +126,19 @@ class PydanticReader:
             if [kind["type"] for kind in kinds] == ["json_invalid"]:
                 return self.read(value)  # a lone surrogate, which pydantic takes for bad JSON
             raise
+
+
+def eager(wanted: Any) -> Any:
+    """The annotation with lists in the place of iterables, which pydantic reads item by item, and once."""
+    origin, inner = typing.get_origin(wanted), typing.get_args(wanted)
+    if origin is Iterable:
+        return list[eager(inner[0])]  # type: ignore[misc]  # known when it runs
+    if origin is typing.Annotated:
+        return typing.Annotated[(eager(inner[0]), *inner[1:])]
+    changed = tuple(map(eager, inner)) if origin in (*UNIONS, list, dict, tuple, Sequence, Mapping) else inner
+    if changed == inner:
+        return wanted
+    return typing.Union[changed] if origin in UNIONS else origin[changed]  # noqa: UP007  of a tuple
 
 
 class JsonShape(NamedTuple):
@@ -190,6 +204,8 @@ class PlainReader:
             return self._tuple(inner)
         if origin in (dict, Mapping):
             return self._mapping(inner)
+        if wanted is collections.defaultdict:
+            return lambda value: collections.defaultdict(None, _checked(value, dict))
         if isinstance(wanted, type) and dataclasses.is_dataclass(wanted):
             names = [field.name for field in dataclasses.fields(wanted) if field.init]
             return self._record(wanted, names, _required(wanted))

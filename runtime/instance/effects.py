@@ -111,6 +111,21 @@ def drop_answered(sheet: TurnSheet) -> None:
     ]
 
 
+def drop_asked_again(sheet: TurnSheet, task_id: int) -> None:
+    """Ask no more for an activity whose answer is here, if the turn that asks for it again is still being committed.
+
+    If the commit of the answer fails, a fresh activation recovers, and asks anew.
+    """
+    actor = sheet.actor
+    if (turn := actor.asked_again) is None:
+        return
+    turn.messages = [
+        (address, body) for address, body in turn.messages if not isinstance(body, Invoke) or body.task_id != task_id
+    ]
+    if not any(isinstance(body, Invoke) for _, body in turn.messages):
+        actor.asked_again = None
+
+
 def _attempt(actor: Instance, task: TaskScheduled) -> int | None:
     """The number of a try of an activity; None for code that is with a remote worker."""
     execution = actor.execution

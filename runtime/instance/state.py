@@ -9,6 +9,7 @@ from typing import Protocol
 
 from ...actors.store.contract import Stored
 from ...actors.store.listing import Facets
+from ...actors.turn import Turn
 from ..execution.drive import Execution
 from ..history.event import Arrival, DetachedCreated, EventRaised, EventSent
 from ..history.facets import facets_of
@@ -43,6 +44,7 @@ class Instance:
     """One instance in memory. Its fields belong to the turn (`turn.py`), and one turn is taken at a time."""
 
     __slots__ = (
+        "asked_again",
         "changed_us",
         "events",
         "execution",
@@ -75,6 +77,9 @@ class Instance:
         # Of this generation; kept only until the execution is built from it.
         self.rows: list[Row] = []
         self.open = OpenWork()
+        # The last turn that asks for activities of earlier ones again, until all of these have answers. While that is
+        # being committed, nothing of it has begun.
+        self.asked_again: Turn | None = None
         self.events = 0  # how many the history of this generation has
         self.execution: Execution | None = None
         # What is durable and not fed yet.

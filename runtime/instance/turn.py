@@ -36,6 +36,7 @@ def take_turn(actor: Instance, envelopes: Sequence[Envelope], now_us: int) -> Tu
     _run(sheet)
     if sheet.asked_again:
         drop_answered(sheet)
+        actor.asked_again = sheet.turn
     events_before = actor.events
     sheet.finish()
     if events_before <= actor.surroundings.limits.history_events_warn < actor.events:

@@ -19,7 +19,7 @@ from ...actors.store.errors import StoreError
 from ...client.management_client import ManagementClient
 from ...runtime.authoring.app import App
 from ...runtime.engine import Engine
-from ...runtime.errors import IdTaken, InstanceExists
+from ...runtime.errors import InstanceExists
 from ...runtime.history.record import unpack_record
 from ...runtime.instance.message import workflow_address
 from ...runtime.operations.client import Operations
@@ -93,7 +93,7 @@ class SimulatedNetwork:
                 await self._look_at_start(who)
             try:
                 return await self._world.call(lambda engine: _call(engine, operation, given, named))
-            except (InstanceExists, IdTaken):
+            except InstanceExists:
                 if not attempt or not is_start or who is None:
                     raise
                 return who

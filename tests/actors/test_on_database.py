@@ -10,13 +10,15 @@ from typing import Any, cast
 import pytest
 
 from perdure.actors.cluster.membership import name_of_id
+from perdure.actors.cluster.protocol import WIRE_MAX, WIRE_MIN
 from perdure.actors.cluster.transport.certificates import AUTHORITIES, make_secret
 from perdure.actors.cluster.transport.endpoint import TcpEndpoint
 from perdure.actors.errors import PeerAddressNeeded, PeerPortUnusable
-from perdure.actors.on_database import DatabaseTransport, database_addresses
+from perdure.actors.on_database import DatabaseTransport, warn_of_other_wires
 from perdure.actors.peer_address import PeerAddress, read_peer_address
 from perdure.actors.store.cluster import Cluster, HostCard, HostRow, HostState
 from perdure.actors.store.errors import StoreFailed
+from perdure.actors.store.postgres.url import addresses_of
 
 HERE = [("127.0.0.1", 5432)]
 ELSEWHERE = "another-boot:1/2/3"
@@ -172,4 +174,21 @@ def test_a_database_whose_name_is_not_known_is_passed_over_for_the_next() -> Non
 def test_the_servers_of_an_address_are_those_that_the_drivers_know(
     dsn: str, environment: dict[str, str], found: list[tuple[str, int]]
 ) -> None:
-    assert database_addresses(dsn, environment) == found
+    assert addresses_of(dsn, environment) == found
+
+
+@pytest.mark.parametrize(
+    ("wire", "warned"),
+    [
+        ((WIRE_MIN, WIRE_MAX), False),
+        ((WIRE_MAX, WIRE_MAX + 5), False),
+        ((WIRE_MAX + 1, WIRE_MAX + 2), True),
+        ((0, 0), False),
+    ],
+)
+def test_a_host_with_which_no_version_of_the_wire_is_shared_is_named(
+    wire: tuple[int, int], warned: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    warn_of_other_wires([HostCard("beta", "10.0.0.8:7070", ELSEWHERE, "9.0", *wire)])
+    said = [record.getMessage() for record in caplog.records]
+    assert any(each.startswith("beta has release 9.0, which talks versions") for each in said) is warned

@@ -111,3 +111,14 @@ def test_runs_by_several_processes_are_cases_of_their_own_without_marks_and_the_
         "perdure bench --workload W1 --driver process --in-flight 50 --seconds 4 --durability full",
         "perdure bench --workload W1 --driver process --in-flight 50 --seconds 4 --durability full --processes 2",
     ]
+
+
+def test_the_command_of_hosts_on_a_database_names_the_database() -> None:
+    database = "postgresql://me@here/bench"
+    found = measured(driver="postgresql")
+    alone = replace(found, run=replace(found.run, database=database))
+    command = "perdure bench --workload W1 --driver process --in-flight 50 --seconds 4 --durability full"
+    assert commands_of(cases_of([results(alone, on_processes(4, alone))])) == [
+        f"{command} --data {database}",
+        f"{command} --hosts 4 --data {database}",
+    ]

@@ -7,7 +7,6 @@ from typing import cast
 import pytest
 
 from perdure.actors.address import shard_of
-from perdure.actors.cluster.membership import FixedMembership
 from perdure.actors.store.part import Part
 from perdure.benchmarks.process_driver import EngineSetup, ProcessDriver, process_driver
 from perdure.runtime.engine import Engine
@@ -54,8 +53,8 @@ def test_the_engines_defaults_hold_unless_said_otherwise(tmp_path: Path) -> None
 def test_one_of_several_hosts_starts_instances_that_are_its_own(tmp_path: Path) -> None:
     engine = cast(Engine, SimpleNamespace(store=SimpleNamespace(shards=64)))
     part = Part(1, 3)
-    setup = EngineSetup(folder=tmp_path, membership=FixedMembership(part=part, directory="/sockets"))
-    ids = [ProcessDriver(engine, setup).own_id() for _ in range(50)]
+    setup = EngineSetup(folder=tmp_path)
+    ids = [ProcessDriver(engine, setup, owns=part.holds).own_id() for _ in range(50)]
     assert all(found is not None and part.holds(shard_of(found, 64)) for found in ids)
     assert len(set(ids)) == 50
     assert ProcessDriver(engine, EngineSetup(folder=tmp_path)).own_id() is None, (

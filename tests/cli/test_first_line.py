@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from perdure.cli.first_line import is_of_output
+
 from ..support.processes.lines import PATIENCE_S
 
 
@@ -52,3 +54,18 @@ def test_closed_standard_streams_are_opened_first(tmp_path: Path, closed: tuple[
     finally:
         process.kill()
         process.wait()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a file that is always full")
+def test_an_output_that_is_full_is_one_sentence() -> None:
+    with open("/dev/full", "w") as full:
+        ran = subprocess.run(
+            [sys.executable, "-m", "perdure", "--version"], check=False, stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert (ran.returncode, ran.stderr) == (1, "Error: the output cannot be written: No space left on device\n")
+
+
+def test_an_error_of_a_file_is_not_taken_for_one_of_the_output() -> None:
+    with pytest.raises(OSError) as caught:  # noqa: PT011  any
+        open("/nowhere/at/all")  # noqa: SIM115
+    assert not is_of_output(caught.value)

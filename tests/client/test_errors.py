@@ -5,7 +5,7 @@ import pickle
 import pytest
 
 from perdure import InstanceExists, InstanceNotFound, InstanceStalled, PerdureError
-from perdure.client.errors import ServerRefused, ServerUnreachable, TokenRefused, error_of
+from perdure.client.errors import IdHeld, ServerRefused, ServerUnreachable, TokenRefused, error_of
 from perdure.runtime.errors import InstanceUnfinished
 
 
@@ -13,7 +13,7 @@ from perdure.runtime.errors import InstanceUnfinished
     ("status", "code", "kind"),
     [
         (404, "ERR_INSTANCE_ID_NOT_FOUND", InstanceNotFound),
-        (409, "ERR_INSTANCE_EXISTS", InstanceExists),
+        (409, "ERR_INSTANCE_EXISTS", IdHeld),
         (409, "ERR_INSTANCE_UNFINISHED", InstanceUnfinished),
         (409, "ERR_INSTANCE_STALLED", InstanceStalled),
         (401, "ERR_TOKEN_MISSING", TokenRefused),
@@ -27,6 +27,12 @@ def test_an_answer_becomes_the_error_that_an_engine_raises(status: int, code: st
     assert type(error) is kind
     assert "so it is" in (str(error), *getattr(error, "__notes__", ())) or kind is TokenRefused
     assert getattr(error, "instance_id", "order-17") == "order-17"
+
+
+def test_an_id_that_is_held_is_an_instance_that_exists_with_the_words_of_the_server() -> None:
+    error = error_of(409, "ERR_INSTANCE_EXISTS", "it is COMPLETED", instance_id="order-17")
+    assert isinstance(error, InstanceExists)
+    assert str(error) == str(pickle.loads(pickle.dumps(error))) == "it is COMPLETED"  # noqa: S301  our own
 
 
 def test_an_answer_about_no_instance_keeps_the_servers_words() -> None:

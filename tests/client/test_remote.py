@@ -1,5 +1,6 @@
 """The operations of a client over HTTP are those of an engine in the same process: one story, told by both."""
 
+import pickle
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from functools import partial
@@ -114,6 +115,26 @@ async def test_the_id_of_a_finished_instance_is_used_again_and_that_of_a_running
     with pytest.raises(InstanceExists) as caught:
         await client.start(waits, instance_id=f"{new_id}-w")
     assert caught.value.instance_id == f"{new_id}-w"
+
+
+@pytest.mark.parametrize(
+    ("workflow", "options"),
+    [
+        ("order", {"if_exists": "reject"}),
+        ("waits", {"if_exists": "return"}),
+    ],
+    ids=str,
+)
+async def test_who_may_not_have_an_id_hears_who_has_it(
+    client: Client, new_id: str, workflow: str, options: dict[str, Any]
+) -> None:
+    await client.run(order, input=1, instance_id=new_id)
+    with pytest.raises(
+        InstanceExists, match="belongs to an instance of workflow 'order', which is COMPLETED"
+    ) as caught:
+        await client.start(workflow, instance_id=new_id, **options)
+    assert caught.value.instance_id == new_id
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)  # noqa: S301  our own
 
 
 MISSING: dict[str, Callable[[Client, str], Awaitable[Any]]] = {

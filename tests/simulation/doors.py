@@ -43,8 +43,8 @@ from perdure.runtime.operations.facade import finished
 from perdure.runtime.operations.reading.listing import InstanceFilter
 from perdure.runtime.operations.steering.embedded import EmbeddedOperations
 from perdure.runtime.operations.steering.starting import IfExists, StartRequest
+from perdure.testing.simulation.base import BaseWorld
 from perdure.testing.simulation.calls import ConnectionLost
-from perdure.testing.simulation.world import SimWorld
 
 from .checks.answers import UNTOLD_US
 from .checks.broken import Broken
@@ -79,7 +79,7 @@ class Doors:
         taken: How often each was taken.
     """
 
-    def __init__(self, world: SimWorld, doors: Sequence[str] = DOORS) -> None:
+    def __init__(self, world: BaseWorld, doors: Sequence[str] = DOORS) -> None:
         self._choices = world.choices
         self._doors = doors
         self._hub = Hub(world)

@@ -35,7 +35,7 @@ from perdure.runtime.history.record import unpack_record
 from perdure.runtime.history.row import Row, unpack_row
 from perdure.runtime.history.status import TRANSITIONS, Status
 from perdure.runtime.instance.message import WORKFLOW
-from perdure.testing.simulation.world import SimWorld
+from perdure.testing.simulation.base import BaseWorld
 
 from .checks.answers import Version, Versions
 from .checks.broken import Broken
@@ -88,18 +88,20 @@ class Witness:
     """
 
     def __init__(self, *, standings: int = STANDINGS) -> None:
-        self.world: SimWorld | None = None
+        self.world: BaseWorld | None = None
         self.seen: dict[str, Seen] = {}
         self.status: dict[str, Status] = {}
         self.versions = Versions(
-            lambda: self.world.life.number if self.world is not None and self.world.life is not None else 0
+            lambda: self.world.writer if self.world is not None else 0,
+            lambda life: self.world is None or self.world.is_over(life),
+            lambda: self.world.loop.time() if self.world is not None else 0.0,
         )
         self.turns = TurnLog(lambda: self.world.clock.now_us() if self.world is not None else 0, self._heard)
         self.log = LogLines()
         self.scheduled: set[str] = set()  # the keys of activities that a commit has asked for
-        self.answered: set[tuple[str, str, int]] = set()  # the activities that have, by instance, key and event id
         self.children: set[tuple[str, str, int]] = set()  # (instance, execution, event id) of those asked for
         self.refused: set[str] = set()  # ids and payloads of requests of which nothing was done
+        self._begun: Counter[str] = Counter()  # how often the history of an instance has begun
         self.performed = 0
         self.sometimes: Counter[str] = Counter()
         self.broken: Broken | None = None
@@ -112,7 +114,7 @@ class Witness:
         self._writing: Turn | None = None  # whose write is being read
 
     @contextmanager
-    def watching(self, world: SimWorld) -> Iterator[None]:
+    def watching(self, world: BaseWorld) -> Iterator[None]:
         """Read the commits and turns of a world until the block ends."""
         self.world = world
         self._punctual = Punctuality(world)
@@ -167,7 +169,7 @@ class Witness:
             raise self.broken
         self.turns.check()
         assert self.world is not None
-        self.log.check(disk_failed=self.world.disk.failed > 0)
+        self.log.check(disk_failed=self.world.failed > 0)
 
     def committed(self, writes: Sequence[Write]) -> None:
         # An error here would be the disk's, and the engine would go on.
@@ -186,9 +188,8 @@ class Witness:
         """E5: an activity that begins was asked for by a commit that is on the disk, and is still wanted."""
         self.performing_at_a_worker(ctx)
         assert self._cut_offs is not None
-        # Where a recovery and an answer are under way at once, the activity is performed again, for nothing.
-        if (ctx.workflow_id, ctx.task_execution_id, ctx.task_id) in self.answered:
-            return
+        if self._cut_offs.is_over(self._activity(ctx.workflow_id, ctx.task_execution_id, ctx.task_id)):
+            self.tell(Broken("E5", f"{ctx.activity_name} of {ctx.workflow_id} begins after it has had its answer"))
         execution_id = ctx.task_execution_id.rpartition("-")[0]
         if self._cut_offs.is_over(execution_id):
             self.tell(
@@ -204,7 +205,8 @@ class Witness:
     def _written(self, write: Write) -> None:
         id_ = write.address.id
         assert self._cut_offs is not None
-        logged = self.turns.committed(write)
+        assert self.world is not None
+        logged = self.turns.committed(write, self.world.writer)
         self._writing = logged.turn if logged is not None else None
         before = self.versions.newest(id_)
         self.versions.committed(write, self._writing)
@@ -222,6 +224,7 @@ class Witness:
         if write.reset or id_ not in self.seen:
             # What a generation hands on is in the next one's history too.
             self.seen[id_] = Seen(record.execution_id if record is not None else "")
+            self._begun[id_] += 1
             # A child that was purged before its parent is begun again by that, if the host dies in between.
             self._cut_offs.begun_again(self.seen[id_].execution_id)
         seen = self.seen[id_]
@@ -233,7 +236,7 @@ class Witness:
             seen.entries.append(write.entry)
             self._row(id_, seen, unpack_row(write.entry), write.at_us)
         if logged is not None and self._standings and self._commits % self._standings == 0:
-            self._check_standing(logged, seen, newest=logged.turn is self.turns.last[id_].turn)
+            self._check_standing(logged, seen, newest=self.turns.is_newest(logged))
 
     def _check_forgotten(self, write: Write, before: Version | None) -> None:
         assert self._forgetting is not None
@@ -343,4 +346,9 @@ class Witness:
         seen.answered.add(asked)
         task = seen.asked[asked]
         if isinstance(task, TaskScheduled):
-            self.answered.add((id_, task.task_execution_id, asked))
+            assert self._cut_offs is not None
+            self._cut_offs.ended(self._activity(id_, task.task_execution_id, asked), self._writing)
+
+    def _activity(self, id_: str, key: str, event_id: int) -> str:
+        """An activity, for `CutOffs`. An instance that is begun again asks for all of its activities again."""
+        return f"{id_}/{self._begun[id_]}/{key}/{event_id}"

@@ -11,6 +11,7 @@ workers    the code is with workers of SDKs
 doors      callers go by the doors of the host, as bytes
 forgetful  what has ended is forgotten soon
 mixed      all of these, as the seed says
+hosts      two to four hosts on one PostgreSQL server
 crowd      a hundred instances with small programs, and few faults or none: fast, and all checks as elsewhere
 """
 
@@ -23,6 +24,8 @@ from perdure.testing.simulation.choices import Choices
 from perdure.testing.simulation.machines.database.machine import DatabaseStores
 from perdure.testing.simulation.machines.sqlite_file import SqliteFile
 
+from .base_scenario import BaseScenario
+from .hosts.scenario import HostsScenario
 from .programs import Program
 from .scenario import Scenario
 
@@ -38,6 +41,7 @@ KINDS = (
     "doors",
     "forgetful",
     "mixed",
+    "hosts",
     "crowd",
 )
 # For how long retention keeps what has ended. Where requests come twice the second comes a second after the first, and
@@ -96,12 +100,15 @@ def a_retention(choices: Choices, *, lossy: bool) -> Retention:
 
 
 @contextmanager
-def scenario_of(kind: str, choices: Choices, **named: Any) -> Iterator[Scenario]:
+def scenario_of(kind: str, choices: Choices, **named: Any) -> Iterator[BaseScenario]:
     """A world of a kind, until the block ends.
 
     Args:
-        named: Further arguments of `Scenario`.
+        named: Further arguments of `Scenario`, or of `HostsScenario`.
     """
+    if kind == "hosts":
+        yield HostsScenario(choices, **named)
+        return
     draw = choices.draw
     mixed = kind == "mixed"
     made: dict[str, Any] = {

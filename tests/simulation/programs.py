@@ -43,9 +43,9 @@ from perdure import (
     when_all,
     when_any,
 )
+from perdure.testing.simulation.base import BaseWorld
 from perdure.testing.simulation.choices import Choices
 from perdure.testing.simulation.machines.threads import current
-from perdure.testing.simulation.world import SimWorld
 
 Program: TypeAlias = list[list[Any]]
 
@@ -186,7 +186,7 @@ class Activities:
     """
 
     def __init__(
-        self, app: App, world_of: Callable[[], SimWorld], performing: Callable[[ActivityContext], None]
+        self, app: App, world_of: Callable[[], BaseWorld], performing: Callable[[ActivityContext], None]
     ) -> None:
         self._world_of = world_of
         self._performing = performing
@@ -251,7 +251,7 @@ def apart(ctx: ActivityContext, n: int) -> int:
 
 
 def app_of(
-    world_of: Callable[[], SimWorld],
+    world_of: Callable[[], BaseWorld],
     performing: Callable[[ActivityContext], None],
     *,
     newer: bool = False,

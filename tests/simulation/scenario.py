@@ -1,54 +1,32 @@
-"""One world of the engine: instances with random programs, what callers do to them, faults, healing, two restarts."""
+"""One world of the engine on one host at a time: faults, healing, two restarts."""
 
-import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from typing import NamedTuple
 
-from perdure import App, InstanceNotFound, Settings
-from perdure.runtime.errors import RequestRefused
+from perdure import App, Settings
 from perdure.runtime.operations.retention.policy import Retention
+from perdure.testing.simulation.base import BaseWorld
 from perdure.testing.simulation.choices import Choices
 from perdure.testing.simulation.deploys import DeployMode
 from perdure.testing.simulation.knobs import Knobs
-from perdure.testing.simulation.loop import Stuck
 from perdure.testing.simulation.trace import WorldTrace
 from perdure.testing.simulation.world import SimWorld, StoreOf
 
+from .base_scenario import BaseScenario, Outcome
 from .checks.broken import Broken
 from .checks.rest import check_idle, check_rest, tasks_of
-from .checks.sometimes import counted
 from .doors import DOORS, EMBEDDED, SAFE_DOORS, Doors
-from .invariants import STANDINGS, Witness
+from .invariants import STANDINGS
 from .programs import Program, a_program, app_of
-from .story.fates import ASLEEP_FOR, KINDS, Fate, Living, a_fate
-from .story.reader import LOOKS_MAX, Look, Reader
+from .story.fates import ASLEEP_FOR, KINDS
+from .story.reader import Look
 from .workers.crew import Crew
 
-# After healing all instances have ended within this; where the date is set, timers may be late by all its steps back.
-PATIENCE_S, PATIENCE_WITH_STEPS_S = 3_600.0, 86_400.0
 FOR_EVER = Retention()
-# How much of the processor's time a world may take; a large one takes two seconds.
-CPU_S = 120.0
-# When what a network has delivered late is put right: a suspension after its resumption, say.
-SECOND_THOUGHTS_S = 60.0
 
 
-class Outcome(NamedTuple):
-    """What a world came to."""
-
-    digest: str
-    instances: int
-    kills: int
-    failed_commits: int
-    choices: Choices
-    trace: WorldTrace
-    sometimes: Counter[str]
-
-
-class Scenario:
-    """Runs one world.
+class Scenario(BaseScenario):
+    """Runs one world of one host at a time.
 
     Args:
         clock_is_set: The date is set back and forward.
@@ -65,6 +43,8 @@ class Scenario:
         standings: One commit of so many is replayed and compared; 0: none is.
         rests: At its end the host is started twice more, and does nothing for a day.
     """
+
+    world: SimWorld
 
     def __init__(
         self,
@@ -85,10 +65,7 @@ class Scenario:
         rests: bool = True,
         keep: bool = False,
     ) -> None:
-        self.witness = Witness(standings=standings)
-        self.choices = choices
-        self._lossy = lossy
-        self._rests = rests
+        super().__init__(choices, standings=standings, rests=rests, lossy=lossy)
         usual = Settings(activities_max=100, stop_grace_s=1.0, wait_for_workers=workers, retention=retention)
         settings = Knobs(usual, choices)
         performing = self.witness.performing_at_a_worker if workers else self.witness.performing
@@ -108,24 +85,7 @@ class Scenario:
         self.crew = Crew(self.world, apps[0]) if workers else None
         # A network that doubles requests begins what has ended anew where a start says nothing of that.
         self.doors = Doors(self.world, (EMBEDDED,) if not doors else SAFE_DOORS if lossy else DOORS)
-        sendings = Counter[str]()
-        lived = (
-            [Fate("i0", "left alone", program)]
-            if program is not None
-            else [
-                a_fate(
-                    choices,
-                    number,
-                    clock_is_set=clock_is_set,
-                    forgetful=bool(retention),
-                    kinds=fates,
-                    programs=programs,
-                )
-                for number in range(1 + choices.draw("story.instances", instances_max))
-            ]
-        )
-        self.reader = Reader(self.world, self.witness, self.doors)
-        self.livings = [Living(self.world, self.witness, fate, sendings, self.doors) for fate in lived]
+        self.livings = self._fated(fates, program, programs, instances_max)
 
     def run(self) -> Outcome:
         """Let the world happen.
@@ -134,7 +94,7 @@ class Scenario:
             Broken: An invariant does not hold.
         """
         try:
-            outcome = self._run()
+            outcome = super().run()
         except Exception:
             # A worker whose code does not fit a history stands still, and all else follows from that.
             if self.crew is not None and self.crew.broken is not None:
@@ -144,61 +104,16 @@ class Scenario:
             raise self.crew.broken
         return outcome
 
-    def _run(self) -> Outcome:
-        with self.witness.watching(self.world), counted(self.witness.sometimes):
-            try:
-                self.world.run(self._story, cpu_s=CPU_S)
-            except Stuck as stuck:
-                raise self.witness.broken or Broken("E10", str(stuck)) from None
-            except Exception:
-                if self.witness.broken is not None:
-                    raise self.witness.broken from None
-                raise
-        self.witness.check_end()
-        return self.outcome()
-
-    def outcome(self) -> Outcome:
-        """What the world has come to so far."""
-        return Outcome(
-            self.world.trace.digest,
-            self.witness.instances,
-            self.world.kills,
-            self.world.disk.failed,
-            self.choices,
-            self.world.trace,
-            self._sometimes(),
-        )
-
     def _sometimes(self) -> Counter[str]:
-        seen = self.witness
-        fates = Counter(f"fate: {living.fate.kind}" for living in self.livings)
-        return (
-            Counter(
-                {
-                    "kill": self.world.kills,
-                    "commit failed": self.world.disk.failed,
-                    "activity performed again": max(0, seen.performed - len(seen.scheduled)),
-                    "child": len(seen.children),
-                }
-            )
-            + fates
-            + (self.crew.sometimes if self.crew is not None else Counter[str]())
-            + seen.sometimes
-            + self.doors.taken
-        )
+        return super()._sometimes() + (self.crew.sometimes if self.crew is not None else Counter[str]())
 
-    async def _story(self, world: SimWorld) -> None:
+    async def _story(self, world: BaseWorld) -> None:
         if self.crew is not None:
             self.crew.start()
-        async with asyncio.TaskGroup() as tasks:
-            lives = [tasks.create_task(living.live()) for living in self.livings]
-            if looks := self.choices.draw("story.looks", LOOKS_MAX):
-                tasks.create_task(self.reader.live(looks))
-            tasks.create_task(self._heal(lives))
-        if self._rests:
-            await self._rest(world)
+        await super()._story(world)
 
-    async def _rest(self, world: SimWorld) -> None:
+    async def _rest(self) -> None:
+        world = self.world
         # A host may learn only now that its database is another one.
         await world.ask(lambda engine: engine.client.get("nobody"))
         await self._wait_for_retention(world)
@@ -215,12 +130,7 @@ class Scenario:
             await world.sleep(10)
         self.witness.check_all_ended(asleep=self._asleep)
         await self.reader.look(Look())
-        await check_rest(
-            world,
-            purged=[living.fate.id for living in self.livings if living.fate.kind.startswith("purged")],
-            asleep=dict.fromkeys(self._asleep, ASLEEP_FOR),
-            tasks=tasks_then,
-        )
+        await check_rest(world, purged=self._purged, asleep=dict.fromkeys(self._asleep, ASLEEP_FOR), tasks=tasks_then)
 
     async def _wait_for_retention(self, world: SimWorld) -> None:
         """E14: what has ended is gone when its time is over."""
@@ -231,35 +141,3 @@ class Scenario:
         left, _ = self.witness.must_be_gone()
         if left:
             raise self.witness.broken or Broken("E14", f"{left[0]} and {len(left) - 1} others are not forgotten")
-
-    @property
-    def _asleep(self) -> list[str]:
-        return [living.fate.id for living in self.livings if living.fate.kind == "asleep"]
-
-    async def _heal(self, lives: "list[asyncio.Task[None]]") -> None:
-        await self.world.sleep((5.0, 0.5, 60.0)[self.choices.draw("story.heals", 3)])
-        await self.world.heal()
-        patience_s = PATIENCE_WITH_STEPS_S if self.world.clock.may_be_set else PATIENCE_S
-        late = {life for life in lives if not life.done()}
-        if late and self._lossy:
-            _, late = await asyncio.wait(late, timeout=SECOND_THOUGHTS_S)
-            for id_ in self.witness.suspended():
-                await self._resume(id_)
-        if late:
-            _, late = await asyncio.wait(late, timeout=patience_s)
-        if late:
-            raise self.witness.broken or self._too_late(lives, patience_s)
-
-    async def _resume(self, id_: str) -> None:
-        with suppress(RequestRefused, InstanceNotFound):
-            await self.world.ask(lambda engine: engine.client.resume(id_))
-
-    def _too_late(self, lives: "list[asyncio.Task[None]]", patience_s: float) -> Broken:
-        living = [living for living, life in zip(self.livings, lives, strict=True) if not life.done()]
-        for each in living:
-            if each.caller.asking is not None:
-                return Broken(
-                    "E13", f"{each.caller.asking} of {each.fate.id} has no answer {patience_s} s after the faults"
-                )
-        ids = ", ".join(each.fate.id for each in living)
-        return Broken("E10", f"{ids} have not ended {patience_s} s after the last fault")

@@ -12,7 +12,7 @@ from .kinds import KINDS
 
 # How many worlds of each kind; those on a database are new, and a few until more have been tried.
 SEEDS = 100
-SEEDS_OF = {"postgres": 3}
+SEEDS_OF = {"postgres": 3, "hosts": 3}
 
 RUN = f"import sys; sys.path.append({str(ROOT)!r}); from tests.simulation.digests import main; main()"
 

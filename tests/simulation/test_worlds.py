@@ -72,6 +72,11 @@ def test_worlds_whose_callers_go_by_the_doors_keep_every_promise() -> None:
     assert min(sometimes[f"door: {door}"] for door in DOORS) > 50
 
 
+def test_worlds_of_several_hosts_keep_every_promise() -> None:
+    sometimes = run_worlds(range(8), "hosts")
+    assert min(sometimes[what] for what in ("kill", "a host was found dead", "repeated request", "move")) > 2
+
+
 def test_a_world_without_faults_has_none() -> None:
     outcome = Scenario(Choices()).run()
     assert (outcome.kills, outcome.failed_commits, outcome.choices.taken) == (0, 0, {})

@@ -150,6 +150,37 @@ class PostgresServer:
             self._end(signal.SIGQUIT)
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    @contextmanager
+    def standby(self) -> Iterator[subprocess.Popen[bytes]]:
+        """A program that follows the server as a standby does, by the name `pg_receivewal`."""
+        folder = self.folder / "received"
+        folder.mkdir()
+        folder.chmod(0o777)
+        command = [str(self.bin / "pg_receivewal"), "-D", str(folder), "--synchronous", "--no-loop", "-w"]
+        command += ["-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres"]
+        follower = subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=self.folder, env=self._environment()
+        )
+        try:
+            end = time.monotonic() + WAIT_S
+            while self.sql("SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'") != "1":
+                assert time.monotonic() < end, "the standby does not follow"
+                time.sleep(0.02)
+            yield follower
+        finally:
+            follower.send_signal(signal.SIGCONT)
+            follower.kill()
+            follower.wait()
+
+    def wait_for_standbys(self, names: str) -> None:
+        """Have commits wait for standbys of these names."""
+        self.sql(f"ALTER SYSTEM SET synchronous_standby_names = '{names}'")
+        self.sql("SELECT pg_reload_conf()")
+        end = time.monotonic() + WAIT_S
+        while self.sql("SHOW synchronous_standby_names") != names:
+            assert time.monotonic() < end
+            time.sleep(0.02)
+
     def url(self, *, schema: str | None = None, port: int | None = None, user: str = "postgres") -> str:
         """The address of a store that nobody else has."""
         schema = schema or f"s{os.getpid()}_{next(self._schemas)}"

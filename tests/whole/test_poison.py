@@ -42,12 +42,14 @@ def daemonize():
         time.sleep(1)
     os._exit(0)
 
-# Each gets past the daemon's fence (`daemon/process/process_fence.py`).
+# Each passes the daemon's fence, or gets past it (`daemon/process/process_fence.py`).
 ENDS = {
     "exit": lambda: os._exit(3),
     "exit in order": lambda: os._exit(0),
     "exit of C's": lambda: ctypes.CDLL(None).exit(0),
-    "kill": lambda: ctypes.CDLL(None).kill(os.getpid(), signal.SIGKILL),
+    "kill": lambda: os.kill(os.getpid(), signal.SIGKILL),
+    "raise": lambda: signal.raise_signal(signal.SIGSEGV),
+    "signal without a handler": lambda: os.kill(os.getpid(), signal.SIGUSR1),
     "crash": lambda: ctypes.string_at(0),
     "segmentation fault": lambda: faulthandler._sigsegv(),
     "abort": os.abort,
@@ -177,6 +179,9 @@ def stalls_of(house: House, instance_id: str) -> list[str]:
         pytest.param("by_activity", "in_the_loop", "kill", marks=pytest.mark.slow),
         pytest.param("by_activity", "in_a_thread", "crash", marks=pytest.mark.slow),
         pytest.param("by_activity", "in_a_thread", "abort", marks=pytest.mark.slow),
+        pytest.param("by_activity", "in_a_thread", "kill", marks=pytest.mark.slow),
+        pytest.param("by_activity", "in_a_thread", "raise", marks=pytest.mark.slow),
+        pytest.param("by_activity", "in_the_loop", "signal without a handler", marks=pytest.mark.slow),
         pytest.param("by_activity", "in_the_loop", "exit in order", marks=pytest.mark.slow),
         pytest.param("by_activity", "in_a_thread", "exit of C's", marks=pytest.mark.slow),
         pytest.param("by_activity", "in_the_loop", "segmentation fault", marks=pytest.mark.slow),

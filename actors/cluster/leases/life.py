@@ -103,9 +103,14 @@ class HostLife:
             if now - since >= CUT_S and (silent := self.beats.silent_s(host)) is not None and silent <= SLOW_S
         }
 
+    @property
+    def cut_in_vain(self) -> bool:
+        """Whether this host has told of a cut from one that it reaches again."""
+        return any(host == self.me and peer not in self.unreached for host, peer in self.cuts)
+
     def has_work(self, now: float) -> bool:
         """Whether there is anything to do at the store."""
         return bool(
-            self.stale or self.resumed or self.said_to_be_gone() or self.unreached
+            self.stale or self.resumed or self.said_to_be_gone() or self.unreached or self.cut_in_vain
             or self.table.free or self.beats.dead(now) or now >= self.gives_at
         )  # fmt: skip

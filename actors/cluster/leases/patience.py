@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import anyio
 
-from ...store.errors import StoreError
+from ...store.errors import StoreError, StoreTooNew
 
 logger = logging.getLogger(__name__)
 
@@ -28,11 +28,16 @@ async def patiently(work: Callable[[], Awaitable[T]], *, while_: Callable[[], bo
 
     Returns:
         What was done; None: there was no more sense in it.
+
+    Raises:
+        StoreTooNew: Another try would come to the same.
     """
     pause_s = RETRY_MIN_S
     while while_():
         try:
             return await work()
+        except StoreTooNew:
+            raise
         except StoreError as error:
             logger.debug("again in %.1f s: %s", pause_s, error)
         await anyio.sleep(pause_s)

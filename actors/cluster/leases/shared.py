@@ -62,6 +62,7 @@ class SharedStore(NamedTuple):
 
     membership: SharedMembership
     transport: Transport
+    patience_s: float = 0.0  # how long a commit waits for a database that is away
 
 
 # Makes it, once for a host.
@@ -79,7 +80,7 @@ class SharedPeers:
     def __init__(self, store: Store, share: Share, vocabulary: Vocabulary) -> None:
         shared = share(store, self._tell)
         self.membership = shared.membership
-        self.peers = Peers(shared.membership, vocabulary, shared.transport)
+        self.peers = Peers(shared.membership, vocabulary, shared.transport, patience_s=shared.patience_s)
         self.peers.answer(TAKE, shared.membership.told)
         self.peers.answer(LEND, shared.membership.lent)
         shared.membership.lend = self._lend

@@ -78,6 +78,7 @@ class LeaseWork:
             await self._take_up_again()
         if self._life.stale:
             await self._read()
+            await self._raise_format()
         await self._tell_cuts()
         await self._take()
         await self._give()
@@ -123,6 +124,12 @@ class LeaseWork:
             self._keeper.opened(changes.mine, self._life.jobs_for(changes.mine))
         if moved := {**changes.given, **changes.moved}:
             self._keeper.moved(moved)
+
+    async def _raise_format(self) -> None:
+        """Have all hosts write the newest format that each of them reads."""
+        known = min(row.card.format_max for row in self._life.rows.values())
+        if known > self._cluster.format and await self._cluster.raise_format(known) >= known:
+            logger.info("hosts write format %d from now on; a release that does not know it cannot join", known)
 
     async def _tell_cuts(self) -> None:
         now = anyio.current_time()

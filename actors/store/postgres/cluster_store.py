@@ -10,18 +10,22 @@ does, need not be one for threads: then the beat is a task.
 The engine makes one (`runtime/engine.py`), and `actors/cluster/leased.py` joins with it.
 """
 
+import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import anyio
 
+from ....journal.journal import Journal
+from ....journal.vocabulary import ACKNOWLEDGED_LOST
 from ...release import own_release
 from ..cluster import HostCard, HostRow, HostState, ShardRow
 from ..errors import StoreError, StoreFailed, StoreTakenOver, StoreUncertain
 from ..presence.heart import BeatingHeart
 from .driver import DatabaseSession, Lost, Refused, Statement
 from .presence import SERVING, Other, PostgresBeater, Presence, kill
+from .schema import raise_format, too_new
 from .statements import (
     CUT,
     CUTS,
@@ -30,6 +34,7 @@ from .statements import (
     JOIN,
     LEAVE,
     MAKE_SECRET,
+    MISSING_ENTRIES,
     REPLACE_SECRET,
     SECRET,
     SET_STATE,
@@ -39,6 +44,7 @@ from .statements import (
 )
 from .store import Opened, PostgresStore
 
+logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
@@ -49,8 +55,10 @@ class PostgresClusterStore(PostgresStore):
         super().__init__(data, **settings)
         self._threaded = settings.get("driver") is None
         self._heart: BeatingHeart | None = None
+        self._format = 1
         self._gifts: list[_Gift] = []  # that nobody has sent yet
         self._giving = anyio.Lock()
+        self._journal = Journal(__name__)
 
     @property
     def intact(self) -> bool:
@@ -82,6 +90,18 @@ class PostgresClusterStore(PostgresStore):
                 await super()._take_up(self._opened(), session)
         return await super().claim(host, now_us=now_us)
 
+    @property
+    def format(self) -> int:
+        return self._format
+
+    async def raise_format(self, to: int) -> int:
+        async def do() -> int:
+            async with _Session(self, "joining") as session:
+                return await raise_format(session, to)
+
+        self._format = await self._once(do, "raising the format")
+        return self._format
+
     # Lives.
 
     async def join(self, card: HostCard) -> int:
@@ -93,9 +113,12 @@ class PostgresClusterStore(PostgresStore):
         async def enter() -> None:
             nonlocal host
             host = self._new_host()  # another one for each try: the one before may have worked
-            row = (card.name, card.place, card.address, card.release, card.wire_min, card.wire_max)
+            row = (card.name, card.place, card.address, card.release, card.wire_min, card.wire_max, card.format_max)
             async with _Session(self, "joining") as session:
-                await session.run(JOIN, (host, SERVING, *row))
+                joined = await session.run(JOIN, (host, SERVING, *row))
+                if not joined:
+                    raise await too_new(session, self.url, card.format_max)
+                self._format = joined[0][0]
 
         await self._patiently(enter)
         await self._begin(opened, host)
@@ -103,13 +126,28 @@ class PostgresClusterStore(PostgresStore):
 
     async def resume(self) -> bool:
         opened, host = self._opened(), self.host
+        acknowledged = opened.acknowledged.under(opened.epochs)
         if opened.presence is not None:
             opened.presence.finish("the server is another one")
         try:
             await self._begin(opened, host)
         except StoreTakenOver:
             return False
+        await self._tell_what_is_lost(acknowledged)
         return True
+
+    async def _tell_what_is_lost(self, acknowledged: Sequence[tuple[int, int]]) -> None:
+        """Say how many of the entries that were acknowledged the server does not have, before anybody writes to it."""
+        if not acknowledged:
+            return
+        columns = [list(column) for column in zip(*acknowledged, strict=True)]
+        try:
+            missing = await self._opened().writer.run(MISSING_ENTRIES, columns, "looking for what was acknowledged")
+        except StoreFailed as error:
+            logger.warning("nobody knows what the server that took over lacks: %s", error)
+            return
+        if missing:
+            self._journal.write(ACKNOWLEDGED_LOST, found=len(missing), known=len(acknowledged))
 
     async def _begin(self, opened: Opened, host: int) -> None:
         beater = PostgresBeater(host, self.url, self._connect)
@@ -268,5 +306,6 @@ class _Session:
 
 def _row(other: Other) -> HostRow:
     state = HostState.SERVING if other.state == SERVING else HostState.LEAVING
-    card = HostCard(other.name, other.address, other.place, other.release, other.wire_min, other.wire_max)
+    wire = other.wire_min, other.wire_max
+    card = HostCard(other.name, other.address, other.place, other.release, *wire, other.format_max)
     return HostRow(other.host, state, card)

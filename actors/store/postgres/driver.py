@@ -10,17 +10,19 @@ docs/design/postgres.md says why asyncpg.
 """
 
 import asyncio
+import os
 import socket
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 from ..errors import StoreFailed
-from .url import DatabaseUrl
+from .url import DatabaseUrl, addresses_of
 
 Row: TypeAlias = Sequence[Any]
 
 CONNECT_S = 3.0  # a server that does not answer a connection for so long is away
+ADDRESS_S = 1.0  # the same for one of several, which are tried all at once
 SILENT_MS = 5_000  # a network that acknowledges nothing for so long is cut
 STATEMENTS_CACHED = 256  # prepared in a session; the commit and the lists have many forms
 
@@ -133,22 +135,59 @@ class AsyncpgDriver:
             ) from None
         self._asyncpg: Any = asyncpg
         self._url = url
+        self._addresses = addresses_of(url.dsn, os.environ)
 
     async def connect(self, settings: Mapping[str, str]) -> DatabaseSession:
         # A pooler refuses settings that it does not know. Then the role has them, and the store looks that they are so.
         given = dict(settings) if self._url.prepare else {"application_name": settings["application_name"]}
         try:
-            connection = await self._asyncpg.connect(
-                self._url.dsn,
-                timeout=CONNECT_S,
-                server_settings=given,
-                statement_cache_size=STATEMENTS_CACHED if self._url.prepare else 0,
-                max_cached_statement_lifetime=0,
-                target_session_attrs="read-write",
-            )
+            if len(self._addresses) > 1:
+                connection = await self._connect_first(given)
+            else:
+                connection = await self._connect_to(given, timeout=CONNECT_S)
         except Exception as error:
             raise self._translated(error, connecting=True) from error
         return AsyncpgSession(connection, self._translated)
+
+    async def _connect_to(self, settings: Mapping[str, str], **where: Any) -> Any:
+        return await self._asyncpg.connect(
+            self._url.dsn,
+            server_settings=settings,
+            statement_cache_size=STATEMENTS_CACHED if self._url.prepare else 0,
+            max_cached_statement_lifetime=0,
+            target_session_attrs="read-write",
+            **where,
+        )
+
+    async def _connect_first(self, settings: Mapping[str, str]) -> Any:
+        """Connect to all servers at once, and take the first that takes writes: one that is gone holds up nobody.
+
+        Raises:
+            Exception: Of the driver; none takes writes. A refusal that will not pass comes before what others said.
+        """
+        trials = [
+            asyncio.ensure_future(self._connect_to(settings, host=host or "localhost", port=port, timeout=ADDRESS_S))
+            for host, port in self._addresses
+        ]
+        winner: asyncio.Task[Any] | None = None
+        waiting = set(trials)
+        try:
+            while waiting and winner is None:
+                done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                winner = next((each for each in done if each.exception() is None), None)
+        finally:
+            for each in trials:
+                if each is not winner:
+                    each.cancel()
+                    each.add_done_callback(_drop)
+        if winner is not None:
+            return winner.result()
+        raise min((error for each in trials if (error := each.exception()) is not None), key=self._hope)
+
+    def _hope(self, error: BaseException) -> int:
+        """How much hope an error leaves: a server that knows neither user nor database will not do so later."""
+        translated = self._translated(error, connecting=True) if isinstance(error, Exception) else None
+        return 2 if not isinstance(translated, Refused) else int(translated.passes)
 
     def _translated(self, error: Exception, *, connecting: bool = False) -> Refused | Lost:
         """Say which of the two an error of asyncpg is."""
@@ -220,6 +259,12 @@ class AsyncpgSession:
     def _listen(self, connection: object, message: Any) -> None:
         if message.sqlstate == WARNING:
             self._warned = f"the server has warned: {message.message}"
+
+
+def _drop(trial: "asyncio.Task[Any]") -> None:
+    """End a connection that nobody waits for any more."""
+    if not trial.cancelled() and trial.exception() is None:
+        trial.result().terminate()
 
 
 def _cut_when_silent(connection: Any) -> None:

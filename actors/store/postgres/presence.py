@@ -19,11 +19,14 @@ from typing import Any, NamedTuple
 
 import anyio
 
+from ..cluster import FORMAT_MAX
 from ..errors import StoreInUse, StoreTakenOver
 from ..presence import place
 from ..presence.beats import BEAT_S, SLOW_S, Beats
 from ..presence.heart import BeatingHeart
 from .driver import DatabaseSession, Lost, Refused, call_later, ended, spawn
+from .schema import too_new
+from .settings import waits_for_standbys
 from .statements import BACKEND, BEAT, END_BLOCKING, HOSTS, JOIN, KILL, LEAVE, LOOK, SERVE
 from .url import DatabaseUrl
 
@@ -32,6 +35,7 @@ logger = logging.getLogger(__name__)
 SERVING, LEAVING, JOINING = 0, 1, 2
 
 DEAD_S = 2.0  # a number that stands still for so long is that of a dead host
+ASKED_EVERY = 120  # beats of a host that is alone, between two questions whether its server has standbys
 KILL_S = 1.0  # a kill that waits for so long ends what it waits for
 
 Connect = Callable[[str], Awaitable[DatabaseSession]]
@@ -48,6 +52,7 @@ class Other(NamedTuple):
     release: str
     wire_min: int
     wire_max: int
+    format_max: int
     beat: int
 
 
@@ -85,10 +90,13 @@ class Presence:
 
         Raises:
             StoreInUse: Another host lives. Nothing was changed.
+            StoreTooNew: Hosts write a format that this release does not read.
             Refused, Lost: As for a session.
         """
         name = place.machine_name()
-        await session.run(JOIN, (self.host, JOINING, name, place.own_place(), "", self._release, 0, 0))
+        row = (self.host, JOINING, name, place.own_place(), "", self._release, 0, 0, FORMAT_MAX)
+        if not await session.run(JOIN, row):
+            raise await too_new(session, self._url, FORMAT_MAX)
         try:
             await self._outwait(session)
             # As one that leaves: it is given nothing by hosts that share the store.
@@ -247,6 +255,8 @@ class PostgresBeater:
         self._connect = connect
         self._session: DatabaseSession | None = None
         self._told_away = False
+        self._synchronous = False  # whether a commit waits for a standby, as this host knows it
+        self._asks_in = 0  # beats until it asks that again
 
     async def beat(self, *, alone: bool) -> Beats:
         # No answer in time is a lost connection. It is cut off, not cancelled: nobody would know what became of it.
@@ -258,7 +268,10 @@ class PostgresBeater:
                     self._session = await self._connect("beat")
             timer = call_later(max(0.0, until - anyio.current_time()), self._session.terminate)
             try:
-                rows = await self._session.run(LOOK if alone else BEAT, (self._host,))
+                if alone:
+                    await self._ask_for_standbys(self._session)
+                # A server that has lost its standbys to another primary answers reads for ever, and no write.
+                rows = await self._session.run(LOOK if alone and not self._synchronous else BEAT, (self._host,))
             finally:
                 timer.cancel()
         except (Lost, Refused, TimeoutError) as error:
@@ -276,7 +289,15 @@ class PostgresBeater:
     async def close(self) -> None:
         self._drop()
 
+    async def _ask_for_standbys(self, session: DatabaseSession) -> None:
+        """Ask once for each session, and again now and then, whether a commit waits for a standby."""
+        self._asks_in -= 1
+        if self._asks_in < 0:
+            self._synchronous = await waits_for_standbys(session)
+            self._asks_in = ASKED_EVERY
+
     def _drop(self) -> None:
+        self._asks_in = 0
         session, self._session = self._session, None
         if session is not None:
             session.terminate()

@@ -22,17 +22,20 @@ from .url import DatabaseUrl
 
 logger = logging.getLogger(__name__)
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 LOCK_WAIT_MS = 1_000
+LOCK_POLL_S = 0.2
 # The class of all advisory locks of stores; the second number is of the schema. "Prdr".
 LOCK_CLASS = 0x50726472
 
-# Names in `meta`.
+META = "meta"
+# Names in it.
 VERSION = "schema"  # of the tables
 OLDEST = "oldest"  # the version that a release must know at least
 SHARDS = "shards"
 CREATED_US = "created_us"
 NEXT_KEY = "next_key"  # the first key of the next block
+FORMAT = "format"  # in which hosts write (`actors/store/cluster.py`)
 COPYING = "copying"  # 1 as long as the store is being copied, and not whole
 
 TABLES = (
@@ -49,7 +52,8 @@ TABLES = (
         address text NOT NULL,
         release text NOT NULL,
         wire_min int NOT NULL,
-        wire_max int NOT NULL
+        wire_max int NOT NULL,
+        format_max int NOT NULL DEFAULT 1
     ) WITH (fillfactor = 50)
     """,
     # Apart from `hosts`, because it is updated twice a second: while somebody holds a snapshot, each update leaves a
@@ -161,12 +165,27 @@ class Migration:
     oldest: int | None = None  # the version that a release must know from here on, if that changes
 
 
-STEPS: Mapping[int, Migration] = {}
+STEPS: Mapping[int, Migration] = {
+    1: Migration(
+        statements=(
+            # That of a host of version 1, which does not say it.
+            "ALTER TABLE hosts ADD COLUMN format_max int NOT NULL DEFAULT 1",
+            f"INSERT INTO meta (name, value) VALUES ('{FORMAT}', 1)",
+        )
+    ),
+}
 
 READ_META = Statement("read meta", "SELECT name, value FROM meta")
 TABLES_THERE = Statement(
     "tables there",
     "SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1",
+)
+TRY_LOCK = Statement("try lock", "SELECT pg_try_advisory_lock($1::int, $2::int)")
+UNLOCK = Statement("unlock", "SELECT pg_advisory_unlock($1::int, $2::int)")
+HALF_MADE = Statement(
+    "half made",
+    "SELECT 1 FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid JOIN pg_namespace AS n"
+    " ON n.oid = c.relnamespace WHERE c.relname = $1 AND n.nspname = current_schema() AND NOT i.indisvalid",
 )
 ABSENT = frozenset({"42P01", "3F000"})  # no such table, no such schema
 DONE_BY_ANOTHER = frozenset({"42P07", "42P06", "42701", "42710", "23505"})  # it is there by now
@@ -218,9 +237,11 @@ async def read_meta(session: DatabaseSession) -> Mapping[str, int] | None:
 
 async def _create(session: DatabaseSession, url: DatabaseUrl, *, shards: int, now_us: int) -> None:
     there = {name for (name,) in await session.run(TABLES_THERE, (url.schema,))}
+    if META in there:
+        return  # made by another host since this one has asked for it
     if there.intersection(TABLE_NAMES):
         raise StoreForeign(url.name)
-    meta = {VERSION: SCHEMA_VERSION, OLDEST: 1, SHARDS: shards, CREATED_US: now_us, NEXT_KEY: 1, COPYING: 0}
+    meta = {VERSION: SCHEMA_VERSION, OLDEST: 1, SHARDS: shards, CREATED_US: now_us, NEXT_KEY: 1, COPYING: 0, FORMAT: 1}
     rows = ", ".join(f"('{name}', {value})" for name, value in meta.items())
     await session.run_together(
         [
@@ -235,8 +256,8 @@ async def _create(session: DatabaseSession, url: DatabaseUrl, *, shards: int, no
 
 async def _migrate(session: DatabaseSession, url: DatabaseUrl, *, found: int) -> None:
     step = STEPS[found]
-    for index in step.indexes:
-        await session.run(Statement("index", index))
+    if step.indexes:
+        await _make_indexes(session, url, step.indexes, found=found)
     oldest = [f"UPDATE meta SET value = {step.oldest} WHERE name = '{OLDEST}'"] if step.oldest is not None else []
     await session.run_together(
         [
@@ -251,10 +272,73 @@ async def _migrate(session: DatabaseSession, url: DatabaseUrl, *, found: int) ->
     )
 
 
+async def _make_indexes(session: DatabaseSession, url: DatabaseUrl, indexes: Sequence[str], *, found: int) -> None:
+    """Make indexes beside the work of other hosts, each by itself; nothing if another host takes the step meanwhile.
+
+    Who waits for another host polls, without a transaction: the making of an index waits for all that are open.
+    """
+    lock = (LOCK_CLASS, _lock_number(url))
+    # Behind a pooler a lock would stay with whichever session has got it. There two hosts may make an index twice.
+    while url.prepare and not (await session.run(TRY_LOCK, lock))[0][0]:  # noqa: ASYNC110  another process has it
+        await anyio.sleep(LOCK_POLL_S)
+    try:
+        meta = await read_meta(session)
+        if meta is None or meta[VERSION] != found:
+            return
+        for index in indexes:
+            name = index.split(" ON ")[0].split()[-1]
+            if await session.run(HALF_MADE, (name,)):
+                # Its maker has ended in the middle. It is there, and of no use.
+                await session.run(Statement("drop index", f"DROP INDEX CONCURRENTLY IF EXISTS {name}"))
+            await session.run(Statement("index", index))
+    finally:
+        if url.prepare and not session.lost:
+            await session.run(UNLOCK, lock)
+
+
+async def too_new(session: DatabaseSession, url: DatabaseUrl, known: int) -> StoreTooNew:
+    """The error of a host that does not read the format in which others write.
+
+    Raises:
+        Refused, Lost: As for a session.
+    """
+    meta = await read_meta(session) or {}
+    return StoreTooNew(url.shown, found=meta.get(FORMAT, 0), known=known)
+
+
+async def raise_format(session: DatabaseSession, to: int) -> int:
+    """Have hosts write a newer format, if all that live read it; return the format that holds then.
+
+    A host that joins locks the row of the format for as long as its own row is not there for all. So the hosts are
+    looked at in a statement of its own, behind the lock.
+
+    Raises:
+        Refused, Lost: As for a session.
+    """
+    unread = f"NOT EXISTS (SELECT 1 FROM hosts WHERE format_max < {to})"
+    await session.run_together(
+        [
+            f"SET LOCAL lock_timeout = {LOCK_WAIT_MS}",
+            f"SELECT value FROM meta WHERE name = '{FORMAT}' FOR UPDATE",
+            f"UPDATE meta SET value = {to} WHERE name = '{FORMAT}' AND value < {to} AND {unread}",
+            # A release of version 1 looks at no format when it joins.
+            f"UPDATE meta SET value = greatest(value, 2) WHERE name = '{OLDEST}'"
+            f" AND EXISTS (SELECT 1 FROM meta WHERE name = '{FORMAT}' AND value > 1)",
+        ]
+    )
+    found = pairs_of(await session.run(READ_META))
+    raised: int = found[FORMAT]
+    return raised
+
+
 def _locked(url: DatabaseUrl) -> Sequence[str]:
     """Let one host at a time change the tables of a schema."""
-    number = crc32(url.schema.encode()) - 2**31
-    return [f"SET LOCAL lock_timeout = {LOCK_WAIT_MS}", f"SELECT pg_advisory_xact_lock({LOCK_CLASS}, {number})"]
+    lock = f"SELECT pg_advisory_xact_lock({LOCK_CLASS}, {_lock_number(url)})"
+    return [f"SET LOCAL lock_timeout = {LOCK_WAIT_MS}", lock]
+
+
+def _lock_number(url: DatabaseUrl) -> int:
+    return crc32(url.schema.encode()) - 2**31
 
 
 def require_whole(meta: Mapping[str, int], url: DatabaseUrl) -> None:

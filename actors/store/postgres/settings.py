@@ -42,8 +42,14 @@ REQUIRED: Mapping[str, frozenset[str]] = {
     "enable_sort": frozenset({"off"}),
     "statement_timeout": frozenset({"0"}),
 }
-SHOW = Statement("show", "SELECT name, setting FROM pg_settings WHERE name = ANY($1::text[])")
-SERVER = ("server_version_num", "server_encoding", "search_path", "synchronous_standby_names")
+STANDBYS = "standbys"  # no setting, but how many copies of the server follow it
+SHOW = Statement(
+    "show",
+    "SELECT name, setting FROM pg_settings WHERE name = ANY($1::text[])"
+    f" UNION ALL SELECT '{STANDBYS}', count(*)::text FROM pg_stat_replication",
+)
+SYNCHRONOUS = "synchronous_standby_names"
+SERVER = ("server_version_num", "server_encoding", "search_path", SYNCHRONOUS)
 
 
 def session_settings(url: DatabaseUrl, purpose: str) -> Mapping[str, str]:
@@ -86,3 +92,27 @@ async def require_settings(session: DatabaseSession, url: DatabaseUrl) -> Mappin
             f"(all of them: docs/postgres.md). A direct connection is better: a host needs four"
         )
     return found
+
+
+def replication_warning(found: Mapping[str, str], url: DatabaseUrl) -> str | None:
+    """What is to be said of a server with standbys that no commit waits for; None of any other.
+
+    Args:
+        found: What `require_settings` has returned.
+    """
+    standbys = int(found.get(STANDBYS, 0))
+    if standbys == 0 or found[SYNCHRONOUS]:
+        return None
+    return (
+        f"{url.shown} is followed by {standbys} server{'s' if standbys > 1 else ''}, and waits for none of them: after "
+        f"a failover the last commits may be gone, although they were acknowledged. Set {SYNCHRONOUS} on it"
+    )
+
+
+async def waits_for_standbys(session: DatabaseSession) -> bool:
+    """Whether a commit waits until a standby has it.
+
+    Raises:
+        Refused, Lost: As for a session.
+    """
+    return bool(pairs_of(await session.run(SHOW, ([SYNCHRONOUS],))).get(SYNCHRONOUS))

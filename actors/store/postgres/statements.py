@@ -211,20 +211,29 @@ REVIVE = Statement(
     " RETURNING life, substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)",
 )
 FIND_ENTRY = Statement("find entry", "SELECT 1 FROM log WHERE key = $1 AND position = $2")
+# Which of the entries that a host has acknowledged are not there, on a server that took over.
+MISSING_ENTRIES = Statement(
+    "missing entries",
+    "SELECT u.key FROM unnest($1::bigint[], $2::bigint[]) AS u (key, position)"
+    " WHERE NOT EXISTS (SELECT FROM log l WHERE l.key = u.key AND l.position = u.position)",
+)
 LOOK_AT_HOST = Statement("look at host", "SELECT life FROM hosts WHERE host = $1")
 
 # Hosts.
 
 # A row of the same place and address is of an earlier life of the same process: it holds that listening socket.
+# Not if hosts write a format that this one does not read. Who raises the format waits for this lock, and sees the host.
 JOIN = Statement(
     "join",
-    "WITH old AS (SELECT host FROM hosts WHERE place = $4 AND address = $5 AND address <> ''),"
+    "WITH f AS (SELECT value FROM meta WHERE name = 'format' AND value <= $9 FOR SHARE),"
+    " old AS (SELECT host FROM hosts, f WHERE place = $4 AND address = $5 AND address <> ''),"
     " old_beats AS (DELETE FROM beats AS b USING old WHERE b.host = old.host),"
     " old_cuts AS (DELETE FROM cuts AS c USING old WHERE old.host IN (c.host, c.peer)),"
     " old_hosts AS (DELETE FROM hosts AS h USING old WHERE h.host = old.host),"
-    " b AS (INSERT INTO beats (host) VALUES ($1))"
-    " INSERT INTO hosts (host, state, name, place, address, release, wire_min, wire_max)"
-    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+    " b AS (INSERT INTO beats (host) SELECT $1::bigint FROM f)"
+    " INSERT INTO hosts (host, state, name, place, address, release, wire_min, wire_max, format_max)"
+    " SELECT $1::bigint, $2::smallint, $3::text, $4::text, $5::text, $6::text, $7::int, $8::int, $9::bigint FROM f"
+    " RETURNING (SELECT value FROM f)",
 )
 SERVE = Statement("serve", "UPDATE hosts SET state = $2 WHERE host = $1 RETURNING life")
 SET_STATE = Statement(
@@ -234,7 +243,7 @@ SET_STATE = Statement(
 )
 HOSTS = Statement(
     "hosts",
-    "SELECT h.host, h.state, h.name, h.place, h.address, h.release, h.wire_min, h.wire_max, b.beat"
+    "SELECT h.host, h.state, h.name, h.place, h.address, h.release, h.wire_min, h.wire_max, h.format_max, b.beat"
     " FROM hosts AS h JOIN beats AS b USING (host)",
 )
 # What tells of each change of an owner (its epoch grows), of a host's state, or of a cut; and on which server.

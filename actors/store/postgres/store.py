@@ -28,6 +28,7 @@ from ..contract import Inspection, Reminder, Stored, Unlisted, Write
 from ..cursor import position_of
 from ..errors import StoreError, StoreFailed, StoreFenced, StoreLocked, StoreTakenOver
 from ..listing import Counted, Facets, ListFilter, ListPage, Order, asks_kinds_only, grouped
+from ..presence.acknowledged import Acknowledged
 from ..tables.kinds import matching
 from ..tables.paging import Asked
 from .changes import Group, RowChanges, changes_of
@@ -39,7 +40,7 @@ from .presence import Presence
 from .reading import ReadingSession, learn_kinds, read_active, read_actors, read_ids, read_outsides, read_reminders
 from .schema import COPYING, READ_META, make_ready, require_whole
 from .schema import SHARDS as SHARDS_OF
-from .settings import require_settings, session_settings
+from .settings import replication_warning, require_settings, session_settings
 from .statements import (
     ADD_KINDS,
     ANY_ACTOR,
@@ -79,6 +80,8 @@ class PostgresStore:
         StoreFailed: The address is none, or the driver is not installed.
     """
 
+    commits_elsewhere = True
+
     def __init__(
         self,
         data: str,
@@ -92,7 +95,7 @@ class PostgresStore:
         self.url = parse_url(data)
         self._driver = driver or AsyncpgDriver(self.url)
         self._shards = shards
-        self._patience_s = patience_s
+        self.patience_s = patience_s
         self._instruments = instruments
         self._copying = copying
         self._open: Opened | None = None
@@ -120,7 +123,9 @@ class PostgresStore:
     async def _enter(self) -> None:
         session = await self._connect("opening")
         try:
-            await require_settings(session, self.url)
+            found = await require_settings(session, self.url)
+            if (warning := replication_warning(found, self.url)) is not None:
+                logger.warning("%s", warning)
             now_us = self._instruments.time_ns() // 1000
             meta = await make_ready(session, self.url, shards=self._shards, now_us=now_us)
             if not self._copying:
@@ -268,14 +273,14 @@ class PostgresStore:
         return int.from_bytes(self._instruments.chance(8), "big") >> 2 | 1
 
     def _new_writer(self) -> Writer:
-        return Writer(self.url, self._connect, patience_s=self._patience_s)
+        return Writer(self.url, self._connect, patience_s=self.patience_s)
 
     def _reader_of(self, writer: Writer, purpose: str) -> ReadingSession:
-        return ReadingSession(self.url, self._connect, writer, purpose=purpose, patience_s=self._patience_s)
+        return ReadingSession(self.url, self._connect, writer, purpose=purpose, patience_s=self.patience_s)
 
     async def _patiently(self, work: Callable[[], Any]) -> None:
         """Do something; again, while the database is away."""
-        pauses = Pauses(self._patience_s)
+        pauses = Pauses(self.patience_s)
         told = False
         while True:
             try:
@@ -305,6 +310,7 @@ class Opened:
         self.lister = reader_of(writer, "lister")
         self.kinds = KindNumbers()
         self.epochs: dict[int, int] = {}  # of the shards that are this host's
+        self.acknowledged = Acknowledged()
         self._unborn: set[int] = set()  # keys that were given out, of actors that no commit has brought
         self._keys = range(0)
         self._number = 0  # of the next entry of the log; over all claims, because receipts have it too
@@ -390,7 +396,14 @@ class Opened:
             receipt = CommitReceipt(-presence.host, number)
             group.give_receipt(*receipt)
         what = f"a commit of {len(writes)} writes"
+        epochs = dict(self.epochs)
         await self.writer.commit(commit_of(group.parts()), group.arguments(), receipt, what)
+        self.acknowledged.note(
+            ((key, shard) for key, shard, *_ in changes.entries),
+            (position for _, position, *_ in rows),
+            (*changes.logs_forgotten, *changes.deleted),
+            epochs,
+        )
         self._unborn -= group.born
         self._count(group)
 

@@ -10,13 +10,14 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
 from ...plain_file import misfit
 from ..errors import StoreFailed
 
 SCHEMES = ("postgresql://", "postgres://")
 SCHEMA = "perdure"
+PORT = 5432
 # The parameters that name a file, and the variables that stand in for them.
 FILES: Mapping[str, str] = {
     "sslrootcert": "PGSSLROOTCERT",
@@ -95,3 +96,28 @@ def files_of(query: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str]]:
         value = given.get(name) or os.environ.get(variable)
         if value and value != "system":  # libpq's word for the certificates of the system
             yield (name if name in given else variable), value
+
+
+def addresses_of(dsn: str, environment: Mapping[str, str]) -> Sequence[tuple[str, int]]:
+    """Hosts and ports that the address of a database names, as PostgreSQL's own programs read it.
+
+    Args:
+        dsn: `postgresql://user@one:5432,two/database`; a host may be a path.
+        environment: Has `PGHOST` and `PGPORT`, for what the address does not say.
+    """
+    split = urlsplit(dsn)
+    query = dict(parse_qsl(split.query))
+    servers = split.netloc.rpartition("@")[2] or query.get("host", "") or environment.get("PGHOST", "")
+    ports = (query.get("port") or environment.get("PGPORT", "")).split(",")
+    found = []
+    for number, server in enumerate(servers.split(",")):
+        host, port = unquote(server), ""
+        if server.startswith("["):
+            host, _, port = server[1:].partition("]")
+            port = port.removeprefix(":")
+        elif server.count(":") == 1:
+            host, _, port = server.partition(":")
+            host = unquote(host)
+        port = port or ports[min(number, len(ports) - 1)]
+        found.append((host, int(port) if port.isdigit() else PORT))
+    return found

@@ -78,6 +78,7 @@ class SqliteStore:
     """
 
     LOOK_S = 1.0  # between two looks of `intact` at the files
+    commits_elsewhere = False
 
     def __init__(
         self,

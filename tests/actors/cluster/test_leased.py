@@ -15,7 +15,8 @@ from perdure.actors.cluster.leased import UNCERTAIN_S
 from perdure.actors.cluster.leases.judging import QUIET_S
 from perdure.actors.cluster.leases.seen import Gift, Standing
 from perdure.actors.cluster.membership import Membership, name_of_id
-from perdure.actors.store.errors import StoreFailed
+from perdure.actors.store.cluster import FORMAT_MAX
+from perdure.actors.store.errors import StoreFailed, StoreTooNew
 from perdure.actors.store.presence.beats import BEAT_S
 from perdure.testing.virtual_time import run_virtually
 
@@ -541,3 +542,32 @@ def test_a_membership_that_has_not_run_answers_nothing() -> None:
     membership = LeasedHost(LeasedHosts(), 0).membership
     assert not membership.may_answer
     assert membership.seen().hosts == []
+
+
+# Releases.
+
+
+def test_hosts_write_the_newest_format_that_all_of_them_read() -> None:
+    async def story(cluster: LeasedHosts, group: TaskGroup) -> None:
+        cluster.format_max += 1
+        for older in cluster.running:
+            await cluster.add(group)
+            assert cluster.database.format == FORMAT_MAX, "a host of the older release lives"
+            await older.stop()
+        with anyio.fail_after(2):
+            while cluster.database.format == FORMAT_MAX:
+                await anyio.sleep(0.05)
+
+    play(story)
+
+
+def test_a_host_that_was_killed_and_does_not_read_what_others_write_by_now_ends() -> None:
+    async def story(cluster: LeasedHosts, group: TaskGroup) -> None:
+        host = cluster.running[0]
+        cluster.database.format += 1
+        cluster.database.delete(host.store.host)
+        await anyio.sleep(20)
+
+    with pytest.raises(BaseExceptionGroup) as ended:
+        play(story)
+    assert ended.group_contains(StoreTooNew)

@@ -265,7 +265,7 @@ async def test_gifts_reach_their_new_owner_without_a_look_at_the_table(hosts: Ho
 
 
 async def test_after_a_failover_to_a_copy_hosts_go_on_with_the_same_shards_from_what_it_has(
-    own_server: PostgresServer,
+    own_server: PostgresServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with anyio.create_task_group() as group:
         hosts = Hosts(own_server.url(), group)
@@ -281,7 +281,8 @@ async def test_after_a_failover_to_a_copy_hosts_go_on_with_the_same_shards_from_
         await asyncio.to_thread(own_server.sql, "SELECT pg_promote()")
         await hosts.wait_for(lambda: all(host.keeper.abandoned for host in hosts.all), within_s=15)
         await hosts.wait_for(hosts.all_open, within_s=10)
-        # Nobody was killed, and each has what it had, under a new epoch.
+        # Nothing is said to be lost, because nothing is; nobody was killed; each has what it had, under a new epoch.
+        assert not [each for each in caplog.records if getattr(each, "event", "") == "acknowledged_lost"]
         assert [host.store.host for host in hosts.all] == ids
         assert [set(host.keeper.open) for host in hosts.all] == owned
         assert all(host.membership.seen().killed == 0 for host in hosts.all)
@@ -290,4 +291,33 @@ async def test_after_a_failover_to_a_copy_hosts_go_on_with_the_same_shards_from_
         before = sum(host.keeper.commits for host in hosts.all)
         await hosts.wait_for(lambda: sum(host.keeper.commits for host in hosts.all) > before + 5, within_s=5)
         await hosts.require_order()
+        group.cancel_scope.cancel()
+
+
+async def test_what_a_copy_lacks_of_what_was_acknowledged_is_told_by_count(
+    own_server: PostgresServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with anyio.create_task_group() as group:
+        hosts = Hosts(own_server.url(schema="lagging"), group)
+        for _ in range(2):
+            await hosts.add()
+        await hosts.wait_for(hosts.even, within_s=10)
+        await hosts.wait_for(lambda: all(host.keeper.commits > SHARDS for host in hosts.all), within_s=10)
+        # Given a copy that has nothing of what actors did, made where no host reaches it,
+        await asyncio.to_thread(own_server.stop)
+        port, own_server.port = own_server.port, own_server.port + 1
+        await asyncio.to_thread(own_server.start)
+        await asyncio.to_thread(own_server.sql, "DELETE FROM lagging.log WHERE key > 0")
+        await asyncio.to_thread(own_server.stop)
+        own_server.port = port
+        # when it takes over,
+        (own_server.data / "standby.signal").touch()
+        await asyncio.to_thread(own_server.start)
+        await asyncio.to_thread(own_server.sql, "SELECT pg_promote()")
+        await hosts.wait_for(lambda: all(host.keeper.abandoned for host in hosts.all), within_s=15)
+        await hosts.wait_for(hosts.all_open, within_s=10)
+        # then each host says of how many actors it is.
+        told = [vars(each) for each in caplog.records if getattr(each, "event", "") == "acknowledged_lost"]
+        assert sum(each["found"] for each in told) == SHARDS
+        assert {each["levelname"] for each in told} == {"CRITICAL"}
         group.cancel_scope.cancel()

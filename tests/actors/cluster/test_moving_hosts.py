@@ -20,7 +20,7 @@ from perdure.actors.cluster.side import Moved, Origin
 from perdure.actors.cluster.transport.endpoint import MemoryEndpoint
 from perdure.actors.cluster.transport.memory import MemoryNetwork, MemoryTransport
 from perdure.actors.cluster.wire import framed
-from perdure.actors.errors import HostLost, HostUnreachable, NotOwner
+from perdure.actors.errors import HostLost, HostSilent, HostUnreachable, NotOwner
 from perdure.actors.turn import Envelope
 from perdure.actors.waiting.reply import Reply
 from perdure.actors.waiting.watch import Watch, Watches
@@ -74,10 +74,10 @@ class Side:
 class Node:
     """A host without actors."""
 
-    def __init__(self, network: MemoryNetwork, name: str, *others: str) -> None:
+    def __init__(self, network: MemoryNetwork, name: str, *others: str, patience_s: float = 0.0) -> None:
         self.membership = HandMembership(name, *others)
         self.transport = network.transport(name)
-        self.peers = Peers(self.membership, counter_vocabulary(), self.transport)
+        self.peers = Peers(self.membership, counter_vocabulary(), self.transport, patience_s=patience_s)
         self.peers.answer(WHO, lambda: name)
         self.side = Side()
         self.watches = Watches()
@@ -101,9 +101,10 @@ class Cluster:
         self.network = MemoryNetwork(delay_s)
         self.tasks = tasks
         self.nodes: dict[str, Node] = {}
+        self.patience_s = 0.0  # of commits with their database
 
     async def start(self, name: str, *others: str) -> Node:
-        node = self.nodes[name] = Node(self.network, name, *others)
+        node = self.nodes[name] = Node(self.network, name, *others, patience_s=self.patience_s)
         await self.tasks.start(node.run)
         return node
 
@@ -200,6 +201,18 @@ async def test_requests_to_a_host_that_dies_fail_at_once_and_messages_come_back_
         b.side.received[1].sender.give()
         await anyio.sleep(1)
         assert a.side.acknowledged == ["sender of 3"]
+
+
+@virtually
+async def test_an_owner_is_waited_for_longer_than_it_waits_for_its_database() -> None:
+    for patience_s, waits_s in ((30.0, 45.0), (300.0, 315.0)):
+        async with cluster() as world:
+            world.patience_s = patience_s
+            a, _ = await pair(world)
+            began_s = anyio.current_time()
+            with pytest.raises(HostSilent):
+                await a.ask("b", Add(1))
+            assert waits_s <= anyio.current_time() - began_s < waits_s + 2
 
 
 @virtually

@@ -24,13 +24,16 @@ pytestmark = pytest.mark.anyio
 class World:
     """A committer on a store, and what it released and undid."""
 
-    def __init__(self) -> None:
-        self.store = FaultyStore(MemoryStore())
+    def __init__(self, store: MemoryStore | None = None) -> None:
+        self.store = FaultyStore(store or MemoryStore())
         self.placement = Placement("here")
         self.released: list[str] = []
         self.undone: list[str] = []
         self.let_go: Callable[[], None] = lambda: None  # called when a group is released
-        self.committer = Committer(self.store, self.placement, release=self._release, undo=self._undo)
+        self.now_s = 0.0
+        self.committer = Committer(
+            self.store, self.placement, release=self._release, undo=self._undo, stopwatch=lambda: self.now_s
+        )
 
     async def open(self) -> None:
         await self.store.open()
@@ -86,8 +89,26 @@ async def test_turns_that_come_while_a_group_is_written_go_together_into_the_nex
     assert world.committer.commits == 2
 
 
-async def test_a_group_that_waited_for_the_last_one_takes_in_what_that_one_lets_go() -> None:
-    world = World()
+class ElsewhereStore(MemoryStore):
+    """Stands for a store whose commits are the work of another process."""
+
+    commits_elsewhere = True
+
+
+@pytest.mark.parametrize(
+    ("store", "came_s", "commits"),
+    [
+        (MemoryStore, 9.0, 2),
+        # Both processes had work for most of the commit: the next one goes at once.
+        (ElsewhereStore, 9.0, 3),
+        # This one had nothing to do but to wait for it.
+        (ElsewhereStore, 1.0, 2),
+    ],
+)
+async def test_a_group_that_waited_for_the_last_one_takes_in_what_that_one_lets_go(
+    store: Callable[[], MemoryStore], came_s: float, commits: int
+) -> None:
+    world = World(store())
     await world.open()
     activity, result = Signal(), Signal()
     world.let_go = activity.set
@@ -108,16 +129,19 @@ async def test_a_group_that_waited_for_the_last_one_takes_in_what_that_one_lets_
         world.store.hold()
         world.committer.add(first, begin(), (), 1)
         await world.store.held()
+        world.committer.turn_over_s = came_s
         world.committer.add(waiting, begin(), (), 1)
         await anyio.wait_all_tasks_blocked()
-        # when it is over, then the turn that the activity's result brings about is in the group's commit.
+        # when it is over after ten seconds, then the turn that the activity's result brings about is in the group's
+        # commit, unless the group does not wait.
+        world.now_s = 10.0
         world.store.release()
         with anyio.fail_after(5):
             while len(world.released) < 3:
                 await anyio.sleep(0.0005)
         tasks.cancel_scope.cancel()
     assert world.released == ["first", "waiting", "first"]
-    assert world.committer.commits == 2
+    assert world.committer.commits == commits
 
 
 @pytest.mark.parametrize("urgent", [Turn(record=b"r"), Turn(messages=[(counter("x"), "m")], entry=b"e")])

@@ -11,9 +11,9 @@ import anyio
 import pytest
 
 from perdure.actors.address import Address, shard_of
-from perdure.actors.store.cluster import HostCard, HostRow, HostState, ShardRow
+from perdure.actors.store.cluster import FORMAT_MAX, HostCard, HostRow, HostState, ShardRow
 from perdure.actors.store.contract import Stored, Write
-from perdure.actors.store.errors import StoreError, StoreFailed, StoreFenced, StoreInUse, StoreTakenOver
+from perdure.actors.store.errors import StoreError, StoreFailed, StoreFenced, StoreInUse, StoreTakenOver, StoreTooNew
 from perdure.actors.store.presence.beats import Heartbeat
 
 from ...support.actors.cluster_stores import CLUSTERS, ClusterBench, ClusterStore
@@ -46,7 +46,7 @@ async def cluster(variant: Variant, postgres_server: ServerOf) -> AsyncIterator[
 
 def card(number: int, **fields: str) -> HostCard:
     given = {"name": f"machine-{number}", "address": f"10.0.0.{number}:99", "place": f"boot/{number}/1"} | fields
-    return HostCard(**given, release="1.2", wire_min=1, wire_max=3)
+    return HostCard(given["name"], given["address"], given["place"], release="1.2", wire_min=1, wire_max=3)
 
 
 def start(key: int, address: Address = A, *, entry: bytes = b"e") -> Write:
@@ -65,6 +65,30 @@ async def test_hosts_that_join_are_there_as_they_say(cluster: ClusterBench) -> N
     for store in (one, other):
         assert sorted(await store.hosts()) == sorted(expected)
         assert store.alive
+
+
+async def test_hosts_write_what_all_of_them_read_and_one_that_does_not_read_it_is_refused(
+    cluster: ClusterBench,
+) -> None:
+    # Given a host of this release and one of the next,
+    newer = card(1)._replace(format_max=FORMAT_MAX + 1)
+    one, other = await cluster.host(), await cluster.host()
+    await one.join(newer)
+    await other.join(card(2))
+    # then both write what both read,
+    assert await one.raise_format(FORMAT_MAX + 1) == one.format == FORMAT_MAX
+    # and once the older one has gone, the newer format.
+    await other.leave()
+    assert await one.raise_format(FORMAT_MAX + 1) == one.format == FORMAT_MAX + 1
+    # It is never lowered, and who does not read it is refused, and has left nothing.
+    assert await one.raise_format(FORMAT_MAX) == FORMAT_MAX + 1
+    late = await cluster.host()
+    with pytest.raises(StoreTooNew) as refused:
+        await late.join(card(3))
+    assert (refused.value.found, refused.value.known) == (FORMAT_MAX + 1, FORMAT_MAX)
+    assert [row.card for row in await one.hosts()] == [newer]
+    await late.join(card(3)._replace(format_max=FORMAT_MAX + 2))
+    assert late.format == FORMAT_MAX + 1
 
 
 async def test_a_new_store_has_shards_that_are_nobodys(cluster: ClusterBench) -> None:

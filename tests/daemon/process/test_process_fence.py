@@ -48,17 +48,16 @@ LOWER = (16, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
 REFUSED: dict[str, Callable[[], object]] = {
     "SIGTERM to itself": lambda: os.kill(os.getpid(), signal.SIGTERM),
     "SIGINT to itself": lambda: os.kill(os.getpid(), signal.SIGINT),
-    "SIGKILL to itself": lambda: os.kill(os.getpid(), signal.SIGKILL),
     "SIGSTOP to itself": lambda: os.kill(os.getpid(), signal.SIGSTOP),
-    "SIGABRT to itself": lambda: os.kill(os.getpid(), signal.SIGABRT),
-    "SIGUSR1 without a handler": lambda: os.kill(os.getpid(), signal.SIGUSR1),
-    "a real-time signal": lambda: os.kill(os.getpid(), signal.SIGRTMAX - 1),
+    "SIGTSTP to itself": lambda: os.kill(os.getpid(), signal.SIGTSTP),
+    "SIGTTOU to itself": lambda: signal.raise_signal(signal.SIGTTOU),
+    "killpg of its own": lambda: os.killpg(0, signal.SIGSTOP),
     "SIGTERM to its group": lambda: os.kill(0, signal.SIGTERM),
     "SIGTERM to its group, by number": lambda: os.kill(-os.getpgrp(), signal.SIGTERM),
     "SIGTERM to all": lambda: os.kill(-1, signal.SIGTERM),
     "killpg": lambda: os.killpg(os.getpgrp(), signal.SIGTERM),
-    "killpg of its own": lambda: os.killpg(0, signal.SIGKILL),
     "the supervisor": lambda: os.kill(NOT_OURS, signal.SIGTERM),
+    "SIGKILL to the supervisor": lambda: os.kill(NOT_OURS, signal.SIGKILL),
     "raise_signal": lambda: signal.raise_signal(signal.SIGINT),
     "pthread_kill": lambda: signal.pthread_kill(threading.get_ident(), signal.SIGTERM),
     "interrupt_main": lambda: _thread.interrupt_main(signal.SIGINT),
@@ -131,6 +130,27 @@ def test_what_ends_nothing_passes(listening: int, call: Callable[[], object]) ->
         call()
     finally:
         signal.signal(signal.SIGUSR1, before)
+
+
+ENDS_AT_ONCE = (
+    "SIGKILL",
+    "SIGABRT",
+    "SIGSEGV",
+    "SIGBUS",
+    "SIGILL",
+    "SIGFPE",
+    "SIGQUIT",
+    "SIGHUP",
+    "SIGUSR1",
+    "SIGRTMAX",
+)
+
+
+@pytest.mark.parametrize("name", ENDS_AT_ONCE)
+def test_a_signal_that_ends_the_process_at_once_passes(fence: ProcessFence, name: str) -> None:
+    # The next process finds the culprit, as it finds that of an os._exit.
+    number = getattr(signal, name)
+    assert fence.kill(os.getpid(), number) is fence.killpg(0, number) is fence.raise_signal(number) is None
 
 
 def test_a_function_that_is_called_for_all_others_is_noted_if_it_is_the_apps(fence: ProcessFence) -> None:

@@ -19,6 +19,7 @@ class FakeConnection:
         self.unread = unread
         self.unread_bytes = float("inf")
         self.moved_s = 0.0
+        self.half_closed = False
         self.received = 0
         self.ended: str | None = None
 
@@ -81,6 +82,21 @@ def test_beyond_the_highest_number_the_one_that_idled_longest_makes_room(caplog:
     assert crowd.make_room([busy, idle, half_sent, lingering, new], new)
     assert [each.ended for each in (busy, idle, half_sent, lingering, new)] == [None, "cut off", None, None, None]
     assert "more than 4 connections" in caplog.text
+
+
+def test_where_none_idles_a_client_that_has_closed_its_end_makes_room() -> None:
+    # Given as many connections as there may be, all with an answer under way, two of them of clients that send no more,
+    crowd = Crowd(LIMITS, 100.0)
+    busy, idle, new = FakeConnection(), FakeConnection(IDLE, since_s=90), FakeConnection(HEAD, since_s=100)
+    gone, gone_longer = FakeConnection(since_s=50), FakeConnection(since_s=40)
+    gone.half_closed = gone_longer.half_closed = True
+    # when one more comes, then one that idles makes room first, and that of the client that closed first is the next.
+    assert crowd.make_room([busy, gone, gone_longer, idle, new], new)
+    assert [each.ended for each in (busy, gone, gone_longer, idle)] == [None, None, None, "cut off"]
+    newer = FakeConnection(HEAD, since_s=101)
+    new.waits_for = None
+    assert crowd.make_room([busy, gone, gone_longer, new, newer], newer)
+    assert [each.ended for each in (busy, gone, gone_longer, new)] == [None, None, "cut off", None]
 
 
 def test_where_all_are_busy_the_new_one_has_no_room(caplog: pytest.LogCaptureFixture) -> None:

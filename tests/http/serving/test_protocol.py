@@ -134,6 +134,57 @@ def test_a_client_that_has_closed_its_sending_side_is_answered(requests: int, uv
     with_port(make_app(facade), story, uvloop=uvloop)
 
 
+CHUNKED = START % b"a" + b"transfer-encoding: chunked\r\n\r\n"
+BESIDE_THE_BODY = {
+    "trailers": (CHUNKED + b"0\r\n", b"x: y\r\n" * 10_000),
+    "a trailer without an end": (CHUNKED + b"1\r\n1\r\n0\r\nx: ", b"y" * 60_000),
+    "a chunk's extension without an end": (CHUNKED + b"1;", b"y" * 60_000),
+}
+
+
+@pytest.mark.parametrize("uvloop", BACKENDS)
+@pytest.mark.parametrize(("begin", "more"), BESIDE_THE_BODY.values(), ids=BESIDE_THE_BODY)
+def test_what_comes_beside_a_body_is_bounded(begin: bytes, more: bytes, uvloop: bool) -> None:
+    facade = FakeFacade()
+
+    async def story(port: Port) -> None:
+        with port.connect() as connection:
+            connection.sendall(begin)
+            for _ in range(10):
+                await anyio.to_thread.run_sync(connection.send, more)
+            said = await anyio.to_thread.run_sync(heard, connection)
+        assert said.startswith(b"HTTP/1.1 431 ")
+        assert b"have more than 65536 bytes" in said
+        assert facade.calls == []
+
+    with_port(make_app(facade), story, uvloop=uvloop)
+
+
+class Headers:
+    """An app that answers with the names of the headers that there are once the body has come."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body = b""
+        while (message := await receive()).get("more_body"):
+            body += message["body"]
+        names = b" ".join(name for name, _ in scope["headers"])
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(names))]})
+        await send({"type": "http.response.body", "body": names})
+
+
+def test_many_small_chunks_are_taken_and_a_trailer_is_no_header() -> None:
+    async def story(port: Port) -> None:
+        with port.connect() as connection:
+            connection.sendall(b"POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n")
+            for _ in range(10):
+                await anyio.to_thread.run_sync(connection.sendall, b"1;a=b\r\n1\r\n" * 2_000)
+            connection.sendall(b"0\r\ndapr-api-token: t\r\n\r\n")
+            said = await anyio.to_thread.run_sync(heard, connection)
+        assert said.endswith(b"\r\n\r\nhost connection transfer-encoding")
+
+    with_port(Headers(), story)
+
+
 @pytest.mark.parametrize("sent", [GET[:-2], NEVER_WHOLE["half-a-body"], b""], ids=["head", "body", "nothing"])
 def test_half_a_request_of_a_client_that_sends_no_more_is_let_go(sent: bytes) -> None:
     async def story(port: Port) -> None:
@@ -193,6 +244,39 @@ def test_a_client_that_never_stops_sending_is_cut(caplog: pytest.LogCaptureFixtu
 
     with_port(make_app(FakeFacade(), body_bytes_max=BODY_MAX), story, linger_s=0.2)
     assert "Traceback" not in caplog.text
+
+
+class FirstTwoAreSlow:
+    """An app that does not answer its first two requests."""
+
+    def __init__(self) -> None:
+        self.begun = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.begun += 1
+        if self.begun <= 2:
+            while (await receive())["type"] != "http.disconnect":
+                pass
+            return
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body", "body": b""})
+
+
+@pytest.mark.parametrize("uvloop", BACKENDS)
+def test_a_client_that_has_hung_up_on_a_wait_keeps_nobody_out(uvloop: bool) -> None:
+    async def story(port: Port) -> None:
+        # Given clients that have hung up on answers that take long, as many as there may be,
+        for _ in range(2):
+            with port.connect() as connection:
+                connection.sendall(GET)
+                await anyio.sleep(0.1)
+        # when others come, then each is served.
+        for _ in range(2):
+            with port.connect() as connection:
+                connection.sendall(GET)
+                assert await anyio.to_thread.run_sync(connection.recv, 12) == b"HTTP/1.1 200"
+
+    with_port(FirstTwoAreSlow(), story, uvloop=uvloop, connections_max=2)
 
 
 class Large:

@@ -3,8 +3,8 @@
 import collections
 import ipaddress
 import sys
-from collections import deque
-from collections.abc import Mapping, Sequence
+from collections import defaultdict, deque
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -172,6 +172,12 @@ def round_trip(value: Any, wanted: Any) -> Any:
         (deque([1, 2]), deque[int]),
         (deque([Card("1")]), deque[Card | Invoice]),
         ([Card("1")], Sequence[Card | Invoice]),
+        ([1, 2], Iterable[int]),
+        ([Card("1")], Iterable[Card | Invoice]),
+        ([1, 2], Iterable[int] | None),
+        ({"a": [1]}, dict[str, Iterable[int]]),
+        ([1, 2], Annotated[Iterable[int], "of days"]),
+        (defaultdict(None, {"a": 1}), defaultdict),
         ({"a": Card("1")}, Mapping[str, Card | Invoice]),
         (frozenset({1}), frozenset[int]),
         (Pair(Invoice(1), 2), Pair),

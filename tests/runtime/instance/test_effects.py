@@ -5,6 +5,7 @@ that is rebuilt from its rows before every turn.
 """
 
 from perdure import Status, WorkflowContext
+from perdure.actors.turn import RECOVER, Envelope
 from perdure.runtime.history.event import (
     ExecutionCompleted,
     ExecutionStarted,
@@ -13,11 +14,13 @@ from perdure.runtime.history.event import (
     TimerFired,
 )
 from perdure.runtime.instance.message import (
+    ActivityDone,
     ChildDone,
     ChildStarted,
     Invoke,
     Start,
 )
+from perdure.runtime.instance.turn import take_turn
 
 from ...support.workflows.lone_actor import LoneActor
 from ...support.workflows.turn_app import FAILURE, PARENT, make_app
@@ -47,6 +50,22 @@ def test_what_was_asked_for_in_the_last_turn_is_asked_for_again_after_a_crash_un
     actor.done(1, None)
     if not actor.forgetful:
         assert not actor.busy
+
+
+def test_what_is_asked_for_again_is_called_off_by_an_answer_that_comes_before_the_commit() -> None:
+    for name in ("steps", "loose_ends"):
+        # Given an instance that asks for an activity again, in a turn whose commit is under way,
+        actor = LoneActor(make_app())
+        actor.start(name, "7")
+        turn = take_turn(actor.actor, [Envelope(RECOVER)], actor.now_us)
+        assert [body.task_id for _, body in turn.messages if isinstance(body, Invoke)] == [1]
+        # when the answer to another activity comes, that stays;
+        take_turn(actor.actor, [Envelope(ActivityDone("x1", 2, "1", None))], actor.now_us)
+        assert [body.task_id for _, body in turn.messages if isinstance(body, Invoke)] == [1]
+        # and when its own comes, nobody performs it for nothing.
+        take_turn(actor.actor, [Envelope(ActivityDone("x1", 1, "1", None))], actor.now_us)
+        assert not [body for _, body in turn.messages if isinstance(body, Invoke)], name
+        assert actor.actor.asked_again is None
 
 
 def test_a_retry_waits_for_its_timer_and_keeps_the_key_of_the_call(actor: LoneActor) -> None:

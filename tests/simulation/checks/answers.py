@@ -19,6 +19,8 @@ from perdure.runtime.history.record import unpack_record
 
 from .broken import Broken
 
+# A host without a beat answers nothing that is older.
+STALE_S = 1.5
 # Stands for the time of the newest row where a door does not tell it: the management API tells when the status, the
 # custom status or the generation has changed last.
 UNTOLD_US = -1
@@ -45,16 +47,21 @@ class Versions:
     """What the commits of a world have made of its instances; None: there is none of that id.
 
     Args:
-        life: The number of the life of the host that is up, or was last.
+        writer: Gives the number of the life whose commit is learnt of.
+        is_over: Whether a life hears of nothing any more.
+        now_s: The virtual time.
 
     Attributes:
         raised: Every payload of an event that a commit has put into a history, with its instance.
         steered: How often an instance was suspended or resumed; of a turn that does both a version tells the last.
     """
 
-    def __init__(self, life: Callable[[], int]) -> None:
-        self._life = life
+    def __init__(self, writer: Callable[[], int], is_over: Callable[[int], bool], now_s: Callable[[], float]) -> None:
+        self._writer = writer
+        self._now_s = now_s
+        self._is_over = is_over
         self._of: dict[str, list[Version | None]] = {}
+        self._began_s: dict[tuple[str, int], float] = {}  # by id and number, since when a version was the newest
         self._unheard: dict[str, deque[Unheard]] = {}
         self._of_turn: dict[int, str] = {}  # the instances of the turns in these, by the turn's id
         self.raised: set[tuple[str, str]] = set()
@@ -68,8 +75,9 @@ class Versions:
         """Learn of a write that is on the disk, and of the turn that has made it, if it is known."""
         versions = self._of.setdefault(write.address.id, [None])
         self._add(write, versions)
+        self._began_s.setdefault((write.address.id, len(versions) - 1), self._now_s())
         unheard = self._unheard.setdefault(write.address.id, deque())
-        unheard.append(Unheard(len(versions) - 1, turn, self._life()))
+        unheard.append(Unheard(len(versions) - 1, turn, self._writer()))
         if turn is not None:
             self._of_turn[id(turn)] = write.address.id
 
@@ -105,8 +113,8 @@ class Versions:
 
     def now(self, id_: str) -> int:
         """The number of the newest version of an instance of which its host has heard, for `since`."""
-        unheard, life = self._unheard.get(id_, deque()), self._life()
-        while unheard and unheard[0].life != life:
+        unheard = self._unheard.get(id_, deque())
+        while unheard and self._is_over(unheard[0].life):
             self._pop(unheard)
         if unheard:
             return unheard[0].number - 1
@@ -134,21 +142,28 @@ class Versions:
             since: The newest version when the client asked.
 
         Raises:
-            Broken: E13.
+            Broken: E13; I5, if it was that so long ago that a host has answered which must not.
         """
         could_be = self.since(id_, since)
-        if found is None:
-            is_one = None in could_be
-        else:
+        read: Version | None = None
+        if found is not None:
             details = found.details
             read = Version(details.status, details.execution_id, details.custom_status, details.updated_us)
             if details.updated_us == UNTOLD_US:
                 could_be = [each._replace(updated_us=UNTOLD_US) if each is not None else None for each in could_be]
-            is_one = read in could_be
-        if not is_one:
+        if read not in could_be:
             told = found.status.name if found is not None else "not there"
             were = ", ".join(each.status.name if each is not None else "not there" for each in could_be[-5:])
-            raise Broken("E13", f"{id_} is {told} for a client, and was none of that while it asked: {were}")
+            invariant = "I5" if self._was(id_, read, since) else "E13"
+            raise Broken(invariant, f"{id_} is {told} for a client, and was none of that while it asked: {were}")
+
+    def _was(self, id_: str, read: Version | None, since: int) -> bool:
+        """Whether an instance was that once, and has been something else for longer than STALE_S."""
+        before = self._of.get(id_, [])[:since]
+        if read is None or read not in before:
+            return False
+        last = since - 1 - before[::-1].index(read)
+        return self._now_s() - self._began_s[id_, last + 1] > STALE_S
 
     def check_done(self, what: str, id_: str, since: int, done: Callable[[Version | None], bool]) -> None:
         """Check that what a client was told to be done is on the disk.

@@ -1,14 +1,15 @@
-"""E5: what an instance has asked for does not begin after it was terminated or purged.
+"""E5: what an instance has asked for does not begin after it was terminated or purged, nor once it has its answer.
 
 Between the moment in which the end is on the disk and the one in which its host hears of that, no engine can know: what
 begins then has begun as if the commit had taken a little longer. So a generation is cut off when its host has heard of
-the end, or has died before.
+the end, or has died before; and so is an activity with its answer.
 """
 
 from typing import NamedTuple
 
 from perdure.actors.turn import Turn
-from perdure.testing.simulation.world import SimWorld
+from perdure.testing.simulation.base import BaseWorld
+from perdure.testing.simulation.loop import HOST
 
 
 class CutOff(NamedTuple):
@@ -22,40 +23,39 @@ class CutOff(NamedTuple):
 class CutOffs:
     """The generations of a world that callers have ended."""
 
-    def __init__(self, world: SimWorld) -> None:
+    def __init__(self, world: BaseWorld) -> None:
         self._world = world
-        self._of: dict[str, CutOff] = {}  # by execution id
-        self._unheard: dict[int, str] = {}  # those with a turn, by its id
+        self._of: dict[str, CutOff] = {}  # by execution id, or the key of an activity
+        self._unheard: dict[int, list[str]] = {}  # those with a turn, by its id
 
     def ended(self, execution_id: str, turn: Turn | None) -> None:
-        """Learn that the end of a generation is on the disk.
+        """Learn that the end of a generation, or the answer to an activity, is on the disk.
 
         Args:
             turn: Has written it; None: it is not known, and what begins from now on is too late.
         """
         if execution_id not in self._of:
-            self._of[execution_id] = CutOff(self._life, turn, self._world.loop.time())
+            self._of[execution_id] = CutOff(self._world.writer, turn, self._world.loop.time())
             if turn is not None:
-                self._unheard[id(turn)] = execution_id
+                self._unheard.setdefault(id(turn), []).append(execution_id)
 
     def heard(self, turn: Turn) -> None:
         """Learn that a host has heard that the commit of a turn is on the disk."""
-        execution_id = self._unheard.pop(id(turn), "")
-        cut = self._of.get(execution_id)
-        if cut is not None and cut.turn is turn:
-            self._of[execution_id] = cut._replace(turn=None, at_s=self._world.loop.time())
+        for execution_id in self._unheard.pop(id(turn), ()):
+            cut = self._of.get(execution_id)
+            if cut is not None and cut.turn is turn:
+                self._of[execution_id] = cut._replace(turn=None, at_s=self._world.loop.time())
 
     def begun_again(self, execution_id: str) -> None:
         """Learn that a generation that was purged is there again: a child, which its parent has begun once more."""
         self._of.pop(execution_id, None)
 
     def is_over(self, execution_id: str) -> bool:
-        """Whether nothing of a generation may begin now."""
+        """Whether nothing of a generation may begin now, in the host whose code runs."""
         cut = self._of.get(execution_id)
         if cut is None:
             return False
-        return cut.life != self._life or (cut.turn is None and self._world.loop.time() > cut.at_s)
-
-    @property
-    def _life(self) -> int:
-        return self._world.life.number if self._world.life is not None else 0
+        if cut.life != HOST.get():
+            # One of several may not know yet that it has lost the instance.
+            return not self._world.several
+        return cut.turn is None and self._world.loop.time() > cut.at_s

@@ -6,7 +6,7 @@ without retention loses nothing that nobody has purged. At rest all are gone who
 
 from perdure.actors.store.contract import Write
 from perdure.runtime.operations.retention.policy import Retention
-from perdure.testing.simulation.world import SimWorld
+from perdure.testing.simulation.base import BaseWorld
 
 from .answers import Version
 from .broken import Broken
@@ -19,7 +19,7 @@ LATE_US = 61_000_000
 class Forgetting:
     """What may be forgotten in a world."""
 
-    def __init__(self, world: SimWorld) -> None:
+    def __init__(self, world: BaseWorld) -> None:
         self._world = world
         self._purging: set[str] = set()
 

@@ -9,8 +9,8 @@ the while, fires when the monotonic clock says so, too.
 
 from typing import NamedTuple
 
+from perdure.testing.simulation.base import BaseWorld
 from perdure.testing.simulation.trace import TracedLine
-from perdure.testing.simulation.world import SimWorld
 
 from .broken import Broken
 
@@ -34,7 +34,7 @@ class Asked(NamedTuple):
 class Punctuality:
     """Whether timers fire when they are due."""
 
-    def __init__(self, world: SimWorld) -> None:
+    def __init__(self, world: BaseWorld) -> None:
         self._world = world
         self._clock_is_set = world.clock.may_be_set
         self._began_us = world.clock.now_us()
@@ -75,7 +75,7 @@ class Punctuality:
 
     @property
     def _life(self) -> int:
-        return self._world.life.number if self._world.life is not None else 0
+        return self._world.writer
 
     def _felt(self) -> float:
         """Until when the faults so far are felt; the clock's are what is looked at."""

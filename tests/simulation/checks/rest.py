@@ -10,6 +10,8 @@ from typing import Any
 from perdure.actors.address import Address
 from perdure.runtime.engine import Engine
 from perdure.runtime.instance.message import ACTIVITY, WORKFLOW
+from perdure.testing.simulation.base import BaseWorld
+from perdure.testing.simulation.life import LifeStore
 from perdure.testing.simulation.machines.database.machine import LifePostgresStore
 from perdure.testing.simulation.world import SimWorld
 
@@ -34,21 +36,25 @@ async def check_idle(world: SimWorld, *, asleep: Collection[str]) -> None:
     marked = [each.id for each in await world.contents.active() if each.id not in asleep]
     if marked:
         raise Broken("E11", f"{marked[0]} and {len(marked) - 1} others have the active mark, and have ended")
-    check_empty(_engine(world))
-    under_way = await world.ask(_activities_under_way)
+    check_engine(_engine(world))
+
+
+def check_engine(engine: Engine) -> None:
+    """An engine has nothing to do, and all places back.
+
+    Raises:
+        Broken: E12, E17.
+    """
+    check_empty(engine)
+    under_way = engine.active_actors()[ACTIVITY]
     if under_way:
         raise Broken("E17", f"{under_way} activities are under way at rest")
-    engine = _engine(world)
     for kind, lane in engine._activities._lanes.items():
         if lane._running or lane.waiting or lane._scopes or lane._room != lane.limit or lane._called:
             raise Broken("E17", f"the lane of {kind.name} has {lane._running} at work at rest, room for {lane._room}")
     dispatcher = engine.dispatcher
     if dispatcher._jobs or any(dispatcher.room._at_work.values()):
         raise Broken("E17", f"workers have {dict(dispatcher.room._at_work)} at rest, of {len(dispatcher._jobs)} jobs")
-
-
-async def _activities_under_way(engine: Engine) -> int:
-    return engine.active_actors()[ACTIVITY]
 
 
 async def check_rest(world: SimWorld, *, purged: Collection[str], asleep: Mapping[str, str], tasks: int) -> None:
@@ -62,7 +68,7 @@ async def check_rest(world: SimWorld, *, purged: Collection[str], asleep: Mappin
     Raises:
         Broken
     """
-    await _check_disk(world, purged, asleep)
+    await check_contents(world.contents, purged, asleep)
     engine = _engine(world)
     check_empty(engine)
     if (now := tasks_of(world)) != tasks:
@@ -70,7 +76,7 @@ async def check_rest(world: SimWorld, *, purged: Collection[str], asleep: Mappin
             "E12", f"a host that has done its work has {tasks} tasks at rest, and one that has just begun {now}"
         )
     for id_, event in sorted(asleep.items()):
-        await _check_asleep(engine, id_, event)
+        await check_asleep(engine, id_, event)
     before, reads = (engine.turns, engine.commits), world.disk.reads
     rest_s = REST_WITH_STEPS_S if world.clock.may_be_set else REST_S
     if isinstance(world.contents, LifePostgresStore) or world.settings.retention:
@@ -81,24 +87,43 @@ async def check_rest(world: SimWorld, *, purged: Collection[str], asleep: Mappin
         raise Broken("E12", f"at rest (turns, commits) went from {before} to {after} in {rest_s:.0f} s")
     if world.disk.reads != reads:
         raise Broken("E12", f"at rest the store was read {world.disk.reads - reads} times in {rest_s:.0f} s")
+    check_no_errors(world)
+
+
+def check_no_errors(world: BaseWorld) -> None:
+    """E16: nothing has reached the loop's exception handler.
+
+    Raises:
+        Broken
+    """
     if world.loop.errors:
         error = world.loop.errors[0]
         raise Broken("E16", f"{error.get('message')}: {error.get('exception')!r}")
 
 
-async def _check_disk(world: SimWorld, purged: Collection[str], asleep: Collection[str]) -> None:
-    active = await world.contents.active()
+async def check_contents(
+    store: LifeStore, purged: Collection[str], asleep: Collection[str], *, marked: Collection[str] = ()
+) -> None:
+    """A store has what it must have at rest, and nothing else.
+
+    Args:
+        marked: The instances that may have the active mark.
+
+    Raises:
+        Broken: E1, E9, E11, E14.
+    """
+    active = [each for each in await store.active() if each.id not in marked]
     if active:
         raise Broken("E11", f"{active[0].id} and {len(active) - 1} others have the active mark at rest")
-    reminders = await world.contents.reminders(after=None, limit=10)
+    reminders = await store.reminders(after=None, limit=10)
     if reminders:
         raise Broken("E9", f"{reminders[0].address.id} has a reminder at rest: {reminders[0].name}")
-    there = set(await world.contents.ids(WORKFLOW, after=None, limit=100_000))
+    there = set(await store.ids(WORKFLOW, after=None, limit=100_000))
     if left := there.intersection(purged):
         raise Broken("E14", f"{min(left)} was purged, and is there")
     if lost := set(asleep) - there:
         raise Broken("E1", f"{min(lost)} sleeps, and is not there")
-    for stored in await world.contents.load([Address(WORKFLOW, each) for each in sorted(purged)]):
+    for stored in await store.load([Address(WORKFLOW, each) for each in sorted(purged)]):
         if stored is not None:
             raise Broken("E14", f"a purged instance has left rows: {stored}")
 
@@ -130,7 +155,7 @@ def check_empty(engine: Engine) -> None:
             raise Broken("E12", f"at rest there are {name}: {found!r:.300}")
 
 
-async def _check_asleep(engine: Engine, id_: str, event: str) -> None:
+async def check_asleep(engine: Engine, id_: str, event: str) -> None:
     """E10: an instance that has not ended says what it waits for."""
     description = await engine.views.descriptions.describe(id_)
     if description is None:

@@ -42,16 +42,16 @@ class TurnLog:
         heard: Told of each turn that writes, once its host has heard that this is on the disk.
 
     Attributes:
-        last: By instance, the newest turn that changes it.
         turns: How many were taken.
     """
 
     def __init__(self, now_us: Callable[[], int], heard: Callable[[Turn], None]) -> None:
         self._now_us = now_us
         self._heard = heard
-        self.last: dict[str, LoggedTurn] = {}
         self.turns = 0
-        self._pending: dict[str, list[LoggedTurn]] = {}
+        # By life and instance: a host that has lost an instance may take turns until it hears of that.
+        self._last: dict[tuple[int, str], LoggedTurn] = {}  # the newest turn that changes it
+        self._pending: dict[tuple[int, str], list[LoggedTurn]] = {}
         self._under_way: str | None = None
         self._found: Broken | None = None
 
@@ -97,8 +97,12 @@ class TurnLog:
         if found is not None:
             raise found
 
-    def committed(self, write: Write) -> LoggedTurn | None:
-        """Learn that a write is on the disk.
+    def is_newest(self, logged: LoggedTurn) -> bool:
+        """Whether a turn is the newest of its instance, in its life."""
+        return self._last[logged.life, logged.activation.address.id].turn is logged.turn
+
+    def committed(self, write: Write, life: int) -> LoggedTurn | None:
+        """Learn that a write of a life is on the disk.
 
         Returns:
             The turn that has made it; None: no turn has, or it is a further one of a turn.
@@ -108,7 +112,7 @@ class TurnLog:
         """
         self.check()
         id_ = write.address.id
-        waiting = self._pending.get(id_, [])
+        waiting = self._pending.get((life, id_), [])
         # They share the list, whatever is in it. A turn that appends several entries has one write that does.
         at = next((n for n, each in enumerate(waiting) if each.turn.reminders_set is write.reminders_set), None)
         if at is None:
@@ -117,8 +121,7 @@ class TurnLog:
         before = [each for each in waiting[:at] if each.activation is logged.activation]
         if before:
             raise Broken("E6", f"a turn of {id_} is on the disk, and an earlier one of the same activation is not")
-        newest = self.last[id_]
-        if newest.activation is not logged.activation and newest.life == logged.life:
+        if self._last[life, id_].activation is not logged.activation:
             raise Broken("E6", f"a turn of {id_} is on the disk after another activation has taken one")
         del waiting[: at + 1]
         return logged
@@ -130,16 +133,17 @@ class TurnLog:
         id_, life = activation.address.id, HOST.get()
         self._check_wanted(activation, turn)
         self.turns += 1
-        last = self.last.get(id_)
+        last = self._last.get((life, id_))
         if last is not None and last.activation is not activation:
             flying = (each.activation for each in committer._flushing if each.write is not None)
-            if last.life == life and any(each is last.activation for each in flying):
+            # One that was dropped is of a shard that was lost: what it has written is settled by now, or void.
+            if not last.activation.dropped and any(each is last.activation for each in flying):
                 self._tell(f"{id_} takes a turn while the commit of another activation of it is under way")
-            # What is left of the former was undone, or died with its host.
-            self._pending.pop(id_, None)
+            # What is left of the former was undone.
+            self._pending.pop((life, id_), None)
         if turn.writes():
-            logged = self.last[id_] = LoggedTurn(activation, turn, life)
-            self._pending.setdefault(id_, []).append(logged)
+            logged = self._last[life, id_] = LoggedTurn(activation, turn, life)
+            self._pending.setdefault((life, id_), []).append(logged)
 
     def _check_wanted(self, activation: Activation, turn: Turn) -> None:
         """E5: a turn asks for no activity that its instance does not wait for any more."""

@@ -13,7 +13,7 @@ from perdure.runtime.execution import drive
 from perdure.runtime.execution.pending import Pending
 from perdure.runtime.history.event import ChildCompleted, EventRaised, TaskCompleted
 from perdure.runtime.history.row import RowPacker
-from perdure.runtime.instance import effects, ending, native, turn
+from perdure.runtime.instance import effects, ending, native, receiving, turn
 from perdure.runtime.instance.message import ActivityDone, ChildDone
 from perdure.runtime.instance.receiving import RECEIVERS
 from perdure.runtime.instance.requests import steering
@@ -48,6 +48,12 @@ def a_child_has_the_link_of_another(patch: pytest.MonkeyPatch) -> None:
 def answered_activities_are_asked_for_again(patch: pytest.MonkeyPatch) -> None:
     # What the worlds have found: an answer that comes together with a recovery.
     patch.setattr(turn, "drop_answered", lambda sheet: None)
+
+
+@mutant("E5", rates={"store.slow": 0.3}, fates=("repaired",))
+def an_answer_calls_nothing_off_that_a_repair_has_asked_for(patch: pytest.MonkeyPatch) -> None:
+    # What the worlds have found: an answer that comes while a repair is being committed.
+    patch.setattr(receiving, "drop_asked_again", lambda sheet, task_id: None)
 
 
 @mutant("E5", within=40)

@@ -8,14 +8,12 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from perdure import InstanceNotFound, Status, WorkflowState
-from perdure.actors.errors import HostNotRunning, HostStopping, MailboxFull
-from perdure.actors.store.errors import StoreError
 from perdure.runtime.engine import Engine
 from perdure.runtime.errors import RequestRefused
 from perdure.runtime.history.event import ExecutionResumed, ExecutionSuspended
 from perdure.runtime.operations.client import Client
+from perdure.testing.simulation.base import REPEAT_S, UNANSWERED, BaseWorld
 from perdure.testing.simulation.calls import ConnectionLost
-from perdure.testing.simulation.world import REPEAT_S, SimWorld
 
 from ..checks.answers import Version
 from ..checks.broken import Broken
@@ -24,9 +22,6 @@ from ..invariants import Witness
 
 T = TypeVar("T")
 Request = Callable[[Engine], Coroutine[Any, Any, T]]
-
-# A host that has ended, is stopping, or has a store that fails does not answer.
-UNANSWERED = (ConnectionLost, HostStopping, HostNotRunning, MailboxFull, StoreError)
 
 
 def has_ended(version: Version | None) -> bool:
@@ -48,7 +43,7 @@ class Caller:
 
     def __init__(
         self,
-        world: SimWorld,
+        world: BaseWorld,
         witness: Witness,
         id: str,  # noqa: A002
         sendings: Counter[str],

@@ -14,8 +14,8 @@ from perdure.runtime.engine import Engine
 from perdure.runtime.history.event import TaskScheduled
 from perdure.runtime.instance.message import RepairAction
 from perdure.runtime.operations.bulk.operation import BulkAction
+from perdure.testing.simulation.base import BaseWorld
 from perdure.testing.simulation.choices import Choices
-from perdure.testing.simulation.world import SimWorld
 
 from ..checks.broken import Broken
 from ..doors import Doors
@@ -101,7 +101,7 @@ def a_fate(
 class Living:
     """Lets a fate happen."""
 
-    def __init__(self, world: SimWorld, witness: Witness, fate: Fate, sendings: Counter[str], doors: Doors) -> None:
+    def __init__(self, world: BaseWorld, witness: Witness, fate: Fate, sendings: Counter[str], doors: Doors) -> None:
         self.fate = fate
         self.caller = Caller(world, witness, fate.id, sendings, doors)
         self._world = world

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from perdure import Status
 from perdure.actors.store.listing import Order
 from perdure.runtime.operations.reading.listing import InstanceFilter
-from perdure.testing.simulation.world import SimWorld
+from perdure.testing.simulation.base import BaseWorld
 
 from ..checks.answers import Version
 from ..checks.broken import Broken
@@ -51,7 +51,7 @@ class Look(NamedTuple):
 class Reader:
     """Looks at the instances of a world."""
 
-    def __init__(self, world: SimWorld, witness: Witness, doors: Doors) -> None:
+    def __init__(self, world: BaseWorld, witness: Witness, doors: Doors) -> None:
         self._world = world
         self._witness = witness
         self._versions = witness.versions

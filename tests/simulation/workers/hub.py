@@ -19,7 +19,7 @@ from perdure.rpc.services.work_items import WorkItems
 from perdure.rpc.serving.method import ServedMethod
 from perdure.rpc.wire.work_items import WorkItemWriter
 from perdure.runtime.engine import Engine
-from perdure.testing.simulation.world import SimWorld
+from perdure.testing.simulation.base import BaseWorld
 
 APP_ID = "shop"
 # How long a message is under way.
@@ -72,7 +72,7 @@ class Hub:
         calls: How many calls there were.
     """
 
-    def __init__(self, world: SimWorld) -> None:
+    def __init__(self, world: BaseWorld) -> None:
         self._world = world
         self._tables: dict[Engine, Mapping[str, ServedMethod]] = {}
         self.calls = 0

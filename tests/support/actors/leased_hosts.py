@@ -16,7 +16,7 @@ from perdure.actors.cluster.leases.plan import plan
 from perdure.actors.cluster.leases.seen import Gift
 from perdure.actors.cluster.placement import Ownership
 from perdure.actors.instruments import Instruments
-from perdure.actors.store.cluster import HostCard, HostState
+from perdure.actors.store.cluster import FORMAT_MAX, HostCard, HostState
 from perdure.actors.store.contract import Stored, Write
 from perdure.actors.store.errors import StoreError, StoreFailed, StoreUncertain
 from perdure.actors.store.memory_cluster import MemoryClusterStore, MemoryDatabase
@@ -171,7 +171,7 @@ class LeasedHost:
         self.keeper = CountingKeeper(self.store, cluster.database.contents.shards)
         self.membership = LeasedMembership(
             self.store,
-            lambda: HostCard("machine", f"10.0.0.{number}:1", f"boot/{number}/1", "0", 1, 1),
+            lambda: HostCard("machine", f"10.0.0.{number}:1", f"boot/{number}/1", "0", 1, 1, cluster.format_max),
             tell=cluster.tell,
             gone=lambda place: False,
             newcomer_s=cluster.newcomer_s,
@@ -222,6 +222,7 @@ class LeasedHosts:
         self.chance = random.Random(seed)
         self.database = MemoryDatabase(shards=shards)
         self.newcomer_s = newcomer_s
+        self.format_max = FORMAT_MAX  # that hosts read which come from now on
         self.hosts: list[LeasedHost] = []
         self._loses_takes = loses_takes
 

@@ -55,7 +55,8 @@ DO $$ BEGIN
         DELETE FROM hosts; DELETE FROM beats; DELETE FROM cuts; DELETE FROM secrets;
         DELETE FROM kinds; DELETE FROM tallies; DELETE FROM actors;
         DELETE FROM log; DELETE FROM reminders; DELETE FROM tags; DELETE FROM audit;
-        UPDATE shards SET host = NULL, epoch = 0; UPDATE meta SET value = 1 WHERE name = 'next_key';
+        UPDATE shards SET host = NULL, epoch = 0;
+        UPDATE meta SET value = 1 WHERE name IN ('next_key', 'format', 'oldest');
     END IF;
 END $$
 """

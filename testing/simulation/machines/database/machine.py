@@ -54,13 +54,19 @@ class SimDatabase:
         self.server = (
             TimedServer(self.core, choices) if trip_s is None else TimedServer(self.core, choices, trip_s=trip_s)
         )
-        self.links: list[Link] = []
+        self.links: list[Link] = []  # those of lives that are over have no sessions
         self._passed_s = 0.0
         self._strikes = False
+        self._silent_there_until_s = self._silent_back_until_s = 0.0  # for all, also those that come
 
-    def link(self) -> Link:
-        """A new way to the server, which is the driver of a store too."""
-        link = Link(self.server, self.tell)
+    def link(self, tell: Tell | None = None) -> Link:
+        """A new way to the server, which is the driver of a store too.
+
+        Args:
+            tell: Is told of what befalls it; by default who is told of the server's faults.
+        """
+        link = Link(self.server, tell or self.tell)
+        link.silent_there_until_s, link.silent_back_until_s = self._silent_there_until_s, self._silent_back_until_s
         self.links.append(link)
         return link
 
@@ -85,6 +91,15 @@ class SimDatabase:
         """Stand still for a while, with all connections."""
         now_s = asyncio.get_running_loop().time()
         self.server.frozen_until_s = max(self.server.frozen_until_s, now_s + seconds)
+
+    def silence(self, seconds: float, *, there: bool = True) -> None:
+        """Let nothing through for a while, to and from any host; or only nothing back."""
+        until_s = asyncio.get_running_loop().time() + seconds
+        if there:
+            self._silent_there_until_s = max(self._silent_there_until_s, until_s)
+        self._silent_back_until_s = max(self._silent_back_until_s, until_s)
+        for link in self.links:
+            link.silence(seconds, there=there)
 
     # The weather.
 
@@ -114,13 +129,12 @@ class SimDatabase:
             self.tell(f"stands still for {FROZEN_S[frozen]} s")
             self.freeze(FROZEN_S[frozen])
         if self.links:
-            link = self.links[-1]
             if away := fault("database.away", len(AWAY_S)):
                 self.tell(f"is out of reach for {AWAY_S[away]} s")
-                link.silence(AWAY_S[away])
+                self.silence(AWAY_S[away])
             if deaf := fault("database.deaf", len(AWAY_S)):
                 self.tell(f"is not heard for {AWAY_S[deaf]} s")
-                link.silence(AWAY_S[deaf], there=False)
+                self.silence(AWAY_S[deaf], there=False)
 
 
 def _nobody(what: str) -> None:

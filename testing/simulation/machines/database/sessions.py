@@ -17,6 +17,7 @@ Each place has a stream of choices of its own:
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import Context, ContextVar
 from typing import Any, TypeAlias
@@ -57,6 +58,7 @@ class Link:
     Attributes:
         sessions: Those that are not over.
         silent_there_until_s, silent_back_until_s: Until when nothing gets through; the loop's clock.
+        sent: How often each statement was sent.
     """
 
     def __init__(self, server: "TimedServer", tell: Tell) -> None:
@@ -65,6 +67,7 @@ class Link:
         self.sessions: dict[SimSession, None] = {}
         self.silent_there_until_s = 0.0
         self.silent_back_until_s = 0.0
+        self.sent: Counter[str] = Counter()
 
     async def connect(self, settings: Mapping[str, str]) -> DatabaseSession:
         """Make a session, as `DatabaseDriver` has it."""
@@ -281,6 +284,7 @@ class Trip:
     def leave(self) -> None:
         """Set out."""
         server, link = self._server, self._session.link
+        link.sent[self.name] += 1
         slow = server.choices.fault("database.slow", len(TRIPS_S))
         trip_s = TRIPS_S[slow] if slow else server.trip_s
         if slow:

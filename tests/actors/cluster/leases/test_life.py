@@ -65,3 +65,12 @@ def test_there_is_work_when_anything_is_to_be_done() -> None:
     assert not made.has_work(0.9)
     made.stale = True
     assert made.has_work(0.9)
+
+
+def test_a_cut_that_was_told_of_is_work_as_soon_as_the_other_host_is_reached_again() -> None:
+    made = life()
+    made.stale = False
+    made.cuts = [(OTHER, ME), (OTHER, THIRD)]
+    assert not made.has_work(1.0)
+    made.cuts = [(ME, OTHER)]
+    assert made.has_work(1.0)

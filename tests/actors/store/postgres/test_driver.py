@@ -6,12 +6,23 @@ import subprocess
 import sys
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from perdure.actors.store.errors import StoreFailed
-from perdure.actors.store.postgres.driver import SILENT_MS, AsyncpgDriver, AsyncpgSession, Lost, Refused, Statement
+from perdure.actors.store.postgres.driver import (
+    ADDRESS_S,
+    SILENT_MS,
+    AsyncpgDriver,
+    AsyncpgSession,
+    Lost,
+    Refused,
+    Statement,
+)
 from perdure.actors.store.postgres.settings import session_settings
 from perdure.actors.store.postgres.url import parse_url
+
+from ....support.postgres import PostgresServer
 
 pytestmark = pytest.mark.anyio
 
@@ -103,3 +114,66 @@ def test_without_the_driver_the_error_says_how_to_get_it(monkeypatch: pytest.Mon
 def test_a_store_is_imported_without_the_driver() -> None:
     code = "import sys, perdure, perdure.actors.store.postgres.store; sys.exit('asyncpg' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False, cwd="/").returncode == 0
+
+
+class Silent:
+    """A port of this machine that takes connections, and answers nothing."""
+
+    def __enter__(self) -> int:
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        port: int = self._socket.getsockname()[1]
+        return port
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+
+
+async def test_of_several_addresses_the_one_that_takes_writes_is_found_though_another_is_silent(
+    server: PostgresServer, url: str
+) -> None:
+    with Silent() as silent:
+        several = url.replace("@127.0.0.1:", f"@127.0.0.1:{silent},127.0.0.1:1,127.0.0.1:")
+        began_s = anyio.current_time()
+        session = await session_of(several)
+        assert anyio.current_time() - began_s < ADDRESS_S
+        await session.run(Statement("x", "SELECT 1"))
+        await session.close()
+
+
+async def test_a_server_that_only_reads_is_not_taken(own_server: PostgresServer, url: str) -> None:
+    own_server.sql("ALTER SYSTEM SET default_transaction_read_only = on")
+    own_server.sql("SELECT pg_reload_conf()")
+    both = url.replace("@127.0.0.1:", f"@127.0.0.1:{own_server.port},127.0.0.1:")
+    for _ in range(3):
+        session = await session_of(both)
+        ((writes,),) = await session.run(Statement("x", "SHOW transaction_read_only"))
+        assert writes == "off"
+        await session.close()
+    with pytest.raises(Lost):
+        await session_of(own_server.url())
+
+
+async def test_the_word_of_a_server_that_does_not_know_the_database_counts_at_once(server: PostgresServer) -> None:
+    with Silent() as silent:
+        url = f"postgresql://postgres@127.0.0.1:{silent},127.0.0.1:{server.port}/nowhere"
+        with pytest.raises(Refused) as refused:
+            await session_of(url)
+    assert refused.value.state == "3D000"
+
+
+async def test_connections_that_come_second_are_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended: list[object] = []
+
+    class Connection:
+        def terminate(self) -> None:
+            ended.append(self)
+
+    async def connect(settings: object, **where: object) -> Connection:
+        return Connection()
+
+    driver = AsyncpgDriver(parse_url("postgresql://me@one,two:7,three/db"))
+    monkeypatch.setattr(driver, "_connect_to", connect)
+    chosen = await driver._connect_first({})
+    await anyio.lowlevel.checkpoint()
+    assert len(ended) == 2
+    assert chosen not in ended

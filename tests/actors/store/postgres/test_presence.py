@@ -1,6 +1,7 @@
 """A store has one host at a time: a second one is refused while the first lives, and takes over when it is dead."""
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -10,7 +11,9 @@ import pytest
 from perdure.actors.address import Address
 from perdure.actors.store.errors import StoreInUse, StoreTakenOver
 from perdure.actors.store.postgres import presence
-from perdure.actors.store.postgres.driver import AsyncpgDriver, DatabaseSession, Statement
+from perdure.actors.store.postgres.driver import AsyncpgDriver, DatabaseSession, Lost, Statement
+from perdure.actors.store.postgres.presence import PostgresBeater
+from perdure.actors.store.postgres.settings import session_settings as of
 from perdure.actors.store.postgres.store import PostgresStore
 from perdure.actors.store.postgres.url import parse_url
 from perdure.actors.store.presence import place
@@ -150,6 +153,54 @@ async def test_a_host_that_is_alone_only_reads_and_one_that_is_not_beats(bench: 
         with anyio.fail_after(5):
             while list((await session.run(number))[0]) == before:
                 await anyio.sleep(0.05)
+
+
+@pytest.mark.parametrize("synchronous", [True, False])
+async def test_a_host_that_is_alone_beats_where_commits_wait_for_a_standby_and_fails_once_it_is_gone(
+    own_server: PostgresServer, synchronous: bool
+) -> None:
+    url = own_server.url()
+    await a_host_that_is_there(url)
+    parsed = parse_url(url)
+    number = Statement("number", "SELECT beat FROM beats")
+    with own_server.standby() as standby:
+        if synchronous:
+            await asyncio.to_thread(own_server.wait_for_standbys, "pg_receivewal")
+        beater = PostgresBeater(7, parsed, lambda purpose: AsyncpgDriver(parsed).connect(of(parsed, purpose)))
+        async with session_with(url) as session:
+            for _ in range(2):
+                assert (await beater.beat(alone=True)).alive
+            assert [tuple(row) for row in await session.run(number)] == [(42 if synchronous else 40,)]
+            # A primary from which its standbys have been taken answers reads, and no beat.
+            standby.send_signal(signal.SIGSTOP)
+            if synchronous:
+                with pytest.raises(Lost):
+                    await beater.beat(alone=True)
+            else:
+                assert (await beater.beat(alone=True)).alive
+        await beater.close()
+
+
+async def test_a_store_says_that_no_commit_waits_for_the_standbys_that_there_are(
+    own_server: PostgresServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    def warned() -> bool:
+        return any("waits for none of them" in record.getMessage() for record in caplog.records)
+
+    async def opened() -> None:
+        store = PostgresStore(own_server.url(), shards=SHARDS)
+        await store.open()
+        await store.close()
+
+    await opened()
+    assert not warned()
+    with own_server.standby():
+        await opened()
+        assert warned()
+        caplog.clear()
+        await asyncio.to_thread(own_server.wait_for_standbys, "pg_receivewal")
+        await opened()
+        assert not warned()
 
 
 async def test_a_store_that_was_closed_leaves_no_host(url: str) -> None:

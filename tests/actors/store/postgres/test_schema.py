@@ -1,16 +1,19 @@
 """Tables are made once, by whichever host is first; a step adds, and lets older releases live."""
 
 import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from hashlib import sha256
+from typing import Any, cast
 
 import anyio
 import pytest
 
 from perdure.actors.store.errors import StoreForeign
 from perdure.actors.store.postgres import schema
-from perdure.actors.store.postgres.driver import AsyncpgDriver, DatabaseSession, Statement
+from perdure.actors.store.postgres.driver import AsyncpgDriver, DatabaseSession, Refused, Row, Statement
 from perdure.actors.store.postgres.schema import Migration, make_ready, read_meta
 from perdure.actors.store.postgres.settings import session_settings
+from perdure.actors.store.postgres.statements import JOIN
 from perdure.actors.store.postgres.url import DatabaseUrl, parse_url
 
 from ....support.postgres import PostgresServer
@@ -18,7 +21,7 @@ from ....support.postgres import PostgresServer
 pytestmark = pytest.mark.anyio
 
 # What is on disks already. A change of this release's tables is a new version and a step that leads to it.
-VERSIONS = {1: "c4a461"}
+VERSIONS = {1: "c4a461", 2: "60f56d"}
 
 
 async def session_of(url: DatabaseUrl) -> DatabaseSession:
@@ -42,6 +45,37 @@ async def test_hosts_that_come_at_once_make_the_tables_once(server: PostgresServ
         await session.close()
 
 
+class SlowSession:
+    """A session of a host that is held up after its first statement, until another host has made the tables."""
+
+    def __init__(self, session: DatabaseSession, meanwhile: Callable[[], Awaitable[object]]) -> None:
+        self._session = session
+        self._meanwhile: Callable[[], Awaitable[object]] | None = meanwhile
+
+    async def run(self, statement: Statement, arguments: Sequence[Any] = ()) -> Sequence[Row]:
+        meanwhile, self._meanwhile = self._meanwhile, None
+        try:
+            return await self._session.run(statement, arguments)
+        finally:
+            if meanwhile is not None:
+                await meanwhile()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._session, name)
+
+
+async def test_tables_that_another_host_makes_meanwhile_are_no_other_programs(server: PostgresServer) -> None:
+    url = parse_url(server.url())
+    first, second = [await session_of(url) for _ in range(2)]
+    # Given a host that has found no tables, and another one that makes them before the first goes on,
+    slow = SlowSession(first, lambda: make_ready(second, url, shards=8, now_us=2))
+    # when it goes on, then it has the store that the other one has made.
+    meta = await make_ready(cast(DatabaseSession, slow), url, shards=4, now_us=1)
+    assert (meta[schema.SHARDS], meta[schema.CREATED_US]) == (8, 2)
+    for session in (first, second):
+        await session.close()
+
+
 async def test_a_schema_of_another_program_is_left_alone(server: PostgresServer) -> None:
     url = parse_url(server.url())
     session = await session_of(url)
@@ -54,19 +88,20 @@ async def test_a_schema_of_another_program_is_left_alone(server: PostgresServer)
 async def test_a_step_is_taken_once_and_waits_for_no_lock_for_long(
     server: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Given a store of version 1,
+    # Given a store of this release,
     url = parse_url(server.url())
     sessions = [await session_of(url) for _ in range(3)]
     await make_ready(sessions[0], url, shards=8, now_us=1)
-    # when a release with a second version comes on several hosts, while somebody reads the table,
-    monkeypatch.setattr(schema, "SCHEMA_VERSION", 2)
+    # when a release with the next version comes on several hosts, while somebody reads the table,
+    now, then = schema.SCHEMA_VERSION, schema.SCHEMA_VERSION + 1
+    monkeypatch.setattr(schema, "SCHEMA_VERSION", then)
     monkeypatch.setattr(schema, "LOCK_WAIT_MS", 50)
     step = Migration(
         statements=["ALTER TABLE actors ADD COLUMN later int"],
         indexes=["CREATE INDEX CONCURRENTLY IF NOT EXISTS actors_later ON actors (updated_us)"],
-        oldest=2,
+        oldest=then,
     )
-    monkeypatch.setattr(schema, "STEPS", {1: step})
+    monkeypatch.setattr(schema, "STEPS", {now: step})
     holder = await session_of(url)
     await holder.run_together(["SET idle_in_transaction_session_timeout = 0"])
     await holder.run(Statement("begin", "BEGIN"))
@@ -82,6 +117,98 @@ async def test_a_step_is_taken_once_and_waits_for_no_lock_for_long(
     # and it is taken once.
     meta = await read_meta(sessions[0])
     assert meta is not None
-    assert (meta[schema.VERSION], meta[schema.OLDEST]) == (2, 2)
+    assert (meta[schema.VERSION], meta[schema.OLDEST]) == (then, then)
     for session in (*sessions, holder):
         await session.close()
+
+
+async def as_of_version_1(session: DatabaseSession) -> None:
+    """Make the tables of a store what release 0.1.0 has made."""
+    await session.run_together(
+        [
+            "ALTER TABLE hosts DROP COLUMN format_max",
+            f"DELETE FROM meta WHERE name = '{schema.FORMAT}'",
+            f"UPDATE meta SET value = 1 WHERE name = '{schema.VERSION}'",
+            # A host of it that lives.
+            "INSERT INTO hosts (host, state, name, place, address, release, wire_min, wire_max)"
+            " VALUES (7, 0, 'm', 'boot/1/1', '', '0', 1, 1)",
+            "INSERT INTO beats (host) VALUES (7)",
+        ]
+    )
+
+
+async def test_a_store_of_the_first_version_says_nothing_of_formats_and_its_hosts_read_the_first(
+    server: PostgresServer,
+) -> None:
+    url = parse_url(server.url())
+    session = await session_of(url)
+    await make_ready(session, url, shards=8, now_us=1)
+    await as_of_version_1(session)
+    meta = await make_ready(session, url, shards=8, now_us=1)
+    assert (meta[schema.VERSION], meta[schema.OLDEST], meta[schema.FORMAT]) == (schema.SCHEMA_VERSION, 1, 1)
+    # A host of version 1 lives on, and keeps the format where it is.
+    assert await schema.raise_format(session, 2) == 1
+    await session.run_together(["DELETE FROM beats", "DELETE FROM hosts"])
+    assert await schema.raise_format(session, 2) == 2
+    # One that would come now could not read what is written: it is refused when it looks at the version.
+    assert (await read_meta(session) or {})[schema.OLDEST] == 2
+    await session.close()
+
+
+async def test_a_host_that_joins_while_the_format_is_raised_is_seen(server: PostgresServer) -> None:
+    url = parse_url(server.url())
+    raiser, joiner = await session_of(url), await session_of(url)
+    await make_ready(raiser, url, shards=8, now_us=1)
+    # Given a host whose join is under way,
+    await joiner.run_together(["SET idle_in_transaction_session_timeout = 0"])
+    await joiner.run(Statement("begin", "BEGIN"))
+    assert await joiner.run(JOIN, (7, 0, "m", "boot/1/1", "", "0", 1, 1, 1))
+    # when another one raises the format,
+    raising = asyncio.ensure_future(schema.raise_format(raiser, 2))
+    await anyio.sleep(0.1)
+    assert not raising.done()
+    # then it waits for the one that joins, and sees it.
+    await joiner.run(Statement("commit", "COMMIT"))
+    assert await raising == 1
+    for session in (raiser, joiner):
+        await session.close()
+
+
+async def test_a_host_that_joins_behind_one_that_raises_the_format_is_refused(server: PostgresServer) -> None:
+    url = parse_url(server.url())
+    raiser, joiner = await session_of(url), await session_of(url)
+    await make_ready(raiser, url, shards=8, now_us=1)
+    await raiser.run_together(["SET idle_in_transaction_session_timeout = 0"])
+    await raiser.run(Statement("begin", "BEGIN"))
+    await raiser.run(Statement("raise", f"UPDATE meta SET value = 2 WHERE name = '{schema.FORMAT}'"))
+    joining = asyncio.ensure_future(joiner.run(JOIN, (7, 0, "m", "boot/1/1", "", "0", 1, 1, 1)))
+    await anyio.sleep(0.1)
+    assert not joining.done()
+    await raiser.run(Statement("commit", "COMMIT"))
+    assert list(await joining) == []
+    assert (await joiner.run(Statement("n", "SELECT count(*) FROM beats")))[0][0] == 0
+    for session in (raiser, joiner):
+        await session.close()
+
+
+async def test_an_index_whose_maker_ended_in_the_middle_is_made_anew(
+    server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given an index that is there and cannot be used, because its making has failed,
+    url = parse_url(server.url())
+    session = await session_of(url)
+    await make_ready(session, url, shards=8, now_us=1)
+    await session.run_together(["INSERT INTO tallies VALUES (1, 1), (1, 2)"])
+    index = "CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS tallies_kind ON tallies (kind)"
+    with pytest.raises(Refused):
+        await session.run(Statement("index", index))
+    await session.run_together(["DELETE FROM tallies"])
+    # when the step is taken, it is one that can.
+    now = schema.SCHEMA_VERSION
+    monkeypatch.setattr(schema, "SCHEMA_VERSION", now + 1)
+    monkeypatch.setattr(schema, "STEPS", {now: Migration(indexes=[index])})
+    await make_ready(session, url, shards=8, now_us=1)
+    assert not await session.run(schema.HALF_MADE, ("tallies_kind",))
+    with pytest.raises(Refused):
+        await session.run_together(["INSERT INTO tallies VALUES (1, 1), (1, 2)"])
+    await session.close()

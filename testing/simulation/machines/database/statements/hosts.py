@@ -20,13 +20,20 @@ from .committing import passes_fence, require_text
 def join(scene: Scene, statement: Statement, *arguments: Any) -> Waiting[Sequence[Row]]:
     require_text(arguments)
     hosts, beats, work = scene.tables["hosts"], scene.tables["beats"], scene.work
-    host, state, name, place, address, release, wire_min, wire_max = arguments
+    host, state, name, place, address, release, wire_min, wire_max, format_max = arguments
+    meta = scene.tables["meta"]
+    written = meta.at["value"]
+    locked = None
+    for version in work.find(meta, meta.keys[0], "format"):
+        locked = yield from work.lock(version, Strength.SHARE, lambda row: row[written] <= format_max)
+    if locked is None or locked.row[written] > format_max:
+        return []  # hosts write what this one does not read
     at = hosts.getter("place", "address")
     # Of an earlier life of the same process.
     old = [row[hosts.at["host"]] for row in work.scan(hosts) if address and at(row) == (place, address)]
     row = hosts.row(
         host=host, state=state, name=name, place=place, address=address, release=release, wire_min=wire_min,
-        wire_max=wire_max,
+        wire_max=wire_max, format_max=format_max,
     )  # fmt: skip
     yield from work.insert(hosts, row)
     yield from work.insert(beats, beats.row(host=host))
@@ -36,7 +43,7 @@ def join(scene: Scene, statement: Statement, *arguments: Any) -> Waiting[Sequenc
         yield from _uncut_all(scene, each)
     for each in old:
         yield from _gone(scene, beats, each)
-    return []
+    return [(locked.row[written],)]
 
 
 def set_state(
@@ -60,7 +67,7 @@ def serve(scene: Scene, statement: Statement, host: int, state: int) -> Waiting[
 
 def hosts(scene: Scene, statement: Statement) -> Sequence[Row]:
     table, beats, work = scene.tables["hosts"], scene.tables["beats"], scene.work
-    wanted = table.getter("host", "state", "name", "place", "address", "release", "wire_min", "wire_max")
+    wanted = table.getter("host", "state", "name", "place", "address", "release", "wire_min", "wire_max", "format_max")
     return [
         (*wanted(row), beat[beats.at["beat"]])
         for row in work.scan(table)
@@ -175,6 +182,12 @@ def revive(scene: Scene, statement: Statement, host: int) -> Waiting[Sequence[Ro
 def find_entry(scene: Scene, statement: Statement, key: int, position: int) -> Sequence[Row]:
     log = scene.tables["log"]
     return [(1,) for _ in scene.work.find(log, log.keys[0], (key, position))]
+
+
+def missing_entries(scene: Scene, statement: Statement, keys: Sequence[int], positions: Sequence[int]) -> Sequence[Row]:
+    log = scene.tables["log"]
+    asked = zip(keys, positions, strict=True)
+    return [(key,) for key, position in asked if not any(scene.work.find(log, log.keys[0], (key, position)))]
 
 
 def look_at_host(scene: Scene, statement: Statement, host: int) -> Sequence[Row]:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from ......actors.store.postgres.driver import Refused, Statement
 from ..backend import Lacking, Scene
 from ..tables import Table, index_made, table_made
-from ..transactions import Row
+from ..transactions import Row, Strength
 from ..work import Waiting, Work
 
 ALREADY_THERE = "42P07"
@@ -17,9 +17,14 @@ ALREADY_THERE = "42P07"
 _LOCK = re.compile(r"SELECT pg_advisory_xact_lock\((-?\d+), (-?\d+)\)")
 _META = re.compile(r"INSERT INTO meta \(name, value\) VALUES (.*)")
 _META_ROW = re.compile(r"\('(\w+)', (-?\d+)\)")
+# The format in which hosts write, and its raising.
+_FORMAT_LOCK = "SELECT value FROM meta WHERE name = 'format' FOR UPDATE"
+_FORMAT = re.compile(r"UPDATE meta SET value = (\d+) WHERE name = 'format' AND value < \1 AND NOT EXISTS .*")
 _SHARDS = re.compile(r"INSERT INTO shards \(shard\) SELECT generate_series\(0, (\d+)\)")
 # Of no consequence where nothing takes time and nothing is on a disk.
 _IGNORED = ("CREATE SCHEMA IF NOT EXISTS ", "ALTER TABLE ", "SET LOCAL lock_timeout = ")
+# No host of the first version of the tables is ever there.
+_FIRST_VERSION = "UPDATE meta SET value = greatest(value, 2) "
 
 # By which columns the functions of statements find rows, beside the keys.
 INDEXES = {"log": ("key",), "actors": ("type", "id"), "reminders": ("due_us", "key", "name")}
@@ -37,14 +42,30 @@ def together(scene: Scene, statement: Statement, statements: Sequence[str]) -> W
             tables[made.name] = Table(made)
         elif index := index_made(sql):
             assert index[0] in tables, f"an index of a table that is not there: {sql}"
-        elif not sql.startswith(_IGNORED):
+        elif sql == _FORMAT_LOCK:
+            yield from _raise_format(scene, None)
+        elif raised := _FORMAT.fullmatch(sql):
+            yield from _raise_format(scene, int(raised[1]))
+        elif not sql.startswith((*_IGNORED, _FIRST_VERSION)):
             yield from _fill(scene.work, tables, sql)
     for name, columns in INDEXES.items():
         if name in tables:
             tables[name].index(*columns)
     schema, server = scene.backend.schema, scene.server
-    scene.backend.when_committed.append(lambda: server.schemas.update({schema: tables}))
+    if tables:
+        scene.backend.when_committed.append(lambda: server.schemas.update({schema: tables}))
     return []
+
+
+def _raise_format(scene: Scene, to: int | None) -> Waiting[None]:
+    """Lock the row of the format, or make the format a newer one that all hosts read."""
+    meta, hosts, work = scene.tables["meta"], scene.tables["hosts"], scene.work
+    known = min((row[hosts.at["format_max"]] for row in work.scan(hosts)), default=to)
+    for version in work.find(meta, meta.keys[0], "format"):
+        if to is None:
+            yield from work.lock(version, Strength.UPDATE)
+        elif known is not None and known >= to and version.row[meta.at["value"]] < to:
+            yield from work.update(version, lambda row: meta.changed(row, value=to))
 
 
 def _fill(work: Work, tables: dict[str, Table], sql: str) -> Waiting[None]:

@@ -13,6 +13,7 @@ FUNCTIONS: Mapping[str, Function] = {
     "commit": committing.commit,
     "revive": hosts.revive,
     "find entry": hosts.find_entry,
+    "missing entries": hosts.missing_entries,
     "look at host": hosts.look_at_host,
     "join": hosts.join,
     "serve": hosts.serve,
@@ -64,5 +65,9 @@ FUNCTIONS: Mapping[str, Function] = {
 
 LACKING: Mapping[str, str] = {
     "check": "it compares documents of JSON within the server; the check of a store is not of a host",
-    "index": "there is no step from an older version yet",
+    "index": "no step from an older version makes one yet",
+    "drop index": "as above",
+    "half made": "as above",
+    "try lock": "as above",
+    "unlock": "as above",
 }

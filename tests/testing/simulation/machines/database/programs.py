@@ -193,9 +193,15 @@ def _reminders(draw: st.DrawFn) -> Sequence[Any]:
     return draw(st.integers(-1, 2)), draw(keys), "a", draw(st.integers(1, 5)), 3, draw(keys), "b", shards
 
 
+def _entries(draw: st.DrawFn) -> Sequence[Any]:
+    found = draw(st.lists(st.tuples(keys, st.integers(1, 6)), unique=True, min_size=1, max_size=3))
+    return [list(column) for column in zip(*found, strict=True)]
+
+
 STATEMENTS: dict[Statement, Drawn] = {
     statements.REVIVE: lambda draw: (draw(hosts),),
     statements.FIND_ENTRY: lambda draw: (draw(keys), draw(st.integers(1, 6))),
+    statements.MISSING_ENTRIES: _entries,
     statements.LOOK_AT_HOST: lambda draw: (draw(hosts),),
     statements.JOIN: lambda draw: (
         draw(hosts),
@@ -206,6 +212,7 @@ STATEMENTS: dict[Statement, Drawn] = {
         "1",
         1,
         2,
+        draw(st.sampled_from((0, 1))),  # of which 0 is refused
     ),
     statements.SET_STATE: lambda draw: (*draw(fences()), draw(st.sampled_from((0, 1)))),
     statements.SERVE: lambda draw: (draw(hosts), draw(st.sampled_from((0, 1)))),
@@ -248,8 +255,9 @@ APART = {
 }  # fmt: skip
 # They wait for nobody.
 READS = {
-    "find entry", "look at host", "hosts", "look", "shards", "some shards", "cuts", "kinds", "any actor", "load",
-    "inspect", "find key", "ids", "ids behind", "active", "reminders", "page", "logs", "audit page", "tallied", "list",
+    "find entry", "missing entries", "look at host", "hosts", "look", "shards", "some shards", "cuts", "kinds",
+    "any actor", "load", "inspect", "find key", "ids", "ids behind", "active", "reminders", "page", "logs",
+    "audit page", "tallied", "list",
     "secret",
 }  # fmt: skip
 # Whose rows come in an order.
@@ -302,6 +310,6 @@ def programs(size: int) -> st.SearchStrategy[list[Step]]:
 
 
 BEGINNING: Sequence[Step] = (
-    Ran(0, statements.JOIN, (11, 0, "name", "place", "", "1", 1, 2)),
+    Ran(0, statements.JOIN, (11, 0, "name", "place", "", "1", 1, 2, 1)),
     Ran(0, statements.ADD_KINDS, [["wf", "wf"], ["R", "C"], ["N", "N"], [True, True]]),
 )

@@ -17,7 +17,9 @@ class Stepping:
     def __init__(self, sessions: int = 2) -> None:
         self.core = ServerCore(FUNCTIONS)
         maker = Backend(self.core, SETTINGS)
-        maker.start_together([*TABLES, "INSERT INTO shards (shard) SELECT generate_series(0, 1)"], self._finished)
+        rows = "INSERT INTO meta (name, value) VALUES ('format', 1)"
+        shards = "INSERT INTO shards (shard) SELECT generate_series(0, 1)"
+        maker.start_together([*TABLES, rows, shards], self._finished)
         maker.end()
         self.backends = [Backend(self.core, SETTINGS) for _ in range(sessions)]
         self.came: dict[int, Any] = {}  # by session: rows, or why it was refused

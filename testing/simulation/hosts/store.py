@@ -1,0 +1,53 @@
+"""The store of one life of a host among others: the one that hosts share on PostgreSQL, with the stand-in for a server.
+
+The one law: who looks at a commit does so where the server has just done it, before anybody hears of it.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import TypeAlias
+
+from ....actors.instruments import Instruments
+from ....actors.store.contract import Write
+from ....actors.store.postgres.cluster_store import PostgresClusterStore
+from ..machines.database.machine import URL, SimDatabase
+from ..machines.database.sessions import TOLD, Tell
+
+# How long a host waits for its database.
+PATIENCE_S = 30.0
+
+# Called with a commit and the epochs for which it was made, once the server has done it.
+CommitSeen: TypeAlias = Callable[[Sequence[Write], Mapping[int, int]], None]
+
+
+class LifeClusterStore(PostgresClusterStore):
+    """The store of one life.
+
+    Attributes:
+        link: What lies between this life and the server.
+    """
+
+    def __init__(
+        self, database: SimDatabase, instruments: Instruments, *, shards: int, committed: CommitSeen, tell: Tell
+    ) -> None:
+        self.link = database.link(tell)
+        self._seen = committed
+        super().__init__(URL, shards=shards, patience_s=PATIENCE_S, driver=self.link, instruments=instruments)
+
+    async def commit_telling(
+        self, writes: Sequence[Write], fences: Mapping[int, int], told: Callable[[], None]
+    ) -> None:
+        """Commit; `told` is called once the commit is there, before anybody hears of it."""
+        token = TOLD.set(partial(self._done, writes, fences, told))
+        try:
+            await self.commit(writes, fences)
+        finally:
+            TOLD.reset(token)
+
+    def _done(self, writes: Sequence[Write], fences: Mapping[int, int], told: Callable[[], None]) -> None:
+        self._seen(writes, fences)
+        told()
+
+    def abandon(self) -> None:
+        """Cut what the operating system cuts of a process that was killed: its connections."""
+        self.link.abandon()

@@ -1,0 +1,38 @@
+"""What was acknowledged last is known of the actors that were written last, as long as their shards stay."""
+
+from perdure.actors.store.presence.acknowledged import KEPT_MAX, Acknowledged
+
+
+def test_the_newest_entry_of_each_actor_counts() -> None:
+    known = Acknowledged()
+    known.note([(7, 1), (8, 2), (7, 1)], [100, 101, 102], [], {1: 5, 2: 6})
+    assert known.under({1: 5, 2: 6}) == [(8, 101), (7, 102)]
+    known.note([(8, 2)], [103], [], {2: 6})
+    assert known.under({1: 5, 2: 6}) == [(7, 102), (8, 103)]
+
+
+def test_what_was_forgotten_is_not_looked_for_and_what_came_with_it_is() -> None:
+    known = Acknowledged()
+    known.note([(7, 1), (8, 1)], [100, 101], [], {1: 5})
+    # One begins anew, and one is deleted.
+    known.note([(7, 1)], [102], [7, 8], {1: 5})
+    assert known.under({1: 5}) == [(7, 102)]
+
+
+def test_what_another_owner_may_have_changed_is_not_looked_for() -> None:
+    known = Acknowledged()
+    known.note([(7, 1), (8, 2)], [100, 101], [], {1: 5, 2: 6})
+    # One shard has gone, and come back under another epoch.
+    assert known.under({1: 7, 2: 6}) == [(8, 101)]
+    assert known.under({}) == []
+
+
+def test_it_keeps_the_actors_that_were_written_last() -> None:
+    known = Acknowledged()
+    for key in range(KEPT_MAX + 3):
+        known.note([(key, 1)], [key], [], {1: 5})
+    known.note([(3, 1)], [KEPT_MAX + 3], [], {1: 5})
+    found = known.under({1: 5})
+    assert len(found) == KEPT_MAX
+    assert found[0] == (4, 4)
+    assert found[-1] == (3, KEPT_MAX + 3)

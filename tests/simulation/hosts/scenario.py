@@ -1,0 +1,138 @@
+"""One world of several engines on one database: faults, healing, a rolling restart, rest, and a host that is alone."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+
+from perdure import Settings
+from perdure.testing.simulation.choices import Choices
+from perdure.testing.simulation.hosts.world import HostsWorld
+from perdure.testing.simulation.knobs import Knobs
+from perdure.testing.simulation.trace import WorldTrace
+
+from ..base_scenario import BaseScenario
+from ..checks.broken import Broken
+from ..checks.rest import check_asleep, check_contents, check_no_errors
+from ..doors import EMBEDDED, Doors
+from ..invariants import STANDINGS
+from ..programs import Program, a_program, app_of
+from ..story.fates import ASLEEP_FOR, KINDS
+from .quiet import check_alone, check_hosts, check_quiet
+from .rows import Owned, is_even, is_settled, lives_up, owners, picture
+from .witness import HostsWitness
+
+# How many hosts a world has; the first is the usual number.
+HOSTS = (3, 2, 4)
+# After the faults each shard is open at its owner within this, and evenly: a host that was killed over and over stays
+# away for up to 160 s.
+SETTLED_S = 240.0
+
+
+class HostsScenario(BaseScenario):
+    """Runs one world of several hosts.
+
+    Args:
+        hosts: How many; None: as chance chooses.
+        instances_max, fates, program, programs, standings, rests: As for `Scenario`.
+        activations_max: How many actors a host keeps in memory, where chance does not say otherwise.
+    """
+
+    world: HostsWorld
+    PATIENCE_S = 600.0  # what beats costs more than what sleeps
+
+    def __init__(
+        self,
+        choices: Choices,
+        *,
+        hosts: int | None = None,
+        instances_max: int = 12,
+        fates: Sequence[str] = KINDS,
+        program: Program | None = None,
+        programs: Callable[[Choices], Program] = a_program,
+        standings: int = STANDINGS,
+        rests: bool = True,
+        activations_max: int = 10_000,
+        keep: bool = False,
+    ) -> None:
+        super().__init__(choices, standings=standings, rests=rests)
+        self.world = HostsWorld(
+            app_of(lambda: self.world, self.witness.performing),
+            choices,
+            number=hosts or HOSTS[choices.draw("world.hosts", len(HOSTS))],
+            settings=Knobs(Settings(activities_max=100, stop_grace_s=1.0, activations_max=activations_max), choices),
+            trace=WorldTrace(keep=keep),
+        )
+        self.hosts_witness = HostsWitness(self.world, self.witness)
+        self.doors = Doors(self.world, (EMBEDDED,))
+        self.livings = self._fated(fates, program, programs, instances_max)
+
+    def _sometimes(self) -> Counter[str]:
+        moves = sum(owned.epoch for owned in owners(self.world).values())
+        return super()._sometimes() + Counter({"a host was found dead": self.hosts_witness.killed, "move": moves})
+
+    async def _rest(self) -> None:
+        await self._settle()
+        await check_hosts(self.world, asleep=self._asleep)
+        for host in self.world.hosts:
+            self._require_unbroken()
+            before = owners(self.world)
+            host.stop()
+            while host.alive:
+                await self.world.sleep(0.1)
+            await self._settle()
+            self._check_moves(before)
+            before = owners(self.world)
+            host.start()
+            while not host.up:
+                await self.world.sleep(0.1)
+            await self._settle()
+            self._check_moves(before)
+        await self.world.sleep(10)
+        self.witness.check_all_ended(asleep=self._asleep)
+        await check_hosts(self.world, asleep=self._asleep)
+        made = lives_up(self.world)[0]
+        # What sleeps has its mark as long as it is in memory, and a shard that is given takes it along.
+        await check_contents(made.store, self._purged, self._asleep, marked=self._asleep)
+        for id_ in self._asleep:
+            assert made.life.engine is not None
+            await check_asleep(made.life.engine, id_, ASLEEP_FOR)
+        await check_quiet(self.world)
+        await self._check_alone()
+        check_no_errors(self.world)
+        self._require_unbroken()
+
+    async def _check_alone(self) -> None:
+        for host in self.world.hosts[1:]:
+            host.stop()
+        while any(host.alive for host in self.world.hosts[1:]):
+            await self.world.sleep(0.1)
+        await self._settle()
+        await check_alone(self.world)
+
+    def _check_moves(self, before: Mapping[int, Owned]) -> None:
+        """I8: only as many shards have moved as had to."""
+        after, hosts = owners(self.world), len(lives_up(self.world))
+        gone = {owned.host for owned in before.values()} - {made.store.host for made in lives_up(self.world)}
+        moved = [shard for shard, owned in after.items() if owned != before[shard]]
+        if gone:
+            needless = [shard for shard in moved if before[shard].host not in gone]
+        else:
+            needless = moved[-(-len(after) // hosts) :]
+        twice = [shard for shard in moved if after[shard].epoch != before[shard].epoch + 1]
+        if needless or twice:
+            raise Broken("I8", f"shards {needless or twice} have moved and had not to: {dict(before)}, {dict(after)}")
+
+    async def _settle(self) -> None:
+        """I4, I8: all is owned, and evenly, and stays so."""
+        world = self.world
+        until_s = world.loop.time() + SETTLED_S
+        while not (is_settled(world) and is_even(world)):
+            self._require_unbroken()
+            if world.loop.time() > until_s:
+                raise Broken(
+                    "I4", f"{SETTLED_S:.0f} s after the faults shards are not where they are to be: {picture(world)}"
+                )
+            await world.sleep(0.1)
+
+    def _require_unbroken(self) -> None:
+        if self.witness.broken is not None:
+            raise self.witness.broken

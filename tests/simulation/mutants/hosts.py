@@ -1,0 +1,214 @@
+"""Mutants of hosts that share a database: what is owned, given, taken and judged, and what hosts say to each other.
+
+Those of I2 are found by E1 and E13, those of I3 by E5 and E13.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from perdure.actors.cluster.leased import LeasedMembership
+from perdure.actors.cluster.leases import judging, plan, work
+from perdure.actors.cluster.leases.judging import BeatTable
+from perdure.actors.cluster.leases.life import HostLife
+from perdure.actors.cluster.leases.work import LeaseWork
+from perdure.actors.cluster.outbound import Outbound
+from perdure.actors.cluster.peers import Peers
+from perdure.actors.hosting.committer import Committer
+from perdure.actors.hosting.host import Host
+from perdure.actors.hosting.reading.outsides import Outsides
+from perdure.actors.hosting.shards.gate import ShardGate
+from perdure.actors.hosting.shards.hosted import HostedShards
+from perdure.actors.store.presence.heart import BeatingHeart
+from perdure.testing.simulation.machines.database.backend import Scene
+from perdure.testing.simulation.machines.database.statements import committing
+from perdure.testing.simulation.machines.database.work import Waiting
+
+from .catalogue import mutant
+
+# What moves shards often, without much beside it.
+MOVES = {"host.leave": 0.1, "hosts.roll": 0.05, "kill.between": 0.03}
+# What is under way at a store for long, so that something else comes in between.
+SLOW_COMMITS = {"store.slow": 0.3, "database.slow": 0.05}
+PAUSES = {"host.pause": 0.15, "host.away": 0.05}
+OUTAGES = {"database.restart": 0.1, "database.away": 0.1, "host.pause": 0.0}
+
+
+def no_fence(scene: Scene, *arguments: Any) -> Waiting[bool]:
+    """As if a statement had no fence."""
+    yield from ()
+    return True
+
+
+# I1: of two hosts at most one commits for a shard.
+
+
+@mutant("I1", "E3", "E15", kind="hosts", within=60, rates={"host.away": 0.1, "database.commit": 0.1})
+def commits_have_no_fence(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(committing, "passes_fence", no_fence)
+
+
+@mutant("I1", "E16", kind="hosts", within=30, rates={**MOVES, **SLOW_COMMITS})
+def a_shard_is_given_before_its_last_commit_is_over(patch: pytest.MonkeyPatch) -> None:
+    async def settled(self: Committer, shard: int) -> None:
+        """As if there were none."""
+
+    patch.setattr(Committer, "settled", settled)
+
+
+@mutant("I1", "E16", kind="hosts", within=60, rates={**MOVES, **SLOW_COMMITS}, activations_max=1)
+def a_mark_is_retired_while_its_shard_is_closed(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Host, "_retire", lambda self, activation: self._committer.retire(activation, self.clock.now_us()))
+
+
+# I4: nothing waits for ever.
+
+
+@mutant("I4", kind="hosts", within=60, rates={"hosts.apart": 0.03, "kill.between": 0.0})
+def a_cut_is_never_taken_back(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(HostLife, "cut_in_vain", property(lambda self: False))
+
+
+@mutant("I4", "E10", "E13", kind="hosts", within=12, rates={"kill.between": 0.1})
+def nobody_takes_what_the_dead_had(patch: pytest.MonkeyPatch) -> None:
+    original = LeaseWork._take
+
+    async def take(self: LeaseWork) -> None:
+        if all(owner is None for owner in self._life.table.owners.values()):
+            await original(self)
+
+    patch.setattr(LeaseWork, "_take", take)
+
+
+@mutant("E10", "E13", kind="hosts", within=20, rates=MOVES)
+def watches_do_not_follow_a_shard(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Outsides, "lose", lambda self, shards: None)
+
+
+@mutant("E10", "E13", "E11", "E12", "I4", kind="hosts", within=20, rates={"kill.between": 0.1, "wire.slow": 0.1})
+def what_was_sent_to_the_last_owner_is_forgotten(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Peers, "recall", lambda self, wanted: [])
+    retire = Outbound.retire
+
+    def retired(self: Outbound) -> None:
+        self.posted.clear()
+        retire(self)
+
+    patch.setattr(Outbound, "retire", retired)
+
+
+@mutant("E10", "E11", "E13", "E1", kind="hosts", within=12, rates={"kill.between": 0.1})
+def a_shard_that_comes_is_not_recovered(patch: pytest.MonkeyPatch) -> None:
+    original = HostedShards._open
+
+    def opened(self: HostedShards, epochs: Mapping[int, int], marked: Sequence[Any]) -> None:
+        original(self, epochs, ())
+
+    patch.setattr(HostedShards, "_open", opened)
+
+
+# I5: a host without a beat answers nothing from memory.
+
+
+@mutant("I5", kind="hosts", within=30, rates=PAUSES)
+def a_host_answers_without_a_beat(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(LeasedMembership, "may_answer", property(LeasedMembership._lives))
+
+
+# I6: nobody is killed who lives.
+
+
+@mutant("I6", kind="hosts", within=40, rates=OUTAGES)
+def who_got_no_answer_judges_all_the_same(patch: pytest.MonkeyPatch) -> None:
+    def heard(self: BeatTable, beat: Any) -> None:
+        self._last = beat
+        if beat.beats is not None:
+            self._numbers = {
+                host: known if (known := self._numbers.get(host)) and known[0] == number else (number, beat.answered_at)
+                for host, number in beat.beats.seen.items()
+                if host != self._me
+            }
+
+    patch.setattr(BeatTable, "heard", heard)
+
+
+@mutant("I6", kind="hosts", within=40)
+def a_second_without_a_beat_is_death(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(judging, "DEAD_S", 0.4)
+
+
+# I7: hosts at rest do nothing but beat.
+
+
+@mutant("I7", kind="hosts")
+def a_host_reads_who_lives_with_each_beat(patch: pytest.MonkeyPatch) -> None:
+    original = LeasedMembership._hear
+
+    def hear(self: LeasedMembership, life: HostLife, beat: Any, keeper: Any) -> None:
+        original(self, life, beat, keeper)
+        life.stale = True
+
+    patch.setattr(LeasedMembership, "_hear", hear)
+
+
+@mutant("I7", kind="hosts")
+def a_host_that_is_alone_beats(patch: pytest.MonkeyPatch) -> None:
+    def alone(self: BeatingHeart, value: bool) -> None:
+        """Forget it."""
+
+    patch.setattr(BeatingHeart, "_alone", property(lambda self: False, alone), raising=False)
+
+
+# I8: moves are even, few, and end.
+
+
+@mutant("I8", "I4", kind="hosts")
+def the_plan_deals_all_shards_anew(patch: pytest.MonkeyPatch) -> None:
+    def dealt_anew(owners: Mapping[int, int | None], living: Any, cuts: Collection[Any] = ()) -> dict[int, int]:
+        takers = sorted(plan.takers_of(living, cuts))
+        dealt = {shard: takers[shard % len(takers)] for shard in owners} if takers else {}
+        return {shard: to for shard, to in dealt.items() if owners[shard] != to}
+
+    patch.setattr(work, "plan", dealt_anew)
+
+
+@mutant("I4", kind="hosts")
+def a_host_that_stays_gives_nothing(patch: pytest.MonkeyPatch) -> None:
+    original = LeaseWork._gifts
+
+    def gifts(self: LeaseWork) -> dict[int, tuple[int, float]]:
+        return original(self) if self._life.states.get(self._life.me) else {}
+
+    patch.setattr(LeaseWork, "_gifts", gifts)
+
+
+# I2, I3: what was acknowledged is there, and effects follow their commit.
+
+
+@mutant("E1", "E13", "E5", "E10", kind="hosts", rates={"database.commit": 0.2})
+def a_commit_without_an_answer_counts_as_done(patch: pytest.MonkeyPatch) -> None:
+    from perdure.actors.store.postgres.driver import Lost  # noqa: PLC0415
+    from perdure.actors.store.postgres.writer import Writer  # noqa: PLC0415
+
+    original = Writer._send_commit
+
+    async def send(self: Writer, *given: Any) -> bool:
+        try:
+            return await original(self, *given)
+        except Lost:
+            return True
+
+    patch.setattr(Writer, "_send_commit", send)
+
+
+# What hosts say to each other.
+
+
+@mutant("E13", "E10", "E12", "E1", kind="hosts", within=20, rates=MOVES)
+def what_waits_for_a_shard_is_dropped(patch: pytest.MonkeyPatch) -> None:
+    def let_go(self: ShardGate, shard: int, before: Any = ()) -> None:
+        self.room.take(shard)
+        self.settle()
+
+    patch.setattr(ShardGate, "let_go", let_go)
