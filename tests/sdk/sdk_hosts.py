@@ -84,8 +84,10 @@ class Machines:
         self._begin: Callable[[int, tuple[int, int]], Host] = lambda number, ports: Host(
             folder / f"host{number}.db", database=server.url(schema="hosts"), ports=ports
         )
-        self._hosts = [self._begin(number, (0, 0)) for number in range(3)]
+        self._hosts: list[Host] = []
         stack.callback(lambda: [each.stop() for each in self._hosts])
+        for number in range(3):
+            self._hosts.append(self._begin(number, (0, 0)))
         self._turn = itertools.count()
 
     def url(self) -> str:
