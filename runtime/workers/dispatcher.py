@@ -227,6 +227,9 @@ class Dispatcher:
         self.lent.leave(has)
         for job in [job for job in self._jobs.values() if has(job.request.instance_id)]:
             self._drop(job)
+        for stream in self.streams:
+            # What is still answered to these goes to their next owner.
+            stream.unanswered.forget([key for key in stream.unanswered if has(_instance_of(key))])
         for instance_id in [instance_id for instance_id in self._stalled if has(instance_id)]:
             del self._stalled[instance_id]
         self.pump()
@@ -395,8 +398,7 @@ class Dispatcher:
             self._held.let_go((key,))
             self.pump()
         if job is None:
-            instance_id = key.id if task_id is None else key.id.rpartition("::")[0]
-            raise WorkUnknown(instance_id, task_id)
+            raise WorkUnknown(_instance_of(key), task_id)
         if earlier and not token:
             logger.debug("an answer to %s without a token is to an earlier job, and void", key)
             return None
@@ -465,6 +467,10 @@ def _state(job: Job | None, execution_id: str) -> WorkState | None:
     if job is None or job.request.execution_id != execution_id:
         return None
     return WorkState(job.sent_us if job.stream is not None and job.sent else None)
+
+
+def _instance_of(key: Address) -> str:
+    return key.id.rpartition("::")[0] if key.type == ACTIVITY else key.id
 
 
 def _activity_key(instance_id: str, task_id: int) -> Address:

@@ -31,6 +31,7 @@ class PassedItems:
         self._bytes = 0
         self._received: dict[str, tuple[str, int]] = {}  # by host: the lease, and the number of its last delivery
         self._room = anyio.Event()
+        self.host = ""  # whose the item was that was taken last
         self.due = True  # the last item was one of this host
 
     def __len__(self) -> int:
@@ -59,7 +60,7 @@ class PassedItems:
             self.due = True
             return None
         self.due = False
-        _, item = self._items.popleft()
+        self.host, item = self._items.popleft()
         self._count_out(len(item.data))
         return item
 

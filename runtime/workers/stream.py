@@ -130,6 +130,7 @@ class Stream:
         self._numbers = count()
         self._signal = Signal()
         self.passed = PassedItems(self._signal.set)
+        self._givers: dict[str, deque[str]] = {}  # of the turns that it has, by instance, the oldest first
         self._stopped = False
         self._answer_timeout_s = answer_timeout_s
         self._check_at_s: float | None = None  # when to look for turns without an answer; None: none is with the worker
@@ -205,9 +206,31 @@ class Stream:
         while not self._stopped:
             item = self.passed.take() or self._next() or self.passed.take()
             if item is not None:
+                self._note_giver(item)
                 return item
             await self._wait()
         raise StopAsyncIteration
+
+    def giver_of(self, instance_id: str) -> str | None:
+        """Take note of an answer without a token to a turn; return whose turn that was, "" if it was this host's.
+
+        A worker answers the turns of an instance in their order. None: it has none of this instance.
+        """
+        givers = self._givers.get(instance_id)
+        if not givers:
+            return None
+        giver = givers.popleft()
+        if not givers:
+            del self._givers[instance_id]
+        return giver
+
+    def _note_giver(self, item: WorkItem | PassedItem) -> None:
+        """Remember who has given out a turn to a worker that does not say tokens."""
+        if self.id and not self.says_tokens:
+            if isinstance(item, WorkflowItem):
+                self._givers.setdefault(item.instance_id, deque()).append("")
+            elif isinstance(item, PassedItem) and item.task_id is None:
+                self._givers.setdefault(item.instance_id, deque()).append(self.passed.host)
 
     async def take(self, items_max: int) -> Sequence[WorkItem]:
         """The next items of this host, as soon as there is one; none: the stream has ended."""

@@ -66,6 +66,11 @@ class Unanswered(Generic[J]):
             del self._jobs[key]
         return found
 
+    def forget(self, keys: Iterable[Address]) -> None:
+        """Forget the jobs with some keys: no answer to them comes here any more."""
+        for key in keys:
+            self._jobs.pop(key, None)
+
     def __iter__(self) -> Iterator[Address]:
         """The keys that it may hold back."""
         return iter(self._jobs)

@@ -120,7 +120,7 @@ def programs() -> list[Program]:
         Program(name="Python 1.19, host killed", command=(ours, "sdk_crash.py", new), needs=(new,), own_daemon=True),
         *(
             Program(
-                name=f"{sdk}, {what}, killed one after the other",
+                name=f"{sdk}, {what}",
                 command=(ours, "sdk_hosts.py", kind, sdk, *worker),
                 needs=needs,
                 prepare=prepare,
@@ -135,7 +135,11 @@ def programs() -> list[Program]:
                     (("npm", "ci", "--prefix", "js", *npm[2:]),),
                 ),
             )
-            for kind, what in (("processes", "two processes"), ("postgres", "three hosts on PostgreSQL"))
+            for kind, what in (
+                ("processes", "two processes, killed"),
+                ("postgres", "three hosts on PostgreSQL, killed"),
+                ("rolling", "three hosts on PostgreSQL, restarted"),
+            )
         ),
         Program(
             name="Python 1.19, what meets a turn",

@@ -44,6 +44,9 @@ class AnsweringHost(Protocol):
         ...
 
 
+# How long an answer without a token waits for its host, whose shard may be about to move, or not.
+CLOSED_S = 5.0
+
 Take = Callable[[], Awaitable[None]]
 
 
@@ -52,6 +55,7 @@ class WorkerAnswers:
 
     Args:
         host: This host.
+        giver_of: Says which host has given out the turn that a worker without tokens answers; None: it is not known.
         forget: Called with instances whose history goes on no more.
     """
 
@@ -61,11 +65,13 @@ class WorkerAnswers:
         peers: Peers,
         host: AnsweringHost,
         *,
+        giver_of: Callable[[str], str | None],
         forget: Callable[[str], None],
     ) -> None:
         self._dispatcher = dispatcher
         self._peers = peers
         self._host = host
+        self._giver_of = giver_of
         self._forget = forget
         self._tasks: TaskGroup | None = None  # while it runs
         peers.answer_async(TURN_ANSWER, self._hear_turn)
@@ -88,7 +94,10 @@ class WorkerAnswers:
             WorkUnknown: No turn of this instance is open.
             HostStopping: This host ends.
         """
-        if self._host.is_open(workflow_address(answer.instance_id)):
+        giver = self._giver_of(answer.instance_id) if not answer.token else None
+        if giver is not None and self._tasks is not None:
+            self._tasks.start_soon(self._to_giver, answer, giver)
+        elif self._host.is_open(workflow_address(answer.instance_id)):
             await self._take_turn(answer)
         else:
             form = TurnAnswerForm.of(answer)
@@ -156,7 +165,10 @@ class WorkerAnswers:
         moved = False
         until_s = anyio.current_time() + GIVEN_UP_S
         while anyio.current_time() < until_s:
-            verdict = await self._try(address, method, form, take)
+            try:
+                verdict = await self._try(address, method, form, take)
+            except (HostUnreachable, HostLost, HostSilent):
+                verdict = Verdict.ELSEWHERE
             if verdict is Verdict.TAKEN:
                 return True
             if verdict is Verdict.UNKNOWN:
@@ -176,10 +188,37 @@ class WorkerAnswers:
         outbound = self._peers.find(owner) if owner is not None else None
         if outbound is None:
             return Verdict.ELSEWHERE
-        try:
-            return Verdict(await outbound.call(method, form))
-        except (HostUnreachable, HostLost, HostSilent):
+        return Verdict(await outbound.call(method, form))
+
+    async def _to_giver(self, answer: WorkflowAnswer, giver: str) -> None:
+        """Give an answer to a turn without a token to the host that has given the turn out, and to no other.
+
+        The next owner sends the turn anew, and would take this for the answer to that. For the same reason it is not
+        sent twice to a host that may have taken it.
+
+        Args:
+            giver: The name of that host; "": this one.
+        """
+        until_s = anyio.current_time() + CLOSED_S
+        while anyio.current_time() < until_s and (not giver or self._peers.find(giver) is not None):
+            try:
+                if await self._ask_giver(answer, giver) is not Verdict.ELSEWHERE:
+                    return
+            except (HostLost, HostSilent):
+                return
+            except HostUnreachable:
+                if self._peers.membership.part is not None:
+                    return  # that process is gone; whoever comes in its place has given out nothing
+            await anyio.sleep(AGAIN_S)
+
+    async def _ask_giver(self, answer: WorkflowAnswer, giver: str) -> Verdict:
+        if not giver:
+            here = self._host.is_open(workflow_address(answer.instance_id))
+            return await _verdict(lambda: self._take_turn(answer)) if here else Verdict.ELSEWHERE
+        outbound = self._peers.find(giver)
+        if outbound is None:
             return Verdict.ELSEWHERE
+        return Verdict(await outbound.call(TURN_ANSWER, TurnAnswerForm.of(answer)))
 
     # Other hosts ask.
 

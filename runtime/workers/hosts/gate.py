@@ -56,6 +56,11 @@ class WorkerGate:
                 stream.passed.keep(())
                 self._tell_all()
 
+    def giver_of(self, instance_id: str) -> str | None:
+        """As `Stream.giver_of`, for the streams of this host."""
+        found = (stream.giver_of(instance_id) for stream in self._streams.values() if not stream.says_tokens)
+        return next((giver for giver in found if giver is not None), None)
+
     def leave(self) -> None:
         """Have no host give anything more to the streams: they end soon. What they have may still be answered."""
         self._leaving = True

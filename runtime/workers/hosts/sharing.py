@@ -75,7 +75,7 @@ class SharedWorkers:
 
         self._gate = WorkerGate(dispatcher, peers, chance)
         self._entries = WorkerEntries(dispatcher, peers, writer=own_writer, chance=chance)
-        self._answers = WorkerAnswers(dispatcher, peers, host, forget=forget)
+        self._answers = WorkerAnswers(dispatcher, peers, host, giver_of=self._gate.giver_of, forget=forget)
 
     def connect(self, worker: Worker) -> AbstractAsyncContextManager[Stream]:
         """Connect a worker for as long as the context lasts; as `Dispatcher.connect`."""

@@ -435,3 +435,21 @@ async def test_jobs_of_an_instance_that_has_left_go_to_no_worker_and_its_answers
             pass
         await world.answer(again)
     assert [done.task_id for _, done in world.sent] == [2]
+
+
+async def test_what_a_worker_without_tokens_has_of_a_shard_that_has_gone_holds_nothing_back_when_it_is_here_again() -> (
+    None
+):
+    world = World()
+    async with world.worker(agent="dapr-js-sdk") as worker:
+        # Given a turn and an activity at such a worker,
+        world.ask(turn())
+        world.call(call())
+        for _ in range(2):
+            await worker.next()
+        # when their shard goes to another host, which hears the answers, and comes back,
+        world.dispatcher.leave(lambda instance_id: True)
+        world.ask(turn(position=1))
+        world.call(call(execution_id="y"))
+        # then the next ones are given out.
+        assert {type(await worker.next()) for _ in range(2)} == {WorkflowItem, ActivityItem}

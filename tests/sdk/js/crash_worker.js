@@ -9,7 +9,7 @@ const bodies = process.argv[2];
 async function step(context, n) {
   // This SDK does not say the key of an execution.
   appendFileSync(bodies, `${context.getWorkflowInstanceId()} ${context.getWorkflowActivityId()}\n`);
-  return n + 1;
+  return (n ?? 0) + 1; // 0 is no input to this SDK
 }
 
 async function* half(context, n) {
@@ -23,8 +23,7 @@ async function* crash(context, n) {
   return n + children.reduce((sum, each) => sum + each, 0);
 }
 
-// A host that is killed ends the stream of the SDK, which begins another; one that is away for long ends its promise.
-process.on("unhandledRejection", (error) => console.error("unhandled", error));
+// The SDK begins another stream, but for the first one of a process: then this ends, and whoever has started it does so again.
 const runtime = new WorkflowRuntime({ daprHost: "127.0.0.1", daprPort: process.env.DAPR_GRPC_PORT });
 runtime.registerWorkflow(crash).registerWorkflow(half).registerActivity(step);
 await runtime.start();

@@ -48,6 +48,7 @@ class SdkWorker:
         answers_at: The engine that it answers to; the gate by default.
         stateful: It keeps histories.
         takes_s: How long an activity takes.
+        turn_s: How long a turn takes.
     """
 
     AGAIN_S = 0.5  # from the end of a stream to the next
@@ -61,11 +62,13 @@ class SdkWorker:
         stateful: bool = False,
         agent: str = "sdk",
         takes_s: float = 0.01,
+        turn_s: float = 0.0,
     ) -> None:
         self._writer = writer
         self._gate = gate
         self._answers_at = answers_at or gate
         self._takes_s = takes_s
+        self._turn_s = turn_s
         self._worker = Worker("peer", agent, stateful)
         self._histories: dict[tuple[str, str], list[Any]] = {}
         self._says_tokens = agent != "dapr-js-sdk"
@@ -96,6 +99,7 @@ class SdkWorker:
             if isinstance(item, WorkflowItem):
                 self.turns[item.instance_id] += 1
                 answer: WorkflowAnswer | ActivityAnswer = self._turn(item)
+                await anyio.sleep(self._turn_s)
             else:
                 answer = await self._activity(item)
         finally:

@@ -289,3 +289,21 @@ def test_a_host_that_leaves_gives_its_workers_nothing_more_and_what_they_have_is
         assert (leaves.refused, stays.refused) == ([], [])
 
     story(tell)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_workers_that_answer_without_tokens_work_for_hosts_that_die(seed: int) -> None:
+    async def tell(scene: Scene) -> None:
+        # Given workers that name the instance and no token,
+        gate, other, victim = scene.engines.engines
+        for each in (gate, other):
+            scene.worker(each, agent="dapr-js-sdk", takes_s=0.1, turn_s=0.05)
+        for n in range(40):
+            await scene.begin(f"i-{n}", 4)
+        await anyio.sleep(scene.engines.chance.uniform(0.01, 0.4))
+        # when an owner dies whose turns they have,
+        victim.kill()
+        # then no answer to it is taken for that to a turn of the next owner: all instances end.
+        await scene.ends()
+
+    story(tell, 3, seed=seed)
