@@ -118,7 +118,7 @@ class ReminderLoop:
             if due:
                 await anyio.lowlevel.checkpoint()
                 await self._room()
-            else:
+            elif not (readable and self._window.wants_read):  # else all that was in it has left with its shard
                 await self._changed.wait_for(self._pause_s() if readable else self.RETRY_S)
 
     async def _read_on(self) -> bool:

@@ -77,6 +77,13 @@ def test_worlds_of_several_hosts_keep_every_promise() -> None:
     assert min(sometimes[what] for what in ("kill", "a host was found dead", "repeated request", "move")) > 2
 
 
+@pytest.mark.slow
+def test_a_timer_is_read_behind_one_that_has_left_with_its_shard() -> None:
+    # The window of reminders had lost its only one, and its loop slept although the store had more.
+    with scenario_of("hosts", Choices(14), instances_max=30) as scenario:
+        scenario.run()
+
+
 def test_a_world_without_faults_has_none() -> None:
     outcome = Scenario(Choices()).run()
     assert (outcome.kills, outcome.failed_commits, outcome.choices.taken) == (0, 0, {})

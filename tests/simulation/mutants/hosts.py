@@ -65,7 +65,7 @@ def a_mark_is_retired_while_its_shard_is_closed(patch: pytest.MonkeyPatch) -> No
 # I4: nothing waits for ever.
 
 
-@mutant("I4", kind="hosts", within=60)
+@mutant("I4", kind="hosts", within=60, rates={"hosts.apart": 0.03}, instances_max=1)
 def a_cut_is_never_taken_back(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(HostLife, "cut_in_vain", property(lambda self: False))
 
