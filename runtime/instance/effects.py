@@ -117,8 +117,8 @@ def drop_asked_again(sheet: TurnSheet, task_id: int) -> None:
     If the commit of the answer fails, a fresh activation recovers, and asks anew.
     """
     actor = sheet.actor
-    if (turn := actor.asked_again) is None:
-        return
+    turn = actor.asked_again
+    assert turn is not None
     asked = len(turn.messages)
     turn.messages = [
         (address, body) for address, body in turn.messages if not isinstance(body, Invoke) or body.task_id != task_id

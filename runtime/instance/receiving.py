@@ -342,13 +342,15 @@ def _receive_activity_done(sheet: TurnSheet, envelope: Envelope) -> None:
     if record is not None and record.status.terminal and record.execution_id == done.execution_id:
         # The last turn asked for it without awaiting it: the result has no reader, and a failure only this line.
         task = sheet.actor.open.tasks.pop(done.task_id, None)
-        drop_asked_again(sheet, done.task_id)
+        if sheet.actor.asked_again is not None:
+            drop_asked_again(sheet, done.task_id)
         if task is not None and done.failure is not None:
             took_ms = max(0, sheet.now_us - done.began_us) // 1_000 if done.began_us is not None else None
             sheet.pass_on(failed_for_good(task.name, done.task_id, done.failure, then=UNREAD), took_ms=took_ms)
     elif sheet.awaits(done.execution_id) and done.task_id in sheet.actor.open.tasks:
         failure = done.failure
-        drop_asked_again(sheet, done.task_id)
+        if sheet.actor.asked_again is not None:
+            drop_asked_again(sheet, done.task_id)
         if done.result is not None and len(done.result) > sheet.actor.surroundings.limits.light_chars:
             failure = bounded(sheet, done)
         if failure is not None:

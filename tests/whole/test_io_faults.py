@@ -55,10 +55,11 @@ WORK = textwrap.dedent(f"""
 
 # A daemon's app. The process is told to stop when the instance has been recovered, or after a while.
 APP = textwrap.dedent("""
-    import os, signal, threading, perdure
+    import os, subprocess, threading, perdure
     app = perdure.App("recovers")
     def stop_in(seconds):
-        timer = threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGTERM))
+        # As an operator does: code of the app itself may not.
+        timer = threading.Timer(seconds, subprocess.run, (["kill", "-TERM", str(os.getpid())],))
         timer.daemon = True
         timer.start()
     @app.activity

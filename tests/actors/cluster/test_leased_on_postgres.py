@@ -220,7 +220,7 @@ async def test_whatever_the_server_refuses_a_call_fails_as_a_store_does(
             raise lost
 
         monkeypatch.setattr(store, "_connect", connect)
-        monkeypatch.setattr(store, "_patience_s", 0.1)
+        monkeypatch.setattr(store, "patience_s", 0.1)
         calls: Sequence[Callable[[], Awaitable[object]]] = (
             lambda: store.kill(7, 1),
             lambda: store.secret("name", lambda: b""),

@@ -6,6 +6,7 @@ events are raised that somebody waits for or nobody; the instance is suspended.
 Each turn is recorded as `runtime/instance/turn.py` does, in the disk's format.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
@@ -44,6 +45,7 @@ from perdure.runtime.instance.message import (
     Start,
     Suspend,
     Terminate,
+    Withdraw,
 )
 from perdure.runtime.instance.offer import Offer
 
@@ -300,6 +302,8 @@ class Twins:
             waited_for = [(wait.name, wait.timer_id) for same in code.waits.values() for wait in same]
             assert sorted(told, key=repr) == sorted(waited_for, key=repr)
         assert sent(one) == sent(other)
+        # What is in memory also takes back what a repair has asked for again, and whose answer came meanwhile.
+        assert not taken_back(other) - taken_back(one)
         self.continues += sum(isinstance(body, Continue) for _, body in one.messages[before:])
 
     def live(self) -> None:
@@ -339,8 +343,17 @@ class Twins:
 
 
 def sent(actor: LoneActor) -> list[Any]:
-    """What an actor has sent, but for the offers of turns: each of those is an object of its own."""
-    return [message for message in actor.messages if not isinstance(message[1], Offer)]
+    """What an actor has sent, but for what it takes back, and offers of turns: each is an object of its own."""
+    return [
+        message
+        for message in actor.messages
+        if not isinstance(message[1], Offer) and not (isinstance(message[1], Withdraw) and not message[1].ended)
+    ]
+
+
+def taken_back(actor: LoneActor) -> Counter[Withdraw]:
+    """The activities that an actor has taken back without having ended."""
+    return Counter(body for _, body in actor.messages if isinstance(body, Withdraw) and not body.ended)
 
 
 def ends_of_a_task(execution_id: str, task_id: int) -> list[Any]:

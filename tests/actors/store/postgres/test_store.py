@@ -14,6 +14,7 @@ from perdure.actors.store.errors import StoreDamaged, StoreFailed, StoreTooNew
 from perdure.actors.store.listing import Facets, ListFilter
 from perdure.actors.store.postgres import store as module
 from perdure.actors.store.postgres.driver import AsyncpgDriver, DatabaseSession, Row, Statement
+from perdure.actors.store.postgres.schema import SCHEMA_VERSION
 from perdure.actors.store.postgres.store import KEYS_AT_ONCE, SHARDS_DEFAULT, PostgresStore
 from perdure.actors.store.postgres.url import DatabaseUrl, parse_url
 
@@ -233,7 +234,8 @@ async def test_a_store_of_a_newer_release_is_refused_and_one_that_lives_with_thi
     await run(url, "UPDATE meta SET value = 99 WHERE name = 'oldest'")
     with pytest.raises(StoreTooNew):
         await store.open()
-    await run(url, "UPDATE meta SET value = 1 WHERE name IN ('schema', 'oldest')")
+    await run(url, "UPDATE meta SET value = 1 WHERE name = 'oldest'")
+    await run(url, f"UPDATE meta SET value = {SCHEMA_VERSION} WHERE name = 'schema'")
 
 
 async def test_a_store_that_is_being_copied_is_refused(url: str) -> None:
