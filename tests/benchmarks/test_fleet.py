@@ -29,7 +29,7 @@ class Parts:
 
 
 async def test_a_quarter_of_a_small_fleet_wakes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fleet, "LEAD_S", 0.5)
+    monkeypatch.setattr(fleet, "LEAD_S", 3.0)
     monkeypatch.setattr(sleepers, "SETTLE_S", 0.01)
     parts = Parts()
     outcome = await run_fleet(EngineSetup(folder=tmp_path), BY_NAME["S7"], Extent(seconds=1, instances=200), parts)

@@ -26,7 +26,7 @@ class Parts:
 
 
 async def test_every_timer_of_a_storm_fires(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(timer_storm, "LEAD_S", 0.3)
+    monkeypatch.setattr(timer_storm, "LEAD_S", 2.0)
     parts = Parts()
     extent = Extent(seconds=1, instances=100)
     outcome = await timer_storm.run_timer_storm(EngineSetup(folder=tmp_path), BY_NAME["S4"], extent, parts)
