@@ -13,7 +13,7 @@ SOURCES := pyproject.toml README.md LICENSE py.typed \
 	$(shell find . -mindepth 1 \( -path './.*' -o -path ./tests -o -path ./docs -o -path ./examples -o -path ./build -o -name '*.egg-info' \
 	-o -name __pycache__ \) -prune -o -type f \( -name '*.py' -o -name '*.proto' -o -name '*.binpb' -o -path './http/docs/static/*' \) -print | sed 's|^\./||' | sort)
 
-.PHONY: help run demo test again test-slow test-chaos simulate test-compiled test-sdks check bench bench-peers clean FORCE
+.PHONY: help run demo test test-slow test-chaos simulate test-compiled test-sdks check bench bench-peers clean FORCE
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -45,12 +45,11 @@ test test-slow test-chaos test-compiled: export PYTHONDONTWRITEBYTECODE =
 # A test that hangs ends the run, with the stacks of all threads, instead of holding it for ever.
 HANG = -o faulthandler_timeout=300 -o faulthandler_exit_on_timeout=true
 
-test: $(VENV)/package $(VENV)/extra-test
-	$(BIN)/python -m pytest $(HANG) -n 3 --dist worksteal || $(MAKE) again
-
 # What has failed beside other tests has to pass alone. Both runs print what has failed, so that a test which needs this is seen.
-again:
-	$(BIN)/python -m pytest $(HANG) --last-failed --last-failed-no-failures none
+ALONE = $(BIN)/python -m pytest $(HANG) --last-failed --last-failed-no-failures none
+
+test: $(VENV)/package $(VENV)/extra-test
+	$(BIN)/python -m pytest $(HANG) -n 3 --dist worksteal || $(ALONE)
 
 test-slow: $(VENV)/package $(VENV)/extra-test
 	$(BIN)/python -m pytest -m "slow or not slow" --ignore=tests/chaos
