@@ -21,8 +21,8 @@ import anyio.lowlevel
 
 from ..address import Address
 from ..instruments import SYSTEM, Instruments, number_of
-from .cluster import HostCard, HostRow, HostState, ShardRow
-from .contract import Inspection, Stored, Write
+from .cluster import FORMAT_MAX, HostCard, HostRow, HostState, ShardRow
+from .contract import FoundItems, Inspection, Stored, Write
 from .errors import StoreFailed, StoreFenced, StoreInUse, StoreTakenOver, StoreTooNew, StoreUncertain
 from .memory import MemoryStore
 from .presence.beats import SLOW_S, Beats
@@ -30,7 +30,7 @@ from .presence.heart import BeatingHeart
 
 NAME = "this database in memory"
 # What the stores of a database share of `MemoryStore`.
-CONTENTS = ("_keys", "_records", "_logs", "_active", "_reminders", "_facets", "_audit")
+CONTENTS = ("_keys", "_records", "_logs", "_active", "_reminders", "_facets", "_audit", "_items")
 COUNTERS = ("_new_keys", "_audit_numbers")
 
 T = TypeVar("T")
@@ -89,7 +89,7 @@ class MemoryDatabase:
         self.cuts: set[tuple[int, int]] = set()
         self.secrets: dict[str, bytes] = {}
         self.timeline = 1
-        self.format = 1
+        self.format = FORMAT_MAX
         self.broken: list[str] = []
 
     @property
@@ -213,6 +213,12 @@ class MemoryClusterStore(MemoryStore):
         await self._link.there("inspect")
         found = await super().inspect(addresses)
         await self._link.back("inspect")
+        return found
+
+    async def items(self, address: Address, names: Sequence[str]) -> FoundItems | None:
+        await self._link.there("items")
+        found = await super().items(address, names)
+        await self._link.back("items")
         return found
 
     # As a cluster.

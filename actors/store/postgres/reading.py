@@ -14,15 +14,16 @@ from typing import Any, TypeVar
 import anyio
 
 from ...address import Address
-from ..contract import Inspection, Reminder, Stored
+from ..contract import FoundExpiring, FoundItems, Inspection, Reminder, Stored
 from ..errors import StoreDamaged, StoreError, StoreFailed
 from ..tables.checksums import ALL_SEALED
 from ..tables.facets import facets_in
+from ..tables.items import found_expiring, found_items
 from ..tables.reading import inspection_of, stored_of
 from .driver import DatabaseSession, Lost, Refused, Row, Statement
 from .kinds import KindNumbers
 from .presence import Connect
-from .statements import ACTIVE, FIND_KEY, IDS, IDS_BEHIND, INSPECT, KINDS, LOAD, REMINDERS
+from .statements import ACTIVE, EXPIRING, FIND_KEY, IDS, IDS_BEHIND, INSPECT, ITEMS, KINDS, LOAD, REMINDERS
 from .url import DatabaseUrl
 from .writer import Pauses, Writer
 
@@ -198,6 +199,41 @@ def _columns(addresses: Sequence[Address]) -> tuple[list[str], list[str]]:
     # PostgreSQL has no text with a NUL, so there is no such actor.
     distinct = [each for each in dict.fromkeys(addresses) if "\0" not in each.id]
     return [each.type for each in distinct], [each.id for each in distinct]
+
+
+# Items.
+
+
+async def read_items(reader: ReadingSession, address: Address, names: Sequence[str]) -> FoundItems | None:
+    """Read items of an actor; see `Store.items`."""
+    encoded = [name.encode() for name in dict.fromkeys(names)]
+    rows = await _rows_of_items(reader, ITEMS, address, encoded)
+    if not rows:
+        return None
+    return found_items(address, (rows[0][0], rows[0][1]), _parts(rows), ALL_SEALED)
+
+
+async def read_expiring(reader: ReadingSession, address: Address, limit: int) -> FoundExpiring | None:
+    """List the items of an actor that expire; see `Store.expiring`."""
+    rows = await _rows_of_items(reader, EXPIRING, address, limit)
+    if not rows:
+        return None
+    return found_expiring(address, (rows[0][0], rows[0][1]), _parts(rows), ALL_SEALED)
+
+
+def _parts(rows: Sequence[Row]) -> list[tuple[Any, ...]]:
+    """The columns of items; a row without an item has none."""
+    return [tuple(row[2:]) for row in rows if row[2] is not None]
+
+
+async def _rows_of_items(
+    reader: ReadingSession, statement: Statement, address: Address, argument: Any
+) -> Sequence[Row]:
+    """Rows of an actor: its key and record, and then those of an item, if it has any."""
+    try:
+        return await reader.run(statement, (*address, argument), "reading")
+    except Refused as refused:
+        raise await _as_damage(reader, address, refused) from refused
 
 
 # What is in order.

@@ -30,7 +30,7 @@ import anyio
 from ...address import Address
 from ...instruments import SYSTEM, Chance, Instruments
 from ..audit import ORDER, AuditFilter, AuditPage
-from ..contract import Inspection, Reminder, Stored, Unlisted, Write
+from ..contract import FoundExpiring, FoundItems, Inspection, Reminder, Stored, Unlisted, Write
 from ..cursor import position_of
 from ..durability import Durability
 from ..errors import ListsUnfinished, StoreDivided, StoreError, StoreFailed, StoreGone
@@ -38,7 +38,7 @@ from ..listing import Counted, Facets, ListFilter, ListPage, Order, asks_kinds_o
 from ..part import WHOLE, Part, check_parts
 from ..tables.checksums import Unsealed
 from ..tables.paging import Asked
-from . import schema
+from . import reading, schema
 from .connection import STATEMENTS_CACHED, Carrier, Connect, Connection, set_flushes
 from .identity import Hold
 from .in_use import UNKNOWN, InUse, refuse_missing
@@ -218,6 +218,13 @@ class SqliteStore:
     async def inspect(self, addresses: Sequence[Address]) -> Sequence[Inspection | StoreError | None]:
         read = partial(read_outsides, addresses, self._unsealed, self._kinds)
         return self._there(await self._call(self._reader, read, "reading"))
+
+    async def items(self, address: Address, names: Sequence[str]) -> FoundItems | None:
+        return await self._call(self._reader, partial(reading.read_items, address, names, self._unsealed), "reading")
+
+    async def expiring(self, address: Address, *, limit: int) -> FoundExpiring | None:
+        read = partial(reading.read_expiring, address, limit, self._unsealed)
+        return await self._call(self._reader, read, "reading")
 
     async def ids(self, actor_type: str, *, after: str | None, limit: int) -> Sequence[str]:
         return await self._call(self._reader, partial(read_ids, actor_type, after, limit), "listing ids")
@@ -448,7 +455,7 @@ def prepare(path: str, durability: Durability, new: NewFile, in_use: InUse, conn
 
     fold(connection)  # what is in the -wal may have another number than the file
     (number,) = connection.execute("PRAGMA user_version").fetchone()
-    damaged = damaged_in(connection) if version is not None else []
+    damaged = damaged_in(connection, version) if version is not None else []
     underived = derived_damaged_in(connection, path) if version is not None else None
     lists_damaged = version is not None and version >= schema.VERSION_OF_LISTS and are_damaged(connection, path)
     if damaged:
