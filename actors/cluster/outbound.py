@@ -18,7 +18,7 @@ from ...journal.journal import Journal
 from ...journal.vocabulary import HOST_LOST, HOST_SILENT
 from ..address import Address
 from ..errors import HostLost, HostSilent, HostUnreachable, PerdureError
-from ..store.contract import Inspection, Stored
+from ..store.contract import FoundItems, Inspection, Stored
 from ..turn import Envelope
 from ..waiting.reply import Reply
 from ..waiting.signal import Signal
@@ -56,6 +56,7 @@ logger = logging.getLogger(__name__)
 
 INSPECT = HostMethod("inspect", (Address,), Inspection | None)
 READ = HostMethod("read", (Address,), Stored | None)
+ITEMS = HostMethod("items", (Address, list[str]), FoundItems | None)
 
 # So often in a row nobody listens where the other host has: its process is gone.
 REFUSALS = 2
@@ -182,6 +183,11 @@ class Outbound:
     async def read(self, address: Address) -> Stored | None:
         """Call `Host.read` of the other host."""
         found: Stored | None = await self.call(READ, address)
+        return found
+
+    async def items(self, address: Address, names: Sequence[str]) -> FoundItems | None:
+        """Call `Host.items` of the other host."""
+        found: FoundItems | None = await self.call(ITEMS, address, names)
         return found
 
     async def call(self, method: HostMethod, *arguments: Any) -> Any:

@@ -7,7 +7,7 @@ looks again, because commits may have been missed.
 `actors/hosting/host.py` has one.
 """
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 
@@ -15,7 +15,7 @@ from ...address import Address
 from ...cluster.keeper import ShardSource
 from ...cluster.placement import Placement
 from ...errors import HostLost, HostSilent, HostUnreachable
-from ...store.contract import Inspection, Store, Stored
+from ...store.contract import FoundItems, Inspection, Store, Stored
 from ...store.errors import StoreError
 from ...waiting.watch import Watch, Watches
 from ..mailroom import Mailroom
@@ -89,6 +89,14 @@ class Outsides:
         if isinstance(stored, StoreError):
             raise stored
         return stored
+
+    async def items(self, address: Address, names: Sequence[str]) -> FoundItems | None:
+        """See `Host.items`."""
+        if self._source is None:
+            if (owner := self._mailroom.elsewhere(address)) is not None:
+                return await owner.items(address, names)
+            self._placement.locate(address)
+        return await self._store.items(address, names)
 
     @property
     def _may_answer(self) -> bool:
