@@ -169,9 +169,9 @@ class FaultyStore(PassingStore):
         found = await self.inner.inspect(addresses)
         return [self._damaged.get(address, each) for address, each in zip(addresses, found, strict=True)]
 
-    async def items(self, address: Address, names: Sequence[str]) -> FoundItems | None:
+    async def items(self, address: Address, names: Sequence[str] = (), *, expiring: int = 0) -> FoundItems | None:
         self._check("items")
-        return await super().items(address, names)
+        return await super().items(address, names, expiring=expiring)
 
     async def ids(self, actor_type: str, *, after: str | None, limit: int) -> Sequence[str]:
         self._check("ids")

@@ -185,11 +185,6 @@ class Outbound:
         found: Stored | None = await self.call(READ, address)
         return found
 
-    async def items(self, address: Address, names: Sequence[str]) -> FoundItems | None:
-        """Call `Host.items` of the other host."""
-        found: FoundItems | None = await self.call(ITEMS, address, names)
-        return found
-
     async def call(self, method: HostMethod, *arguments: Any) -> Any:
         """Call a method of the other host, and wait for the value that it returns.
 

@@ -34,7 +34,6 @@ from ..address import Address
 from ..clock import Clock
 from ..cluster.changes import ChangeFeed
 from ..cluster.membership import place_peers
-from ..cluster.outbound import INSPECT, ITEMS, READ
 from ..cluster.peers import Peers
 from ..cluster.placement import Placement
 from ..errors import ForeignLoop, ForeignThread, HostNotRunning, HostStopping, PerdureError
@@ -203,9 +202,7 @@ class Host:
         self._shards = self._share(sharing) if sharing is not None else None
         self._lists = Lists(store, peers)
         if peers is not None:
-            peers.answer_async(INSPECT, self._outsides.inspect_for_other)
-            peers.answer_async(READ, self._outsides.read_for_other)
-            peers.answer_async(ITEMS, store.items)
+            self._outsides.answer(peers)
 
     # For the engine and the facade.
 

@@ -96,14 +96,6 @@ class Inspection(Struct, frozen=True, array_like=True):
     facets: Facets | None = None  # as in `Stored`
 
 
-class FoundItems(NamedTuple):
-    """Some items of an actor, and its record, of the same moment."""
-
-    record: bytes
-    items: dict[str, Item]  # without those that are not there
-    damaged: dict[str, str]  # those that are not what was written, and how they differ
-
-
 class Expiring(NamedTuple):
     """An item that counts for a limited time."""
 
@@ -112,11 +104,13 @@ class Expiring(NamedTuple):
     version: int
 
 
-class FoundExpiring(NamedTuple):
-    """The items of an actor that expire first, in the order of their times, and its record, of the same moment."""
+class FoundItems(NamedTuple):
+    """Some items of an actor, and its record, of the same moment."""
 
     record: bytes
-    items: list[Expiring]
+    items: dict[str, Item] = {}  # noqa: RUF012  never changed. By name; without those that are not there
+    damaged: dict[str, str] = {}  # noqa: RUF012  those that are not what was written, and how they differ
+    expiring: Sequence[Expiring] = ()  # in the order of their times
 
 
 class Unlisted(NamedTuple):
@@ -214,17 +208,17 @@ class Store(Protocol):
         """Read the outside of actors, in the order asked; None for one that is not there, errors as for `load`."""
         ...
 
-    async def items(self, address: Address, names: Sequence[str]) -> FoundItems | None:
+    async def items(self, address: Address, names: Sequence[str] = (), *, expiring: int = 0) -> FoundItems | None:
         """Read items of an actor; None for an actor that is not there. It sees commits as `load` does.
+
+        Args:
+            names: Those that are asked for.
+            expiring: How many are listed, without their values, of those that expire first. Not with `names`.
 
         Raises:
             StoreDamaged: The record is not what was written.
             StoreFailed: The read did not work.
         """
-        ...
-
-    async def expiring(self, address: Address, *, limit: int) -> FoundExpiring | None:
-        """List the items of an actor that expire, those first that expire first, at most `limit`; else as `items`."""
         ...
 
     async def ids(self, actor_type: str, *, after: str | None, limit: int) -> Sequence[str]:

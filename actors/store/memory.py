@@ -15,7 +15,7 @@ import anyio
 
 from ..address import Address, shard_of
 from .audit import ORDER, Audited, AuditFilter, AuditPage, AuditRow, matches_row
-from .contract import Expiring, FoundExpiring, FoundItems, Inspection, Item, Reminder, Stored, Unlisted, Write
+from .contract import Expiring, FoundItems, Inspection, Item, Reminder, Stored, Unlisted, Write
 from .cursor import Position, cursor_of, position_of
 from .errors import StoreFailed, StoreFenced, StoreLocked
 from .listing import (
@@ -114,22 +114,15 @@ class MemoryStore:
         await anyio.lowlevel.checkpoint()
         return [self._inspection(address) for address in addresses]
 
-    async def items(self, address: Address, names: Sequence[str]) -> FoundItems | None:
+    async def items(self, address: Address, names: Sequence[str] = (), *, expiring: int = 0) -> FoundItems | None:
         await anyio.lowlevel.checkpoint()
         key = self._keys.get(address)
         if key is None:
             return None
         there = self._items.get(key, {})
-        return FoundItems(self._records[key][1], {name: there[name] for name in names if name in there}, {})
-
-    async def expiring(self, address: Address, *, limit: int) -> FoundExpiring | None:
-        await anyio.lowlevel.checkpoint()
-        key = self._keys.get(address)
-        if key is None:
-            return None
-        there = self._items.get(key, {})
-        expiring = [Expiring(item.expires_us, name, item.version) for name, item in there.items() if item.expires_us]
-        return FoundExpiring(self._records[key][1], sorted(expiring)[:limit])
+        found = {name: there[name] for name in names if name in there}
+        later = sorted(Expiring(item.expires_us, name, item.version) for name, item in there.items() if item.expires_us)
+        return FoundItems(self._records[key][1], found, {}, later[:expiring])
 
     async def ids(self, actor_type: str, *, after: str | None, limit: int) -> Sequence[str]:
         await anyio.lowlevel.checkpoint()
@@ -263,18 +256,15 @@ class MemoryStore:
             self._logs.setdefault(key, []).append((write.at_us, write.entry))
         if write.active is not None:
             (self._active.add if write.active else self._active.discard)(key)
-        self._put_items(key, write.items)
-        for name, due_us in write.reminders_set:
-            self._clear_reminder((due_us, key, name))
-            insort(self._reminders, (due_us, key, name))
-
-    def _put_items(self, key: int, items: Sequence[tuple[str, Item | None]]) -> None:
-        for name, item in items:
+        for name, item in write.items:
             there = self._items.setdefault(key, {})
             if item is not None:
                 there[name] = item
             else:
                 there.pop(name, None)
+        for name, due_us in write.reminders_set:
+            self._clear_reminder((due_us, key, name))
+            insort(self._reminders, (due_us, key, name))
 
     def _delete(self, key: int) -> None:
         self._active.discard(key)

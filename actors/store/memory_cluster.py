@@ -22,7 +22,7 @@ import anyio.lowlevel
 from ..address import Address
 from ..instruments import SYSTEM, Instruments, number_of
 from .cluster import FORMAT_MAX, HostCard, HostRow, HostState, ShardRow
-from .contract import FoundItems, Inspection, Stored, Write
+from .contract import Inspection, Stored, Write
 from .errors import StoreFailed, StoreFenced, StoreInUse, StoreTakenOver, StoreTooNew, StoreUncertain
 from .memory import MemoryStore
 from .presence.beats import SLOW_S, Beats
@@ -213,12 +213,6 @@ class MemoryClusterStore(MemoryStore):
         await self._link.there("inspect")
         found = await super().inspect(addresses)
         await self._link.back("inspect")
-        return found
-
-    async def items(self, address: Address, names: Sequence[str]) -> FoundItems | None:
-        await self._link.there("items")
-        found = await super().items(address, names)
-        await self._link.back("items")
         return found
 
     # As a cluster.

@@ -1,9 +1,9 @@
 """The actor of a state store: it says which changes are made, and in which order.
 
-The rule: it never reads. Its values are items of the store (`actors/store/contract.py`), and whoever asks for a change
-that depends on a value says which version the caller has read, and how far the store had come then. The actor knows
-what was written lately; if it cannot tell whether the value has changed since, the caller reads again. So a change costs
-no memory that lasts, however many keys there are.
+The rule: it never reads. Its values are items of the store (`actors/store/contract.py`). A caller whose change
+depends on a value says which version of it was read, and how far the state store had come then. The actor knows what
+was written lately; if it cannot tell whether the value has changed since, the caller reads again. So a change costs no
+memory that lasts, however many keys there are.
 
 `state.py` sends it changes, `expiry.py` tells it what has expired. docs/design/state.md says why it is so.
 """
@@ -132,7 +132,7 @@ class StateActor:
             if change.conditional and change.name not in there:
                 item = self._recent.now(change.name, asked.seen.get(change.name), asked.seen_at)
                 if item is None:
-                    return ItemsChanged(stale=True)
+                    return ItemsChanged(stale=True, refused=[])
                 there[change.name] = item
         if asked.whole:
             # As Dapr's stores do: all conditions are of the values before the transaction.
@@ -173,7 +173,7 @@ class StateActor:
 
     def _expire(self, asked: ExpireItems, turn: Turn) -> ItemsChanged:
         if asked.seen_at < self._recent.floor:
-            return ItemsChanged(stale=True)
+            return ItemsChanged(stale=True, refused=[])
         for name, version in asked.items:
             there = self._recent.get(name)
             if there is None or there.version == version:
@@ -183,7 +183,7 @@ class StateActor:
             later = self._recent.expiries_since(asked.seen_at)
             soonest = min(filter(None, (asked.next_us, *later)), default=0)
             self._set_due(_rounded(soonest), turn)
-        return ItemsChanged(stale=False)
+        return ItemsChanged(stale=False, refused=[])
 
     def _remind(self, reminder: ReminderDue, turn: Turn) -> None:
         if reminder.due_us != self._record.due_us:

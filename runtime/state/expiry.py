@@ -73,13 +73,13 @@ class Expiry(Attendance):
         address = state_address(store)
         while True:
             try:
-                found = await self._store.expiring(address, limit=AT_ONCE)
+                found = await self._store.items(address, expiring=AT_ONCE)
                 if found is None:
                     return False
                 now_us = self._clock.now_us()
-                over = [(item.name, item.version) for item in found.items if item.expires_us <= now_us]
+                over = [(item.name, item.version) for item in found.expiring if item.expires_us <= now_us]
                 more = len(over) == AT_ONCE
-                later = [item.expires_us for item in found.items if item.expires_us > now_us]
+                later = [item.expires_us for item in found.expiring if item.expires_us > now_us]
                 message = ExpireItems(over, -1 if more else min(later, default=0), unpack_state(found.record).version)
                 changed: ItemsChanged = await self._ask(address, message)
             except (StoreError, MailboxFull, HostUnreachable, HostLost, HostSilent):

@@ -59,7 +59,7 @@ class ItemsChanged(NamedTuple):
     """What came of changes."""
 
     stale: bool  # nothing was done: read again what they depend on
-    refused: list[tuple[int, str]] = []  # the positions of changes that were not made, and why
+    refused: list[tuple[int, str]]  # the positions of changes that were not made, and why
 
 
 class BeginExpiry(NamedTuple):

@@ -158,7 +158,7 @@ class States:
             raise EtagMismatch(list(positions), list(reasons), several=len(asked) > 1 and not whole)
 
     async def _ask(self, store: str, changes: list[ItemChange], *, whole: bool) -> ItemsChanged:
-        """Have the store's actor make changes; read what they depend on as often as others have changed it meanwhile."""
+        """Have the store's actor make changes; read again what they depend on, if others have changed it meanwhile."""
         address = state_address(store)
         names = list(dict.fromkeys(change.name for change in changes if change.conditional))
         for _ in range(READS_MAX):
@@ -174,7 +174,7 @@ class States:
         if self._writable():
             return
         with anyio.move_on_after(self.WRITABLE_S):
-            while not self._writable():
+            while not self._writable():  # noqa: ASYNC110  another process has to leave
                 await anyio.sleep(0.1)
         if not self._writable():
             raise StateUnavailable(

@@ -28,7 +28,6 @@ from ...actors.errors import HostStopping
 from ...actors.instruments import SYSTEM, Chance
 from ...journal.journal import Journal
 from ...journal.vocabulary import WAITING_FOR_ANSWER, WORKER_CAME, WORKER_WENT
-from ..fair_queue import FairQueue
 from ..instance.message import (
     ACTIVITY,
     WORK,
@@ -45,6 +44,7 @@ from ..instance.message import (
 )
 from ..instance.state import Offered
 from .activity_figures import NAMES_MAX, ActivityLoad, recent_attempts
+from .fair_queue import FairQueue
 from .items import ActivityAnswer, Worker, WorkUnknown
 from .lent_work import LentWork
 from .limits import DispatchLimits

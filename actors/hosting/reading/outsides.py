@@ -13,6 +13,8 @@ from functools import partial
 
 from ...address import Address
 from ...cluster.keeper import ShardSource
+from ...cluster.outbound import INSPECT, ITEMS, READ
+from ...cluster.peers import Peers
 from ...cluster.placement import Placement
 from ...errors import HostLost, HostSilent, HostUnreachable
 from ...store.contract import FoundItems, Inspection, Store, Stored
@@ -47,6 +49,12 @@ class Outsides:
         self._watches = watches
         self._source = source
         self._following: dict[_Following, None] = {}  # by callers here, where shards come and go; in order
+
+    def answer(self, peers: Peers) -> None:
+        """Let other hosts read what this one has."""
+        peers.answer_async(INSPECT, self.inspect_for_other)
+        peers.answer_async(READ, self.read_for_other)
+        peers.answer_async(ITEMS, self._store.items)
 
     async def inspect(self, address: Address) -> Inspection | None:
         """See `Host.inspect`."""
@@ -94,7 +102,8 @@ class Outsides:
         """See `Host.items`."""
         if self._source is None:
             if (owner := self._mailroom.elsewhere(address)) is not None:
-                return await owner.items(address, names)
+                found: FoundItems | None = await owner.call(ITEMS, address, names)
+                return found
             self._placement.locate(address)
         return await self._store.items(address, names)
 

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import anyio
 
 from ...address import Address
-from ..contract import FoundExpiring, FoundItems, Inspection, Reminder, Stored
+from ..contract import FoundItems, Inspection, Reminder, Stored
 from ..errors import StoreDamaged, StoreError, StoreFailed
 from ..tables.checksums import ALL_SEALED
 from ..tables.facets import facets_in
@@ -204,36 +204,20 @@ def _columns(addresses: Sequence[Address]) -> tuple[list[str], list[str]]:
 # Items.
 
 
-async def read_items(reader: ReadingSession, address: Address, names: Sequence[str]) -> FoundItems | None:
+async def read_items(
+    reader: ReadingSession, address: Address, names: Sequence[str], expiring: int
+) -> FoundItems | None:
     """Read items of an actor; see `Store.items`."""
     encoded = [name.encode() for name in dict.fromkeys(names)]
-    rows = await _rows_of_items(reader, ITEMS, address, encoded)
-    if not rows:
-        return None
-    return found_items(address, (rows[0][0], rows[0][1]), _parts(rows), ALL_SEALED)
-
-
-async def read_expiring(reader: ReadingSession, address: Address, limit: int) -> FoundExpiring | None:
-    """List the items of an actor that expire; see `Store.expiring`."""
-    rows = await _rows_of_items(reader, EXPIRING, address, limit)
-    if not rows:
-        return None
-    return found_expiring(address, (rows[0][0], rows[0][1]), _parts(rows), ALL_SEALED)
-
-
-def _parts(rows: Sequence[Row]) -> list[tuple[Any, ...]]:
-    """The columns of items; a row without an item has none."""
-    return [tuple(row[2:]) for row in rows if row[2] is not None]
-
-
-async def _rows_of_items(
-    reader: ReadingSession, statement: Statement, address: Address, argument: Any
-) -> Sequence[Row]:
-    """Rows of an actor: its key and record, and then those of an item, if it has any."""
+    statement, asked = (EXPIRING, expiring) if expiring else (ITEMS, encoded)
     try:
-        return await reader.run(statement, (*address, argument), "reading")
+        rows = await reader.run(statement, (*address, asked), "reading")
     except Refused as refused:
         raise await _as_damage(reader, address, refused) from refused
+    if not rows:
+        return None
+    owner, own = (rows[0][0], rows[0][1]), [tuple(row[2:]) for row in rows if row[2] is not None]
+    return (found_expiring if expiring else found_items)(address, owner, own, ALL_SEALED)
 
 
 # What is in order.

@@ -388,7 +388,7 @@ EXPIRING = Statement(
     "expiring",
     "SELECT a.key, a.record, i.expires_us, i.name, i.version FROM actors AS a LEFT JOIN LATERAL"
     " (SELECT expires_us, name, version FROM items"
-    " WHERE key = a.key AND expires_us > 0 ORDER BY expires_us LIMIT $3) AS i ON true"
+    " WHERE key = a.key AND expires_us > 0 ORDER BY expires_us, name LIMIT $3) AS i ON true"
     " WHERE a.type = $1 AND a.id = $2 ORDER BY i.expires_us, i.name",
 )
 FIND_KEY = Statement("find key", "SELECT key FROM actors WHERE type = $1 AND id = $2")

@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Any, NamedTuple, TypeVar
 
 from ...address import Address, shard_of
-from ..contract import FoundExpiring, FoundItems, Inspection, Reminder, Stored
+from ..contract import FoundItems, Inspection, Reminder, Stored
 from ..errors import StoreDamaged, StoreError, StoreFailed
 from ..tables.checksums import Unsealed
 from ..tables.facets import facets_in
@@ -145,41 +145,29 @@ def _outsides(
     return found
 
 
-OWNER = "SELECT key, record FROM actors WHERE type = ? AND id = ?"
-
-
 def read_items(
-    address: Address, names: Sequence[str], unsealed: Unsealed, connection: sqlite3.Connection
+    address: Address, names: Sequence[str], expiring: int, unsealed: Unsealed, connection: sqlite3.Connection
 ) -> FoundItems | None:
     """Read items of an actor; see `Store.items`."""
     connection.execute("BEGIN")
     with connection:
-        owner = connection.execute(OWNER, address).fetchone()
+        owner = connection.execute("SELECT key, record FROM actors WHERE type = ? AND id = ?", address).fetchone()
         if owner is None:
             return None
-        rows: list[tuple[Any, ...]] = []
+        if expiring:
+            rows = connection.execute(EXPIRING, (owner[0], expiring)).fetchall()
+            return found_expiring(address, owner, rows, unsealed)
+        rows = []
         values = flat((owner[0], name.encode()) for name in dict.fromkeys(names))
-        select = "SELECT items.name, version, expires_us, value FROM asked CROSS JOIN items USING (key, name)"
-        for sql, some in rows_of("WITH asked (key, name) AS (VALUES ", 2, values, f") {select}"):
+        for sql, some in rows_of("WITH asked (key, name) AS (VALUES ", 2, values, f") {ASKED_ITEMS}"):
             rows += connection.execute(sql, some).fetchall()
     return found_items(address, owner, rows, unsealed)
 
 
-def read_expiring(
-    address: Address, limit: int, unsealed: Unsealed, connection: sqlite3.Connection
-) -> FoundExpiring | None:
-    """List the items of an actor that expire; see `Store.expiring`."""
-    connection.execute("BEGIN")
-    with connection:
-        owner = connection.execute(OWNER, address).fetchone()
-        if owner is None:
-            return None
-        rows = connection.execute(
-            "SELECT expires_us, name, version FROM items WHERE key = ? AND expires_us > 0"
-            " ORDER BY expires_us, name LIMIT ?",
-            (owner[0], limit),
-        ).fetchall()
-    return found_expiring(address, owner, rows, unsealed)
+ASKED_ITEMS = "SELECT items.name, version, expires_us, value FROM asked CROSS JOIN items USING (key, name)"
+EXPIRING = """
+    SELECT expires_us, name, version FROM items WHERE key = ? AND expires_us > 0 ORDER BY expires_us, name LIMIT ?
+"""
 
 
 def read_ids(actor_type: str, after: str | None, limit: int, connection: sqlite3.Connection) -> list[str]:

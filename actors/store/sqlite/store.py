@@ -30,7 +30,7 @@ import anyio
 from ...address import Address
 from ...instruments import SYSTEM, Chance, Instruments
 from ..audit import ORDER, AuditFilter, AuditPage
-from ..contract import FoundExpiring, FoundItems, Inspection, Reminder, Stored, Unlisted, Write
+from ..contract import FoundItems, Inspection, Reminder, Stored, Unlisted, Write
 from ..cursor import position_of
 from ..durability import Durability
 from ..errors import ListsUnfinished, StoreDivided, StoreError, StoreFailed, StoreGone
@@ -168,13 +168,15 @@ class SqliteStore:
             if checkpoints is not None:
                 await checkpoints.close()
             if writer is not None and hold is not None:
+                in_use = self._in_use
+                assert in_use is not None
                 self._look(hold)
                 if self._gone is not None:
                     hold.keep_wal()
                 else:
                     # To the end of the queue, behind commits under way.
                     with suppress(sqlite3.Error, StoreFailed):
-                        await writer.call(partial(within, hold.index, self._rest))
+                        await writer.call(partial(within, hold.index, partial(come_to_rest, in_use)))
             async with self._lister_lock:  # or a connection that is being made now would be closed by nothing
                 await self._resources.aclose()
 
@@ -219,11 +221,8 @@ class SqliteStore:
         read = partial(read_outsides, addresses, self._unsealed, self._kinds)
         return self._there(await self._call(self._reader, read, "reading"))
 
-    async def items(self, address: Address, names: Sequence[str]) -> FoundItems | None:
-        return await self._call(self._reader, partial(reading.read_items, address, names, self._unsealed), "reading")
-
-    async def expiring(self, address: Address, *, limit: int) -> FoundExpiring | None:
-        read = partial(reading.read_expiring, address, limit, self._unsealed)
+    async def items(self, address: Address, names: Sequence[str] = (), *, expiring: int = 0) -> FoundItems | None:
+        read = partial(reading.read_items, address, names, expiring, self._unsealed)
         return await self._call(self._reader, read, "reading")
 
     async def ids(self, actor_type: str, *, after: str | None, limit: int) -> Sequence[str]:
@@ -333,12 +332,6 @@ class SqliteStore:
         assert self._in_use is not None
         self._in_use.acknowledge(highest_position(connection))
         return result
-
-    def _rest(self, connection: sqlite3.Connection) -> None:
-        """The last step of an orderly stop: the file is whole without its -wal, and its header says that it rests."""
-        assert self._in_use is not None
-        if fold(connection):
-            self._in_use.end(partial(rest, connection), highest_position(connection))
 
     def _there(self, found: Sequence[T | StoreError | None]) -> Sequence[T | StoreError | None]:
         """What was read; rows are damaged only in files that are still those that were opened.
@@ -487,6 +480,12 @@ def fold(connection: sqlite3.Connection) -> bool:
     """Copy all pages of the -wal into the file; False if a reader of another process has kept it from some."""
     (busy, _, _) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     return not busy
+
+
+def come_to_rest(in_use: InUse, connection: sqlite3.Connection) -> None:
+    """The last step of an orderly stop: the file is whole without its -wal, and its header says that it rests."""
+    if fold(connection):
+        in_use.end(partial(rest, connection), highest_position(connection))
 
 
 def rest(connection: sqlite3.Connection) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ...address import Address
-from ..contract import Expiring, FoundExpiring, FoundItems, Item, Write
+from ..contract import Expiring, FoundItems, Item, Write
 from ..errors import StoreDamaged
 from .checksums import Damaged, Unsealed, seal_item, unseal_item, unseal_record
 
@@ -61,9 +61,7 @@ def found_items(address: Address, owner: Owner, rows: Iterable[tuple[Any, ...]],
     return found
 
 
-def found_expiring(
-    address: Address, owner: Owner, rows: Iterable[tuple[Any, ...]], unsealed: Unsealed
-) -> FoundExpiring:
+def found_expiring(address: Address, owner: Owner, rows: Iterable[tuple[Any, ...]], unsealed: Unsealed) -> FoundItems:
     """Make what was read of the items of an actor that expire.
 
     Args:
@@ -72,8 +70,8 @@ def found_expiring(
     Raises:
         StoreDamaged: The record is not what was written.
     """
-    items = [Expiring(expires_us, name.decode(), version) for expires_us, name, version in rows]
-    return FoundExpiring(_record(address, *owner, unsealed), items)
+    expiring = [Expiring(expires_us, name.decode(), version) for expires_us, name, version in rows]
+    return FoundItems(_record(address, *owner, unsealed), {}, {}, expiring)
 
 
 def _record(address: Address, key: int, record: Any, unsealed: Unsealed) -> bytes:

@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from perdure.actors.address import Address, shard_of
-from perdure.actors.store.contract import Expiring, FoundExpiring, FoundItems, Inspection, Item, Reminder, Stored
+from perdure.actors.store.contract import Expiring, FoundItems, Inspection, Item, Reminder, Stored
 from perdure.actors.store.errors import StoreFailed, StoreFenced, StoreLocked
 from perdure.actors.store.memory import MemoryStore
 from perdure.actors.store.part import Part
@@ -504,7 +504,7 @@ async def test_items_are_read_by_name_with_the_record_of_their_actor(bench: Benc
 
 async def test_an_actor_that_is_not_there_has_no_items(bench: Bench) -> None:
     assert await bench.store.items(A, ["a"]) is None
-    assert await bench.store.expiring(A, limit=1) is None
+    assert await bench.store.items(A, expiring=1) is None
 
 
 async def test_items_of_two_actors_with_one_name_are_two(bench: Bench) -> None:
@@ -544,12 +544,14 @@ async def test_items_that_expire_are_listed_in_the_order_of_their_times(bench: B
     key = bench.store.new_key()
     times = {"b": 20, "a": 30, "never": 0, "c": 10}
     await bench.commit(write(key, A, record=b"", items=[(name, Item(b"v", 7, us)) for name, us in times.items()]))
-    assert await bench.store.expiring(A, limit=2) == FoundExpiring(b"", [Expiring(10, "c", 7), Expiring(20, "b", 7)])
+    assert await bench.store.items(A, expiring=2) == FoundItems(
+        b"", expiring=[Expiring(10, "c", 7), Expiring(20, "b", 7)]
+    )
     # A time that is taken away, or changed, counts at once.
     await bench.commit(write(key, A, items=[("c", Item(b"v", 8)), ("b", None), ("a", Item(b"v", 8, 40))]))
-    assert await bench.store.expiring(A, limit=9) == FoundExpiring(b"", [Expiring(40, "a", 8)])
+    assert await bench.store.items(A, expiring=9) == FoundItems(b"", expiring=[Expiring(40, "a", 8)])
     await bench.commit(write(key, A, record=b"new", items=[("a", None)]))
-    assert await bench.store.expiring(A, limit=9) == FoundExpiring(b"new", [])
+    assert await bench.store.items(A, expiring=9) == FoundItems(b"new")
 
 
 async def test_a_name_and_a_value_may_be_long(bench: Bench) -> None:

@@ -8,6 +8,7 @@ from typing import Any, cast
 import anyio
 import pytest
 
+from perdure.actors.store.cluster import FORMAT_MAX
 from perdure.actors.store.errors import StoreForeign
 from perdure.actors.store.postgres import schema
 from perdure.actors.store.postgres.driver import AsyncpgDriver, DatabaseSession, Refused, Row, Statement
@@ -21,7 +22,7 @@ from ....support.postgres import PostgresServer
 pytestmark = pytest.mark.anyio
 
 # What is on disks already. A change of this release's tables is a new version and a step that leads to it.
-VERSIONS = {1: "c4a461", 2: "60f56d"}
+VERSIONS = {1: "c4a461", 2: "60f56d", 3: "896fe6"}
 
 
 async def session_of(url: DatabaseUrl) -> DatabaseSession:
@@ -126,7 +127,9 @@ async def as_of_version_1(session: DatabaseSession) -> None:
     """Make the tables of a store what release 0.1.0 has made."""
     await session.run_together(
         [
+            "DROP TABLE items",
             "ALTER TABLE hosts DROP COLUMN format_max",
+            f"UPDATE meta SET value = 1 WHERE name = '{schema.OLDEST}'",
             f"DELETE FROM meta WHERE name = '{schema.FORMAT}'",
             f"UPDATE meta SET value = 1 WHERE name = '{schema.VERSION}'",
             # A host of it that lives.
@@ -162,14 +165,14 @@ async def test_a_host_that_joins_while_the_format_is_raised_is_seen(server: Post
     # Given a host whose join is under way,
     await joiner.run_together(["SET idle_in_transaction_session_timeout = 0"])
     await joiner.run(Statement("begin", "BEGIN"))
-    assert await joiner.run(JOIN, (7, 0, "m", "boot/1/1", "", "0", 1, 1, 1))
+    assert await joiner.run(JOIN, (7, 0, "m", "boot/1/1", "", "0", 1, 1, FORMAT_MAX))
     # when another one raises the format,
-    raising = asyncio.ensure_future(schema.raise_format(raiser, 2))
+    raising = asyncio.ensure_future(schema.raise_format(raiser, FORMAT_MAX + 1))
     await anyio.sleep(0.1)
     assert not raising.done()
     # then it waits for the one that joins, and sees it.
     await joiner.run(Statement("commit", "COMMIT"))
-    assert await raising == 1
+    assert await raising == FORMAT_MAX
     for session in (raiser, joiner):
         await session.close()
 
@@ -180,8 +183,8 @@ async def test_a_host_that_joins_behind_one_that_raises_the_format_is_refused(se
     await make_ready(raiser, url, shards=8, now_us=1)
     await raiser.run_together(["SET idle_in_transaction_session_timeout = 0"])
     await raiser.run(Statement("begin", "BEGIN"))
-    await raiser.run(Statement("raise", f"UPDATE meta SET value = 2 WHERE name = '{schema.FORMAT}'"))
-    joining = asyncio.ensure_future(joiner.run(JOIN, (7, 0, "m", "boot/1/1", "", "0", 1, 1, 1)))
+    await raiser.run(Statement("raise", f"UPDATE meta SET value = {FORMAT_MAX + 1} WHERE name = '{schema.FORMAT}'"))
+    joining = asyncio.ensure_future(joiner.run(JOIN, (7, 0, "m", "boot/1/1", "", "0", 1, 1, FORMAT_MAX)))
     await anyio.sleep(0.1)
     assert not joining.done()
     await raiser.run(Statement("commit", "COMMIT"))

@@ -182,7 +182,8 @@ def items_page(scene: Scene, statement: Statement, key: int, name: bytes, limit:
     table, actors = scene.tables["items"], scene.tables["actors"]
     wanted, address = table.getter("key", "name", "version", "expires_us", "value"), actors.getter("type", "id")
     rows = sorted(row for each in scene.work.scan(table) if (row := wanted(each))[:2] > (key, name))[:limit]
-    return [(*row, *address(owner)) for row in rows for owner in scene.work.rows(actors, actors.keys[0], row[0])]
+    owners = {row[0]: [*map(address, scene.work.rows(actors, actors.keys[0], row[0]))] for row in rows}
+    return [(*row, *owner) for row in rows for owner in owners[row[0]] or [(None, None)]]
 
 
 def _first(row: Row) -> Any:
