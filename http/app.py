@@ -27,6 +27,7 @@ from .auth import TokenAuth
 from .browser_guard import BrowserGuard
 from .dapr.openapi import document
 from .dapr.sidecar import SidecarRoutes
+from .dapr.state import StateRoutes
 from .dapr.workflows import WorkflowRoutes
 from .docs.pages import Pages
 from .errors import ANSWERS
@@ -89,6 +90,8 @@ def create_app(
             *SidecarRoutes(sidecar, body_bytes_max=options.body_bytes_max).routes(),
             openapi_route(dapr),
         ]
+        if sidecar.states is not None:
+            routes += StateRoutes(sidecar.states, app_id=options.app_id, body_bytes_max=options.body_bytes_max).routes()
     if management is not None:
         door = ManagementDoor(
             management=management,

@@ -27,6 +27,8 @@ class StateStore:
     Args:
         name: By which requests name it.
         key_prefix: As `keyPrefix` of Dapr's components.
+        kind: Its type as a component, which has no meaning here.
+        version: As above.
 
     Raises:
         ValueError: It cannot be such a store.
@@ -34,6 +36,8 @@ class StateStore:
 
     name: str
     key_prefix: str = BY_APP_ID
+    kind: str = "state.perdure"
+    version: str = "v1"
 
     def __post_init__(self) -> None:
         if not self.name or "\0" in self.name or len(self.name.encode()) > STORE_NAME_BYTES_MAX:
