@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
@@ -29,6 +30,10 @@ INDEX = "design/README.md"
 FENCED = re.compile(r"(^ *```.*?^ *```[^\n]*$|`[^`\n]+`)", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"(?<!!)\[([^\]]*)\]\((?![a-z]+:)([^)#\s]*)(#[^)\s]*)?\)")
 CODE = re.compile("\x00(\\d+)\x00")
+# What lets the search box work on pages that are opened from a folder; the theme would load it from the network.
+SHIM = "https://unpkg.com/iframe-worker/shim"
+OWN_SHIM = "assets/javascripts/iframe-worker.js"
+ELSEWHERE = re.compile(r"<(?:script|img|link)[^>]* (?:src|href)=\"?(https?://[^\s\">]+)")
 
 
 def on_startup(command: str, dirty: bool) -> None:
@@ -76,6 +81,19 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         return f"\x00{len(code) - 1}\x00"
 
     return CODE.sub(lambda found: code[int(found[1])], LINK.sub(moved, FENCED.sub(put_aside, markdown)))
+
+
+def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
+    """Let a page load its own files only."""
+    output = output.replace(SHIM, os.path.relpath(OWN_SHIM, PurePosixPath(page.file.dest_uri).parent))
+    if elsewhere := ELSEWHERE.findall(output):
+        raise PluginError(f"{page.file.src_uri} loads {elsewhere[0]}; pages of the site work without a network")
+    return output
+
+
+def on_post_build(config: MkDocsConfig) -> None:
+    """Add the script that lets the search box work without a server."""
+    shutil.copy(Path(__file__).with_name("iframe-worker.js"), Path(config.site_dir) / OWN_SHIM)
 
 
 def copy_code(folder: Path) -> None:
