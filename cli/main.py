@@ -63,9 +63,8 @@ class LazyGroup(FirstLine, click.Group):
         # Not click's own: it answers bash, and a value behind `=`, with what the shell would not take.
         if (asked := os.environ.get(COMPLETE)) is None:
             return super().main(*positional, **named)
-        from .instances.completion import answer  # noqa: PLC0415  only at the key
-
-        for line in answer(self, asked):
+        module = importlib.import_module(COMMANDS["completion"][0], __package__)
+        for line in module.answer(self, asked):
             click.echo(line)
         return None
 

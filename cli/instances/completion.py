@@ -82,7 +82,7 @@ def answer(command: click.Command, instruction: str) -> Iterator[str]:
         args, begun, kept = words_of(os.environ.get("COMP_LINE", ""), os.environ.get("COMP_WORDBREAKS", ""))
     else:
         (args, begun), kept = shells.get_completion_args(), ""
-    # Of `--status=fai` click completes what is behind the `=`; shells replace the whole word, or what bash takes for it.
+    # Of `--status=fai` click completes what is behind the `=`; shells replace the whole word, or bash's part of it.
     flag, equals, _ = begun.partition("=")
     before = flag + equals if equals and flag.startswith("-") else ""
     for item in shells.get_completions(args, begun):
