@@ -147,6 +147,7 @@ class PostgresClusterStore(PostgresStore):
             logger.warning("nobody knows what the server that took over lacks: %s", error)
             return
         if missing:
+            self.doubts.acknowledged_lost += len(missing)
             self._journal.write(ACKNOWLEDGED_LOST, found=len(missing), known=len(acknowledged))
 
     async def _begin(self, opened: Opened, host: int) -> None:
