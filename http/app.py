@@ -88,10 +88,9 @@ def create_app(
         routes += [
             *WorkflowRoutes(facade, app_id=options.app_id, body_bytes_max=options.body_bytes_max).routes(),
             *SidecarRoutes(sidecar, body_bytes_max=options.body_bytes_max).routes(),
+            *StateRoutes(sidecar.states, app_id=options.app_id, body_bytes_max=options.body_bytes_max).routes(),
             openapi_route(dapr),
         ]
-        if sidecar.states is not None:
-            routes += StateRoutes(sidecar.states, app_id=options.app_id, body_bytes_max=options.body_bytes_max).routes()
     if management is not None:
         door = ManagementDoor(
             management=management,

@@ -15,6 +15,7 @@ from starlette.routing import Route
 
 from ...api.state import StateCall, in_daprs_words, metadata_of, query_unsupported, unsupported_operation
 from ...api.words import ErrorAnswer, Refusal
+from ...runtime.state.errors import StateStoreNotFound
 from ...runtime.state.state import StateChange, StateRead, States, is_first_write, ttl_s_in
 from ..body import read
 from ..errors import BODY_MALFORMED
@@ -39,7 +40,7 @@ ANY = msgspec.json.Decoder()
 class StateRoutes:
     """The handlers of the state routes."""
 
-    def __init__(self, states: States, *, app_id: str, body_bytes_max: int) -> None:
+    def __init__(self, states: States | None, *, app_id: str, body_bytes_max: int) -> None:
         self.states = states
         self.app_id = app_id
         self.body_bytes_max = body_bytes_max
@@ -59,7 +60,7 @@ class StateRoutes:
     async def get_state(self, request: Request) -> Response:
         store, key = parameter(request, "store"), parameter(request, "key")
         with self.told("get", store, key):
-            value = await self.states.get(store, key)
+            value = await self.of(store).get(store, key)
         if value is None or not value.value:
             return nothing()
         headers = {"etag": value.etag}
@@ -69,7 +70,7 @@ class StateRoutes:
     async def save_state(self, request: Request) -> Response:
         store = parameter(request, "store")
         with self.told("save", store):
-            self.states.stores.find(store)
+            self.of(store)
             body = await read(request, bytes_max=self.body_bytes_max)
             metadata = query_metadata(request)
             try:
@@ -79,7 +80,7 @@ class StateRoutes:
                 raise Refusal(SAVE_MALFORMED, detail=detail_of(error)) from None
             if not all(change.key for change in changes):
                 raise Refusal(SAVE_MALFORMED, detail='"key" is a required field')
-            await self.states.change(store, changes)
+            await self.of(store).change(store, changes)
         return nothing()
 
     async def delete_state(self, request: Request) -> Response:
@@ -87,25 +88,25 @@ class StateRoutes:
         etag = request.headers.get("if-match", "")
         with self.told("delete", store, key):
             first = is_first_write(query(request, "concurrency") or "", query(request, "consistency") or "")
-            await self.states.change(store, [StateChange(key, None, etag, first)])
+            await self.of(store).change(store, [StateChange(key, None, etag, first)])
         return nothing()
 
     async def get_bulk_state(self, request: Request) -> Response:
         store = parameter(request, "store")
         with self.told("get_bulk", store):
-            self.states.stores.find(store)
+            self.of(store)
             fields = folded(await self.object_of(request))
             try:
                 keys = NAMES.decode(fields.get("keys", NULL)) or []
             except MALFORMED as error:
                 raise Refusal(BODY_MALFORMED, detail=detail_of(error)) from None
-            found = await self.states.get_many(store, keys)
+            found = await self.of(store).get_many(store, keys)
         return Response(msgspec.json.encode([bulk_item(each) for each in found]), media_type=JSON)
 
     async def transact_state(self, request: Request) -> Response:
         store = parameter(request, "store")
         with self.told("transact", store):
-            self.states.stores.find(store)
+            self.of(store)
             fields = folded(await self.object_of(request))
             metadata = query_metadata(request)
             try:
@@ -113,15 +114,26 @@ class StateRoutes:
                 changes = [operation(folded(each), metadata) for each in operations]
             except MALFORMED as error:
                 raise Refusal(BODY_MALFORMED, detail=detail_of(error)) from None
-            await self.states.change(store, changes, whole=True)
+            await self.of(store).change(store, changes, whole=True)
         return nothing()
 
     async def query_state(self, request: Request) -> Response:
         store = parameter(request, "store")
         with self.told("get", store):
-            self.states.stores.find(store)
+            self.of(store)
             await read(request, bytes_max=self.body_bytes_max)
         raise query_unsupported(store)
+
+    def of(self, store: str) -> States:
+        """The state stores, of which this one is there.
+
+        Raises:
+            StateStoreNotFound: It is not.
+        """
+        if self.states is None:
+            raise StateStoreNotFound(store, ())
+        self.states.stores.find(store)
+        return self.states
 
     def told(self, operation: str, store: str, key: str = "") -> Any:
         """The words of errors for a call."""
