@@ -7,6 +7,7 @@ Source for how Dapr's command line finds a sidecar: dapr/cli `pkg/standalone/lis
 """
 
 import logging
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
@@ -22,7 +23,7 @@ from .daprd_flags import DAPRD_FLAGS, DAPRD_OPTIONS, IGNORED, Daprd, options_by_
 from .daprd_install import NAME, install_into, write_dapr_home
 
 if TYPE_CHECKING:
-    from .dapr_config import DaprConfig
+    from .dapr_config import DaprConfig, Resources
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +52,8 @@ def build_daprd_config(
         click.UsageError: A value is missing, or two do not go together.
         DaprFileError: A file of Dapr's cannot be used.
     """
-    from .dapr_config import read_config, read_resources  # noqa: PLC0415  --help and --version need no YAML
+    from ..runtime.state.stores import StateStores  # noqa: PLC0415  --help and --version need no engine and no YAML
+    from .dapr_config import read_config, read_resources  # noqa: PLC0415  as above
 
     if app_id is None:
         raise click.UsageError("--app-id is missing. daprd needs one too.")
@@ -59,7 +61,9 @@ def build_daprd_config(
         values["metrics_port"] = 0
     old_path = values.pop("components_path")
     dapr = read_config(_split(values.pop("config_paths")))
-    resources = read_resources((*_split(values.pop("resources_paths")), *([old_path] if old_path else [])))
+    resources = read_resources(
+        (*_split(values.pop("resources_paths")), *([old_path] if old_path else [])), app_id=app_id
+    )
     config = build_config(
         target=None,
         flags=DAPRD_FLAGS,
@@ -69,7 +73,13 @@ def build_daprd_config(
         log_format="json" if values.pop("log_as_json") else "text",
         **values,
     )
-    limits = replace(config.limits, dispatch=dapr.limit(config.limits.dispatch))
+    stores = StateStores(resources.stores) if resources.stores else StateStores()
+    limits = replace(
+        config.limits,
+        dispatch=dapr.limit(config.limits.dispatch),
+        state_stores=stores,
+        namespace=os.environ.get("NAMESPACE", ""),
+    )
     notes = tuple(_notes(ignored, addresses, dapr, resources))
     return ParsedCommand(config=replace(config, limits=limits, retention=dapr.retention), notes=notes)
 
@@ -80,7 +90,7 @@ def _split(paths: Sequence[str]) -> list[str]:
 
 
 def _notes(
-    ignored: Sequence[str], addresses: Sequence[str], dapr: "DaprConfig", resources: Sequence[str]
+    ignored: Sequence[str], addresses: Sequence[str], dapr: "DaprConfig", resources: "Resources"
 ) -> Iterator[str]:
     if ignored:
         yield f"flags of daprd without a meaning here, ignored: {', '.join(ignored)}"
@@ -88,8 +98,11 @@ def _notes(
         yield f"listening on {addresses[0]} only, not on {', '.join(addresses[1:])}"
     if dapr.ignored:
         yield f"configuration without a meaning here, ignored: {', '.join(dapr.ignored)}"
-    if resources:
-        yield f"resources without a meaning here, ignored: {', '.join(resources)}"
+    if resources.ignored:
+        yield f"resources without a meaning here, ignored: {', '.join(resources.ignored)}"
+    if resources.stores:
+        names = ", ".join(f"{store.name} ({store.kind})" for store in resources.stores)
+        yield f"state stores, all kept in Perdure's own store; their types and addresses have no meaning here: {names}"
 
 
 @click.command(NAME, cls=Daprd, params=[*DAPRD_OPTIONS, *options_by_variable()])

@@ -6,7 +6,7 @@ app, as Dapr keeps it, unless the store says otherwise.
 Source: dapr `pkg/components/state/state_config.go`.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ...actors.store.contract import ITEM_NAME_BYTES_MAX
@@ -79,6 +79,7 @@ class StateStore:
                 return prefix + SEPARATOR
 
 
+@dataclass(frozen=True, slots=True)
 class StateStores:
     """The state stores that there are.
 
@@ -86,15 +87,18 @@ class StateStores:
         stores: Of two with one name the last counts.
     """
 
-    def __init__(self, stores: Iterable[StateStore] = (StateStore(USUAL_STORE),)) -> None:
-        self._stores = {store.name: store for store in stores}
+    stores: Sequence[StateStore] = (StateStore(USUAL_STORE),)
+
+    def __post_init__(self) -> None:
+        by_name = {store.name: store for store in self.stores}
+        object.__setattr__(self, "stores", tuple(by_name.values()))
 
     def __iter__(self) -> Iterator[StateStore]:
-        return iter(self._stores.values())
+        return iter(self.stores)
 
     @property
     def names(self) -> Sequence[str]:
-        return list(self._stores)
+        return [store.name for store in self.stores]
 
     def find(self, name: str) -> StateStore:
         """The store of a name.
@@ -102,10 +106,10 @@ class StateStores:
         Raises:
             StateStoreNotFound: There is none.
         """
-        store = self._stores.get(name)
-        if store is None:
-            raise StateStoreNotFound(name, self.names)
-        return store
+        for store in self.stores:
+            if store.name == name:
+                return store
+        raise StateStoreNotFound(name, self.names)
 
 
 def _illegal(key: str) -> str:
