@@ -32,7 +32,7 @@ from .docs.pages import Pages
 from .errors import ANSWERS
 from .health import HealthRoutes
 from .management.app import ManagementDoor, management_routes
-from .page.page import Page
+from .page.page import PageRoutes
 from .path import RawPath, route
 
 BODY_BYTES_MAX = 4 * 1024 * 1024  # Dapr's default for --max-body-size
@@ -104,7 +104,7 @@ def create_app(
             configuration=configuration or {},
         )
         routes += management_routes(door, dapr)
-        ui = Page().routes() if options.page else []
+        ui = PageRoutes().routes() if options.page else []
         routes += Pages(ready=sidecar.control.ready, version=version, dapr=sidecar_routes, ui=options.page).routes()
         routes += ui
     middleware = [Middleware(RawPath)]

@@ -32,10 +32,10 @@ TYPES = {
     ".svg": "image/svg+xml",
     ".txt": "text/plain",
 }
-# What the shell has the browser fetch at once, instead of when it comes across the import. Not what only some views use.
-LOADED_LATER = ("core/live_worker.js", "core/paint.js")
+# Not modules of the page: the shell does not have the browser fetch them as such.
+NO_MODULES = ("core/live_worker.js", "core/paint.js")
 
-ENTRY_BYTES_MIN = 512  # smaller files are not compressed: it would save nothing
+COMPRESSED_BYTES_MIN = 512  # it would make smaller files no smaller
 
 HEADERS = {
     "content-security-policy": (
@@ -73,7 +73,7 @@ class Asset:
         return gzip.compress(self.body, mtime=0)
 
 
-class Page:
+class PageRoutes:
     """The handlers of the page.
 
     Args:
@@ -100,7 +100,7 @@ class Page:
         """Give the shell, which is the same for every view."""
         root = escape(request.scope.get("root_path", ""))
         base = f"{root}/ui/static/{self.release}"
-        modules = [name for name in self.assets if name.endswith(".js") and name not in LOADED_LATER]
+        modules = [name for name in self.assets if name.endswith(".js") and name not in NO_MODULES]
         links = "\n".join(f'<link rel="modulepreload" href="{base}/{escape(name)}">' for name in modules)
         text = self.shell.replace("{base}", base).replace("{modules}", links)
         return given(Asset(SHELL, text.encode()), request, ASK_EACH_TIME)
@@ -121,7 +121,7 @@ def given(asset: Asset, request: Request, caching: str) -> Response:
     if asset.etag in tags_of(request.headers.get("if-none-match", "")):
         return Response(status_code=304, headers=headers)
     body = asset.body
-    if len(body) >= ENTRY_BYTES_MIN and accepts_gzip(request.headers.get("accept-encoding", "")):
+    if len(body) >= COMPRESSED_BYTES_MIN and accepts_gzip(request.headers.get("accept-encoding", "")):
         body = asset.gzipped
         headers["content-encoding"] = "gzip"
     return Response(body, headers=headers, media_type=asset.media_type)

@@ -18,8 +18,10 @@ let failures = 0;
 /** @type {Set<string>} */
 let changed = new Set();
 let reset = false;
-/** @type {ReturnType<typeof setTimeout> | undefined} */
-let gathering, closing, retrying;
+/** @typedef {ReturnType<typeof setTimeout> | undefined} Timer */
+let gathering = /** @type {Timer} */ (undefined);
+let closing = /** @type {Timer} */ (undefined);
+let retrying = /** @type {Timer} */ (undefined);
 
 /** @param {unknown} message */
 function tell(message) {

@@ -21,7 +21,7 @@ export function Chart({ title, startMs, stepS, lines, show, height = 140 }) {
   useEffect(() => {
     const element = box.current;
     if (!element) return undefined;
-    const made = new uPlot(options(element, lines, show, height), data, element);
+    const made = new uPlot(options(element, lines, show, height), /** @type {any} */ (data), element);
     plot.current = made;
     const sized = new ResizeObserver(() => made.setSize({ width: element.clientWidth, height }));
     sized.observe(element);
@@ -47,13 +47,13 @@ export function Chart({ title, startMs, stepS, lines, show, height = 140 }) {
       </span>
     </figcaption>
     <div class="plot" ref=${box} aria-hidden="true"></div>
-    <table class="away">
+    <div class="away"><table>
       <caption>${title}: the newest values first</caption>
       <thead><tr><th>Time (UTC)</th>${lines.map((line) => html`<th>${line.label}</th>`)}</tr></thead>
       <tbody>${rows(startMs, stepS, lines).map(
         (row) => html`<tr key=${row.at}><td>${row.at}</td>${row.values.map((value) => html`<td>${value == null ? "–" : show(value)}</td>`)}</tr>`,
       )}</tbody>
-    </table>
+    </table></div>
   </figure>`;
 }
 
@@ -85,7 +85,7 @@ function options(element, lines, show, height) {
     scales: { y: { range: (/** @type {any} */ _plot, /** @type {number} */ _low, /** @type {number} */ high) => [0, high > 0 ? high * 1.15 : 1] } },
     axes: [
       { stroke: quiet, grid: { show: false }, ticks: { show: false }, size: 22, font, space: 70, values: (/** @type {any} */ _plot, /** @type {number[]} */ at) => at.map((s) => new Date(s * 1000).toISOString().slice(11, 16)) },
-      { stroke: quiet, grid, ticks: { show: false }, size: 44, font, space: 34, values: (/** @type {any} */ _plot, /** @type {number[]} */ values) => values.map(show) },
+      { stroke: quiet, grid, ticks: { show: false }, size: 52, font, space: 34, values: (/** @type {any} */ _plot, /** @type {number[]} */ values) => values.map(show) },
     ],
     series: [
       {},

@@ -14,7 +14,7 @@ const PATHS = {
   audit: "M3.5 1.5h6l3 3v10h-9zM9.5 1.5v3h3M5.5 8h5M5.5 11h5",
   operations: "M2.5 5.5 4 7l2.5-3M2.5 11 4 12.5 6.5 9.5M9 5.5h4.5M9 11h4.5",
   start: "M4.5 2.5v11l8.5-5.5z",
-  running: "M8 1.5a6.5 6.5 0 0 1 6.5 6.5",
+  running: "M8 1.8a6.2 6.2 0 1 0 .01 0M6.8 5.5v5L10.6 8z",
   completed: "m3.5 8.5 3 3 6-7",
   failed: "m4 4 8 8M12 4l-8 8",
   suspended: "M5.5 3.5v9M10.5 3.5v9",

@@ -1,7 +1,7 @@
 // Short sentences about what was done, which go by themselves; and what went wrong, which stays where it belongs.
 
 import { html, signal } from "../core/ui.js";
-import { sentence } from "../core/api.js";
+import { answers, ApiError, sentence } from "../core/api.js";
 import { Icon } from "./icons.js";
 
 const STAYS_MS = 6000;
@@ -41,7 +41,8 @@ export function Notices() {
  * @param {{error: unknown, again?: () => void}} props
  */
 export function Problem({ error, again }) {
-  if (!error) return null;
+  // That the daemon does not answer stands above the view, once.
+  if (!error || (!answers.value && error instanceof ApiError && error.status === 0)) return null;
   return html`<div class="problem" role="alert">
     <${Icon} name="stalled" /><span>${sentence(error)}</span>
     ${again ? html`<button onClick=${again}>Try again</button>` : null}

@@ -1,6 +1,6 @@
 // The status of an instance: a word, a sign and a colour. The colour never stands alone.
 
-import { classes, html } from "../core/ui.js";
+import { html } from "../core/ui.js";
 import { statusWord } from "../core/words.js";
 import { Icon } from "./icons.js";
 
@@ -29,7 +29,7 @@ export const toneOf = (status) => (STATUSES[status] ?? UNKNOWN).tone;
 /** @param {{status: string, count?: string}} props */
 export function Status({ status, count }) {
   const { icon, tone } = STATUSES[status] ?? UNKNOWN;
-  return html`<span class=${classes("status", `tone-${tone}`, status === "RUNNING" && "turns")}>
+  return html`<span class=${`status tone-${tone}`}>
     <${Icon} name=${icon} /><span>${statusWord(status)}</span>${count ? html`<b>${count}</b>` : null}
   </span>`;
 }

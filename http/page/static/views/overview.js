@@ -34,7 +34,7 @@ export function Overview() {
       <span>${system.data.hosts === 1 ? "1 host" : `${system.data.hosts} hosts`}</span>
       <span>${system.data.workers === 1 ? "1 remote worker" : `${number(system.data.workers)} remote workers`}</span>
       <span>${system.data.store.kind}${system.data.store.bytes === null ? "" : `, ${size(system.data.store.bytes)}`}</span>
-      <span>up since <${Moment} at=${system.data.began} /></span>
+      <span>began <${Moment} at=${system.data.began} /></span>
     </p>` : null}`;
 }
 
