@@ -218,7 +218,7 @@ def on_store(data: str, do: "Callable[[Facade], Awaitable[None]]") -> None:
     """Open a store that no daemon has, and do something with its instances.
 
     Raises:
-        click.ClickException: It cannot be opened.
+        PerdureError: It cannot be opened.
     """
     import anyio  # noqa: PLC0415  `perdure store --help` needs no engine
 
@@ -228,10 +228,7 @@ def on_store(data: str, do: "Callable[[Facade], Awaitable[None]]") -> None:
         async with offline(data) as facade:
             await do(facade)
 
-    try:
-        anyio.run(main)
-    except PerdureError as error:
-        raise click.ClickException(explain(error, RUN_FLAGS)) from None
+    anyio.run(main)
 
 
 async def instances(facade: "Facade") -> AsyncIterator[InstanceLine]:

@@ -62,8 +62,12 @@ async def work(address: str, **start: Any) -> str:
     async with grpc.aio.insecure_channel(address) as channel:
         client = Client(channel)
         stream = client.call("GetWorkItems")
+
+        async def begin() -> None:
+            await client.call("StartInstance", instanceId="i", name="order", **start)
+
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(lambda: client.call("StartInstance", instanceId="i", name="order", **start))
+            tasks.start_soon(begin)
             item = await stream.read()
             await client.call(
                 "CompleteWorkflowTask",
