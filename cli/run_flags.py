@@ -168,6 +168,7 @@ RUN_OPTIONS = (
         default="",
         help="Names with a dot under which it is reached without a token; .example.com is all names there, * is any.",
     ),
+    Setting("--no-ui", is_flag=True, help="Serve no page at /ui/."),
     Setting(
         "--max-body-size",
         "max_body_bytes",

@@ -45,6 +45,7 @@ class Config:
     api_tokens: tuple[str, ...] = field(repr=False)  # a caller must send one of them; none: no token is asked for
     allowed_hosts: tuple[str, ...] = ()  # names that are answered without a token, beside those that need no permission
     api_token_file: str | None = None  # more of them, a line for each; read again at SIGHUP
+    no_ui: bool = False  # whether there is no page at /ui/
     max_body_bytes: int | None  # None: what the HTTP API and the gRPC API each take by default
     log_level: str
     log_format: str

@@ -112,6 +112,7 @@ async def main(
         api_tokens=tokens,
         body_bytes_max=config.max_body_bytes or BODY_BYTES_MAX,
         allowed_hosts=config.names(),
+        page=not config.no_ui,
     )
     engine = Engine(
         app,
