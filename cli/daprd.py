@@ -54,6 +54,7 @@ def build_daprd_config(
     """
     from ..runtime.state.stores import StateStores  # noqa: PLC0415  --help and --version need no engine and no YAML
     from .dapr_config import read_config, read_resources  # noqa: PLC0415  as above
+    from .tracing.dapr import with_variables  # noqa: PLC0415  as above
 
     if app_id is None:
         raise click.UsageError("--app-id is missing. daprd needs one too.")
@@ -81,7 +82,9 @@ def build_daprd_config(
         namespace=os.environ.get("NAMESPACE", ""),
     )
     notes = tuple(_notes(ignored, addresses, dapr, resources))
-    return ParsedCommand(config=replace(config, limits=limits, retention=dapr.retention), notes=notes)
+    tracing = with_variables(dapr.tracing, os.environ)
+    config = replace(config, limits=limits, retention=dapr.retention, tracing=tracing)
+    return ParsedCommand(config=config, notes=notes)
 
 
 def _split(paths: Sequence[str]) -> list[str]:
