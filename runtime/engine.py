@@ -249,7 +249,7 @@ class Engine:
             bulk=self.bulk,
             clock=self._clock,
         )
-        self.client = self.make_client(EmbeddedOperations(self.facade, self.steering))
+        self.client = self.make_client(EmbeddedOperations(self.facade, self.steering, self.states))
         self._children = ChildStarter(self.facade, send=self._send, journal=journal)
         self._events = EventSender(self.facade, send=self._send, app_id=self.app_id, journal=journal)
         self._own_task = OwnTask(self._run, hurry=self._hurry, ended=self._end)

@@ -21,7 +21,7 @@ import anyio.lowlevel
 
 from ..address import Address
 from ..instruments import SYSTEM, Instruments, number_of
-from .cluster import FORMAT_MAX, HostCard, HostRow, HostState, ShardRow
+from .cluster import HostCard, HostRow, HostState, ShardRow
 from .contract import Inspection, Stored, Write
 from .errors import StoreFailed, StoreFenced, StoreInUse, StoreTakenOver, StoreTooNew, StoreUncertain
 from .memory import MemoryStore
@@ -89,7 +89,7 @@ class MemoryDatabase:
         self.cuts: set[tuple[int, int]] = set()
         self.secrets: dict[str, bytes] = {}
         self.timeline = 1
-        self.format = FORMAT_MAX
+        self.format = 1
         self.broken: list[str] = []
 
     @property

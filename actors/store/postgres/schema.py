@@ -16,7 +16,6 @@ from zlib import crc32
 
 import anyio
 
-from ..cluster import FORMAT_MAX
 from ..errors import StoreFailed, StoreForeign, StoreTooNew
 from .driver import DatabaseSession, Refused, Statement, pairs_of
 from .url import DatabaseUrl
@@ -267,8 +266,7 @@ async def _create(session: DatabaseSession, url: DatabaseUrl, *, shards: int, no
         return  # made by another host since this one has asked for it
     if there.intersection(TABLE_NAMES):
         raise StoreForeign(url.name)
-    meta = {VERSION: SCHEMA_VERSION, OLDEST: 2, SHARDS: shards, CREATED_US: now_us, NEXT_KEY: 1, COPYING: 0}
-    meta[FORMAT] = FORMAT_MAX
+    meta = {VERSION: SCHEMA_VERSION, OLDEST: 1, SHARDS: shards, CREATED_US: now_us, NEXT_KEY: 1, COPYING: 0, FORMAT: 1}
     rows = ", ".join(f"('{name}', {value})" for name, value in meta.items())
     await session.run_together(
         [

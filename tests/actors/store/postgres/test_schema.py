@@ -8,8 +8,7 @@ from typing import Any, cast
 import anyio
 import pytest
 
-from perdure.actors.store.cluster import FORMAT_MAX
-from perdure.actors.store.errors import StoreForeign
+from perdure.actors.store.errors import StoreFailed, StoreForeign
 from perdure.actors.store.postgres import schema
 from perdure.actors.store.postgres.driver import AsyncpgDriver, DatabaseSession, Refused, Row, Statement
 from perdure.actors.store.postgres.schema import Migration, make_ready, read_meta
@@ -123,13 +122,37 @@ async def test_a_step_is_taken_once_and_waits_for_no_lock_for_long(
         await session.close()
 
 
+async def test_a_version_that_was_set_back_by_hand_ends_in_a_sentence_and_changes_nothing(
+    server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a store of this release whose tables are sound, and whose version somebody has set back,
+    url = parse_url(server.url())
+    session = await session_of(url)
+    await make_ready(session, url, shards=8, now_us=1)
+    await session.run_together([f"UPDATE meta SET value = 1 WHERE name = '{schema.VERSION}'"])
+    before = await read_meta(session)
+    tries = []
+    migrate = schema._migrate
+
+    async def counted(*arguments: Any, **named: Any) -> None:
+        tries.append(1)
+        await migrate(*arguments, **named)
+
+    monkeypatch.setattr(schema, "_migrate", counted)
+    # when a host starts, then it tries as often as another one could be faster, and says what it has found.
+    with anyio.fail_after(20), pytest.raises(StoreFailed, match=r"has version 1, and its tables are of a later one"):
+        await make_ready(session, url, shards=8, now_us=1)
+    assert len(tries) == schema.FASTER_MAX + 1
+    assert await read_meta(session) == before
+    await session.close()
+
+
 async def as_of_version_1(session: DatabaseSession) -> None:
     """Make the tables of a store what release 0.1.0 has made."""
     await session.run_together(
         [
             "DROP TABLE items",
             "ALTER TABLE hosts DROP COLUMN format_max",
-            f"UPDATE meta SET value = 1 WHERE name = '{schema.OLDEST}'",
             f"DELETE FROM meta WHERE name = '{schema.FORMAT}'",
             f"UPDATE meta SET value = 1 WHERE name = '{schema.VERSION}'",
             # A host of it that lives.
@@ -165,14 +188,14 @@ async def test_a_host_that_joins_while_the_format_is_raised_is_seen(server: Post
     # Given a host whose join is under way,
     await joiner.run_together(["SET idle_in_transaction_session_timeout = 0"])
     await joiner.run(Statement("begin", "BEGIN"))
-    assert await joiner.run(JOIN, (7, 0, "m", "boot/1/1", "", "0", 1, 1, FORMAT_MAX))
+    assert await joiner.run(JOIN, (7, 0, "m", "boot/1/1", "", "0", 1, 1, 1))
     # when another one raises the format,
-    raising = asyncio.ensure_future(schema.raise_format(raiser, FORMAT_MAX + 1))
+    raising = asyncio.ensure_future(schema.raise_format(raiser, 2))
     await anyio.sleep(0.1)
     assert not raising.done()
     # then it waits for the one that joins, and sees it.
     await joiner.run(Statement("commit", "COMMIT"))
-    assert await raising == FORMAT_MAX
+    assert await raising == 1
     for session in (raiser, joiner):
         await session.close()
 
@@ -183,8 +206,8 @@ async def test_a_host_that_joins_behind_one_that_raises_the_format_is_refused(se
     await make_ready(raiser, url, shards=8, now_us=1)
     await raiser.run_together(["SET idle_in_transaction_session_timeout = 0"])
     await raiser.run(Statement("begin", "BEGIN"))
-    await raiser.run(Statement("raise", f"UPDATE meta SET value = {FORMAT_MAX + 1} WHERE name = '{schema.FORMAT}'"))
-    joining = asyncio.ensure_future(joiner.run(JOIN, (7, 0, "m", "boot/1/1", "", "0", 1, 1, FORMAT_MAX)))
+    await raiser.run(Statement("raise", f"UPDATE meta SET value = 2 WHERE name = '{schema.FORMAT}'"))
+    joining = asyncio.ensure_future(joiner.run(JOIN, (7, 0, "m", "boot/1/1", "", "0", 1, 1, 1)))
     await anyio.sleep(0.1)
     assert not joining.done()
     await raiser.run(Statement("commit", "COMMIT"))
