@@ -18,12 +18,19 @@ const CHOICES = {
   release: [["release", "Release it"]],
 };
 
+/** What can be chosen for an entry: one that pauses before its next attempt can only begin that. @param {any} entry */
+function choicesFor(entry) {
+  const all = CHOICES[entry.kind] ?? [];
+  const pauses = entry.kind === "activity" && entry.state === "queued" && entry.due !== null && entry.attempt > 1;
+  return all.filter(([name]) => (pauses ? name === "retry" : name !== "fire" || entry.event_id !== null));
+}
+
 /** Whether a person can answer what is waited for. @param {any} entry */
 export const canAnswer = (entry) => entry.kind in CHOICES && (entry.event_id !== null || entry.kind === "release" || entry.kind === "event");
 
 /** @param {{details: any, entry: any, close: () => void, done: () => void}} props entry: of `waiting_for` */
 export function Repair({ details, entry, close, done }) {
-  const choices = (CHOICES[entry.kind] ?? []).filter(([name]) => name !== "fire" || entry.event_id !== null);
+  const choices = choicesFor(entry);
   const [action, setAction] = useState(choices[0]?.[0] ?? "");
   const [text, setText] = useState("");
   const [type, setType] = useState("");
