@@ -68,7 +68,7 @@ export function Repair({ details, entry, close, done }) {
       ${choices.length > 1 ? html`<${Choice} label="What" value=${action} set=${setAction} options=${choices.map(([value, label]) => ({ value, text: label }))} />` : html`<p>${choices[0]?.[1]}</p>`}
       ${action === "fail" ? html`<${Field} label="Class of the error" hint="as the workflow sees it" value=${type} set=${setType} mono=${true} />
         <${Field} label="Message" value=${text} set=${setText} />` : null}
-      ${withText ? html`<${Field} label=${action === "send" ? "Payload" : "Result"} hint="JSON" value=${text} set=${setText} lines=${5} mono=${true} focus=${true} />` : null}
+      ${withText ? html`<${Field} label=${action === "send" ? "Payload" : "Result"} hint="JSON" value=${text} set=${setText} lines=${5} mono=${true} />` : null}
       ${action === "send" ? null : html`<${Field} label="Reason" hint="stands in the audit" value=${reason} set=${setReason} />`}
       <${Problem} error=${error} />
       <${Commands} commands=${[{ tool: "curl", text: curl("POST", where, call) }]} />
@@ -98,7 +98,7 @@ export function SendEvent({ details, close, done }) {
   };
   return html`<${Dialog} title=${`Send an event to ${details.id}`} close=${close}>
     <form onSubmit=${act}>
-      <${Field} label="Name" value=${name} set=${setName} required=${true} focus=${true} />
+      <${Field} label="Name" value=${name} set=${setName} required=${true} />
       <${Field} label="Payload" hint="JSON" value=${text} set=${setText} lines=${5} mono=${true} />
       <${Problem} error=${error} />
       <${Commands} commands=${[{ tool: "curl", text: curl("POST", where, { text }) }]} />
