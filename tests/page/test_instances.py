@@ -1,7 +1,12 @@
 """The list of instances: filters that stand in the address, keys, changes as they come, actions on many."""
 
+import shlex
+
 import httpx
 import pytest
+from click.testing import CliRunner
+
+from perdure.cli.main import main
 
 from ..support.processes.daemon import Daemon
 from .browsing import Visitor
@@ -85,6 +90,18 @@ def test_counts_are_links(visitor: Visitor) -> None:
     visitor.open("")
     visitor.page.locator(".tile", has_text="Failed").click()
     only(visitor, "payout-2")
+
+
+def test_a_list_is_copied_as_a_command(visitor: Visitor) -> None:
+    visitor.open("instances?status=!failed&tag.customer=bob&name=Checkout")
+    only(visitor, "order-6", "order-4", "order-2")
+    visitor.click("Copy as command")
+    visitor.click("Copy as perdure")
+    copied = visitor.page.evaluate("navigator.clipboard.readText()")
+    assert copied.startswith("perdure ls --status '!failed' --tag customer=bob --name Checkout --root --server http")
+    # And the terminal has the same.
+    run = CliRunner().invoke(main, [*shlex.split(copied)[1:], "-o", "ids"])
+    assert run.output.split() == ["order-6", "order-4", "order-2"]
 
 
 def test_a_view_is_saved_under_a_name(visitor: Visitor) -> None:
