@@ -8,7 +8,6 @@ To a host that takes less than it is sent messages of actors wait here, and beyo
 `actors/cluster/peers.py` has one for each other host. The other end is `actors/cluster/inbound.py`.
 """
 
-import asyncio
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import count
@@ -52,7 +51,7 @@ from .side import HostSide, Moved, Origin
 from .transport.endpoint import Endpoint
 from .transport.transport import Transport
 from .vocabulary import Vocabulary
-from .wire import FLUSHED_BYTES, PILED_BYTES_MAX, Wire, framed
+from .wire import PILED_BYTES_MAX, Wire, framed
 
 logger = logging.getLogger(__name__)
 
@@ -296,7 +295,9 @@ class Outbound:
             with anyio.fail_after(self.WELCOME_S):
                 await self._transport.connect(self.endpoint, wire)
         except (OSError, TimeoutError) as error:
-            self._count_refusal(error)
+            self._refusals = self._refusals + 1 if isinstance(error, ConnectionRefusedError) else 0
+            if self._was_reached and self._refusals == REFUSALS:
+                self._membership.refused(self.name)
             await self._pause()
             return
         self._refusals = 0
@@ -321,11 +322,6 @@ class Outbound:
         """Wait before the next attempt: for a moment at first, and longer if it has often been for nothing."""
         self._failures += 1
         await anyio.sleep(self.RECONNECT_S if self._failures <= QUICK else self.SLOW_S)
-
-    def _count_refusal(self, error: Exception) -> None:
-        self._refusals = self._refusals + 1 if isinstance(error, ConnectionRefusedError) else 0
-        if self._was_reached and self._refusals == REFUSALS:
-            self._membership.refused(self.name)
 
     async def _give_up(self) -> None:
         """Fail the requests that have had no answer for too long, until cancelled."""
@@ -397,16 +393,12 @@ class Outbound:
 
     def _send_held(self) -> None:
         """Send messages that have waited, in their order, as long as the other host takes them."""
-        wire, sent = self._wire, 0
-        while wire is not None and self._held and not wire.full and sent < FLUSHED_BYTES:
+        wire = self._wire
+        while wire is not None and self._held and not wire.full:
             number = next(iter(self._held))
             del self._held[number]
             if (posted := self.posted.get(number)) is not None:
                 wire.send_framed(posted.frame)
-                sent += len(posted.frame)
-        if wire is not None and self._held and not wire.full:
-            # What was sent now is with the transport first, which says whether it is full.
-            asyncio.get_running_loop().call_soon(self._send_held)
 
     def _request(self, frame: AskFrame | CallFrame, asked: _Asked) -> None:
         """Send a request.
