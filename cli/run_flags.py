@@ -361,6 +361,11 @@ RUN_OPTIONS = (
         help="For tests of workflow code: rebuild an instance from its history at every turn.",
     ),
     Setting(
+        "--trace-turns",
+        is_flag=True,
+        help="Where there are traces (OTEL_EXPORTER_OTLP_ENDPOINT and so on), make a span for each turn too.",
+    ),
+    Setting(
         "--log-level",
         type=click.Choice(["debug", "info", "warning", "error"], case_sensitive=False),
         default="info",

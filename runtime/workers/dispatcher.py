@@ -45,6 +45,7 @@ from ..instance.message import (
 )
 from ..instance.state import Offered
 from .activity_figures import NAMES_MAX, ActivityLoad, recent_attempts
+from .activity_spans import ActivitySpans
 from .items import ActivityAnswer, Worker, WorkUnknown
 from .lent_work import LentWork
 from .limits import DispatchLimits
@@ -96,6 +97,7 @@ class Dispatcher:
         self._full: FairQueue[Job] | None = None  # of which the log has been told that it waits for room
         self._stopping = False
         self.recent = recent_attempts()
+        self.spans: ActivitySpans | None = None
 
     @property
     def connected(self) -> int:
@@ -182,6 +184,7 @@ class Dispatcher:
         """Give an activity that a worker has to another one, or once more to the same. The first answer counts."""
         assert job.stream is not None
         job.earlier_tokens = (*job.earlier_tokens, job.token)
+        job.first_sent_us = job.first_sent_us or job.sent_us
         job.hung_with = job.stream
         del job.stream.activities[job.key]
         job.stream = None
@@ -284,7 +287,7 @@ class Dispatcher:
             self._drop(job)
             self.pump()
 
-        return Stream(
+        stream = Stream(
             worker,
             take_back,
             gate=gate,
@@ -294,6 +297,8 @@ class Dispatcher:
             chance=self._chance,
             journal=self._journal,
         )
+        stream.spans = self.spans
+        return stream
 
     def add(self, stream: Stream) -> None:
         """Give jobs to a stream from now on."""
@@ -355,6 +360,8 @@ class Dispatcher:
             took_s = (self._now_us() - (job.sent_us or 0)) / 1e6
             if job.request.name in self.recent or len(self.recent) < NAMES_MAX:
                 self.recent[job.request.name].append(took_s if answer.failure is None else -took_s)
+            if self.spans is not None:
+                self.spans.answered(job.request, job, answer)
             done = ActivityDone(job.request.execution_id, answer.task_id, answer.result, answer.failure, job.sent_us)
             self._send(workflow_address(answer.instance_id), done)
 
