@@ -42,7 +42,7 @@ from ..instance.message import WORKFLOW, ActivityDone, Invoke, Withdraw, WorkSta
 from ..observing.observer import Observer, Tracing
 from ..observing.spans import activity_span
 from ..observing.trace_context import TraceContext, context_of, span_of_dispatch
-from ..workers.activity_figures import ActivityLoad, recent_attempts
+from ..workers.activity_figures import ActivityLoad, oldest_of, recent_attempts
 from ..workers.lent import activity_address
 from .job import ActivityJob, earlier_of
 from .lane import Lane
@@ -160,7 +160,7 @@ class ActivityActors:
         if definition is None:
             self._pass_on(address, invoke)
             return
-        job = self._busy[address] = ActivityJob(address, invoke, definition)
+        job = self._busy[address] = ActivityJob(address, invoke, definition, asked_us=self._now_us())
         if known is not None:
             known.later, job.earlier = job, known
             self.journal.write(
@@ -180,6 +180,10 @@ class ActivityActors:
             name = job.definition.name
             loads[name] = loads.get(name, ActivityLoad()).with_one(job.began_us)
         return loads
+
+    def oldest_waiting(self) -> dict[str, int]:
+        """When the oldest of those that wait was asked for, by name; Unix time, microseconds."""
+        return oldest_of((job.definition.name, job.asked_us) for job in self._busy.values() if job.began_us is None)
 
     def limit_of(self, name: str) -> int | None:
         """How many of an activity are performed at once, alone or with others of its kind; None: any number."""

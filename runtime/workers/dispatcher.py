@@ -44,7 +44,7 @@ from ..instance.message import (
     workflow_address,
 )
 from ..instance.state import Offered
-from .activity_figures import NAMES_MAX, ActivityLoad, recent_attempts
+from .activity_figures import NAMES_MAX, ActivityLoad, oldest_of, recent_attempts
 from .activity_spans import ActivitySpans
 from .items import ActivityAnswer, Worker, WorkUnknown
 from .lent_work import LentWork
@@ -127,6 +127,11 @@ class Dispatcher:
                 name = job.request.name
                 loads[name] = loads.get(name, ActivityLoad()).with_one(job.sent_us if job.sent else None)
         return loads
+
+    def oldest_waiting(self) -> dict[str, int]:
+        """When the oldest activity that waits for a worker was asked for, by name; Unix time, microseconds."""
+        waiting = (job for job in self._jobs.values() if isinstance(job.request, Invoke) and not job.sent)
+        return oldest_of((job.request.name, job.asked_us) for job in waiting)
 
     def stop(self) -> None:
         """End all streams, and take in no more workers."""
@@ -384,6 +389,7 @@ class Dispatcher:
 
     def _add(self, job: Job, queue: FairQueue[Job]) -> None:
         self._jobs[job.key] = job
+        job.asked_us = self._now_us()
         queue.push(job.request.instance_id, job)
         self.pump()
 
