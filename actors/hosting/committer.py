@@ -225,7 +225,13 @@ class Committer:
                 self.under_way = True
                 began_s = self.stopwatch()
                 await self._store.commit(writes, fences)
-                self._note_commit(began_s, self.stopwatch(), filling_s)
+                self.commits += 1
+                ended_s = self.stopwatch()
+                self._last_s = began_s, ended_s
+                took_s = ended_s - began_s
+                self.took_s.append(took_s)
+                if took_s > self.SLOW_S or self.watch is not None:
+                    self._tell_commit(took_s, ended_s - filling_s)
         except Exception as error:
             known = as_store_error(error, f"committing {len(writes)} writes")
             self.under_way = False
@@ -241,13 +247,9 @@ class Committer:
         for ended in self._settling:
             ended.set()
 
-    def _note_commit(self, began_s: float, ended_s: float, filling_s: float) -> None:
-        self.commits += 1
-        self._last_s = began_s, ended_s
-        took_s = ended_s - began_s
-        self.took_s.append(took_s)
+    def _tell_commit(self, took_s: float, since_first_s: float) -> None:
         if self.watch is not None:
-            self.watch(took_s, ended_s - filling_s)
+            self.watch(took_s, since_first_s)
         if took_s > self.SLOW_S:
             self._journal.write(COMMIT_SLOW, took_s=took_s, duration_ms=round(took_s * 1e3))
 

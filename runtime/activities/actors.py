@@ -108,6 +108,7 @@ class ActivityActors:
         self._cancelled = False
         self.observer: Observer | None = None
         self.tracing: Tracing | None = None
+        self.timed = False  # whether it is noted when activities are asked for
         self.chance: Chance = SYSTEM.chance
         self.recent = recent_attempts()
 
@@ -160,7 +161,9 @@ class ActivityActors:
         if definition is None:
             self._pass_on(address, invoke)
             return
-        job = self._busy[address] = ActivityJob(address, invoke, definition, asked_us=self._now_us())
+        job = self._busy[address] = ActivityJob(
+            address, invoke, definition, asked_us=self._now_us() if self.timed else 0
+        )
         if known is not None:
             known.later, job.earlier = job, known
             self.journal.write(
@@ -366,7 +369,7 @@ class ActivityActors:
             invoke.name,
             invoke.workflow,
             invoke.attempt,
-            *_headers(job.context, invoke.trace),
+            *(_headers(job.context, invoke.trace) if invoke.trace is not None else NO_HEADERS),
         )
         function, kind = definition.function, definition.kind
         if kind is LOOP:
@@ -432,10 +435,13 @@ LIMITS = {
 }
 
 
-def _headers(context: TraceContext | None, trace: Trace | None) -> tuple[str | None, str | None]:
+NO_HEADERS = (None, None)
+
+
+def _headers(context: TraceContext | None, trace: Trace) -> tuple[str | None, str | None]:
     """W3C's headers of an activity: of its own span, or of what its instance is part of."""
     told = context.trace if context is not None else trace
-    return (told[0] or None, told[2]) if told is not None else (None, None)
+    return told[0] or None, told[2]
 
 
 def _not_registered(name: str, app: App) -> FailureDetails:

@@ -98,6 +98,7 @@ class Dispatcher:
         self._stopping = False
         self.recent = recent_attempts()
         self.spans: ActivitySpans | None = None
+        self.timed = False  # whether it is noted when activities are asked for
 
     @property
     def connected(self) -> int:
@@ -389,7 +390,8 @@ class Dispatcher:
 
     def _add(self, job: Job, queue: FairQueue[Job]) -> None:
         self._jobs[job.key] = job
-        job.asked_us = self._now_us()
+        if self.timed:
+            job.asked_us = self._now_us()
         queue.push(job.request.instance_id, job)
         self.pump()
 

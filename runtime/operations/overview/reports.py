@@ -85,6 +85,8 @@ METHOD = HostMethod("overview.report", (), HostReport)  # other hosts call it
 class ActivityPlace(Protocol):
     """Where activities are performed: in the app, or by workers."""
 
+    timed: bool  # whether it is noted when they are asked for
+
     @property
     def recent(self) -> Mapping[str, Collection[float]]:
         """The newest attempts, by name; see `runtime/workers/activity_figures.py`."""
@@ -180,7 +182,7 @@ class Reports:
 
     @property
     def tells_of_store(self) -> bool:
-        """Whether this host counts what the store has: its own part, or all of a store that hosts share for all of them."""
+        """Whether this host counts what the store has: its own part, or for all hosts a store that they share."""
         return self.seen() is None or self._host.placement.owns(WORKER_MARK_ADDRESS)
 
     async def counts(self) -> Counted:
@@ -200,8 +202,9 @@ class Reports:
         return self._host.mailbox_depths()
 
     def watch_commits(self, watch: CommitWatch) -> None:
-        """Have each commit of this host told from now on."""
+        """Have each commit of this host told from now on, and note when activities are asked for."""
         self._host.watch_commits(watch)
+        self._activities.timed = self._dispatcher.timed = True
 
     @property
     def shards(self) -> int:
