@@ -28,7 +28,7 @@ COMMIT_BUCKETS_S = (
 )
 
 
-class Watched(Protocol):
+class MeasuredHost(Protocol):
     """A host as these metrics see it; `Reports` of `runtime/operations/overview/reports.py` fulfils it."""
 
     @property
@@ -40,7 +40,7 @@ class Watched(Protocol):
     def watch_commits(self, watch: Callable[[float, float], None]) -> None: ...
 
 
-class Waits(Protocol):
+class OverdueWork(Protocol):
     """What waits too long on a host; of `runtime/operations/overview/attention.py`."""
 
     @property
@@ -52,7 +52,7 @@ class Waits(Protocol):
 class Overdue(Protocol):
     """Finds what waits too long; `Attentions` of `runtime/operations/overview/attention.py` fulfils it."""
 
-    async def own(self) -> Waits: ...
+    async def own(self) -> OverdueWork: ...
 
 
 class EngineMetrics(Collector):
@@ -66,7 +66,7 @@ class EngineMetrics(Collector):
 
     def __init__(
         self,
-        watched: Watched,
+        watched: MeasuredHost,
         overdue: Overdue,
         *,
         app_id: str,
@@ -82,7 +82,7 @@ class EngineMetrics(Collector):
         self._loop_delay_s = loop_delay_s
         self._now_us = now_us
         self._counts: Counted | None = None
-        self._waits: Waits | None = None
+        self._waits: OverdueWork | None = None
         flush, commit = (
             Histogram(name, help_, ("app_id",), buckets=COMMIT_BUCKETS_S, registry=registry).labels(app_id)
             for name, help_ in (

@@ -17,8 +17,9 @@ and after a restart the instance asks for them again. Workflow actors and
 """
 
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import anyio
@@ -99,6 +100,7 @@ class Dispatcher:
         self.recent = recent_attempts()
         self.spans: ActivitySpans | None = None
         self.timed = False  # whether it is noted when activities are asked for
+        self.oldest_waiting = partial(_oldest_waiting, self._jobs)
 
     @property
     def connected(self) -> int:
@@ -128,11 +130,6 @@ class Dispatcher:
                 name = job.request.name
                 loads[name] = loads.get(name, ActivityLoad()).with_one(job.sent_us if job.sent else None)
         return loads
-
-    def oldest_waiting(self) -> dict[str, int]:
-        """When the oldest activity that waits for a worker was asked for, by name; Unix time, microseconds."""
-        waiting = (job for job in self._jobs.values() if isinstance(job.request, Invoke) and not job.sent)
-        return oldest_of((job.request.name, job.asked_us) for job in waiting)
 
     def stop(self) -> None:
         """End all streams, and take in no more workers."""
@@ -463,6 +460,12 @@ class Dispatcher:
                 self._full = None
             for job in reversed(held_back):
                 queue.push_front(job.request.instance_id, job)
+
+
+def _oldest_waiting(jobs: Mapping[Address, Job]) -> dict[str, int]:
+    """When the oldest activity that waits for a worker was asked for, by name; Unix time, microseconds."""
+    waiting = (job for job in jobs.values() if isinstance(job.request, Invoke) and not job.sent)
+    return oldest_of((job.request.name, job.asked_us) for job in waiting)
 
 
 def _is_earlier(job: Job, token: str) -> bool:
