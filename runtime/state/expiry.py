@@ -17,9 +17,9 @@ from ...actors.errors import HostLost, HostSilent, HostUnreachable, MailboxFull,
 from ...actors.store.contract import Store
 from ...actors.store.errors import StoreError
 from ...actors.text import text_of, type_name
+from ...actors.waiting.attendance import Attendance
 from ...journal.journal import Journal
 from ...journal.vocabulary import EXPIRY_STANDS
-from ..operations.attendance import Attendance
 from .actor import unpack_state
 from .message import BeginExpiry, ExpireItems, ItemsChanged, state_address
 
