@@ -7,6 +7,7 @@ Source for how Dapr's command line finds a sidecar: dapr/cli `pkg/standalone/lis
 """
 
 import logging
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
@@ -52,12 +53,14 @@ def build_daprd_config(
         DaprFileError: A file of Dapr's cannot be used.
     """
     from .dapr_config import read_config, read_resources  # noqa: PLC0415  --help and --version need no YAML
+    from .tracing.dapr import with_variables  # noqa: PLC0415  as above
 
     if app_id is None:
         raise click.UsageError("--app-id is missing. daprd needs one too.")
     if not values.pop("enable_metrics"):
         values["metrics_port"] = 0
     old_path = values.pop("components_path")
+    trace_turns = bool(values.get("trace_turns"))
     dapr = read_config(_split(values.pop("config_paths")))
     resources = read_resources((*_split(values.pop("resources_paths")), *([old_path] if old_path else [])))
     config = build_config(
@@ -66,12 +69,17 @@ def build_daprd_config(
         host=addresses[0],
         app_id=app_id,
         data=data or f"./perdure-{app_id}.db",
+        metrics_open=True,
         log_format="json" if values.pop("log_as_json") else "text",
         **values,
     )
     limits = replace(config.limits, dispatch=dapr.limit(config.limits.dispatch))
     notes = tuple(_notes(ignored, addresses, dapr, resources))
-    return ParsedCommand(config=replace(config, limits=limits, retention=dapr.retention), notes=notes)
+    tracing = with_variables(dapr.tracing, os.environ)
+    if tracing is not None:
+        tracing = replace(tracing, turns=trace_turns)
+    config = replace(config, limits=limits, retention=dapr.retention, tracing=tracing)
+    return ParsedCommand(config=config, notes=notes)
 
 
 def _split(paths: Sequence[str]) -> list[str]:

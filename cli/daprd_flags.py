@@ -210,7 +210,7 @@ DAPRD_OPTIONS = (
         "config_paths",
         multiple=True,
         metavar="FILE",
-        help="A Configuration, for its spec.workflow; may be repeated.",
+        help="A Configuration, for its spec.workflow and spec.tracing; may be repeated.",
     ),
     Flag(
         "--resources-path",
@@ -257,6 +257,7 @@ HAVE_FLAGS = {
     "log_format",
     "log_level",
     "max_body_bytes",
+    "metrics_open",  # always, as Dapr's are
     "metrics_port",
     "stop_grace_s",
 }

@@ -120,6 +120,7 @@ RUN_OPTIONS = (
         default=0,
         help="Port of the metrics for Prometheus; 0 serves none. Of several processes each has one, from there up.",
     ),
+    Setting("--metrics-open", is_flag=True, help="Show the metrics without a token, where the API asks for one."),
     Setting(
         "--host",
         parse=parse_host,
@@ -168,6 +169,7 @@ RUN_OPTIONS = (
         default="",
         help="Names with a dot under which it is reached without a token; .example.com is all names there, * is any.",
     ),
+    Setting("--no-ui", is_flag=True, help="Serve no page at /ui/."),
     Setting(
         "--max-body-size",
         "max_body_bytes",
@@ -358,6 +360,11 @@ RUN_OPTIONS = (
         "--always-replay",
         is_flag=True,
         help="For tests of workflow code: rebuild an instance from its history at every turn.",
+    ),
+    Setting(
+        "--trace-turns",
+        is_flag=True,
+        help="Where there are traces (OTEL_EXPORTER_OTLP_ENDPOINT and so on), make a span for each turn too.",
     ),
     Setting(
         "--log-level",

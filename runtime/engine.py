@@ -50,22 +50,21 @@ from .activities.lending import lending_of
 from .activities.workshop import SystemWorkshop
 from .authoring.app import App
 from .errors import AsyncioNeeded, EngineUsed
-from .history.status import Status
 from .instance.actor import WorkflowActorType
 from .instance.message import (
     ACTIVITY,
     CHILD_START,
     ENDED,
     EVENT_SEND,
+    SPANS,
     WITHDRAW,
     WORK,
     WORKFLOW,
-    Ended,
     Withdraw,
     WorkState,
 )
 from .instance.surroundings import Propagate, Surroundings
-from .observer import Observer
+from .observing.observer import Audience, Observer, Tracing
 from .operations.bulk.actor import OPERATION, OPERATION_RUN, OperationActorType
 from .operations.bulk.bulk import Bulk
 from .operations.bulk.instances import SelectedInstances
@@ -87,6 +86,7 @@ from .operations.steering.transfer import Transfer
 from .settings import Opening, Settings
 from .steps import watch_calls
 from .words import vocabulary
+from .workers.activity_spans import ActivitySpans
 from .workers.dispatcher import Dispatcher
 from .workers.hosts.sharing import shared_workers
 from .workers.items import ItemWriter
@@ -168,7 +168,7 @@ class Engine:
             workshop=opening.workshop or SystemWorkshop(opening.folder),
         )
         self._activities.journal = journal.at(ACTIVITIES_LOGGER)
-        self._activities.stopwatch = opening.instruments.stopwatch
+        self._activities.stopwatch, self._activities.chance = opening.instruments.stopwatch, opening.instruments.chance
         self._lending = lending_of(self._activities, self.dispatcher.lent, self.peers, self._source)
         self._surroundings = Surroundings(
             app,
@@ -178,7 +178,7 @@ class Engine:
             limits=self.settings.limits,
             watch_calls=watch_calls,
         )
-        self._observer: Observer | None = None
+        self._audience = Audience()
         self._operations = OperationActorType()
         self._host = Host(
             self.store,
@@ -193,7 +193,8 @@ class Engine:
                 CHILD_START: lambda address, start: self._children.receive(address, start),  # noqa: PLW0108  made below
                 EVENT_SEND: lambda address, message: self._events.receive(address, message),  # noqa: PLW0108  made below
                 WORK: self.dispatcher.receive,
-                ENDED: self._tell_end,
+                ENDED: self._audience.tell_end,
+                SPANS: self._audience.tell_spans,
                 WITHDRAW: self._withdraw,
                 OPERATION_RUN: lambda address, message: self._bulk_runner.receive(address, message),  # noqa: PLW0108  made below
             },
@@ -321,8 +322,13 @@ class Engine:
 
     def observe(self, observer: Observer) -> None:
         """Tell an observer of each instance and activity that ends from now on."""
-        self._observer = self._activities.observer = observer
+        self._audience.observer = self._activities.observer = observer
         self._surroundings.observed = True
+
+    def trace(self, tracing: Tracing) -> None:
+        """Make spans of all that begins from now on."""
+        self._audience.tracing = self._activities.tracing = self.facade.tracing = tracing
+        self.dispatcher.spans, self._surroundings.spans = ActivitySpans(tracing), tracing.choice
 
     def on_stop(self, tell: Callable[[], None]) -> None:
         """Have a function called when the engine begins to stop."""
@@ -393,8 +399,7 @@ class Engine:
         try:
             if self._source is None and self.peers is not None:
                 self._mark = own_mark(self._host.placement.owns)
-            [mark] = await self.store.inspect([self._mark])
-            self._workers_known = mark is not None
+            self._workers_known = await self.store.inspect([self._mark]) != [None]
             # The actors' host starts last and stops first: it sends to the activities, the children and the events.
             async with anyio.create_task_group() as tasks:
                 await tasks.start(self._activities.run)
@@ -473,10 +478,6 @@ class Engine:
 
     def _send(self, address: Address, body: object) -> None:
         self._host.send(address, body)
-
-    def _tell_end(self, address: Address, ended: Ended) -> None:
-        if self._observer is not None:
-            self._observer.workflow_ended(ended.name, Status(ended.status), ended.took_us / 1e6)
 
     def _withdraw(self, address: Address, message: Withdraw) -> None:
         self._activities.withdraw(message)

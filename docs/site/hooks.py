@@ -28,7 +28,7 @@ PAGES = {
 NOTES = "Design notes"
 INDEX = "design/README.md"
 FENCED = re.compile(r"(^ *```.*?^ *```[^\n]*$|`[^`\n]+`)", re.MULTILINE | re.DOTALL)
-LINK = re.compile(r"(?<!!)\[([^\]]*)\]\((?![a-z]+:)([^)#\s]*)(#[^)\s]*)?\)")
+LINK = re.compile(r"\[([^\]]*)\]\((?![a-z]+:)([^)#\s]*)(#[^)\s]*)?\)")
 CODE = re.compile("\x00(\\d+)\x00")
 # What lets the search box work on pages that are opened from a folder; the theme would load it from the network.
 SHIM = "https://unpkg.com/iframe-worker/shim"

@@ -8,6 +8,7 @@ from msgspec import Struct
 from ...actors.address import Address
 from ..authoring.app import ActivityDefinition
 from ..instance.message import Invoke
+from ..observing.trace_context import TraceContext
 
 
 class ActivityJob(Struct, eq=False):
@@ -17,12 +18,14 @@ class ActivityJob(Struct, eq=False):
     invoke: Invoke
     definition: ActivityDefinition
     began_us: int | None = None  # Unix time, microseconds; None: it waits in its lane
+    asked_us: int = 0  # when it was asked for; Unix time, microseconds
     # It is performed once more, because it hangs: `later` is the next job of the same activity, `earlier` the one
     # before. The first that ends answers.
     later: "ActivityJob | None" = None
     earlier: "ActivityJob | None" = None
     # Of one that is in no lane: the host that performs it, or "" while its instance may become another host's.
     holder: str | None = None
+    context: TraceContext | None = None  # of its span, once it has begun; None: it has none
 
     def __str__(self) -> str:
         return f"activity {self.invoke.name!r} of {self.invoke.instance_id!r} (task {self.invoke.task_id})"

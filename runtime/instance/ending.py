@@ -31,8 +31,10 @@ from ..history.open_work import OpenWork
 from ..history.record import AsideMark
 from ..history.row import Row
 from ..history.status import STATUS_OF, Status, Step
+from ..observing.observer import Ended
+from ..observing.spans import next_trace
 from .effects import GENERATIONS, clear_timers, tell_parent, terminate_children, withdraw
-from .message import ENDED, WORK, Continue, Ended, Stalled, Terminate, workflow_address
+from .message import ENDED, WORK, Continue, Stalled, Terminate, workflow_address
 from .sheet import TurnSheet
 
 STEPS = {Status.COMPLETED: Step.COMPLETE, Status.FAILED: Step.FAIL, Status.TERMINATED: Step.TERMINATE}
@@ -85,6 +87,8 @@ def end(
         withdraw(sheet, tasks.keys() - actor.open.tasks.keys())
     if actor.record.parent is not None:
         tell_parent(sheet, actor.record.parent, status, result, failure)
+    if actor.spans is not None:
+        sheet.end_span(status.name, (failure or UNSAID).message if status is Status.FAILED else None)
     if actor.surroundings.observed:
         ended = Ended(actor.record.name, status.value, max(0, sheet.now_us - actor.record.created_us))
         sheet.turn.messages.append((Address(ENDED, actor.instance_id), ended))
@@ -137,7 +141,11 @@ def continue_as_new(sheet: TurnSheet, outcome: ContinuedAsNew, unfed: Sequence[A
         withdraw(sheet, actor.open.tasks.keys() - last)
     actor.close()
     execution_id = uuid5(GENERATIONS, record.execution_id).hex
-    started = ExecutionStarted(record.name, outcome.input, execution_id, record.parent)
+    trace, link, choice = None, None, actor.surroundings.spans
+    if actor.spans is not None and choice is not None:
+        trace, link = next_trace(actor.spans, execution_id, choice)
+        sheet.end_span("CONTINUED_AS_NEW")
+    started = ExecutionStarted(record.name, outcome.input, execution_id, record.parent, trace=trace)
     actor.record = record._replace(
         execution_id=execution_id,
         created_us=sheet.now_us,
@@ -157,6 +165,7 @@ def continue_as_new(sheet: TurnSheet, outcome: ContinuedAsNew, unfed: Sequence[A
     actor.waits = ()
     actor.offered = None
     actor.unconfirmed = set()
+    actor.join(trace, execution_id, link)
     sheet.turn.reset = True
     sheet.asked = None
     sheet.arrived.clear()

@@ -25,6 +25,7 @@ CHILD_START = "child-start"
 EVENT_SEND = "event-send"
 WORK = "work"
 ENDED = "ended"
+SPANS = "spans"
 WITHDRAW = "withdraw"
 
 
@@ -170,6 +171,7 @@ class Invoke(Struct, frozen=True):
     workflow: str = ""  # of the instance that asks
     attempt: int | None = None  # the number of this try, from 1 on; None: a remote worker's code did not say
     again: bool = False  # perform it although it is under way: the first answer counts
+    trace: Trace | None = None  # that its instance is part of
 
 
 class Withdraw(NamedTuple):
@@ -256,14 +258,6 @@ class Stalled(NamedTuple):
 
 class TryAgain(NamedTuple):
     """A worker has come: a stalled instance may go on."""
-
-
-class Ended(NamedTuple):
-    """An instance has ended. Sent to the observer."""
-
-    name: str  # the workflow's
-    status: int  # a Status
-    took_us: int  # since the instance was created
 
 
 class StartCopy(NamedTuple):

@@ -45,7 +45,8 @@ from ..instance.message import (
     Terminate,
     workflow_address,
 )
-from ..observer import UNWATCHED, OperationWatch
+from ..observing.observer import UNWATCHED, OperationWatch, Tracing
+from ..observing.request import traced_start
 from .descendants import Descendants
 from .purging import Purging
 from .rerun import Rerun, start_copy
@@ -80,16 +81,18 @@ class Facade:
         *,
         watch: OperationWatch | None = None,
         limits: WorkflowLimits = USUAL_LIMITS,
+        tracing: Tracing | None = None,
     ) -> None:
         self._host = host
         self._limits = limits
         self._descendants = Descendants(host)
         self._purging = Purging(host, self._descendants)
         self._watch = watch if watch is not None else UNWATCHED
+        self.tracing = tracing
 
     def watched_by(self, watch: OperationWatch) -> "Facade":
         """Make another facade to the same host, of which a watch is told. The operations of this one stay untold."""
-        return Facade(self._host, watch=watch, limits=self._limits)
+        return Facade(self._host, watch=watch, limits=self._limits, tracing=self.tracing)
 
     def start(
         self,
@@ -142,14 +145,9 @@ class Facade:
             self.check_payload("the trace", "".join(part or "" for part in trace) if trace is not None else None)
             if start.start_at_us is not None:
                 start = replace(start, start_at_us=within_time(start.start_at_us))
-            if instance_id is not None:
+            if self.tracing is None:
                 return await self._request_start(instance_id, start)
-            while True:
-                # On any host: a caller with a single connection talks to one host only, and all hosts are to have work.
-                with suppress(HostUnreachable):
-                    address = workflow_address(make_id(self._host.instruments))
-                    started: str = await self._host.ask(address, start, new=True)
-                    return started
+            return await traced_start(self.tracing, start, instance_id, self._request_start)
 
     async def request_start(self, instance_id: str, start: Start) -> str:
         """Send a start, and read the descendants of a finished instance with this id, if the actor asks for it.
@@ -163,7 +161,12 @@ class Facade:
         with self._watch.operation("start"):
             return await self._request_start(instance_id, start)
 
-    async def _request_start(self, instance_id: str, start: Start) -> str:
+    async def _request_start(self, instance_id: str | None, start: Start) -> str:
+        while instance_id is None:
+            # On any host: a caller with a single connection talks to one host only, and all hosts are to have work.
+            with suppress(HostUnreachable):
+                made: str = await self._host.ask(workflow_address(make_id(self._host.instruments)), start, new=True)
+                return made
         # Here too, because workflows name their children.
         refuse_nul("the name of the workflow", start.name)
         refuse_nul("the instance ID", instance_id)
@@ -292,8 +295,7 @@ class Facade:
         with self._watch.operation("terminate"):
             self.check_payload("the output", output)
             self._check_author(by)
-            message = Terminate(output, recurse, by=by, condition=condition, stalled_too=stalled_too)
-            return await self._steer(instance_id, message)
+            return await self._steer(instance_id, Terminate(output, recurse, None, by, condition, stalled_too))
 
     async def _steer(self, instance_id: str, message: Suspend | Resume | Terminate) -> Status | None:
         answer: str | None = await self._host.ask(workflow_address(instance_id), message)
@@ -340,8 +342,7 @@ class Facade:
         """
         with self._watch.operation("purge"):
             self._check_author(by)
-            purge = Purge(force, by, condition, stalled_too)
-            return await self._purging.purge(instance_id, purge, recurse=recurse)
+            return await self._purging.purge(instance_id, Purge(force, by, condition, stalled_too), recurse=recurse)
 
     async def repair(self, instance_id: str, repair: Repair) -> None:
         """Give an instance an arrival that it could have had.

@@ -17,8 +17,9 @@ and after a restart the instance asks for them again. Workflow actors and
 """
 
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import anyio
@@ -44,7 +45,8 @@ from ..instance.message import (
     workflow_address,
 )
 from ..instance.state import Offered
-from .activity_figures import NAMES_MAX, ActivityLoad, recent_attempts
+from .activity_figures import NAMES_MAX, ActivityLoad, oldest_of, recent_attempts
+from .activity_spans import ActivitySpans
 from .items import ActivityAnswer, Worker, WorkUnknown
 from .lent_work import LentWork
 from .limits import DispatchLimits
@@ -96,6 +98,9 @@ class Dispatcher:
         self._full: FairQueue[Job] | None = None  # of which the log has been told that it waits for room
         self._stopping = False
         self.recent = recent_attempts()
+        self.spans: ActivitySpans | None = None
+        self.timed = False  # whether it is noted when activities are asked for
+        self.oldest_waiting = partial(_oldest_waiting, self._jobs)
 
     @property
     def connected(self) -> int:
@@ -182,6 +187,7 @@ class Dispatcher:
         """Give an activity that a worker has to another one, or once more to the same. The first answer counts."""
         assert job.stream is not None
         job.earlier_tokens = (*job.earlier_tokens, job.token)
+        job.first_sent_us = job.first_sent_us or job.sent_us
         job.hung_with = job.stream
         del job.stream.activities[job.key]
         job.stream = None
@@ -284,7 +290,7 @@ class Dispatcher:
             self._drop(job)
             self.pump()
 
-        return Stream(
+        stream = Stream(
             worker,
             take_back,
             gate=gate,
@@ -294,6 +300,8 @@ class Dispatcher:
             chance=self._chance,
             journal=self._journal,
         )
+        stream.spans = self.spans
+        return stream
 
     def add(self, stream: Stream) -> None:
         """Give jobs to a stream from now on."""
@@ -355,6 +363,8 @@ class Dispatcher:
             took_s = (self._now_us() - (job.sent_us or 0)) / 1e6
             if job.request.name in self.recent or len(self.recent) < NAMES_MAX:
                 self.recent[job.request.name].append(took_s if answer.failure is None else -took_s)
+            if self.spans is not None:
+                self.spans.answered(job.request, job, answer)
             done = ActivityDone(job.request.execution_id, answer.task_id, answer.result, answer.failure, job.sent_us)
             self._send(workflow_address(answer.instance_id), done)
 
@@ -377,6 +387,8 @@ class Dispatcher:
 
     def _add(self, job: Job, queue: FairQueue[Job]) -> None:
         self._jobs[job.key] = job
+        if self.timed:
+            job.asked_us = self._now_us()
         queue.push(job.request.instance_id, job)
         self.pump()
 
@@ -448,6 +460,12 @@ class Dispatcher:
                 self._full = None
             for job in reversed(held_back):
                 queue.push_front(job.request.instance_id, job)
+
+
+def _oldest_waiting(jobs: Mapping[Address, Job]) -> dict[str, int]:
+    """When the oldest activity that waits for a worker was asked for, by name; Unix time, microseconds."""
+    waiting = (job for job in jobs.values() if isinstance(job.request, Invoke) and not job.sent)
+    return oldest_of((job.request.name, job.asked_us) for job in waiting)
 
 
 def _is_earlier(job: Job, token: str) -> bool:

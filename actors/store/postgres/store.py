@@ -466,6 +466,8 @@ def _why_closed(shown: str, error: Exception) -> str:
     match error.state[:2], error.state:
         case "28", _:
             return f"{shown} does not let this user in: {error.message}"
+        case "22", _:
+            return f"{shown} cannot be an address of a database: {error.message}"
         case _, "3D000":
             return f"{shown} is not there: {error.message}. Make it: CREATE DATABASE ... ENCODING 'UTF8'"
         case _, "42501":
