@@ -46,6 +46,7 @@ KINDS = (
     "mixed",
     "hosts",
     "losing",
+    "rotten",
     "crowd",
 )
 # For how long retention keeps what has ended. Where requests come twice the second comes a second after the first, and
