@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from perdure import Status
-from perdure.actors.errors import ActorStalled, PerdureError
+from perdure.actors.errors import ActorStalled, MailboxFull, PerdureError
 from perdure.actors.store.errors import StoreDamaged
 from perdure.runtime.engine import Engine
 from perdure.runtime.errors import InstanceStalled
@@ -122,6 +122,8 @@ class RottenScenario(Scenario):
                 await self.world.call(lambda engine: engine.client.raise_event(id_, "never", data="for never"))
             except (StoreDamaged, InstanceStalled, ActorStalled):
                 self.witness.sometimes["told of damage"] += 1
+            except MailboxFull:
+                self.witness.sometimes["had no room as it was tried again"] += 1
 
     async def _purge(self, id_: str) -> None:
         self.witness.purging(id_)
