@@ -17,8 +17,9 @@ and after a restart the instance asks for them again. Workflow actors and
 """
 
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import anyio
@@ -44,7 +45,7 @@ from ..instance.message import (
     workflow_address,
 )
 from ..instance.state import Offered
-from .activity_figures import NAMES_MAX, ActivityLoad, recent_attempts
+from .activity_figures import NAMES_MAX, ActivityLoad, oldest_of, recent_attempts
 from .activity_spans import ActivitySpans
 from .items import ActivityAnswer, Worker, WorkUnknown
 from .lent_work import LentWork
@@ -98,6 +99,8 @@ class Dispatcher:
         self._stopping = False
         self.recent = recent_attempts()
         self.spans: ActivitySpans | None = None
+        self.timed = False  # whether it is noted when activities are asked for
+        self.oldest_waiting = partial(_oldest_waiting, self._jobs)
 
     @property
     def connected(self) -> int:
@@ -384,6 +387,8 @@ class Dispatcher:
 
     def _add(self, job: Job, queue: FairQueue[Job]) -> None:
         self._jobs[job.key] = job
+        if self.timed:
+            job.asked_us = self._now_us()
         queue.push(job.request.instance_id, job)
         self.pump()
 
@@ -455,6 +460,12 @@ class Dispatcher:
                 self._full = None
             for job in reversed(held_back):
                 queue.push_front(job.request.instance_id, job)
+
+
+def _oldest_waiting(jobs: Mapping[Address, Job]) -> dict[str, int]:
+    """When the oldest activity that waits for a worker was asked for, by name; Unix time, microseconds."""
+    waiting = (job for job in jobs.values() if isinstance(job.request, Invoke) and not job.sent)
+    return oldest_of((job.request.name, job.asked_us) for job in waiting)
 
 
 def _is_earlier(job: Job, token: str) -> bool:

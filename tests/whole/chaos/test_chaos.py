@@ -93,12 +93,20 @@ async def crashes(sky: Sky, *, for_s: tuple[float, ...]) -> None:
         await asyncio.sleep(0.5)
 
 
-async def cuts(sky: Sky, *, rounds: int) -> None:
+async def cuts(sky: Sky, *, rounds: int, breath_s: float = 0.0) -> None:
+    """Cut commits at each place.
+
+    Args:
+        breath_s: After each cut. Without it, one commit meets all of them, because it is what is written next; its
+            pauses grow with each, so that many rounds last longer than a caller waits.
+    """
     for _ in range(rounds):
         for place in REQUEST_BYTES:
             await sky.cut_commit(requests=place)
+            await asyncio.sleep(breath_s)
         for place in ANSWER_BYTES:
             await sky.cut_commit(answers=place)
+            await asyncio.sleep(breath_s)
 
 
 async def rolling_restart(sky: Sky) -> None:
