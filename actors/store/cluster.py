@@ -17,7 +17,11 @@ from .presence.beats import Heart
 # The newest format of records and entries that this release reads, and writes if it may. Hosts of two releases may
 # share a store, so a format is read one release before it is written, and hosts write what all of them read
 # (docs/design/upgrades.md).
-FORMAT_MAX = 1
+#
+#   1: the first one
+#   2: keeps the values of state stores (`runtime/state/`): an actor of a type that releases of format 1 do not know
+FORMAT_MAX = 2
+FORMAT_OF_STATE = 2
 
 
 class HostState(IntEnum):
@@ -90,8 +94,11 @@ class Cluster(Protocol):
         """Make a newer format the one in which hosts write, if all that live read it; return what holds then."""
         ...
 
-    async def join(self, card: HostCard) -> int:
+    async def join(self, card: HostCard, named: Callable[[int], None] = lambda host: None) -> int:
         """Enter this host, under a new id, which is returned. A row of the same place and address is deleted.
+
+        Args:
+            named: Called with the id before any other host can see it; again, if another try has another one.
 
         Raises:
             StoreTooNew: Hosts write a format that this one does not read.

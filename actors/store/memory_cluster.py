@@ -30,7 +30,7 @@ from .presence.heart import BeatingHeart
 
 NAME = "this database in memory"
 # What the stores of a database share of `MemoryStore`.
-CONTENTS = ("_keys", "_records", "_logs", "_active", "_reminders", "_facets", "_audit")
+CONTENTS = ("_keys", "_records", "_logs", "_active", "_reminders", "_facets", "_audit", "_items")
 COUNTERS = ("_new_keys", "_audit_numbers")
 
 T = TypeVar("T")
@@ -217,7 +217,7 @@ class MemoryClusterStore(MemoryStore):
 
     # As a cluster.
 
-    async def join(self, card: HostCard) -> int:
+    async def join(self, card: HostCard, named: Callable[[int], None] = lambda host: None) -> int:
         host, life = number_of(self._chance, 62), self._life
         if life is not None:
             self._end(life, "it joins again")
@@ -231,6 +231,7 @@ class MemoryClusterStore(MemoryStore):
             self.database.hosts[host] = _Host(HostRow(host, HostState.SERVING, card))
             self._begin(host)
 
+        named(host)
         await self._done("join", enter)
         return host
 

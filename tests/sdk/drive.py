@@ -80,9 +80,11 @@ def programs() -> list[Program]:
         Program(name="Python 1.19", command=(new, "sdk_python.py"), needs=(new,)),
         Program(name="Python 1.17", command=(old, "sdk_python.py"), needs=(old,)),
         Program(name="Python 1.17 DaprClient", command=(old, "sdk_guide_python.py"), needs=(old,)),
+        Program(name="Python 1.19 state", command=(new, "sdk_state_python.py"), needs=(new,)),
         Program(name=".NET protocol", command=(ours, "sdk_dotnet_protocol.py")),
         Program(name=".NET 1.19", command=(ours, "sdk_dotnet.py", str(DOTNET)), needs=(str(DOTNET),)),
         Program(name=".NET DaprClient", command=(ours, "sdk_dotnet.py", str(DOTNET), "--guide"), needs=(str(DOTNET),)),
+        Program(name=".NET state", command=(ours, "sdk_dotnet.py", str(DOTNET), "--state"), needs=(str(DOTNET),)),
         Program(
             name=".NET 1.19, host killed",
             command=(ours, "sdk_dotnet_crash.py", str(DOTNET)),
@@ -92,6 +94,13 @@ def programs() -> list[Program]:
         Program(
             name="JavaScript",
             command=("node", "scenarios.js"),
+            folder=HERE / "js",
+            needs=("node", "npm"),
+            prepare=(npm,),
+        ),
+        Program(
+            name="JavaScript state",
+            command=("node", "state.js"),
             folder=HERE / "js",
             needs=("node", "npm"),
             prepare=(npm,),
@@ -140,6 +149,7 @@ def programs() -> list[Program]:
                     ("go",),
                     (("go", "build", "-C", "go", "-o", "scenarios", "."),),
                 ),
+                (".NET 1.19", (str(DOTNET), "--serve"), (str(DOTNET),), ()),
             )
             for kind, what in (
                 ("processes", "two processes, killed"),
@@ -147,6 +157,8 @@ def programs() -> list[Program]:
                 ("rolling", "three hosts on PostgreSQL, restarted"),
                 ("native", "three hosts with native workflows, killed"),
             )
+            # Go's activity needs more than its number, and .NET's workflows are its own.
+            if kind != "native" or sdk not in ("Go", ".NET 1.19")
         ),
         Program(
             name="Python 1.19, what meets a turn",
