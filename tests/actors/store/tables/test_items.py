@@ -37,9 +37,9 @@ def test_what_was_written_is_read_back() -> None:
 @pytest.mark.parametrize("place", range(4))
 def test_a_change_of_any_column_is_damage_of_that_item_alone(place: int) -> None:
     sound = (b"sound", 1, 0, seal_item(7, b"sound", 1, 0, b"v"))
-    sealed = seal_item(7, b"a", 3, 5, b"v")
-    row: list[Any] = [b"a", 3, 5, sealed]
-    row[place] = [b"b", 4, 0, sealed[:-1]][place]
+    blob = seal_item(7, b"a", 3, 5, b"v")
+    row: list[Any] = [b"a", 3, 5, blob]
+    row[place] = [b"b", 4, 0, blob[:-1]][place]
     found = found_items(A, (7, RECORD), [tuple(row), sound], ALL_SEALED)
     assert found.items == {"sound": Item(b"v", 1)}
     assert list(found.damaged) == [row[0].decode()]
