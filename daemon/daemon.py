@@ -140,7 +140,7 @@ async def main(
                 stopping.tell if member is None else partial(ask_supervisor, member),
                 parts=engine.peers if not is_url(config.data) else None,
             )
-            sidecar = Sidecar(control, app_id=app_id, peers=engine.peers)
+            sidecar = Sidecar(control, app_id=app_id, peers=engine.peers, states=engine.states)
             facade, watch = metered(config, tokens, engine, sidecar, tasks, stopping.closing, ports)
             rpc = rpc_server(config, tokens, engine, facade, sidecar, watch)
 

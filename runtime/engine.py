@@ -30,7 +30,7 @@ from ..actors.cluster.leases.seen import ClusterSeen
 from ..actors.cluster.leases.shared import SharedPeers
 from ..actors.cluster.membership import FixedMembership, name_of
 from ..actors.cluster.peers import Peers
-from ..actors.hosting.flight_record import FlightRecord, record_beside
+from ..actors.hosting.flight_record import record_of
 from ..actors.hosting.host import Host, HostLimits, Precautions
 from ..actors.hosting.shards.hosted import Gone
 from ..actors.instruments import Instruments
@@ -84,6 +84,7 @@ from .operations.steering.embedded import EmbeddedOperations
 from .operations.steering.steering import Steering
 from .operations.steering.transfer import Transfer
 from .settings import Opening, Settings
+from .state.service import StateService
 from .steps import watch_calls
 from .words import vocabulary
 from .workers.activity_spans import ActivitySpans
@@ -138,8 +139,7 @@ class Engine:
         self.stop_grace_s = self.settings.stop_grace_s  # a program that has used part of it may lower it
         self._clock = clock or SystemClock()
         opening = opening or Opening()
-        part = membership.part if membership is not None else WHOLE
-        self.store = _store(data, durability, part, opening.instruments)
+        self.store = _store(data, durability, membership.part if membership else WHOLE, opening.instruments)
         self.peers = Peers(membership, vocabulary(), membership.transport()) if membership is not None else None
         self._source: ShardSource | None = None
         self._seen: Callable[[], ClusterSeen] | None = None
@@ -147,7 +147,7 @@ class Engine:
         if share is not None:
             shared = SharedPeers(self.store, share, vocabulary())
             self.peers, self._source, self._seen = shared.peers, shared.membership, shared.membership.seen
-        self.flight = flight = _flight_record(self.store, self.settings) if opening.flight_record else None
+        self.flight = flight = record_of(self.store, WORKFLOW, self.settings.slots) if opening.flight_record else None
         self._journal = journal = Journal(NOTES_LOGGER)
         self.dispatcher = Dispatcher(
             self.settings.dispatch,
@@ -180,6 +180,7 @@ class Engine:
         )
         self._audience = Audience()
         self._operations = OperationActorType()
+        self._state = StateService(self.settings, self.store, self._clock, journal)
         self._host = Host(
             self.store,
             self._clock,
@@ -187,6 +188,7 @@ class Engine:
                 WORKFLOW: WorkflowActorType(self._surroundings),
                 WORKER_MARK: WorkerMarkType(),
                 OPERATION: self._operations,
+                **self._state.types,
             },
             routes={
                 ACTIVITY: self._activities.receive,
@@ -197,6 +199,7 @@ class Engine:
                 SPANS: self._audience.tell_spans,
                 WITHDRAW: self._withdraw,
                 OPERATION_RUN: lambda address, message: self._bulk_runner.receive(address, message),  # noqa: PLW0108  made below
+                **self._state.routes,
             },
             limits=HostLimits(
                 activations_max=0 if self.settings.always_replay else self.settings.activations_max,
@@ -214,10 +217,12 @@ class Engine:
             ),
         )
         self.items = opening.items
-        shared_by = (self.dispatcher, self.peers, self._host, self.app_id)
-        self._shared = shared_workers(*shared_by, self.items or self.writer_for, opening.instruments)
+        self._shared = shared_workers(
+            self.dispatcher, self.peers, self._host, self.app_id, self.items or self.writer_for, opening.instruments
+        )
         self.workers = self._shared or self.dispatcher  # the door of the workers has it
         self.facade = Facade(self._host, limits=self.settings.limits)
+        self.states = self._state.serve(self._host, app_id=self.app_id)
         work = WorkLocator(activity=self._activity_state, turn=self.dispatcher.turn_state, peers=self.peers)
         self.views = views_of(self._host, work, app_id=self.app_id)
         self.steering = Steering(self._host, self.facade, app=app, waits_for_workers=self._waits_for_workers)
@@ -244,14 +249,13 @@ class Engine:
             bulk=self.bulk,
             clock=self._clock,
         )
-        self.client = self.make_client(EmbeddedOperations(self.facade, self.steering))
+        self.client = self.make_client(EmbeddedOperations(self.facade, self.steering, self.states))
         self._children = ChildStarter(self.facade, send=self._send, journal=journal)
         self._events = EventSender(self.facade, send=self._send, app_id=self.app_id, journal=journal)
         self._own_task = OwnTask(self._run, hurry=self._hurry, ended=self._end)
         self._block: AsyncExitStack | None = None  # on trio
-        self._running = False
+        self._running = self._used = False
         self._told_of_stop: list[Callable[[], None]] = []
-        self._used = False
         self._leaving: anyio.CancelScope | None = None  # once shards are given because it stops
         self._mark = WORKER_MARK_ADDRESS
         self._workers_known = False  # whether a worker has ever been connected to this store
@@ -336,7 +340,7 @@ class Engine:
 
     def active_actors(self) -> Mapping[str, int]:
         """How many actors of each type are in memory."""
-        others = self._host.has(self._mark) + self._operations.in_memory
+        others = self._host.has(self._mark) + self._operations.in_memory + self._state.in_memory
         return {WORKFLOW: self._host.activations - others, ACTIVITY: len(self._activities)}
 
     async def start(self) -> None:
@@ -406,6 +410,7 @@ class Engine:
                 await tasks.start(self._children.run)
                 await tasks.start(self._events.run)
                 await tasks.start(self._bulk_runner.run)
+                await tasks.start(self._state.expiry.run)
                 if self._shared is not None:
                     await tasks.start(self._shared.run)
                 async with self._host.running():
@@ -449,7 +454,7 @@ class Engine:
         """Forget what is done here for instances that are another host's now."""
         self._activities.leave(gone.has, cancel=gone.dead)
         self.dispatcher.leave(gone.has)
-        for attendance in (self._children, self._events, self._bulk_runner):
+        for attendance in (self._children, self._events, self._bulk_runner, self._state.expiry):
             attendance.leave(gone.has)
 
     def _hurry(self) -> None:
@@ -482,11 +487,6 @@ class Engine:
     def _withdraw(self, address: Address, message: Withdraw) -> None:
         self._activities.withdraw(message)
         self.dispatcher.withdraw(message)
-
-
-def _flight_record(store: Store, settings: Settings) -> FlightRecord | None:
-    slots = settings.activities_max + settings.activity_threads_max
-    return record_beside(store.path, actor_type=WORKFLOW, slots=slots) if isinstance(store, SqliteStore) else None
 
 
 def _store(data: str | Path | Store, durability: Durability, part: Part, instruments: Instruments) -> Store:

@@ -29,7 +29,6 @@ from ...actors.errors import HostStopping
 from ...actors.instruments import SYSTEM, Chance
 from ...journal.journal import Journal
 from ...journal.vocabulary import WAITING_FOR_ANSWER, WORKER_CAME, WORKER_WENT
-from ..fair_queue import FairQueue
 from ..instance.message import (
     ACTIVITY,
     WORK,
@@ -47,6 +46,7 @@ from ..instance.message import (
 from ..instance.state import Offered
 from .activity_figures import NAMES_MAX, ActivityLoad, oldest_of, recent_attempts
 from .activity_spans import ActivitySpans
+from .fair_queue import FairQueue
 from .items import ActivityAnswer, Worker, WorkUnknown
 from .lent_work import LentWork
 from .limits import DispatchLimits
