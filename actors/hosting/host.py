@@ -43,6 +43,7 @@ from ..reminders.loop import ReminderLoop
 from ..reminders.window import ReminderWindow
 from ..store.contract import Inspection, Store, Stored
 from ..store.errors import StoreFailed
+from ..store.tables.apps import NO_NAMES, AppNames, rings_of
 from ..turn import ActorType, Envelope
 from ..waiting.own_task import only_exception, place_of_caller
 from ..waiting.reply import Reply
@@ -87,6 +88,9 @@ class Precautions:
     journal: Journal | None = None  # writes its log
     instruments: Instruments = SYSTEM
     sharing: Sharing | None = None  # how it shares its store; None: its part of the store is its own
+    apps: AppNames = NO_NAMES  # whose actors it has
+    # Called with all apps of the store and their numbers, before anything is taken from the store.
+    entered: Callable[[Mapping[str, int]], None] = lambda apps: None
 
 
 class Host:
@@ -124,6 +128,7 @@ class Host:
         self.clock = clock
         precautions = precautions or Precautions()
         sharing = precautions.sharing
+        self._apps, self._entered = precautions.apps, precautions.entered
         self.instruments = precautions.instruments
         self._thread: int | None = None  # in which the host was opened
         # Where it was opened; all calls come from there. On asyncio the event loop, elsewhere the thread.
@@ -183,7 +188,7 @@ class Host:
             stopwatch=self.instruments.stopwatch,
         )
         self.turn_loop = TurnLoop(
-            self._mailroom, self._failures, self._committer, types, routes, self.clock, self._flight, journal=journal
+            self._mailroom, self._failures, self._committer, routes, self.clock, self._flight, journal=journal
         )
         self.commit_times = self._committer.took_s
         self._probation = Probation(
@@ -219,8 +224,10 @@ class Host:
         self._here = place_of_caller()
         self._home = self._here()
         try:
+            apps = await self.store.enter_apps(self._apps)
+            self._entered(apps)
+            self.placement.sized(self.store.shards, rings_of(apps, self._apps, apart=self.store.rings_apart))
             if self._shards is not None:
-                self.placement.sized(self.store.shards)
                 return
             epochs = await self.store.claim(self.placement.host, now_us=self.clock.now_us())
             self.placement.claimed(epochs, shards=self.store.shards)
@@ -228,7 +235,7 @@ class Host:
                 place_peers(self.placement, self._peers.membership, self.store.shards)
             # Before a message can reach an actor: an actor recovers before it does anything else.
             if not self._dormant:
-                self._mailroom.unrecovered = dict.fromkeys(await self.store.active())
+                self._mailroom.unrecovered = dict.fromkeys(filter(self.placement.reaches, await self.store.active()))
                 self._probation.open()
         except BaseException:
             with anyio.CancelScope(shield=True):
@@ -289,6 +296,10 @@ class Host:
     def activations(self) -> int:
         """How many actors are in memory."""
         return len(self._mailroom.activations)
+
+    def activations_of(self, actor_type: str) -> int:
+        """How many actors of a type are in memory."""
+        return self._mailroom.activations.of_type(actor_type)
 
     def has(self, address: Address) -> bool:
         """Whether an actor is in memory."""

@@ -13,7 +13,7 @@ from itertools import count
 
 import anyio
 
-from ..address import Address, shard_of
+from ..address import Address
 from .audit import ORDER, Audited, AuditFilter, AuditPage, AuditRow, matches_row
 from .contract import Inspection, Reminder, Stored, Unlisted, Write
 from .cursor import Position, cursor_of, position_of
@@ -32,6 +32,7 @@ from .listing import (
     place,
 )
 from .part import WHOLE, Part, check_parts
+from .tables.apps import AppNames, shard_in, with_apps
 
 
 class MemoryStore:
@@ -48,9 +49,11 @@ class MemoryStore:
     """
 
     commits_elsewhere = False
+    rings_apart = False
 
     def __init__(self, *, shards: int = 64, part: Part = WHOLE) -> None:
         check_parts(part.of, shards=shards)
+        self._apps: dict[str, int] = {}
         self._shards = shards
         self._epochs = dict.fromkeys(filter(part.holds, range(shards)), 0)
         self._new_keys = count(1)
@@ -86,6 +89,11 @@ class MemoryStore:
     def abandon(self) -> None:
         """Take the store as no longer open: the process that had it open has ended without closing it."""
         self._is_open = False
+
+    async def enter_apps(self, asked: AppNames) -> Mapping[str, int]:
+        await self._writing()
+        self._apps = dict(with_apps(self._apps, asked, alone=True))
+        return dict(self._apps)
 
     async def claim(self, host: str, *, now_us: int) -> Mapping[int, int]:
         await self._writing()
@@ -197,7 +205,9 @@ class MemoryStore:
                 yield key, address.id, facets
 
     def _is_in(self, address: Address, shards: Collection[int] | None) -> bool:
-        return shards is None or shard_of(address.id, self._shards) in shards
+        if shards is None:
+            return True
+        return shard_in(address, self._apps, shards=self._shards, apart=self.rings_apart) in shards
 
     async def _writing(self) -> None:
         if not self._is_open:

@@ -27,10 +27,11 @@ from .errors import StoreFailed, StoreFenced, StoreInUse, StoreTakenOver, StoreT
 from .memory import MemoryStore
 from .presence.beats import SLOW_S, Beats
 from .presence.heart import BeatingHeart
+from .tables.apps import AppNames, with_apps
 
 NAME = "this database in memory"
 # What the stores of a database share of `MemoryStore`.
-CONTENTS = ("_keys", "_records", "_logs", "_active", "_reminders", "_facets", "_audit")
+CONTENTS = ("_apps", "_keys", "_records", "_logs", "_active", "_reminders", "_facets", "_audit")
 COUNTERS = ("_new_keys", "_audit_numbers")
 
 T = TypeVar("T")
@@ -136,6 +137,8 @@ class MemoryClusterStore(MemoryStore):
         link: Its way to the database.
     """
 
+    rings_apart = True
+
     def __init__(
         self, database: MemoryDatabase, *, link: MemoryLink | None = None, instruments: Instruments = SYSTEM
     ) -> None:
@@ -174,6 +177,16 @@ class MemoryClusterStore(MemoryStore):
         super().abandon()
 
     # As a store.
+
+    async def enter_apps(self, asked: AppNames) -> Mapping[str, int]:
+        await self._link.there("enter apps")
+        apps = with_apps(self._apps, asked, alone=False)
+        for number in range(1, len(apps)):
+            for shard in range(number * self._shards, (number + 1) * self._shards):
+                self.database.owners.setdefault(shard, ShardRow(shard, None, 0))
+        self._apps.update(apps)
+        await self._link.back("enter apps")
+        return dict(self._apps)
 
     async def claim(self, host: str, *, now_us: int) -> Mapping[int, int]:
         """As for one host that has the store for itself."""

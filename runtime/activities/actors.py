@@ -36,8 +36,14 @@ from ..authoring.codec import Encoder
 from ..authoring.context import ActivityContext
 from ..authoring.fence import Performed, perform
 from ..authoring.misuse import did_you_mean
+from ..directory import AppAddresses
 from ..history.failure import FailureDetails, failure_of
-from ..instance.message import WORKFLOW, ActivityDone, Invoke, Withdraw, WorkState
+from ..instance.message import (
+    ActivityDone,
+    Invoke,
+    Withdraw,
+    WorkState,
+)
 from ..observer import Observer
 from ..workers.activity_figures import ActivityLoad, recent_attempts
 from ..workers.lent import activity_address
@@ -81,6 +87,7 @@ class ActivityActors:
         workshop: Workshop | None = None,
     ) -> None:
         self._app = app
+        self.own = AppAddresses()  # of the app; by default it is the only one
         self._activities: Mapping[str, ActivityDefinition] = app.activities if app is not None else {}
         self._send = send
         self._now_us = now_us
@@ -161,7 +168,7 @@ class ActivityActors:
             self.journal.write(
                 ACTIVITY_REPEATED, instance_id=invoke.instance_id, activity=invoke.name, task_id=invoke.task_id
             )
-        self._lanes[definition.kind].add(invoke.instance_id, job)
+        self._lanes[definition.kind].add(invoke.home_id, job)
 
     def state_of(self, execution_id: str, task_id: int) -> WorkState | None:
         """Whether an activity of a generation waits or runs here; None: it is not here."""
@@ -219,11 +226,11 @@ class ActivityActors:
             has: Whether an instance is one of them.
             cancel: Cancel those that have begun.
         """
-        jobs = {job: None for job in self._busy.values() if has(job.invoke.instance_id)}
+        jobs = {job: None for job in self._busy.values() if has(job.invoke.home_id)}
         begun = [job for job in jobs if self._lanes[job.definition.kind].has_begun(job)]
         for job in jobs:
             for lane in self._lanes.values():
-                lane.withdraw(job.invoke.instance_id, (job,))
+                lane.withdraw(job.invoke.home_id, (job,))
             if job not in begun:
                 del self._busy[job.address]
                 begun += (earlier := earlier_of(job))
@@ -313,7 +320,7 @@ class ActivityActors:
         if self._is_withdrawn(job):
             return False
         newest = self._busy.pop(job.address)
-        self._lanes[newest.definition.kind].withdraw(newest.invoke.instance_id, (newest,))
+        self._lanes[newest.definition.kind].withdraw(newest.invoke.home_id, (newest,))
         return True
 
     async def _call(self, job: ActivityJob) -> tuple[str | None, FailureDetails | None]:
@@ -380,7 +387,8 @@ class ActivityActors:
         self, invoke: Invoke, result: str | None, failure: FailureDetails | None, began_us: int | None = None
     ) -> None:
         done = ActivityDone(invoke.execution_id, invoke.task_id, result, failure, began_us)
-        self._send(address_of((WORKFLOW, invoke.instance_id)), done)
+        asker = (self.own.workflow, invoke.instance_id) if invoke.call is None else (self.own.call, invoke.call)
+        self._send(address_of(asker), done)
 
 
 # What runs in each lane, and the limit on it.

@@ -22,7 +22,7 @@ from ...actors.instruments import SYSTEM, Stopwatch
 from ...actors.text import described
 from ...actors.waiting.cancellation import LentTask
 from ...actors.waiting.ownership import CodeOwner, call_as
-from ..fair_queue import FairQueue
+from ..workers.fair_queue import FairQueue
 
 logger = logging.getLogger(__name__)
 

@@ -64,6 +64,7 @@ class InstanceRecord(NamedTuple):
     first_execution_id: str | None = None
     root: str | None = None  # the id of the first of its ancestors; None: its parent is that, or it has none
     tags: tuple[tuple[str, str], ...] = ()  # by key, each key once
+    parent_app: str | None = None  # the id of the parent's app; None: its own
 
     @property
     def began_us(self) -> int:

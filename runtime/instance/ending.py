@@ -32,7 +32,12 @@ from ..history.record import AsideMark
 from ..history.row import Row
 from ..history.status import STATUS_OF, Status, Step
 from .effects import GENERATIONS, clear_timers, tell_parent, terminate_children, withdraw
-from .message import ENDED, WORK, Continue, Ended, Stalled, Terminate, workflow_address
+from .message import (
+    Continue,
+    Ended,
+    Stalled,
+    Terminate,
+)
 from .sheet import TurnSheet
 
 STEPS = {Status.COMPLETED: Step.COMPLETE, Status.FAILED: Step.FAIL, Status.TERMINATED: Step.TERMINATE}
@@ -80,14 +85,14 @@ def end(
     if tasks:
         actor.open.keep_only([Row(sheet.now_us, sheet.asked, ())])
     if status is Status.TERMINATED:
-        withdraw(sheet, tasks, ended=True)
+        withdraw(sheet, tasks.values(), ended=True)
     elif actor.open.tasks is not tasks:
-        withdraw(sheet, tasks.keys() - actor.open.tasks.keys())
+        withdraw(sheet, [task for task_id, task in tasks.items() if task_id not in actor.open.tasks])
     if actor.record.parent is not None:
-        tell_parent(sheet, actor.record.parent, status, result, failure)
+        tell_parent(sheet, actor.record.parent, actor.record.parent_app, status, result, failure)
     if actor.surroundings.observed:
         ended = Ended(actor.record.name, status.value, max(0, sheet.now_us - actor.record.created_us))
-        sheet.turn.messages.append((Address(ENDED, actor.instance_id), ended))
+        sheet.turn.messages.append((Address(actor.surroundings.own.ended, actor.instance_id), ended))
     actor.close()
     actor.execution = None
     actor.rows = []
@@ -134,10 +139,10 @@ def continue_as_new(sheet: TurnSheet, outcome: ContinuedAsNew, unfed: Sequence[A
     clear_timers(sheet)
     if actor.open.tasks:
         last = {event.event_id for event in sheet.asked or () if isinstance(event, TaskScheduled)}
-        withdraw(sheet, actor.open.tasks.keys() - last)
+        withdraw(sheet, [task for task_id, task in actor.open.tasks.items() if task_id not in last])
     actor.close()
     execution_id = uuid5(GENERATIONS, record.execution_id).hex
-    started = ExecutionStarted(record.name, outcome.input, execution_id, record.parent)
+    started = ExecutionStarted(record.name, outcome.input, execution_id, record.parent, parent_app=record.parent_app)
     actor.record = record._replace(
         execution_id=execution_id,
         created_us=sheet.now_us,
@@ -161,7 +166,7 @@ def continue_as_new(sheet: TurnSheet, outcome: ContinuedAsNew, unfed: Sequence[A
     sheet.asked = None
     sheet.arrived.clear()
     sheet.holding = [started, *outcome.carried, *_outliving([*unfed, *sheet.holding])]
-    sheet.turn.messages.append((workflow_address(actor.instance_id), Continue()))
+    sheet.turn.messages.append((actor.surroundings.own.instance(actor.instance_id), Continue()))
 
 
 # As many keys of events from other instances are known to the next generation. A sender that crashes sends only those
@@ -207,7 +212,7 @@ def stall(sheet: TurnSheet, description: str, reason: int = StallReason.PATCH_MI
         sheet.hold(ExecutionStalled(description, reason))
         _note_stall(sheet, description, STALL_REASONS[reason])
     if actor.record.remote:
-        sheet.turn.messages.append((Address(WORK, actor.instance_id), Stalled()))
+        sheet.turn.messages.append((Address(actor.surroundings.own.work, actor.instance_id), Stalled()))
 
 
 def _note_stall(sheet: TurnSheet, why: str, kind: str) -> None:

@@ -28,10 +28,8 @@ from ...actors.errors import HostStopping
 from ...actors.instruments import SYSTEM, Chance
 from ...journal.journal import Journal
 from ...journal.vocabulary import WAITING_FOR_ANSWER, WORKER_CAME, WORKER_WENT
-from ..fair_queue import FairQueue
+from ..directory import ACTIVITY, WORK, AppAddresses
 from ..instance.message import (
-    ACTIVITY,
-    WORK,
     ActivityDone,
     Invoke,
     RemoteAnswer,
@@ -41,11 +39,11 @@ from ..instance.message import (
     WorkflowAnswer,
     WorkflowTurnWork,
     WorkState,
-    workflow_address,
 )
 from ..instance.state import Offered
 from .activity_figures import NAMES_MAX, ActivityLoad, recent_attempts
-from .items import ActivityAnswer, Worker, WorkUnknown
+from .fair_queue import FairQueue
+from .items import ActivityAnswer, Worker, WorkUnknown, home_id_of
 from .lent_work import LentWork
 from .limits import DispatchLimits
 from .room import Room
@@ -60,6 +58,7 @@ class Dispatcher:
 
     Args:
         limits: How many jobs a stream, and all together, may have at once.
+        own: The addresses of the app whose workers these are; None: it is the only one.
         send: Sends an answer to the instance that asked.
         now_us: The wall clock; Unix time, microseconds.
         greet: Called when a worker has connected.
@@ -71,6 +70,7 @@ class Dispatcher:
         self,
         limits: DispatchLimits,
         *,
+        own: AppAddresses | None = None,
         send: Callable[[Address, Any], None],
         now_us: Callable[[], int],
         greet: Callable[[], None] = lambda: None,
@@ -78,6 +78,7 @@ class Dispatcher:
         journal: Journal | None = None,
     ) -> None:
         self._greet = greet
+        self._own = own or AppAddresses()
         self._chance = chance
         self._journal = (journal or Journal()).at(__name__)
         self._limits = limits
@@ -87,9 +88,7 @@ class Dispatcher:
         self._jobs: dict[Address, Job] = {}
         self._workflows: FairQueue[Job] = FairQueue()
         self._activities: FairQueue[Job] = FairQueue()
-        self._held = HeldJobs[Job](
-            self.streams, lambda job: self._queue_of(job).push_front(job.request.instance_id, job)
-        )
+        self._held = HeldJobs[Job](self.streams, lambda job: self._queue_of(job).push_front(job.home_id, job))
         self.room = Room(limits, self.streams, self._journal)
         self.lent = LentWork(self._jobs, self.streams, self.room, drop=self._drop, add=self.receive_activity)
         self._stalled: dict[str, None] = {}  # ids, in the order in which they stalled
@@ -164,7 +163,7 @@ class Dispatcher:
 
     def receive_activity(self, address: Address, invoke: Invoke) -> None:
         """Take an activity that a worker is to perform, once at a time."""
-        key = _activity_key(invoke.instance_id, invoke.task_id)
+        key = _activity_key(invoke.home_id, invoke.task_id)
         job = self._jobs.get(key)
         if job is not None:
             assert isinstance(job.request, Invoke)
@@ -187,7 +186,7 @@ class Dispatcher:
         job.stream = None
         job.sent = False
         self.room.count(job, -1)
-        self._activities.push_front(job.request.instance_id, job)
+        self._activities.push_front(job.home_id, job)
         self.pump()
 
     def withdraw(self, message: Withdraw) -> None:
@@ -225,7 +224,7 @@ class Dispatcher:
             has: Whether an instance is one of them.
         """
         self.lent.leave(has)
-        for job in [job for job in self._jobs.values() if has(job.request.instance_id)]:
+        for job in [job for job in self._jobs.values() if has(job.home_id)]:
             self._drop(job)
         for stream in self.streams:
             # What is still answered to these goes to their next owner.
@@ -312,7 +311,7 @@ class Dispatcher:
             if job.withdrawn:
                 del self._jobs[job.key]
             else:
-                self._queue_of(job).push_front(job.request.instance_id, job)
+                self._queue_of(job).push_front(job.home_id, job)
         self._held.let_go(stream.unanswered)
         self.pump()
 
@@ -337,7 +336,7 @@ class Dispatcher:
         if job is None:
             return
         assert isinstance(job.request, WorkflowTurnWork)
-        self._send(workflow_address(answer.instance_id), RemoteAnswer(job.request, answer))
+        self._send(self._own.instance(answer.instance_id), RemoteAnswer(job.request, answer))
 
     async def complete_activity(self, answer: ActivityAnswer) -> None:
         """Take the result of an activity. It need not come over the connection of the stream.
@@ -345,9 +344,10 @@ class Dispatcher:
         Raises:
             WorkUnknown: This activity is not open.
         """
-        key = _activity_key(answer.instance_id, answer.task_id)
+        key = self._key_of(answer)
         if key not in self._jobs and (early := self.lent.take(answer)) is not None:
-            self._send(workflow_address(answer.instance_id), early)
+            home_id = home_id_of(answer)
+            self._send(self._home(home_id, home_id if home_id != answer.instance_id else None), early)
             return
         job = self._finish(key, answer.token, answer.task_id)
         if job is not None:
@@ -356,9 +356,24 @@ class Dispatcher:
             if job.request.name in self.recent or len(self.recent) < NAMES_MAX:
                 self.recent[job.request.name].append(took_s if answer.failure is None else -took_s)
             done = ActivityDone(job.request.execution_id, answer.task_id, answer.result, answer.failure, job.sent_us)
-            self._send(workflow_address(answer.instance_id), done)
+            self._send(self._home(job.request.home_id, job.request.call), done)
 
     # Inside.
+
+    def _key_of(self, answer: ActivityAnswer) -> Address:
+        """The key of the activity that an answer is to."""
+        key = _activity_key(home_id_of(answer), answer.task_id)
+        if answer.token or key in self._jobs:
+            return key
+        # A worker that gives no tokens back: it may answer a call, which has another id.
+        for job in self._jobs.values():
+            request = job.request
+            if isinstance(request, Invoke) and (request.instance_id, request.task_id) == answer[:2] and job.sent:
+                return job.key
+        return key
+
+    def _home(self, home_id: str, call: str | None) -> Address:
+        return Address(self._own.call, home_id) if call is not None else self._own.instance(home_id)
 
     def _tell_gone(self, stream: Stream, stayed_s: float) -> None:
         self._journal.write(
@@ -373,11 +388,11 @@ class Dispatcher:
     def _retry_stalled(self) -> None:
         stalled, self._stalled = self._stalled, {}
         for instance_id in stalled:
-            self._send(workflow_address(instance_id), TryAgain())
+            self._send(self._own.instance(instance_id), TryAgain())
 
     def _add(self, job: Job, queue: FairQueue[Job]) -> None:
         self._jobs[job.key] = job
-        queue.push(job.request.instance_id, job)
+        queue.push(job.home_id, job)
         self.pump()
 
     def _finish(self, key: Address, token: str, task_id: int | None = None) -> Job | None:
@@ -418,7 +433,7 @@ class Dispatcher:
             job.stream = None
             self.room.count(job, -1)
         elif not self._held.drop(job.key):
-            self._queue_of(job).remove(job.request.instance_id, (job,))
+            self._queue_of(job).remove(job.home_id, (job,))
 
     def _queue_of(self, job: Job) -> FairQueue[Job]:
         return self._workflows if not isinstance(job.request, Invoke) else self._activities
@@ -437,7 +452,7 @@ class Dispatcher:
                     continue
                 stream = self.room.choose(job)
                 if stream is None:
-                    queue.push_front(job.request.instance_id, job)
+                    queue.push_front(job.home_id, job)
                     if queue is not self._full:
                         self._full = queue
                         self.room.tell_full(job)
@@ -447,7 +462,7 @@ class Dispatcher:
             if not queue and queue is self._full:
                 self._full = None
             for job in reversed(held_back):
-                queue.push_front(job.request.instance_id, job)
+                queue.push_front(job.home_id, job)
 
 
 def _is_earlier(job: Job, token: str) -> bool:

@@ -113,7 +113,8 @@ class PostgresClusterStore(PostgresStore):
         async def enter() -> None:
             nonlocal host
             host = self._new_host()  # another one for each try: the one before may have worked
-            row = (card.name, card.place, card.address, card.release, card.wire_min, card.wire_max, card.format_max)
+            wire = card.wire_min, card.wire_max
+            row = (card.name, card.place, card.address, card.release, *wire, card.format_max, list(card.apps))
             async with _Session(self, "joining") as session:
                 joined = await session.run(JOIN, (host, SERVING, *row))
                 if not joined:
@@ -308,4 +309,4 @@ def _row(other: Other) -> HostRow:
     state = HostState.SERVING if other.state == SERVING else HostState.LEAVING
     wire = other.wire_min, other.wire_max
     card = HostCard(other.name, other.address, other.place, other.release, *wire, other.format_max)
-    return HostRow(other.host, state, card)
+    return HostRow(other.host, state, card._replace(apps=tuple(other.apps or ())))

@@ -14,7 +14,7 @@ for each life of its host.
 """
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple
 
 import anyio
@@ -53,6 +53,7 @@ class Other(NamedTuple):
     wire_min: int
     wire_max: int
     format_max: int
+    apps: Sequence[str] | None  # None: a release that knows the first app only
     beat: int
 
 
@@ -94,7 +95,7 @@ class Presence:
             Refused, Lost: As for a session.
         """
         name = place.machine_name()
-        row = (self.host, JOINING, name, place.own_place(), "", self._release, 0, 0, FORMAT_MAX)
+        row: tuple[Any, ...] = (self.host, JOINING, name, place.own_place(), "", self._release, 0, 0, FORMAT_MAX, [])
         if not await session.run(JOIN, row):
             raise await too_new(session, self._url, FORMAT_MAX)
         try:

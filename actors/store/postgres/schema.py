@@ -17,12 +17,14 @@ from zlib import crc32
 import anyio
 
 from ..errors import StoreFailed, StoreForeign, StoreTooNew
+from ..tables.apps import PREFIX, AppNames, apps_in, with_apps
 from .driver import DatabaseSession, Refused, Statement, pairs_of
 from .url import DatabaseUrl
 
 logger = logging.getLogger(__name__)
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
+SEVERAL_APPS = 3  # the version that knows of several apps
 LOCK_WAIT_MS = 1_000
 LOCK_POLL_S = 0.2
 # The class of all advisory locks of stores; the second number is of the schema. "Prdr".
@@ -53,7 +55,8 @@ TABLES = (
         release text NOT NULL,
         wire_min int NOT NULL,
         wire_max int NOT NULL,
-        format_max int NOT NULL DEFAULT 1
+        format_max int NOT NULL DEFAULT 1,
+        apps text[]
     ) WITH (fillfactor = 50)
     """,
     # Apart from `hosts`, because it is updated twice a second: while somebody holds a snapshot, each update leaves a
@@ -173,6 +176,8 @@ STEPS: Mapping[int, Migration] = {
             f"INSERT INTO meta (name, value) VALUES ('{FORMAT}', 1)",
         )
     ),
+    # NULL: a host that has the first app, and does not say it.
+    2: Migration(statements=("ALTER TABLE hosts ADD COLUMN apps text[]",)),
 }
 
 READ_META = Statement("read meta", "SELECT name, value FROM meta")
@@ -299,6 +304,44 @@ async def _make_indexes(session: DatabaseSession, url: DatabaseUrl, indexes: Seq
     finally:
         if url.prepare and not session.lost:
             await session.run(UNLOCK, lock)
+
+
+async def enter_apps(session: DatabaseSession, url: DatabaseUrl, asked: AppNames) -> Mapping[str, int]:
+    """Enter the apps of a host, and the shards of those that are new; return all apps, with their numbers.
+
+    Raises:
+        Refused, Lost: As for a session.
+    """
+    while True:
+        meta = await read_meta(session) or {}
+        known = apps_in(meta.items())
+        apps = with_apps(known, asked, alone=False)
+        if apps == known:
+            return known
+        news = {name: number for name, number in apps.items() if name not in known}
+        rows = ", ".join(f"('{_quoted(PREFIX + name)}', {number})" for name, number in news.items())
+        shards = [(number * meta[SHARDS], (number + 1) * meta[SHARDS] - 1) for number in news.values() if number]
+        # A release that knows one app would take the shards of the others for its own.
+        older = [f"UPDATE meta SET value = greatest(value, {SEVERAL_APPS}) WHERE name = '{OLDEST}'"] if shards else []
+        try:
+            await session.run_together(
+                [
+                    *_locked(url),
+                    # Fails if another host has entered one of them, or another app, since they were read.
+                    f"INSERT INTO meta (name, value) SELECT '{VERSION}', 0 FROM meta"
+                    f" WHERE name LIKE '{PREFIX}%' HAVING count(*) <> {len(known)}",
+                    *older,
+                    f"INSERT INTO meta (name, value) VALUES {rows}",
+                    *(f"INSERT INTO shards (shard) SELECT generate_series({a}, {b})" for a, b in shards),
+                ]
+            )
+        except Refused as refused:
+            if refused.state not in DONE_BY_ANOTHER:
+                raise
+
+
+def _quoted(text: str) -> str:
+    return text.replace("'", "''")
 
 
 async def too_new(session: DatabaseSession, url: DatabaseUrl, known: int) -> StoreTooNew:

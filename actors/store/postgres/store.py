@@ -29,6 +29,7 @@ from ..cursor import position_of
 from ..errors import StoreError, StoreFailed, StoreFenced, StoreLocked, StoreTakenOver
 from ..listing import Counted, Facets, ListFilter, ListPage, Order, asks_kinds_only, grouped
 from ..presence.acknowledged import Acknowledged
+from ..tables.apps import AppNames
 from ..tables.kinds import matching
 from ..tables.paging import Asked
 from .changes import Group, RowChanges, changes_of
@@ -38,7 +39,7 @@ from .lists.reading import read_audit, read_counts, read_page, read_tallies
 from .log import placed
 from .presence import Presence
 from .reading import ReadingSession, learn_kinds, read_active, read_actors, read_ids, read_outsides, read_reminders
-from .schema import COPYING, READ_META, make_ready, require_whole
+from .schema import COPYING, READ_META, enter_apps, make_ready, require_whole
 from .schema import SHARDS as SHARDS_OF
 from .settings import replication_warning, require_settings, session_settings
 from .statements import (
@@ -81,6 +82,7 @@ class PostgresStore:
     """
 
     commits_elsewhere = True
+    rings_apart = True
 
     def __init__(
         self,
@@ -152,6 +154,21 @@ class PostgresStore:
         if opened is not None:
             with anyio.CancelScope(shield=True):
                 await opened.close()
+
+    async def enter_apps(self, asked: AppNames) -> Mapping[str, int]:
+        self._opened()
+        apps: Mapping[str, int] = {}
+
+        async def enter() -> None:
+            nonlocal apps
+            session = await self._connect("entering the apps")
+            try:
+                apps = await enter_apps(session, self.url, asked)
+            finally:
+                session.terminate()
+
+        await self._patiently(enter)
+        return apps
 
     async def claim(self, host: str, *, now_us: int) -> Mapping[int, int]:
         opened = self._opened()

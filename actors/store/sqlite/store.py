@@ -36,6 +36,7 @@ from ..durability import Durability
 from ..errors import ListsUnfinished, StoreDivided, StoreError, StoreFailed, StoreGone
 from ..listing import Counted, Facets, ListFilter, ListPage, Order, asks_kinds_only, grouped
 from ..part import WHOLE, Part, check_parts
+from ..tables.apps import AppNames, with_apps
 from ..tables.checksums import Unsealed
 from ..tables.paging import Asked
 from . import schema
@@ -79,6 +80,7 @@ class SqliteStore:
 
     LOOK_S = 1.0  # between two looks of `intact` at the files
     commits_elsewhere = False
+    rings_apart = False
 
     def __init__(
         self,
@@ -177,6 +179,15 @@ class SqliteStore:
                         await writer.call(partial(within, hold.index, self._rest))
             async with self._lister_lock:  # or a connection that is being made now would be closed by nothing
                 await self._resources.aclose()
+
+    async def enter_apps(self, asked: AppNames) -> Mapping[str, int]:
+        known = await self._call(self._reader, schema.read_apps, "reading the apps")
+        apps = with_apps(known, asked, alone=self._part == WHOLE)
+        if apps != known:
+            with anyio.CancelScope(shield=True):
+                write = partial(self._commit, partial(schema.write_apps, apps), None)
+                await self._call(self._writer, write, "entering the apps")
+        return apps
 
     async def claim(self, host: str, *, now_us: int) -> Mapping[int, int]:
         # The file belongs to one process, so every shard in it can be claimed, and no lease ends.

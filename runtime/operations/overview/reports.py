@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 from ....actors.clock import Clock
 from ....actors.cluster.leases.seen import ClusterSeen
 from ....actors.cluster.method import HostMethod
-from ....actors.cluster.peers import Peers
+from ....actors.cluster.peers import AppPeers
 from ....actors.hosting.host import Host
 from ....actors.release import own_release
 from ....actors.store.contract import Store
@@ -21,7 +21,7 @@ from ....actors.store.memory import MemoryStore
 from ....actors.store.postgres.store import PostgresStore
 from ....actors.store.sqlite.store import SqliteStore
 from ...authoring.app import App
-from ...instance.message import WORKFLOW
+from ...directory import AppAddresses
 from ...workers.activity_figures import ActivityLoad
 from ...workers.dispatcher import Dispatcher
 
@@ -99,8 +99,8 @@ class Reports:
         activities: The app's own activities.
         dispatcher: The workers, and the activities that they perform.
         limit_of: How many of an activity a host performs at once, alone or with others of its kind; None: any.
-        peers: The other hosts, if there are any.
-        seen: The hosts that share the store, as this one sees them; None: there is no such store.
+        peers: The other hosts that have the app, if there are any.
+        own: The addresses of the app.
     """
 
     def __init__(
@@ -112,11 +112,13 @@ class Reports:
         app: App | None,
         limit_of: Callable[[str], int | None],
         clock: Clock,
-        peers: Peers | None,
-        seen: Callable[[], ClusterSeen | None] = lambda: None,
+        peers: AppPeers | None,
+        own: AppAddresses,
     ) -> None:
         self._host = host
-        self.seen = seen
+        self.own_app = own
+        # The hosts that share the store, as this one sees them; None: there is no such store.
+        self.seen: Callable[[], ClusterSeen | None] = lambda: None
         self._activities = activities
         self._dispatcher = dispatcher
         self.app = app
@@ -163,8 +165,12 @@ class Reports:
             workers,
             loads,
             {name: tuple(attempts) for name, attempts in recent.items()},
-            {name: count for (kind, name), count in tallies.began.items() if kind == WORKFLOW},
-            {(name, status): count for (kind, name, status), count in tallies.ended.items() if kind == WORKFLOW},
+            {name: count for (kind, name), count in tallies.began.items() if kind == self.own_app.workflow},
+            {
+                (name, status): count
+                for (kind, name, status), count in tallies.ended.items()
+                if kind == self.own_app.workflow
+            },
             size_of(self._host.store),
             own_release(),
             seen.killed if (seen := self.seen()) is not None else None,

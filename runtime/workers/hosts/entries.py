@@ -15,7 +15,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from ....actors.cluster.outbound import Outbound
-from ....actors.cluster.peers import Peers
+from ....actors.cluster.peers import AppPeers
 from ....actors.errors import FrameTooLong, HostLost, HostSilent, HostUnreachable, PerdureError
 from ....actors.instruments import Chance
 from ..dispatcher import Dispatcher
@@ -52,7 +52,7 @@ class WorkerEntries:
     """
 
     def __init__(
-        self, dispatcher: Dispatcher, peers: Peers, *, writer: Callable[[], ItemWriter | None], chance: Chance
+        self, dispatcher: Dispatcher, peers: AppPeers, *, writer: Callable[[], ItemWriter | None], chance: Chance
     ) -> None:
         self._dispatcher = dispatcher
         self._peers = peers
@@ -100,7 +100,7 @@ class WorkerEntries:
         """Ask a gate for its streams, until it answers or is away."""
         while (outbound := self._reached(gate)) is not None:
             try:
-                found: StreamList = await outbound.call(STREAMS, self._peers.membership.me)
+                found: StreamList = await self._peers.call(outbound, STREAMS, self._peers.membership.me)
             except (HostUnreachable, HostLost, HostSilent):
                 await anyio.sleep(AGAIN_S)
             except PerdureError as error:
@@ -181,8 +181,8 @@ class WorkerEntries:
             if outbound is None:
                 return False
             try:
-                there: bool = await outbound.call(
-                    ITEMS, self._peers.membership.me, entry.stream.id, entry.lease, number, items
+                there: bool = await self._peers.call(
+                    outbound, ITEMS, self._peers.membership.me, entry.stream.id, entry.lease, number, items
                 )
             except HostSilent:
                 # It may have them all the same. Its streams are used again once it answers.

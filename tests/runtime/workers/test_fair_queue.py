@@ -2,7 +2,7 @@
 
 import pytest
 
-from perdure.runtime.fair_queue import FairQueue
+from perdure.runtime.workers.fair_queue import FairQueue
 
 
 def queue_of(*items: str) -> FairQueue[str]:
