@@ -5,9 +5,9 @@ found, the handler decodes, calls and encodes. An error of any of them becomes i
 management API in `http/management/resource.py`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import anyio
 import msgspec
@@ -37,6 +37,13 @@ from .path import RawPath, route
 BODY_BYTES_MAX = 4 * 1024 * 1024  # Dapr's default for --max-body-size
 
 
+class OtherApps(NamedTuple):
+    """The other apps, by their ids."""
+
+    find: Callable[[str], InstanceOperations | None]  # None: no host has it
+    event_json: Callable[[str], EventJson]  # writes the events of its histories
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpOptions:
     """The options of the HTTP API."""
@@ -44,6 +51,7 @@ class HttpOptions:
     app_id: str
     api_tokens: tuple[str, ...] | Tokens = ()  # any of them opens the API; with none it is open to all
     body_bytes_max: int = BODY_BYTES_MAX
+    other_apps: OtherApps | None = None  # None: the management API has this app only
     allowed_hosts: tuple[str, ...] = ()  # names that are answered without a token (`http/browser_guard.py`)
 
     def __post_init__(self) -> None:
@@ -89,6 +97,7 @@ def create_app(
             *SidecarRoutes(sidecar, body_bytes_max=options.body_bytes_max).routes(),
             openapi_route(dapr),
         ]
+    others = options.other_apps
     if management is not None:
         door = ManagementDoor(
             management=management,
@@ -100,6 +109,8 @@ def create_app(
             stopping=stopping or anyio.Event(),
             event_json=event_json,
             configuration=configuration or {},
+            other_apps=others.find if others is not None else lambda app_id: None,
+            event_json_of=others.event_json if others is not None else None,
         )
         routes += management_routes(door, dapr)
         routes += Pages(ready=sidecar.control.ready, version=version, dapr=sidecar_routes).routes()

@@ -113,7 +113,8 @@ class Engine:
         self._source: ShardSource | None = shared.membership if shared is not None else None
         self.flight = flight = _flight_record(self.store, self.settings) if opening.flight_record else None
         self._journal = journal = Journal(NOTES_LOGGER)
-        parts = EngineParts(
+        self._visited: dict[str, HostedApp] = {}  # apps that other hosts have, as far as they were asked for
+        self._parts = parts = EngineParts(
             store=self.store,
             settings=self.settings,
             clock=self._clock,
@@ -233,6 +234,15 @@ class Engine:
     def make_client(self, operations: EmbeddedOperations) -> Client:
         """Make the client of this engine; `embedding/engine.py` makes one that can do more."""
         return Client(operations, self.app)
+
+    def app_of(self, app_id: str) -> HostedApp | None:
+        """What is asked of the instances of an app, here or at the hosts that have it; None: no host has it."""
+        found = self.apps.get(app_id) or self._visited.get(app_id)
+        if found is None and self._running:
+            own = self.directory.of(app_id)
+            if self._host.placement.knows(own.workflow):
+                found = self._visited[app_id] = HostedApp.elsewhere(own, self._parts, self._host)
+        return found
 
     @property
     def alone(self) -> bool:

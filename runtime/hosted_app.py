@@ -152,6 +152,15 @@ class HostedApp:
         self._operations = OperationActorType(own)
         self._calls = CallActorType(own)
 
+    @classmethod
+    def elsewhere(cls, own: AppAddresses, parts: EngineParts, host: Host) -> "HostedApp":
+        """An app that this host has not: it is asked here, and performed at the hosts that have it."""
+        app = cls(None, own, parts, propagate=lambda instance_id, events, scope, received: None, items=None)
+        app.attach(host)
+        if app.peers is not None:
+            app.peers.settle(own.ring)
+        return app
+
     def attach(self, host: Host) -> None:
         """Make what stands upon the host."""
         parts, own, clock = self._parts, self.own, self._parts.clock

@@ -86,6 +86,11 @@ class RingPeers:
         return [name for name in self._peers.names if self._has(name)]
 
     @property
+    def connected(self) -> bool:
+        """Whether every other host can be reached."""
+        return self._peers.connected
+
+    @property
     def unreceived(self) -> int:
         return self._peers.unreceived
 

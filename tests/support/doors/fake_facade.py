@@ -60,6 +60,10 @@ class FakeFacade(Facade):
         self.authors: list[By | None] = []  # of the changes
         self.failure: Exception | None = None
         self.unfinished_children: dict[str, tuple[str, ...]] = {}
+        self.others: dict[str, FakeFacade] = {}  # of the apps that were asked for, by their ids
+
+    def of_app(self, app_id: str) -> "FakeFacade":
+        return self.others.setdefault(app_id, type(self)(*self.instances.values()))
 
     def asked(self, *call: Any) -> None:
         self.calls.append(call)
