@@ -52,6 +52,10 @@ class Control:
         self._shut_down = shut_down
         self._parts = parts
 
+    def of(self, hosted: HostedApp) -> "Control":
+        """The same daemon, as the clients of another app of it see it."""
+        return Control(self._engine, hosted.app, self._stopping, self._shut_down, parts=self._parts, hosted=hosted)
+
     def ready(self) -> bool:
         return self.unready() is None
 
