@@ -247,8 +247,7 @@ LOADING_FAILED = LogLine(
 APP_UNKNOWN = LogLine(
     "app_unknown",
     WARNING,
-    "no host has the app ID {app!r}: what {instance_id} is sent, and all that is sent to instances of apps that no host "
-    "has, waits for one",
+    "no host has the app ID {app!r}: what {instance_id} is sent waits for one, and so does all that goes to such apps",
     ("instance_id", "app"),
     1,
 )

@@ -107,7 +107,8 @@ class Engine:
         part = membership.part if membership is not None else WHOLE
         self._membership = membership
         self.store = _store(data, durability, part, opening.instruments)
-        names = self._names(opening.others)
+        self._every = opening.dormant and not opening.others and self.app is None and self.settings.app_id is None
+        names = AppNames(every=True) if self._every else self._names(opening.others)
         shared = self._share(opening, names.names)
         self.peers = shared.peers if shared is not None else _peers_of(membership)
         self._source: ShardSource | None = shared.membership if shared is not None else None
@@ -130,7 +131,7 @@ class Engine:
         )
         self.directory = AppDirectory(self.app_id)
         own = OtherApp(self.app_id, app, propagate=propagate, items=opening.items)
-        self.apps: Mapping[str, HostedApp] = {
+        self.apps: dict[str, HostedApp] = {
             each.app_id: HostedApp(
                 each.app,
                 self.directory.of(each.app_id),
@@ -208,6 +209,9 @@ class Engine:
         self.directory.settle(apps)
         if not self.settings.app_id and self.app is None and len(self.apps) == 1:
             self._first.own.settle(FIRST_RING)  # it takes the first app of the store for its own
+        for app_id, number in apps.items() if self._every else ():
+            if number:
+                self.apps[app_id] = HostedApp.elsewhere(self.directory.of(app_id), self._parts, self._host)
         for hosted in self.apps.values():
             hosted.enter(self._types, self._routes)
 
@@ -242,6 +246,8 @@ class Engine:
             own = self.directory.of(app_id)
             if self._host.placement.knows(own.workflow):
                 found = self._visited[app_id] = HostedApp.elsewhere(own, self._parts, self._host)
+                if found.peers is not None:
+                    found.peers.settle(own.ring)
         return found
 
     @property

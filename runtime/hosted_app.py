@@ -157,8 +157,6 @@ class HostedApp:
         """An app that this host has not: it is asked here, and performed at the hosts that have it."""
         app = cls(None, own, parts, propagate=lambda instance_id, events, scope, received: None, items=None)
         app.attach(host)
-        if app.peers is not None:
-            app.peers.settle(own.ring)
         return app
 
     def attach(self, host: Host) -> None:

@@ -18,6 +18,7 @@ class AppNames(NamedTuple):
     """The apps of a host, by their ids."""
 
     names: Sequence[str] = ()  # the host's first one first; none: the host takes the first app of the store for its own
+    every: bool = False  # the host has all apps of the store, whatever they are
     said: bool = True  # else the only one has no id but the name of its code, and may have been renamed
 
 
@@ -57,7 +58,7 @@ def rings_of(apps: Mapping[str, int], asked: AppNames, *, apart: bool) -> Mappin
     """
     if apart:
         return {FIRST_RING: 0, **{ring_named(name, apps): number for name, number in apps.items()}}
-    return {ring_named(name, apps): 0 for name in asked.names} or {FIRST_RING: 0}
+    return {ring_named(name, apps): 0 for name in (apps if asked.every else asked.names)} or {FIRST_RING: 0}
 
 
 def shard_in(address: Address, apps: Mapping[str, int], *, shards: int, apart: bool) -> int:
