@@ -13,7 +13,7 @@ SOURCES := pyproject.toml README.md LICENSE py.typed \
 	$(shell find . -mindepth 1 \( -path './.*' -o -path ./tests -o -path ./docs -o -path ./examples -o -path ./build -o -name '*.egg-info' \
 	-o -name __pycache__ \) -prune -o -type f \( -name '*.py' -o -name '*.proto' -o -name '*.binpb' -o -path './http/docs/static/*' \) -print | sed 's|^\./||' | sort)
 
-.PHONY: help run demo test test-slow test-chaos simulate test-compiled test-sdks check bench bench-peers clean FORCE
+.PHONY: help run demo test test-slow test-chaos simulate test-compiled test-sdks check docs bench bench-peers clean FORCE
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -27,6 +27,7 @@ help:
 	@echo "make test-sdks  Dapr's published SDKs against this build; needs a network the first time"
 	@echo "make simulate HOURS=8  worlds of crashes on all cores; also MINUTES=5. Failures are written to build/simulate"
 	@echo "make check      ruff and mypy"
+	@echo "make docs       the documentation as a site, in build/site"
 	@echo "make bench      measure this build on this machine"
 	@echo "make bench-peers  other engines beside it; needs npm, and a network the first time"
 	@echo "make clean      remove what make made; data stays"
@@ -96,6 +97,10 @@ check: $(VENV)/package $(VENV)/extra-check $(VENV)/extra-test
 	$(BIN)/ruff format --check .
 	cd $(VENV) && bin/mypy --config-file ../pyproject.toml -p perdure
 	cd $(VENV) && MYPYPATH=.. bin/mypy --config-file ../pyproject.toml --explicit-package-bases ../tests ../examples
+
+# Strict: a dead link, a page that is missing in the navigation and a docstring that does not fit its function end it.
+docs: $(VENV)/package $(VENV)/extra-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
 bench: $(VENV)/package $(VENV)/extra-bench
 	$(BIN)/perdure bench

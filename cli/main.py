@@ -4,6 +4,8 @@ The rule: a command is imported when it is called, not before, so that `perdure 
 """
 
 import importlib
+import os
+from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
@@ -49,11 +51,22 @@ SECTIONS = {
 }
 
 
+COMPLETE = "_PERDURE_COMPLETE"  # has what a shell's script asks
 DAEMONS = ("run", "daprd")  # commands that stop in order at a signal; it ends the others
 
 
 class LazyGroup(FirstLine, click.Group):
     """A group that imports a command when it is called."""
+
+    def main(self, *positional: Any, **named: Any) -> Any:
+        """Run a command, or answer the script by which a shell completes one."""
+        # Not click's own: it answers bash, and a value behind `=`, with what the shell would not take.
+        if (asked := os.environ.get(COMPLETE)) is None:
+            return super().main(*positional, **named)
+        module = importlib.import_module(COMMANDS["completion"][0], __package__)
+        for line in module.answer(self, asked):
+            click.echo(line)
+        return None
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)

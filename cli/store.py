@@ -6,7 +6,7 @@ others in `cli/stores/`.
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -26,7 +26,17 @@ if TYPE_CHECKING:
     from ..actors.store.contract import Stored
 
 
-@click.group()
+class StoreGroup(click.Group):
+    """Commands that end with a sentence where a store, or its address, does not do."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except PerdureError as error:
+            raise click.ClickException(explain(error, RUN_FLAGS)) from None
+
+
+@click.group(cls=StoreGroup)
 def store() -> None:
     """Look after a store."""
 
@@ -53,10 +63,7 @@ def check(data: str) -> None:
         found = timers_and_work(address, stored)
         return Expected(*found) if found is not None else None
 
-    try:
-        faults = check_database(data, expect) if is_url(data) else maintenance.check(data, expect)
-    except PerdureError as error:
-        raise click.ClickException(explain(error, RUN_FLAGS)) from None
+    faults = check_database(data, expect) if is_url(data) else maintenance.check(data, expect)
     if faults:
         shown = "\n".join((f"{without_password(data)} is not sound:", *(f"  {fault}" for fault in faults)))
         raise click.ClickException(shown)
@@ -77,10 +84,7 @@ def backup(file: Path, data: str) -> None:
 
     from ..actors.store.sqlite import maintenance  # noqa: PLC0415  as above
 
-    try:
-        maintenance.backup(data, file)
-    except PerdureError as error:
-        raise click.ClickException(explain(error, RUN_FLAGS)) from None
+    maintenance.backup(data, file)
     click.echo(f"{data} is copied to {file}.")
 
 
@@ -108,10 +112,7 @@ def spread(new: Path, data: str, processes: int) -> None:
 
     from ..actors.store.sqlite import layout  # noqa: PLC0415  as above
 
-    try:
-        layout.spread(data, new, parts=processes)
-    except PerdureError as error:
-        raise click.ClickException(explain(error, RUN_FLAGS)) from None
+    layout.spread(data, new, parts=processes)
     click.echo(f"{data} is laid out for --processes {processes} at {new}.")
 
 
@@ -129,11 +130,7 @@ def vacuum(data: str) -> None:
 
     from ..actors.store.sqlite.offline import vacuuming  # noqa: PLC0415  as above
 
-    try:
-        files = vacuuming.vacuum(data)
-    except PerdureError as error:
-        raise click.ClickException(explain(error, RUN_FLAGS)) from None
-    for path, before, after in files:
+    for path, before, after in vacuuming.vacuum(data):
         click.echo(f"{path} had {before:,} bytes, and has {after:,} now.")
 
 

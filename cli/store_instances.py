@@ -227,7 +227,7 @@ def on_store(data: str, do: "Callable[[Facade], Awaitable[None]]", app_id: str |
     """Open a store that no daemon has, and do something with the instances of an app of it.
 
     Raises:
-        click.ClickException: It cannot be opened.
+        PerdureError: It cannot be opened.
     """
     import anyio  # noqa: PLC0415  `perdure store --help` needs no engine
 
@@ -237,10 +237,7 @@ def on_store(data: str, do: "Callable[[Facade], Awaitable[None]]", app_id: str |
         async with offline(data, app_id) as facade:
             await do(facade)
 
-    try:
-        anyio.run(main)
-    except PerdureError as error:
-        raise click.ClickException(explain(error, RUN_FLAGS)) from None
+    anyio.run(main)
 
 
 async def instances(facade: "Facade") -> AsyncIterator[InstanceLine]:

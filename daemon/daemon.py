@@ -407,6 +407,7 @@ def metered(
     if not config.metrics_port:
         return engine.facade, None
     # Only a daemon with a port for them needs the library.
+    from ..telemetry.cluster_metrics import ClusterMetrics  # noqa: PLC0415
     from ..telemetry.metrics import ExecutionMetrics, Gauges, Metrics  # noqa: PLC0415
     from .metrics_port import listen_for_metrics  # noqa: PLC0415
 
@@ -418,7 +419,17 @@ def metered(
     )
     metrics = Metrics(app_id=sidecar.app_id, gauges=gauges)
     listener = ports.enter_context(closing(listen_for_metrics(config.host, config.metrics_port)))
-    app = metrics.app() if config.api_tokens else BrowserGuard(metrics.app(), config.names())
+    reports, store = engine.management.reports, engine.store
+    cluster = ClusterMetrics(
+        app_id=sidecar.app_id,
+        registry=metrics.registry,
+        owned=lambda: reports.shards,
+        seen=reports.seen,
+        store=store if isinstance(store, PostgresClusterStore) else None,
+    )
+    app = cluster.asked_first(metrics.app())
+    if not config.api_tokens:
+        app = BrowserGuard(app, config.names())
     limits = ConnectionLimits(connections_max=SHARE_MIN)
     tasks.start_soon(partial(serve, app, listener=listener, stop=stopping.closing, grace_s=RPC_GRACE_S, limits=limits))
     executions = ExecutionMetrics(metrics)

@@ -32,7 +32,7 @@ from .keeper import ShardKeeper
 from .leases.judging import Rejoining
 from .leases.life import HostLife
 from .leases.patience import patiently
-from .leases.seen import ClusterSeen, Gift, HostSeen, Standing
+from .leases.seen import ClusterSeen, Gift, HostSeen, LeaseTally, Standing
 from .leases.work import NEWCOMER_S, GiverWords, LeaseWork
 from .membership import name_of_id
 from .transport.endpoint import Endpoint, TcpEndpoint
@@ -85,9 +85,9 @@ class LeasedMembership:
         self._leaving = False
         self._settled = anyio.Event()  # once this host leaves, and has nothing left to give
         self._keeper: ShardKeeper | None = None
-        self._killed = 0  # in earlier lives
+        self._tally = LeaseTally()
         self._started = False
-        self._life = HostLife(0, name_of_id)
+        self._life = HostLife(0, name_of_id, self._tally)
 
     # For the wire: who are the others?
 
@@ -190,9 +190,11 @@ class LeasedMembership:
             )
             for host, row in sorted(life.rows.items())
         ]  # fmt: skip
+        tally = self._tally
         return ClusterSeen(
-            self.me, self.standing, hosts, len(owners), len(life.table.free), self._killed + life.killed, self.lives
-        )
+            self.me, self.standing, hosts, len(owners), len(life.table.free), tally.killed, self.lives,
+            tally.taken, tally.given, anyio.current_time() - self._cluster.heart.sent_at if self.lives else None,
+        )  # fmt: skip
 
     async def run(self, keeper: ShardKeeper, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Be a host until cancelled, over as many lives as it takes.
@@ -232,8 +234,7 @@ class LeasedMembership:
         return self.standing not in (Standing.JOINING, Standing.DEAD) and self._cluster.alive
 
     def _begin(self, me: int, keeper: ShardKeeper, *, resumed: bool = False) -> None:
-        self._killed += self._life.killed
-        self._life = HostLife(me, name_of_id)
+        self._life = HostLife(me, name_of_id, self._tally)
         self._life.resumed = resumed
         self._cluster.heart.stuck_after_s = self._stuck_after_s
         self.lives += 1

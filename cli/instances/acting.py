@@ -71,6 +71,8 @@ def act(
     if options["all_matching"]:
         if ids:
             raise click.UsageError("IDs and --all-matching select twice. Leave one out.")
+        if "output" in bulk:
+            raise click.UsageError("--output is the result of a single instance: give IDs, or leave it out.")
         if not options["yes"] and not at_a_terminal():
             raise click.UsageError("--all-matching asks before it begins, and there is no terminal: give --yes.")
         ask(where, lambda client: run_bulk(client, action, filters, options, bulk))
@@ -103,7 +105,7 @@ def _action(
                 told = {"action": action, **msgspec.to_builtins(done)}
                 return done_line(options["shape"], f"{instance_id} {words_of(action, done)}", told)
 
-            act(action, where, ids, one, options, reason=reason, **{k: v for k, v in how.items() if k != "output"})
+            act(action, where, ids, one, options, reason=reason, **how)
 
         command.__doc__ = describe
         made = daemon_command(IDS_ARGUMENT, *params, REASON_OPTION, *SELECTION_OPTIONS, example=example, name=action)

@@ -36,6 +36,8 @@ async def run_bulk(
     planned = await client.plan_bulk(action, rate=options["rate"], **bulk, **filters)  # type: ignore[arg-type]
     if not planned.matches:
         click.echo("No instance matches.", err=True)
+        if options["shape"] == "json":
+            show_json(nothing_done(action))
         return DONE
     number = f"{'more than ' if planned.more else ''}{planned.matches:,} instances"
     if not options["yes"]:
@@ -43,7 +45,10 @@ async def run_bulk(
         click.confirm(f"{action} {number}?", abort=True, err=True)
     begun = await client.bulk(action, planned.plan)  # type: ignore[arg-type]
     if options["no_wait"]:
-        click.echo(begun.id)
+        if options["shape"] == "json":
+            show_json(begun)
+        else:
+            click.echo(begun.id)
         return DONE
     click.echo(
         f"Operation {begun.id} has begun: {number}. It goes on if this command ends; "
@@ -51,6 +56,12 @@ async def run_bulk(
         err=True,
     )
     return await follow(client, begun.id, options["shape"])
+
+
+def nothing_done(action: str) -> dict[str, Any]:
+    """Describe what was done where no instance matches: the fields of an operation, without one that has an id."""
+    counts = dict.fromkeys(("done", "failed", "skipped"), 0)
+    return {"id": None, "state": "COMPLETED", "action": action, "matches": 0, "more": False, **counts, "errors": []}
 
 
 async def follow(client: "RemoteClient", operation_id: str, shape: str = "table") -> int:

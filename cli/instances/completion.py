@@ -1,18 +1,39 @@
-"""`perdure completion`: what a shell reads so that it completes perdure's commands and options.
+"""`perdure completion`: what a shell reads so that it completes perdure's commands and options, and how it is answered.
 
-The rule: the scripts are click's, and call `perdure` for the words.
+The rule: the scripts call `perdure` for the words, and change nothing else of the shell. `cli/main.py` hands the
+questions of the scripts to `answer`.
 """
+
+import os
+import shlex
+from collections.abc import Iterator
 
 import click
 from click.shell_completion import ShellComplete, get_completion_class
 
 SHELLS = ("bash", "zsh", "fish")
 VARIABLE = "_PERDURE_COMPLETE"
-COLONS = """\
-# The ids of children have colons, which bash would take for the ends of words.
-COMP_WORDBREAKS=${COMP_WORDBREAKS//:/}
 
+# Not click's: bash ends a word at each `:`, `=` and `@`, which ids and options have, and replaces only what is behind
+# the last one. So it is told the line, and which characters these are. They are not changed: they are every command's.
+BASH = """\
+_perdure_completion() {
+    local IFS=$'\\n' type value
+    COMPREPLY=()
+    while IFS=, read -r type value; do
+        case $type in
+            dir) compopt -o dirnames ;;
+            file) compopt -o default ;;
+            plain) COMPREPLY+=("$value") ;;
+        esac
+    done < <(COMP_LINE=${COMP_LINE:0:COMP_POINT} COMP_WORDBREAKS=$COMP_WORDBREAKS _PERDURE_COMPLETE=bash_complete "$1")
+}
+
+complete -o nosort -F _perdure_completion perdure
 """
+
+
+BEGIN_WORDS = "@$"  # readline's rl_special_prefixes: they end a word, and belong to the next one
 
 
 @click.command(epilog="\b\nExample:\n  perdure completion bash > ~/.local/share/bash-completion/completions/perdure")
@@ -34,10 +55,79 @@ def completion(shell: str) -> None:
 
 def script(shell: str) -> str:
     """The script for a shell."""
+    if shell == "bash":
+        return BASH
     found = get_completion_class(shell)
     assert found is not None
     # Not its own `source`, which runs the shell to look how old it is. The command plays no part in the script.
     source = ShellComplete.source(found(completion, {}, "perdure", VARIABLE))
     if shell == "fish":
         return source.replace('string split ","', 'string split --max 1 ","')  # a list has commas of its own
-    return COLONS + source if shell == "bash" else source
+    return source
+
+
+def answer(command: click.Command, instruction: str) -> Iterator[str]:
+    """Answer a shell's script, in lines.
+
+    Args:
+        command: All of perdure.
+        instruction: What the script has put into `VARIABLE`, such as `zsh_complete`; another has no answer.
+    """
+    shell, _, what = instruction.partition("_")
+    found = get_completion_class(shell)
+    if what != "complete" or shell not in SHELLS or found is None:
+        return
+    shells = found(command, {}, "perdure", VARIABLE)
+    if shell == "bash":
+        args, begun, kept = words_of(os.environ.get("COMP_LINE", ""), os.environ.get("COMP_WORDBREAKS", ""))
+    else:
+        (args, begun), kept = shells.get_completion_args(), ""
+    # Of `--status=fai` click completes what is behind the `=`; shells replace the whole word, or bash's part of it.
+    flag, equals, _ = begun.partition("=")
+    before = flag + equals if equals and flag.startswith("-") else ""
+    for item in shells.get_completions(args, begun):
+        word = before + item.value
+        if item.type != "plain":
+            yield shells.format_completion(item)
+        elif word.startswith(kept):
+            item.value = word.removeprefix(kept)
+            yield shells.format_completion(item)
+
+
+def words_of(line: str, breaks: str) -> tuple[list[str], str, str]:
+    """Take the line before bash's cursor apart.
+
+    Args:
+        breaks: The characters at which bash ends a word.
+
+    Returns:
+        The words behind the command; the one that has been begun; and how much of that bash keeps as it is.
+    """
+    start = kept = 0
+    quote, escaped = "", False
+    for at, char in enumerate(line):
+        if escaped:
+            escaped = False
+        elif char == "\\" and quote != "'":
+            escaped = True
+        elif quote:
+            quote = "" if char == quote else quote
+        elif char in "'\"":
+            quote, kept = char, at + 1
+        elif char.isspace():
+            start = kept = at + 1
+        elif char in breaks:
+            kept = at if char in BEGIN_WORDS else at + 1
+    return split(line[:start])[1:], "".join(split(line[start:])), "".join(split(line[start:kept]))
+
+
+def split(line: str) -> list[str]:
+    """Take a line apart as a shell does, also one whose last quotation is still open."""
+    lexer = shlex.shlex(line, posix=True, punctuation_chars=False)
+    lexer.whitespace_split, lexer.commenters = True, ""
+    words: list[str] = []
+    try:
+        words.extend(lexer)
+    except ValueError:
+        words.append(lexer.token)
+    return words

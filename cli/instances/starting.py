@@ -64,12 +64,12 @@ def start(where: Where, workflow: str, wait: bool, timeout: float | None, output
         found = await waited(client, handle.id, [], timeout)
         if found is None:
             raise CommandEnded(f"{handle.id}: it has not ended in {span(timeout or 0)}", TIME_OVER)
+        if output == "json":
+            show_json(found)
         if found.status != "COMPLETED":
             why = f": {failure(found.failure)}" if found.failure is not None else ""
             raise CommandEnded(f"{handle.id}: it has ended {found.status}{why}", FAILED)
-        if output == "json":
-            show_json(found)
-        else:
+        if output != "json":
             _, result = await client.payloads(handle.id)
             click.echo(lines_of(result or "null"))
         return None

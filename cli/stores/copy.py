@@ -14,9 +14,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ...actors.errors import PerdureError
-from ...daemon.config import RUN_FLAGS
-from ...daemon.hints import explain
 from ..parsing import parse_path
 from ..run_flags import checked
 
@@ -48,10 +45,7 @@ def copy(source: str, target: str) -> None:
     """
     import anyio  # noqa: PLC0415  `perdure store --help` needs no loop
 
-    try:
-        totals = anyio.run(_copy, source, target)
-    except PerdureError as error:
-        raise click.ClickException(explain(error, RUN_FLAGS)) from None
+    totals = anyio.run(_copy, source, target)
     from ...actors.store.postgres.url import without_password  # noqa: PLC0415  as above
 
     click.echo(f"{without_password(source)} is copied to {without_password(target)}, and both are the same: {totals}.")

@@ -6,11 +6,10 @@ signed is trusted until the keys are rotated once more.
 
 import click
 
-from ...actors.errors import PerdureError
 from ...actors.store.postgres.url import is_url, without_password
-from ...daemon.config import RUN_FLAGS
-from ...daemon.hints import explain
 from ..run_flags import DATA_OPTION
+
+PATIENCE_S = 10.0
 
 
 @click.command("rotate-keys", params=[DATA_OPTION])
@@ -31,8 +30,6 @@ def rotate_keys(data: str) -> None:
 
     try:
         anyio.run(_rotate, data)
-    except PerdureError as error:
-        raise click.ClickException(explain(error, RUN_FLAGS)) from None
     except ModuleNotFoundError:
         raise click.ClickException("the package cryptography is missing: pip install 'perdure[postgres]'") from None
     except ValueError as error:  # the secret is none that this release knows; it says what to do
@@ -51,6 +48,3 @@ async def _rotate(data: str) -> None:
         await store.replace_secret(certificates.AUTHORITIES, certificates.with_new_authority(secret))
     finally:
         await store.close()
-
-
-PATIENCE_S = 10.0

@@ -8,9 +8,6 @@ from pathlib import Path
 
 import click
 
-from ...actors.errors import PerdureError
-from ...daemon.config import RUN_FLAGS
-from ...daemon.hints import explain
 from ..run_flags import DATA_OPTION
 from .databases import RESTORE, refuse_database
 
@@ -29,10 +26,7 @@ def restore(backup: Path, data: str) -> None:
 
     from ...actors.store.sqlite.offline import restoring  # noqa: PLC0415  `perdure store --help` needs no SQLite
 
-    try:
-        aside = restoring.restore(backup, data)
-    except PerdureError as error:
-        raise click.ClickException(explain(error, RUN_FLAGS)) from None
+    aside = restoring.restore(backup, data)
     click.echo(f"{data} is as it was in {backup}.")
     if aside is not None:
         click.echo(f"The store that was there is {aside} now.")

@@ -165,7 +165,11 @@ class Client:
         """Start an instance, wait for its end, and return its result, as the workflow's annotation has it.
 
         Args:
-            if_exists, idempotency_key: As of `start`. A program that repeats a call needs one of them, or it runs
+            workflow: The function, or the name by which it is registered.
+            input: Any value that JSON can hold; None is no input.
+            instance_id: Of the new instance; made up if it is None.
+            if_exists: What to do if the id is taken, as of `start`.
+            idempotency_key: As of `start`. A program that repeats a call needs this or `if_exists`, or the call runs
                 again what has ended.
 
         Raises:
@@ -253,7 +257,10 @@ class Client:
                 to a finished instance is refused.
 
         Raises:
-            InvalidRequest, InstanceNotFound, InstanceStalled, EventRefused
+            InvalidRequest: The name or the payload is not allowed.
+            InstanceNotFound: There is no such instance.
+            InstanceStalled: It is stalled.
+            EventRefused: It has ended, or holds as many events as it may.
         """
         _expect(str, name, "the name of the event")
         await self._operations.raise_event(id_of(instance_id), name, self._encoder.encode(data), key=idempotency_key)
@@ -269,7 +276,8 @@ class Client:
             False: nothing was changed, as it was suspended already, or had ended.
 
         Raises:
-            InstanceNotFound, InstanceStalled
+            InstanceNotFound: There is no such instance.
+            InstanceStalled: It is stalled.
         """
         return await self._operations.suspend(id_of(instance_id), reason=reason, recurse=recurse)
 
@@ -284,7 +292,8 @@ class Client:
             False: nothing was changed, as it was not suspended.
 
         Raises:
-            InstanceNotFound, InstanceStalled
+            InstanceNotFound: There is no such instance.
+            InstanceStalled: It is stalled.
         """
         return await self._operations.resume(id_of(instance_id), reason=reason, recurse=recurse)
 
@@ -304,7 +313,7 @@ class Client:
             False: nothing was changed, as it had ended already.
 
         Raises:
-            InstanceNotFound
+            InstanceNotFound: There is no such instance.
         """
         content = self._encoder.encode(output)
         return await self._operations.terminate(id_of(instance_id), output=content, recurse=recurse, reason=reason)
@@ -320,7 +329,8 @@ class Client:
             reason: Stands in the audit.
 
         Raises:
-            InstanceNotFound, InstanceUnfinished
+            InstanceNotFound: There is no such instance.
+            InstanceUnfinished: It has not ended, and `force` was not said.
         """
         return await self._operations.purge(id_of(instance_id), recurse=recurse, force=force, reason=reason)
 

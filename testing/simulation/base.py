@@ -65,6 +65,7 @@ class BaseWorld(ABC):
         trace: Where the world is written down; a new one by default.
 
     Attributes:
+        lateness: Of the timers of its hosts.
         machines: Told of the end of each life.
         on_commit: Called with the writes of each commit, once they are on the disk.
         on_step: Called after each step that has ended a commit or called `touched`. An error that one of them raises
@@ -89,7 +90,7 @@ class BaseWorld(ABC):
         self.trace = trace or WorldTrace()
         self.loop = loop = SimLoop()  # type: ignore[abstract]  # without sockets, signals and processes
         self.loop.busy_steps_max = BUSY_STEPS_MAX
-        put_in_order(self.loop, self.choices)
+        self.lateness = put_in_order(self.loop, self.choices)
         self.trace.fingerprint = lambda: loop.fingerprint
         if self.trace.steps is not None:
             self.loop.on_step = self._keep_step

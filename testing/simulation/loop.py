@@ -166,7 +166,7 @@ class SimLoop(asyncio.AbstractEventLoop):
         fingerprint: A number of all steps that were taken, and when.
         on_step: Learns of each step.
         after_step: Called once behind the present step; an error of it ends the run.
-        lateness_s: Says how late a timer of a life is.
+        delay: Gives a timer that is late in the place of one of a life, or that one.
         long_steps: Steps that take longer than others: which, and for how many virtual seconds.
         busy_steps_max: So many steps are taken at most until there is none to take, and time jumps; None: any number.
     """
@@ -187,7 +187,7 @@ class SimLoop(asyncio.AbstractEventLoop):
         self.outside.run(HOST.set, 0)
         self.on_step: StepSeen | None = None
         self.after_step: Callable[[], None] | None = None
-        self.lateness_s: Callable[[], float] | None = None
+        self.delay: Callable[[SimHandle], SimHandle] | None = None
         self.long_steps: dict[int, float] = {}
         self.busy_steps_max: int | None = None
         self._busy_until = sys.maxsize  # the number of the step that may be the last before time jumps
@@ -225,9 +225,9 @@ class SimLoop(asyncio.AbstractEventLoop):
     ) -> SimHandle:
         handle = SimHandle(callback, args, context, when)
         if when < math.inf:
-            if self.lateness_s is not None and handle.life:
-                when += self.lateness_s()
-            heapq.heappush(self._timers, (when, next(self._timer_numbers), handle))
+            if self.delay is not None and handle.life:
+                handle = self.delay(handle)
+            heapq.heappush(self._timers, (handle.when_s, next(self._timer_numbers), handle))
         return handle
 
     def create_future(self) -> SimFuture[Any]:

@@ -15,8 +15,8 @@ In some worlds timers are late, and a few steps take long, as when the collector
 """
 
 from collections.abc import Sequence
-from functools import partial
 from itertools import islice
+from operator import attrgetter
 
 from .choices import Choices
 from .loop import SimHandle, SimLoop, StepOrder
@@ -38,17 +38,19 @@ LATE_RATES = (0.01, 0.1, 0.5)
 LONG_STEP_S, LONG_STEPS, LONG_STEPS_APART = 0.1, 3, 5_000
 
 
-def put_in_order(loop: SimLoop, choices: Choices) -> None:
-    """Give a loop the order of a world, the time of its steps and the lateness of its timers."""
+def put_in_order(loop: SimLoop, choices: Choices) -> "Lateness":
+    """Give a loop the order of a world, the time of its steps and the lateness of its timers, and return the last."""
     draw = choices.draw
     loop.step_s = STEP_COSTS_S[draw("world.step", len(STEP_COSTS_S))]
     loop.order = order_of(choices)
-    loop.lateness_s = partial(_lateness_s, choices)
+    lateness = Lateness(loop, choices)
+    loop.delay = lateness.delay
     at = 0
     for _ in range(LONG_STEPS if draw("world.long_steps", 4) == 1 else 0):
         if apart := draw("step.long", LONG_STEPS_APART):
             at += apart
             loop.long_steps[at] = LONG_STEP_S
+    return lateness
 
 
 def order_of(choices: Choices) -> StepOrder | None:
@@ -144,5 +146,56 @@ class VictimOrder:
         return 0
 
 
-def _lateness_s(choices: Choices) -> float:
-    return LATE_S[choices.noise("timer.late", len(LATE_S), rates=LATE_RATES)]
+class LateTimer(SimHandle):
+    """A timer that fires late.
+
+    Attributes:
+        due_s: When it should have fired, in virtual seconds.
+        over_s: When it fires; or when it was cancelled, if that came first.
+    """
+
+    __slots__ = ("_loop", "due_s", "over_s")
+
+    def __init__(self, timer: SimHandle, late_s: float, loop: SimLoop) -> None:
+        self.due_s = timer.when_s
+        self.over_s = timer.when_s + late_s
+        self._loop = loop
+        super().__init__(timer.callback, timer.args, timer.context, self.over_s)
+
+    def cancel(self) -> None:
+        super().cancel()
+        self.over_s = min(self.over_s, self._loop.time())
+
+
+class Lateness:
+    """Whether the timers of lives are late, and how much of some time that explains."""
+
+    def __init__(self, loop: SimLoop, choices: Choices) -> None:
+        self._loop = loop
+        self._choices = choices
+        self._late: list[LateTimer] = []
+
+    def delay(self, timer: SimHandle) -> SimHandle:
+        """Give a timer that is late in the place of a timer, or that timer."""
+        at = self._choices.noise("timer.late", len(LATE_S), rates=LATE_RATES)
+        if not at:
+            return timer
+        late = LateTimer(timer, LATE_S[at], self._loop)
+        self._late.append(late)
+        return late
+
+    def between_s(self, begin_s: float, end_s: float) -> float:
+        """For how long, between two moments, some timer was due and had not fired yet.
+
+        What waits for one late timer after the other is late by that, and by no more.
+
+        Args:
+            begin_s, end_s: Virtual seconds.
+        """
+        total_s, until_s = 0.0, begin_s
+        for timer in sorted(self._late, key=attrgetter("due_s")):
+            from_s, to_s = max(timer.due_s, until_s), min(timer.over_s, end_s)
+            if from_s < to_s:
+                total_s += to_s - from_s
+                until_s = to_s
+        return total_s

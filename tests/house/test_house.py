@@ -32,6 +32,7 @@ TESTED_ELSEWHERE = {
     "actors/cluster/leases/shared.py": "tests/whole/test_shared_store.py has engines that share a store",
     "actors/cluster/leases/work.py": "tests/actors/cluster/test_leased.py has hosts that do it",
     "actors/store/cluster.py": "a promise; tests/actors/store/test_cluster_conformance.py holds every store to it",
+    "actors/store/presence/figures.py": "records; tests/telemetry/test_cluster_metrics.py shows them",
     "actors/store/presence/beats.py": "records; tests/actors/store/presence/test_heart.py has a heart beat",
     "actors/store/postgres/cluster_store.py": "tests/actors/store/test_cluster_conformance.py has it on each release",
     "actors/store/contract.py": "a promise; the conformance suite holds every store to it",

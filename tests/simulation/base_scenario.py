@@ -133,7 +133,11 @@ class BaseScenario(ABC):
                 for number in range(1 + self.choices.draw("story.instances", instances_max))
             ]
         )
-        return [Living(self.world, self.witness, fate, sendings, self.doors) for fate in lived]
+        return [self._living(fate, sendings) for fate in lived]
+
+    def _living(self, fate: Fate, sendings: Counter[str]) -> Living:
+        """How a fate happens."""
+        return Living(self.world, self.witness, fate, sendings, self.doors)
 
     async def _story(self, world: BaseWorld) -> None:
         async with asyncio.TaskGroup() as tasks:

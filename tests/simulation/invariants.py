@@ -6,10 +6,10 @@ must hold at rest.
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from perdure import ActivityContext
 from perdure.actors.store.contract import Write
@@ -37,7 +37,7 @@ from perdure.runtime.history.row import Row, unpack_row
 from perdure.runtime.history.status import TRANSITIONS, Status
 from perdure.testing.simulation.base import BaseWorld
 
-from .checks.answers import Version, Versions
+from .checks.answers import Version, Versions, VersionsKept
 from .checks.broken import Broken
 from .checks.cut_off import CutOffs
 from .checks.forgetting import Forgetting
@@ -79,12 +79,33 @@ class Seen:
         self.entries: list[bytes] = []
         self.record = b""
 
+    def copy(self) -> "Seen":
+        """The same, which does not change with this."""
+        made = Seen(self.execution_id)
+        made.asked, made.timers, made.answered = dict(self.asked), dict(self.timers), set(self.answered)
+        made.raised, made.entries = self.raised.copy(), list(self.entries)
+        made.suspended, made.ended, made.record = self.suspended, self.ended, self.record
+        return made
+
+
+class WitnessKept(NamedTuple):
+    """What a witness knew at some moment."""
+
+    seen: Mapping[str, Seen]
+    status: Mapping[str, Status]
+    scheduled: frozenset[str]
+    children: frozenset[tuple[str, str, int]]
+    begun: Counter[str]
+    cut_off: Collection[str]
+    versions: VersionsKept
+
 
 class Witness:
     """Reads each commit of a world.
 
     Attributes:
         sometimes: What has happened, and must happen in some world.
+        knows_less: Whether the host whose code runs does not know yet that its server has lost commits.
     """
 
     def __init__(self, *, standings: int = STANDINGS) -> None:
@@ -112,6 +133,8 @@ class Witness:
         self._forgetting: Forgetting | None = None
         self.forgotten: set[str] = set()  # by retention
         self._writing: Turn | None = None  # whose write is being read
+        self._lost: set[str] = set()  # of `scheduled`, what the server has lost
+        self.knows_less: Callable[[], bool] = lambda: False
 
     @contextmanager
     def watching(self, world: BaseWorld) -> Iterator[None]:
@@ -135,6 +158,29 @@ class Witness:
         dates = {id_: self._forgetting.over_us(self.versions.newest(id_)) for id_ in self.versions.ids()}
         due = {id_: at_us for id_, at_us in dates.items() if at_us is not None}
         return list(due), max(due.values(), default=0)
+
+    def kept(self) -> WitnessKept:
+        """What is known now, to go back to where a server loses what comes after."""
+        assert self._cut_offs is not None
+        return WitnessKept(
+            {id_: seen.copy() for id_, seen in self.seen.items()},
+            dict(self.status),
+            frozenset(self.scheduled),
+            frozenset(self.children),
+            self._begun.copy(),
+            self._cut_offs.execution_ids,
+            self.versions.kept(),
+        )
+
+    def go_back(self, kept: WitnessKept) -> None:
+        """Learn that the server has lost all that was committed since."""
+        assert self._cut_offs is not None
+        self._lost |= self.scheduled - kept.scheduled
+        self.seen = {id_: seen.copy() for id_, seen in kept.seen.items()}
+        self.status, self._begun = dict(kept.status), kept.begun.copy()
+        self.scheduled, self.children = set(kept.scheduled), set(kept.children)
+        self._cut_offs.go_back(kept.cut_off)
+        self.versions.go_back(kept.versions)
 
     def tell(self, broken: Broken) -> None:
         """Note what was found first."""
@@ -200,6 +246,8 @@ class Witness:
         """E5, as far as it goes for a worker: what is under way to one is taken back by nobody."""
         self.performed += 1
         if ctx.task_execution_id not in self.scheduled:
+            if ctx.task_execution_id in self._lost and self.knows_less():
+                return
             self.tell(Broken("E5", f"{ctx.activity_name} of {ctx.workflow_id} begins before its commit"))
 
     def _written(self, write: Write) -> None:

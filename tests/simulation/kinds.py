@@ -12,6 +12,7 @@ doors      callers go by the doors of the host, as bytes
 forgetful  what has ended is forgotten soon
 mixed      all of these, as the seed says
 hosts      two to four hosts on one PostgreSQL server
+losing     the same; a copy of the server may take its place that has not had the last commits
 crowd      a hundred instances with small programs, and few faults or none: fast, and all checks as elsewhere
 """
 
@@ -42,6 +43,7 @@ KINDS = (
     "forgetful",
     "mixed",
     "hosts",
+    "losing",
     "crowd",
 )
 # For how long retention keeps what has ended. Where requests come twice the second comes a second after the first, and
@@ -106,8 +108,8 @@ def scenario_of(kind: str, choices: Choices, **named: Any) -> Iterator[BaseScena
     Args:
         named: Further arguments of `Scenario`, or of `HostsScenario`.
     """
-    if kind == "hosts":
-        yield HostsScenario(choices, **named)
+    if kind in ("hosts", "losing"):
+        yield HostsScenario(choices, may_lose=kind == "losing", **named)
         return
     draw = choices.draw
     mixed = kind == "mixed"

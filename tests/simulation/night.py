@@ -32,7 +32,7 @@ from .checks.sometimes import SOMETIMES, STREAMS
 from .trying import run_of
 
 # The kinds of its worlds, one after the other.
-KINDS = ("mixed", "mixed", "mixed", "hosts")
+KINDS = ("mixed", "mixed", "mixed", "hosts", "mixed", "mixed", "mixed", "losing")
 # A core tells of its worlds after so many, and after each failure.
 TELL_WORLDS = 20
 # A night shorter than this need not have seen all that happens sometimes.

@@ -1,7 +1,7 @@
 """In every world what was acknowledged is there, each step counts once, and all ends once the faults are over."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import pytest
 
@@ -9,6 +9,7 @@ from perdure.testing.simulation.choices import Choices, told
 
 from .doors import DOORS
 from .kinds import KINDS, scenario_of
+from .mutants.hosts import LOSSES
 from .scenario import Scenario
 
 
@@ -17,11 +18,11 @@ def quiet(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("CRITICAL")
 
 
-def run_worlds(seeds: Iterable[int], kind: str = "plain") -> Counter[str]:
+def run_worlds(seeds: Iterable[int], kind: str = "plain", rates: Mapping[str, float] | None = None) -> Counter[str]:
     """Run worlds, and count what happened in them."""
     sometimes: Counter[str] = Counter()
     for seed in seeds:
-        with scenario_of(kind, Choices(seed)) as scenario:
+        with scenario_of(kind, Choices(seed, rates=rates)) as scenario:
             try:
                 outcome = scenario.run()
             except BaseException as error:
@@ -75,6 +76,11 @@ def test_worlds_whose_callers_go_by_the_doors_keep_every_promise() -> None:
 def test_worlds_of_several_hosts_keep_every_promise() -> None:
     sometimes = run_worlds(range(8), "hosts")
     assert min(sometimes[what] for what in ("kill", "a host was found dead", "repeated request", "move")) > 2
+
+
+def test_worlds_of_hosts_whose_server_loses_commits_go_on_from_what_the_copy_has() -> None:
+    sometimes = run_worlds(range(2, 7), "losing", LOSSES)
+    assert min(sometimes[what] for what in ("commits were lost", "an acknowledged turn was lost, and told of")) > 1
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ Blocks that begin with ```console are read. Ids that the daemon makes, times, le
 compared, nor are the widths of columns; a line `...` stands for any number of lines.
 """
 
+import json
 import re
 import shlex
 import time
@@ -11,9 +12,13 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import pytest
 from click.testing import CliRunner, Result
 
 from perdure.cli.main import main
+from perdure.runtime.history.event import TimerFired
+from perdure.runtime.history.row import Row
+from perdure.runtime.operations.steering.exported import turn_lines
 
 from ..support.paths import ROOT
 from ..support.processes.daemon import Daemon
@@ -49,6 +54,7 @@ def compared(lines: Sequence[str]) -> list[str]:
         text = re.sub(r"\d{4}-\d\d-\d\d[ T][\d:]{8}(\.\d+Z)?", "<moment>", text)
         text = re.sub(r"(?<![\w-])(\d+(\.\d+)?[dhms])+\b", "<time>", text)
         text = re.sub(r"[\d,]+ bytes", "<size>", text)
+        text = re.sub(r"\b\d{16}\b", "<moment>", text)
         if text := re.sub(r"\s+", " ", text).strip():
             kept.append(text)
     return kept
@@ -154,6 +160,28 @@ def test_stuck_instances(tmp_path: Path) -> None:
 
         done = walk(page, run, {"perdure ls --stuck-for 0.1s": two_hang, "perdure show order-3": the_bank_is_away})
     assert len(done) >= 14
+
+
+def test_exports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (ROOT / "docs/exports.md").read_text()
+    app = re.search(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    assert app is not None
+    (tmp_path / "app.py").write_text(HEAD + app[1])
+    monkeypatch.chdir(tmp_path)  # for the files of the page
+    with Daemon(tmp_path / "app.py", tmp_path / "perdure.db") as daemon:
+        done = walk(page, runner(daemon), {})
+    assert len(done) >= 8
+    one, other = (Path(f"order-{number}.ndjson").read_text() for number in (17, 18))
+    assert other == one.replace('"id":"order-17"', '"id":"order-18"')
+
+
+def test_the_page_of_exports_names_every_key_of_a_line() -> None:
+    page = (ROOT / "docs/exports.md").read_text()
+    everything = Row(1, None, [TimerFired(1, 1)], 1, ("go",))
+    (line,) = turn_lines(0, everything)
+    in_the_table = set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE))
+    assert in_the_table == json.loads(line).keys() - {"turn", "event", "held"}
+    assert '`"held":true`' in page
 
 
 def test_what_differs_from_a_page_is_found_out() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -87,10 +88,11 @@ def test_a_second_daemon_joins_the_first_any_takes_any_request_and_no_password_i
     def url(host: str) -> str:
         return own_server.url(schema="whole").replace("postgres@127.0.0.1", f"postgres:secret@{host}")
 
-    app = write_app(tmp_path)
+    app, ports = write_app(tmp_path), two_free_ports()
+    options = [("--drain", "0", "--metrics-port", str(port)) for port in ports]
     with (
-        Daemon(app, tmp_path / "log.db", "--data", url("127.0.0.1"), "--drain", "0") as first,
-        Daemon(app, tmp_path / "second.db", "--data", url("localhost"), "--drain", "0") as second,
+        Daemon(app, tmp_path / "log.db", "--data", url("127.0.0.1"), *options[0]) as first,
+        Daemon(app, tmp_path / "second.db", "--data", url("localhost"), *options[1]) as second,
     ):
         # Each lists both, with what is known of the other.
         for daemon in (first, second):
@@ -100,6 +102,16 @@ def test_a_second_daemon_joins_the_first_any_takes_any_request_and_no_password_i
             assert sum(host["shards"] for host in listed["items"]) == listed["shards"] - listed["free"]
             assert all(host["address"].startswith("127.0.0.1:") for host in listed["items"])
             assert httpx.get(f"{daemon.url}/healthz/ready").status_code == 200
+        # What it counts is there for a scrape, and the database is asked for it.
+        for port in ports:
+            told = httpx.get(f"http://127.0.0.1:{port}/metrics").text
+            for line in (
+                "perdure_hosts",
+                "perdure_shards_owned",
+                "perdure_host_serving",
+                "perdure_clock_offset_seconds",
+            ):
+                assert f'\n{line}{{app_id="' in told, line
         # What one has taken the other knows.
         assert first.start("ledger", "a", {"got": [], "early": 0}).status_code == 202
         assert second.post("a", "raiseEvent/entry", 7).status_code == 202
@@ -115,6 +127,11 @@ def test_a_second_daemon_joins_the_first_any_takes_any_request_and_no_password_i
     for log in ("log.log", "second.log"):
         assert "secret" not in (tmp_path / log).read_text()
     assert own_server.sql("SELECT count(*) FROM whole.hosts") == "0"
+
+
+def two_free_ports() -> tuple[int, int]:
+    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as two:
+        return one.getsockname()[1], two.getsockname()[1]
 
 
 def test_a_worker_stays_at_its_host_when_another_one_joins_which_takes_workers_too(

@@ -14,7 +14,7 @@ from ...store.cluster import HostRow, HostState
 from ...store.presence.beats import SLOW_S
 from ...waiting.signal import Signal
 from .judging import BeatTable
-from .seen import Gift
+from .seen import Gift, LeaseTally
 from .shard_table import ShardTable
 
 GONE_TRIES = 2  # beats at which a host is killed that is said to be gone
@@ -27,9 +27,10 @@ class HostLife:
     Args:
         me: Its id.
         name_of: Makes the name of a host of its id.
+        tally: Counts what it does. It is for a report, and goes on over all lives.
     """
 
-    def __init__(self, me: int, name_of: Callable[[int], str]) -> None:
+    def __init__(self, me: int, name_of: Callable[[int], str], tally: LeaseTally) -> None:
         self.me = me
         self.scope: anyio.CancelScope | None = None
         self.wake = Signal()  # there may be something to do at the store
@@ -45,7 +46,7 @@ class HostLife:
         self.unreached: dict[int, float] = {}  # host -> since when there is no connection to it
         self.gone: dict[int, set[int]] = {}  # hosts whose process is said to have ended -> beats that did not prove it
         self.lent: dict[int, Gift] = {}  # shard -> what goes on for its actors, once it is given to this host
-        self.killed = 0  # hosts that this one has found dead
+        self.tally = tally
         self.stale = True  # what is known is not what the rows say
         self.gives_at = inf  # when there is something to give again
         self.resumed = False  # the server is another one, and nothing of this host's is in memory yet

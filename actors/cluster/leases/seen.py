@@ -5,6 +5,7 @@ shows what was seen.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
@@ -53,3 +54,15 @@ class ClusterSeen(NamedTuple):
     free: int  # shards that are nobody's
     killed: int  # hosts that this one has found dead, since it began
     lives: int  # how often this one has joined
+    taken: int = 0  # shards of the dead, or of nobody, that this one has taken, since it began
+    given: int = 0  # shards that it has given to other hosts
+    beat_age_s: float | None = None  # since its own last beat was sent that was answered; None: it has not joined yet
+
+
+@dataclass(slots=True)
+class LeaseTally:
+    """What a host has done over all its lives."""
+
+    killed: int = 0
+    taken: int = 0
+    given: int = 0

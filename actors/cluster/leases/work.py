@@ -91,7 +91,7 @@ class LeaseWork:
             life.stale = True
             row = life.rows.get(host)
             if row is not None and await self._cluster.kill(host, beat):
-                life.killed += 1
+                life.tally.killed += 1
                 logger.warning("%s on %s is dead: its shards are taken", self._name_of(host), row.card.name)
 
     async def _take_up_again(self) -> None:
@@ -171,6 +171,7 @@ class LeaseWork:
         if wanted:
             self._life.stale = True  # until it is known who has got what
             taken = await self._cluster.take(wanted)
+            self._life.tally.taken += len(taken)
             self._own(taken)
             self._life.stale = len(taken) < len(wanted)
 
@@ -249,5 +250,6 @@ class LeaseWork:
 
     def _gave(self, gift: Gift) -> None:
         if self._life.table.mine.get(gift.shard, gift.epoch) < gift.epoch:  # or it has come back meanwhile
+            self._life.tally.given += 1
             self._keeper.given(gift.shard, self._life.table.gave(gift.shard, gift.to, gift.epoch))
             self._words.tell(gift.to, [gift])

@@ -121,9 +121,14 @@ class PostgresClusterStore(PostgresStore):
                     raise await too_new(session, self.url, card.format_max)
                 self._format = joined[0][0]
 
-        await self._patiently(enter)
-        await self._begin(opened, host)
-        return host
+        while True:
+            await self._patiently(enter)
+            try:
+                await self._begin(opened, host)
+            except StoreTakenOver:
+                logger.info("this host was found dead before its first beat: it joins again")
+            else:
+                return host
 
     async def resume(self) -> bool:
         opened, host = self._opened(), self.host
@@ -148,6 +153,7 @@ class PostgresClusterStore(PostgresStore):
             logger.warning("nobody knows what the server that took over lacks: %s", error)
             return
         if missing:
+            self.doubts.acknowledged_lost += len(missing)
             self._journal.write(ACKNOWLEDGED_LOST, found=len(missing), known=len(acknowledged))
 
     async def _begin(self, opened: Opened, host: int) -> None:

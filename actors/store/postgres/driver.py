@@ -198,10 +198,11 @@ class AsyncpgDriver:
                 return Refused(state, str(error))
             if not (ends or state in ENDED or state.startswith("08") or not state):
                 return Refused(state, str(error))
-        elif isinstance(error, ValueError | TypeError | OverflowError | UnicodeError) and not connecting:
-            return Refused("22000", str(error))  # an argument that has no form on the wire; nothing was sent
-        elif isinstance(error, self._asyncpg.ClientConfigurationError):
-            return Refused("28000", str(error))
+        elif isinstance(error, UnicodeDecodeError):
+            pass  # what a server said before it had told how it writes
+        elif isinstance(error, ValueError | TypeError | OverflowError | self._asyncpg.ClientConfigurationError):
+            # An argument that has no form on the wire, or an address that no server can have; nothing was sent.
+            return Refused("22000", str(error))
         return Lost(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)
 
 

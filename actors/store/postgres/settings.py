@@ -3,11 +3,17 @@
 The rule: a store works with the settings it was tried with, or not at all. Behind a pooler the role has to have them.
 """
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+
+import anyio
 
 from ..errors import StoreFailed
-from .driver import DatabaseSession, Statement, pairs_of
+from ..presence.figures import ServerFigures, StandbyLag
+from .driver import DatabaseSession, Lost, Refused, Statement, call_later, pairs_of
 from .url import DatabaseUrl
+
+logger = logging.getLogger(__name__)
 
 VERSION_MIN = 15
 
@@ -47,6 +53,15 @@ SHOW = Statement(
     "show",
     "SELECT name, setting FROM pg_settings WHERE name = ANY($1::text[])"
     f" UNION ALL SELECT '{STANDBYS}', count(*)::text FROM pg_stat_replication",
+)
+# Without the rights of pg_monitor a user sees that there are followers, and nothing of them. The lag of one that has
+# replayed all is old after a while, and then unknown.
+LAGS = Statement(
+    "lags",
+    "SELECT (extract(epoch FROM clock_timestamp()) * 1e6)::bigint, r.pid, r.application_name,"
+    " CASE WHEN r.replay_lsn < pg_current_wal_lsn() THEN coalesce(extract(epoch FROM r.replay_lag), 0) ELSE 0 END"
+    "::float8, pg_wal_lsn_diff(pg_current_wal_lsn(), r.replay_lsn)::bigint"
+    " FROM (SELECT 1) AS one LEFT JOIN pg_stat_replication AS r ON true",
 )
 SYNCHRONOUS = "synchronous_standby_names"
 SERVER = ("server_version_num", "server_encoding", "search_path", SYNCHRONOUS)
@@ -116,3 +131,55 @@ async def waits_for_standbys(session: DatabaseSession) -> bool:
         Refused, Lost: As for a session.
     """
     return bool(pairs_of(await session.run(SHOW, ([SYNCHRONOUS],))).get(SYNCHRONOUS))
+
+
+async def figures_of(session: DatabaseSession, now_us: Callable[[], int]) -> ServerFigures:
+    """Ask a server for its clock, and for the servers that follow it.
+
+    Args:
+        now_us: This machine's clock; Unix time in microseconds.
+
+    Raises:
+        Refused, Lost: As for a session.
+    """
+    sent_us = now_us()
+    rows = await session.run(LAGS)
+    middle_us = (sent_us + now_us()) / 2
+    lags: dict[str, StandbyLag] = {}
+    for _, _, name, behind_s, behind_bytes in rows:
+        if behind_bytes is not None:
+            known = lags.get(name, StandbyLag(name, 0.0, 0))  # several may have one name
+            lags[name] = StandbyLag(name, max(known.behind_s, behind_s), max(known.behind_bytes, behind_bytes))
+    followers = sum(pid is not None for _, pid, *_ in rows)
+    return ServerFigures((middle_us - rows[0][0]) / 1e6, followers, list(lags.values()))
+
+
+async def figures_within(
+    seconds: float, connect: Callable[[str], Awaitable[DatabaseSession]], now_us: Callable[[], int]
+) -> ServerFigures | None:
+    """Ask a server on a session of its own, so that nothing is waited for but the server itself.
+
+    Args:
+        connect: Makes a session for a purpose.
+        now_us: As for `figures_of`.
+
+    Returns:
+        None: There was no answer in time.
+    """
+    until = anyio.current_time() + seconds
+    session: DatabaseSession | None = None
+    try:
+        with anyio.fail_after(seconds):
+            session = await connect("figures")
+        # No answer in time is a lost connection. It is cut off, not cancelled.
+        timer = call_later(max(0.0, until - anyio.current_time()), session.terminate)
+        try:
+            return await figures_of(session, now_us)
+        finally:
+            timer.cancel()
+    except (Lost, Refused, TimeoutError) as error:
+        logger.debug("the server has no figures: %s", error)
+        return None
+    finally:
+        if session is not None:
+            session.terminate()

@@ -29,6 +29,8 @@ from ..cursor import position_of
 from ..errors import StoreError, StoreFailed, StoreFenced, StoreLocked, StoreTakenOver
 from ..listing import Counted, Facets, ListFilter, ListPage, Order, asks_kinds_only, grouped
 from ..presence.acknowledged import Acknowledged
+from ..presence.beats import SLOW_S
+from ..presence.figures import CommitDoubts, ServerFigures
 from ..tables.apps import AppNames
 from ..tables.kinds import matching
 from ..tables.paging import Asked
@@ -41,7 +43,7 @@ from .presence import Presence
 from .reading import ReadingSession, learn_kinds, read_active, read_actors, read_ids, read_outsides, read_reminders
 from .schema import COPYING, READ_META, enter_apps, make_ready, require_whole
 from .schema import SHARDS as SHARDS_OF
-from .settings import replication_warning, require_settings, session_settings
+from .settings import figures_within, replication_warning, require_settings, session_settings
 from .statements import (
     ADD_KINDS,
     ANY_ACTOR,
@@ -100,6 +102,7 @@ class PostgresStore:
         self.patience_s = patience_s
         self._instruments = instruments
         self._copying = copying
+        self.doubts = CommitDoubts()
         self._open: Opened | None = None
         self._opening = False
 
@@ -276,6 +279,10 @@ class PostgresStore:
         """Mark this store as whole."""
         await self._opened().writer.run(SET_COPYING, (0,), "ending a copy")
 
+    async def figures(self) -> ServerFigures | None:
+        """Ask the server for its clock and its copies; None: it has no answer within SLOW_S."""
+        return await figures_within(SLOW_S, self._connect, lambda: self._instruments.time_ns() // 1000)
+
     # Its parts.
 
     def _opened(self) -> "Opened":
@@ -290,7 +297,7 @@ class PostgresStore:
         return int.from_bytes(self._instruments.chance(8), "big") >> 2 | 1
 
     def _new_writer(self) -> Writer:
-        return Writer(self.url, self._connect, patience_s=self.patience_s)
+        return Writer(self.url, self._connect, patience_s=self.patience_s, doubts=self.doubts)
 
     def _reader_of(self, writer: Writer, purpose: str) -> ReadingSession:
         return ReadingSession(self.url, self._connect, writer, purpose=purpose, patience_s=self.patience_s)
@@ -476,6 +483,8 @@ def _why_closed(shown: str, error: Exception) -> str:
     match error.state[:2], error.state:
         case "28", _:
             return f"{shown} does not let this user in: {error.message}"
+        case "22", _:
+            return f"{shown} cannot be an address of a database: {error.message}"
         case _, "3D000":
             return f"{shown} is not there: {error.message}. Make it: CREATE DATABASE ... ENCODING 'UTF8'"
         case _, "42501":

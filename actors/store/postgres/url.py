@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
 from ...plain_file import misfit
 from ..errors import StoreFailed
@@ -18,6 +18,7 @@ from ..errors import StoreFailed
 SCHEMES = ("postgresql://", "postgres://")
 SCHEMA = "perdure"
 PORT = 5432
+PORT_MAX = 65_535
 # The parameters that name a file, and the variables that stand in for them.
 FILES: Mapping[str, str] = {
     "sslrootcert": "PGSSLROOTCERT",
@@ -54,7 +55,10 @@ def without_password(data: str) -> str:
     """Any path of a store, as it may be shown."""
     if not is_url(data):
         return data
-    split = urlsplit(data)
+    try:
+        split = urlsplit(data)
+    except ValueError:
+        return f"{data.partition('//')[0]}//..."  # where its password stands is not known
     user, at, host = split.netloc.rpartition("@")
     query = urlencode([(name, value) for name, value in parse_qsl(split.query) if name != "password"], quote_via=quote)
     return urlunsplit(split._replace(netloc=f"{user.partition(':')[0]}{at}{host}", query=query))
@@ -66,7 +70,7 @@ def parse_url(data: str) -> DatabaseUrl:
     Raises:
         StoreFailed: It cannot be the address of a store; it says why.
     """
-    split = urlsplit(data)
+    split = _split(data)
     own: dict[str, str] = {}
     rest: list[tuple[str, str]] = []
     for name, value in parse_qsl(split.query, keep_blank_values=True):
@@ -82,11 +86,29 @@ def parse_url(data: str) -> DatabaseUrl:
         )
     if own.get("prepare", "on") not in ("on", "off"):
         raise StoreFailed(f"{shown} has prepare={own['prepare']!r}, which must be on or off")
+    dsn = urlunsplit(split._replace(query=urlencode(rest, quote_via=quote)))
+    try:
+        addresses_of(dsn, os.environ)
+    except ValueError as error:
+        raise StoreFailed(f"{shown} names no server: {error}") from None
     for name, file in files_of(rest):
         if (why := misfit(file)) is not None:
             raise StoreFailed(f"{shown}: {name}={file} cannot be used: {why}")
-    dsn = urlunsplit(split._replace(query=urlencode(rest, quote_via=quote)))
     return DatabaseUrl(dsn, shown, schema, prepare=own.get("prepare", "on") == "on")
+
+
+def _split(data: str) -> SplitResult:
+    """Take an address apart.
+
+    Raises:
+        StoreFailed: It is none.
+    """
+    try:
+        return urlsplit(data)
+    except ValueError:  # whose words may have the password
+        raise StoreFailed(
+            f"{without_password(data)} is no address: its server must be a name, an IP address, or one of IPv6 in [ ]"
+        ) from None
 
 
 def files_of(query: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str]]:
@@ -104,6 +126,9 @@ def addresses_of(dsn: str, environment: Mapping[str, str]) -> Sequence[tuple[str
     Args:
         dsn: `postgresql://user@one:5432,two/database`; a host may be a path.
         environment: Has `PGHOST` and `PGPORT`, for what the address does not say.
+
+    Raises:
+        ValueError: A port is none; it says which.
     """
     split = urlsplit(dsn)
     query = dict(parse_qsl(split.query))
@@ -119,5 +144,14 @@ def addresses_of(dsn: str, environment: Mapping[str, str]) -> Sequence[tuple[str
             host, _, port = server.partition(":")
             host = unquote(host)
         port = port or ports[min(number, len(ports) - 1)]
-        found.append((host, int(port) if port.isdigit() else PORT))
+        found.append((host, _port(port)))
     return found
+
+
+def _port(text: str) -> int:
+    """Read a port; an empty one is PostgreSQL's, as for its own programs."""
+    if not text:
+        return PORT
+    if not re.fullmatch(r"[0-9]{1,5}", text) or not 1 <= int(text) <= PORT_MAX:
+        raise ValueError(f"{text!r} is no port, which is a whole number from 1 to {PORT_MAX}")
+    return int(text)

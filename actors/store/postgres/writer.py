@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import anyio
 
 from ..errors import StoreFailed, StoreUncertain
+from ..presence.figures import CommitDoubts
 from .driver import DatabaseSession, Later, Lost, Refused, Row, Statement, call_later
 from .presence import Connect, Presence
 from .statements import FIND_ENTRY, LOOK_AT_HOST, MISSED, REVIVE
@@ -48,9 +49,11 @@ class Writer:
 
     Args:
         patience_s: How long it tries, while the database is away.
+        doubts: Counts what becomes of commits whose connection breaks.
     """
 
-    def __init__(self, url: DatabaseUrl, connect: Connect, *, patience_s: float) -> None:
+    def __init__(self, url: DatabaseUrl, connect: Connect, *, patience_s: float, doubts: CommitDoubts) -> None:
+        self._doubts = doubts
         self._url = url
         self._connect = connect
         self._presence: Presence | None = None  # None: this host has not joined
@@ -136,7 +139,7 @@ class Writer:
         presence = self._joined()
         async with self._lock:
             pauses = Pauses(self._patience_s)
-            in_doubt = False
+            in_doubt = told = False
             while True:
                 try:
                     session = await self._ready(presence)
@@ -155,17 +158,15 @@ class Writer:
                     error = other
                 except StoreFailed as ended:
                     if in_doubt:
-                        raise StoreUncertain(what, str(ended)) from ended
+                        raise self._uncertain(what, ended) from ended
                     raise
                 else:
                     continue
-                if await pauses.pause(error):
-                    continue
-                if in_doubt:
-                    raise StoreUncertain(what, str(error)) from error
-                if isinstance(error, Refused) and not error.passes:
-                    raise StoreFailed(f"{what} failed in {self._url.shown}: {_said(error)}") from error
-                raise self._away(error) from error
+                if in_doubt and not told:
+                    told = True
+                    self._doubts.in_doubt += 1
+                if not await pauses.pause(error):
+                    raise self._end_of(what, error, in_doubt=in_doubt) from error
 
     async def _send_commit(
         self,
@@ -267,6 +268,18 @@ class Writer:
         finally:
             watch.end()
         return rows
+
+    def _end_of(self, what: str, error: Lost | Refused, *, in_doubt: bool) -> StoreFailed | StoreUncertain:
+        """The error of a commit that is not tried again."""
+        if in_doubt:
+            return self._uncertain(what, error)
+        if isinstance(error, Refused) and not error.passes:
+            return StoreFailed(f"{what} failed in {self._url.shown}: {_said(error)}")
+        return self._away(error)
+
+    def _uncertain(self, what: str, error: Exception) -> StoreUncertain:
+        self._doubts.uncertain += 1
+        return StoreUncertain(what, str(error))
 
     def _away(self, error: Exception) -> StoreFailed:
         return StoreFailed(f"{self._url.shown} is away, so nothing was written: {error}")

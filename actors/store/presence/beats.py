@@ -32,7 +32,7 @@ class Heartbeat(NamedTuple):
 class Heart(Protocol):
     """The heart of a host, for one of its lives."""
 
-    sent_at: float  # when the last beat was sent that was answered, and found the host's row
+    sent_at: float  # when the last beat was sent that was answered, and found the host's row on the first one's server
     stuck_after_s: float  # a host's loop that has not ticked for so long is dead
 
     def tick(self, now: float) -> None:

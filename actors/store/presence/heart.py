@@ -59,6 +59,7 @@ class BeatingHeart:
         self._threaded = threaded
         self._beats: deque[Heartbeat] = deque(maxlen=KEPT_MAX)
         self._alone = False  # the first beat is one that the others see
+        self._timeline = ""  # that of the first beat
         self._stopped = False
 
     def tick(self, now: float) -> None:
@@ -111,6 +112,8 @@ class BeatingHeart:
         now = anyio.current_time()
         if beats is not None and beats.alive:
             self._alone = len(beats.seen) == 1
-            if now - began <= SLOW_S:
+            # On another server the host may not answer from memory, also before its loop has looked at this beat.
+            self._timeline = self._timeline or beats.timeline
+            if now - began <= SLOW_S and beats.timeline == self._timeline:
                 self.sent_at = began
         self._beats.append(Heartbeat(began, now, beats))

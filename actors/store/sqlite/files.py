@@ -20,7 +20,7 @@ from ..errors import StoreFailed
 from ..part import Part
 from . import schema
 from .connection import LOCK_WAIT_S
-from .identity import Hold
+from .identity import Hold, require_folder
 from .in_use import flush, require_own
 
 
@@ -177,6 +177,8 @@ def making(paths: Sequence[str]) -> Iterator[list[str]]:
         StoreFailed: One of `paths` is there already, or the files could not be written.
     """
     refuse_existing(paths, "exists already")
+    for path in paths:
+        require_folder(os.path.abspath(path))
     partials = [f"{path}.partial" for path in paths]
     published: list[str] = []
     try:
@@ -190,7 +192,9 @@ def making(paths: Sequence[str]) -> Iterator[list[str]]:
     except BaseException as error:
         remove(published)
         if isinstance(error, sqlite3.Error | OSError):
-            raise StoreFailed(f"writing {paths[0]} failed: {error}") from error
+            # Not the name in the error: nobody has asked for a file that is unfinished.
+            why = getattr(error, "strerror", None) or error
+            raise StoreFailed(f"writing {paths[0]} failed: {why}") from error
         raise
     finally:
         with suppress(OSError):  # the next one removes them

@@ -71,9 +71,7 @@ class Hold:
             StoreLocked: Another process has the file, or this one has.
             StoreFailed: The file or its lock cannot be written, or it is no file, or the file alone is mounted.
         """
-        directory = os.path.dirname(path)
-        if not os.path.isdir(directory):
-            raise StoreFailed(f"{path} cannot be created: there is no directory {directory}")
+        require_folder(path)
         if (why := kind_of(path)) is not None:
             raise StoreFailed(f"{path} cannot be used as a store: {why} A store is a regular file.")
         for beside in BESIDE:
@@ -247,6 +245,20 @@ def make_private(path: str) -> None:
         FileExistsError: There is one.
     """
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, MODE))
+
+
+def require_folder(path: str) -> None:
+    """Check that a file can have its place.
+
+    Args:
+        path: Absolute.
+
+    Raises:
+        StoreFailed: There is no folder for it.
+    """
+    directory = os.path.dirname(path)
+    if not os.path.isdir(directory):
+        raise StoreFailed(f"{path} cannot be created: there is no directory {directory}")
 
 
 def is_mount_point(path: str) -> bool:

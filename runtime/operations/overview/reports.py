@@ -158,7 +158,7 @@ class Reports:
             os.getpid(),
             self._began_us,
             self._host.healthy,
-            len(self._host.placement.owned),
+            self.shards,
             self._host.activations,
             self._host.turns,
             self._host.commits,
@@ -176,6 +176,11 @@ class Reports:
             seen.killed if (seen := self.seen()) is not None else None,
             elsewhere,
         )
+
+    @property
+    def shards(self) -> int:
+        """How many shards this host owns."""
+        return len(self._host.placement.owned)
 
     @property
     def store_kind(self) -> str:

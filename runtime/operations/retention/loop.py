@@ -106,6 +106,7 @@ class RetentionLoop:
                 self._journal.write(RETENTION_FAILED, reason=str(error), error_type=type_name(error))
                 self._seen_turns = -1
                 self._look_at_us = self._clock.now_us() + round(self.TRY_AGAIN_S * 1e6)
+                self._thin_at_us = max(self._thin_at_us, self._look_at_us)
             await self._sleep()
 
     async def _step(self) -> None:

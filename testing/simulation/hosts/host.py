@@ -75,6 +75,8 @@ class WorldOfHosts(Protocol):
 
     def seen_committed(self, made: "SharingLife", writes: Sequence[Write], fences: Mapping[int, int]) -> None: ...
 
+    def seen_acknowledged(self, made: "SharingLife", writes: Sequence[Write], fences: Mapping[int, int]) -> None: ...
+
 
 class SharingLife:
     """What one life of a host consists of.
@@ -92,6 +94,7 @@ class SharingLife:
             instruments,
             shards=world.shards,
             committed=partial(world.seen_committed, self),
+            acknowledged=partial(world.seen_acknowledged, self),
             tell=partial(self._tell, host),
         )
         self.disk = SimDisk(

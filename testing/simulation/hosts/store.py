@@ -16,22 +16,34 @@ from ..machines.database.sessions import TOLD, Tell
 # How long a host waits for its database.
 PATIENCE_S = 30.0
 
-# Called with a commit and the epochs for which it was made, once the server has done it.
+# Called with a commit and the epochs for which it was made.
 CommitSeen: TypeAlias = Callable[[Sequence[Write], Mapping[int, int]], None]
 
 
 class LifeClusterStore(PostgresClusterStore):
     """The store of one life.
 
+    Args:
+        committed: Called with each commit, once the server has done it.
+        acknowledged: Called with each commit, once this life has heard that it is there.
+
     Attributes:
         link: What lies between this life and the server.
     """
 
     def __init__(
-        self, database: SimDatabase, instruments: Instruments, *, shards: int, committed: CommitSeen, tell: Tell
+        self,
+        database: SimDatabase,
+        instruments: Instruments,
+        *,
+        shards: int,
+        committed: CommitSeen,
+        acknowledged: CommitSeen,
+        tell: Tell,
     ) -> None:
         self.link = database.link(tell)
         self._seen = committed
+        self._acknowledged = acknowledged
         super().__init__(URL, shards=shards, patience_s=PATIENCE_S, driver=self.link, instruments=instruments)
 
     async def commit_telling(
@@ -43,6 +55,7 @@ class LifeClusterStore(PostgresClusterStore):
             await self.commit(writes, fences)
         finally:
             TOLD.reset(token)
+        self._acknowledged(writes, fences)
 
     def _done(self, writes: Sequence[Write], fences: Mapping[int, int], told: Callable[[], None]) -> None:
         self._seen(writes, fences)

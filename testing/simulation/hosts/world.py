@@ -9,7 +9,7 @@ A request of the story goes to any host that is up, as behind a load balancer.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Self, TypeVar
+from typing import Self, TypeAlias, TypeVar
 
 from ....actors.store.contract import Write
 from ....runtime.authoring.app import App
@@ -28,6 +28,9 @@ from .weather import HostsWeather
 
 T = TypeVar("T")
 
+# Called with the life, the writes and the epochs of a commit.
+CommitOfLife: TypeAlias = Callable[[SharingLife, Sequence[Write], Mapping[int, int]], None]
+
 # How many shards the store has; the first is the usual number.
 SHARDS = (8, 5, 16)
 
@@ -42,6 +45,7 @@ class HostsWorld(BaseWorld):
     Attributes:
         lives: All lives of all hosts, by their numbers.
         seen: Called with the life, the writes and the epochs of each commit, where the server has just done it.
+        acknowledged: Called with the same, where the life has just heard that the commit is there.
     """
 
     def __init__(
@@ -64,7 +68,8 @@ class HostsWorld(BaseWorld):
         self.network = SimNetwork(self.loop, self.choices, lambda what: self.tell("network", what))
         self.hosts = [SimHost(self, 1 + n) for n in range(number)]
         self.lives: dict[int, SharingLife] = {}
-        self.seen: list[Callable[[SharingLife, Sequence[Write], Mapping[int, int]], None]] = []
+        self.seen: list[CommitOfLife] = []
+        self.acknowledged: list[CommitOfLife] = []
         self._writer = 0
         self._failed = 0  # in lives that are forgotten
 
@@ -91,6 +96,11 @@ class HostsWorld(BaseWorld):
     def seen_committed(self, made: SharingLife, writes: Sequence[Write], fences: Mapping[int, int]) -> None:
         """Learn of a commit that the server has just done."""
         for see in self.seen:
+            see(made, writes, fences)
+
+    def seen_acknowledged(self, made: SharingLife, writes: Sequence[Write], fences: Mapping[int, int]) -> None:
+        """Learn of a commit of which its life has just heard that it is there."""
+        for see in self.acknowledged:
             see(made, writes, fences)
 
     def committed(self, made: SharingLife, writes: Sequence[Write]) -> None:
@@ -158,6 +168,8 @@ class HostsWorld(BaseWorld):
         self.choices.calmed = True
         self.network.heal_all()
         for host in self.hosts:
+            if host.stopped:
+                self.tell(host.name, "begins again, as the faults are over")
             host.start()
         while not all(host.up and not host.stopped for host in self.hosts):
             for host in self.hosts:

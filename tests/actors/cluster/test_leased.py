@@ -110,7 +110,13 @@ def test_the_shards_of_a_host_that_was_killed_go_on_within_five_seconds() -> Non
             assert await cluster.wait_settled(5) >= 1.0
             await cluster.add(group)
             await cluster.wait_settled(10, even=True)
-        assert sum(host.membership.seen().killed for host in cluster.hosts) == 5
+        found = [host.membership.seen() for host in cluster.hosts]
+        assert sum(seen.killed for seen in found) == 5
+        # What the dead have left was taken, and newcomers were given their share.
+        assert sum(seen.taken for seen in found) > SHARDS
+        assert sum(seen.given for seen in found) > 0
+        ages = [host.membership.seen().beat_age_s for host in cluster.running]
+        assert all(age is not None and age < UNCERTAIN_S for age in ages)
 
     play(story)
 

@@ -112,6 +112,14 @@ def test_what_selects_nothing_or_twice_is_2(run: Run, action: str, arguments: li
     assert words in said.err
 
 
+def test_a_result_is_not_given_to_all_that_match(run: Run, fake: Fake) -> None:
+    client = fake()
+    said = run("terminate", "--all-matching", "--yes", "--output", "1")
+    assert said.code == 2
+    assert "--output is the result of a single instance" in said.err
+    assert client.asked == []
+
+
 def test_an_action_is_asked_for_with_its_options(run: Run, fake: Fake) -> None:
     client = fake(act=ActionDone(id="i"))
     run("suspend", "i", "--recurse", "--reason", "r")

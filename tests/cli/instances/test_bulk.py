@@ -57,6 +57,23 @@ def test_nothing_that_matches_is_said(run: Run, new_id: str) -> None:
     assert (said.code, said.out, said.err) == (0, "", "No instance matches.\n")
 
 
+@pytest.mark.parametrize("action", ["suspend", "resume", "terminate", "purge", "rerun"])
+def test_an_action_on_all_that_match_prints_one_object_of_json_however_many_these_are(
+    run: Run, new_id: str, action: str
+) -> None:
+    selected = (action, "--all-matching", "--id-prefix", new_id, "--yes", "-o")
+    # Where none matches it has the fields of an operation, so that a script may read its counts,
+    none = run(*selected, "json")
+    assert (none.code, none.json["id"], none.json["done"], none.json["matches"]) == (0, None, 0, 0)
+    assert run(*selected, "ids").out == ""
+    # and where some do the operation, whether it is waited for or not.
+    run("start", "waits", "--id", new_id)
+    begun = run(*selected, "json", "--no-wait").json
+    assert begun["action"] == action
+    assert none.json.keys() <= begun.keys()
+    assert run(*selected, "json").json.keys() >= none.json.keys()
+
+
 @pytest.mark.parametrize(("answer", "begun"), [("y\n", True), ("n\n", False), ("", False)])
 def test_a_person_sees_the_number_and_is_asked(
     run: Run, fake: Fake, monkeypatch: pytest.MonkeyPatch, answer: str, begun: bool

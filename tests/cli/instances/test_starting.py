@@ -21,6 +21,8 @@ def test_a_start_that_waits_prints_the_result(run: Run, new_id: str) -> None:
     said = run("start", "order", "--input", "500", "--wait")
     assert said.code == 1
     assert "too much" in said.err
+    said = run("start", "order", "--input", "500", "--wait", "-o", "json")
+    assert (said.code, said.json["status"], "too much" in said.out) == (1, "FAILED", True)
     said = run("start", "waits", "--id", new_id, "--wait", "--timeout", "0.1s")
     assert said.code == 6
     assert new_id in said.err

@@ -1,7 +1,5 @@
 """Shells complete statuses, and ask the daemon for ids, names, events, operations; one that is away is no trouble."""
 
-import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -12,7 +10,7 @@ import pytest
 from click.shell_completion import ShellComplete
 
 import perdure
-from perdure.cli.instances.completion import VARIABLE, script
+from perdure.cli.instances.completion import VARIABLE
 from perdure.cli.instances.suggesting import is_word, last_of
 from perdure.cli.main import main
 from perdure.client.blocking import BlockingClient
@@ -102,35 +100,12 @@ def test_a_daemon_that_is_away_or_hangs_is_not_noticed(shell: str, tmp_path: Pat
                 "PERDURE_TOKEN_FILE": str(tmp_path / "none") if port == closed.getsockname()[1] else "",
                 "COMP_WORDS": "perdure show ord",
                 "COMP_CWORD": "ord" if shell == "fish" else "2",
+                "COMP_LINE": "perdure show ord",
                 VARIABLE: f"{shell}_complete",
             }
             command = str(Path(sys.executable).with_name("perdure"))
             ran = subprocess.run([command], env=environment, capture_output=True, text=True, check=False, timeout=30)
             assert (ran.stdout.strip(), ran.stderr) == ("", "")
-
-
-def test_bash_completes_an_id_with_colons(client: BlockingClient, daemon: Daemon, new_id: str, tmp_path: Path) -> None:
-    client.start("waits", instance_id=f"{new_id}:7")
-    (tmp_path / "script").write_text(script("bash"))
-    # As bash does at the key: it takes the line apart, and calls the function that the script has named.
-    program = f"""
-source {tmp_path}/script
-[[ $COMP_WORDBREAKS != *:* ]] || exit 1
-COMP_WORDS=(perdure show {new_id}:) COMP_CWORD=2
-_perdure_completion perdure "{new_id}:" show
-printf '%s\\n' "${{COMPREPLY[@]}}"
-"""
-    bash = shutil.which("bash")
-    if bash is None:
-        pytest.skip("there is no bash here")
-    folder = str(Path(sys.executable).parent)
-    environment = {
-        "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}",
-        "PERDURE_SERVER": daemon.url,
-        "PERDURE_API_TOKEN": TOKEN,
-    }
-    ran = subprocess.run([bash, "-c", program], env=environment, capture_output=True, text=True, check=True, timeout=30)
-    assert (ran.stdout, ran.stderr) == (f"{new_id}:7\n", "")
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,27 @@ def test_a_command_about_files_is_refused(command: list[str], instead: str) -> N
     assert "secret" not in said.output
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["check"],
+        ["backup", "x.db"],
+        ["restore", "x.db"],
+        ["spread", "x.db", "--processes", "2"],
+        ["vacuum"],
+        ["ls"],
+        ["purge", "x"],
+        ["rotate-keys"],
+    ],
+)
+@pytest.mark.parametrize("address", ["postgresql://me:secret@h:70000/d", "postgresql://me:secret@[::1/d"])
+def test_an_address_that_cannot_be_is_one_sentence_for_every_command(command: list[str], address: str) -> None:
+    said = CliRunner().invoke(main, ["store", *command, "--data", address])
+    assert (said.exit_code, said.output.count("\n")) == (1, 1)
+    assert said.output.startswith("Error: postgresql://")
+    assert "secret" not in said.output
+
+
 def test_a_database_that_is_away_cannot_be_checked() -> None:
     said = CliRunner().invoke(main, ["store", "check", "--data", URL])
     assert said.exit_code == 1

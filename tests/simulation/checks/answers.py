@@ -5,10 +5,14 @@ is answered between two moments, so its answer must be that of a version that wa
 
 The newest is that of which the host has heard: from the moment in which a commit is on the disk to that in which its
 host hears of it, the host answers as if the commit took a little longer. A host that begins has heard of all.
+
+Where a server has lost commits, what its copy has is a further version, and the hosts may answer for STALE_S with what
+they knew.
 """
 
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from math import inf
 from typing import NamedTuple
 
 from perdure import Status, WorkflowState
@@ -43,6 +47,12 @@ class Unheard(NamedTuple):
     life: int
 
 
+class VersionsKept(NamedTuple):
+    """Which version of each instance was the newest at some moment."""
+
+    numbers: Mapping[str, int]
+
+
 class Versions:
     """What the commits of a world have made of its instances; None: there is none of that id.
 
@@ -64,6 +74,8 @@ class Versions:
         self._began_s: dict[tuple[str, int], float] = {}  # by id and number, since when a version was the newest
         self._unheard: dict[str, deque[Unheard]] = {}
         self._of_turn: dict[int, str] = {}  # the instances of the turns in these, by the turn's id
+        self._lost: dict[str, list[Version | None]] = {}  # the newest ones that the server has lost
+        self._lost_s = -inf  # when
         self.raised: set[tuple[str, str]] = set()
         self.steered: Counter[tuple[str, type[Event]]] = Counter()
 
@@ -111,6 +123,20 @@ class Versions:
         elif before is not None:
             versions.append(before._replace(updated_us=updated_us))
 
+    def kept(self) -> VersionsKept:
+        """What is there now, to go back to."""
+        return VersionsKept({id_: len(versions) - 1 for id_, versions in self._of.items()})
+
+    def go_back(self, kept: VersionsKept) -> None:
+        """Learn that the server has lost all later versions."""
+        self._lost_s = self._now_s()
+        for id_, versions in self._of.items():
+            self._lost[id_] = versions[(number := kept.numbers.get(id_, 0)) + 1 :]
+            versions.append(versions[number])
+            self._began_s[id_, len(versions) - 1] = self._lost_s
+        self._unheard.clear()
+        self._of_turn.clear()
+
     def now(self, id_: str) -> int:
         """The number of the newest version of an instance of which its host has heard, for `since`."""
         unheard = self._unheard.get(id_, deque())
@@ -133,7 +159,8 @@ class Versions:
 
     def since(self, id_: str, number: int) -> list[Version | None]:
         """The version that was the newest then, and all later ones."""
-        return self._of.get(id_, [None])[number:]
+        lost = self._lost.get(id_, ()) if self._now_s() - self._lost_s <= STALE_S else ()
+        return [*lost, *self._of.get(id_, [None])[number:]]
 
     def check_read(self, id_: str, since: int, found: WorkflowState | None) -> None:
         """Check what a client was told of an instance.

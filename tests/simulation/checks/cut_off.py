@@ -5,6 +5,7 @@ begins then has begun as if the commit had taken a little longer. So a generatio
 the end, or has died before; and so is an activity with its answer.
 """
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 from perdure.actors.turn import Turn
@@ -45,6 +46,16 @@ class CutOffs:
             cut = self._of.get(execution_id)
             if cut is not None and cut.turn is turn:
                 self._of[execution_id] = cut._replace(turn=None, at_s=self._world.loop.time())
+
+    def go_back(self, execution_ids: Collection[str]) -> None:
+        """Learn that the server has lost commits: of what was cut off no more is than what was at some moment."""
+        self._of = {each: cut for each, cut in self._of.items() if each in execution_ids}
+        self._unheard.clear()
+
+    @property
+    def execution_ids(self) -> Collection[str]:
+        """What is cut off."""
+        return frozenset(self._of)
 
     def begun_again(self, execution_id: str) -> None:
         """Learn that a generation that was purged is there again: a child, which its parent has begun once more."""

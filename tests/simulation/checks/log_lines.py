@@ -18,11 +18,16 @@ TOLD_TO_FAIL = "failed: ValueError: as it was told to"
 
 
 class LogLines(logging.Handler):
-    """Keeps the lines at ERROR that are written while a world runs."""
+    """Keeps the lines at ERROR that are written while a world runs.
+
+    Attributes:
+        explained: Texts of further lines that the faults of the world explain.
+    """
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
         self.lines: list[str] = []
+        self.explained = list(OF_ANOTHER_DATABASE)
 
     def emit(self, record: logging.LogRecord) -> None:
         if asyncio._get_running_loop() is not None:  # what the dead say as they are put away is of no world
@@ -52,7 +57,7 @@ class LogLines(logging.Handler):
             Broken: E16.
         """
         for line in self.lines:
-            if line.endswith(TOLD_TO_FAIL) or any(each in line for each in OF_ANOTHER_DATABASE):
+            if line.endswith(TOLD_TO_FAIL) or any(each in line for each in self.explained):
                 continue
             if not (disk_failed and (line.startswith(OF_A_FAILING_DISK) or "cannot be read yet" in line)):
                 raise Broken("E16", f"the log says at ERROR: {line}")

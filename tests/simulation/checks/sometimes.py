@@ -41,6 +41,8 @@ SOMETIMES = (
     "standing compared",
     "a host was found dead",
     "move",
+    "commits were lost",
+    "an acknowledged turn was lost, and told of",
 )
 # Streams of choices that must have struck.
 STREAMS = (
@@ -72,6 +74,7 @@ STREAMS = (
     "wire.cut",
     "wire.slow",
     "database.failover",
+    "database.behind",
 )
 
 

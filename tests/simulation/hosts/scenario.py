@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 
 from perdure import Settings
 from perdure.testing.simulation.choices import Choices
@@ -9,13 +10,15 @@ from perdure.testing.simulation.hosts.world import HostsWorld
 from perdure.testing.simulation.knobs import Knobs
 from perdure.testing.simulation.trace import WorldTrace
 
-from ..base_scenario import BaseScenario
+from ..base_scenario import BaseScenario, Outcome
 from ..checks.broken import Broken
 from ..checks.rest import check_asleep, check_contents, check_no_errors
 from ..doors import EMBEDDED, Doors
 from ..invariants import STANDINGS
 from ..programs import Program, a_program, app_of
-from ..story.fates import ASLEEP_FOR, KINDS
+from ..story.fates import ASLEEP_FOR, KINDS, Fate, Living
+from .again import LivingAgain
+from .losses import Losses
 from .quiet import check_alone, check_hosts, check_quiet
 from .rows import Owned, is_even, is_settled, lives_up, owners, picture
 from .witness import HostsWitness
@@ -32,6 +35,8 @@ class HostsScenario(BaseScenario):
 
     Args:
         hosts: How many; None: as chance chooses.
+        may_lose: A copy may take the database's place that has not had the last commits. Then all instances are left
+            alone, and begun again where they may be gone.
         instances_max, fates, program, programs, standings, rests: As for `Scenario`.
         activations_max: How many actors a host keeps in memory, where chance does not say otherwise.
     """
@@ -43,6 +48,7 @@ class HostsScenario(BaseScenario):
         choices: Choices,
         *,
         hosts: int | None = None,
+        may_lose: bool = False,
         instances_max: int = 12,
         fates: Sequence[str] = KINDS,
         program: Program | None = None,
@@ -61,12 +67,33 @@ class HostsScenario(BaseScenario):
             trace=WorldTrace(keep=keep),
         )
         self.hosts_witness = HostsWitness(self.world, self.witness)
+        self.world.database.may_lose = may_lose
+        self.losses = Losses(self.world, self.witness) if may_lose else None
         self.doors = Doors(self.world, (EMBEDDED,))
-        self.livings = self._fated(fates, program, programs, instances_max)
+        self.livings = self._fated(KINDS[:1] if may_lose else fates, program, programs, instances_max)
+
+    def run(self) -> Outcome:
+        """Let the world happen.
+
+        Raises:
+            Broken: An invariant does not hold.
+        """
+        with self.losses.watched() if self.losses is not None else nullcontext():
+            return super().run()
+
+    def _living(self, fate: Fate, sendings: Counter[str]) -> Living:
+        if self.losses is None:
+            return super()._living(fate, sendings)
+        return LivingAgain(self.world, self.witness, fate, sendings, self.doors)
 
     def _sometimes(self) -> Counter[str]:
-        moves = sum(owned.epoch for owned in owners(self.world).values())
-        return super()._sometimes() + Counter({"a host was found dead": self.hosts_witness.killed, "move": moves})
+        found = {
+            "a host was found dead": self.hosts_witness.killed,
+            "move": sum(owned.epoch for owned in owners(self.world).values()),
+            "commits were lost": self.world.database.losses,
+            "an acknowledged turn was lost, and told of": self.losses.acknowledged if self.losses is not None else 0,
+        }
+        return super()._sometimes() + Counter(found)
 
     async def _rest(self) -> None:
         await self._settle()

@@ -5,6 +5,7 @@ who lives.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from perdure.actors.cluster.leases.seen import Standing
 from perdure.actors.store.contract import Write
 from perdure.actors.store.postgres.driver import Statement
 from perdure.testing.simulation.hosts.host import SharingLife
@@ -61,10 +62,12 @@ class HostsWitness:
         """I6: a host that is killed was in no state to beat, and not because the database was away for all."""
         now_s = self._world.loop.time()
         for made in self._world.lives.values():
-            # One that was found on another server while it leaves is at its end, and its row is left to the others.
+            # One that was found on another server while it leaves is at its end, and its row is left to the others. One
+            # that is long on its way to its first beat joins again.
             if (
                 made.store.host == host
                 and made.store.alive
+                and made.membership.standing is not Standing.JOINING
                 and not made.life.over
                 and now_s > made.disturbed_until_s + FELT_S
             ):

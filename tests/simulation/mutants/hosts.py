@@ -20,6 +20,11 @@ from perdure.actors.hosting.host import Host
 from perdure.actors.hosting.reading.outsides import Outsides
 from perdure.actors.hosting.shards.gate import ShardGate
 from perdure.actors.hosting.shards.hosted import HostedShards
+from perdure.actors.store.postgres.driver import Lost
+from perdure.actors.store.postgres.presence import PostgresBeater
+from perdure.actors.store.postgres.writer import Writer
+from perdure.actors.store.presence.acknowledged import Acknowledged
+from perdure.actors.store.presence.beats import Beats
 from perdure.actors.store.presence.heart import BeatingHeart
 from perdure.testing.simulation.machines.database.backend import Scene
 from perdure.testing.simulation.machines.database.statements import committing
@@ -188,9 +193,6 @@ def a_host_that_stays_gives_nothing(patch: pytest.MonkeyPatch) -> None:
 
 @mutant("E1", "E13", "E5", "E10", kind="hosts", rates={"database.commit": 0.2})
 def a_commit_without_an_answer_counts_as_done(patch: pytest.MonkeyPatch) -> None:
-    from perdure.actors.store.postgres.driver import Lost  # noqa: PLC0415
-    from perdure.actors.store.postgres.writer import Writer  # noqa: PLC0415
-
     original = Writer._send_commit
 
     async def send(self: Writer, *given: Any) -> bool:
@@ -212,3 +214,27 @@ def what_waits_for_a_shard_is_dropped(patch: pytest.MonkeyPatch) -> None:
         self.settle()
 
     patch.setattr(ShardGate, "let_go", let_go)
+
+
+# A server that has lost commits: hosts have one prefix of history, and tell of what is gone.
+
+LOSSES = {"database.behind": 0.1, "database.failover": 0.0, "database.restart": 0.0}
+
+
+@mutant("E1", "E2", "E3", "E5", "E10", "E11", "E13", "E15", "E16", "I2", "I5", kind="losing", rates=LOSSES)
+def a_host_goes_on_from_memory_on_a_server_that_has_lost_commits(patch: pytest.MonkeyPatch) -> None:
+    beat = PostgresBeater.beat
+
+    async def beaten(self: PostgresBeater, *, alone: bool) -> Beats:
+        return (await beat(self, alone=alone))._replace(timeline="the same")
+
+    def learn(self: Writer, presence: Any, timeline: str) -> None:
+        self._timeline = timeline
+
+    patch.setattr(PostgresBeater, "beat", beaten)
+    patch.setattr(Writer, "_require_timeline", learn)
+
+
+@mutant("I2", kind="losing", rates=LOSSES)
+def nobody_tells_of_acknowledged_turns_that_were_lost(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Acknowledged, "under", lambda self, epochs: [])

@@ -7,6 +7,7 @@ it. What a kind may change about the result stands in `check`.
 from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime
+from itertools import dropwhile
 from typing import Any, NamedTuple
 
 from perdure import Status, WorkflowState
@@ -17,6 +18,7 @@ from perdure.runtime.operations.bulk.operation import BulkAction
 from perdure.testing.simulation.base import BaseWorld
 from perdure.testing.simulation.choices import Choices
 
+from ..checks.answers import Version
 from ..checks.broken import Broken
 from ..doors import Doors
 from ..invariants import Witness
@@ -206,12 +208,12 @@ class Living:
 
     async def _started_by_key(self) -> None:
         await self._left_alone()
-        # The same start again, after the end too, is the same instance.
+        # The same start again, after the end too, is the same instance. The end that a client has read from the file
+        # may be one of which the host has not heard.
         since = self._witness.versions.now(self.fate.id)
         await self._start()
-        if any(
-            each is not None and not each.status.terminal for each in self._witness.versions.since(self.fate.id, since)
-        ):
+        from_its_end = dropwhile(_is_running, self._witness.versions.since(self.fate.id, since))
+        if any(map(_is_running, from_its_end)):
             raise Broken("E13", f"{self.fate.id} runs again, though its start had the key of the first")
 
     async def _asleep(self) -> None:
@@ -271,6 +273,10 @@ class Living:
             why = f" because of {state.details.failure or state.details.stall}" if state.output is None else ""
             what = f"{state.instance_id} is {state.status.name} with {state.output!r}, not {wanted!r}{why}"
             raise self._witness.broken or Broken("E8", what)
+
+
+def _is_running(version: Version | None) -> bool:
+    return version is not None and not version.status.terminal
 
 
 KINDS_LIVED: dict[str, Callable[[Living], Coroutine[Any, Any, None]]] = {

@@ -252,7 +252,7 @@ def test_steps_take_their_time_and_some_of_them_longer() -> None:
 
 def test_timers_of_a_life_are_late_and_those_of_the_world_are_not() -> None:
     loop = new_loop()
-    loop.lateness_s = lambda: 0.5
+    loop.delay = lambda timer: SimHandle(timer.callback, timer.args, timer.context, timer.when_s + 0.5)
     seen: list[float] = []
 
     async def life() -> None:

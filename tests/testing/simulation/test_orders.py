@@ -1,7 +1,8 @@
 """Each order is a choice that makes worlds differ, and 0 is the order of asyncio's own loop."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
 
 import pytest
 
@@ -127,8 +128,46 @@ def test_a_world_has_an_order_and_long_steps_of_its_choices() -> None:
     put_in_order(calm, Choices())
     assert calm.order is None
     assert not calm.long_steps
-    assert calm.lateness_s is not None
-    assert calm.lateness_s() == 0
+
+
+def test_a_timer_is_late_by_its_choice_and_the_time_that_timers_were_late_is_counted_once() -> None:
+    loop = SimLoop()  # type: ignore[abstract]
+    # Given a first timer that is late by a second, a second one by 20 ms within that, and a third that is not late,
+    lateness = put_in_order(loop, Choices(schedule={("timer.late", 0): 3, ("timer.late", 1): 2}))
+    fired: list[float] = []
+
+    async def life() -> None:
+        for due_s in (1.0, 1.5, 3.0):
+            loop.call_at(due_s, lambda: fired.append(loop.time()))
+        await asyncio.sleep(4)
+
+    loop.run(_in_a_life(loop, life))
+    # then each fires when it was chosen to,
+    assert fired == [pytest.approx(1.52, abs=0.001), pytest.approx(2.0, abs=0.001), pytest.approx(3.0, abs=0.001)]
+    # and their time is one second, of which a part may be asked for.
+    assert lateness.between_s(0, 4) == pytest.approx(1.0)
+    assert lateness.between_s(1.25, 1.75) == pytest.approx(0.5)
+    assert lateness.between_s(2.0, 4) == 0
+    loop.close()
+
+
+def test_a_late_timer_that_is_cancelled_was_late_until_then() -> None:
+    loop = SimLoop()  # type: ignore[abstract]
+    lateness = put_in_order(loop, Choices(schedule={("timer.late", 0): 3, ("timer.late", 1): 3}))
+
+    async def life() -> None:
+        never_due, late = loop.call_at(5, print), loop.call_at(1, print)
+        loop.call_at(1.25, never_due.cancel)
+        loop.call_at(1.25, late.cancel)
+        await asyncio.sleep(7)
+
+    loop.run(_in_a_life(loop, life))
+    assert lateness.between_s(0, 7) == pytest.approx(0.25, abs=0.001)
+    loop.close()
+
+
+async def _in_a_life(loop: SimLoop, life: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    await loop.create_task(life(), context=loop.in_life(1))
 
 
 def test_only_steps_that_are_ready_can_be_chosen() -> None:

@@ -5,6 +5,8 @@ and then its timeline is another one.
 
     database.restart   the server crashes, and is away for a while
     database.failover  the same; a copy that has all of it takes its place, with another timeline
+    database.behind    a copy follows no more; a while later the server crashes, and that copy takes its place. Only in
+                       worlds whose server may lose commits
     database.frozen    it stands still, and keeps its connections
     database.away      nothing gets through between the host and the server
     database.deaf      the server hears the host, and the host not the server
@@ -38,6 +40,9 @@ STARTING_S = 0.2
 WATCHED_S = 1.0
 FROZEN_S = (0.0, 0.3, 3.0, 20.0)
 AWAY_S = (0.0, 0.3, 6.0, 20.0)
+# For how long a copy has not followed that takes the server's place, and how long the server is away then.
+BEHIND_S = (0.3, 1.0, 3.0, 10.0)
+BEHIND_DOWN_S = (0.0, 0.5, 5.0)
 
 
 class SimDatabase:
@@ -45,6 +50,12 @@ class SimDatabase:
 
     Args:
         tell: Is told of faults.
+
+    Attributes:
+        may_lose: Whether a copy that was behind may take the server's place (stream `database.behind`).
+        when_behind: Called when the copy begins to be behind.
+        when_lost: Called when such a copy has taken the place, with the number of commits that it has not had.
+        losses: How often one has taken the place that has not had all.
     """
 
     def __init__(self, choices: Choices, tell: Tell | None = None, *, trip_s: float | None = None) -> None:
@@ -57,6 +68,11 @@ class SimDatabase:
         self.links: list[Link] = []  # those of lives that are over have no sessions
         self._passed_s = 0.0
         self._strikes = False
+        self.may_lose = False
+        self._behind: tuple[int, int] | None = None  # what the copy has: a snapshot, and the number by which it is held
+        self.when_behind: list[Callable[[], None]] = []
+        self.when_lost: list[Callable[[int], None]] = []
+        self.losses = 0
         self._silent_there_until_s = self._silent_back_until_s = 0.0  # for all, also those that come
 
     def link(self, tell: Tell | None = None) -> Link:
@@ -82,6 +98,30 @@ class SimDatabase:
             self.core.timeline = f"{int(self.core.timeline, 16) + 1:08X}"
         server.down = True
         loop.call_later(down_s, self._come_back, context=Context())
+
+    def fall_behind(self, behind_s: float, down_s: float) -> None:
+        """Have the copy follow no more; after a while crash, and have it in one's place, without what it has not had.
+
+        A copy that is behind already stays so. Nothing happens as long as there are no tables.
+        """
+        if self._behind is None and self.core.schemas:
+            snapshot = self.core.ledger.commits
+            self._behind = snapshot, self.core.ledger.hold(snapshot)
+            for told in self.when_behind:
+                told()
+            asyncio.get_running_loop().call_later(behind_s, self._lose, down_s, context=Context())
+
+    def _lose(self, down_s: float) -> None:
+        assert self._behind is not None
+        (snapshot, held), self._behind = self._behind, None
+        if not self.server.down and not self.choices.calmed:
+            self.restart(down_s, promoted=True)
+            lost = self.core.ledger.forget_since(snapshot, self.core.all_tables())
+            self.losses += bool(lost)
+            self.tell(f"crashes; a copy takes its place after {down_s} s, and has not had the last {lost} commits")
+            for told in self.when_lost:
+                told(lost)
+        self.core.ledger.release(held)
 
     def _come_back(self) -> None:
         self.server.down = False
@@ -125,6 +165,9 @@ class SimDatabase:
         if down := fault("database.failover", len(DOWN_S)):
             self.tell(f"crashes, and a copy takes its place after {DOWN_S[down]} s")
             self.restart(DOWN_S[down], promoted=True)
+        if self.may_lose and (way := fault("database.behind", 1 + len(BEHIND_S) * len(BEHIND_DOWN_S))):
+            behind, down = divmod(way - 1, len(BEHIND_DOWN_S))
+            self.fall_behind(BEHIND_S[behind], BEHIND_DOWN_S[down])
         if frozen := fault("database.frozen", len(FROZEN_S)):
             self.tell(f"stands still for {FROZEN_S[frozen]} s")
             self.freeze(FROZEN_S[frozen])

@@ -153,9 +153,9 @@ class Ledger:
             version.table.forget(version)
 
     def forget_since(self, snapshot: int, tables: Iterable[KeepsVersions]) -> int:
-        """Make what was committed since a snapshot, which is held, as if it had not happened; return how many commits.
+        """Make what was committed since a snapshot as if it had not happened, and return how many commits that were.
 
-        No transaction is open.
+        The snapshot is held, by its number, and no transaction is open.
         """
         lost = self.commits - snapshot
         for table in tables:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from perdure.actors.cluster.leases.life import CUT_S, HostLife
+from perdure.actors.cluster.leases.seen import LeaseTally
 from perdure.actors.store.cluster import HostCard, HostRow, HostState
 from perdure.actors.store.presence.beats import Beats, Heartbeat
 
@@ -15,7 +16,7 @@ def rows(*hosts: int) -> dict[int, HostRow]:
 
 
 def life(*, beats_at: Iterable[float] = (), number: int = 7) -> HostLife:
-    made = HostLife(ME, str)
+    made = HostLife(ME, str, LeaseTally())
     made.know(rows(ME, OTHER), 0.0)
     made.numbers = {ME: 0, OTHER: number}
     for at in beats_at:

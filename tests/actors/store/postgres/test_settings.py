@@ -1,14 +1,20 @@
 """A session has the settings that a store was tried with, or the store does not open."""
 
+import asyncio
+import time
+
 import pytest
 
 from perdure.actors.store.errors import StoreFailed
+from perdure.actors.store.postgres.cluster_store import PostgresClusterStore
 from perdure.actors.store.postgres.driver import AsyncpgDriver, Statement
-from perdure.actors.store.postgres.settings import SESSION, require_settings, session_settings
+from perdure.actors.store.postgres.settings import SESSION, figures_of, require_settings, session_settings
 from perdure.actors.store.postgres.store import PostgresStore
 from perdure.actors.store.postgres.url import parse_url
 
-from ....support.postgres import PostgresServer
+from ....chaos.standby import paired
+from ....support.cutting_proxy import cutting_proxy
+from ....support.postgres import PostgresServer, PostgresServers, installed
 
 pytestmark = pytest.mark.anyio
 
@@ -60,3 +66,59 @@ async def test_a_database_of_another_encoding_is_refused(server: PostgresServer)
     server.sql("CREATE DATABASE latin ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
     with pytest.raises(StoreFailed, match="has the encoding LATIN1, and a store needs UTF8"):
         await PostgresStore(f"postgresql://postgres@127.0.0.1:{server.port}/latin", shards=4).open()
+
+
+# What a server says of itself.
+
+AHEAD_US = 3_600_000_000
+
+
+def an_hour_ahead() -> int:
+    return time.time_ns() // 1000 + AHEAD_US
+
+
+async def test_a_clock_is_compared_with_the_servers_and_who_follows_it_is_counted(server: PostgresServer) -> None:
+    parsed = parse_url(server.url(schema="public"))
+    session = await AsyncpgDriver(parsed).connect(session_settings(parsed, "test"))
+    found = await figures_of(session, an_hour_ahead)
+    assert abs(found.clock_offset_s - AHEAD_US / 1e6) < 60
+    assert (found.followers, found.lags) == (0, [])
+    # A program that keeps a copy of the log replays nothing, so nobody knows how far it would be.
+    with server.standby():
+        assert (await figures_of(session, an_hour_ahead)).followers == 1
+    session.terminate()
+
+
+async def test_a_standby_tells_how_far_it_is_behind_to_those_who_may_know(postgres_servers: PostgresServers) -> None:
+    with paired(postgres_servers, max(installed())) as pair:
+        parsed = parse_url(pair.old.url(schema="public"))
+        session = await AsyncpgDriver(parsed).connect(session_settings(parsed, "test"))
+        while (found := await figures_of(session, an_hour_ahead)).lags[0].behind_bytes:
+            await asyncio.sleep(0.05)
+        assert (found.followers, found.lags[0].behind_s) == (1, 0.0)
+        # It gets all that is written, and replays none of it.
+        pair.copy.sql("SELECT pg_wal_replay_pause()")
+        pair.old.sql("CREATE TABLE more AS SELECT generate_series(1, 1000)")
+        while not (found := await figures_of(session, an_hour_ahead)).lags[0].behind_bytes:
+            await asyncio.sleep(0.05)
+        assert found.lags[0].name == "walreceiver"
+        pair.old.sql("CREATE ROLE plain LOGIN")
+        other = parse_url(pair.old.url(schema="public", user="plain"))
+        plain = await AsyncpgDriver(other).connect(session_settings(other, "test"))
+        found = await figures_of(plain, an_hour_ahead)
+        assert (found.followers, found.lags) == (1, [])
+        for each in (session, plain):
+            each.terminate()
+
+
+async def test_a_server_that_does_not_answer_has_no_figures_and_holds_nobody_up(server: PostgresServer) -> None:
+    async with cutting_proxy(server.port) as proxy:
+        store = PostgresClusterStore(server.url().replace(f":{server.port}/", f":{proxy.port}/"))
+        await store.open()
+        assert await store.figures() is not None
+        proxy.refuses = True
+        began = time.monotonic()
+        assert await store.figures() is None
+        assert time.monotonic() - began < 30
+        proxy.refuses = False
+        await store.close()

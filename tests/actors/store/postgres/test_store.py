@@ -191,6 +191,14 @@ async def test_a_wrong_user_and_a_wrong_database_fail_at_once(
         await PostgresStore(f"postgresql://{user}@127.0.0.1:{server.port}/{database}", patience_s=60).open()
 
 
+@pytest.mark.parametrize(
+    "address", ["postgresql://a..b/d", f"postgresql://{'a' * 64}/d", "postgresql://h/d?sslmode=maybe"]
+)
+async def test_an_address_that_no_database_can_have_is_not_waited_for(address: str) -> None:
+    with anyio.fail_after(5), pytest.raises(StoreFailed, match="cannot be an address of a database"):
+        await PostgresStore(address, patience_s=60).open()
+
+
 async def test_a_database_that_is_away_is_waited_for(
     own_server: PostgresServer, caplog: pytest.LogCaptureFixture
 ) -> None:

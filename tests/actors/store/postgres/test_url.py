@@ -39,6 +39,49 @@ def test_another_path_is_shown_as_it_is() -> None:
     assert without_password("./a:b@c.db") == "./a:b@c.db"
 
 
+@pytest.mark.parametrize(
+    "server",
+    [
+        "h:65536",
+        "h:70000",
+        "h:0",
+        "h:-1",
+        "h:abc",
+        "h:1e3",
+        "h:5432 ",
+        "a:1,b:99999",
+        "[::1]:0",
+        "/d?host=h&port=99999",
+    ],
+)
+def test_a_port_that_no_server_can_have_is_refused_before_it_is_waited_for(server: str) -> None:
+    with pytest.raises(StoreFailed, match=r"is no port.*1 to 65535") as refused:
+        parse_url(f"postgresql://me:secret@{server}/d" if "/" not in server else f"postgresql://{server}")
+    assert "secret" not in str(refused.value)
+
+
+def test_a_port_of_the_environment_is_read_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGPORT", "99999")
+    with pytest.raises(StoreFailed, match="'99999' is no port"):
+        parse_url("postgresql://h/d")
+    assert parse_url("postgresql://h:5432/d").dsn == "postgresql://h:5432/d"
+
+
+@pytest.mark.parametrize("server", ["h:1", "h:65535", "h:", "[::1]:5433", "[::1]", "", "a:1,b", "/d?host=/tmp"])
+def test_a_port_or_none_is_taken(server: str) -> None:
+    parse_url(f"postgresql://{server}")
+
+
+@pytest.mark.parametrize(
+    "data", ["postgresql://me:secret@[::1:5432/d", "postgresql://me:secret@h\u2100/d?password=secret"]
+)
+def test_what_cannot_be_taken_apart_is_no_address_and_not_shown(data: str) -> None:
+    assert "secret" not in without_password(data)
+    with pytest.raises(StoreFailed, match="is no address") as refused:
+        parse_url(data)
+    assert "secret" not in str(refused.value)
+
+
 @pytest.mark.parametrize("more", ["schema=A", "schema=a-b", "schema=", "schema=pg_x", "schema=a%22b", "prepare=maybe"])
 def test_what_cannot_be_is_refused(more: str) -> None:
     with pytest.raises(StoreFailed, match="which must be"):

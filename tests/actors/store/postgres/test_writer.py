@@ -102,6 +102,9 @@ async def test_a_commit_happens_once_wherever_its_connection_is_cut(server: Post
             await bench.commit(start(bench, extra))
             done.append(extra)
         assert proxy.cuts == len(cuts)
+        assert isinstance(bench.store, PostgresStore)
+        assert 0 < bench.store.doubts.in_doubt <= len(cuts)
+        assert bench.store.doubts.uncertain == 0
         # then each has happened once, in all tables.
         await require_once(bench, *done)
 

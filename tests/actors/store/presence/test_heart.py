@@ -16,6 +16,7 @@ class Beater:
         self.hosts = hosts
         self.took_s = 0.0
         self.fails = False
+        self.timeline = "1"
         self.asked: list[bool] = []  # whether alone
         self.threads: set[str] = set()
         self.closed = threading.Event()
@@ -26,7 +27,7 @@ class Beater:
         await anyio.sleep(self.took_s)
         if self.fails:
             raise OSError("away")
-        return Beats(alive=True, seen=dict.fromkeys(range(self.hosts), 1), version="", timeline="")
+        return Beats(alive=True, seen=dict.fromkeys(range(self.hosts), 1), version="", timeline=self.timeline)
 
     async def close(self) -> None:
         self.closed.set()
@@ -96,6 +97,24 @@ def test_it_beats_no_more_for_a_loop_that_has_not_ticked() -> None:
             heart.tick(anyio.current_time())
             await anyio.sleep(2 * BEAT_S)
             assert heart.sent_at - ticked > 5.0
+            heart.stop()
+
+    run_virtually(story)
+
+
+@pytest.mark.usefixtures("virtual_backend")
+def test_a_beat_to_another_server_is_told_and_does_not_count() -> None:
+    async def story() -> None:
+        beater = Beater()
+        heart = BeatingHeart(beater, anyio.current_time(), threaded=False)
+        async with anyio.create_task_group() as group:
+            group.start_soon(heart.run)
+            await anyio.sleep(1.2 * BEAT_S)
+            sent_at = heart.sent_at
+            beater.timeline = "2"
+            await anyio.sleep(2 * BEAT_S)
+            assert heart.sent_at == sent_at
+            assert [beat.beats.timeline for beat in heart.drain() if beat.beats is not None] == ["1", "1", "2", "2"]
             heart.stop()
 
     run_virtually(story)

@@ -207,8 +207,17 @@ def test_what_a_killed_backup_left_is_no_obstacle(path: Path, tmp_path: Path) ->
 
 
 def test_a_target_that_cannot_be_written_is_said(path: Path, tmp_path: Path) -> None:
-    with pytest.raises(StoreFailed, match="nowhere"):
-        backup(path, tmp_path / "nowhere" / "copy.db")
+    for folder in (tmp_path / "nowhere", path):  # neither one that is missing, nor a file
+        with pytest.raises(StoreFailed) as failed:
+            backup(path, folder / "copy.db")
+        assert str(failed.value) == f"{folder}/copy.db cannot be created: there is no directory {folder}"
+
+
+def test_what_the_system_says_of_a_target_is_told_without_the_unfinished_file(path: Path) -> None:
+    with pytest.raises(StoreFailed) as failed:
+        backup(path, Path("/proc/copy.db"))
+    assert str(failed.value).startswith("writing /proc/copy.db failed: ")
+    assert "partial" not in str(failed.value)
 
 
 def test_a_store_that_is_not_sound_is_not_copied(path: Path, tmp_path: Path) -> None:

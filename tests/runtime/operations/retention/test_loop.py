@@ -64,6 +64,7 @@ class CountedStore(PassingStore):
         self.lists = 0
         self.failures: list[Exception] = []
         self.thinned: list[int] = []
+        self.not_thinned: list[Exception] = []
 
     async def list(
         self, actor_type: str, wanted: ListFilter, *, order: Order, cursor: str | None, limit: int
@@ -75,6 +76,8 @@ class CountedStore(PassingStore):
 
     async def thin_audit(self, before_us: int) -> int:
         self.thinned.append(before_us)
+        if self.not_thinned:
+            raise self.not_thinned.pop()
         return await super().thin_audit(before_us)
 
 
@@ -323,6 +326,18 @@ def test_a_store_that_fails_is_asked_again(settings: Settings, caplog: pytest.Lo
     story(settings, tell)
     (warning,) = [record for record in caplog.records if record.name == "perdure.runtime.operations.retention.loop"]
     assert "disk on fire" in warning.getMessage()
+
+
+def test_an_audit_that_cannot_be_thinned_is_tried_again_after_a_pause(settings: Settings) -> None:
+    async def tell(world: World) -> None:
+        world.store.not_thinned = [StoreFailed("write", OSError("disk on fire")) for _ in range(3)]
+        async with world.forgetting(Retention(audit_us=24 * HOUR_US)):
+            await anyio.sleep(0.5 * HOUR_S)
+        first_us, *later_us = world.store.thinned
+        waited_s = [round((each - first_us) / 1e6) for each in later_us]
+        assert waited_s == [round((at + 1) * RetentionLoop.TRY_AGAIN_S) for at in range(3)]
+
+    story(settings, tell)
 
 
 def test_one_that_is_damaged_does_not_keep_the_others(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,8 +1,16 @@
 """A host of several: one process after another, of which each is a life of its own."""
 
-from perdure.testing.simulation.hosts.world import HostsWorld
+from collections.abc import Sequence
+from typing import Any
 
-from .worlds import all_up, played
+from perdure.actors.store.postgres.driver import Statement
+from perdure.testing.simulation.choices import Choices
+from perdure.testing.simulation.hosts.world import HostsWorld
+from perdure.testing.simulation.machines.database.backend import Scene
+from perdure.testing.simulation.machines.database.statements.hosts import leave, revive
+from perdure.testing.simulation.machines.database.work import Waiting
+
+from .worlds import all_up, app, played
 
 
 def test_a_host_that_is_killed_begins_another_life_at_another_address() -> None:
@@ -56,3 +64,31 @@ def test_a_host_that_stands_still_is_disturbed_until_it_goes_on() -> None:
         assert host.last.life.number not in world.loop.held
 
     played(story)
+
+
+def test_a_host_that_is_found_dead_before_its_first_beat_joins_again() -> None:
+    async def story(world: HostsWorld) -> None:
+        await all_up(world)
+        assert (world.kills, len(world.lives)) == (0, 1)
+        # Its process has not ended over that.
+        assert len(killed) == 1
+        assert host_of(world) not in killed
+
+    killed: list[int] = []
+
+    def revive_late(scene: Scene, statement: Statement, host: int) -> Waiting[Sequence[Any]]:
+        if not killed:  # as if another host had killed it, while this was on its way
+            killed.append(host)
+            yield from leave(scene, statement, host)
+        return (yield from revive(scene, statement, host))
+
+    world = HostsWorld(app, Choices(), number=1)
+    core = world.database.core
+    core.functions = {**core.functions, "revive": revive_late}
+    world.run(story)
+
+
+def host_of(world: HostsWorld) -> int:
+    last = world.hosts[0].last
+    assert last is not None
+    return last.store.host

@@ -65,6 +65,7 @@ FUNCTIONS: Mapping[str, Function] = {
 
 LACKING: Mapping[str, str] = {
     "check": "it compares documents of JSON within the server; the check of a store is not of a host",
+    "lags": "it is for metrics, which a world has none of",
     "index": "no step from an older version makes one yet",
     "drop index": "as above",
     "half made": "as above",

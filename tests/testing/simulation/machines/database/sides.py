@@ -37,7 +37,11 @@ def shown(statement: str, rows: Sequence[Any]) -> Any:
 
 
 class StandIn:
-    """The stand-in's side."""
+    """The stand-in's side.
+
+    Attributes:
+        ended: The sessions that the last step has ended because another one waited for them.
+    """
 
     def __init__(self, core: ServerCore, schema: str) -> None:
         self.core = core
@@ -45,6 +49,7 @@ class StandIn:
         self.backends = [Backend(core, {"search_path": schema}) for _ in range(SESSIONS)]
         self._came: deque[Came] = deque()
         self._names = [""] * SESSIONS
+        self.ended: list[int] = []
 
     @property
     def waiting(self) -> Sequence[int]:
@@ -89,7 +94,7 @@ class StandIn:
 
     def take(self, step: Step) -> list[Came]:
         """Take a step, and say what came of it, of this session first; then what came of others."""
-        backend = self.backends[step.session]
+        backend, self.ended = self.backends[step.session], []
         if isinstance(step, Ended) and step.how == TERMINATE:
             self._end(backend)
         elif isinstance(step, Ended):
@@ -127,6 +132,7 @@ class StandIn:
     def _replace_the_ended(self) -> None:
         for session, backend in enumerate(self.backends):
             if backend.ended:
+                self.ended.append(session)
                 self.backends[session] = Backend(self.core, {"search_path": self._schema})
 
     def finish(self) -> None:
@@ -176,12 +182,15 @@ class Real:
         settings = {**session_settings(self._url, "differential test"), "idle_in_transaction_session_timeout": "0"}
         return await AsyncpgDriver(self._url).connect(settings)
 
-    async def take(self, step: Step, expected: Sequence[Came], blocked: Sequence[int]) -> list[Came]:
+    async def take(
+        self, step: Step, expected: Sequence[Came], blocked: Sequence[int], ended: Sequence[int]
+    ) -> list[Came]:
         """Take a step, and say what came of it.
 
         Args:
             expected: What came of it at the stand-in: of those sessions something must come here, in WITHIN_S.
             blocked: Which sessions wait before it.
+            ended: Which sessions it has ended at the stand-in, because another one waited for them.
         """
         if isinstance(step, Ended) and step.how == TERMINATE:
             await self._terminate(step.session)
@@ -192,8 +201,9 @@ class Real:
         else:
             self._start(step.session, step.statement, step.arguments)
         came = [await self._came(each) for each in expected]
-        if isinstance(step, Blocking):
-            await self._reconnect_the_lost()
+        for session in ended:
+            await self._gone(self._pids[session])
+            await self._reconnect(session)
         return came
 
     async def still_waiting(self) -> list[int]:
@@ -241,14 +251,13 @@ class Real:
         await self._control.run(Statement("end", "SELECT pg_terminate_backend($1, 10000)"), (self._pids[session],))
         await self._reconnect(session)
 
-    async def _reconnect_the_lost(self) -> None:
-        for session, pid in enumerate(self._pids):
-            assert self._control is not None
-            there = Statement("there", "SELECT 1 FROM pg_stat_activity WHERE pid = $1")
-            if session not in self._running and (
-                self.sessions[session].lost or not await self._control.run(there, (pid,))
-            ):
-                await self._reconnect(session)
+    async def _gone(self, pid: int) -> None:
+        """Wait for the end of a session: a server only signals one that it is told to end, and releases locks first."""
+        assert self._control is not None
+        there = Statement("there", "SELECT 1 FROM pg_stat_activity WHERE pid = $1")
+        async with asyncio.timeout(WITHIN_S):
+            while await self._control.run(there, (pid,)):
+                await asyncio.sleep(0.005)
 
     async def _reconnect(self, session: int) -> None:
         self.sessions[session].terminate()

@@ -18,11 +18,11 @@ from perdure.testing.simulation.machines.database.machine import SimDatabase
 
 from .....support.actors.stores import ServerOf
 from .....support.postgres import installed
-from .programs import APART, BEGINNING, SHARDS, STATEMENTS, Ended, Ran, Step, programs
+from .programs import APART, BEGINNING, HOSTS, NOW, RIGHT, SHARDS, STATEMENTS, Blocking, Ended, Ran, Step, programs
 from .sides import WAITS, Came, Real, StandIn
 
-NEWEST = max(installed(), default=0)
-pytestmark = pytest.mark.skipif(not NEWEST, reason="there is no PostgreSQL here")
+RELEASES = [*installed()]
+pytestmark = pytest.mark.skipif(not RELEASES, reason="there is no PostgreSQL here")
 
 SCHEMA = "differential"
 
@@ -55,9 +55,9 @@ class Both:
         self.runner.close()
 
 
-@pytest.fixture(scope="module")
-def both(postgres_server: ServerOf) -> Iterator[Both]:
-    both = Both(postgres_server(NEWEST).url(schema=SCHEMA))
+@pytest.fixture(scope="module", params=RELEASES)
+def both(postgres_server: ServerOf, request: pytest.FixtureRequest) -> Iterator[Both]:
+    both = Both(postgres_server(request.param).url(schema=SCHEMA))
     yield both
     both.close()
 
@@ -75,7 +75,7 @@ async def compare(both: Both, program: Sequence[Step]) -> list[Came]:
                 continue
             blocked = stand_in.waiting
             expected = stand_in.take(step)
-            found = await real.take(step, expected, blocked)
+            found = await real.take(step, expected, blocked, stand_in.ended)
             done.append((step, expected))
             assert found == expected, told(done, found)
             assert await real.still_waiting() == list(stand_in.waiting), told(done, found)
@@ -109,6 +109,19 @@ COMMON = settings(
     database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
 )
+
+
+def test_a_session_that_is_ended_as_another_one_waits_for_it_is_another_session_behind_that(both: Both) -> None:
+    program: list[Step] = [
+        Ended(0, "BEGIN"),
+        Ran(0, statements.SET_STATE, (HOSTS[0], NOW, RIGHT, 1)),
+        Ran(1, statements.SERVE, (HOSTS[0], 0)),
+        Blocking(2),
+        Ran(0, statements.SET_STATE, (HOSTS[0], NOW, RIGHT, 0)),
+    ]
+    for _ in range(5):
+        # The one that waited has its row, and so has the one that follows on the one that was ended.
+        assert [each.what for each in check(both, program)[-2:]] == [[(1,)], [(1,)]]
 
 
 def test_a_program_has_the_same_outcome_on_both(both: Both) -> None:

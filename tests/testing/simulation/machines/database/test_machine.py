@@ -82,3 +82,43 @@ def test_a_short_silence_only_makes_a_statement_late() -> None:
         assert asyncio.get_running_loop().time() >= 2.0
 
     run(story)
+
+
+def test_a_copy_that_followed_no_more_takes_the_place_without_what_it_has_not_had() -> None:
+    async def story(database: SimDatabase, session: DatabaseSession) -> None:
+        heard: list[object] = []
+        database.when_behind.append(lambda: heard.append("behind"))
+        database.when_lost.append(heard.append)
+        await session.run(BEAT, (11,))
+        # Given a copy that follows no more from now on,
+        database.fall_behind(1.0, 0.5)
+        database.fall_behind(0.1, 0.0)  # it stays at what it has
+        await session.run(BEAT, (11,))
+        await session.run(BEAT, (11,))
+        assert heard == ["behind"]
+        # when it takes the server's place, then it has what it had,
+        await asyncio.sleep(2)
+        assert await beat_of(database) == 1
+        assert (heard, database.losses) == (["behind", 2], 1)
+        session = await database.link().connect(SETTINGS)
+        assert await session.run(REVIVE, (11,)) == [(1, "00000002")]
+        # and goes on from there.
+        await session.run(BEAT, (11,))
+        assert await beat_of(database) == 2
+
+    run(story)
+
+
+def test_a_server_that_is_down_or_calm_is_replaced_by_no_copy_that_is_behind() -> None:
+    async def story(database: SimDatabase, session: DatabaseSession) -> None:
+        await session.run(BEAT, (11,))
+        database.fall_behind(0.1, 0.0)
+        database.restart(1.0)
+        await asyncio.sleep(2)
+        database.fall_behind(0.1, 0.0)
+        database.choices.calmed = True
+        await asyncio.sleep(1)
+        assert await beat_of(database) == 1
+        assert (database.core.timeline, database.losses) == ("00000001", 0)
+
+    run(story)

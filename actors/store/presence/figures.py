@@ -1,0 +1,36 @@
+"""Figures of a shared store and its server, for metrics: what was in doubt, whose clock is off, which copy lags.
+
+The rule: nothing is decided by them. The server is asked only by someone who wants to know.
+
+`actors/store/postgres/writer.py` counts, `actors/store/postgres/settings.py` asks the server, and
+`telemetry/cluster_metrics.py` shows both.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+
+@dataclass(slots=True)
+class CommitDoubts:
+    """What became of commits, and of changes of an owner, whose connection broke. Counted since the host began."""
+
+    in_doubt: int = 0  # of which it had to be found out whether they had happened
+    uncertain: int = 0  # of which it was not found out in time: their callers heard "may have happened"
+    acknowledged_lost: int = 0  # instances whose last acknowledged turn a server that took over does not have
+
+
+class StandbyLag(NamedTuple):
+    """How far a server that follows the store's server is behind it."""
+
+    name: str  # its `application_name`
+    behind_s: float  # what it replays now was flushed so long ago by its server; 0: it has all
+    behind_bytes: int  # of the log of transactions
+
+
+class ServerFigures(NamedTuple):
+    """What the store's server says of itself."""
+
+    clock_offset_s: float  # this host's clock minus the server's; off by half of the time that the answer took
+    followers: int  # servers and programs that follow it now
+    lags: Sequence[StandbyLag]  # of those that this user may see
