@@ -10,7 +10,7 @@ of the engine.
 from collections.abc import Mapping, Sequence
 
 from ..actors.address import FIRST_RING, Address, address_of, ring_of, type_in
-from ..actors.store.tables.apps import ring_named
+from ..actors.store.presence.apps import ring_named
 
 WORKFLOW = "workflow"  # these reach the disk and must not change
 CALL = "call"  # an activity that an instance of another app has asked for

@@ -40,8 +40,8 @@ from ..actors.store.memory import MemoryStore
 from ..actors.store.part import WHOLE, Part
 from ..actors.store.postgres.cluster_store import PostgresClusterStore
 from ..actors.store.postgres.url import is_url
+from ..actors.store.presence.apps import AppNames
 from ..actors.store.sqlite.store import SqliteStore
-from ..actors.store.tables.apps import AppNames
 from ..actors.turn import ActorType
 from ..actors.waiting.own_task import OwnTask, on_asyncio
 from ..journal.journal import Journal

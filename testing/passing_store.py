@@ -10,7 +10,7 @@ from ..actors.store.audit import AuditFilter, AuditPage
 from ..actors.store.contract import Inspection, Reminder, Store, Stored, Unlisted, Write
 from ..actors.store.errors import StoreError
 from ..actors.store.listing import Counted, Facets, ListFilter, ListPage, Order
-from ..actors.store.tables.apps import AppNames
+from ..actors.store.presence.apps import AppNames
 
 
 class PassingStore:

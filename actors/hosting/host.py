@@ -43,7 +43,7 @@ from ..reminders.loop import ReminderLoop
 from ..reminders.window import ReminderWindow
 from ..store.contract import Inspection, Store, Stored
 from ..store.errors import StoreFailed
-from ..store.tables.apps import NO_NAMES, AppNames, rings_of
+from ..store.presence.apps import NO_NAMES, AppNames, rings_of
 from ..turn import ActorType, Envelope
 from ..waiting.own_task import only_exception, place_of_caller
 from ..waiting.reply import Reply
@@ -89,8 +89,7 @@ class Precautions:
     instruments: Instruments = SYSTEM
     sharing: Sharing | None = None  # how it shares its store; None: its part of the store is its own
     apps: AppNames = NO_NAMES  # whose actors it has
-    # Called with all apps of the store and their numbers, before anything is taken from the store.
-    entered: Callable[[Mapping[str, int]], None] = lambda apps: None
+    entered: Callable[[Mapping[str, int]], None] = lambda apps: None  # told all apps of the store, with their numbers
 
 
 class Host:
@@ -169,14 +168,9 @@ class Host:
             journal=journal,
         )
         self.changes = ChangeFeed(name, peers, self.instruments.chance)
+        mailroom = self._mailroom
         self._release = Release(
-            self._mailroom,
-            routes,
-            self._reminders,
-            self._watches,
-            self.changes.own,
-            retire=self._retire,
-            journal=journal,
+            mailroom, routes, self._reminders, self._watches, self.changes.own, retire=self._retire, journal=journal
         )
         self.tallies = self._release.tallies
         self._committer = Committer(
@@ -220,13 +214,13 @@ class Host:
             StoreError: The store cannot be opened; nothing is left open.
         """
         await self.store.open()
-        self._thread = get_ident()
-        self._here = place_of_caller()
-        self._home = self._here()
         try:
             apps = await self.store.enter_apps(self._apps)
             self._entered(apps)
             self.placement.sized(self.store.shards, rings_of(apps, self._apps, apart=self.store.rings_apart))
+            self._thread = get_ident()
+            self._here = place_of_caller()
+            self._home = self._here()
             if self._shards is not None:
                 return
             epochs = await self.store.claim(self.placement.host, now_us=self.clock.now_us())

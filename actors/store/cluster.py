@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum
 from typing import NamedTuple, Protocol
 
+from .presence.apps import AppNames
 from .presence.beats import Heart
-from .tables.apps import AppNames
 
 # The newest format of records and entries that this release reads, and writes if it may. Hosts of two releases may
 # share a store, so a format is read one release before it is written, and hosts write what all of them read

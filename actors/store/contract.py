@@ -28,7 +28,7 @@ from ..address import Address
 from .audit import AuditFilter, AuditPage, AuditRow
 from .errors import StoreError
 from .listing import Counted, Facets, ListFilter, ListPage, Order
-from .tables.apps import AppNames
+from .presence.apps import AppNames
 
 
 class Reminder(NamedTuple):

@@ -32,7 +32,7 @@ from .listing import (
     place,
 )
 from .part import WHOLE, Part, check_parts
-from .tables.apps import AppNames, shard_in, with_apps
+from .presence.apps import AppNames, shard_in, with_apps
 
 
 class MemoryStore:
@@ -92,8 +92,10 @@ class MemoryStore:
 
     async def enter_apps(self, asked: AppNames) -> Mapping[str, int]:
         await self._writing()
-        self._apps = dict(with_apps(self._apps, asked, alone=True))
-        return dict(self._apps)
+        apps = with_apps(self._apps, asked, alone=not self.rings_apart)
+        self._apps.clear()
+        self._apps.update(apps)
+        return dict(apps)
 
     async def claim(self, host: str, *, now_us: int) -> Mapping[int, int]:
         await self._writing()

@@ -27,7 +27,6 @@ from .errors import StoreFailed, StoreFenced, StoreInUse, StoreTakenOver, StoreT
 from .memory import MemoryStore
 from .presence.beats import SLOW_S, Beats
 from .presence.heart import BeatingHeart
-from .tables.apps import AppNames, with_apps
 
 NAME = "this database in memory"
 # What the stores of a database share of `MemoryStore`.
@@ -178,16 +177,6 @@ class MemoryClusterStore(MemoryStore):
 
     # As a store.
 
-    async def enter_apps(self, asked: AppNames) -> Mapping[str, int]:
-        await self._link.there("enter apps")
-        apps = with_apps(self._apps, asked, alone=False)
-        for number in range(1, len(apps)):
-            for shard in range(number * self._shards, (number + 1) * self._shards):
-                self.database.owners.setdefault(shard, ShardRow(shard, None, 0))
-        self._apps.update(apps)
-        await self._link.back("enter apps")
-        return dict(self._apps)
-
     async def claim(self, host: str, *, now_us: int) -> Mapping[int, int]:
         """As for one host that has the store for itself."""
         if not self.alive:
@@ -287,7 +276,13 @@ class MemoryClusterStore(MemoryStore):
         return await self._done("hosts", lambda: [each.row for each in self.database.hosts.values()])
 
     async def owners(self) -> Sequence[ShardRow]:
-        return await self._done("owners", lambda: list(self.database.owners.values()))
+        def read() -> Sequence[ShardRow]:
+            owners = self.database.owners
+            for shard in range(len(owners), len(self._apps) * self._shards):  # of apps that are new
+                owners[shard] = ShardRow(shard, None, 0)
+            return list(owners.values())
+
+        return await self._done("owners", read)
 
     async def kill(self, host: int, beat: int) -> bool:
         def delete(life: _Life) -> bool:

@@ -46,7 +46,7 @@ from ..instance.message import (
 )
 from ..observer import UNWATCHED, OperationWatch
 from .descendants import Descendants
-from .purging import Purging
+from .purging import PurgeFilter, Purging
 from .rerun import Rerun, start_copy
 from .tags import checked_tags, refuse_nul
 
@@ -96,9 +96,7 @@ class Facade:
     def of_app(self, app_id: str) -> "Facade":
         """Make the facade to the instances of another app, of which the same watch is told; itself for its own."""
         own = self.own.of(app_id)
-        if own is self.own:
-            return self
-        return Facade(self._host, own=own, watch=self._watch, limits=self._limits)
+        return self if own is self.own else Facade(self._host, own=own, watch=self._watch, limits=self._limits)
 
     def start(
         self,
@@ -440,8 +438,7 @@ class Facade:
     ) -> int:
         """Forget the instances that a filter fits, and return how many were forgotten.
 
-        Instances that are not finished are passed over, unless `force`; so are
-        instances that are purged meanwhile.
+        Instances that are not finished are passed over, unless `force`; so are those that are purged meanwhile.
 
         Args:
             created_from_us: Unix time, microseconds; included. None: since ever.
@@ -449,19 +446,13 @@ class Facade:
             statuses: The statuses that fit; empty: all.
         """
         with self._watch.operation("purge_where"):
-            purged = 0
+            purged, wanted = 0, PurgeFilter(created_from_us, created_to_us, statuses)
             after: str | None = None
             while True:
                 page = await self._list_ids(after=after, ids_max=PAGE_IDS)
                 for instance_id in page.ids:
                     state = await self._inspect(instance_id)
-                    if (
-                        state is not None
-                        and (force or state.status.terminal)
-                        and (not statuses or state.status in statuses)
-                        and (created_from_us is None or state.created_us >= created_from_us)
-                        and (created_to_us is None or state.created_us < created_to_us)
-                    ):
+                    if state is not None and wanted.fits(state, force=force):
                         with suppress(InstanceNotFound, InstanceUnfinished, InstanceStalled):
                             purged += await self._purging.purge(instance_id, Purge(force, by), recurse=recurse)
                 if page.token is None:

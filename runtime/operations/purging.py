@@ -5,13 +5,38 @@ The rule: the instance itself goes last, so that a purge that is cut short can b
 The facade uses it.
 """
 
+from collections.abc import Collection
+from typing import NamedTuple
+
 from ...actors.address import Address
 from ...actors.hosting.host import Host
 from ..errors import InstanceNotFound, InstanceStalled, InstanceUnfinished
+from ..history.instance_state import InstanceState
 from ..history.status import Status
 from ..instance.condition import ANY
 from ..instance.message import Check, Purge
 from .descendants import Descendants, Relative
+
+
+class PurgeFilter(NamedTuple):
+    """Which instances are forgotten together. Times are Unix time in microseconds."""
+
+    created_from_us: int | None  # included; None: since ever
+    created_to_us: int | None  # excluded
+    statuses: Collection[Status]  # none: all
+
+    def fits(self, state: InstanceState, *, force: bool) -> bool:
+        """Whether an instance is one of them.
+
+        Args:
+            force: Also those that have not ended.
+        """
+        return (
+            (force or state.status.terminal)
+            and (not self.statuses or state.status in self.statuses)
+            and (self.created_from_us is None or state.created_us >= self.created_from_us)
+            and (self.created_to_us is None or state.created_us < self.created_to_us)
+        )
 
 
 class Purging:

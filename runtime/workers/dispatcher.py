@@ -17,7 +17,7 @@ and after a restart the instance asks for them again. Workflow actors and
 """
 
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -344,10 +344,10 @@ class Dispatcher:
         Raises:
             WorkUnknown: This activity is not open.
         """
-        key = self._key_of(answer)
+        key = _key_of(answer, self._jobs)
         if key not in self._jobs and (early := self.lent.take(answer)) is not None:
             home_id = home_id_of(answer)
-            self._send(self._home(home_id, home_id if home_id != answer.instance_id else None), early)
+            self._send(_home(self._own, home_id, call=home_id != answer.instance_id), early)
             return
         job = self._finish(key, answer.token, answer.task_id)
         if job is not None:
@@ -356,24 +356,9 @@ class Dispatcher:
             if job.request.name in self.recent or len(self.recent) < NAMES_MAX:
                 self.recent[job.request.name].append(took_s if answer.failure is None else -took_s)
             done = ActivityDone(job.request.execution_id, answer.task_id, answer.result, answer.failure, job.sent_us)
-            self._send(self._home(job.request.home_id, job.request.call), done)
+            self._send(_home(self._own, job.request.home_id, call=job.request.call is not None), done)
 
     # Inside.
-
-    def _key_of(self, answer: ActivityAnswer) -> Address:
-        """The key of the activity that an answer is to."""
-        key = _activity_key(home_id_of(answer), answer.task_id)
-        if answer.token or key in self._jobs:
-            return key
-        # A worker that gives no tokens back: it may answer a call, which has another id.
-        for job in self._jobs.values():
-            request = job.request
-            if isinstance(request, Invoke) and (request.instance_id, request.task_id) == answer[:2] and job.sent:
-                return job.key
-        return key
-
-    def _home(self, home_id: str, call: str | None) -> Address:
-        return Address(self._own.call, home_id) if call is not None else self._own.instance(home_id)
 
     def _tell_gone(self, stream: Stream, stayed_s: float) -> None:
         self._journal.write(
@@ -463,6 +448,24 @@ class Dispatcher:
                 self._full = None
             for job in reversed(held_back):
                 queue.push_front(job.home_id, job)
+
+
+def _key_of(answer: ActivityAnswer, jobs: Mapping[Address, Job]) -> Address:
+    """The key of the activity that an answer is to."""
+    key = _activity_key(home_id_of(answer), answer.task_id)
+    if answer.token or key in jobs:
+        return key
+    # A worker that gives no tokens back: it may answer a call, which has another id.
+    for job in jobs.values():
+        request = job.request
+        if isinstance(request, Invoke) and (request.instance_id, request.task_id) == answer[:2] and job.sent:
+            return job.key
+    return key
+
+
+def _home(own: AppAddresses, home_id: str, *, call: bool) -> Address:
+    """The address of the actor that has asked for an activity."""
+    return Address(own.call, home_id) if call else own.instance(home_id)
 
 
 def _is_earlier(job: Job, token: str) -> bool:

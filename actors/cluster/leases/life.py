@@ -21,6 +21,9 @@ GONE_TRIES = 2  # beats at which a host is killed that is said to be gone
 CUT_S = 3.0  # a host that beats and cannot be reached for so long is cut off from this one
 
 
+ONE_APP = 2**31  # more shards than an app has
+
+
 class HostLife:
     """What a host knows in one of its lives.
 
@@ -131,7 +134,7 @@ class HostLife:
         """Whether this host has told of a cut from one that it reaches again."""
         return any(host == self.me and peer not in self.unreached for host, peer in self.cuts)
 
-    def has_work(self, now: float, shards: int) -> bool:
+    def has_work(self, now: float, shards: int = ONE_APP) -> bool:
         """Whether there is anything to do at the store."""
         return bool(
             self.stale or self.resumed or self.said_to_be_gone() or self.unreached or self.cut_in_vain

@@ -15,7 +15,7 @@ import anyio
 
 from ...store.cluster import Cluster, HostRow, HostState
 from ...store.errors import StoreError, StoreTakenOver
-from ...store.tables.apps import AppNames, ring_named
+from ...store.presence.apps import AppNames, ring_named
 from ..keeper import ShardKeeper
 from .life import HostLife
 from .patience import patiently

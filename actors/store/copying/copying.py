@@ -21,7 +21,7 @@ from ..audit import AuditRow
 from ..contract import Store, Stored, Write
 from ..errors import StoreFailed
 from ..listing import Facets
-from ..tables.apps import AppNames, shard_in
+from ..presence.apps import AppNames, shard_in
 
 # The actor in the target that has how far the copying has come.
 MARK = Address("copying", "copying")

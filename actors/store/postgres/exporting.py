@@ -14,7 +14,7 @@ from ...address import Address
 from ..audit import AuditRow
 from ..copying.copying import CopiedActor, CopiedAudit, CopyPlace
 from ..errors import StoreFailed
-from ..tables.apps import apps_in
+from ..presence.apps import apps_in
 from ..tables.auditing import AUDIT_COLUMNS, unseal_audit
 from ..tables.checksums import ALL_SEALED, Damaged, unseal_entry, unseal_record
 from ..tables.facets import facets_in

@@ -17,7 +17,7 @@ from zlib import crc32
 import anyio
 
 from ..errors import StoreFailed, StoreForeign, StoreTooNew
-from ..tables.apps import PREFIX, AppNames, apps_in, with_apps
+from ..presence.apps import PREFIX, AppNames, apps_in, with_apps
 from .driver import DatabaseSession, Refused, Statement, pairs_of
 from .url import DatabaseUrl
 
@@ -185,6 +185,8 @@ TABLES_THERE = Statement(
     "tables there",
     "SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1",
 )
+# Hosts of a release that knows the first app only.
+OLDER_HOSTS = Statement("older hosts", "SELECT name, release FROM hosts WHERE apps IS NULL LIMIT 1")
 TRY_LOCK = Statement("try lock", "SELECT pg_try_advisory_lock($1::int, $2::int)")
 UNLOCK = Statement("unlock", "SELECT pg_advisory_unlock($1::int, $2::int)")
 HALF_MADE = Statement(
@@ -310,6 +312,7 @@ async def enter_apps(session: DatabaseSession, url: DatabaseUrl, asked: AppNames
     """Enter the apps of a host, and the shards of those that are new; return all apps, with their numbers.
 
     Raises:
+        StoreFailed: A host lives that knows one app only.
         Refused, Lost: As for a session.
     """
     while True:
@@ -321,8 +324,14 @@ async def enter_apps(session: DatabaseSession, url: DatabaseUrl, asked: AppNames
         news = {name: number for name, number in apps.items() if name not in known}
         rows = ", ".join(f"('{_quoted(PREFIX + name)}', {number})" for name, number in news.items())
         shards = [(number * meta[SHARDS], (number + 1) * meta[SHARDS] - 1) for number in news.values() if number]
+        if shards and (older := await session.run(OLDER_HOSTS)):
+            name, release = older[0]
+            raise StoreFailed(
+                f"{url.name} has one app, and a host on {name} has release {release}, which knows of no other. Upgrade "
+                f"it before a host with {', '.join(map(repr, news))} comes."
+            )
         # A release that knows one app would take the shards of the others for its own.
-        older = [f"UPDATE meta SET value = greatest(value, {SEVERAL_APPS}) WHERE name = '{OLDEST}'"] if shards else []
+        raised = [f"UPDATE meta SET value = greatest(value, {SEVERAL_APPS}) WHERE name = '{OLDEST}'"] if shards else []
         try:
             await session.run_together(
                 [
@@ -330,7 +339,7 @@ async def enter_apps(session: DatabaseSession, url: DatabaseUrl, asked: AppNames
                     # Fails if another host has entered one of them, or another app, since they were read.
                     f"INSERT INTO meta (name, value) SELECT '{VERSION}', 0 FROM meta"
                     f" WHERE name LIKE '{PREFIX}%' HAVING count(*) <> {len(known)}",
-                    *older,
+                    *raised,
                     f"INSERT INTO meta (name, value) VALUES {rows}",
                     *(f"INSERT INTO shards (shard) SELECT generate_series({a}, {b})" for a, b in shards),
                 ]

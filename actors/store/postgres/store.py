@@ -29,9 +29,9 @@ from ..cursor import position_of
 from ..errors import StoreError, StoreFailed, StoreFenced, StoreLocked, StoreTakenOver
 from ..listing import Counted, Facets, ListFilter, ListPage, Order, asks_kinds_only, grouped
 from ..presence.acknowledged import Acknowledged
+from ..presence.apps import AppNames
 from ..presence.beats import SLOW_S
 from ..presence.figures import CommitDoubts, ServerFigures
-from ..tables.apps import AppNames
 from ..tables.kinds import matching
 from ..tables.paging import Asked
 from .changes import Group, RowChanges, changes_of
@@ -136,7 +136,8 @@ class PostgresStore:
             if not self._copying:
                 require_whole(meta, self.url)
             self._shards = meta[SHARDS_OF]
-            self._open = Opened(self.url.name, self._reader_of, self._new_writer())
+            writer = Writer(self.url, self._connect, patience_s=self.patience_s, doubts=self.doubts)
+            self._open = Opened(self.url.name, self._reader_of, writer)
             await self._take_up(self._open, session)
         except BaseException:
             with anyio.CancelScope(shield=True):
@@ -295,9 +296,6 @@ class PostgresStore:
 
     def _new_host(self) -> int:
         return int.from_bytes(self._instruments.chance(8), "big") >> 2 | 1
-
-    def _new_writer(self) -> Writer:
-        return Writer(self.url, self._connect, patience_s=self.patience_s, doubts=self.doubts)
 
     def _reader_of(self, writer: Writer, purpose: str) -> ReadingSession:
         return ReadingSession(self.url, self._connect, writer, purpose=purpose, patience_s=self.patience_s)

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from ...instruments import SYSTEM, Chance, number_of
 from ..errors import StoreFailed, StoreForeign, StoreTooNew
 from ..part import WHOLE, Part
-from ..tables.apps import PREFIX, apps_in
+from ..presence.apps import PREFIX, apps_in
 from ..tables.checksums import Unsealed
 
 SCHEMA_VERSION = 4

@@ -33,10 +33,10 @@ from ..audit import ORDER, AuditFilter, AuditPage
 from ..contract import Inspection, Reminder, Stored, Unlisted, Write
 from ..cursor import position_of
 from ..durability import Durability
-from ..errors import ListsUnfinished, StoreDivided, StoreError, StoreFailed, StoreGone
+from ..errors import StoreDivided, StoreError, StoreFailed, StoreGone
 from ..listing import Counted, Facets, ListFilter, ListPage, Order, asks_kinds_only, grouped
 from ..part import WHOLE, Part, check_parts
-from ..tables.apps import AppNames, with_apps
+from ..presence.apps import AppNames, with_apps
 from ..tables.checksums import Unsealed
 from ..tables.paging import Asked
 from . import schema
@@ -252,12 +252,12 @@ class SqliteStore:
         self, actor_type: str, wanted: ListFilter, *, order: Order, cursor: str | None, limit: int
     ) -> ListPage:
         behind = None if cursor is None else position_of(cursor, order.value, numbers=order is not Order.ID)
-        self._require_lists()
+        self._filling.require()
         read = partial(read_page, Asked(actor_type, wanted, order, behind), limit, self._kinds, self._unsealed)
         return await self._call(await self._lists(), read, "listing")
 
     async def count(self, actor_type: str, wanted: ListFilter, *, by: Sequence[str]) -> Counted:
-        self._require_lists()
+        self._filling.require()
         counts, more = self._kinds.counts(actor_type, wanted), False
         if not asks_kinds_only(wanted):
             read = partial(read_counts, Asked(actor_type, wanted), self._kinds)
@@ -289,10 +289,6 @@ class SqliteStore:
             delta = await self._call(self._writer, partial(self._commit, rows.apply, None), "filling the lists")
         self._filling.done_to(rows.listed_key)
         self._kinds.committed(rows.kinds, delta)
-
-    def _require_lists(self) -> None:
-        if not self._filling.done:
-            raise ListsUnfinished(done=self._filling.share)
 
     async def _lists(self) -> Carrier | None:
         """The connection of lists, which is made when the first is asked for."""
