@@ -11,9 +11,9 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 # Every file below the root counts, so that a new folder cannot be forgotten and a stale install be tested.
 SOURCES := pyproject.toml README.md LICENSE py.typed \
 	$(shell find . -mindepth 1 \( -path './.*' -o -path ./tests -o -path ./docs -o -path ./examples -o -path ./build -o -name '*.egg-info' \
-	-o -name __pycache__ \) -prune -o -type f \( -name '*.py' -o -name '*.proto' -o -name '*.binpb' -o -path './http/docs/static/*' \) -print | sed 's|^\./||' | sort)
+	-o -name __pycache__ \) -prune -o -type f \( -name '*.py' -o -name '*.proto' -o -name '*.binpb' -o -path './http/docs/static/*' -o -path './http/page/static/*' \) -print | sed 's|^\./||' | sort)
 
-.PHONY: help run demo test test-slow test-chaos simulate test-compiled test-sdks check docs bench bench-peers clean FORCE
+.PHONY: help run demo test test-slow test-chaos simulate test-compiled test-sdks test-ui pictures check docs bench bench-peers clean FORCE
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -25,6 +25,8 @@ help:
 	@echo "make test-chaos CHAOS_SECONDS=600  hosts on one database under each kind of fault, so long each"
 	@echo "make test-compiled  the tests of the turn against a compiled build; needs a C compiler"
 	@echo "make test-sdks  Dapr's published SDKs against this build; needs a network the first time"
+	@echo "make test-ui    the page in a real browser; needs Debian's chromium, and npm for the types of its modules"
+	@echo "make pictures   take the pictures of the page in docs/pictures again"
 	@echo "make simulate HOURS=8  worlds of crashes on all cores; also MINUTES=5. Failures are written to build/simulate"
 	@echo "make check      ruff and mypy"
 	@echo "make docs       the documentation as a site, in build/site"
@@ -74,6 +76,23 @@ COMPILED_TESTS = tests/house/test_wheel.py tests/runtime
 # As a user builds it: pip gets what the build needs by itself, into a place of its own.
 test-compiled: $(COMPILED)/package
 	$(COMPILED)/bin/python -m pytest $(HANG) --compiled $(COMPILED_TESTS)
+
+# The page at /ui/ in a headless Chromium, against real daemons. The sizes and times that it measures are printed.
+# Debian: apt-get install chromium. Another one: make CHROMIUM=/path/to/chrome test-ui
+CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
+UI_TESTS = $(VENV)/package $(VENV)/extra-test $(VENV)/extra-test-ui
+test-ui: $(UI_TESTS) $(VENV)/node/made
+	CHROMIUM=$(CHROMIUM) $(BIN)/python -m pytest $(HANG) -s -m "slow or not slow" tests/page tests/http/page
+
+pictures: $(UI_TESTS)
+	CHROMIUM=$(CHROMIUM) PICTURES=docs/pictures $(BIN)/python -m pytest $(HANG) -s -m slow tests/page/test_pictures.py
+
+# The compiler that checks the types in the page's modules, and the types of what is vendored. Nothing of it is packed.
+$(VENV)/node/made: tests/page/package.json | $(VENV)/made
+	@mkdir -p $(@D)
+	cp $< $(@D)/package.json
+	cd $(@D) && npm install --silent --no-audit --no-fund --no-package-lock
+	@touch $@
 
 $(COMPILED)/package: $(SOURCES) $(COMPILED)/sources
 	@rm -rf build

@@ -6,6 +6,7 @@ The rule: a configuration that cannot work is refused here, before anything star
 
 import ipaddress
 import itertools
+import os
 import socket
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -21,6 +22,7 @@ from ..runtime.operations.retention.policy import Retention
 from ..runtime.settings import Settings
 from ..runtime.workers.limits import DispatchLimits
 from .parsing import PORT_MAX
+from .tracing.variables import tracing_of_variables
 
 # The options that are settings of the engine, by the same names.
 LIMIT_NAMES = (
@@ -100,6 +102,7 @@ def build_config(
     workflow_limits = WorkflowLimits(**{name: values.pop(name) for name in WORKFLOW_LIMIT_NAMES})
     limits = Settings(dispatch=dispatch, limits=workflow_limits, **{name: values.pop(name) for name in LIMIT_NAMES})
     retention = values.pop("retention", None) or Retention()
+    values["tracing"] = tracing_of_variables(os.environ, turns=values.pop("trace_turns", False))
     config = Config(api_tokens=api_tokens or (), limits=limits, retention=retention, flags=flags, **values)
     for one, other in itertools.combinations(("http_port", "grpc_port", "metrics_port"), 2):
         port = getattr(config, one)

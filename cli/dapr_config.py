@@ -1,4 +1,4 @@
-"""Dapr's YAML files, as far as they concern workflows: limits and retention.
+"""Dapr's YAML files, as far as they concern workflows: limits, retention and tracing.
 
 The rule: an error names a wrong value with its file and its key. A key without a meaning here is listed, for the log,
 and has no effect. `cli/daprd.py` reads the files that its command line names.
@@ -15,8 +15,11 @@ from typing import Any
 
 from ..actors.errors import PerdureError
 from ..actors.plain_file import FileUnfit, read_plain
+from ..api.tracing import TracingConfig
 from ..runtime.operations.retention.policy import Retention
 from ..runtime.workers.limits import DispatchLimits
+from .parsing import read_duration
+from .tracing.dapr import TRACING_READERS, tracing_of
 from .yaml_documents import TEXT_CHARACTERS_MAX, YamlRefused, load_documents
 
 KIND = "Configuration"
@@ -45,6 +48,7 @@ class DaprConfig:
     workflow_max: Mapping[str, int] | None = None  # by name; None: no file has it
     activity_max: Mapping[str, int] | None = None
     retention: Retention = field(default_factory=Retention)
+    tracing: TracingConfig | None = None  # None: no file says anything of it
     ignored: tuple[str, ...] = ()  # keys without a meaning here, as `file: key`
 
     def limit(self, dispatch: DispatchLimits) -> DispatchLimits:
@@ -67,7 +71,7 @@ def read_config(paths: Sequence[str]) -> DaprConfig:
     found: dict[str, Any] = {}
     ignored: list[str] = []
     for path in map(Path, paths):
-        found.update(_workflow_values(path, ignored))
+        found.update(_values(path, ignored))
     # One process is the whole of an app here, so the limit for all replicas is a limit for this one.
     limits = {
         name: min((found[key] for key in keys if found.get(key)), default=None) for name, keys in CONCURRENCY.items()
@@ -77,6 +81,7 @@ def read_config(paths: Sequence[str]) -> DaprConfig:
         workflow_max=found.get("workflowConcurrencyLimits"),
         activity_max=found.get("activityConcurrencyLimits"),
         retention=Retention(**policy),
+        tracing=tracing_of(found),
         ignored=tuple(ignored),
         **limits,
     )
@@ -113,7 +118,7 @@ RETENTION = {
 }
 
 
-def _workflow_values(path: Path, ignored: list[str]) -> Iterator[tuple[str, Any]]:
+def _values(path: Path, ignored: list[str]) -> Iterator[tuple[str, Any]]:
     """Yield the keys and values of one file that have a meaning here, checked; add the other keys to `ignored`."""
     for document in _documents(path):
         if not isinstance(document, dict):
@@ -122,7 +127,8 @@ def _workflow_values(path: Path, ignored: list[str]) -> Iterator[tuple[str, Any]
         if kind != KIND:
             raise DaprFileError(path, f"kind is {_shown(kind)}, and --config wants {KIND}.")
         spec = _mapping(path, "spec", document.get("spec"))
-        ignored.extend(f"{path}: spec.{key}" for key in spec if key != "workflow")
+        ignored.extend(f"{path}: spec.{key}" for key in spec if key not in ("workflow", "tracing"))
+        yield from _tracing_values(path, _mapping(path, "spec.tracing", spec.get("tracing")), ignored)
         workflow = _mapping(path, "spec.workflow", spec.get("workflow"))
         for key, value in workflow.items():
             if key == "stateRetentionPolicy":
@@ -136,6 +142,21 @@ def _workflow_values(path: Path, ignored: list[str]) -> Iterator[tuple[str, Any]
                     ignored.append(f"{path}: spec.workflow.{name}")
                 elif part is not None:
                     yield name, _read(path, f"spec.workflow.{name}", part, read)
+
+
+def _tracing_values(path: Path, tracing: Mapping[str, Any], ignored: list[str]) -> Iterator[tuple[str, Any]]:
+    for key, value in tracing.items():
+        if key in ("otel", "zipkin"):
+            parts = _mapping(path, f"spec.tracing.{key}", value)
+            pairs = [(f"{key}.{name}", part) for name, part in parts.items()]
+        else:
+            pairs = [(key, value)]
+        for name, part in pairs:
+            read = TRACING_READERS.get(name)
+            if read is None:
+                ignored.append(f"{path}: spec.tracing.{name}")
+            elif part is not None:
+                yield f"tracing.{name}", _read(path, f"spec.tracing.{name}", part, read)
 
 
 def _read(path: Path, key: str, value: Any, read: Callable[[Any], Any]) -> Any:
@@ -174,39 +195,6 @@ def read_named_limits(value: Any) -> dict[str, int]:
             raise ValueError(f"maxConcurrent of {name!r} is {_shown(most)}, not a whole number from 1 up.")
         limits[name] = most
     return limits
-
-
-NANOSECONDS_PER = {
-    "ns": 1, "us": 10**3, "µs": 10**3, "μs": 10**3, "ms": 10**6,
-    "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9,
-}  # fmt: skip
-A_PART = re.compile(r"(?P<whole>[0-9]*)(?:\.(?P<fraction>[0-9]*))?(?P<unit>ns|us|µs|μs|ms|s|m|h)")
-DURATION_US_MAX = (2**63 - 1) // 1000  # Go counts nanoseconds in 64 bits
-
-
-def read_duration(value: Any) -> int:
-    """Read a duration as Go writes it, such as 72h or 1h30m. Returns microseconds, rounded up.
-
-    Source: Go, `time.ParseDuration`. A bare number is no duration, except for "0".
-    """
-    wrong = f"{_shown(value)} is not a duration such as 72h, 1h30m or 0s."
-    if not isinstance(value, str):
-        raise ValueError(wrong)
-    text = value.removeprefix("+")
-    if text == "0":
-        return 0
-    nanoseconds, position = 0, 0
-    while position < len(text):
-        part = A_PART.match(text, position)
-        if part is None or not (part["whole"] or part["fraction"]):
-            raise ValueError(wrong)
-        unit, fraction = NANOSECONDS_PER[part["unit"]], part["fraction"] or ""
-        nanoseconds += int(part["whole"] or 0) * unit + int(fraction or 0) * unit // 10 ** len(fraction)
-        position = part.end()
-    microseconds = -(-nanoseconds // 1000)
-    if not text or microseconds > DURATION_US_MAX:
-        raise ValueError(wrong)
-    return microseconds
 
 
 # Keys of spec.workflow that count, and how each is read.

@@ -7,6 +7,7 @@ Source for how Dapr's command line finds a sidecar: dapr/cli `pkg/standalone/lis
 """
 
 import logging
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
@@ -52,6 +53,7 @@ def build_daprd_config(
         DaprFileError: A file of Dapr's cannot be used.
     """
     from .dapr_config import read_config, read_resources  # noqa: PLC0415  --help and --version need no YAML
+    from .tracing.dapr import with_variables  # noqa: PLC0415  as above
 
     if app_id is None:
         raise click.UsageError("--app-id is missing. daprd needs one too.")
@@ -71,7 +73,9 @@ def build_daprd_config(
     )
     limits = replace(config.limits, dispatch=dapr.limit(config.limits.dispatch))
     notes = tuple(_notes(ignored, addresses, dapr, resources))
-    return ParsedCommand(config=replace(config, limits=limits, retention=dapr.retention), notes=notes)
+    tracing = with_variables(dapr.tracing, os.environ)
+    config = replace(config, limits=limits, retention=dapr.retention, tracing=tracing)
+    return ParsedCommand(config=config, notes=notes)
 
 
 def _split(paths: Sequence[str]) -> list[str]:

@@ -210,7 +210,7 @@ DAPRD_OPTIONS = (
         "config_paths",
         multiple=True,
         metavar="FILE",
-        help="A Configuration, for its spec.workflow; may be repeated.",
+        help="A Configuration, for its spec.workflow and spec.tracing; may be repeated.",
     ),
     Flag(
         "--resources-path",

@@ -3,7 +3,7 @@
 The rule: nothing begins. The engines have no app and no servers, recover nothing and fire no timer; what the command
 asks for is committed, and what follows from it elsewhere happens with the next daemon at the latest.
 
-`cli/store_instances.py` uses it.
+`cli/stores/instances.py` uses it.
 """
 
 import shutil

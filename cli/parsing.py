@@ -6,6 +6,7 @@ are allowed. The sentence begins with the text, except where the text is a secre
 """
 
 import re
+from typing import Any
 
 from ..actors.peer_address import read_peer_address
 from ..actors.store.postgres.url import is_url, without_password
@@ -139,3 +140,36 @@ def parse_app_id(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9_-]+", text):
         raise ValueError(f"{text!r} is not an app id: letters, digits, dashes and underscores only.")
     return text
+
+
+NANOSECONDS_PER = {
+    "ns": 1, "us": 10**3, "µs": 10**3, "μs": 10**3, "ms": 10**6,
+    "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9,
+}  # fmt: skip
+A_PART = re.compile(r"(?P<whole>[0-9]*)(?:\.(?P<fraction>[0-9]*))?(?P<unit>ns|us|µs|μs|ms|s|m|h)")
+DURATION_US_MAX = (2**63 - 1) // 1000  # Go counts nanoseconds in 64 bits
+
+
+def read_duration(value: Any) -> int:
+    """Read a duration as Go writes it, such as 72h or 1h30m. Returns microseconds, rounded up.
+
+    Source: Go, `time.ParseDuration`. A bare number is no duration, except for "0".
+    """
+    wrong = f"{value!r:.80} is not a duration such as 72h, 1h30m or 0s."
+    if not isinstance(value, str):
+        raise ValueError(wrong)
+    text = value.removeprefix("+")
+    if text == "0":
+        return 0
+    nanoseconds, position = 0, 0
+    while position < len(text):
+        part = A_PART.match(text, position)
+        if part is None or not (part["whole"] or part["fraction"]):
+            raise ValueError(wrong)
+        unit, fraction = NANOSECONDS_PER[part["unit"]], part["fraction"] or ""
+        nanoseconds += int(part["whole"] or 0) * unit + int(fraction or 0) * unit // 10 ** len(fraction)
+        position = part.end()
+    microseconds = -(-nanoseconds // 1000)
+    if not text or microseconds > DURATION_US_MAX:
+        raise ValueError(wrong)
+    return microseconds

@@ -180,6 +180,7 @@ RUN_OPTIONS = (
         default="",
         help="Names with a dot under which it is reached without a token; .example.com is all names there, * is any.",
     ),
+    Setting("--no-ui", is_flag=True, help="Serve no page at /ui/."),
     Setting(
         "--max-body-size",
         "max_body_bytes",
@@ -370,6 +371,11 @@ RUN_OPTIONS = (
         "--always-replay",
         is_flag=True,
         help="For tests of workflow code: rebuild an instance from its history at every turn.",
+    ),
+    Setting(
+        "--trace-turns",
+        is_flag=True,
+        help="Where there are traces (OTEL_EXPORTER_OTLP_ENDPOINT and so on), make a span for each turn too.",
     ),
     Setting(
         "--log-level",

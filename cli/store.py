@@ -1,7 +1,7 @@
 """`perdure store`: check a store, copy it, put a copy back, lay it out anew, and steer its instances.
 
 The rule: a command never overwrites a file. `actors/store/sqlite/maintenance.py` and `actors/store/sqlite/layout.py`
-do the work; the commands on instances are in `cli/store_instances.py`,
+do the work; the commands on instances are in `cli/stores/instances.py`,
 others in `cli/stores/`.
 """
 
@@ -15,9 +15,9 @@ from ..actors.store.postgres.url import is_url, without_password
 from ..daemon.config import RUN_FLAGS
 from ..daemon.hints import explain
 from .run_flags import DATA_OPTION
-from .store_instances import INSTANCE_COMMANDS
 from .stores.copy import copy
 from .stores.databases import BACKUP, SPREAD, VACUUM, check_database, refuse_database
+from .stores.instances import INSTANCE_COMMANDS
 from .stores.keys import rotate_keys
 from .stores.restore import restore
 

@@ -24,6 +24,7 @@ def asgi(
     api_tokens: Sequence[str] | Mapping[str, str] = (),
     unauthenticated: bool = False,
     allowed_hosts: Sequence[str] = (),
+    page: bool = True,
 ) -> "EmbeddedApp":
     """Make an ASGI app of the management API, `/api/v1`, and its pages; for any `root_path`.
 
@@ -36,6 +37,7 @@ def asgi(
         unauthenticated: Whoever reaches it may use it: the program around it asks for a login, say.
         allowed_hosts: Without tokens: the names under which the program is reached. Requests under other names with a
             dot are refused, so that no web page reaches it under a name of its own.
+        page: Whether there is a page at `/ui/`, below the `root_path`.
 
     Raises:
         ValueError: It is said neither who may use it nor that all may, or both.
@@ -64,7 +66,12 @@ def asgi(
         tokens = [NamedToken(name_by_place(place), token) for place, token in enumerate(api_tokens)]
     app = create_app(
         engine.facade,
-        HttpOptions(app_id=app_id, api_tokens=Tokens(tokens) if tokens else (), allowed_hosts=tuple(allowed_hosts)),
+        HttpOptions(
+            app_id=app_id,
+            api_tokens=Tokens(tokens) if tokens else (),
+            allowed_hosts=tuple(allowed_hosts),
+            page=page,
+        ),
         Sidecar(EmbeddedControl(engine), app_id=app_id),
         engine.management,
         stopping=stopping,

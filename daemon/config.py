@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from ..actors.store.postgres.url import without_password
+from ..api.tracing import TracingConfig
 from ..runtime.operations.retention.policy import Retention
 from ..runtime.settings import Settings
 from .supervision import END_AFTER_S
@@ -54,6 +55,7 @@ class Config:
     api_tokens: tuple[str, ...] = field(repr=False)  # a caller must send one of them; none: no token is asked for
     allowed_hosts: tuple[str, ...] = ()  # names that are answered without a token, beside those that need no permission
     api_token_file: str | None = None  # more of them, a line for each; read again at SIGHUP
+    no_ui: bool = False  # whether there is no page at /ui/
     max_body_bytes: int | None  # None: what the HTTP API and the gRPC API each take by default
     log_level: str
     log_format: str
@@ -69,6 +71,7 @@ class Config:
     drain_s: float = 5.0  # how long a host that leaves others takes requests after it has said that it is not ready
     commit_max_s: float = 5.0  # as long as a commit lasts longer the daemon is not healthy; 0: never
     processes: int = 1  # several are hosts of one daemon, each with a part of the store
+    tracing: TracingConfig | None = field(default=None, repr=False)  # None: there are no spans
     folder: str | None = None  # the working folder of worker processes; None: what it is when the engine begins
 
     def anchored(self, folder: str) -> "Config":
@@ -97,6 +100,7 @@ class Config:
         shown = {name.name: getattr(self, name.name) for name in fields(self) if name.name not in SECRET}
         shown["data"] = self.shown_data
         shown["others"] = [{name.name: getattr(each, name.name) for name in fields(each)} for each in self.others]
+        shown["tracing"] = self.tracing.shown if self.tracing is not None else None
         # The settings have these two from the configuration.
         limits = {each.name: getattr(self.limits, each.name) for each in fields(self.limits)}
         limits = {name: value for name, value in limits.items() if name not in ("app_id", "retention")}
@@ -107,7 +111,7 @@ class Config:
         return replace(self.limits, app_id=self.app_id, retention=self.retention)
 
 
-# How many tokens there are may be known. The texts of flags are no configuration.
-SECRET = frozenset({"api_tokens", "flags"})
+# How many tokens there are may be known. Headers of traces may hold a token. The texts of flags are no configuration.
+SECRET = frozenset({"api_tokens", "flags", "tracing"})
 
 PROCESSES_MAX = 64  # as many as a store has shards

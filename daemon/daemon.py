@@ -46,7 +46,7 @@ from ..runtime.authoring.app import App
 from ..runtime.directory import NO_APP_ID
 from ..runtime.engine import Engine
 from ..runtime.hosted_app import HostedApp
-from ..runtime.observer import ActivityWatch
+from ..runtime.observing.observer import ActivityWatch
 from ..runtime.operations.facade import Facade
 from ..runtime.operations.management import InstanceOperations
 from ..runtime.settings import Opening, OtherApp
@@ -66,6 +66,7 @@ from .pulse.stand_in import StandIn
 from .pulse.watchdog import Pulse, PulseLimits
 from .stopping import Stopping, ask_supervisor, leave_first, signals_heard, watch_supervisor
 from .supervision import Member
+from .telemetry.tracing import traced
 from .token_reload import known_tokens, reloading, watch_reload
 
 logger = logging.getLogger(__name__)
@@ -119,6 +120,7 @@ async def main(
         body_bytes_max=config.max_body_bytes or BODY_BYTES_MAX,
         allowed_hosts=config.names(),
         other_apps=OtherApps(lambda other: operations_of(engine, other), event_writer),
+        page=not config.no_ui,
     )
     engine = Engine(
         app,
@@ -139,7 +141,7 @@ async def main(
     with ExitStack() as ports:
         take = listen if member is None else share
         listener = ports.enter_context(closing(take(config.host, config.http_port)))
-        async with anyio.create_task_group() as tasks:
+        async with traced(config.tracing, engine), anyio.create_task_group() as tasks:
             stopping = Stopping(tasks.cancel_scope)
             control = Control(
                 engine,
@@ -409,7 +411,7 @@ def metered(
     # Only a daemon with a port for them needs the library.
     from ..telemetry.cluster_metrics import ClusterMetrics  # noqa: PLC0415
     from ..telemetry.metrics import ExecutionMetrics, Gauges, Metrics  # noqa: PLC0415
-    from .metrics_port import listen_for_metrics  # noqa: PLC0415
+    from .telemetry.metrics_port import listen_for_metrics  # noqa: PLC0415
 
     gauges = Gauges(
         turns=lambda: engine.turns,

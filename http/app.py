@@ -32,6 +32,7 @@ from .docs.pages import Pages
 from .errors import ANSWERS
 from .health import HealthRoutes
 from .management.app import ManagementDoor, management_routes
+from .page.page import PageRoutes
 from .path import RawPath, route
 
 BODY_BYTES_MAX = 4 * 1024 * 1024  # Dapr's default for --max-body-size
@@ -53,6 +54,7 @@ class HttpOptions:
     body_bytes_max: int = BODY_BYTES_MAX
     other_apps: OtherApps | None = None  # None: the management API has this app only
     allowed_hosts: tuple[str, ...] = ()  # names that are answered without a token (`http/browser_guard.py`)
+    page: bool = True  # whether there is a page at `/ui/`
 
     def __post_init__(self) -> None:
         if not self.app_id:
@@ -113,7 +115,9 @@ def create_app(
             event_json_of=others.event_json if others is not None else None,
         )
         routes += management_routes(door, dapr)
-        routes += Pages(ready=sidecar.control.ready, version=version, dapr=sidecar_routes).routes()
+        ui = PageRoutes().routes() if options.page else []
+        routes += Pages(ready=sidecar.control.ready, version=version, dapr=sidecar_routes, ui=options.page).routes()
+        routes += ui
     middleware = [Middleware(RawPath)]
     if tokens is not None:
         middleware.append(Middleware(TokenAuth, tokens=tokens))

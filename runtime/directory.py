@@ -21,6 +21,7 @@ CHILD_START = "child-start"
 EVENT_SEND = "event-send"
 WORK = "work"
 ENDED = "ended"
+SPANS = "spans"
 WITHDRAW = "withdraw"
 OPERATION_RUN = "operation-run"  # the address of the runner
 
@@ -45,6 +46,7 @@ class AppAddresses:
         "operation",
         "operation_run",
         "ring",
+        "spans",
         "withdraw",
         "work",
         "worker_mark",
@@ -68,6 +70,7 @@ class AppAddresses:
         self.event_send = type_in(EVENT_SEND, ring)
         self.work = type_in(WORK, ring)
         self.ended = type_in(ENDED, ring)
+        self.spans = type_in(SPANS, ring)
         self.withdraw = type_in(WITHDRAW, ring)
         self.operation = type_in(OPERATION, ring)
         self.operation_run = type_in(OPERATION_RUN, ring)

@@ -51,7 +51,7 @@ from .directory import WORKFLOW, AppDirectory
 from .errors import AsyncioNeeded, EngineUsed
 from .hosted_app import EngineParts, HostedApp
 from .instance.surroundings import Propagate
-from .observer import Observer
+from .observing.observer import Observer, Tracing
 from .operations.client import Client
 from .operations.facade import Facade
 from .operations.management import InstanceOperations
@@ -312,6 +312,11 @@ class Engine:
     def observe(self, observer: Observer) -> None:
         """Tell an observer of each instance and activity that ends from now on."""
         self._first.observe(observer)
+
+    def trace(self, tracing: Tracing) -> None:
+        """Make spans of all that begins from now on."""
+        for app in self.apps.values():
+            app.trace(tracing)
 
     def on_stop(self, tell: Callable[[], None]) -> None:
         """Have a function called when the engine begins to stop."""

@@ -34,11 +34,10 @@ from .activities.lending import lending_of
 from .activities.workshop import Workshop
 from .authoring.app import App
 from .directory import ACTIVITY, WORK, WORKFLOW, AppAddresses
-from .history.status import Status
 from .instance.actor import WorkflowActorType
-from .instance.message import Ended, Withdraw, WorkState
+from .instance.message import Withdraw, WorkState
 from .instance.surroundings import Propagate, Surroundings
-from .observer import Observer
+from .observing.observer import Audience, Observer, Tracing
 from .operations.bulk.actor import OperationActorType
 from .operations.bulk.bulk import Bulk
 from .operations.bulk.instances import SelectedInstances
@@ -57,6 +56,7 @@ from .operations.steering.steering import Steering
 from .operations.steering.transfer import Transfer
 from .settings import Settings
 from .steps import watch_calls
+from .workers.activity_spans import ActivitySpans
 from .workers.dispatcher import Dispatcher
 from .workers.hosts.sharing import shared_workers
 from .workers.items import ItemWriter
@@ -112,7 +112,7 @@ class HostedApp:
         self._journal = journal = parts.journal
         self.items = items if not isinstance(items, partial) else None
         self._writer = items
-        self.observer: Observer | None = None
+        self._audience = Audience()
         self._workers_known = False  # whether a worker of it has ever been connected to this store
         self._mark = Address(own.worker_mark, CONNECTED)
         has_app = parts.has_app
@@ -138,7 +138,7 @@ class HostedApp:
         )
         self.activities.own = own
         self.activities.journal = journal.at(ACTIVITIES_LOGGER)
-        self.activities.stopwatch = parts.instruments.stopwatch
+        self.activities.stopwatch, self.activities.chance = parts.instruments.stopwatch, parts.instruments.chance
         self.lending = lending_of(self.activities, self.dispatcher.lent, self.peers, parts.source)
         self._surroundings = Surroundings(
             app,
@@ -209,7 +209,8 @@ class HostedApp:
         routes[own.work] = within(WORK, self.dispatcher.receive) if own.ring else self.dispatcher.receive
         routes[own.child_start] = self._children.receive
         routes[own.event_send] = self._events.receive
-        routes[own.ended] = self._tell_end
+        routes[own.ended] = self._audience.tell_end
+        routes[own.spans] = self._audience.tell_spans
         routes[own.withdraw] = self._withdraw
         routes[own.operation_run] = self._bulk_runner.receive
         self._mark = Address(own.worker_mark, CONNECTED)
@@ -300,8 +301,13 @@ class HostedApp:
 
     def observe(self, observer: Observer) -> None:
         """As `Engine.observe`."""
-        self.observer = self.activities.observer = observer
+        self._audience.observer = self.activities.observer = observer
         self._surroundings.observed = True
+
+    def trace(self, tracing: Tracing) -> None:
+        """As `Engine.trace`."""
+        self._audience.tracing = self.activities.tracing = self.facade.tracing = tracing
+        self.dispatcher.spans, self._surroundings.spans = ActivitySpans(tracing), tracing.choice
 
     def active_actors(self, *, alone: bool) -> Mapping[str, int]:
         """How many actors of each type are in memory.
@@ -328,10 +334,6 @@ class HostedApp:
         if not self._workers_known:
             self._workers_known = True
             self._parts.send(self._mark, Remember())
-
-    def _tell_end(self, address: Address, ended: Ended) -> None:
-        if self.observer is not None:
-            self.observer.workflow_ended(ended.name, Status(ended.status), ended.took_us / 1e6)
 
     def _withdraw(self, address: Address, message: Withdraw) -> None:
         self.activities.withdraw(message)

@@ -19,7 +19,7 @@ from starlette.types import ASGIApp
 
 from ..api.sidecar import NAMESPACE
 from ..runtime.history.status import Status
-from ..runtime.observer import FAILED, SUCCESS
+from ..runtime.observing.observer import FAILED, SUCCESS
 
 # Dapr's words for the operations of the facade. Dapr counts no others: not a wait, a listing, a history or a rerun.
 OPERATIONS = {

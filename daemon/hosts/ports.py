@@ -10,7 +10,7 @@ from dataclasses import replace
 from ...api.ports import Door
 from ...http.serving.listener import address, reserve
 from ..config import Config
-from ..metrics_port import listen_for_metrics
+from ..telemetry.metrics_port import listen_for_metrics
 
 
 def take_ports(config: Config, held: ExitStack) -> Config:

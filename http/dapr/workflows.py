@@ -21,6 +21,7 @@ from ...runtime.operations.facade import Facade
 from ..auth import actor_of
 from ..body import read_nothing, read_text
 from ..path import Handler, parameter, query, route
+from ..trace import trace_of
 from .state_json import state_json
 
 VERSIONS = ("v1.0", "v1.0-beta1", "v1.0-alpha1")
@@ -76,7 +77,8 @@ class WorkflowRoutes:
             check_new_id(instance_id)
         facade = self.facade_of(request)
         text = await read_text(request, bytes_max=self.body_bytes_max)
-        started = await facade.start(workflow_name, instance_id=instance_id, input=text)
+        trace = trace_of(request)
+        started = await facade.start(workflow_name, instance_id=instance_id, input=text, trace=trace)
         return Response(msgspec.json.encode({"instanceID": started}), 202, media_type=JSON)
 
     async def get(self, request: Request) -> Response:

@@ -7,7 +7,7 @@ Their files lie in `http/docs/static/` and load nothing from elsewhere. The poli
 run but these.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from html import escape
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from ..path import route
 STATIC = Path(__file__).parent / "static"
 
 OF_DAPR = "<!-- Dapr -->"
+OF_PAGE = "<!-- page -->"
 
 TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
 
@@ -42,12 +43,14 @@ class Pages:
         ready: Whether the daemon takes work now.
         version: Perdure's, which the landing page tells those that have shown a token.
         dapr: Whether Dapr's routes are there too; else nothing leads to them.
+        ui: The same of the page at `/ui/`.
     """
 
-    def __init__(self, *, ready: Callable[[], bool], version: str, dapr: bool = True) -> None:
+    def __init__(self, *, ready: Callable[[], bool], version: str, dapr: bool = True, ui: bool = True) -> None:
         self.ready = ready
         self.version = version
-        self.files = {path.name: lines_of(path, dapr=dapr) for path in STATIC.iterdir()}
+        left_out = [mark for mark, there in ((OF_DAPR, dapr), (OF_PAGE, ui)) if not there]
+        self.files = {path.name: lines_of(path, left_out) for path in STATIC.iterdir()}
 
     def routes(self) -> list[Route]:
         return [
@@ -78,10 +81,15 @@ class Pages:
         return Response(self.files[name], headers=HEADERS, media_type=TYPES[Path(name).suffix])
 
 
-def lines_of(path: Path, *, dapr: bool) -> str:
-    """Read a file. A line that is of use only beside Dapr's routes is marked at its end."""
+def lines_of(path: Path, left_out: Sequence[str]) -> str:
+    """Read a file. A line that is of use only beside other routes has their mark at its end.
+
+    Args:
+        left_out: The marks whose routes are not there.
+    """
     lines = path.read_text().splitlines(keepends=True)
-    return "".join(line.replace(OF_DAPR, "") for line in lines if dapr or OF_DAPR not in line)
+    kept = [line for line in lines if not any(mark in line for mark in left_out)]
+    return "".join(kept).replace(OF_DAPR, "").replace(OF_PAGE, "")
 
 
 def page(template: str, request: Request, **values: str) -> Response:

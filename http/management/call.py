@@ -12,9 +12,11 @@ from starlette.requests import Request
 from ...api.management.queries import RequestQuery
 from ...api.management.words import BODY_INVALID, BODY_NOT_JSON, FILTER_INVALID, HEADER_INVALID
 from ...api.words import Refusal
+from ...runtime.history.event import Trace
 from ..auth import actor_of, door_of
 from ..body import read, read_text
 from ..path import parameter, query_pairs
+from ..trace import trace_of
 from .endpoint import APP_ID, Endpoint
 
 Body = TypeVar("Body", bound=msgspec.Struct)
@@ -51,6 +53,11 @@ class ManagementCall:
     def door(self) -> str:
         """The door by which the caller came, for the audit."""
         return door_of(self.request.scope)
+
+    @property
+    def trace(self) -> Trace | None:
+        """The trace that the caller is part of."""
+        return trace_of(self.request)
 
     def piece(self, name: str) -> str:
         """Decode a piece of the path. Raises PathMalformed."""

@@ -36,6 +36,7 @@ from ..messages import DAPR, Empty, GetMetadataResponse, GetWorkflowResponse, Me
 from ..serving.auth import anonymous
 from ..serving.method import Context, Failure, ServiceTable, Unary, service
 from ..serving.unread import UnreadAnswers
+from ..wire.fields import trace_of_metadata
 from ..wire.stamps import NEVER, stamp
 
 DOOR = "dapr-grpc"  # in the audit
@@ -99,8 +100,9 @@ class DaprWorkflows:
         # Always a text, even an empty one: Dapr wraps it so, over HTTP too.
         payload = payload_of(request.input)
         start_at_us = start_time_us(request)
+        trace = trace_of_metadata(context.invocation_metadata())
         started = await facade.start(
-            request.workflow_name, instance_id=instance_id, input=payload, start_at_us=start_at_us
+            request.workflow_name, instance_id=instance_id, input=payload, start_at_us=start_at_us, trace=trace
         )
         return StartWorkflowResponse(instance_id=started)
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from ...runtime.observer import FAILED, RECOVERABLE, SUCCESS, ActivityWatch
+from ...runtime.observing.observer import FAILED, RECOVERABLE, SUCCESS, ActivityWatch
 from ...runtime.workers.items import ActivityAnswer
 
 

@@ -17,7 +17,7 @@ from ...actors.errors import HostStopping, PerdureError
 from ...journal.journal import Journal
 from ...journal.vocabulary import WORKER_STUCK
 from ...runtime.instance.message import WorkflowAnswer
-from ...runtime.observer import ActivityWatch
+from ...runtime.observing.observer import ActivityWatch
 from ...runtime.workers.items import (
     ActivityAnswer,
     ItemWriter,

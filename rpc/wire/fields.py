@@ -6,11 +6,12 @@ Events (`rpc/wire/history.py`), actions (`rpc/wire/actions.py`) and the services
 put their messages together from these.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
 from ...runtime.history.event import Parent, TimerOrigin, Trace
 from ...runtime.history.failure import FailureDetails
+from ...runtime.observing.trace_context import trace_of_headers
 from ..messages import Message
 from .failure import failure_from, failure_message
 
@@ -41,6 +42,12 @@ def trace_from(message: Message, field: str) -> Trace | None:
         return None
     found = getattr(message, field)
     return found.traceParent, found.spanID, text_from(found, "traceState")
+
+
+def trace_of_metadata(metadata: Iterable[tuple[str, str | bytes]]) -> Trace | None:
+    """Read the trace of a call from W3C's headers among its metadata."""
+    found = {key: value for key, value in metadata if key in ("traceparent", "tracestate") and isinstance(value, str)}
+    return trace_of_headers(found.get("traceparent"), found.get("tracestate"))
 
 
 def packed_failure(value: tuple[Any, ...] | None) -> Message | None:

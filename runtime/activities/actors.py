@@ -19,7 +19,7 @@ from anyio.abc import TaskGroup
 
 from ...actors.address import Address, address_of
 from ...actors.hosting.flight_record import FlightRecord
-from ...actors.instruments import SYSTEM, Stopwatch
+from ...actors.instruments import SYSTEM, Chance, Stopwatch
 from ...actors.waiting.cancellation import let_cancellation_spread
 from ...journal.journal import Journal
 from ...journal.vocabulary import (
@@ -37,14 +37,12 @@ from ..authoring.context import ActivityContext
 from ..authoring.fence import Performed, perform
 from ..authoring.misuse import did_you_mean
 from ..directory import AppAddresses
+from ..history.event import Trace
 from ..history.failure import FailureDetails, failure_of
-from ..instance.message import (
-    ActivityDone,
-    Invoke,
-    Withdraw,
-    WorkState,
-)
-from ..observer import Observer
+from ..instance.message import ActivityDone, Invoke, Withdraw, WorkState
+from ..observing.observer import Observer, Tracing
+from ..observing.spans import activity_span
+from ..observing.trace_context import TraceContext, context_of, span_of_dispatch
 from ..workers.activity_figures import ActivityLoad, recent_attempts
 from ..workers.lent import activity_address
 from .job import ActivityJob, earlier_of
@@ -111,6 +109,8 @@ class ActivityActors:
         self._grace: anyio.CancelScope | None = None  # of the activities under way, on a stop
         self._cancelled = False
         self.observer: Observer | None = None
+        self.tracing: Tracing | None = None
+        self.chance: Chance = SYSTEM.chance
         self.recent = recent_attempts()
 
     def __len__(self) -> int:
@@ -280,7 +280,10 @@ class ActivityActors:
         flight = self._flight if definition.kind is not PROCESS else None
         slot = flight.begin(invoke.instance_id, address.id) if flight is not None else -1
         try:
-            result, failure = await self._call(job)
+            if self.tracing is None or invoke.trace is None:
+                result, failure = await self._call(job)
+            else:
+                result, failure = await self._call_in_span(job, self.tracing)
         except anyio.get_cancelled_exc_class() as error:
             if self._is_withdrawn(job) or await self._ended():
                 raise
@@ -296,6 +299,8 @@ class ActivityActors:
                 del self._busy[address]
             if slot >= 0 and flight is not None:
                 flight.end(slot)
+        if job.context is not None:
+            self._end_span(job, failure, withdrawn=withdrawn)
         if withdrawn:
             return  # it has ended all the same, and nothing waits for its answer
         took_s = self.stopwatch() - began_s
@@ -323,6 +328,32 @@ class ActivityActors:
         self._lanes[newest.definition.kind].withdraw(newest.invoke.home_id, (newest,))
         return True
 
+    async def _call_in_span(self, job: ActivityJob, tracing: Tracing) -> tuple[str | None, FailureDetails | None]:
+        """Call the function below a span of its own, if its instance is part of a trace that is sampled."""
+        above = context_of(job.invoke.trace)
+        if above is None or not above.sampled:
+            return await self._call(job)
+        job.context = above.at(span_of_dispatch(self.chance(16).hex()))
+        with tracing.current(job.context):
+            return await self._call(job)
+
+    def _end_span(self, job: ActivityJob, failure: FailureDetails | None, *, withdrawn: bool) -> None:
+        invoke, above = job.invoke, context_of(job.invoke.trace)
+        assert job.context is not None
+        assert above is not None
+        error = "nothing waited for its answer any more" if withdrawn else None
+        if self.tracing is not None:
+            self.tracing.span_ended(
+                activity_span(
+                    invoke,
+                    job.context,
+                    above,
+                    began_us=job.began_us or 0,
+                    ended_us=self._now_us(),
+                    error=f"{failure.error_type}: {failure.message}" if failure is not None else error,
+                )
+            )
+
     async def _call(self, job: ActivityJob) -> tuple[str | None, FailureDetails | None]:
         """Call the function. `runtime/steps.py` takes this frame for a step of the user's code."""
         invoke, definition = job.invoke, job.definition
@@ -333,6 +364,7 @@ class ActivityActors:
             invoke.name,
             invoke.workflow,
             invoke.attempt,
+            *_headers(job.context, invoke.trace),
         )
         function, kind = definition.function, definition.kind
         if kind is LOOP:
@@ -397,6 +429,12 @@ LIMITS = {
     ActivityKind.THREAD: ("in threads", "activity_threads_max"),
     ActivityKind.PROCESS: ("in processes", "activity_processes_max"),
 }
+
+
+def _headers(context: TraceContext | None, trace: Trace | None) -> tuple[str | None, str | None]:
+    """W3C's headers of an activity: of its own span, or of what its instance is part of."""
+    told = context.trace if context is not None else trace
+    return (told[0] or None, told[2]) if told is not None else (None, None)
 
 
 def _not_registered(name: str, app: App) -> FailureDetails:

@@ -8,6 +8,7 @@ from msgspec import Struct
 from ...actors.address import Address
 from ..authoring.app import ActivityDefinition
 from ..instance.message import Invoke
+from ..observing.trace_context import TraceContext
 
 
 class ActivityJob(Struct, eq=False):
@@ -23,6 +24,7 @@ class ActivityJob(Struct, eq=False):
     earlier: "ActivityJob | None" = None
     # Of one that is in no lane: the host that performs it, or "" while its instance may become another host's.
     holder: str | None = None
+    context: TraceContext | None = None  # of its span, once it has begun; None: it has none
 
     def __str__(self) -> str:
         return f"activity {self.invoke.name!r} of {self.invoke.instance_id!r} (task {self.invoke.task_id})"

@@ -306,6 +306,9 @@ class ActivityContext(Struct, frozen=True):
     activity_name: str
     workflow_name: str = ""  # of the instance that asked for it
     attempt: int | None = 1  # the number of this try, from 1 on; None: a remote worker's workflow asked for it
+    # W3C's trace context of this try, for what it calls; None: it is part of no trace.
+    traceparent: str | None = None
+    tracestate: str | None = None
 
     @property
     def logger(self) -> "_FieldsLogger":

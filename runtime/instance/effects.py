@@ -78,6 +78,7 @@ def invoke(sheet: TurnSheet, task: TaskScheduled, *, again: bool = False) -> Non
         # A dictionary is there only where something has been tried again: most often one look is enough.
         1 if actor.execution is not None and actor.execution.retries is None else _attempt(actor, task),
         again,
+        actor.trace,
         surroundings.app_id if elsewhere else None,
     )
     kind = app.call if elsewhere else app.activity
@@ -186,7 +187,8 @@ def _create_detached(sheet: TurnSheet, child: DetachedCreated) -> None:
     """Ask for an instance without a parent. If its id is taken, the request is dropped (contract 3.7)."""
     assert sheet.actor.record is not None
     own_id = uuid5(GENERATIONS, f"{sheet.actor.record.execution_id}/{child.event_id}").hex
-    _post_once(sheet, child._replace(execution_id=child.execution_id or own_id))
+    trace = child.trace if child.trace is not None else sheet.actor.trace
+    _post_once(sheet, child._replace(execution_id=child.execution_id or own_id, trace=trace))
 
 
 def _post_once(sheet: TurnSheet, event: EventSent | DetachedCreated) -> None:
@@ -236,6 +238,7 @@ def start_child(sheet: TurnSheet, child: ChildCreated, *, unique: bool = False) 
         execution_id,
         _link(sheet, child),
         unique=unique,
+        trace=sheet.actor.trace,
         scope=child.propagation,
         root=record.root_id,  # that of a child of a root is its parent, and is not written
         parent_app=surroundings.app_id if app is not surroundings.own else None,

@@ -31,13 +31,10 @@ from ..history.open_work import OpenWork
 from ..history.record import AsideMark
 from ..history.row import Row
 from ..history.status import STATUS_OF, Status, Step
+from ..observing.observer import Ended
+from ..observing.spans import next_trace
 from .effects import GENERATIONS, clear_timers, tell_parent, terminate_children, withdraw
-from .message import (
-    Continue,
-    Ended,
-    Stalled,
-    Terminate,
-)
+from .message import Continue, Stalled, Terminate
 from .sheet import TurnSheet
 
 STEPS = {Status.COMPLETED: Step.COMPLETE, Status.FAILED: Step.FAIL, Status.TERMINATED: Step.TERMINATE}
@@ -90,6 +87,8 @@ def end(
         withdraw(sheet, [task for task_id, task in tasks.items() if task_id not in actor.open.tasks])
     if actor.record.parent is not None:
         tell_parent(sheet, actor.record.parent, actor.record.parent_app, status, result, failure)
+    if actor.spans is not None:
+        sheet.end_span(status.name, (failure or UNSAID).message if status is Status.FAILED else None)
     if actor.surroundings.observed:
         ended = Ended(actor.record.name, status.value, max(0, sheet.now_us - actor.record.created_us))
         sheet.turn.messages.append((Address(actor.surroundings.own.ended, actor.instance_id), ended))
@@ -142,7 +141,13 @@ def continue_as_new(sheet: TurnSheet, outcome: ContinuedAsNew, unfed: Sequence[A
         withdraw(sheet, [task for task_id, task in actor.open.tasks.items() if task_id not in last])
     actor.close()
     execution_id = uuid5(GENERATIONS, record.execution_id).hex
-    started = ExecutionStarted(record.name, outcome.input, execution_id, record.parent, parent_app=record.parent_app)
+    trace, link, choice = None, None, actor.surroundings.spans
+    if actor.spans is not None and choice is not None:
+        trace, link = next_trace(actor.spans, execution_id, choice)
+        sheet.end_span("CONTINUED_AS_NEW")
+    started = ExecutionStarted(
+        record.name, outcome.input, execution_id, record.parent, trace=trace, parent_app=record.parent_app
+    )
     actor.record = record._replace(
         execution_id=execution_id,
         created_us=sheet.now_us,
@@ -162,6 +167,7 @@ def continue_as_new(sheet: TurnSheet, outcome: ContinuedAsNew, unfed: Sequence[A
     actor.waits = ()
     actor.offered = None
     actor.unconfirmed = set()
+    actor.join(trace, execution_id, link)
     sheet.turn.reset = True
     sheet.asked = None
     sheet.arrived.clear()

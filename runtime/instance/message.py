@@ -169,6 +169,7 @@ class Invoke(Struct, frozen=True):
     workflow: str = ""  # of the instance that asks
     attempt: int | None = None  # the number of this try, from 1 on; None: a remote worker's code did not say
     again: bool = False  # perform it although it is under way: the first answer counts
+    trace: Trace | None = None  # that its instance is part of
     caller: str | None = None  # the id of the app that asks; None: the one that performs it
     call: str | None = None  # the id of the call that has it performed; None: the instance itself
 
@@ -262,14 +263,6 @@ class Stalled(NamedTuple):
 
 class TryAgain(NamedTuple):
     """A worker has come: a stalled instance may go on."""
-
-
-class Ended(NamedTuple):
-    """An instance has ended. Sent to the observer."""
-
-    name: str  # the workflow's
-    status: int  # a Status
-    took_us: int  # since the instance was created
 
 
 class StartCopy(NamedTuple):

@@ -94,6 +94,7 @@ from .requests.steering import (
     receive_terminate,
 )
 from .sheet import TurnSheet
+from .state import trace_in
 
 NUMBER = re.compile(r"-?[0-9]+", re.ASCII)
 
@@ -155,6 +156,8 @@ def _begin(sheet: TurnSheet, start: Start) -> None:
         parent_app=start.parent_app,
         tags=start.tags,
     )
+    if start.trace is not None:
+        actor.join(start.trace, start.execution_id)
     # Purged and begun anew in one turn: the old rows are replaced, not deleted.
     sheet.turn.reset = sheet.turn.reset or sheet.turn.delete
     sheet.turn.delete = False
@@ -201,6 +204,10 @@ def _receive_copy(sheet: TurnSheet, envelope: Envelope) -> None:
     actor.patches = patches_of(actor.rows)
     actor.waits = last_waits(actor.rows)
     actor.events = sum(len(row.turn or ()) + len(row.held) for row in actor.rows)
+    if (trace := trace_in(actor.rows)) is not None:
+        actor.join(trace, record.execution_id)
+        if actor.spans is not None:
+            actor.spans.remember(actor.rows)
     for task in actor.open.tasks.values():
         invoke(sheet, task)
     for child in actor.open.children.values():

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID, uuid5
 
+from ...actors.address import Address
 from ...actors.turn import Envelope, SetAside, Turn
 from ...journal.line import LogLine, Note
 from ..dates import END_OF_TIME_US
@@ -25,6 +26,7 @@ from ..history.record import InstanceRecord, pack_outbox
 from ..history.row import Row
 from ..history.status import Status, Step, follow
 from ..history.timeline import Timeline
+from ..observing.spans import EndedSpan, SpanNotes
 from .message import RemoteAnswer, Terminate
 from .state import Instance
 
@@ -51,6 +53,8 @@ class TurnSheet:
         "posted",
         "record_before",
         "setting_aside",
+        "spans",
+        "spans_ended",
         "termination",
         "timers_doubted",
         "timers_set",
@@ -76,6 +80,8 @@ class TurnSheet:
         self.turn_at_us: int | None = None  # when the turn began for a remote worker, if it did
         self.posted = False  # whether the outbox has changed
         self.waits_ended = False  # whether an event has ended a wait of native code that has a timer
+        self.spans: list[EndedSpan] = []  # that end in this turn
+        self.spans_ended = False  # whether the span of the generation is among them
         self.consumed: int | None = None  # of what was held, how much this turn feeds; None: all
 
     # What the instance is, with what this turn has made of it so far.
@@ -210,6 +216,57 @@ class TurnSheet:
         )
         self.turn.audit = (*rows, row_of(entry))
         return entry_id
+
+    @property
+    def events(self) -> list[Event]:
+        """The events of this turn, so far as it has got."""
+        return [*self.arrived, *self.holding, *(self.asked or ())]
+
+    def end_span(self, status: str, error: str | None = None) -> None:
+        """Have the span of the generation told, which ends in this turn.
+
+        Args:
+            status: The word for how.
+            error: Why it failed.
+        """
+        actor, notes = self.actor, self.actor.spans
+        if notes is None:
+            return
+        record = actor.record
+        assert record is not None
+        self.spans += notes.take_in(self.now_us, self.events, actor.instance_id)
+        span = notes.ended(
+            record.name,
+            status,
+            instance_id=actor.instance_id,
+            version=record.version,
+            began_us=min(record.started_us or record.created_us, self.now_us),
+            ended_us=self.now_us,
+            error=error,
+            patches=actor.patches,
+        )
+        self.spans.append(span)
+        self.spans_ended = True
+        actor.spans = None
+
+    def tell_spans(self, notes: SpanNotes | None) -> None:
+        """Have the spans told that end in this turn.
+
+        Args:
+            notes: Those of the generation that took it.
+        """
+        actor = self.actor
+        if notes is None or actor.record is None:
+            return
+        if not self.spans_ended:
+            self.spans += notes.take_in(self.now_us, self.events, actor.instance_id)
+        choice = actor.surroundings.spans
+        if choice is not None and choice.turns and (self.asked is not None or self.spans_ended):
+            began_us = self.turn_at_us or self.now_us
+            fed, asked = len(self.arrived), len(self.asked or ())
+            self.spans.append(notes.turn(actor.record.name, actor.instance_id, began_us=began_us, fed=fed, asked=asked))
+        if self.spans:
+            self.turn.messages.append((Address(actor.surroundings.own.spans, actor.instance_id), tuple(self.spans)))
 
     def step(self, step: Step) -> None:
         """Change the status of the instance.

@@ -11,13 +11,15 @@ from ...actors.store.contract import Stored
 from ...actors.store.listing import Facets
 from ...actors.turn import Turn
 from ..execution.drive import Execution
-from ..history.event import Arrival, DetachedCreated, EventRaised, EventSent
+from ..history.event import Arrival, DetachedCreated, EventRaised, EventSent, ExecutionStarted, Trace
 from ..history.facets import facets_of
 from ..history.open_work import OpenWork
 from ..history.patches import patches_of
 from ..history.record import EVENT_KEY_BYTES, InstanceRecord, unpack_outbox, unpack_record
 from ..history.row import Row, last_waits, unpack_row
 from ..history.timeline import Timeline
+from ..observing.spans import SpanNotes, notes_of
+from ..observing.trace_context import TraceContext
 from .message import WorkflowTurnWork
 from .surroundings import Surroundings
 
@@ -60,9 +62,11 @@ class Instance:
         "received",
         "record",
         "rows",
+        "spans",
         "stalled_here",
         "surroundings",
         "timeline",
+        "trace",
         "unconfirmed",
         "waits",
         "was_stalled",
@@ -102,6 +106,9 @@ class Instance:
         self.received: dict[bytes, None] | None = None
         # The code that is here has been tried on the history and does not fit.
         self.stalled_here = False
+        # The trace that its requests are part of; and the notes for its own span, if spans are made of it.
+        self.trace: Trace | None = None
+        self.spans: SpanNotes | None = None
         # Its turns broke in this process or an earlier one, and the record says so.
         self.was_stalled = False
         # Its code was interrupted, and is not tried again before the instance is loaded anew.
@@ -136,8 +143,23 @@ class Instance:
         self.unconfirmed = set()
         self.outbox = None
         self.received = None
+        self.trace = None
+        self.spans = None
         self.stalled_here = False
         self.interrupted = False
+
+    def join(self, trace: Trace | None, execution_id: str, link: TraceContext | None = None) -> None:
+        """Be part of a trace from now on.
+
+        Args:
+            trace: In which the generation begins; None: in none.
+            link: The span of the generation before, if that is in another trace.
+        """
+        notes = (
+            notes_of(trace, execution_id, link) if trace is not None and self.surroundings.spans is not None else None
+        )
+        self.spans = notes
+        self.trace = notes.context.trace if notes is not None else trace
 
     def remember(self, stored: Stored) -> None:
         """Be what the store has."""
@@ -162,6 +184,10 @@ class Instance:
             if not stored.active and self.record.set_aside is None:
                 self.open.tasks = {}  # they have been performed: no row tells of that any more, but the mark went
             return
+        if (trace := trace_in(self.rows)) is not None:
+            self.join(trace, self.record.execution_id)
+            if self.spans is not None:
+                self.spans.remember(self.rows)
         for row in self.rows:
             row.taken_from(self.held)
             self.held.extend(row.held)  # type: ignore[arg-type]  # only what arrives is ever held
@@ -170,6 +196,15 @@ class Instance:
             self.timeline = Timeline.of(self.rows)
             self.patches = patches_of(self.rows)
             self.rows = self.rows[-1:]
+
+
+def trace_in(rows: Sequence[Row]) -> Trace | None:
+    """The trace in which a generation began. Its start is in its first row."""
+    for row in rows[:1]:
+        for event in (*(row.turn or ()), *row.held):
+            if isinstance(event, ExecutionStarted):
+                return event.trace
+    return None
 
 
 def _received(earlier: bytes, rows: Sequence[Row]) -> dict[bytes, None] | None:

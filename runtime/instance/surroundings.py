@@ -17,6 +17,7 @@ from ..directory import NO_APP_ID, AppAddresses
 from ..execution.direct_calls import Watch
 from ..history.row import RowPacker
 from ..history.timed_event import TimedEvent
+from ..observing.spans import SpanChoice
 
 # What is shown of an instance's history to what it asks for: its id, the events, a Propagation, and what it may
 # itself see; out comes a serialized PropagatedHistory, or None.
@@ -25,7 +26,7 @@ Propagate: TypeAlias = Callable[[str, Sequence[TimedEvent], int, bytes | None], 
 
 @dataclass(slots=True)
 class Surroundings:
-    """What a workflow actor knows beside its instance. Not frozen: `Engine.observe` sets `observed` later."""
+    """What a workflow actor knows beside its instance. Not frozen: `Engine.observe` and `trace` set fields later."""
 
     app: App | None  # None: no workflow code is here; instances wait for it
     app_id: str = field(default=NO_APP_ID, kw_only=True)
@@ -35,6 +36,7 @@ class Surroundings:
     waits_for_workers: Callable[[], bool] = field(default=lambda: False, kw_only=True)
     propagate: Propagate = field(default=lambda instance_id, events, scope, received: None, kw_only=True)
     observed: bool = field(default=False, kw_only=True)  # the end of each instance is reported
+    spans: SpanChoice | None = field(default=None, kw_only=True)  # set later, as `observed` is; None: none are made
     limits: WorkflowLimits = field(default=USUAL_LIMITS, kw_only=True)
     watch_calls: Watch | None = field(default=None, kw_only=True)  # finds activities that are called as functions
     encoder: Encoder = field(default_factory=Encoder, kw_only=True)

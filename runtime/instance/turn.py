@@ -31,9 +31,13 @@ def take_turn(actor: Instance, envelopes: Sequence[Envelope], now_us: int) -> Tu
         now_us: Unix time, microseconds.
     """
     sheet = TurnSheet(actor, now_us)
+    notes = actor.spans
     for envelope in envelopes:
         RECEIVERS[type(envelope.body)](sheet, envelope)
+    notes = actor.spans or notes
     _run(sheet)
+    if notes is not None:
+        sheet.tell_spans(notes)
     if sheet.asked_again:
         drop_answered(sheet)
         actor.asked_again = sheet.turn

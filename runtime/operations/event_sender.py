@@ -159,4 +159,6 @@ def _start_of(event: DetachedCreated) -> Start:
     if not event.instance_id:
         raise InvalidRequest("no instance ID was provided")
     assert event.execution_id is not None
-    return Start(event.name, event.input, event.execution_id, start_at_us=event.start_at_us, repeatable=True)
+    return Start(
+        event.name, event.input, event.execution_id, start_at_us=event.start_at_us, trace=event.trace, repeatable=True
+    )

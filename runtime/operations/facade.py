@@ -44,7 +44,8 @@ from ..instance.message import (
     Suspend,
     Terminate,
 )
-from ..observer import UNWATCHED, OperationWatch
+from ..observing.observer import UNWATCHED, OperationWatch, Tracing
+from ..observing.request import traced_start
 from .descendants import Descendants
 from .purging import PurgeFilter, Purging
 from .rerun import Rerun, start_copy
@@ -81,6 +82,7 @@ class Facade:
         own: AppAddresses | None = None,
         watch: OperationWatch | None = None,
         limits: WorkflowLimits = USUAL_LIMITS,
+        tracing: Tracing | None = None,
     ) -> None:
         self._host = host
         self.own = own or AppAddresses()
@@ -88,15 +90,17 @@ class Facade:
         self._descendants = Descendants(host, self.own)
         self._purging = Purging(host, self._descendants)
         self._watch = watch if watch is not None else UNWATCHED
+        self.tracing = tracing
 
     def watched_by(self, watch: OperationWatch) -> "Facade":
         """Make another facade to the same host, of which a watch is told. The operations of this one stay untold."""
-        return Facade(self._host, own=self.own, watch=watch, limits=self._limits)
+        return Facade(self._host, own=self.own, watch=watch, limits=self._limits, tracing=self.tracing)
 
     def of_app(self, app_id: str) -> "Facade":
         """Make the facade to the instances of another app, of which the same watch is told; itself for its own."""
-        own = self.own.of(app_id)
-        return self if own is self.own else Facade(self._host, own=own, watch=self._watch, limits=self._limits)
+        if (own := self.own.of(app_id)) is self.own:
+            return self
+        return Facade(self._host, own=own, watch=self._watch, limits=self._limits, tracing=self.tracing)
 
     def start(
         self,
@@ -112,8 +116,7 @@ class Facade:
         """Start an instance and return its id.
 
         Args:
-            instance_id: Any text; a new UUID by default. That of a finished
-                instance is used again, unless a descendant of it still runs.
+            instance_id: Any text; a new UUID by default. A finished one's is free, unless a descendant of it still runs.
             start_at_us: When its code is to begin; Unix time, microseconds.
             unique: Refuse the id of a finished instance too.
             trace: The trace that the caller is part of; passed on to workers.
@@ -149,14 +152,7 @@ class Facade:
             self.check_payload("the trace", "".join(part or "" for part in trace) if trace is not None else None)
             if start.start_at_us is not None:
                 start = replace(start, start_at_us=within_time(start.start_at_us))
-            if instance_id is not None:
-                return await self._request_start(instance_id, start)
-            while True:
-                # On any host: a caller with a single connection talks to one host only, and all hosts are to have work.
-                with suppress(HostUnreachable):
-                    address = self.own.instance(make_id(self._host.instruments))
-                    started: str = await self._host.ask(address, start, new=True)
-                    return started
+            return await traced_start(self.tracing, start, instance_id, self._request_start)
 
     async def request_start(self, instance_id: str, start: Start) -> str:
         """Send a start, and read the descendants of a finished instance with this id, if the actor asks for it.
@@ -170,7 +166,12 @@ class Facade:
         with self._watch.operation("start"):
             return await self._request_start(instance_id, start)
 
-    async def _request_start(self, instance_id: str, start: Start) -> str:
+    async def _request_start(self, instance_id: str | None, start: Start) -> str:
+        while instance_id is None:
+            # On any host: a caller with a single connection talks to one host only, and all hosts are to have work.
+            with suppress(HostUnreachable):
+                made: str = await self._host.ask(self.own.instance(make_id(self._host.instruments)), start, new=True)
+                return made
         # Here too, because workflows name their children.
         refuse_nul("the name of the workflow", start.name)
         refuse_nul("the instance ID", instance_id)
@@ -441,8 +442,7 @@ class Facade:
         Instances that are not finished are passed over, unless `force`; so are those that are purged meanwhile.
 
         Args:
-            created_from_us: Unix time, microseconds; included. None: since ever.
-            created_to_us: The same, excluded.
+            created_from_us: Unix time, microseconds; included. None: since ever. That of `created_to_us` is excluded.
             statuses: The statuses that fit; empty: all.
         """
         with self._watch.operation("purge_where"):

@@ -2,11 +2,10 @@
 
 The one law: a job is never lost, and never in two places that count. It waits
 until a worker is there, goes to one stream at a time under a token of its own,
-and comes back to the queue when that stream ends. An answer under another
-token than the last is void (contract 3.5). Of a worker that answers without
-tokens the next job with a key waits for the answer to the one before
-(`unanswered.py`). A job that its instance has withdrawn is given to no worker
-any more.
+and comes back to the queue when that stream ends. An answer under another token
+than the last is void (contract 3.5). Of a worker that answers without tokens the
+next job with a key waits for the answer to the one before (`unanswered.py`). A
+job that its instance has withdrawn is given to nobody.
 
 A turn of a workflow comes as an offer (`runtime/instance/offer.py`), and the
 stream settles which events it feeds when it sends the turn.
@@ -42,6 +41,7 @@ from ..instance.message import (
 )
 from ..instance.state import Offered
 from .activity_figures import NAMES_MAX, ActivityLoad, recent_attempts
+from .activity_spans import ActivitySpans
 from .fair_queue import FairQueue
 from .items import ActivityAnswer, Worker, WorkUnknown, home_id_of
 from .lent_work import LentWork
@@ -95,6 +95,7 @@ class Dispatcher:
         self._full: FairQueue[Job] | None = None  # of which the log has been told that it waits for room
         self._stopping = False
         self.recent = recent_attempts()
+        self.spans: ActivitySpans | None = None
 
     @property
     def connected(self) -> int:
@@ -181,6 +182,7 @@ class Dispatcher:
         """Give an activity that a worker has to another one, or once more to the same. The first answer counts."""
         assert job.stream is not None
         job.earlier_tokens = (*job.earlier_tokens, job.token)
+        job.first_sent_us = job.first_sent_us or job.sent_us
         job.hung_with = job.stream
         del job.stream.activities[job.key]
         job.stream = None
@@ -283,7 +285,7 @@ class Dispatcher:
             self._drop(job)
             self.pump()
 
-        return Stream(
+        stream = Stream(
             worker,
             take_back,
             gate=gate,
@@ -293,6 +295,8 @@ class Dispatcher:
             chance=self._chance,
             journal=self._journal,
         )
+        stream.spans = self.spans
+        return stream
 
     def add(self, stream: Stream) -> None:
         """Give jobs to a stream from now on."""
@@ -355,6 +359,8 @@ class Dispatcher:
             took_s = (self._now_us() - (job.sent_us or 0)) / 1e6
             if job.request.name in self.recent or len(self.recent) < NAMES_MAX:
                 self.recent[job.request.name].append(took_s if answer.failure is None else -took_s)
+            if self.spans is not None:
+                self.spans.answered(job.request, job, answer)
             done = ActivityDone(job.request.execution_id, answer.task_id, answer.result, answer.failure, job.sent_us)
             self._send(_home(self._own, job.request.home_id, call=job.request.call is not None), done)
 
@@ -405,8 +411,8 @@ class Dispatcher:
         if not (job.sent and token in ("", job.token)) and not (job.earlier_tokens and _is_earlier(job, token)):
             logger.debug("an answer to %s under another token is void", key)
             return None
-        if job.stream is not None:
-            job.stream.seen_us = self._now_us()
+        if (stream := job.stream) is not None:
+            stream.seen_us = self._now_us()
         self._drop(job)
         self.pump()
         return job
@@ -435,8 +441,7 @@ class Dispatcher:
                 if self.room.has_full_name(job):
                     held_back.append(job)
                     continue
-                stream = self.room.choose(job)
-                if stream is None:
+                if (stream := self.room.choose(job)) is None:
                     queue.push_front(job.home_id, job)
                     if queue is not self._full:
                         self._full = queue
@@ -452,8 +457,7 @@ class Dispatcher:
 
 def _key_of(answer: ActivityAnswer, jobs: Mapping[Address, Job]) -> Address:
     """The key of the activity that an answer is to."""
-    key = _activity_key(home_id_of(answer), answer.task_id)
-    if answer.token or key in jobs:
+    if (key := _activity_key(home_id_of(answer), answer.task_id)) in jobs or answer.token:
         return key
     # A worker that gives no tokens back: it may answer a call, which has another id.
     for job in jobs.values():

@@ -28,6 +28,7 @@ from ...journal.journal import Journal
 from ...journal.vocabulary import TURN_SENT_AGAIN
 from ..instance.message import Invoke, WorkflowTurnWork
 from ..instance.state import Offered
+from .activity_spans import ActivitySpans
 from .items import CALL_MARK, ActivityItem, PassedItem, Worker, WorkflowItem, WorkItem
 from .passed import PassedItems
 from .unanswered import Unanswered
@@ -45,6 +46,7 @@ class Job:
         "again",
         "due_s",
         "earlier_tokens",
+        "first_sent_us",
         "hung_with",
         "key",
         "request",
@@ -65,6 +67,7 @@ class Job:
         self.hung_with: Stream | None = None  # the last of these workers
         self.sent = False  # to the worker of its stream
         self.sent_us: int | None = None  # when it was; Unix time, microseconds
+        self.first_sent_us: int | None = None  # of one that was given out again because it hung, when it was at first
         self.again = False  # it is to be sent again, because no answer has come
         self.timeout_s = 0.0  # how long the worker has for its answer
         self.due_s = 0.0  # when that is over; event loop's clock
@@ -120,6 +123,7 @@ class Stream:
         self.worker = worker
         self.gate = gate
         self.room = room
+        self.spans: ActivitySpans | None = None  # makes those of activities; None: they have none
         self.parked = False  # its host cannot be reached: it keeps its jobs, and is given none
         self._chance = chance
         self.connected_us = self.seen_us = now_us()  # seen: when it has answered last
@@ -172,6 +176,8 @@ class Stream:
     def give(self, job: Job) -> None:
         """Add a job, under a new token."""
         job.stream = self
+        if self.spans is not None and job.sent and isinstance(job.request, Invoke):
+            self.spans.lost(job.request, job.token, job.sent_us)
         job.token = self._chance(16).hex()
         if isinstance(job.request, Invoke) and job.request.call is not None:
             # Its answer names the instance, which is another app's: only this says whose it is.
@@ -345,6 +351,7 @@ class Stream:
                 request.name,
                 request.input,
                 job.token,
+                trace=self.spans.trace_of(request, job.token) if self.spans is not None else request.trace,
                 propagated=request.propagated,
                 wire=request.wire,
             )

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from perdure.cli.dapr_config import DaprConfig, DaprFileError, read_config, read_duration, read_resources
+from perdure.cli.dapr_config import DaprConfig, DaprFileError, read_config, read_resources
+from perdure.cli.parsing import read_duration
 from perdure.runtime.operations.retention.policy import Retention
 from perdure.runtime.workers.limits import DispatchLimits
 
@@ -110,12 +111,12 @@ def test_the_environment_is_filled_in_as_daprd_fills_it_in(tmp_path: Path, monke
 def test_what_has_no_meaning_here_is_named(tmp_path: Path) -> None:
     path = write(
         tmp_path,
-        "kind: Configuration\nspec: {tracing: {samplingRate: '1'}, workflow: {activityDispatchMode: pull, "
+        "kind: Configuration\nspec: {nameResolution: {}, workflow: {activityDispatchMode: pull, "
         "stateRetentionPolicy: {paused: 1s}}}",
     )
     config = read_config([path])
     assert config.ignored == (
-        f"{path}: spec.tracing",
+        f"{path}: spec.nameResolution",
         f"{path}: spec.workflow.activityDispatchMode",
         f"{path}: spec.workflow.stateRetentionPolicy.paused",
     )

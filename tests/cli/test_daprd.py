@@ -101,7 +101,7 @@ def test_the_files_of_the_command_line_are_read(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setenv("PERDURE_MAX_CONCURRENT_WORKFLOWS", "9")
     monkeypatch.setenv("PERDURE_MAX_CONCURRENT_ACTIVITIES", "8")
     one, two = tmp_path / "one.yaml", tmp_path / "two.yaml"
-    one.write_text("spec: {tracing: {}, workflow: {maxConcurrentWorkflowInvocations: 2}}")
+    one.write_text("spec: {nameResolution: {}, workflow: {maxConcurrentWorkflowInvocations: 2}}")
     two.write_text("spec: {workflow: {stateRetentionPolicy: {anyTerminal: 1h}}}")
     (tmp_path / "resources").mkdir()
     (tmp_path / "resources" / "store.yaml").write_text("kind: Component\nmetadata: {name: store}")
@@ -113,7 +113,7 @@ def test_the_files_of_the_command_line_are_read(tmp_path: Path, monkeypatch: pyt
     assert parsed.config.limits.dispatch == DispatchLimits(workflows_max=2, activities_max=8)
     assert parsed.config.retention == Retention(any_terminal_us=3_600_000_000)
     assert parsed.notes == (
-        f"configuration without a meaning here, ignored: {one}: spec.tracing",
+        f"configuration without a meaning here, ignored: {one}: spec.nameResolution",
         "resources without a meaning here, ignored: Component store",
     )
 

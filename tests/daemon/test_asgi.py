@@ -65,6 +65,17 @@ async def test_it_serves_the_management_api_under_any_path(engine: Engine, root:
         assert suspended.status_code == 200
 
 
+async def test_the_page_is_there_under_any_path_unless_it_is_switched_off(engine: Engine) -> None:
+    web = Starlette(routes=[Mount("/tools", perdure.asgi(engine, unauthenticated=True))])
+    async with asking(web) as http:
+        shell = (await http.get("/tools/ui/instances/a%2Fb")).text
+        assert 'src="/tools/ui/static/' in shell
+        assert 'href="/tools/ui/"' in (await http.get("/tools/")).text
+    async with asking(perdure.asgi(engine, unauthenticated=True, page=False)) as http:
+        assert (await http.get("/ui/")).status_code == 404
+        assert "/ui/" not in (await http.get("/")).text
+
+
 @pytest.mark.parametrize(
     "path", ["/v1.0/shutdown", "/v1.0/workflows/dapr/x", "/x/../v1.0/shutdown", "/%761.0/shutdown"]
 )

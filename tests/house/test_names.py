@@ -21,8 +21,9 @@ NOT_OF_MODULES = {
     "perdure.cli.daemon": "another",
     "perdure.db": "the file of the store, unless another is named",
     "perdure.egg": "a folder that setuptools leaves behind",
-    "perdure.turn": "an extension module that a test makes up",
+    "perdure.turn": "an extension module that a test makes up, and attributes of spans",
     "perdure.activity": "the loggers of activities",
+    "perdure.attempt": "an attribute of spans",
     "perdure.workflow": "the loggers of workflows, and properties of instances",
 }
 

@@ -102,6 +102,10 @@ def test_every_module_of_every_package_is_packed(packed: set[str]) -> None:
 def test_all_data_of_the_packages_is_packed(packed: set[str]) -> None:
     data = {path for ending in ("*.proto", "*.binpb") for path in (ROOT / "rpc").rglob(ending)}
     assert data
+    for folder in ("http/docs/static", "http/page/static"):
+        files = {path for path in (ROOT / folder).rglob("*") if path.is_file()}
+        assert files
+        data |= files
     assert {f"perdure/{path.relative_to(ROOT)}" for path in data} <= packed
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -281,7 +282,7 @@ async def test_tries_of_a_call_are_the_callers(settings: Settings) -> None:
 
     @shop.workflow
     async def order(ctx: WorkflowContext) -> Any:
-        policy = RetryPolicy(first_retry_interval=0.001, max_number_of_attempts=3)
+        policy = RetryPolicy(first_retry_interval=timedelta(milliseconds=1), max_number_of_attempts=3)
         return await ctx.call_activity("pay", app_id="bank", retry_policy=policy)
 
     @bank.activity

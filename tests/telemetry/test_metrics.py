@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from perdure import App, Engine, Settings, Status, WorkflowContext
 from perdure.runtime.errors import InstanceNotFound
-from perdure.runtime.observer import ActivityWatch, Observer
+from perdure.runtime.observing.observer import ActivityWatch, Observer
 from perdure.runtime.operations.facade import Facade
 from perdure.runtime.operations.rerun import EventNotFound, Rerun
 from perdure.telemetry.metrics import OPERATIONS, ExecutionMetrics, Gauges, Metrics

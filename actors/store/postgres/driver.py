@@ -24,6 +24,7 @@ Row: TypeAlias = Sequence[Any]
 CONNECT_S = 3.0  # a server that does not answer a connection for so long is away
 ADDRESS_S = 1.0  # the same for one of several, which are tried all at once
 SILENT_MS = 5_000  # a network that acknowledges nothing for so long is cut
+CHECKS_CLIENT = "client_connection_check_interval"  # a server on Windows cannot, and refuses the setting
 STATEMENTS_CACHED = 256  # prepared in a session; the commit and the lists have many forms
 
 # What a server says at the end of a session: whether the statement under way has happened, it does not say.
@@ -31,6 +32,7 @@ ENDED = frozenset({"57P01", "57P02", "57P04", "57P05", "25P03", "25P04", "25006"
 # A server that will take the same later: starting, full, or in conflict with another transaction; and a plan that a
 # migration has made void.
 PASSING = frozenset({"57P03", "53300", "40001", "40P01", "0A000", "55P03"})
+INVALID = "22023"  # a value that a setting cannot have
 # The server has finished without having done all that it should: it was told not to wait for its standby.
 WARNING = "01000"
 
@@ -136,10 +138,24 @@ class AsyncpgDriver:
         self._asyncpg: Any = asyncpg
         self._url = url
         self._addresses = addresses_of(url.dsn, os.environ)
+        self._lacking: set[str] = set()  # settings that this server cannot have
 
     async def connect(self, settings: Mapping[str, str]) -> DatabaseSession:
+        try:
+            return await self._connect_with(settings)
+        except Refused as refused:
+            if refused.state != INVALID or CHECKS_CLIENT not in refused.message or CHECKS_CLIENT in self._lacking:
+                raise
+            self._lacking.add(CHECKS_CLIENT)
+            return await self._connect_with(settings)
+
+    async def _connect_with(self, settings: Mapping[str, str]) -> DatabaseSession:
         # A pooler refuses settings that it does not know. Then the role has them, and the store looks that they are so.
-        given = dict(settings) if self._url.prepare else {"application_name": settings["application_name"]}
+        given = (
+            {name: value for name, value in settings.items() if name not in self._lacking}
+            if self._url.prepare
+            else {"application_name": settings["application_name"]}
+        )
         try:
             if len(self._addresses) > 1:
                 connection = await self._connect_first(given)

@@ -10,7 +10,7 @@ import anyio
 
 from ..errors import StoreFailed
 from ..presence.figures import ServerFigures, StandbyLag
-from .driver import DatabaseSession, Lost, Refused, Statement, call_later, pairs_of
+from .driver import CHECKS_CLIENT, DatabaseSession, Lost, Refused, Statement, call_later, pairs_of
 from .url import DatabaseUrl
 
 logger = logging.getLogger(__name__)
@@ -34,6 +34,9 @@ SESSION: Mapping[str, str] = {
     "synchronous_commit": "on",
     "default_transaction_isolation": "read committed",
     "client_min_messages": "warning",
+    # A session that was cut off here ends there too, also while it waits for a lock. Else a host whose beats wait for a
+    # standby that is gone would use up the connections of the server, one a second.
+    CHECKS_CLIENT: "1000",
     # The other end of what the driver sets on this side.
     "tcp_user_timeout": "5000",
     "tcp_keepalives_idle": "2",

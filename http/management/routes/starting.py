@@ -95,6 +95,7 @@ class StartRoutes:
             force=query.flag("force", default=False),
             key=call.idempotency_key(),
             input=await call.payload(),
+            trace=call.trace,
         )
         begun = await self.steering.start(asked, by=by_of(call))
         return await started(call, self.descriptions, begun.instance_id, status=201 if begun.created else 200)

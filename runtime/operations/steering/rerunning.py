@@ -22,6 +22,7 @@ from ...history.event import (
     ExecutionStarted,
     TaskScheduled,
     TimerCreated,
+    Trace,
 )
 from ...history.facets import status_word
 from ...history.open_work import OpenWork
@@ -93,6 +94,7 @@ class Rerunning:
                 request.input if request.overwrite_input else _input_of(_rows_of(stored)),
                 make_id(self._host.instruments),
                 unique=True,
+                trace=_trace_of(_rows_of(stored)),
                 tags=record.tags,
                 rerun_of=request.source_id,
                 by=by,
@@ -168,11 +170,19 @@ def _rerun_of(request: RerunRequest) -> Rerun:
 
 def _input_of(rows: Sequence[Row]) -> str | None:
     """The input of the generation that these rows are of."""
-    for row in rows:
-        for event in (*(row.turn or ()), *row.held):
-            if isinstance(event, ExecutionStarted):
-                return event.input
-    return None
+    started = _start_in(rows)
+    return started.input if started is not None else None
+
+
+def _trace_of(rows: Sequence[Row]) -> Trace | None:
+    """The trace in which that generation began. What runs it again is part of it too."""
+    started = _start_in(rows)
+    return started.trace if started is not None else None
+
+
+def _start_in(rows: Sequence[Row]) -> ExecutionStarted | None:
+    events = (event for row in rows for event in (*(row.turn or ()), *row.held))
+    return next((event for event in events if isinstance(event, ExecutionStarted)), None)
 
 
 def _steps(rows: Sequence[Row]) -> list[RerunStep]:

@@ -59,6 +59,7 @@ class FakeFacade(Facade):
         self.calls: list[tuple[Any, ...]] = []
         self.authors: list[By | None] = []  # of the changes
         self.failure: Exception | None = None
+        self.tracing = None
         self.unfinished_children: dict[str, tuple[str, ...]] = {}
         self.others: dict[str, FakeFacade] = {}  # of the apps that were asked for, by their ids
 

@@ -16,7 +16,7 @@ from perdure.rpc.serving.auth import actor_by
 from perdure.rpc.serving.server import RpcOptions, RpcServer, create_server
 from perdure.rpc.serving.unread import UnreadAnswers
 from perdure.rpc.wire.work_items import WorkItemWriter
-from perdure.runtime.observer import ActivityWatch
+from perdure.runtime.observing.observer import ActivityWatch
 
 from .fake_dispatcher import FakeDispatcher
 from .fake_facade import FakeControl

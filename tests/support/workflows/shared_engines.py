@@ -48,7 +48,7 @@ class SharedEngine:
                 share=self._share,
                 instruments=instruments,
                 items=engines.items,
-                others=[OtherApp(app.name, app) for app in others if app is not None],
+                others=[OtherApp(app.name, app) for app in others],
             ),
         )
         self._scope = anyio.CancelScope()

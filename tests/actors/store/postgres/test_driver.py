@@ -4,14 +4,18 @@ import asyncio
 import socket
 import subprocess
 import sys
+from collections.abc import Mapping
+from typing import Any
 
 import anyio
 import anyio.lowlevel
+import asyncpg
 import pytest
 
 from perdure.actors.store.errors import StoreFailed
 from perdure.actors.store.postgres.driver import (
     ADDRESS_S,
+    CHECKS_CLIENT,
     SILENT_MS,
     AsyncpgDriver,
     AsyncpgSession,
@@ -177,3 +181,22 @@ async def test_connections_that_come_second_are_ended(monkeypatch: pytest.Monkey
     await anyio.lowlevel.checkpoint()
     assert len(ended) == 2
     assert chosen not in ended
+
+
+async def test_a_server_that_cannot_look_at_its_clients_is_taken_all_the_same(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parsed = parse_url(url)
+    driver, tried = AsyncpgDriver(parsed), []
+    really = driver._connect_to
+
+    async def connect(settings: Mapping[str, str], **where: Any) -> Any:
+        tried.append(CHECKS_CLIENT in settings)
+        if CHECKS_CLIENT in settings:
+            raise asyncpg.InvalidParameterValueError(f'invalid value for parameter "{CHECKS_CLIENT}": 1000')
+        return await really(settings, **where)
+
+    monkeypatch.setattr(driver, "_connect_to", connect)
+    for _ in range(2):
+        (await driver.connect(session_settings(parsed, "test"))).terminate()
+    assert tried == [True, False, False]

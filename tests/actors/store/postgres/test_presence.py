@@ -181,6 +181,30 @@ async def test_a_host_that_is_alone_beats_where_commits_wait_for_a_standby_and_f
         await beater.close()
 
 
+async def test_beats_that_wait_for_a_standby_which_is_gone_do_not_use_up_the_connections_of_the_server(
+    own_server: PostgresServer,
+) -> None:
+    # Given a host whose beats wait for a standby that has gone, and are cut off after a second,
+    url = own_server.url()
+    await a_host_that_is_there(url)
+    parsed = parse_url(url)
+    beats = Statement("count", "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'perdure beat'")
+    with own_server.standby() as standby:
+        await asyncio.to_thread(own_server.wait_for_standbys, "pg_receivewal")
+        beater = PostgresBeater(7, parsed, lambda purpose: AsyncpgDriver(parsed).connect(of(parsed, purpose)))
+        async with session_with(url) as session:
+            standby.send_signal(signal.SIGSTOP)
+            # when it goes on beating,
+            for _ in range(5):
+                with pytest.raises(Lost):
+                    await beater.beat(alone=False)
+            # then of its sessions only that one is left which waits for the standby, and what was cut off just now.
+            with anyio.fail_after(10):
+                while (await session.run(beats))[0][0] > 2:
+                    await anyio.sleep(0.1)
+        await beater.close()
+
+
 async def test_a_store_says_that_no_commit_waits_for_the_standbys_that_there_are(
     own_server: PostgresServer, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -7,7 +7,7 @@ import pytest
 from perdure.api.ports import CannotListen
 from perdure.daemon.config import RUN_FLAGS
 from perdure.daemon.hints import explain
-from perdure.daemon.metrics_port import listen_for_metrics
+from perdure.daemon.telemetry.metrics_port import listen_for_metrics
 from perdure.http.serving.listener import address, listen
 
 

@@ -2,8 +2,8 @@
 
 import socket
 
-from ..api.ports import Door
-from ..http.serving.listener import listen
+from ...api.ports import Door
+from ...http.serving.listener import listen
 
 
 def listen_for_metrics(host: str, port: int) -> socket.socket:

@@ -15,7 +15,7 @@ from perdure import App, Engine, Status, WorkflowContext
 from perdure.actors.address import Address
 from perdure.actors.store.audit import AuditFilter
 from perdure.cli.main import main
-from perdure.cli.store_instances import INSTANCE_COMMANDS, STATUSES, InstanceLine, table
+from perdure.cli.stores.instances import INSTANCE_COMMANDS, STATUSES, InstanceLine, table
 from perdure.runtime.history.audit import AuditEntry, unpack_audit
 from perdure.runtime.settings import Opening
 

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from ..actors.errors import PerdureError
-from ..daemon.config import RUN_FLAGS
-from ..daemon.hints import explain
-from .instances.options import word
-from .run_flags import DATA_OPTION
+from ...actors.errors import PerdureError
+from ...daemon.config import RUN_FLAGS
+from ...daemon.hints import explain
+from ..instances.options import word
+from ..run_flags import DATA_OPTION
 
 if TYPE_CHECKING:
-    from ..runtime.history.attribution import By
-    from ..runtime.operations.facade import Facade
+    from ...runtime.history.attribution import By
+    from ...runtime.operations.facade import Facade
 
 NOT_FOUND = 3
 REFUSED = 4
@@ -187,9 +187,9 @@ def each(
     codes = [0]
 
     async def act_on_all(facade: "Facade") -> None:
-        from ..runtime.errors import InstanceNotFound, RequestRefused  # noqa: PLC0415  the engine is here by now
-        from ..runtime.history.attribution import OFFLINE  # noqa: PLC0415  as above
-        from ..runtime.history.status import Status  # noqa: PLC0415  as above
+        from ...runtime.errors import InstanceNotFound, RequestRefused  # noqa: PLC0415  the engine is here by now
+        from ...runtime.history.attribution import OFFLINE  # noqa: PLC0415  as above
+        from ...runtime.history.status import Status  # noqa: PLC0415  as above
 
         for instance_id in ids:
             try:
@@ -216,7 +216,7 @@ def complain(text: str) -> None:
 
 def refusal(error: PerdureError) -> str:
     """Say why an instance refused, and what to do; most words of the engine are Dapr's and say only the first."""
-    from ..runtime.errors import InstanceUnfinished  # noqa: PLC0415  as above
+    from ...runtime.errors import InstanceUnfinished  # noqa: PLC0415  as above
 
     if isinstance(error, InstanceUnfinished):
         return "it has not ended. Terminate it first, or purge it with --force."
@@ -231,7 +231,7 @@ def on_store(data: str, do: "Callable[[Facade], Awaitable[None]]", app_id: str |
     """
     import anyio  # noqa: PLC0415  `perdure store --help` needs no engine
 
-    from .offline import offline  # noqa: PLC0415  as above
+    from ..offline import offline  # noqa: PLC0415  as above
 
     async def main() -> None:
         async with offline(data, app_id) as facade:
@@ -266,7 +266,7 @@ async def describe(facade: "Facade", instance_id: str) -> InstanceLine:
 
 
 def date(us: int) -> str:
-    from ..runtime.dates import from_us  # noqa: PLC0415  as above
+    from ...runtime.dates import from_us  # noqa: PLC0415  as above
 
     return from_us(us).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 

@@ -1,0 +1,68 @@
+// What can be done about instances: the actions, what each says about itself, and when it can be done.
+
+import { ENDED } from "../parts/status.js";
+
+/**
+ * @typedef {{verb: string, done: string, says: string, icon: string, final: boolean}} Action
+ *   says: what it does, for one who is about to do it; final: it cannot be taken back
+ * @typedef {"suspend" | "resume" | "terminate" | "purge" | "rerun"} ActionName
+ */
+
+/** @type {Record<ActionName, Action>} */
+export const ACTIONS = {
+  suspend: {
+    verb: "Suspend",
+    done: "suspended",
+    says: "It takes no further step until it is resumed. Activities that run are not stopped.",
+    icon: "suspended",
+    final: false,
+  },
+  resume: { verb: "Resume", done: "resumed", says: "It goes on where it was suspended.", icon: "start", final: false },
+  rerun: {
+    verb: "Rerun",
+    done: "run again",
+    says: "A new instance runs with the same input. This one stays as it is.",
+    icon: "again",
+    final: false,
+  },
+  terminate: {
+    verb: "Terminate",
+    done: "terminated",
+    says: "It ends without asking its code. Nothing is undone, and it cannot go on afterwards.",
+    icon: "terminated",
+    final: true,
+  },
+  purge: {
+    verb: "Purge",
+    done: "purged",
+    says: "Its history and its result are forgotten. Only the audit keeps that it was there.",
+    icon: "close",
+    final: true,
+  },
+};
+
+export const NAMES = /** @type {ActionName[]} */ (Object.keys(ACTIONS));
+
+/**
+ * Whether an action means something for a status.
+ * @param {ActionName} name
+ * @param {string} status
+ */
+export function fits(name, status) {
+  const ended = ENDED.has(status);
+  switch (name) {
+    case "suspend":
+      return status === "RUNNING" || status === "PENDING";
+    case "resume":
+      return status === "SUSPENDED";
+    case "terminate":
+      return !ended;
+    case "purge":
+      return true;
+    case "rerun":
+      return ended;
+  }
+}
+
+/** Whether descendants are included unless one says otherwise. */
+export const reachesDown = (/** @type {ActionName} */ name) => name === "terminate" || name === "purge";

@@ -1,0 +1,42 @@
+// Commands that do in a terminal what the page does, quoted for a POSIX shell.
+
+import { address, path } from "./api.js";
+
+/** @typedef {import("../parts/copy.js").Command} Command */
+
+/** @param {string} text */
+export const quoted = (text) => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`);
+
+/**
+ * @param {string} method
+ * @param {string} where
+ * @param {{query?: import("./api.js").Query, body?: unknown, text?: string}} [call]
+ */
+export function curl(method, where, { query = {}, body, text } = {}) {
+  const sent = text ?? (body === undefined ? null : JSON.stringify(body));
+  const url = new URL(address(where, query), location.origin).href;
+  return ["curl", ...(method === "GET" ? [] : ["-X", method]), quoted(url), ...(sent === null ? [] : ["-d", quoted(sent)])].join(" ");
+}
+
+const server = () => (location.port === "3500" ? "" : ` --server ${location.origin}`);
+
+/** @param {...string} words of `perdure`, behind the name */
+export const perdure = (...words) => `perdure ${words.map(quoted).join(" ")}${server()}`;
+
+/**
+ * An action on an instance.
+ * @param {string} action
+ * @param {string} id
+ * @param {Record<string, unknown>} body
+ * @returns {Command[]}
+ */
+export function actionCommands(action, id, body) {
+  const reason = typeof body["reason"] === "string" && body["reason"] ? ["--reason", body["reason"]] : [];
+  const made = [
+    { tool: "curl", text: curl("POST", path("instances", id, action), { body }) },
+    { tool: "perdure", text: perdure(action, id, ...(body["force"] ? ["--force"] : []), ...reason) },
+  ];
+  const inDapr = { suspend: "suspend", resume: "resume", terminate: "terminate", purge: "purge" }[action];
+  if (inDapr) made.push({ tool: "dapr", text: `dapr workflow ${inDapr} ${quoted(id)} --app-id APP_ID` });
+  return made;
+}

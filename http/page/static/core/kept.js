@@ -1,0 +1,63 @@
+// What this browser remembers: the theme and the saved views. Without storage it forgets them at the end.
+
+import { signal } from "./ui.js";
+
+/**
+ * @param {string} name
+ * @returns {string | null}
+ */
+export function recall(name) {
+  try {
+    return localStorage.getItem(`perdure-${name}`);
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * @param {string} name
+ * @param {string | null} value
+ */
+export function remember(name, value) {
+  try {
+    if (value === null) localStorage.removeItem(`perdure-${name}`);
+    else localStorage.setItem(`perdure-${name}`, value);
+  } catch {
+    // It is forgotten at the end.
+  }
+}
+
+/** "light", "dark", or null: the system's. */
+export const theme = signal(recall("theme"));
+
+/** @param {string | null} chosen */
+export function setTheme(chosen) {
+  theme.value = chosen;
+  remember("theme", chosen);
+  if (chosen) document.documentElement.dataset.theme = chosen;
+  else delete document.documentElement.dataset.theme;
+}
+
+/** Whether dark colours are shown. */
+export const isDark = () =>
+  theme.value ? theme.value === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+
+/** @typedef {{name: string, query: string}} SavedView */
+
+/** @returns {SavedView[]} */
+function savedViews() {
+  try {
+    const found = JSON.parse(recall("views") ?? "[]");
+    return Array.isArray(found) ? found.filter((each) => typeof each?.name === "string" && typeof each?.query === "string") : [];
+  } catch {
+    return [];
+  }
+}
+
+export const views = signal(savedViews());
+
+/** @param {SavedView[]} all */
+export function setViews(all) {
+  views.value = all;
+  remember("views", all.length ? JSON.stringify(all) : null);
+}

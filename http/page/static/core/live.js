@@ -1,0 +1,72 @@
+// What changes, as it changes: from the worker that all tabs share, or from a stream of this tab's own where browsers
+// have no shared workers.
+
+import { signal } from "./ui.js";
+import { answers } from "./api.js";
+
+/** Whether changes come in. */
+export const live = signal(false);
+
+/** @typedef {{ids: Set<string>, reset: boolean}} Changes reset: anything may have changed */
+/** @type {Set<(changes: Changes) => void>} */
+const readers = new Set();
+
+/**
+ * Be told of changes; the function that is returned ends it.
+ * @param {(changes: Changes) => void} reader
+ */
+export function onChanges(reader) {
+  readers.add(reader);
+  return () => {
+    readers.delete(reader);
+  };
+}
+
+/** @type {(message: unknown) => void} */
+let say = () => {};
+
+/** Connect anew: someone has logged in, or out. */
+export const reconnect = () => say({ again: true });
+
+/** @param {{kind: string, live?: boolean, ids?: string[], reset?: boolean}} message */
+function heard(message) {
+  if (message.kind === "state") {
+    live.value = message.live === true;
+    return;
+  }
+  if (message.reset) answers.value = true; // the stream has begun anew, so the daemon is there
+  if (!document.hidden) for (const reader of readers) reader({ ids: new Set(message.ids), reset: message.reset === true });
+}
+
+export function startLive() {
+  const visible = () => say({ visible: !document.hidden });
+  const file = new URL("./live_worker.js", import.meta.url).href;
+  if (typeof SharedWorker === "function") {
+    const worker = new SharedWorker(trusted(file), { name: "perdure-changes" });
+    worker.port.onmessage = ({ data }) => heard(data);
+    say = (message) => worker.port.postMessage(message);
+  } else {
+    const worker = new Worker(trusted(file));
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = ({ data }) => heard(data);
+    say = (message) => port1.postMessage(message);
+    worker.postMessage(null, [port2]);
+  }
+  document.addEventListener("visibilitychange", () => {
+    visible();
+    if (!document.hidden) heard({ kind: "changes", ids: [], reset: true });
+  });
+  addEventListener("pagehide", () => say({ leave: true }));
+  addEventListener("pageshow", visible);
+  visible();
+}
+
+/**
+ * An address that scripts may be loaded from, where the browser wants that said.
+ * @param {string} file of this page
+ * @returns {string}
+ */
+function trusted(file) {
+  const types = /** @type {any} */ (globalThis).trustedTypes;
+  return types ? types.createPolicy("perdure", { createScriptURL: (/** @type {string} */ url) => url }).createScriptURL(file) : file;
+}

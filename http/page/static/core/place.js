@@ -1,0 +1,103 @@
+// Where the page is: its root, which a program may have mounted anywhere, the view that is open, and its query.
+// The rule: every view is a URL. What a view remembers of itself stands in its query, so that `back` brings it back.
+
+import { batch, effect, signal } from "./ui.js";
+
+/** The path that everything of the daemon is below; it ends in a slash. */
+export const ROOT = new URL("../../../../", import.meta.url).pathname;
+export const UI = `${ROOT}ui/`;
+
+/** @typedef {{pieces: string[], query: URLSearchParams, key: string}} Place */
+
+/** @returns {Place} */
+function read() {
+  const path = location.pathname.startsWith(UI) ? location.pathname.slice(UI.length) : "";
+  const pieces = path.split("/").filter(Boolean).map(decoded);
+  return { pieces, query: new URLSearchParams(location.search), key: location.pathname + location.search };
+}
+
+/** @param {string} piece */
+function decoded(piece) {
+  try {
+    return decodeURIComponent(piece);
+  } catch {
+    return piece;
+  }
+}
+
+export const place = signal(read());
+
+/** Whether the view was opened by `back` or `forward`, and may show what it showed. */
+export const returned = signal(false);
+
+/** The list of instances as it was looked at last, with its filters. */
+export const lastList = signal(`${UI}instances`);
+
+effect(() => {
+  const { pieces, key } = place.value;
+  if (pieces[0] === "instances" && pieces.length === 1) lastList.value = key;
+});
+
+/**
+ * The address of a view.
+ * @param {string[]} pieces
+ * @param {Record<string, string | null | undefined> | URLSearchParams} [query]
+ */
+export function to(pieces, query = {}) {
+  const text = query instanceof URLSearchParams ? query.toString() : written(query);
+  return UI + pieces.map(encodeURIComponent).join("/") + (text ? `?${text}` : "");
+}
+
+/** @param {Record<string, string | null | undefined>} query */
+function written(query) {
+  const made = new URLSearchParams();
+  for (const [name, value] of Object.entries(query)) if (value != null && value !== "") made.append(name, value);
+  return made.toString();
+}
+
+/**
+ * Open a view.
+ * @param {string} address
+ * @param {{replace?: boolean}} [how] replace: the view before is not gone back to
+ */
+export function go(address, { replace = false } = {}) {
+  if (address !== location.pathname + location.search) history[replace ? "replaceState" : "pushState"](null, "", address);
+  const before = place.value.pieces.join("/");
+  batch(() => {
+    returned.value = false;
+    place.value = read();
+  });
+  if (before !== place.value.pieces.join("/")) document.querySelector("main")?.scrollTo(0, 0);
+}
+
+/**
+ * Change the query of the open view.
+ * @param {Record<string, string | null>} changes null takes a name away
+ * @param {{replace?: boolean}} [how]
+ */
+export function amend(changes, how = {}) {
+  const query = new URLSearchParams(place.value.query);
+  for (const [name, value] of Object.entries(changes)) {
+    if (value === null || value === "") query.delete(name);
+    else query.set(name, value);
+  }
+  go(to(place.value.pieces, query), how);
+}
+
+/** Follow links to views without loading the page again, and `back` and `forward`. */
+export function followLinks() {
+  addEventListener("popstate", () =>
+    batch(() => {
+      returned.value = true;
+      place.value = read();
+    }),
+  );
+  addEventListener("click", (event) => {
+    if (event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+    const link = event.target instanceof Element ? event.target.closest("a") : null;
+    if (!link || link.target || link.hasAttribute("download") || link.origin !== location.origin) return;
+    if (!link.pathname.startsWith(UI)) return;
+    event.preventDefault();
+    go(link.pathname + link.search);
+  });
+}

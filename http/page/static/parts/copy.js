@@ -1,0 +1,58 @@
+// Copying: a value, or a command that does in a terminal what the page does.
+
+import { html, useEffect, useRef, useState } from "../core/ui.js";
+import { notify } from "./notices.js";
+import { Icon } from "./icons.js";
+
+const SAID_MS = 1500;
+
+/** @param {string} text */
+export async function copy(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    // Browsers give the clipboard to pages under HTTPS and on the own machine only. This is the old way.
+    const area = document.createElement("textarea");
+    area.value = text;
+    area.className = "away";
+    (document.querySelector("dialog[open]") ?? document.body).append(area);
+    area.select();
+    const done = document.execCommand("copy");
+    area.remove();
+    if (!done) notify("This browser lets no page copy here.", { bad: true });
+  }
+}
+
+/** @param {{text: string | (() => string), label: string}} props */
+export function CopyButton({ text, label }) {
+  const [done, setDone] = useState(false);
+  const timer = useRef(0);
+  useEffect(() => () => clearTimeout(timer.current), []);
+  const act = async () => {
+    await copy(typeof text === "function" ? text() : text);
+    setDone(true);
+    timer.current = window.setTimeout(() => setDone(false), SAID_MS);
+  };
+  return html`<button class="plain copy" title=${label} aria-label=${label} onClick=${act}>
+    <${Icon} name=${done ? "completed" : "copy"} />
+  </button>`;
+}
+
+/** @typedef {{tool: string, text: string}} Command */
+
+/**
+ * The same as commands, to be copied.
+ * @param {{commands: Command[]}} props
+ */
+export function Commands({ commands }) {
+  return html`<details class="commands">
+    <summary>Copy as command</summary>
+    <ul>
+      ${commands.map(
+        ({ tool, text }) => html`<li key=${tool}>
+          <span class="tool">${tool}</span><code>${text}</code><${CopyButton} text=${text} label=${`Copy the ${tool} command`} />
+        </li>`,
+      )}
+    </ul>
+  </details>`;
+}

@@ -1,0 +1,50 @@
+// Short sentences about what was done, which go by themselves; and what went wrong, which stays where it belongs.
+
+import { html, signal } from "../core/ui.js";
+import { answers, ApiError, sentence } from "../core/api.js";
+import { Icon } from "./icons.js";
+
+const STAYS_MS = 6000;
+
+/** @typedef {{id: number, text: string, bad: boolean, link: {href: string, text: string} | null}} Notice */
+const notices = signal(/** @type {Notice[]} */ ([]));
+let last = 0;
+
+/**
+ * @param {string} text
+ * @param {{bad?: boolean, link?: {href: string, text: string} | null}} [how]
+ */
+export function notify(text, { bad = false, link = null } = {}) {
+  const id = ++last;
+  notices.value = [...notices.value.slice(-3), { id, text, bad, link }];
+  setTimeout(() => dismiss(id), bad ? STAYS_MS * 2 : STAYS_MS);
+}
+
+/** @param {number} id */
+const dismiss = (id) => {
+  notices.value = notices.value.filter((each) => each.id !== id);
+};
+
+export function Notices() {
+  return html`<div class="notices" role="status" aria-live="polite">
+    ${notices.value.map(
+      ({ id, text, bad, link }) => html`<div key=${id} class=${bad ? "notice bad" : "notice"}>
+        <span>${text}${link ? html` <a href=${link.href}>${link.text}</a>` : null}</span>
+        <button class="plain" aria-label="Dismiss" onClick=${() => dismiss(id)}><${Icon} name="close" /></button>
+      </div>`,
+    )}
+  </div>`;
+}
+
+/**
+ * What went wrong, in its place.
+ * @param {{error: unknown, again?: () => void}} props
+ */
+export function Problem({ error, again }) {
+  // That the daemon does not answer stands above the view, once.
+  if (!error || (!answers.value && error instanceof ApiError && error.status === 0)) return null;
+  return html`<div class="problem" role="alert">
+    <${Icon} name="stalled" /><span>${sentence(error)}</span>
+    ${again ? html`<button onClick=${again}>Try again</button>` : null}
+  </div>`;
+}

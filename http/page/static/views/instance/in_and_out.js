@@ -1,0 +1,40 @@
+// The input of an instance and what it has returned, each fetched when it is looked at.
+
+import { html, useState } from "../../core/ui.js";
+import { get, path } from "../../core/api.js";
+import { size } from "../../core/words.js";
+import { Payload } from "../../parts/payload.js";
+import { Problem } from "../../parts/notices.js";
+
+const FIRST = 8; // the input stands among the first events
+
+/** @typedef {import("./events.js").HistoryEvent} HistoryEvent */
+
+/** @param {{details: any, events: HistoryEvent[], complete: boolean}} props events: the newest first */
+export function InAndOut({ details, events, complete }) {
+  if (!details.input_bytes && !details.output_bytes) return null;
+  return html`<div class="in-and-out">
+    ${details.input_bytes ? html`<${Part} key="in" label="Input" part="input" bytes=${details.input_bytes} id=${details.id} find=${() => findInput(details.id, events, complete)} />` : null}
+    ${details.output_bytes ? html`<${Part} key="out" label="Result" part="result" bytes=${details.output_bytes} id=${details.id} find=${async () => events.find((each) => "executionCompleted" in each)?.["key"] ?? null} />` : null}
+  </div>`;
+}
+
+/** @type {(id: string, events: HistoryEvent[], complete: boolean) => Promise<string | null>} */
+async function findInput(id, events, complete) {
+  const found = complete ? events.slice(-FIRST) : (await get(path("instances", id, "history"), { limit: FIRST, payloads: "none" })).items;
+  return found.find((/** @type {HistoryEvent} */ each) => "executionStarted" in each)?.["key"] ?? null;
+}
+
+/** @param {{label: string, part: "input" | "result", bytes: number, id: string, find: () => Promise<string | null>}} props */
+function Part({ label, part, bytes, id, find }) {
+  const [key, setKey] = useState(/** @type {string | null} */ (null));
+  const [error, setError] = useState(/** @type {unknown} */ (null));
+  const opened = (/** @type {any} */ event) => {
+    if (event.target.open && key === null) find().then(setKey, setError);
+  };
+  return html`<details class="part" onToggle=${opened}>
+    <summary>${label} <small>${size(bytes)}</small></summary>
+    <${Problem} error=${error} />
+    ${key ? html`<${Payload} id=${id} eventKey=${key} part=${part} bytes=${bytes} label=${label} />` : null}
+  </details>`;
+}

@@ -1,0 +1,149 @@
+// The rows of the list: pages that come as one scrolls, kept while one looks at an instance, and changed as they change.
+
+import { useEffect, useRef, useState } from "../../core/ui.js";
+import { get, path } from "../../core/api.js";
+import { onChanges } from "../../core/live.js";
+import { returned } from "../../core/place.js";
+
+const PAGE = 50; // as many as the API gives with what they wait for
+const APART_MS = 1000; // between two looks at the list because of changes
+const LOOKED_UP_MAX = 10; // rows further down that are asked for one by one after a change
+const KEPT_LISTS = 8;
+
+/** @typedef {{items: any[], cursor: string | null, newer: number, scrollTop: number}} Rows */
+
+/** @type {Map<string, Rows>} of the lists that were looked at last, for the way back */
+const kept = new Map();
+
+/** @type {(key: string, rows: Rows) => void} */
+function keep(key, rows) {
+  kept.delete(key);
+  kept.set(key, rows);
+  const oldest = kept.keys().next().value;
+  if (kept.size > KEPT_LISTS && oldest !== undefined) kept.delete(oldest);
+}
+
+/**
+ * @param {Record<string, string>} filter
+ * @param {string} order
+ * @param {{current: HTMLElement | null}} box what scrolls
+ */
+export function useRows(filter, order, box) {
+  const key = JSON.stringify([filter, order]);
+  const begun = () => (returned.value && kept.get(key)) || { items: [], cursor: null, newer: 0, scrollTop: 0 };
+  const [state, setState] = useState(() => ({ key, rows: /** @type {Rows} */ (begun()), loaded: false, busy: false, error: /** @type {unknown} */ (null) }));
+  const now = useRef(state);
+  now.current = state;
+  const question = { ...filter, order, limit: PAGE, with: "waiting_for,children" };
+  const stop = useRef(new AbortController());
+
+  /** @param {Partial<typeof state>} change */
+  const set = (change) => {
+    now.current = { ...now.current, ...change };
+    setState(now.current);
+  };
+
+  useEffect(() => {
+    stop.current = new AbortController();
+    const own = stop.current;
+    const rows = begun();
+    set({ key, rows, loaded: rows.items.length > 0, busy: false, error: null });
+    if (rows.scrollTop) requestAnimationFrame(() => box.current?.scrollTo(0, rows.scrollTop));
+    else box.current?.scrollTo(0, 0);
+    let timer = 0;
+    let last = 0;
+    /** @type {Set<string>} */
+    let changed = new Set();
+
+    const look = async () => {
+      last = Date.now();
+      const ids = changed;
+      changed = new Set();
+      try {
+        const page = await get("/instances", question, own.signal);
+        if (own.signal.aborted) return;
+        const top = (box.current?.scrollTop ?? 0) < 8;
+        set({ rows: withHead(now.current.rows, page, top), loaded: true, error: null });
+        await lookUp(ids, page.items);
+      } catch (error) {
+        if (own.signal.aborted) return;
+        set({ error });
+        plan(2000);
+      }
+    };
+    const lookUp = async (/** @type {Set<string>} */ ids, /** @type {any[]} */ head) => {
+      const fresh = new Set(head.map((item) => item.id));
+      const known = new Set(now.current.rows.items.map((item) => item.id));
+      const wanted = [...ids].filter((id) => known.has(id) && !fresh.has(id)).slice(0, LOOKED_UP_MAX);
+      for (const id of wanted) {
+        const item = await get(path("instances", id), {}, own.signal).catch(() => null);
+        if (own.signal.aborted) return;
+        const items = now.current.rows.items.flatMap((each) => (each.id !== id ? [each] : item ? [item] : []));
+        set({ rows: { ...now.current.rows, items } });
+      }
+    };
+    const plan = (/** @type {number} */ ms) => {
+      clearTimeout(timer);
+      timer = window.setTimeout(() => document.hidden || look(), ms);
+    };
+    look();
+    const forget = onChanges(({ ids }) => {
+      for (const id of ids) changed.add(id);
+      plan(Math.max(0, last + APART_MS - Date.now()));
+    });
+    return () => {
+      keep(key, { ...now.current.rows, scrollTop: box.current?.scrollTop ?? 0 });
+      clearTimeout(timer);
+      own.abort();
+      forget();
+    };
+  }, [key]);
+
+  const more = async () => {
+    const { rows, busy, key: of } = now.current;
+    if (busy || !rows.cursor || of !== key) return;
+    const own = stop.current;
+    set({ busy: true });
+    try {
+      const page = await get("/instances", { ...question, cursor: rows.cursor }, own.signal);
+      if (own.signal.aborted) return;
+      const there = new Set(now.current.rows.items.map((item) => item.id));
+      const items = [...now.current.rows.items, ...page.items.filter((/** @type {any} */ item) => !there.has(item.id))];
+      set({ busy: false, rows: { ...now.current.rows, items, cursor: page.cursor } });
+      if (!page.items.length && page.cursor) more(); // a page may be empty and not the last
+    } catch (error) {
+      if (!own.signal.aborted) set({ busy: false, error });
+    }
+  };
+  /** Show what has begun above the rows that are shown. */
+  const showNewer = async () => {
+    box.current?.scrollTo(0, 0);
+    const page = await get("/instances", question).catch(() => null);
+    if (page) set({ rows: { items: page.items, cursor: page.cursor, newer: 0, scrollTop: 0 } });
+  };
+  const current = state.key === key ? state : { ...state, rows: begun(), loaded: false, error: null };
+  return { ...current, more, showNewer };
+}
+
+/**
+ * The rows with a newer first page.
+ * @param {Rows} rows
+ * @param {{items: any[], cursor: string | null}} page
+ * @param {boolean} top whether the first row is in sight, so that others may come above it
+ * @returns {Rows}
+ */
+export function withHead(rows, page, top) {
+  if (rows.items.length <= PAGE) {
+    if (top || !rows.items.length) return { ...rows, items: page.items, cursor: page.cursor, newer: 0 };
+  }
+  const fresh = new Map(page.items.map((item) => [item.id, item]));
+  const known = new Set(rows.items.map((item) => item.id));
+  const added = page.items.filter((item) => !known.has(item.id));
+  const last = page.items.at(-1);
+  const reach = last ? rows.items.findIndex((item) => item.id === last.id) : -1;
+  // What stood above the last row of the new page, and is not in it, fits no more.
+  const rest = rows.items.flatMap((item, at) => (fresh.has(item.id) ? [fresh.get(item.id)] : at <= reach ? [] : [item]));
+  if (page.cursor === null) return { ...rows, items: page.items, cursor: null, newer: 0 };
+  if (added.length >= page.items.length) return top ? { ...rows, items: page.items, cursor: page.cursor, newer: 0 } : { ...rows, newer: added.length };
+  return top ? { ...rows, items: [...added, ...rest], newer: 0 } : { ...rows, items: rest, newer: added.length };
+}

@@ -1,0 +1,89 @@
+"""Exporting: the exporters of a daemon's spans, made out of its configuration.
+
+The rule: what the configuration leaves open, OpenTelemetry's own variables say (OTEL_EXPORTER_OTLP_ENDPOINT,
+OTEL_SERVICE_NAME, OTEL_TRACES_SAMPLER, OTEL_BSP_... and so on), as its libraries read them. Importing this needs the
+extra `otel`. `daemon/telemetry/tracing.py` uses it.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from opentelemetry.sdk.resources import SERVICE_NAME, OTELResourceDetector, Resource
+from opentelemetry.sdk.trace import SpanProcessor, SynchronousMultiSpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SpanExporter
+from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
+
+from ..api.tracing import TraceProtocol, TraceTarget, TracingConfig
+from ..runtime.observing.spans import SpanChoice
+from .traces import Traces
+
+OTLP_HTTP_PATH = "/v1/traces"
+
+
+class Exporting:
+    """The traces of a daemon, and the threads that send them.
+
+    Args:
+        app_id: The name of the service, unless OTEL_SERVICE_NAME or OTEL_RESOURCE_ATTRIBUTES has another.
+    """
+
+    def __init__(self, config: TracingConfig, app_id: str) -> None:
+        self._processor: SpanProcessor = _processor_of(config.targets)
+        sampler = ParentBased(TraceIdRatioBased(config.sampling)) if config.sampling is not None else None
+        provider = TracerProvider(sampler=sampler, resource=resource_of(app_id), shutdown_on_exit=False)
+        self.traces = Traces(
+            self._processor,
+            resource=provider.resource,
+            sampler=provider.sampler,
+            choice=SpanChoice(turns=config.turns, own_generations=config.own_generations),
+        )
+
+    def close(self) -> None:
+        """Send what is left, and stop. It blocks for as long as the collector lets it wait."""
+        self._processor.shutdown()
+
+
+def resource_of(app_id: str) -> Resource:
+    """What the spans are of: a service with the app's id as its name, and what the OTEL_ variables add."""
+    return Resource.create({SERVICE_NAME: app_id}).merge(OTELResourceDetector().detect())
+
+
+def _processor_of(targets: tuple[TraceTarget, ...]) -> SpanProcessor:
+    processor = SynchronousMultiSpanProcessor()  # type: ignore[no-untyped-call]
+    for target in targets:
+        processor.add_span_processor(BatchSpanProcessor(EXPORTERS[target.protocol](target)))
+    return processor
+
+
+def _options(target: TraceTarget) -> dict[str, Any]:
+    return {
+        "endpoint": target.endpoint,
+        "headers": dict(target.headers) or None,
+        "timeout": target.timeout_s,
+    }
+
+
+def _otlp_http(target: TraceTarget) -> SpanExporter:
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415  a third of a second
+
+    return OTLPSpanExporter(**_options(target))
+
+
+def _otlp_grpc(target: TraceTarget) -> SpanExporter:
+    from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter  # noqa: PLC0415  as above
+
+    return OTLPSpanExporter(**_options(target), insecure=target.insecure)
+
+
+def _zipkin(target: TraceTarget) -> SpanExporter:
+    from opentelemetry.exporter.zipkin.json import ZipkinExporter  # noqa: PLC0415  as above
+
+    return ZipkinExporter(endpoint=target.endpoint)
+
+
+EXPORTERS: dict[TraceProtocol, Callable[[TraceTarget], SpanExporter]] = {
+    TraceProtocol.OTLP_HTTP: _otlp_http,
+    TraceProtocol.OTLP_GRPC: _otlp_grpc,
+    TraceProtocol.ZIPKIN: _zipkin,
+    TraceProtocol.CONSOLE: lambda target: ConsoleSpanExporter(),
+}
