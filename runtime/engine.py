@@ -108,7 +108,7 @@ class Engine:
         self._membership = membership
         self.store = _store(data, durability, part, opening.instruments)
         self._every = opening.dormant and not opening.others and self.app is None and self.settings.app_id is None
-        names = AppNames(every=True) if self._every else self._names(opening.others)
+        names = AppNames(every=True) if self._every else _names_of(self, opening.others)
         shared = self._share(opening, names.names)
         self.peers = shared.peers if shared is not None else _peers_of(membership)
         self._source: ShardSource | None = shared.membership if shared is not None else None
@@ -180,14 +180,6 @@ class Engine:
         self._told_of_stop: list[Callable[[], None]] = []
         self._used = False
         self._leaving: anyio.CancelScope | None = None  # once shards are given because it stops
-
-    def _names(self, others: Sequence[OtherApp]) -> AppNames:
-        """The apps of this engine, as its store is to know them."""
-        if len({self.app_id, *(other.app_id for other in others)}) <= len(others):
-            raise ValueError("an engine has an app ID once")
-        if others or self.settings.app_id is not None:
-            return AppNames((self.app_id, *(other.app_id for other in others)))
-        return AppNames((self.app_id,), said=False) if self.app is not None else AppNames()
 
     def _share(self, opening: Opening, apps: Sequence[str]) -> SharedPeers | None:
         """Share the store with other hosts, if it can be."""
@@ -461,3 +453,13 @@ def _store(data: str | Path | Store, durability: Durability, part: Part, instrum
     if isinstance(data, str | Path):
         return SqliteStore(part.path(str(data)), durability=durability, part=part, instruments=instruments)
     return data
+
+
+def _names_of(engine: Engine, others: Sequence[OtherApp]) -> AppNames:
+    """The apps of an engine, as its store is to know them."""
+    first = engine.app_id
+    if len({first, *(other.app_id for other in others)}) <= len(others):
+        raise ValueError("an engine has an app ID once")
+    if others or engine.settings.app_id is not None:
+        return AppNames((first, *(other.app_id for other in others)))
+    return AppNames((first,), said=False) if engine.app is not None else AppNames()

@@ -168,7 +168,7 @@ class ActivityActors:
             self.journal.write(
                 ACTIVITY_REPEATED, instance_id=invoke.instance_id, activity=invoke.name, task_id=invoke.task_id
             )
-        self._lanes[definition.kind].add(invoke.home_id, job)
+        self._lanes[definition.kind].add(invoke.call or invoke.instance_id, job)  # its `home_id`, without a call
 
     def state_of(self, execution_id: str, task_id: int) -> WorkState | None:
         """Whether an activity of a generation waits or runs here; None: it is not here."""

@@ -116,7 +116,7 @@ class Facade:
         """Start an instance and return its id.
 
         Args:
-            instance_id: Any text; a new UUID by default. A finished one's is free, unless a descendant of it still runs.
+            instance_id: Any text; a new UUID by default. A finished one's is free, unless a descendant runs.
             start_at_us: When its code is to begin; Unix time, microseconds.
             unique: Refuse the id of a finished instance too.
             trace: The trace that the caller is part of; passed on to workers.
