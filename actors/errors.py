@@ -11,7 +11,8 @@ PerdureError
 ├── HostCancelled              the event loop of the host has ended before the host was stopped
 ├── NotOwner                   another host owns the actor's shard
 ├── HostUnreachable            the host that owns the actor is away; try again later
-│   └── HostAwaited            it has been for as long as a caller waits
+│   ├── HostAwaited            it has been for as long as a caller waits
+│   └── HostOverloaded         it answers less than it is asked
 ├── HostLost                   the host that owns the actor went away before it answered
 ├── ActorStalled               the actor cannot be read, and takes nothing until it is purged or mended
 ├── HostSilent                 the host that owns the actor does not answer; try again later
@@ -219,6 +220,21 @@ class HostAwaited(HostUnreachable):
     def __str__(self) -> str:
         owner = "no living host has the instance" if self.args[0] is None else f"{self.host}, which has it, is away"
         return f"{owner}, and that for {self.waited_s:g} s; nothing of this request was done. Send again later."
+
+
+class HostOverloaded(HostUnreachable):
+    """The host that owns the actor has as many requests of this one without an answer as it may have."""
+
+    def __init__(self, host: str, *, unanswered: int) -> None:
+        super().__init__(host)
+        self.args = (host, unanswered)
+        self.unanswered = unanswered
+
+    def __str__(self) -> str:
+        return (
+            f"{self.host}, which has the instance, has not answered {self.unanswered:,} requests of this host, and is "
+            "sent no more before it does; nothing of this request was done. Send again later."
+        )
 
 
 class HostLost(PerdureError):

@@ -60,6 +60,7 @@ def build_daprd_config(
     if not values.pop("enable_metrics"):
         values["metrics_port"] = 0
     old_path = values.pop("components_path")
+    trace_turns = bool(values.get("trace_turns"))
     dapr = read_config(_split(values.pop("config_paths")))
     resources = read_resources((*_split(values.pop("resources_paths")), *([old_path] if old_path else [])))
     config = build_config(
@@ -68,12 +69,15 @@ def build_daprd_config(
         host=addresses[0],
         app_id=app_id,
         data=data or f"./perdure-{app_id}.db",
+        metrics_open=True,
         log_format="json" if values.pop("log_as_json") else "text",
         **values,
     )
     limits = replace(config.limits, dispatch=dapr.limit(config.limits.dispatch))
     notes = tuple(_notes(ignored, addresses, dapr, resources))
     tracing = with_variables(dapr.tracing, os.environ)
+    if tracing is not None:
+        tracing = replace(tracing, turns=trace_turns)
     config = replace(config, limits=limits, retention=dapr.retention, tracing=tracing)
     return ParsedCommand(config=config, notes=notes)
 

@@ -257,6 +257,7 @@ HAVE_FLAGS = {
     "log_format",
     "log_level",
     "max_body_bytes",
+    "metrics_open",  # always, as Dapr's are
     "metrics_port",
     "stop_grace_s",
 }

@@ -58,11 +58,30 @@ spec: {}
 """
 
 
-def write_dapr_home(folder: Path) -> list[Path]:
-    """Write the folder `components` and the file `config.yaml` beside `.dapr/bin`, if they are not there.
+# Diagrid's dashboard lists workflows only where a state store is among the resources. It asks the sidecar for them,
+# because it cannot open this kind of store itself.
+STATE_STORE = """\
+# The store of workflows is Perdure's own. This file is for tools that look for a state store among the resources.
+apiVersion: dapr.io/v1alpha1
+kind: Component
+metadata:
+  name: statestore
+spec:
+  type: state.in-memory
+  version: v1
+  metadata:
+    - name: actorStateStore
+      value: "true"
+"""
+STATE_STORE_NAME = "statestore.yaml"
 
-    `dapr run` checks that `components` exists. It names `config.yaml` to the sidecar without a check, and the sidecar
-    refuses a file that does not exist, as Dapr's own does.
+
+def write_dapr_home(folder: Path) -> list[Path]:
+    """Write the folder `components` with a state store and the file `config.yaml` beside `.dapr/bin`.
+
+    What is there already stays as it is: the file, and a folder that has resources. `dapr run` checks that `components`
+    exists. It names `config.yaml` to the sidecar without a check, and the sidecar refuses a file that does not exist,
+    as Dapr's own does.
 
     Args:
         folder: Where daprd was installed. Beside any other folder than `.dapr/bin` nothing is written.
@@ -83,6 +102,10 @@ def write_dapr_home(folder: Path) -> list[Path]:
         if not components.exists():
             components.mkdir()
             written.append(components)
+        if not any(components.iterdir()):
+            store = components / STATE_STORE_NAME
+            store.write_text(STATE_STORE)
+            written.append(store)
         if not configuration.exists():
             configuration.write_text(CONFIGURATION)
             written.append(configuration)

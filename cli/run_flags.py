@@ -124,6 +124,7 @@ RUN_OPTIONS = (
         default=0,
         help="Port of the metrics for Prometheus; 0 serves none. Of several processes each has one, from there up.",
     ),
+    Setting("--metrics-open", is_flag=True, help="Show the metrics without a token, where the API asks for one."),
     Setting(
         "--host",
         parse=parse_host,

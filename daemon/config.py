@@ -48,6 +48,7 @@ class Config:
     http_port: int  # 0: any free one
     grpc_port: int  # 0: any free one
     metrics_port: int = 0  # 0: no metrics
+    metrics_open: bool = False  # they are shown without a token
     data: str = field(repr=False)  # path of the store; the address of a database may have a password
     durability: str  # full or relaxed
     app_id: str | None  # of the first app; None: its name

@@ -28,7 +28,6 @@ from ..api.ports import address_of
 from ..api.sidecar import Sidecar
 from ..api.tokens import Tokens
 from ..http.app import BODY_BYTES_MAX, HttpOptions, OtherApps, create_app
-from ..http.browser_guard import BrowserGuard
 from ..http.gate import StartingGate
 from ..http.serving.crowd import ConnectionLimits
 from ..http.serving.listener import address, listen, share
@@ -58,7 +57,7 @@ from .process.grace import Grace
 from .process.inheritance import Inheritance
 from .process.interpreter_guard import guard_interpreter
 from .process.mapped_files import mending
-from .process.open_files import SHARE_MIN, Shares, cut_off, open_files_max, shares_of, watch_connections
+from .process.open_files import Shares, cut_off, open_files_max, shares_of, watch_connections
 from .process.port_guard import guard_ports
 from .process.process_fence import ProcessFence
 from .process.signal_guard import guard_signals
@@ -151,7 +150,7 @@ async def main(
                 parts=engine.peers if not is_url(config.data) else None,
             )
             sidecar = Sidecar(control, app_id=app_id, peers=engine.apps[app_id].peers)
-            facade, watch = metered(config, engine, sidecar, tasks, stopping, ports)
+            facade, watch = metered(config, tokens, engine, sidecar, tasks, stopping.closing, ports)
             rpc = RpcDoors(config, tokens, engine, control)
             rpc.add_all(facade, sidecar, watch)
 
@@ -403,40 +402,21 @@ def connections_of(config: Config) -> Shares:
 
 
 def metered(
-    config: Config, engine: Engine, sidecar: Sidecar, tasks: TaskGroup, stopping: "Stopping", ports: ExitStack
+    config: Config,
+    tokens: tuple[str, ...] | Tokens,
+    engine: Engine,
+    sidecar: Sidecar,
+    tasks: TaskGroup,
+    stop: anyio.Event,
+    ports: ExitStack,
 ) -> tuple[Facade, ActivityWatch | None]:
     """The engine's facade; with a port for metrics, one that counts, what counts executions, and all of it there."""
     if not config.metrics_port:
         return engine.facade, None
     # Only a daemon with a port for them needs the library.
-    from ..telemetry.cluster_metrics import ClusterMetrics  # noqa: PLC0415
-    from ..telemetry.metrics import ExecutionMetrics, Gauges, Metrics  # noqa: PLC0415
-    from .telemetry.metrics_port import listen_for_metrics  # noqa: PLC0415
+    from .telemetry.metrics_port import serve_metrics  # noqa: PLC0415
 
-    gauges = Gauges(
-        turns=lambda: engine.turns,
-        commits=lambda: engine.commits,
-        active_actors=sidecar.active_actors,
-        connected_workers=lambda: len(engine.dispatcher.own) + (engine.app is not None),  # to this host
-    )
-    metrics = Metrics(app_id=sidecar.app_id, gauges=gauges)
-    listener = ports.enter_context(closing(listen_for_metrics(config.host, config.metrics_port)))
-    reports, store = engine.management.reports, engine.store
-    cluster = ClusterMetrics(
-        app_id=sidecar.app_id,
-        registry=metrics.registry,
-        owned=lambda: reports.shards,
-        seen=reports.seen,
-        store=store if isinstance(store, PostgresClusterStore) else None,
-    )
-    app = cluster.asked_first(metrics.app())
-    if not config.api_tokens:
-        app = BrowserGuard(app, config.names())
-    limits = ConnectionLimits(connections_max=SHARE_MIN)
-    tasks.start_soon(partial(serve, app, listener=listener, stop=stopping.closing, grace_s=RPC_GRACE_S, limits=limits))
-    executions = ExecutionMetrics(metrics)
-    engine.observe(executions)
-    return engine.facade.watched_by(metrics), executions
+    return serve_metrics(config, tokens, engine, sidecar, tasks=tasks, stop=stop, ports=ports)
 
 
 def ready_line(config: Config, host: str, http_port: int, grpc_ports: Mapping[str, int]) -> str:

@@ -8,7 +8,7 @@ of their ends (`Observer`). `daemon/` makes them only with `--metrics-port`.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
@@ -140,8 +140,33 @@ class Metrics(Collector):
 
     def app(self) -> ASGIApp:
         """An ASGI app that answers with everything, under any path; Prometheus asks for /metrics."""
-        app: ASGIApp = make_asgi_app(self.registry)
+        app: ASGIApp = make_asgi_app(Shown(self.registry))
         return app
+
+
+class Shown:
+    """A registry as it is scraped: without the series `..._created` that the library adds to each histogram.
+
+    Nobody reads them, and they are as many as there are histograms. The library leaves them out only for the process as
+    a whole.
+    """
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+
+    def collect(self) -> Iterator[Metric]:
+        """Return what is shown."""
+        return map(_without_created, self._registry.collect())
+
+    def restricted_registry(self, names: Iterable[str]) -> "Shown":
+        """The same with some of the metrics only; for `?name[]=` of a scrape."""
+        return Shown(self._registry.restricted_registry(names))  # type: ignore[arg-type]  # it has what is used here
+
+
+def _without_created(metric: Metric) -> Metric:
+    kept = Metric(metric.name, metric.documentation, metric.type, metric.unit)
+    kept.samples = [sample for sample in metric.samples if not sample.name.endswith("_created")]
+    return kept
 
 
 class ExecutionMetrics:

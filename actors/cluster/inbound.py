@@ -2,7 +2,7 @@
 
 The rule: nothing of a connection counts before its host is known as one that lives. A message of an actor gets its
 receipt once a commit of this host holds it, and every request gets one answer, refusal or word that its actor is
-elsewhere.
+elsewhere. The results of calls wait for a host that reads slowly; one that does not read its answers is cut off.
 
 `actors/cluster/peers.py` makes one for each connection that comes in. The other end is `actors/cluster/outbound.py`.
 """
@@ -45,7 +45,7 @@ from .protocol import (
 from .side import HostSide, Origin
 from .transport.transport import Transport
 from .vocabulary import Vocabulary
-from .wire import Wire
+from .wire import PILED_BYTES_MAX, Wire
 
 logger = logging.getLogger(__name__)
 
@@ -81,6 +81,8 @@ class Inbound:
 
     def __init__(self, reception: Reception, inbounds: dict["Inbound", None]) -> None:
         self.wire = Wire(self._receive, self._leave, self._made, reception.journal)
+        self._room = asyncio.Event()
+        self.wire.has_room = self._room.set
         self.host: str | None = None  # the name of the other end, once it has said it
         self.welcome = False  # it lives, and its requests are taken
         self._reception = reception
@@ -133,6 +135,7 @@ class Inbound:
         for address, watch in self._watches.values():
             self._reception.watches.remove(address, watch)
         self._watches.clear()
+        self._room.set()
         self._inbounds.pop(self, None)
 
     def _greet(self, hello: HelloFrame) -> None:
@@ -206,6 +209,9 @@ class Inbound:
     async def _call(self, number: int, method: HostMethod, function: Method, arguments: Sequence[Any]) -> None:
         try:
             result = await function(*arguments)
+            while self.wire.full and not self.wire.over:
+                self._room.clear()
+                await self._room.wait()
             self.send(ResultFrame(number, method.pack_result(result)))
         except Exception as error:
             if not isinstance(error, PerdureError):
@@ -220,7 +226,14 @@ class Inbound:
         Raises:
             FrameTooLong: It is not sent.
         """
-        self.wire.send(self._reception.codec.pack(frame))
+        self._write(self._reception.codec.pack(frame))
+
+    def _write(self, packed: bytes) -> None:
+        if self.wire.piled > PILED_BYTES_MAX:
+            # Its callers hear that they have lost this host, and what needs a receipt is sent again.
+            self.wire.refuse(FrameRefused(f"it does not read its answers, and {self.wire.piled:,} bytes of them wait"))
+        else:
+            self.wire.send(packed)
 
     def committed(self, body: Any) -> None:
         """Learn that a commit holds a message that has come here."""
@@ -240,7 +253,7 @@ class Inbound:
             self.send(MovedFrame(number, error.shard, error.owner, error.epoch))
             return
         told = self._reception.vocabulary.errors.tell(error)
-        self.wire.send(self._reception.codec.pack(RefusalFrame(number, *told)))
+        self._write(self._reception.codec.pack(RefusalFrame(number, *told)))
 
 
 class _RemoteReply(Reply):

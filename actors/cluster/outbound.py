@@ -3,6 +3,7 @@
 The rule: a message that an actor sends is sent again, in its order, until the
 other host says that a commit holds it or that the receiver has moved. The request of a caller is sent once; if
 the connection is lost before the answer, the caller gets `HostLost`; if no answer comes in time, `HostSilent`.
+To a host that takes less than it is sent messages of actors wait here, and beyond a bound requests are refused.
 
 `actors/cluster/peers.py` has one for each other host. The other end is `actors/cluster/inbound.py`.
 """
@@ -17,7 +18,7 @@ import anyio
 from ...journal.journal import Journal
 from ...journal.vocabulary import HOST_LOST, HOST_SILENT
 from ..address import Address
-from ..errors import HostLost, HostSilent, HostUnreachable, PerdureError
+from ..errors import HostLost, HostOverloaded, HostSilent, HostUnreachable, PerdureError
 from ..store.contract import Inspection, Stored
 from ..turn import Envelope
 from ..waiting.reply import Reply
@@ -50,7 +51,7 @@ from .side import HostSide, Moved, Origin
 from .transport.endpoint import Endpoint
 from .transport.transport import Transport
 from .vocabulary import Vocabulary
-from .wire import Wire, framed
+from .wire import PILED_BYTES_MAX, Wire, framed
 
 logger = logging.getLogger(__name__)
 
@@ -61,6 +62,7 @@ READ = HostMethod("read", (Address,), Stored | None)
 REFUSALS = 2
 QUICK = 20  # attempts to connect that follow each other at once
 LASTING_S = 1.0  # a connection that was over sooner is followed by a pause
+UNANSWERED_MAX = 10_000  # requests to one host
 
 
 class PostedMessage(NamedTuple):
@@ -135,6 +137,7 @@ class Outbound:
         self._asked: dict[int, _Asked] = {}  # in the order of their times
         self._asking = Signal()
         self.posted: dict[int, PostedMessage] = {}  # without a receipt, in the order in which they were sent
+        self._held: dict[int, None] = {}  # of these, those that were not sent over this connection; in order
         self._watches: dict[int, tuple[Address, Watch]] = {}
         self._was_reached = False
         self._refusals = 0  # in a row
@@ -292,7 +295,9 @@ class Outbound:
             with anyio.fail_after(self.WELCOME_S):
                 await self._transport.connect(self.endpoint, wire)
         except (OSError, TimeoutError) as error:
-            self._count_refusal(error)
+            self._refusals = self._refusals + 1 if isinstance(error, ConnectionRefusedError) else 0
+            if self._was_reached and self._refusals == REFUSALS:
+                self._membership.refused(self.name)
             await self._pause()
             return
         self._refusals = 0
@@ -318,11 +323,6 @@ class Outbound:
         self._failures += 1
         await anyio.sleep(self.RECONNECT_S if self._failures <= QUICK else self.SLOW_S)
 
-    def _count_refusal(self, error: Exception) -> None:
-        self._refusals = self._refusals + 1 if isinstance(error, ConnectionRefusedError) else 0
-        if self._was_reached and self._refusals == REFUSALS:
-            self._membership.refused(self.name)
-
     async def _give_up(self) -> None:
         """Fail the requests that have had no answer for too long, until cancelled."""
         while True:
@@ -341,8 +341,9 @@ class Outbound:
     def _resume(self, wire: Wire) -> None:
         """Send messages without a receipt and watches again, over a new connection."""
         self._wire = wire
-        for posted in self.posted.values():
-            wire.send_framed(posted.frame)
+        self._held = dict.fromkeys(self.posted)
+        wire.has_room = self._send_held
+        self._send_held()
         for number, (address, watch) in self._watches.items():
             self._send(WatchFrame(number, address))
             # What its watcher has read since the last connection was lost may have been before this.
@@ -385,17 +386,30 @@ class Outbound:
             logger.error("a message to %s cannot be sent to %s: %s", address, self.name, error)
             return
         self.posted[number] = PostedMessage(frame, address, envelope, shard)
-        if self._wire is not None:
+        if self._wire is not None and (self._wire.full or self._held):
+            self._held[number] = None
+        elif self._wire is not None:
             self._wire.send_framed(frame)
+
+    def _send_held(self) -> None:
+        """Send messages that have waited, in their order, as long as the other host takes them."""
+        wire = self._wire
+        while wire is not None and self._held and not wire.full:
+            number = next(iter(self._held))
+            del self._held[number]
+            if (posted := self.posted.get(number)) is not None:
+                wire.send_framed(posted.frame)
 
     def _request(self, frame: AskFrame | CallFrame, asked: _Asked) -> None:
         """Send a request.
 
         Raises:
-            HostUnreachable, FrameTooLong: It was not sent.
+            HostUnreachable, HostOverloaded, FrameTooLong: It was not sent.
         """
         if self._wire is None:
             raise HostUnreachable(self.name)
+        if len(self._asked) >= UNANSWERED_MAX or self._wire.piled > PILED_BYTES_MAX:
+            raise HostOverloaded(self.name, unanswered=len(self._asked))
         self._wire.send(self._codec.pack(frame))
         self._asked[frame.number] = asked
         self._asking.set()

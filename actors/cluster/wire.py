@@ -3,6 +3,7 @@
 The rule: a frame is a length and as many bytes. A message that is longer than a frame may be goes in several, all but
 the last of which have a mark in their length. What comes is only looked at by the reader of its end, which takes it
 for data and never for code; a frame or a message that is too long, and one that the reader refuses, end the connection.
+An end that is full says so, and counts what is sent all the same: who sends decides what waits, and what is refused.
 
 `actors/cluster/outbound.py` and `actors/cluster/inbound.py` have an end each.
 """
@@ -23,6 +24,8 @@ MORE = 1 << 31  # in a length: the message goes on in the next frame
 FRAME_BYTES_MAX = 64 * 1024 * 1024
 MESSAGE_BYTES_MAX = 1024 * 1024 * 1024  # a long history
 GREETING_BYTES_MAX = 4096  # of a frame before both ends know each other
+FLUSHED_BYTES = 256 * 1024  # frames are sent together up to so many bytes
+PILED_BYTES_MAX = 64 * 1024 * 1024  # that are sent to an end which takes nothing
 
 logger = logging.getLogger(__name__)
 
@@ -71,8 +74,12 @@ class Wire(asyncio.Protocol):
         self._buffer = bytearray()
         self._pieces: list[bytes] = []  # the frames that have come of a message that goes on
         self._waiting: list[bytes] = []
+        self._waiting_bytes = 0
         self._transport: asyncio.Transport | None = None  # while connected
         self.peer = "a caller"  # for the log
+        self.full = False  # the other end takes less than is sent
+        self.piled = 0  # bytes that were sent since it is full
+        self.has_room: Callable[[], None] = _nothing  # called when it is not full any more
         self.trusted = False  # the other end is known: its frames may be long
         self.over = False  # the connection was made, and is lost
 
@@ -89,6 +96,11 @@ class Wire(asyncio.Protocol):
         if not self._waiting:
             asyncio.get_running_loop().call_soon(self._flush)
         self._waiting.append(frame)
+        self._waiting_bytes += len(frame)
+        if self.full:
+            self.piled += len(frame)
+        if self._waiting_bytes >= FLUSHED_BYTES:
+            self._flush()  # so that the transport says when it is full
 
     def close(self) -> None:
         """End the connection. Frames that were not sent yet are lost."""
@@ -101,7 +113,14 @@ class Wire(asyncio.Protocol):
             try:
                 self._made(transport)
             except Exception as error:
-                self._refuse(error)
+                self.refuse(error)
+
+    def pause_writing(self) -> None:
+        self.full = True
+
+    def resume_writing(self) -> None:
+        self.full, self.piled = False, 0
+        self.has_room()
 
     def data_received(self, data: bytes) -> None:
         if self._transport is None:
@@ -111,13 +130,14 @@ class Wire(asyncio.Protocol):
             for message in self._messages():
                 self._receive(message)
         except Exception as error:
-            self._refuse(error)
+            self.refuse(error)
 
     def connection_lost(self, error: Exception | None) -> None:
         self._transport = None
         self.over = True
         self._buffer.clear()
         self._pieces.clear()
+        self.full, self.piled = False, 0
         self._lost()
 
     def _messages(self) -> Iterator[bytes]:
@@ -149,8 +169,10 @@ class Wire(asyncio.Protocol):
         if not self.trusted or sum(map(len, self._pieces)) > MESSAGE_BYTES_MAX:
             raise FrameRefused("a message in several frames is longer than a message may be here")
 
-    def _refuse(self, error: Exception) -> None:
-        """End the connection, because of what came over it."""
+    def refuse(self, error: Exception) -> None:
+        """End the connection, because of what the other end does, and tell of it in one line."""
+        if self._transport is None:
+            return
         if not isinstance(error, FrameRefused | PermissionError):
             logger.exception("a frame of %s broke its reader; the connection is closed", self.peer)
         else:
@@ -160,6 +182,10 @@ class Wire(asyncio.Protocol):
         self._transport = None  # what still comes is not read
 
     def _flush(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        if self._transport is not None:
+        waiting, self._waiting, self._waiting_bytes = self._waiting, [], 0
+        if waiting and self._transport is not None:
             self._transport.write(b"".join(waiting))
+
+
+def _nothing() -> None:
+    """Nobody waits for room."""

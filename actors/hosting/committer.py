@@ -15,6 +15,7 @@ the work of another process, only if this one has waited for it: else both work 
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 import anyio
 import anyio.lowlevel
@@ -32,6 +33,9 @@ from ..store.listing import Facets
 from ..turn import Envelope, Turn
 from ..waiting.signal import Signal
 from .activation import Activation
+
+# Is told of a commit: how long the store took, and how long it is since the first of its turns was taken; seconds.
+CommitWatch: TypeAlias = Callable[[float, float], None]
 
 
 class TakenTurn(Struct, frozen=True):
@@ -103,7 +107,13 @@ class Committer:
         self.commits = 0
         self.attempts = 0  # commits that have begun
         self.took_s: deque[float] = deque(maxlen=self.RECENT_MAX)  # the newest commits
+        self.watch: CommitWatch | None = None  # is told of each commit
+        self._filling_s = 0.0  # when the group that fills got its first turn
         self.under_way = False  # whether the last of them has not ended; read by other threads, as `attempts` is
+
+    def watch_with(self, watch: CommitWatch) -> None:
+        """Have each commit told from now on."""
+        self.watch = watch
 
     @property
     def failing(self) -> bool:
@@ -125,6 +135,8 @@ class Committer:
             # It changed nothing, and nothing it saw is uncommitted.
             self._release((taken,))
         else:
+            if self.watch is not None and not self._filling:
+                self._filling_s = self.stopwatch()
             self._filling.append(taken)
             self._work.set()
             # Most turns have a message: a call less for these.
@@ -199,6 +211,7 @@ class Committer:
 
     async def _flush(self) -> None:
         group, self._filling = self._filling, []
+        filling_s = self._filling_s
         lives = self._lives
         # Not cleared if this is cancelled: then the group may be durable or not.
         self._flushing = group
@@ -220,8 +233,8 @@ class Committer:
                 self._last_s = began_s, ended_s
                 took_s = ended_s - began_s
                 self.took_s.append(took_s)
-                if took_s > self.SLOW_S:
-                    self._journal.write(COMMIT_SLOW, took_s=took_s, duration_ms=round(took_s * 1e3))
+                if took_s > self.SLOW_S or self.watch is not None:
+                    self._tell_commit(took_s, ended_s - filling_s)
         except Exception as error:
             known = as_store_error(error, f"committing {len(writes)} writes")
             self.under_way = False
@@ -236,6 +249,12 @@ class Committer:
         self._flushing = []
         for ended in self._settling:
             ended.set()
+
+    def _tell_commit(self, took_s: float, since_first_s: float) -> None:
+        if self.watch is not None:
+            self.watch(took_s, since_first_s)
+        if took_s > self.SLOW_S:
+            self._journal.write(COMMIT_SLOW, took_s=took_s, duration_ms=round(took_s * 1e3))
 
     def _fail(self, group: Sequence[TakenTurn], error: StoreError) -> None:
         """Undo a group, and the later turns of its activations."""

@@ -185,6 +185,7 @@ class Host:
             self._mailroom, self._failures, self._committer, routes, self.clock, self._flight, journal=journal
         )
         self.commit_times = self._committer.took_s
+        self.mailbox_depths, self.watch_commits = self._mailroom.depths, self._committer.watch_with
         self._probation = Probation(
             self._flight,
             self._mailroom,

@@ -104,6 +104,11 @@ class Mailroom:
         """Make the error that callers get once the host takes no more requests."""
         return HostBroken(self.ended_by) if self.ended_by is not None else HostStopping()
 
+    def depths(self) -> tuple[int, int]:
+        """Count the messages that wait for actors: all of them, and those of the actor that has most."""
+        found = [len(activation.mailbox) for activation in self.activations]
+        return sum(found), max(found, default=0)
+
     def receive(self, address: Address, envelope: Envelope, *, new: bool = False) -> None:
         """Take a message from another host of the daemon; its reply or its sender gets every error.
 

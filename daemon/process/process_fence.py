@@ -45,6 +45,7 @@ from .signal_fence import name_of
 
 PACKAGE = __name__.partition(".")[0] + "."
 EVENT_LOOP = f"{PACKAGE}daemon.event_loop"
+ASYNCIO = "asyncio.base_events"  # sets the hooks of asynchronous generators where its loop begins and ends, or is ended
 
 # The process stands still, unless somebody has said otherwise. SIGSTOP does so in any case.
 STANDS_STILL = (signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)
@@ -161,7 +162,9 @@ class ProcessFence:
         if not self._begun or os.getpid() != self._process:
             return False
         module = str(caller.f_globals.get("__name__"))
-        return not module.startswith(PACKAGE) or (module == EVENT_LOOP and owner() is not CodeOwner.PROCESS)
+        if module in (EVENT_LOOP, ASYNCIO):
+            return owner() is not CodeOwner.PROCESS
+        return not module.startswith(PACKAGE)
 
     def _has(self, descriptor: int) -> bool:
         """Whether a descriptor is the daemon's. A number may be another file's by now."""

@@ -1,9 +1,124 @@
-"""The port of the metrics, which is taken only if there are to be any."""
+"""The port of the metrics, which is taken only if there are to be any, and what is served there.
+
+The rule: a daemon with tokens asks for one here too, unless it is told otherwise. `perdure daprd` leaves the port open,
+as Dapr's is.
+"""
 
 import socket
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
+from functools import partial
 
+import anyio
+from anyio.abc import TaskGroup
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from ...actors.store.postgres.cluster_store import PostgresClusterStore
 from ...api.ports import Door
+from ...api.sidecar import Sidecar
+from ...api.tokens import Tokens
+from ...http.auth import CHALLENGE, bearer_of, token_of
+from ...http.browser_guard import BrowserGuard
+from ...http.serving.crowd import ConnectionLimits
 from ...http.serving.listener import listen
+from ...http.serving.server import serve
+from ...runtime.engine import Engine
+from ...runtime.observing.observer import ActivityWatch
+from ...runtime.operations.facade import Facade
+from ...telemetry.cluster_metrics import ClusterMetrics
+from ...telemetry.engine_metrics import EngineMetrics
+from ...telemetry.metrics import ExecutionMetrics, Gauges, Metrics
+from ..config import Config
+from ..process.open_files import SHARE_MIN
+from .loop_delay import LoopDelay
+
+GRACE_S = 2.0  # for scrapes under way
+
+
+class MetricsDoor:
+    """Lets those in who have a token.
+
+    Args:
+        tokens: In `Authorization: Bearer`, as Prometheus sends it, or in `dapr-api-token`.
+    """
+
+    def __init__(self, app: ASGIApp, tokens: Sequence[str] | Tokens) -> None:
+        self._app = app
+        self._tokens = tokens if isinstance(tokens, Tokens) else Tokens(tokens)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or self._knows(scope):
+            await self._app(scope, receive, send)
+            return
+        refusal = PlainTextResponse(
+            "the metrics need an API token: `Authorization: Bearer TOKEN`. In Prometheus: authorization.credentials. "
+            "Without one: perdure run --metrics-open.\n",
+            status_code=401,
+            headers=CHALLENGE,
+        )
+        await refusal(scope, receive, send)
+
+    def _knows(self, scope: Scope) -> bool:
+        return any(self._tokens.name_of(given) is not None for given in (bearer_of(scope), token_of(scope)))
+
+
+def serve_metrics(
+    config: Config,
+    tokens: Sequence[str] | Tokens,
+    engine: Engine,
+    sidecar: Sidecar,
+    *,
+    tasks: TaskGroup,
+    stop: anyio.Event,
+    ports: ExitStack,
+) -> tuple[Facade, ActivityWatch]:
+    """Take the port of the metrics and serve it; return a facade that counts, and what counts executions.
+
+    Raises:
+        CannotListen: The port cannot be taken.
+    """
+    gauges = Gauges(
+        turns=lambda: engine.turns,
+        commits=lambda: engine.commits,
+        active_actors=sidecar.active_actors,
+        connected_workers=lambda: len(engine.dispatcher.own) + (engine.app is not None),  # to this host
+    )
+    metrics = Metrics(app_id=sidecar.app_id, gauges=gauges)
+    listener = ports.enter_context(closing(listen_for_metrics(config.host, config.metrics_port)))
+    reports, store, delay = engine.management.reports, engine.store, LoopDelay()
+    cluster = ClusterMetrics(
+        app_id=sidecar.app_id,
+        registry=metrics.registry,
+        owned=lambda: reports.shards,
+        seen=reports.seen,
+        store=store if isinstance(store, PostgresClusterStore) else None,
+    )
+    state = EngineMetrics(
+        reports,
+        engine.management.attentions,
+        app_id=sidecar.app_id,
+        registry=metrics.registry,
+        ready=lambda: engine.ready,
+        loop_delay_s=delay.largest_s,
+        now_us=lambda: time.time_ns() // 1_000,
+    )
+    app = guarded(state.asked_first(cluster.asked_first(metrics.app())), config, tokens)
+    limits = ConnectionLimits(connections_max=SHARE_MIN)
+    tasks.start_soon(delay.run)
+    tasks.start_soon(partial(serve, app, listener=listener, stop=stop, grace_s=GRACE_S, limits=limits))
+    executions = ExecutionMetrics(metrics)
+    engine.observe(executions)
+    return engine.facade.watched_by(metrics), executions
+
+
+def guarded(app: ASGIApp, config: Config, tokens: Sequence[str] | Tokens) -> ASGIApp:
+    """Put a guard in front: of tokens if there are any, else against web pages."""
+    has_tokens = isinstance(tokens, Tokens) or bool(tokens)
+    if has_tokens and not config.metrics_open:
+        return MetricsDoor(app, tokens)
+    return app if has_tokens else BrowserGuard(app, config.names())
 
 
 def listen_for_metrics(host: str, port: int) -> socket.socket:

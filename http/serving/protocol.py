@@ -7,6 +7,8 @@ written reaches the client that can still read. `http/serving/crowd.py` decides 
 
 import asyncio
 import logging
+import re
+from collections.abc import Sequence
 from typing import Any
 
 import httptools
@@ -26,6 +28,8 @@ HEAD_BYTES_MAX = 64 * 1024
 PIPELINED_MAX = 100
 
 INVALID = "Invalid HTTP request received."
+# The characters of a Host, as Go's server takes them (httpguts.ValidHostHeader).
+HOST = re.compile(rb"[A-Za-z0-9!$%&()*+,\-.:;=\[\]'_~]*")
 
 
 class PlainHttp(HttpToolsProtocol):
@@ -51,6 +55,7 @@ class PlainHttp(HttpToolsProtocol):
     lingering = False
     held_back = False  # the next request waits until the client has read the last answer
     half_closed = False  # the client sends no more, and reads
+    invalid = INVALID  # why what was sent is no request
     deaf = False  # what it sent was no request, and what it sends now is not looked at
 
     def __init__(self, *positional: Any, crowd: Crowd, **named: Any) -> None:
@@ -121,7 +126,7 @@ class PlainHttp(HttpToolsProtocol):
             except httptools.HttpParserUpgrade as offer:
                 data = self.without_offer(data[offer.args[0] :])
             except httptools.HttpParserError:
-                self.refuse(400, INVALID)
+                self.refuse(400, self.invalid)
                 return
             else:
                 break
@@ -167,6 +172,9 @@ class PlainHttp(HttpToolsProtocol):
         self.beside_bytes = 0
         self.since_s = self.crowd.now_s
         self.body_from = self.received
+        if (why := misfit_of_host(self.headers, self.parser.get_http_version())) is not None:
+            self.invalid = why
+            raise ValueError(why)  # as below
         if not self.parser.should_upgrade():
             if len(self.pipeline) >= PIPELINED_MAX:
                 raise ValueError("too many requests at once")  # it ends the parser, and the connection with it
@@ -289,6 +297,20 @@ class PlainHttp(HttpToolsProtocol):
         if waited_for == BODY:
             self.disconnect()
         self.transport.close()
+
+
+def misfit_of_host(headers: Sequence[tuple[bytes, bytes]], version: str) -> str | None:
+    """Say why the `Host` of a request is none; None if it is one.
+
+    Proxies and the handlers of a request take the same host for it only where there is one (RFC 9112, 3.2). The words
+    are those of Go's server, with which Dapr refuses such a request.
+    """
+    hosts = [value for name, value in headers if name == b"host"]
+    if not hosts and version != "1.0":
+        return "missing required Host header"
+    if len(hosts) > 1:
+        return "too many Host headers"
+    return None if not hosts or HOST.fullmatch(hosts[0]) else "malformed Host header"
 
 
 class ReadersPace(FlowControl):

@@ -43,7 +43,7 @@ from ..instance.message import ActivityDone, Invoke, Withdraw, WorkState
 from ..observing.observer import Observer, Tracing
 from ..observing.spans import activity_span
 from ..observing.trace_context import TraceContext, context_of, span_of_dispatch
-from ..workers.activity_figures import ActivityLoad, recent_attempts
+from ..workers.activity_figures import ActivityLoad, oldest_of, recent_attempts
 from ..workers.lent import activity_address
 from .job import ActivityJob, earlier_of
 from .lane import Lane
@@ -110,6 +110,7 @@ class ActivityActors:
         self._cancelled = False
         self.observer: Observer | None = None
         self.tracing: Tracing | None = None
+        self.timed = False  # whether it is noted when activities are asked for
         self.chance: Chance = SYSTEM.chance
         self.recent = recent_attempts()
 
@@ -162,7 +163,9 @@ class ActivityActors:
         if definition is None:
             self._pass_on(address, invoke)
             return
-        job = self._busy[address] = ActivityJob(address, invoke, definition)
+        job = self._busy[address] = ActivityJob(
+            address, invoke, definition, asked_us=self._now_us() if self.timed else 0
+        )
         if known is not None:
             known.later, job.earlier = job, known
             self.journal.write(
@@ -182,6 +185,10 @@ class ActivityActors:
             name = job.definition.name
             loads[name] = loads.get(name, ActivityLoad()).with_one(job.began_us)
         return loads
+
+    def oldest_waiting(self) -> dict[str, int]:
+        """When the oldest of those that wait was asked for, by name; Unix time, microseconds."""
+        return oldest_of((job.definition.name, job.asked_us) for job in self._busy.values() if job.began_us is None)
 
     def limit_of(self, name: str) -> int | None:
         """How many of an activity are performed at once, alone or with others of its kind; None: any number."""
@@ -364,7 +371,7 @@ class ActivityActors:
             invoke.name,
             invoke.workflow,
             invoke.attempt,
-            *_headers(job.context, invoke.trace),
+            *(_headers(job.context, invoke.trace) if invoke.trace is not None else NO_HEADERS),
         )
         function, kind = definition.function, definition.kind
         if kind is LOOP:
@@ -431,10 +438,13 @@ LIMITS = {
 }
 
 
-def _headers(context: TraceContext | None, trace: Trace | None) -> tuple[str | None, str | None]:
+NO_HEADERS = (None, None)
+
+
+def _headers(context: TraceContext | None, trace: Trace) -> tuple[str | None, str | None]:
     """W3C's headers of an activity: of its own span, or of what its instance is part of."""
     told = context.trace if context is not None else trace
-    return (told[0] or None, told[2]) if told is not None else (None, None)
+    return told[0] or None, told[2]
 
 
 def _not_registered(name: str, app: App) -> FailureDetails:

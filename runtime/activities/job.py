@@ -18,6 +18,7 @@ class ActivityJob(Struct, eq=False):
     invoke: Invoke
     definition: ActivityDefinition
     began_us: int | None = None  # Unix time, microseconds; None: it waits in its lane
+    asked_us: int = 0  # when it was asked for; Unix time, microseconds
     # It is performed once more, because it hangs: `later` is the next job of the same activity, `earlier` the one
     # before. The first that ends answers.
     later: "ActivityJob | None" = None

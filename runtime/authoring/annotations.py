@@ -20,6 +20,9 @@ from typing import Any, NamedTuple, Protocol
 import msgspec
 
 UNIONS = (typing.Union, types.UnionType)
+MAPPINGS = (dict, Mapping)
+# How JSON writes those keys that are no text and no number.
+WORDS: Mapping[str, bool | None] = {"true": True, "false": False, "null": None}
 PYDANTIC = ("pydantic", "pydantic_core", "annotated_types")
 
 
@@ -64,32 +67,72 @@ def needs_reader(wanted: Any) -> bool:
     return any(_is_pydantics(part if isinstance(part, type) else type(part)) for part in _parts(wanted, set()))
 
 
+def reader_of_word_keys(wanted: Any) -> Reader | None:
+    """Make the reader of a type whose dictionaries may have a bool or None as a key; None for any other type.
+
+    JSON has them as `"true"`, `"false"` and `"null"`, which msgspec writes and does not read.
+    """
+    keys = (
+        typing.get_args(part)[0] for part in _parts(wanted, set(), _is_record) if typing.get_origin(part) in MAPPINGS
+    )
+    if not any(map(_may_be_word, keys)):
+        return None
+    try:
+        return PlainReader(wanted)
+    except NotReadable:
+        return None
+
+
+def _may_be_word(key: Any) -> bool:
+    """Whether a bool or None can be a key of this type."""
+    if (inside := _inside(key)) is not key:
+        return _may_be_word(inside)
+    if typing.get_origin(key) in UNIONS:
+        return any(map(_may_be_word, typing.get_args(key)))
+    if typing.get_origin(key) is typing.Literal:
+        return any(value is None or isinstance(value, bool) for value in typing.get_args(key))
+    return key is bool or key is None or key is type(None)
+
+
+def _is_record(wanted: type[Any]) -> bool:
+    """Whether a class is made of fields with annotations that `PlainReader` reads."""
+    return dataclasses.is_dataclass(wanted) or typing.is_typeddict(wanted) or hasattr(wanted, "_field_defaults")
+
+
 def _is_pydantics(mark: type[Any]) -> bool:
     if hasattr(mark, "model_validate_json"):
         return False  # msgspec leaves a model to the model itself
     return mark.__module__.partition(".")[0] in PYDANTIC or hasattr(mark, "__pydantic_validator__")
 
 
-def _parts(wanted: Any, seen: set[int]) -> Iterator[Any]:
-    """Walk an annotation: the classes and the marks of `Annotated` in it, also in the fields of dataclasses."""
+def _parts(
+    wanted: Any, seen: set[int], has_fields: Callable[[type[Any]], bool] = dataclasses.is_dataclass
+) -> Iterator[Any]:
+    """Walk an annotation: the classes, the generics and the marks of `Annotated` in it.
+
+    Args:
+        has_fields: The classes whose fields are walked, too.
+    """
     if id(wanted) in seen:
         return
     seen.add(id(wanted))
     if typing.get_origin(wanted) is typing.Annotated:
         yield from wanted.__metadata__
-        yield from _parts(wanted.__origin__, seen)
+        yield from _parts(wanted.__origin__, seen, has_fields)
         return
-    for inner in typing.get_args(wanted):
-        yield from _parts(inner, seen)
+    if inside := typing.get_args(wanted):
+        yield wanted
+    for inner in inside:
+        yield from _parts(inner, seen, has_fields)
     if isinstance(wanted, type):
         yield wanted
-        if dataclasses.is_dataclass(wanted):
+        if has_fields(wanted):
             try:
                 hints = typing.get_type_hints(wanted, include_extras=True)
             except Exception:  # msgspec says what it lacks
                 return
             for hint in hints.values():
-                yield from _parts(hint, seen)
+                yield from _parts(hint, seen, has_fields)
 
 
 class PydanticReader:
@@ -202,7 +245,7 @@ class PlainReader:
             return self._items(list if origin in (Sequence, Iterable) else origin or wanted, inner)
         if origin is tuple:
             return self._tuple(inner)
-        if origin in (dict, Mapping):
+        if origin in MAPPINGS:
             return self._mapping(inner)
         if wanted is collections.defaultdict:
             return lambda value: collections.defaultdict(None, _checked(value, dict))
@@ -231,7 +274,12 @@ class PlainReader:
         key, item = inner
 
         def read_key(text: str) -> Any:
-            return msgspec.convert(text, key, strict=False)
+            try:
+                return msgspec.convert(text, key, strict=False)
+            except msgspec.ValidationError:
+                if text not in WORDS:
+                    raise
+                return msgspec.convert(WORDS[text], key)  # a Literal, of which only the value itself is a member
 
         read = self._make(item)
         return lambda value: {read_key(name): read(each) for name, each in _checked(value, dict).items()}

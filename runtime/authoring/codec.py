@@ -23,7 +23,7 @@ import msgspec
 
 from ...actors.text import class_name, repr_of, text_of, type_name
 from ..errors import AppError, PayloadError
-from .annotations import NotReadable, Reader, needs_reader, reader_of
+from .annotations import NotReadable, Reader, needs_reader, reader_of, reader_of_word_keys
 from .task import Task
 
 NO_TYPE: Any = Any
@@ -37,12 +37,13 @@ class Decoder:
         AppError: No JSON can become a value of that type, or JSON could become values of two of its members.
     """
 
-    __slots__ = ("_build", "_decoder", "_reader", "wanted")
+    __slots__ = ("_build", "_decoder", "_reader", "_word_keys", "wanted")
 
     def __init__(self, wanted: Any = NO_TYPE) -> None:
         self.wanted = wanted
         self._build = _Builder()
         self._reader: Reader | None = None
+        self._word_keys: Reader | None = None
         # The annotation `object` tells no more than a missing one.
         known = NO_TYPE if wanted is object else wanted
         if needs_reader(known):
@@ -50,6 +51,7 @@ class Decoder:
             known = NO_TYPE
         try:
             self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(known, dec_hook=self._build)
+            self._word_keys = reader_of_word_keys(known)
         except TypeError:
             self._reader = _reader(known)
             self._decoder = msgspec.json.Decoder()
@@ -83,6 +85,8 @@ class Decoder:
         try:
             if self._reader is not None:
                 return self._reader.read(value) if note else self._reader.read_json(text, value)
+            if self._word_keys is not None:
+                return self._word_keys.read(value)
             return msgspec.convert(value, wanted, str_keys=True, dec_hook=self._build.loosely)
         except BaseException as error:
             # Validators, serializers and properties are user code, and may raise anything.

@@ -321,6 +321,8 @@ class Execution:
         self.expect_room()
         if type(name) is not str or len(name) > self.limits.name_bytes_max or not name.isascii():
             name = plain_name(self, "the name of an event", name)
+        if not name and not self.replaying:  # what waits already may have a timeout
+            raise WorkflowMisuse("the name of an event is empty: no event has such a name, and the wait would not end")
         task: Task[Any] = Task(self)
         self._pending.wait_for(name, task, timeout)
         return task

@@ -63,17 +63,15 @@ S = TypeVar("S", bound=Startable)
 
 
 async def traced_start(
-    tracing: Tracing | None, start: S, instance_id: str | None, send: Callable[[str | None, S], Awaitable[str]]
+    tracing: Tracing, start: S, instance_id: str | None, send: Callable[[str | None, S], Awaitable[str]]
 ) -> str:
     """Send a request to start an instance, which has a span of its own, and return the instance's id.
 
     Args:
-        tracing: Takes the span; None: none is made.
+        tracing: Takes the span.
         instance_id: The id that the caller has chosen.
         send: Sends the request.
     """
-    if tracing is None:
-        return await send(instance_id, start)
     began_us = tracing.now_us()
     context, parent = tracing.begin(context_of(start.trace), f"{SpanKind.CREATE}||{start.name}")
     if not context.sampled:

@@ -152,6 +152,8 @@ class Facade:
             self.check_payload("the trace", "".join(part or "" for part in trace) if trace is not None else None)
             if start.start_at_us is not None:
                 start = replace(start, start_at_us=within_time(start.start_at_us))
+            if self.tracing is None:
+                return await self._request_start(instance_id, start)
             return await traced_start(self.tracing, start, instance_id, self._request_start)
 
     async def request_start(self, instance_id: str, start: Start) -> str:
@@ -301,8 +303,7 @@ class Facade:
         with self._watch.operation("terminate"):
             self.check_payload("the output", output)
             self._check_author(by)
-            message = Terminate(output, recurse, by=by, condition=condition, stalled_too=stalled_too)
-            return await self._steer(instance_id, message)
+            return await self._steer(instance_id, Terminate(output, recurse, None, by, condition, stalled_too))
 
     async def _steer(self, instance_id: str, message: Suspend | Resume | Terminate) -> Status | None:
         answer: str | None = await self._host.ask(self.own.instance(instance_id), message)
@@ -349,8 +350,7 @@ class Facade:
         """
         with self._watch.operation("purge"):
             self._check_author(by)
-            purge = Purge(force, by, condition, stalled_too)
-            return await self._purging.purge(instance_id, purge, recurse=recurse)
+            return await self._purging.purge(instance_id, Purge(force, by, condition, stalled_too), recurse=recurse)
 
     async def repair(self, instance_id: str, repair: Repair) -> None:
         """Give an instance an arrival that it could have had.

@@ -6,7 +6,7 @@ Activity actors and the dispatcher of workers note them; `runtime/operations/ove
 """
 
 from collections import defaultdict, deque
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import partial
 from math import ceil, copysign
 from typing import NamedTuple
@@ -36,6 +36,15 @@ class ActivityLoad(NamedTuple):
             return self._replace(waiting=self.waiting + 1)
         oldest_us = began_us if self.oldest_us is None else min(self.oldest_us, began_us)
         return self._replace(running=self.running + 1, oldest_us=oldest_us)
+
+
+def oldest_of(asked: Iterable[tuple[str, int]]) -> dict[str, int]:
+    """Find the earliest moment of each name."""
+    oldest: dict[str, int] = {}
+    for name, asked_us in asked:
+        if name in oldest or len(oldest) < NAMES_MAX:
+            oldest[name] = min(asked_us, oldest.get(name, asked_us))
+    return oldest
 
 
 class AttemptFigures(NamedTuple):

@@ -18,6 +18,7 @@ and after a restart the instance asks for them again. Workflow actors and
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import anyio
@@ -27,7 +28,7 @@ from ...actors.errors import HostStopping
 from ...actors.instruments import SYSTEM, Chance
 from ...journal.journal import Journal
 from ...journal.vocabulary import WAITING_FOR_ANSWER, WORKER_CAME, WORKER_WENT
-from ..directory import ACTIVITY, WORK, AppAddresses
+from ..directory import WORK, AppAddresses
 from ..instance.message import (
     ActivityDone,
     Invoke,
@@ -40,10 +41,11 @@ from ..instance.message import (
     WorkState,
 )
 from ..instance.state import Offered
-from .activity_figures import NAMES_MAX, ActivityLoad, recent_attempts
+from .activity_figures import NAMES_MAX, ActivityLoad, oldest_of, recent_attempts
 from .activity_spans import ActivitySpans
 from .fair_queue import FairQueue
 from .items import ActivityAnswer, Worker, WorkUnknown, home_id_of
+from .keys import activity_key, instance_of, key_of
 from .lent_work import LentWork
 from .limits import DispatchLimits
 from .room import Room
@@ -96,6 +98,8 @@ class Dispatcher:
         self._stopping = False
         self.recent = recent_attempts()
         self.spans: ActivitySpans | None = None
+        self.timed = False  # whether it is noted when activities are asked for
+        self.oldest_waiting = partial(_oldest_waiting, self._jobs)
 
     @property
     def connected(self) -> int:
@@ -164,7 +168,7 @@ class Dispatcher:
 
     def receive_activity(self, address: Address, invoke: Invoke) -> None:
         """Take an activity that a worker is to perform, once at a time."""
-        key = _activity_key(invoke.home_id, invoke.task_id)
+        key = activity_key(invoke.home_id, invoke.task_id)
         job = self._jobs.get(key)
         if job is not None:
             assert isinstance(job.request, Invoke)
@@ -197,7 +201,7 @@ class Dispatcher:
         What a worker has been sent it may still answer. The answer is passed on, and the instance drops it.
         """
         self.lent.withdraw(message)
-        keys = [_activity_key(message.instance_id, task_id) for task_id in message.task_ids]
+        keys = [activity_key(message.instance_id, task_id) for task_id in message.task_ids]
         if message.ended:
             keys.append(Address(WORK, message.instance_id))
             self._stalled.pop(message.instance_id, None)
@@ -230,7 +234,7 @@ class Dispatcher:
             self._drop(job)
         for stream in self.streams:
             # What is still answered to these goes to their next owner.
-            stream.unanswered.forget([key for key in stream.unanswered if has(_instance_of(key))])
+            stream.unanswered.forget([key for key in stream.unanswered if has(instance_of(key))])
         for instance_id in [instance_id for instance_id in self._stalled if has(instance_id)]:
             del self._stalled[instance_id]
         self.pump()
@@ -239,7 +243,7 @@ class Dispatcher:
 
     def activity_state(self, instance_id: str, execution_id: str, task_id: int) -> WorkState | None:
         """Whether an activity of a generation waits or is with a worker; None: it is not here."""
-        return _state(self._jobs.get(_activity_key(instance_id, task_id)), execution_id)
+        return _state(self._jobs.get(activity_key(instance_id, task_id)), execution_id)
 
     def turn_state(self, instance_id: str, execution_id: str) -> WorkState | None:
         """Whether the turn of an instance waits or is with a worker; None: none is here."""
@@ -348,7 +352,7 @@ class Dispatcher:
         Raises:
             WorkUnknown: This activity is not open.
         """
-        key = _key_of(answer, self._jobs)
+        key = key_of(answer, self._jobs)
         if key not in self._jobs and (early := self.lent.take(answer)) is not None:
             home_id = home_id_of(answer)
             self._send(_home(self._own, home_id, call=home_id != answer.instance_id), early)
@@ -383,6 +387,8 @@ class Dispatcher:
 
     def _add(self, job: Job, queue: FairQueue[Job]) -> None:
         self._jobs[job.key] = job
+        if self.timed:
+            job.asked_us = self._now_us()
         queue.push(job.home_id, job)
         self.pump()
 
@@ -404,7 +410,7 @@ class Dispatcher:
             self._held.let_go((key,))
             self.pump()
         if job is None:
-            raise WorkUnknown(_instance_of(key), task_id)
+            raise WorkUnknown(instance_of(key), task_id)
         if earlier and not token:
             logger.debug("an answer to %s without a token is to an earlier job, and void", key)
             return None
@@ -455,21 +461,15 @@ class Dispatcher:
                 queue.push_front(job.home_id, job)
 
 
-def _key_of(answer: ActivityAnswer, jobs: Mapping[Address, Job]) -> Address:
-    """The key of the activity that an answer is to."""
-    if (key := _activity_key(home_id_of(answer), answer.task_id)) in jobs or answer.token:
-        return key
-    # A worker that gives no tokens back: it may answer a call, which has another id.
-    for job in jobs.values():
-        request = job.request
-        if isinstance(request, Invoke) and (request.instance_id, request.task_id) == answer[:2] and job.sent:
-            return job.key
-    return key
-
-
 def _home(own: AppAddresses, home_id: str, *, call: bool) -> Address:
     """The address of the actor that has asked for an activity."""
     return Address(own.call, home_id) if call else own.instance(home_id)
+
+
+def _oldest_waiting(jobs: Mapping[Address, Job]) -> dict[str, int]:
+    """When the oldest activity that waits for a worker was asked for, by name; Unix time, microseconds."""
+    waiting = (job for job in jobs.values() if isinstance(job.request, Invoke) and not job.sent)
+    return oldest_of((job.request.name, job.asked_us) for job in waiting)
 
 
 def _is_earlier(job: Job, token: str) -> bool:
@@ -489,12 +489,3 @@ def _state(job: Job | None, execution_id: str) -> WorkState | None:
     if job is None or job.request.execution_id != execution_id:
         return None
     return WorkState(job.sent_us if job.stream is not None and job.sent else None)
-
-
-def _instance_of(key: Address) -> str:
-    return key.id.rpartition("::")[0] if key.type == ACTIVITY else key.id
-
-
-def _activity_key(instance_id: str, task_id: int) -> Address:
-    """An answer names the instance and the task, and not the generation."""
-    return Address(ACTIVITY, f"{instance_id}::{task_id}")

@@ -44,6 +44,7 @@ class Job:
 
     __slots__ = (
         "again",
+        "asked_us",
         "due_s",
         "earlier_tokens",
         "first_sent_us",
@@ -68,6 +69,7 @@ class Job:
         self.sent = False  # to the worker of its stream
         self.sent_us: int | None = None  # when it was; Unix time, microseconds
         self.first_sent_us: int | None = None  # of one that was given out again because it hung, when it was at first
+        self.asked_us = 0  # when it was asked for; Unix time, microseconds
         self.again = False  # it is to be sent again, because no answer has come
         self.timeout_s = 0.0  # how long the worker has for its answer
         self.due_s = 0.0  # when that is over; event loop's clock

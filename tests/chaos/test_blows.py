@@ -23,7 +23,7 @@ STORMS: dict[str, tuple[Storm, bool, Callable[[Verdict], None]]] = {
     "kills": (partial(kills, times=3), False, require_quick_takeovers),
     "pauses": (partial(pauses, for_s=(0.5, 1.0, 2.0, 4.0, 10.0)), False, lambda verdict: None),
     "crashes of the database": (partial(crashes, for_s=(0.5, 1.0, 2.0, 5.0)), False, nothing_was_refused),
-    "cut commits": (partial(cuts, rounds=2), True, nothing_was_refused),
+    "cut commits": (partial(cuts, rounds=1, breath_s=1.0), True, nothing_was_refused),
     "rolling restarts": (rolling_restart, False, nothing_was_refused),
 }
 

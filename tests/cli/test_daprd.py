@@ -35,6 +35,7 @@ def test_with_an_app_id_only_it_listens_where_daprd_does_but_for_this_machine() 
         host="127.0.0.1",
         http_port=3500,
         grpc_port=50_001,
+        metrics_open=True,
         metrics_port=9090,
         data="./perdure-orders.db",
         durability="full",
@@ -116,6 +117,12 @@ def test_the_files_of_the_command_line_are_read(tmp_path: Path, monkeypatch: pyt
         f"configuration without a meaning here, ignored: {one}: spec.nameResolution",
         "resources without a meaning here, ignored: Component store",
     )
+
+
+def test_its_metrics_are_open_as_daprs_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAPR_API_TOKEN", "secret")
+    monkeypatch.setenv("PERDURE_METRICS_OPEN", "false")
+    assert configure("--app-id=x").metrics_open
 
 
 def test_its_version_is_one_line_because_daprs_command_line_reads_it() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 import pytest
+import yaml
 from click.testing import CliRunner
 
 from perdure.cli.daprd import daprd
@@ -34,18 +35,36 @@ def test_in_daprs_own_folder_it_finds_what_dapr_run_takes_for_granted(
     result = CliRunner().invoke(daprd, ["--install", "bin"])
     # then the folder that `dapr run` checks and the file that it passes on are there, and the sidecar takes both.
     assert result.output.splitlines() == [
-        "Wrote bin/daprd.", f"Wrote {home / 'components'}.", f"Wrote {home / 'config.yaml'}.",
-    ]  # fmt: skip
+        "Wrote bin/daprd.",
+        f"Wrote {home / 'components'}.",
+        f"Wrote {home / 'components' / 'statestore.yaml'}.",
+        f"Wrote {home / 'config.yaml'}.",
+    ]
     parsed = parse("--app-id=x", f"--config={home / 'config.yaml'}", f"--components-path={home / 'components'}")
-    assert parsed.notes == ()
+    assert not [note for note in parsed.notes if "configuration" in note]
+
+
+def test_a_tool_that_looks_for_a_state_store_finds_one_and_a_second_installation_writes_nothing(tmp_path: Path) -> None:
+    home = tmp_path / ".dapr"
+    (home / "bin").mkdir(parents=True)
+    write_dapr_home(home / "bin")
+    store = yaml.safe_load((home / "components" / "statestore.yaml").read_text())
+    # As Diagrid's dashboard finds it (dev-dashboard, `pkg/statestore/detect.go`).
+    assert (store["kind"], store["metadata"]["name"], store["spec"]["type"]) == (
+        "Component", "statestore", "state.in-memory",
+    )  # fmt: skip
+    assert {"name": "actorStateStore", "value": "true"} in store["spec"]["metadata"]
+    assert write_dapr_home(home / "bin") == []
 
 
 def test_what_dapr_init_has_made_stays_as_it_is(tmp_path: Path) -> None:
     home = tmp_path / ".dapr"
     (home / "components").mkdir(parents=True)
+    (home / "components" / "statestore.yaml").write_text("kind: Component")
     (home / "config.yaml").write_text("kind: Configuration")
     assert write_dapr_home(home / "bin") == []
     assert (home / "config.yaml").read_text() == "kind: Configuration"
+    assert (home / "components" / "statestore.yaml").read_text() == "kind: Component"
 
 
 @pytest.mark.parametrize("folder", ["bin", ".dapr/tools"])

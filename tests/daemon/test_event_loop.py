@@ -7,8 +7,8 @@ import logging
 import signal
 import threading
 import warnings
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext, suppress
 from typing import Any
 
 import anyio
@@ -18,6 +18,7 @@ import pytest
 from perdure.actors.waiting.ownership import CodeOwner, call_as
 from perdure.daemon import event_loop
 from perdure.daemon.event_loop import OWNERS_METHODS, new_event_loop, report, run_as_owner
+from perdure.daemon.process.process_fence import process_fenced
 
 from ..support.workflows.hard_exceptions import HARD_EXCEPTIONS
 
@@ -60,6 +61,16 @@ LEAVE = {
 }
 
 
+@pytest.fixture(params=["alone", "fenced"])
+def fenced(request: pytest.FixtureRequest) -> Iterator[None]:
+    """The daemon's process has a fence: what refuses the app's code something must not refuse it to the loop."""
+    with process_fenced() if request.param == "fenced" else nullcontext() as fence:
+        if fence is not None:
+            fence.begin(lambda descriptor: False)
+        yield
+
+
+@pytest.mark.usefixtures("fenced")
 @pytest.mark.parametrize("left", sorted(LEAVE))
 @pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt()], ids=repr)
 def test_what_is_left_behind_and_would_end_the_process_is_a_line_in_the_log(

@@ -134,11 +134,18 @@ def programs() -> list[Program]:
                     ("node", "npm"),
                     (("npm", "ci", "--prefix", "js", *npm[2:]),),
                 ),
+                (
+                    "Go",
+                    ("go/scenarios", "crash"),
+                    ("go",),
+                    (("go", "build", "-C", "go", "-o", "scenarios", "."),),
+                ),
             )
             for kind, what in (
                 ("processes", "two processes, killed"),
                 ("postgres", "three hosts on PostgreSQL, killed"),
                 ("rolling", "three hosts on PostgreSQL, restarted"),
+                ("native", "three hosts with native workflows, killed"),
             )
         ),
         Program(

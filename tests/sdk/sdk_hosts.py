@@ -2,7 +2,8 @@
 
 The workers are unmodified, and each is connected to one host; nobody tells them what happens. Takes the kind of hosts
 (`processes`: one daemon of two on SQLite, whose processes are killed; `postgres`: three daemons on one database, which
-are killed; `rolling`: the same, which are told to stop and started again), the name of the SDK, and the command of a
+are killed; `rolling`: the same, which are told to stop and started again; `native`: the first ones, which have the
+workflows themselves, and only the activity is with the workers), the name of the SDK, and the command of a
 worker that has the workflows of `sdk_crash_worker.py`.
 """
 
@@ -76,13 +77,15 @@ class Processes:
 class Machines:
     """Three daemons on one database. One that is killed is started again on its ports."""
 
+    APP: Path | None = None  # what they host themselves
+
     def __init__(self, folder: Path, chance: random.Random, stack: ExitStack) -> None:
         self._chance = chance
         server = PostgresServer(installed()[max(installed())])
         stack.callback(server.close)
         server.start()
         self._begin: Callable[[int, tuple[int, int]], Host] = lambda number, ports: Host(
-            folder / f"host{number}.db", database=server.url(schema="hosts"), ports=ports
+            folder / f"host{number}.db", app=self.APP, database=server.url(schema="hosts"), ports=ports
         )
         self._hosts: list[Host] = []
         stack.callback(lambda: [each.stop() for each in self._hosts])
@@ -121,10 +124,17 @@ class Rolling(Machines):
         self._begin_again(next(self._next) % 3, Host.stop)
 
 
+class Native(Machines):
+    """Three daemons with the workflows in their own process; the activity is with the workers."""
+
+    APP = HERE / "sdk_native_crash_app.py"
+
+
 KINDS: dict[str, Callable[[Path, random.Random, ExitStack], Hosts]] = {
     "processes": Processes,
     "postgres": Machines,
     "rolling": Rolling,
+    "native": Native,
 }
 
 

@@ -7,11 +7,13 @@ import subprocess
 import sys
 from collections.abc import Mapping
 
+import pytest
+
 from ..support.paths import ROOT
 from .kinds import KINDS
 
-# How many worlds of each kind; those on a database are new, and a few until more have been tried.
-SEEDS = 100
+# How many worlds of each kind; those on a database take longer.
+SEEDS = [20, pytest.param(100, marks=pytest.mark.slow)]
 SEEDS_OF = {"postgres": 3, "hosts": 3}
 
 RUN = f"import sys; sys.path.append({str(ROOT)!r}); from tests.simulation.digests import main; main()"
@@ -34,9 +36,10 @@ def digests(process: "subprocess.Popen[str]") -> list[str]:
     return sorted(printed.splitlines())
 
 
-def test_worlds_are_the_same_in_two_processes() -> None:
+@pytest.mark.parametrize("seeds", SEEDS)
+def test_worlds_are_the_same_in_two_processes(seeds: int) -> None:
     # A crowd is a plain world with more of the same.
-    kinds = {kind: SEEDS_OF.get(kind, SEEDS) for kind in KINDS if kind != "crowd"}
+    kinds = {kind: SEEDS_OF.get(kind, seeds) for kind in KINDS if kind != "crowd"}
     with begin("forwards", kinds, "1") as forwards, begin("backwards", kinds, "2") as backwards:
         one, other = digests(forwards), digests(backwards)
     assert len(one) == sum(kinds.values())

@@ -231,6 +231,12 @@ async def make_ready(session: DatabaseSession, url: DatabaseUrl, *, shards: int,
             if refused.state in DONE_BY_ANOTHER and faster < FASTER_MAX:
                 faster += 1
                 continue
+            if refused.state in DONE_BY_ANOTHER and meta is not None:
+                raise StoreFailed(
+                    f"{url.name} says in meta that it has version {meta[VERSION]}, and its tables are of a later one "
+                    f"({refused.message}). Was meta changed by hand? A release that knew this store has had it at "
+                    f"version {SCHEMA_VERSION} or above: set it back to what it was, or restore a backup"
+                ) from refused
             if refused.state != "55P03":
                 raise
             logger.info("waiting for a lock to bring %s to version %d", url.shown, SCHEMA_VERSION)

@@ -10,13 +10,16 @@ import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
+from ....actors.address import Address
 from ....actors.clock import Clock
 from ....actors.cluster.leases.seen import ClusterSeen
 from ....actors.cluster.method import HostMethod
 from ....actors.cluster.peers import AppPeers
+from ....actors.hosting.committer import CommitWatch
 from ....actors.hosting.host import Host
 from ....actors.release import own_release
 from ....actors.store.contract import Store
+from ....actors.store.listing import Counted, ListFilter
 from ....actors.store.memory import MemoryStore
 from ....actors.store.postgres.store import PostgresStore
 from ....actors.store.sqlite.store import SqliteStore
@@ -24,6 +27,7 @@ from ...authoring.app import App
 from ...directory import AppAddresses
 from ...workers.activity_figures import ActivityLoad
 from ...workers.dispatcher import Dispatcher
+from ...workers.mark import CONNECTED
 
 
 class ConnectedWorker(NamedTuple):
@@ -82,6 +86,8 @@ METHOD = HostMethod("overview.report", (), HostReport)  # other hosts call it
 class ActivityPlace(Protocol):
     """Where activities are performed: in the app, or by workers."""
 
+    timed: bool  # whether it is noted when they are asked for
+
     @property
     def recent(self) -> Mapping[str, Collection[float]]:
         """The newest attempts, by name; see `runtime/workers/activity_figures.py`."""
@@ -89,6 +95,10 @@ class ActivityPlace(Protocol):
 
     def loads(self) -> Mapping[str, ActivityLoad]:
         """Count what waits and what runs, by name."""
+        ...
+
+    def oldest_waiting(self) -> Mapping[str, int]:
+        """When the oldest of those that wait was asked for, by name; Unix time, microseconds."""
         ...
 
 
@@ -176,6 +186,32 @@ class Reports:
             seen.killed if (seen := self.seen()) is not None else None,
             elsewhere,
         )
+
+    @property
+    def tells_of_store(self) -> bool:
+        """Whether this host counts what the store has: its own part, or for all hosts a store that they share."""
+        return self.seen() is None or self._host.placement.owns(Address(self.own_app.worker_mark, CONNECTED))
+
+    async def counts(self) -> Counted:
+        """Count the instances of this host's part of the store, by status and name; of a shared store, all of them.
+
+        Raises:
+            ListsUnfinished, StoreError: They cannot be counted now.
+        """
+        return await self._host.store.count(self.own_app.workflow, ListFilter(), by=("status", "name"))
+
+    def oldest_waiting(self) -> Mapping[str, int]:
+        """When the oldest activity that waits here was asked for, by name; Unix time, microseconds."""
+        return {**self._dispatcher.oldest_waiting(), **self._activities.oldest_waiting()}
+
+    def mailbox_depths(self) -> tuple[int, int]:
+        """Count the messages that wait for actors: all of them, and those of the actor that has most."""
+        return self._host.mailbox_depths()
+
+    def watch_commits(self, watch: CommitWatch) -> None:
+        """Have each commit of this host told from now on, and note when activities are asked for."""
+        self._host.watch_commits(watch)
+        self._activities.timed = self._dispatcher.timed = True
 
     @property
     def shards(self) -> int:

@@ -104,6 +104,38 @@ def test_a_request_that_never_comes_whole_ends_the_connection(sent: bytes, uvloo
     with_port(make_app(facade), story, uvloop=uvloop, head_s=0.1, body_s=0.1, idle_s=0.1)
 
 
+@pytest.mark.parametrize(
+    ("line", "hosts", "refusal"),
+    [
+        (b"HTTP/1.1", [], b"missing required Host header"),
+        (b"HTTP/1.1", [b"x", b"x"], b"too many Host headers"),
+        (b"HTTP/1.0", [b"x", b"evil.example"], b"too many Host headers"),
+        (b"HTTP/1.1", [b"x y"], b"malformed Host header"),
+        (b"HTTP/1.1", [b"evil.example#x"], b"malformed Host header"),
+        (b"HTTP/1.1", [b"me@x"], b"malformed Host header"),
+        (b"HTTP/1.0", [b"\xff"], b"malformed Host header"),
+        (b"HTTP/1.0", [], None),
+        (b"HTTP/1.1", [b""], None),
+        (b"HTTP/1.1", [b"[::1]:3500"], None),
+        (b"HTTP/1.1", [b"a_b.example:80"], None),
+    ],
+)
+def test_a_request_has_one_host(line: bytes, hosts: list[bytes], refusal: bytes | None) -> None:
+    facade = FakeFacade(state())
+
+    async def story(port: Port) -> None:
+        head = b"GET /v1.0/workflows/dapr/order-1 %b\r\n" % line
+        with port.connect() as connection:
+            given = b"".join(b"Host: %b\r\n" % host for host in hosts)
+            connection.sendall(head + given + b"Connection: close\r\n\r\n")
+            said = await anyio.to_thread.run_sync(heard, connection)
+        assert said.startswith(b"HTTP/1.1 200" if refusal is None else b"HTTP/1.1 400")
+        assert said.endswith(refusal or b"}")
+        assert bool(facade.calls) is (refusal is None)
+
+    with_port(make_app(facade, allowed_hosts=("*",)), story)
+
+
 @pytest.mark.parametrize("uvloop", BACKENDS)
 def test_a_body_that_comes_slowly_but_steadily_is_taken(uvloop: bool) -> None:
     async def story(port: Port) -> None:

@@ -1,12 +1,15 @@
 """Payloads are JSON text: a value of the annotated type comes back as it was, or an error says why not."""
 
 import json
+import math
+import re
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from enum import Enum, IntEnum, StrEnum
-from typing import Any, Literal, NamedTuple, TypedDict
+from typing import Annotated, Any, Literal, NamedTuple, TypedDict
 from uuid import UUID
 
 import msgspec
@@ -500,3 +503,63 @@ def test_whatever_a_constructor_raises_is_a_payload_error(name: str) -> None:
 def test_json_that_is_written_already_is_taken_as_it_is() -> None:
     for text in ('{"a": null}', "1e400", '"\u00fc"'):
         assert Encoder().encode(msgspec.Raw(text.encode())) == text
+
+
+# Keys that are no text. JSON has them as texts, and a reader makes what they were of them.
+
+
+@dataclass
+class Flags:
+    by_flag: dict[bool, int]
+    by_name: dict[str, int]
+
+
+class Answers(TypedDict):
+    answers: dict[bool | None, str]
+
+
+class Pair(NamedTuple):
+    left: dict[Literal[True, False], int]
+    right: int = 0
+
+
+@pytest.mark.parametrize(
+    ("wanted", "value"),
+    [
+        (dict[bool, int], {True: 1, False: 2}),
+        (Mapping[bool, int], {True: 1}),
+        (dict[bool | None, int], {True: 1, None: 2}),
+        (dict[int | None, int], {7: 1, None: 2}),
+        (dict[None, int], {None: 1}),
+        (dict[Literal[True], int], {True: 1}),
+        (dict[Annotated[bool, "paid"], int], {False: 1}),
+        (dict[bool, dict[bool, int]], {True: {False: 1}}),
+        (list[dict[bool, int] | None], [{True: 1}, None]),
+        (dict[str, dict[bool, int]], {"true": {True: 1}}),
+        (Flags, Flags({True: 1}, {"true": 2, "null": 3})),
+        (Answers, {"answers": {None: "later", True: "yes"}}),
+        (Pair, Pair({True: 1}, 2)),
+        (dict[bool, float], {True: math.inf}),
+        (dict[int, int], {1: 1}),
+        (dict[date, int], {date(2026, 11, 27): 1}),
+    ],
+)
+def test_a_key_that_is_no_text_comes_back_as_it_was(wanted: Any, value: Any) -> None:
+    read = round_trip(value, wanted)
+    assert read == value
+    assert type(read) is type(value)
+    assert repr(read) == repr(value)  # True is 1, too
+
+
+@pytest.mark.parametrize(
+    ("wanted", "text"),
+    [
+        (dict[bool, int], '{"maybe":1}'),
+        (dict[bool, int], '{"true":"x"}'),
+        (Flags, '{"by_flag":{}}'),
+        (dict[None, int], "[]"),
+    ],
+)
+def test_a_key_or_a_value_that_does_not_fit_is_named(wanted: Any, text: str) -> None:
+    with pytest.raises(PayloadError, match=re.escape(f"{text!r} is not ")):
+        Decoder(wanted).decode(text)

@@ -63,6 +63,10 @@ async def event_of_nothing(ctx: Any) -> None:
     await ctx.wait_for_external_event(None)
 
 
+async def event_without_name(ctx: Any) -> None:
+    await ctx.wait_for_external_event("")
+
+
 async def id_of_number(ctx: Any) -> None:
     await ctx.call_child_workflow("c", instance_id=5)
 
@@ -211,6 +215,7 @@ MISUSED: list[tuple[Callable[..., Any], str]] = [
     (timeout_of_text, "ctx.wait_for_external_event takes a datetime, a timedelta or seconds, not str"),
     (event_of_number, "the name of an event must be a str, not int (5)"),
     (event_of_nothing, "the name of an event must be a str, not NoneType (None)"),
+    (event_without_name, "the name of an event is empty"),
     (id_of_number, "the instance ID of a child workflow must be a str, not int (5)"),
     (patch_of_number, "the name of a patch must be a str, not list"),
     (activity_of_number, "ctx.call_activity takes the activity itself or its name, not int"),

@@ -375,6 +375,10 @@ func main() {
 	connection, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	must(err)
 	client := workflow.NewClient(connection)
+	if len(os.Args) == 3 && os.Args[1] == "crash" {
+		serveCrash(client, os.Args[2])
+		return
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	must(client.StartWorker(ctx, registry()))
 	scenarios{client}.all()

@@ -8,6 +8,7 @@ from perdure import Settings
 from perdure.testing.simulation.choices import Choices
 from perdure.testing.simulation.hosts.world import HostsWorld
 from perdure.testing.simulation.knobs import Knobs
+from perdure.testing.simulation.machines.database.sessions import FLUSHES_S, VERY_LATE_S
 from perdure.testing.simulation.trace import WorldTrace
 
 from ..base_scenario import BaseScenario, Outcome
@@ -28,6 +29,9 @@ HOSTS = (3, 2, 4)
 # After the faults each shard is open at its owner within this, and evenly: a host that was killed over and over stays
 # away for up to 160 s.
 SETTLED_S = 240.0
+# What hosts had sent to the database before the faults ended is there after this, that of a host that was killed, too:
+# its join is a row of nobody, which the others find dead once more.
+UNDER_WAY_S = max(FLUSHES_S) + VERY_LATE_S
 
 
 class HostsScenario(BaseScenario):
@@ -96,6 +100,7 @@ class HostsScenario(BaseScenario):
         return super()._sometimes() + Counter(found)
 
     async def _rest(self) -> None:
+        await self.world.sleep(UNDER_WAY_S)
         await self._settle()
         await check_hosts(self.world, asleep=self._asleep)
         for host in self.world.hosts:

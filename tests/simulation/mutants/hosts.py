@@ -26,17 +26,24 @@ from perdure.actors.store.postgres.writer import Writer
 from perdure.actors.store.presence.acknowledged import Acknowledged
 from perdure.actors.store.presence.beats import Beats
 from perdure.actors.store.presence.heart import BeatingHeart
+from perdure.testing.simulation.choices import Choices
 from perdure.testing.simulation.machines.database.backend import Scene
 from perdure.testing.simulation.machines.database.statements import committing
 from perdure.testing.simulation.machines.database.work import Waiting
 
+from ..programs import Program
 from .catalogue import mutant
 
 # What moves shards often, without much beside it.
 MOVES = {"host.leave": 0.1, "hosts.roll": 0.05, "kill.between": 0.03}
 # What is under way at a store for long, so that something else comes in between.
 SLOW_COMMITS = {"store.slow": 0.3, "database.slow": 0.05}
-PAUSES = {"host.pause": 0.15, "host.away": 0.05}
+# A host alone is away from the database, and the others are well and take what it had.
+ONE_AWAY = {
+    "host.away": 0.03,
+    **dict.fromkeys(("host.pause", "host.leave", "hosts.roll", "kill.between"), 0.0),
+    **dict.fromkeys((f"database.{each}" for each in ("behind", "away", "deaf", "frozen", "restart", "failover")), 0.0),
+}
 OUTAGES = {"database.restart": 0.1, "database.away": 0.1, "host.pause": 0.0}
 
 
@@ -116,7 +123,12 @@ def a_shard_that_comes_is_not_recovered(patch: pytest.MonkeyPatch) -> None:
 # I5: a host without a beat answers nothing from memory.
 
 
-@mutant("I5", kind="hosts", within=30, rates=PAUSES)
+def naps(choices: Choices) -> Program:
+    """What stays in memory, and changes each second."""
+    return [["nap", 1]] * 12
+
+
+@mutant("I5", "E13", kind="losing", within=20, rates=ONE_AWAY, programs=naps)  # its callers read all the time
 def a_host_answers_without_a_beat(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(LeasedMembership, "may_answer", property(LeasedMembership._lives))
 

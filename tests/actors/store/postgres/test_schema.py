@@ -123,6 +123,31 @@ async def test_a_step_is_taken_once_and_waits_for_no_lock_for_long(
         await session.close()
 
 
+async def test_a_version_that_was_set_back_by_hand_ends_in_a_sentence_and_changes_nothing(
+    server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a store of this release whose tables are sound, and whose version somebody has set back,
+    url = parse_url(server.url())
+    session = await session_of(url)
+    await make_ready(session, url, shards=8, now_us=1)
+    await session.run_together([f"UPDATE meta SET value = 1 WHERE name = '{schema.VERSION}'"])
+    before = await read_meta(session)
+    tries = []
+    migrate = schema._migrate
+
+    async def counted(*arguments: Any, **named: Any) -> None:
+        tries.append(1)
+        await migrate(*arguments, **named)
+
+    monkeypatch.setattr(schema, "_migrate", counted)
+    # when a host starts, then it tries as often as another one could be faster, and says what it has found.
+    with anyio.fail_after(20), pytest.raises(StoreFailed, match=r"has version 1, and its tables are of a later one"):
+        await make_ready(session, url, shards=8, now_us=1)
+    assert len(tries) == schema.FASTER_MAX + 1
+    assert await read_meta(session) == before
+    await session.close()
+
+
 async def as_of_version_1(session: DatabaseSession) -> None:
     """Make the tables of a store what release 0.1.0 has made."""
     await session.run_together(
