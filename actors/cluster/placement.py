@@ -116,7 +116,7 @@ class Placement:
 
     def knows(self, actor_type: str) -> bool:
         """Whether the ring of a type is known, so that its actors have shards."""
-        return ring_of(actor_type) in self._rings
+        return (FIRST_RING if AT not in actor_type else ring_of(actor_type)) in self._rings
 
     def reaches(self, address: Address) -> bool:
         """Whether the ring of an address is known."""

@@ -177,7 +177,7 @@ class Facade:
         # Here too, because workflows name their children.
         refuse_nul("the name of the workflow", start.name)
         refuse_nul("the instance ID", instance_id)
-        own = self.own.of(start.app)
+        own = self.own if start.app is None else self.own.of(start.app)
         address = own.instance(instance_id)
         while True:
             try:
