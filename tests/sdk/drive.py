@@ -148,6 +148,15 @@ def programs() -> list[Program]:
                 ("native", "three hosts with native workflows, killed"),
             )
         ),
+        *(
+            Program(
+                name=f"Python 1.19, two apps ({kind})",
+                command=(ours, "sdk_apps.py", kind, new),
+                needs=(new,),
+                own_daemon=True,
+            )
+            for kind in ("daemon", "daprd")
+        ),
         Program(
             name="Python 1.19, what meets a turn",
             command=(ours, "sdk_held_turn.py", new),
