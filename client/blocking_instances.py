@@ -185,7 +185,11 @@ class BlockingInstances(BlockingCalls):
         """Start an instance, wait for its end, and return its result, as the workflow's annotation has it.
 
         Args:
-            if_exists, idempotency_key: As of `start`. A program that repeats a call needs one of them, or it runs
+            workflow: The function, or the name by which it is registered.
+            input: Any value that JSON can hold; None is no input.
+            instance_id: Of the new instance; made up if it is None.
+            if_exists: What to do if the id is taken, as of `start`.
+            idempotency_key: As of `start`. A program that repeats a call needs this or `if_exists`, or the call runs
                 again what has ended.
 
         Raises:
@@ -269,7 +273,10 @@ class BlockingInstances(BlockingCalls):
                 to a finished instance is refused.
 
         Raises:
-            InvalidRequest, InstanceNotFound, InstanceStalled, EventRefused
+            InvalidRequest: The name or the payload is not allowed.
+            InstanceNotFound: There is no such instance.
+            InstanceStalled: It is stalled.
+            EventRefused: It has ended, or holds as many events as it may.
         """
         self._call(lambda client: client.raise_event(instance_id, name, data, idempotency_key=idempotency_key))
 
@@ -284,7 +291,8 @@ class BlockingInstances(BlockingCalls):
             False: nothing was changed, as it was suspended already, or had ended.
 
         Raises:
-            InstanceNotFound, InstanceStalled
+            InstanceNotFound: There is no such instance.
+            InstanceStalled: It is stalled.
         """
         return self._call(lambda client: client.suspend(instance_id, reason=reason, recurse=recurse))
 
@@ -299,7 +307,8 @@ class BlockingInstances(BlockingCalls):
             False: nothing was changed, as it was not suspended.
 
         Raises:
-            InstanceNotFound, InstanceStalled
+            InstanceNotFound: There is no such instance.
+            InstanceStalled: It is stalled.
         """
         return self._call(lambda client: client.resume(instance_id, reason=reason, recurse=recurse))
 
@@ -319,7 +328,7 @@ class BlockingInstances(BlockingCalls):
             False: nothing was changed, as it had ended already.
 
         Raises:
-            InstanceNotFound
+            InstanceNotFound: There is no such instance.
         """
         return self._call(lambda client: client.terminate(instance_id, output=output, recurse=recurse, reason=reason))
 
@@ -332,6 +341,7 @@ class BlockingInstances(BlockingCalls):
             reason: Stands in the audit.
 
         Raises:
-            InstanceNotFound, InstanceUnfinished
+            InstanceNotFound: There is no such instance.
+            InstanceUnfinished: It has not ended, and `force` was not said.
         """
         return self._call(lambda client: client.purge(instance_id, recurse=recurse, force=force, reason=reason))

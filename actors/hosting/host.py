@@ -216,8 +216,7 @@ class Host:
         """
         await self.store.open()
         try:
-            apps = await self.store.enter_apps(self._apps)
-            self._entered(apps)
+            self._entered(apps := await self.store.enter_apps(self._apps))
             self.placement.sized(self.store.shards, rings_of(apps, self._apps, apart=self.store.rings_apart))
             self._thread = get_ident()
             self._here = place_of_caller()
