@@ -45,7 +45,8 @@ class TracingConfig:
     """What is traced, and where the spans go."""
 
     targets: tuple[TraceTarget, ...] = ()  # none: contexts are made and passed on, and nothing is sent
-    # The share of traces that is sampled, 0 to 1, where the caller has not decided. None: OTEL_TRACES_SAMPLER says.
+    # The share of traces that is sampled, 0 to 1, of those that the caller has not sampled. None: OTEL_TRACES_SAMPLER
+    # says, whose default is to sample what the caller has, and what comes without a trace.
     sampling: float | None = None
     turns: bool = False  # a span for each turn
     own_generations: bool = False  # each generation has a trace of its own, as in Dapr

@@ -19,6 +19,7 @@ from .child import RunFailed, run_in_child
 from .commands import compare, draw, gate, report, see_that_it_can_be_drawn
 from .lists import lists
 from .machine import machine
+from .machine_load import LoadReading
 from .on_postgres import folder_or_database, lines_of
 from .peers import DBOS_POSTGRES, PEERS, Peer, PeerMissing, demand, install
 from .peers import described as peer_described
@@ -428,6 +429,8 @@ def carry_out(runs: Sequence[Run], folder: Path, console: Console) -> Results:
                 progress.update(task, completed=part.share, units=part.units)
 
             with tempfile.TemporaryDirectory(dir=folder) as own:
-                results.results.append(Result(run=run, outcome=run_in_child(run, Path(own), watch)))
+                reading = LoadReading()
+                outcome = run_in_child(run, Path(own), watch)
+                results.results.append(Result(run=run, outcome=outcome, machine_load=reading.until_now()))
             progress.remove_task(task)
     return results

@@ -9,7 +9,7 @@ matplotlib is an extra, and imported only when something is drawn.
 import importlib.util
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import log10
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,11 +27,13 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<")
 INK = "#222222"
 FAINT = "#767676"
 GRID = "#E4E4E4"
+EDGE = "#9A9A9A"
+ASKED = "#B0B0B0"  # the line on which what was asked for lies
 STYLE: Any = {  # matplotlib types this by the names of all its settings, which differ from release to release
     "font.family": "DejaVu Sans",  # which matplotlib brings along
     "font.size": 9.5,
     "text.color": INK,
-    "axes.edgecolor": "#9A9A9A",
+    "axes.edgecolor": EDGE,
     "axes.labelcolor": FAINT,
     "axes.titlesize": 10.5,
     "axes.titlelocation": "left",
@@ -47,6 +49,28 @@ STYLE: Any = {  # matplotlib types this by the names of all its settings, which 
     "ytick.color": FAINT,
     "legend.frameon": False,
     "svg.fonttype": "none",  # text that can be searched and read out
+}
+
+# In a page the colours of a drawing follow its reader's system: each colour that is drawn with is a variable, with a
+# value for the light, and one for the dark that is as far from the background.
+LIGHT = {
+    "paper": "#FFFFFF",
+    "ink": INK,
+    "faint": FAINT,
+    "grid": GRID,
+    "edge": EDGE,
+    "asked": ASKED,
+    **{f"line-{place}": color for place, color in enumerate(COLORS)},
+}
+DARK_LINES = ("#5AA9E6", "#F08A4B", "#3CC7A0", "#E3A3C6", "#F2B84B", "#8FD0F5", "#A9B2BF", "#C9A15B")
+DARK = {
+    "paper": "#151B24",
+    "ink": "#E3E8F0",
+    "faint": "#97A3B4",
+    "grid": "#242D3A",
+    "edge": "#4A5666",
+    "asked": "#5B6778",
+    **{f"line-{place}": color for place, color in enumerate(DARK_LINES)},
 }
 
 WIDTH_IN = 9.6
@@ -99,8 +123,15 @@ def inlined(document: str, plot: Plot) -> str:
         element,
     )
     element = re.sub(r'<svg ([^>]*?)width="[^"]*pt" height="[^"]*pt"', r"<svg \1", element, count=1)
+    for name, color in LIGHT.items():
+        element = re.sub(rf"(?i)(fill|stroke): {color}\b", rf"\1: var(--{name}, {color.lower()})", element)
     width = f"{100 * width_of(plot) / WIDTH_IN:.0f}%"
     return element.replace("<svg ", f'<svg role="img" aria-label="{plot.name}" style="width: {width}" ', 1)
+
+
+def css_of(colors: Mapping[str, str]) -> str:
+    """Colours as variables of a style sheet."""
+    return " ".join(f"--{name}: {color.lower()};" for name, color in colors.items())
 
 
 def write_png(plot: Plot, folder: Path) -> Path:
@@ -159,7 +190,7 @@ def draw(panel: Panel, axes: "Axes") -> None:
         draw_line(line, axes)
     if panel.diagonal:
         asked = sorted({point.x for line in panel.lines for point in line.points})
-        axes.plot(asked, asked, color="#B0B0B0", linewidth=1, zorder=1)
+        axes.plot(asked, asked, color=ASKED, linewidth=1, zorder=1)
     set_limits(panel, axes)
     if any(line.label for line in panel.lines):
         from matplotlib.transforms import ScaledTranslation  # noqa: PLC0415  the extra

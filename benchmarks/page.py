@@ -7,10 +7,11 @@ no script, and says of every table how it can be measured again.
 from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
+from statistics import median
 
 from .beside import Times, TimesMark, all_times, marks_of
 from .cases import Case, build_of, cases_of, commands_of
-from .drawing import svg_of
+from .drawing import DARK, LIGHT, css_of, svg_of
 from .plot import Plot
 from .plots import names_of, plots, titled
 from .report import DRIVER_TITLES, SECTIONS, Column, Section, cell, described, wanted, written
@@ -167,17 +168,38 @@ def commands(cases: Sequence[Case]) -> str:
 def machines(documents: Sequence[Results]) -> str:
     lines = "".join(
         f"<tr><td>{escape(document.began_at)}</td><td>{escape(described(document.machine))}</td>"
-        f"<td>{escape(document.machine.sqlite)}</td><td class=n>{document.machine.flush_ms:.2f}</td></tr>"
+        f"<td>{escape(document.machine.sqlite)}</td><td class=n>{document.machine.flush_ms:.2f}</td>"
+        f"{load_during(document)}</tr>"
         for document in documents
     )
     others = {name: what for document in documents for name, what in document.peers.items()}
     peers = "".join(f"<tr><td>{escape(name)}</td><td>{escape(what)}</td></tr>" for name, what in others.items())
     return (
         "<section><h2>Machines</h2><table><thead><tr><th>began</th><th></th><th>SQLite</th>"
-        f"<th class=n>4 KiB flushed, ms</th></tr></thead><tbody>{lines}</tbody></table>"
+        "<th class=n>4 KiB flushed, ms</th><th class=n>cores busy</th><th class=n>processes ready</th></tr></thead>"
+        f"<tbody>{lines}</tbody></table><p class=note>Busy cores and ready processes are those of the whole machine "
+        "during the runs, the measured ones among them: medians, with the range. A run on a busy machine shows less "
+        "than the engine can.</p>"
         + (f"<h3>Other engines</h3><table><tbody>{peers}</tbody></table>" if peers else "")
         + "</section>"
     )
+
+
+def load_during(document: Results) -> str:
+    """What the machine did during the runs of a document, as two cells."""
+    loads = [result.machine_load for result in document.results if result.machine_load is not None]
+    if not loads:
+        return "<td class=n>-</td><td class=n>-</td>"
+    busy = [load.busy * 100 for load in loads]
+    ready = [load.ready for load in loads]
+    return spread(busy, 0, " %") + spread(ready, 1, "")
+
+
+def spread(values: Sequence[float], digits: int, unit: str) -> str:
+    """A cell with a median, and small beneath it the lowest and the highest."""
+    low, high = min(values), max(values)
+    beneath = f"<small>{written(low, digits)} to {written(high, digits)}{unit}</small>" if len(values) > 1 else ""
+    return f"<td class=n>{written(median(values), digits)}{unit}{beneath}</td>"
 
 
 PAGE = """<!doctype html>
@@ -196,29 +218,51 @@ PAGE = """<!doctype html>
 </html>
 """
 
-STYLE = """
-body { margin: 0; background: #fff; color: #222;
-  font: 15px/1.5 "DejaVu Sans", Verdana, system-ui, sans-serif; }
-main { max-width: 62rem; margin: 0 auto; padding: 2.5rem 1.5rem 4rem; }
-h1 { font-size: 1.7rem; margin: 0 0 .6rem; }
-h2 { font-size: 1.15rem; margin: 2.8rem 0 .2rem; }
-h3 { font-size: 1rem; margin: 2rem 0 .2rem; }
-header p { margin: 0; color: #666; font-size: .9rem; }
-.note { color: #666; font-size: .85rem; margin: .1rem 0 .6rem; max-width: 48rem; }
+# The colours of the page at /ui/ (http/page/static/styles/base.css); those of the drawings are in drawing.py.
+STYLE = (
+    """
+:root { color-scheme: light;
+  --back: #f6f7f9; --panel: #fff; --sunk: #eef0f4; --text: #1a212c; --quiet: #5a6474; --line: #e1e5eb;
+  --accent: #3457c8; --good: #1c7a4a; --bad: #bf2434; """
+    + css_of(LIGHT)
+    + """ }
+@media (prefers-color-scheme: dark) { :root { color-scheme: dark;
+  --back: #0e1218; --panel: #151b24; --sunk: #0a0e13; --text: #e3e8f0; --quiet: #97a3b4; --line: #242d3a;
+  --accent: #7f9df5; --good: #5cc98d; --bad: #ff8791; """
+    + css_of(DARK)
+    + """ } }
+* { box-sizing: border-box; }
+body { margin: 0; background: var(--back); color: var(--text);
+  font: 14px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "DejaVu Sans", sans-serif;
+  font-variant-numeric: tabular-nums; }
+main { max-width: 66rem; margin: 0 auto; padding: 2rem 1.5rem 4rem; }
+header { margin-bottom: 1.6rem; }
+h1 { font-size: 1.5rem; font-weight: 680; letter-spacing: -.02em; margin: 0 0 .4rem; }
+h2 { font-size: 1.05rem; font-weight: 650; letter-spacing: -.01em; margin: 0 0 .2rem; }
+h3 { font-size: .95rem; font-weight: 650; margin: 0 0 .2rem; }
+main > h2 { margin: 2.2rem 0 .8rem; }
+header p { margin: 0; color: var(--quiet); }
+section { overflow-x: auto; margin: 0 0 1rem; padding: 1rem 1.2rem; border: 1px solid var(--line); border-radius: 10px;
+  background: var(--panel); box-shadow: 0 1px 2px rgb(20 30 50 / 6%); }
+section h3:not(:first-child) { margin-top: 1.4rem; }
+.note { color: var(--quiet); font-size: .87rem; margin: .1rem 0 .6rem; max-width: 48rem; }
 figure { margin: 0; }
 figure svg { max-width: 100%; height: auto; display: block; }
-table { border-collapse: collapse; font-size: .82rem; font-variant-numeric: tabular-nums; margin: .6rem 0; }
-th { font-weight: normal; color: #666; text-align: left; vertical-align: bottom; white-space: pre-line; }
-th, td { padding: .3rem .7rem .3rem 0; }
-td { border-top: 1px solid #e4e4e4; vertical-align: top; }
+table { border-collapse: collapse; font-size: .85rem; margin: .5rem 0; }
+th { font-weight: 550; font-size: .8rem; color: var(--quiet); text-align: left; vertical-align: bottom;
+  white-space: pre-line; }
+th, td { padding: .35rem .8rem .35rem 0; }
+td { border-top: 1px solid var(--line); vertical-align: top; white-space: nowrap; }
 .n { text-align: right; padding-left: .5rem; }
-td { white-space: nowrap; }
-td small { display: block; color: #888; font-size: .72rem; line-height: 1.2; }
-.reached { color: #00694d; }
-.missed { color: #b34700; font-weight: bold; }
-details { font-size: .82rem; margin: .2rem 0; }
-summary { color: #666; cursor: pointer; }
-pre { background: #f6f6f6; padding: .6rem .8rem; overflow-x: auto; margin: .4rem 0; font-size: .78rem; }
-section { overflow-x: auto; }
-@media print { details { display: block; } main { max-width: none; padding: 0; } section { break-inside: avoid; } }
+td small { display: block; color: var(--quiet); font-size: .75rem; line-height: 1.2; }
+.reached { color: var(--good); }
+.missed { color: var(--bad); font-weight: 650; }
+details { font-size: .85rem; margin: .3rem 0 0; }
+summary { color: var(--quiet); cursor: pointer; }
+:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
+pre { background: var(--sunk); border: 1px solid var(--line); border-radius: 8px; padding: .6rem .8rem;
+  overflow-x: auto; margin: .4rem 0; font: .8rem/1.5 ui-monospace, "DejaVu Sans Mono", monospace; }
+@media print { details { display: block; } main { max-width: none; padding: 0; }
+  section { break-inside: avoid; box-shadow: none; } }
 """
+)

@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from .machine import Machine
+from .machine_load import MachineLoad
 from .measure import RunOutcome, medians, spreads
 from .run import Run
 from .workload import Mark, Workload
@@ -25,6 +26,7 @@ class Result:
 
     run: Run
     outcome: RunOutcome
+    machine_load: MachineLoad | None = None  # documents of older releases have none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from typing import Any
 from opentelemetry.sdk.resources import SERVICE_NAME, OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import SpanProcessor, SynchronousMultiSpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SpanExporter
-from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
+from opentelemetry.sdk.trace.sampling import ParentBased, Sampler, TraceIdRatioBased
 
 from ..api.tracing import TraceProtocol, TraceTarget, TracingConfig
 from ..runtime.observing.spans import SpanChoice
@@ -29,7 +29,7 @@ class Exporting:
 
     def __init__(self, config: TracingConfig, app_id: str) -> None:
         self._processor: SpanProcessor = _processor_of(config.targets)
-        sampler = ParentBased(TraceIdRatioBased(config.sampling)) if config.sampling is not None else None
+        sampler = sampler_of(config.sampling) if config.sampling is not None else None
         provider = TracerProvider(sampler=sampler, resource=resource_of(app_id), shutdown_on_exit=False)
         self.traces = Traces(
             self._processor,
@@ -41,6 +41,16 @@ class Exporting:
     def close(self) -> None:
         """Send what is left, and stop. It blocks for as long as the collector lets it wait."""
         self._processor.shutdown()
+
+
+def sampler_of(rate: float) -> Sampler:
+    """Sample what the caller has sampled, and of the rest a share.
+
+    A caller that has *not* sampled decides nothing: .NET's HTTP client, and so Dapr's SDK for .NET, sends such a
+    context with each call of a program that has no tracing. daprd makes the spans of its activities all the same.
+    """
+    share = TraceIdRatioBased(rate)
+    return ParentBased(share, remote_parent_not_sampled=share)
 
 
 def resource_of(app_id: str) -> Resource:

@@ -206,7 +206,7 @@ class LeasedMembership:
             StoreError: It could not join in the first place.
         """
         self._keeper = keeper
-        self._begin(await self._cluster.join(self._card()), keeper)
+        self._begin(await self._cluster.join(self._card(), self._named), keeper)
         while not self._leaving or self._lives():
             await self._live(keeper, task_status)
             if not self._leaving:
@@ -233,8 +233,14 @@ class LeasedMembership:
     def _lives(self) -> bool:
         return self.standing not in (Standing.JOINING, Standing.DEAD) and self._cluster.alive
 
-    def _begin(self, me: int, keeper: ShardKeeper, *, resumed: bool = False) -> None:
+    def _named(self, me: int) -> None:
+        """Have the name of the next life: others may call by it before this host knows that it has joined."""
         self._life = HostLife(me, name_of_id, self._tally)
+        self._changed()
+
+    def _begin(self, me: int, keeper: ShardKeeper, *, resumed: bool = False) -> None:
+        if resumed or self._life.me != me:
+            self._life = HostLife(me, name_of_id, self._tally)
         self._life.resumed = resumed
         self._cluster.heart.stuck_after_s = self._stuck_after_s
         self.lives += 1
@@ -271,7 +277,7 @@ class LeasedMembership:
             logger.warning("this host was found dead several times: it joins again in %.0f s", away_s)
         await anyio.sleep(away_s)
         self.standing = Standing.JOINING
-        me = await patiently(lambda: self._cluster.join(self._card()))
+        me = await patiently(lambda: self._cluster.join(self._card(), self._named))
         assert me is not None
         self._begin(me, keeper)
         logger.warning("this host goes on as %s", self.me)

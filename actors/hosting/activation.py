@@ -112,11 +112,15 @@ class Activation:
         Raises:
             MailboxFull: Only for a message with a reply. Messages of actors are
                 bounded by the requests that cause them, and a message without
-                a reply would be lost if it were refused.
+                a reply would be lost if it were refused. Of an actor that cannot be
+                loaded these stay in the mailbox, and keep nobody from purging it.
         """
-        if envelope.reply is not None and len(self.mailbox) >= messages_max:
+        if envelope.reply is not None and len(self.mailbox) >= messages_max and self._is_full(messages_max):
             raise MailboxFull(self.address, messages_max=messages_max)
         self.mailbox.append(envelope)
+
+    def _is_full(self, messages_max: int) -> bool:
+        return self.stalled is None or sum(each.reply is not None for each in self.mailbox) >= messages_max
 
     def take(self) -> list[Envelope]:
         """Empty the mailbox. Of an actor that cannot be loaded, messages without a reply stay in it."""

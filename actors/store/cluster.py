@@ -101,8 +101,11 @@ class Cluster(Protocol):
         """Make a newer format the one in which hosts write, if all that live read it; return what holds then."""
         ...
 
-    async def join(self, card: HostCard) -> int:
+    async def join(self, card: HostCard, named: Callable[[int], None] = lambda host: None) -> int:
         """Enter this host, under a new id, which is returned. A row of the same place and address is deleted.
+
+        Args:
+            named: Called with the id before any other host can see it; again, if another try has another one.
 
         Raises:
             StoreTooNew: Hosts write a format that this one does not read.

@@ -219,7 +219,7 @@ class MemoryClusterStore(MemoryStore):
 
     # As a cluster.
 
-    async def join(self, card: HostCard) -> int:
+    async def join(self, card: HostCard, named: Callable[[int], None] = lambda host: None) -> int:
         host, life = number_of(self._chance, 62), self._life
         if life is not None:
             self._end(life, "it joins again")
@@ -233,6 +233,7 @@ class MemoryClusterStore(MemoryStore):
             self.database.hosts[host] = _Host(HostRow(host, HostState.SERVING, card))
             self._begin(host)
 
+        named(host)
         await self._done("join", enter)
         return host
 

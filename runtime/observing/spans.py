@@ -83,14 +83,18 @@ class SpanNotes:
 
     Args:
         above: The context in which the generation began.
+        parent: The id of the span above it; None: it is the root of a trace.
         context: Of the span of the generation.
         link: The span of the generation before, if that is in another trace.
     """
 
-    __slots__ = ("above", "context", "events", "link", "timers")
+    __slots__ = ("above", "context", "events", "link", "parent", "timers")
 
-    def __init__(self, above: TraceContext, context: TraceContext, link: TraceContext | None) -> None:
+    def __init__(
+        self, above: TraceContext, context: TraceContext, link: TraceContext | None, *, parent: str | None
+    ) -> None:
         self.above = above
+        self.parent = parent
         self.context = context
         self.link = link
         self.events: list[SpanEvent] = []
@@ -175,7 +179,7 @@ class SpanNotes:
             SpanKind.WORKFLOW,
             name,
             self.context,
-            self.above.span_id,
+            self.parent,
             began_us,
             ended_us,
             tuple(attributes),
@@ -219,7 +223,9 @@ def notes_of(trace: Trace | None, execution_id: str, link: TraceContext | None =
     above = context_of(trace)
     if above is None or not above.sampled:
         return None
-    return SpanNotes(above, above.at(span_of_execution(execution_id)), link)
+    # Nothing has the span that stands for the root of a generation's own trace.
+    parent = above.span_id if above != root_of_generation(execution_id) else None
+    return SpanNotes(above, above.at(span_of_execution(execution_id)), link, parent=parent)
 
 
 def next_trace(notes: SpanNotes, execution_id: str, choice: SpanChoice) -> tuple[Trace, TraceContext | None]:

@@ -36,6 +36,8 @@ HOST: ContextVar[int] = ContextVar("perdure_simulated_host", default=0)
 YOUNG, MIDDLE_AGED, OLD = 0, 1, 2
 # How many loops run between two collections of what is old: worlds that are over, which somebody has kept for a while.
 LOOPS_BETWEEN = 20
+# So many old objects are the program's heap, which has grown: a suite of thousands of tests, of which these are a few.
+GROWN_OBJECTS = 100_000
 # So many tasks that are done are kept at least.
 TASKS_KEPT = 1_000
 # So many steps are named of those that go on and on.
@@ -350,10 +352,21 @@ class SimLoop(asyncio.AbstractEventLoop):
     def _collect_what_is_over(cls) -> None:
         """Collect what earlier loops have left, without the heap of the program, which would take much longer."""
         if not cls._heap_frozen:
-            cls._heap_frozen = True
-            gc.collect()
-            gc.freeze()
-        gc.collect(OLD if gc.get_count()[OLD] >= LOOPS_BETWEEN else MIDDLE_AGED)
+            cls._freeze_heap()
+        elif gc.get_count()[OLD] < LOOPS_BETWEEN:
+            gc.collect(MIDDLE_AGED)
+        else:
+            gc.collect(OLD)
+            if len(gc.get_objects(OLD)) > GROWN_OBJECTS:
+                cls._freeze_heap()
+
+    @classmethod
+    def _freeze_heap(cls) -> None:
+        """Leave to the collector what is made from now on. What was frozen before, and is garbage now, goes."""
+        cls._heap_frozen = True
+        gc.unfreeze()
+        gc.collect()
+        gc.freeze()
 
     def _run_until(self, task: SimTask[Any]) -> None:
         """Take one step after the other, until a task is done."""

@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 from html.parser import HTMLParser
 
+from perdure.benchmarks.machine_load import MachineLoad
 from perdure.benchmarks.page import page
 
 from ..support.benchmarks.cases import measured, with_options
@@ -107,3 +108,26 @@ def test_only_one_process_is_compared_with_other_engines() -> None:
     assert "W1 chain process Restate 1 16.0 at least 15 ✓ reached" in text
     assert "W1 chain process x2" in text
     assert "--processes 2" in text
+
+
+def test_what_the_machine_did_during_the_runs_stands_beside_it() -> None:
+    # Given two runs on a machine that was busy with more than them,
+    loads = (MachineLoad(busy=0.5, ready=2.0), MachineLoad(busy=0.9, ready=6.0))
+    found = [replace(run, machine_load=load) for run, load in zip(RUNS, loads, strict=False)]
+    # when the page is written, then it says how busy the machine was.
+    text = " ".join(text_of(page([results(*found)])).split())
+    assert "70 % 50 to 90 %" in text
+    assert "4.0 2.0 to 6.0" in text
+    # And of documents that do not know it, it says nothing.
+    assert "cores busy" in page([results(*RUNS)])
+
+
+def test_it_is_dark_where_its_reader_is_and_so_are_its_drawings() -> None:
+    html = page([results(*RUNS)])
+    dark = html.partition("@media (prefers-color-scheme: dark)")[2].partition("</style>")[0]
+    drawn = set(re.findall(r"var\((--[\w-]+), #[0-9a-f]{6}\)", html))
+    assert {"--paper", "--ink", "--line-0"} <= drawn
+    assert all(f"{name}: #" in dark for name in drawn), drawn
+    # No drawing has a colour of its own that would not change.
+    svg = "".join(re.findall(r"<svg.*?</svg>", html, re.DOTALL))
+    assert not re.findall(r"(?:fill|stroke): #", svg)

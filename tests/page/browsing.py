@@ -16,7 +16,7 @@ OPTIONS = ["--no-sandbox", "--disable-dev-shm-usage"]  # the tests may run as ro
 PATIENCE_MS = 15_000.0  # a slow machine under load
 
 # What a browser writes on its console when the network or the daemon does as the test wants.
-EXPECTED = re.compile(r"net::ERR_|status of (401|403|404|409|429|503)")
+EXPECTED = re.compile(r"net::ERR_|status of (401|403|404|409|412|429|503)")
 
 
 @contextmanager
@@ -88,7 +88,8 @@ class Visitor:
 
     def fill(self, label: str, text: str, *, within: str = "body") -> None:
         """Fill a field in."""
-        self.page.locator(within).get_by_label(label).first.fill(text)
+        fields = self.page.locator("input:not([type=checkbox]), textarea")
+        self.page.locator(within).get_by_label(label).and_(fields).first.fill(text)
 
     def until(self, condition: str, argument: Any = None) -> Any:
         """Wait until JavaScript says so."""

@@ -140,6 +140,7 @@ def programs() -> list[Program]:
                     ("go",),
                     (("go", "build", "-C", "go", "-o", "scenarios", "."),),
                 ),
+                (".NET 1.19", (str(DOTNET), "--serve"), (str(DOTNET),), ()),
             )
             for kind, what in (
                 ("processes", "two processes, killed"),
@@ -147,6 +148,8 @@ def programs() -> list[Program]:
                 ("rolling", "three hosts on PostgreSQL, restarted"),
                 ("native", "three hosts with native workflows, killed"),
             )
+            # Go's activity needs more than its number, and .NET's workflows are its own.
+            if kind != "native" or sdk not in ("Go", ".NET 1.19")
         ),
         *(
             Program(

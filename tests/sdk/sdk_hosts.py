@@ -4,7 +4,7 @@ The workers are unmodified, and each is connected to one host; nobody tells them
 (`processes`: one daemon of two on SQLite, whose processes are killed; `postgres`: three daemons on one database, which
 are killed; `rolling`: the same, which are told to stop and started again; `native`: the first ones, which have the
 workflows themselves, and only the activity is with the workers), the name of the SDK, and the command of a
-worker that has the workflows of `sdk_crash_worker.py`.
+worker that has the workflows of `sdk_crash_worker.py`, or is the program with Dapr's .NET SDK, with `--serve`.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import httpx
 import psutil
@@ -34,8 +34,21 @@ KILLS = int(os.environ.get("SDK_KILLS", "6"))
 CLIENTS = 3
 SEED = 20_261_127
 WITHIN_S = 180.0  # SDKs wait up to 15 s before they connect again
-RESULT = "25"  # 0 and three steps, and 10 + 1 from each of two children
-STEPS = 5  # of an instance with its children
+
+
+class Work(NamedTuple):
+    """What clients start again and again."""
+
+    workflow: str
+    given: str
+    result: str
+    steps: int | None  # of an instance with its children; None: the worker does not note its bodies
+
+
+# 0 and three steps, and 10 + 1 from each of two children.
+CRASH = Work("crash", "0", "25", 5)
+# The program with Dapr's .NET SDK has workflows of its own: a chain of so many activities.
+DOTNET_CHAIN = Work("Chain", "4", "4", None)
 
 
 class Hosts(Protocol):
@@ -141,8 +154,9 @@ KINDS: dict[str, Callable[[Path, random.Random, ExitStack], Hosts]] = {
 class Load:
     """Clients that start instances through any host, and remember which were acknowledged."""
 
-    def __init__(self, hosts: Hosts) -> None:
+    def __init__(self, hosts: Hosts, work: Work) -> None:
         self._hosts = hosts
+        self.work = work
         self.asked: list[str] = []
         self.acknowledged: list[str] = []
         self.failed: list[str] = []
@@ -153,10 +167,10 @@ class Load:
                 instance_id = f"i{len(self.asked)}"
                 self.asked.append(instance_id)
                 host = await asyncio.to_thread(self._hosts.url)
-                url = f"{host}/v1.0/workflows/dapr/crash/start?instanceID={instance_id}"
+                url = f"{host}/v1.0/workflows/dapr/{self.work.workflow}/start?instanceID={instance_id}"
                 try:
                     async with httpx.AsyncClient(timeout=30) as http:
-                        answer = await http.post(url, content="0")
+                        answer = await http.post(url, content=self.work.given)
                 except httpx.TransportError as error:
                     # That host is dead; whether it took this one, nobody knows.
                     self.failed.append(f"{instance_id}: {error!r}")
@@ -218,7 +232,7 @@ def wait_until_finished(hosts: Hosts, load: Load, crew: Crew) -> None:
             assert time.monotonic() < deadline, f"after {WITHIN_S:g} s: {instance_id} is {state}"
             crew.keep()
             time.sleep(0.1)
-        assert state["properties"]["dapr.workflow.output"] == RESULT, state
+        assert state["properties"]["dapr.workflow.output"] == load.work.result, state
 
 
 def state_of(hosts: Hosts, instance_id: str) -> dict[str, dict[str, str]]:
@@ -238,7 +252,7 @@ def count_bodies(bodies: Path, load: Load) -> tuple[int, int]:
     ran = Counter(bodies.read_text().splitlines())
     of = Counter(line.split()[0].partition(":")[0] for line in ran)
     for instance_id in load.acknowledged:
-        assert of[instance_id] == STEPS, (instance_id, of[instance_id])
+        assert of[instance_id] == load.work.steps, (instance_id, of[instance_id])
     return len(ran), ran.total() - len(ran)
 
 
@@ -247,8 +261,10 @@ def prove(kind: str, command: Sequence[str], folder: Path, report: Report) -> No
     with ExitStack() as stack:
         # Given hosts, and two workers at two of them,
         hosts = KINDS[kind](folder, chance, stack)
-        load = Load(hosts)
-        crew = Crew([*command, str(bodies)], hosts.workers_env(), folder, stack)
+        work = DOTNET_CHAIN if "--serve" in command else CRASH
+        load = Load(hosts, work)
+        notes = [str(bodies)] if work.steps is not None else []
+        crew = Crew([*command, *notes], hosts.workers_env(), folder, stack)
         time.sleep(3)  # SDKs import
         # when the hosts end one after the other under load,
         asyncio.run(end_under_load(hosts, load, crew, chance))
@@ -262,6 +278,8 @@ def prove(kind: str, command: Sequence[str], folder: Path, report: Report) -> No
         if command[0] != "node":  # JavaScript's SDK ends a worker whose first stream ends
             with report.method("workers connect again by themselves"):
                 assert crew.started_again == 0, "a worker ended"
+    if work.steps is None:
+        return
     # and every step has run, most of them once.
     with report.method("every step has run"):
         steps, again = count_bodies(bodies, load)

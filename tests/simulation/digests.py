@@ -10,7 +10,7 @@ from .kinds import choices_of, scenario_of
 
 # Small worlds without the rest at their end, because there are many. A mixed one has the parts of all kinds, and an
 # instance costs most where it is on a file or behind doors.
-INSTANCES_MAX = {"mixed": 3, "sqlite": 1, "postgres": 1, "doors": 1, "hosts": 1}
+INSTANCES_MAX = {"mixed": 3, "sqlite": 1, "rotten": 1, "postgres": 1, "doors": 1, "hosts": 1}
 INSTANCES_MAX_ELSEWHERE = 2
 
 

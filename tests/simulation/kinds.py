@@ -13,6 +13,7 @@ forgetful  what has ended is forgotten soon
 mixed      all of these, as the seed says
 hosts      two to four hosts on one PostgreSQL server
 losing     the same; a copy of the server may take its place that has not had the last commits
+rotten     the file loses a bit between two lives
 crowd      a hundred instances with small programs, and few faults or none: fast, and all checks as elsewhere
 """
 
@@ -28,6 +29,7 @@ from perdure.testing.simulation.machines.sqlite_file import SqliteFile
 from .base_scenario import BaseScenario
 from .hosts.scenario import HostsScenario
 from .programs import Program
+from .rotten import RottenScenario
 from .scenario import Scenario
 
 KINDS = (
@@ -44,6 +46,7 @@ KINDS = (
     "mixed",
     "hosts",
     "losing",
+    "rotten",
     "crowd",
 )
 # For how long retention keeps what has ended. Where requests come twice the second comes a second after the first, and
@@ -110,6 +113,10 @@ def scenario_of(kind: str, choices: Choices, **named: Any) -> Iterator[BaseScena
     """
     if kind in ("hosts", "losing"):
         yield HostsScenario(choices, may_lose=kind == "losing", **named)
+        return
+    if kind == "rotten":
+        with SqliteFile() as file:
+            yield RottenScenario(choices, file=file, **named)
         return
     draw = choices.draw
     mixed = kind == "mixed"

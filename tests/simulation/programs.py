@@ -19,6 +19,7 @@ What a step gives is a function of the program alone, or one of a few values tha
     ["patched", n]     an activity, in newer code two of them -> n + 1
     ["child", program, k]  one: 0 as it comes, 1 named, 2 in the style of a generator, 3 one that fails at its end
                               -> its result, or "failed"
+    ["outrun", program, s]  a child or a timer, whichever is first; the child goes on -> "ended" or "late"
     ["rounds", s, n]   n generations, each with a timer and an activity, as a schedule has them; always the last step
                        -> n + 1 down to 2
     ["again", program] continue as new        -> all so far, and the program's results behind it; always the last step
@@ -49,7 +50,7 @@ from perdure.testing.simulation.machines.threads import current
 
 Program: TypeAlias = list[list[Any]]
 
-LATE = "late"
+LATE, ENDED = "late", "ended"
 # Results that are the same whatever the step's number is.
 FIXED = {"bad": "bad", "odd": "nan", "chance": "same"}
 # How long an activity takes: some of these, so that results come while commits are under way, and sometimes longer.
@@ -113,6 +114,8 @@ def expected(program: Program) -> list[Any]:
                 results.append({f"for {rest[0]}", LATE})
             case "either":
                 results.append({rest[0] + 1, LATE})
+            case "outrun":
+                results.append({ENDED, LATE})
             case "fan":
                 results.append([n + 1 for n in range(rest[0])])
             case "child":
@@ -331,6 +334,10 @@ def app_of(
         except TaskFailedError:
             return "failed"
 
+    async def do_outrun(ctx: WorkflowContext, program: Program, seconds: float) -> str:
+        child = ctx.call_child_workflow("carry_out", input={"program": program, "so_far": []})
+        return ENDED if await when_any([child, ctx.create_timer(seconds)]) is child else LATE
+
     steps: Steps = {
         "work": do_work,
         "flaky": do_flaky,
@@ -345,6 +352,7 @@ def app_of(
         "chance": do_chance,
         "patched": do_patched,
         "child": do_child,
+        "outrun": do_outrun,
     }
 
     @app.workflow

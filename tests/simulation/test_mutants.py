@@ -1,12 +1,15 @@
 """Bugs that are planted in the engine are found by the invariants that are to, within a stated number of worlds."""
 
+import re
+
 import pytest
 
 from perdure.testing.simulation.choices import Choices
 
+from ..support.paths import ROOT
 from .checks.broken import Broken
 from .kinds import scenario_of
-from .mutants import database, hosting, hosts, instances, lists, workers
+from .mutants import damage, database, hosting, hosts, instances, lists, workers
 from .mutants.catalogue import MUTANTS, USUAL_WORLDS, Mutant, planted
 from .programs import INTERRUPT
 
@@ -57,8 +60,25 @@ def test_a_planted_bug_is_found(mutant: Mutant) -> None:
 
 def test_each_invariant_finds_a_mutant() -> None:
     planted_in = {mutant.plant.__module__ for mutant in MUTANTS}
-    assert {module.__name__ for module in (database, hosting, hosts, instances, lists, workers)} == planted_in
+    assert {module.__name__ for module in (damage, database, hosting, hosts, instances, lists, workers)} == planted_in
     assert {invariant for mutant in MUTANTS for invariant in mutant.found_by} == INVARIANTS
+
+
+def test_each_invariant_of_one_host_has_a_mutant_that_no_other_may_find() -> None:
+    alone = {next(iter(mutant.found_by)) for mutant in MUTANTS if len(mutant.found_by) == 1}
+    assert {each for each in INVARIANTS if each.startswith("E")} <= alone
+
+
+def test_the_page_of_planted_bugs_names_them_as_they_are() -> None:
+    page = (ROOT / "docs/design/planted-bugs.md").read_text()
+    named = [(name, int(within)) for name, within in re.findall(r"\*([^*]+)\* \((\d+)\)", page)]
+    assert set(named) <= {(mutant.name, mutant.within) for mutant in MUTANTS}
+    rows = dict(re.findall(r"^\| ([EI]\d+) \| (.*) \|$", page, re.MULTILINE))
+    assert rows.keys() == INVARIANTS
+    for invariant, bugs in rows.items():
+        for name, _ in re.findall(r"\*([^*]+)\* \((\d+)\)", bugs):
+            finders = {frozenset(mutant.found_by) for mutant in MUTANTS if mutant.name == name}
+            assert any(invariant in each for each in finders), name
 
 
 def table() -> str:

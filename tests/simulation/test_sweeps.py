@@ -19,6 +19,10 @@ PROGRAMS: dict[str, Program] = {
     "whichever is first": [["either", 1, 0.01]],
     "a child": [["child", [["nap", 0.01]], 0]],
     "a child with a name": [["child", [["nap", 0.01]], 1]],
+    "a child that is outrun, and its like of the next generation": [
+        ["outrun", [["nap", 5]], 0.01],
+        ["again", [["outrun", [["nap", 0.01]], 10]]],
+    ],
     "another generation": [["again", [["nap", 0.01]]]],
     "chance": [["chance", 1]],
 }

@@ -58,6 +58,10 @@ def test_worlds_on_the_real_file_keep_every_promise() -> None:
     assert min(sometimes[what] for what in ("kill", "commit failed", "activity performed again")) > 2
 
 
+def test_worlds_whose_file_rots_never_serve_what_is_damaged() -> None:
+    assert run_worlds(range(10), "rotten")["told of damage"] > 5
+
+
 def test_worlds_on_a_postgres_server_keep_every_promise() -> None:
     sometimes = run_worlds(range(20), "postgres")
     assert min(sometimes[what] for what in ("kill", "commit failed", "activity performed again")) > 2

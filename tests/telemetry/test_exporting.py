@@ -50,10 +50,13 @@ def test_the_variables_name_the_service_and_add_to_it(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize(("sampling", "sampled"), [(1.0, True), (0.0, False)])
-def test_a_rate_decides_for_those_whom_no_trace_comes_with(sampling: float, sampled: bool) -> None:
+def test_a_rate_decides_where_the_caller_has_not_sampled(sampling: float, sampled: bool) -> None:
     exporting = Exporting(TracingConfig(sampling=sampling), "shop")
     assert exporting.traces.begin(None, "x")[0].sampled is sampled
     assert exporting.traces.begin(CONTEXT, "x")[0].sampled
+    # .NET's HTTP client sends a trace that is not sampled with each call of a program that has no tracing.
+    unsampled, _ = exporting.traces.begin(CONTEXT._replace(sampled=False), "x")
+    assert (unsampled.sampled, unsampled.trace_id) == (sampled, CONTEXT.trace_id)
     exporting.close()
 
 

@@ -232,6 +232,7 @@ def test_as_in_dapr_each_generation_can_have_a_trace_of_its_own_which_is_linked_
     first, second = memory.named("orchestration||counts_down")
     assert first.context.trace_id != second.context.trace_id
     assert [link.context.span_id for link in second.links] == [first.context.span_id]
+    assert second.parent is None
     paid = [span.context.trace_id for span in memory.named("activity||pay")]
     assert paid == [first.context.trace_id, second.context.trace_id]
     assert memory.one("create_orchestration||counts_down").context.trace_id == first.context.trace_id

@@ -104,7 +104,7 @@ class PostgresClusterStore(PostgresStore):
 
     # Lives.
 
-    async def join(self, card: HostCard) -> int:
+    async def join(self, card: HostCard, named: Callable[[int], None] = lambda host: None) -> int:
         opened = self._opened()
         if opened.presence is not None:
             opened.presence.finish("it joins again")
@@ -113,6 +113,7 @@ class PostgresClusterStore(PostgresStore):
         async def enter() -> None:
             nonlocal host
             host = self._new_host()  # another one for each try: the one before may have worked
+            named(host)
             wire = card.wire_min, card.wire_max
             row = (card.name, card.place, card.address, card.release, *wire, card.format_max, list(card.apps))
             async with _Session(self, "joining") as session:

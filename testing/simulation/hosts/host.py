@@ -79,11 +79,7 @@ class WorldOfHosts(Protocol):
 
 
 class SharingLife:
-    """What one life of a host consists of.
-
-    Attributes:
-        disturbed_until_s: Until when something befell it that others may take for its death; virtual seconds.
-    """
+    """What one life of a host consists of."""
 
     def __init__(self, host: "SimHost", life: Life, instruments: Instruments) -> None:
         world = host.world
@@ -107,11 +103,16 @@ class SharingLife:
             gone=host.is_gone,
             newcomer_s=NEWCOMER_S,
         )
-        self.disturbed_until_s = 0.0
+        self._disturbed_until_s = 0.0
+
+    @property
+    def disturbed_until_s(self) -> float:
+        """Until when something befell it that others may take for its death; virtual seconds."""
+        return max(self._disturbed_until_s, self.store.link.felt_until_s)
 
     def disturb(self, until_s: float) -> None:
         """Take note of what others may take for the death of this life."""
-        self.disturbed_until_s = max(self.disturbed_until_s, until_s)
+        self._disturbed_until_s = max(self._disturbed_until_s, until_s)
 
     def _tell(self, host: "SimHost", what: str) -> None:
         world = host.world

@@ -167,6 +167,7 @@ class HostsWorld(BaseWorld):
         """End all faults, and see that all hosts are up."""
         self.choices.calmed = True
         self.network.heal_all()
+        self.database.heal()
         for host in self.hosts:
             if host.stopped:
                 self.tell(host.name, "begins again, as the faults are over")

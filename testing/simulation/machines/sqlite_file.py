@@ -73,11 +73,14 @@ class SqliteFile:
 
     with SqliteFile() as file:
         SimWorld(app, choices, store=file.store).run(story)
+
+    Attributes:
+        folder, path: Of the file.
     """
 
     def __init__(self) -> None:
         self.folder = tempfile.mkdtemp(prefix="perdure-world-", dir=IN_MEMORY if os.path.isdir(IN_MEMORY) else None)
-        self._path = os.path.realpath(os.path.join(self.folder, "world.db"))
+        self.path = os.path.realpath(os.path.join(self.folder, "world.db"))
         self._last: LifeSqliteStore | None = None
 
     def __enter__(self) -> Self:
@@ -92,7 +95,7 @@ class SqliteFile:
 
     def store(self, world: ChosenWorld, instruments: Instruments) -> "LifeSqliteStore":
         """The store of a new life."""
-        self._last = LifeSqliteStore(self._path, instruments, world.choices)
+        self._last = LifeSqliteStore(self.path, instruments, world.choices)
         return self._last
 
 

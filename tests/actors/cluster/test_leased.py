@@ -461,6 +461,26 @@ def test_a_host_tells_of_all_hosts() -> None:
     play(story)
 
 
+def test_a_host_has_its_name_before_another_one_can_see_its_row() -> None:
+    async def story() -> None:
+        cluster = LeasedHosts()
+        host = LeasedHost(cluster, 0)
+        await host.store.open()
+        host.link.delay_s = 2.0
+        membership, names = host.membership, list[str]()
+        membership.watch(lambda: names.append(membership.me))
+        async with anyio.create_task_group() as group:
+            group.start_soon(membership.run, host.keeper)
+            while not cluster.database.hosts:
+                await anyio.sleep(0.01)
+            # It has not heard yet that it has joined, and who calls it finds the one that the row names.
+            (id_,) = cluster.database.hosts
+            assert (membership.standing, names) == (Standing.JOINING, [name_of_id(id_)])
+            group.cancel_scope.cancel()
+
+    run_virtually(story)
+
+
 def test_a_host_that_cannot_join_says_why() -> None:
     async def story() -> None:
         cluster = LeasedHosts()

@@ -97,3 +97,14 @@ def test_removing_an_activation_leaves_its_successor_alone() -> None:
     table.add(second)
     table.remove(first)
     assert table.get(counter("a")) is second
+
+
+def test_what_waits_for_an_actor_that_cannot_be_read_leaves_room_for_callers() -> None:
+    # Given an actor that cannot be read, for which a message without a reply waits,
+    activation = Activation(counter("a"), 0)
+    activation.accept(Envelope("x"), messages_max=1)
+    activation.stalled = "unreadable"
+    # then a caller has room, as one who purges it, and the next one has not.
+    activation.accept(Envelope("x", Reply()), messages_max=1)
+    with pytest.raises(MailboxFull):
+        activation.accept(Envelope("x", Reply()), messages_max=1)

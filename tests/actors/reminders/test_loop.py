@@ -4,6 +4,7 @@ and survives a store that cannot be read."""
 import anyio
 import pytest
 
+from perdure.actors.address import shard_of
 from perdure.actors.reminders.loop import ReminderLoop
 from perdure.actors.reminders.window import ReminderWindow
 from perdure.actors.store.contract import Reminder, Write
@@ -44,8 +45,8 @@ class World:
     async def _wait_for_room(self) -> None:
         await self.room.wait()
 
-    async def keep(self, *reminders: tuple[str, float], step_s: float = 0) -> None:
-        """Commit reminders of one actor: (name, seconds from now).
+    async def keep(self, *reminders: tuple[str, float], step_s: float = 0) -> int:
+        """Commit reminders of one actor: (name, seconds from now), and return its key.
 
         Args:
             step_s: The clock is set forward by so much before the commit ends.
@@ -61,6 +62,7 @@ class World:
         await self.store.commit([write], {0: epochs[0]})
         for name, due_us in due:
             self.loop.set(Reminder(due_us, key, name, address), at_us)
+        return key
 
 
 @both
@@ -92,6 +94,32 @@ def test_more_reminders_than_the_window_holds_all_fire() -> None:
             await anyio.sleep(100)
             tasks.cancel_scope.cancel()
         assert [name for name, _ in world.fired] == [str(n) for n in range(50)]
+
+    run_virtually(story)
+
+
+@both
+def test_a_window_that_is_empty_because_its_shard_has_left_is_filled_before_the_loop_sleeps() -> None:
+    async def story() -> None:
+        # Given more reminders than the window holds, of which the first are of one shard, and the next of another,
+        world = World(reminders_max=2)
+        await world.store.open()
+        first = await world.keep(*((f"a{n}", 10 + n) for n in range(6)))
+        then = await world.keep(("c", 20))
+        shards = {key: shard_of(f"actor {key}", world.store.shards) for key in (first, then)}
+        assert shards[first] != shards[then]
+        world.loop._window = ReminderWindow(2, shard_of=lambda reminder: shards[reminder.key])
+        world.loop.come(shards.values())
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(world.loop.run)
+            await anyio.sleep(1)
+            assert {reminder.key for reminder in world.loop._window._live} == {first}
+            # when the first shard leaves,
+            world.loop.leave([shards[first]])
+            await anyio.sleep(60)
+            tasks.cancel_scope.cancel()
+        # then the timer of the other one is on time.
+        assert [(name, late_us < 1_000) for name, late_us in world.fired] == [("c", True)]
 
     run_virtually(story)
 

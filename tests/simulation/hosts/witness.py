@@ -21,6 +21,8 @@ from .rows import owners
 # So long after the end of what befell a host it may still be killed for that: two seconds without a beat, and a kill
 # that is long on its way.
 FELT_S = 8.0
+# A beat waits for several timers: if some of them are late meanwhile, that explains a kill.
+LATE_S = 1.0
 
 
 class HostsWitness:
@@ -70,6 +72,7 @@ class HostsWitness:
                 and made.membership.standing is not Standing.JOINING
                 and not made.life.over
                 and now_s > made.disturbed_until_s + FELT_S
+                and self._world.lateness.between_s(now_s - FELT_S, now_s) < LATE_S
             ):
                 since_s = now_s - made.disturbed_until_s
                 what = f"{made.membership.me} was killed, and nothing had befallen it for {since_s:.3f} s"

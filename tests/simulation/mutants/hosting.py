@@ -30,7 +30,7 @@ from perdure.runtime.activities.lane import Lane
 from perdure.runtime.directory import ACTIVITY, WORKFLOW
 from perdure.runtime.history.record import unpack_record
 from perdure.runtime.history.status import Status
-from perdure.runtime.instance.message import Suspend, TryAgain
+from perdure.runtime.instance.message import Start, Suspend, TryAgain
 from perdure.testing.simulation.machines.disk import SimDisk
 
 from .catalogue import mutant
@@ -133,7 +133,7 @@ def activities_that_have_ended_stay_in_the_table(patch: pytest.MonkeyPatch) -> N
     patch.setattr(ActivityActors, "_reply", reply)
 
 
-@mutant("E4", "E8", "E3")
+@mutant("E4")
 def an_event_is_delivered_twice(patch: pytest.MonkeyPatch) -> None:
     delivered: list[Any] = []
     original = Release.release
@@ -205,6 +205,34 @@ def a_refused_request_is_done_all_the_same(patch: pytest.MonkeyPatch) -> None:
         original(self, activation, [*envelopes, *again], error, marked=marked)
 
     patch.setattr(Failures, "abandon", abandon)
+
+
+@mutant("E1")
+def who_starts_is_refused_though_it_is_done(patch: pytest.MonkeyPatch) -> None:
+    original = Release.release
+    refused: set[Address] = set()
+
+    def release(self: Release, group: Sequence[TakenTurn]) -> None:
+        for taken in group:
+            if taken.activation.address in refused:
+                continue
+            refused.add(taken.activation.address)
+            asked = [each.reply for each in taken.envelopes if isinstance(each.body, Start)]
+            answers = taken.turn.replies
+            answers[:] = [(reply, StoreFailed("refused") if reply in asked else told) for reply, told in answers]
+        original(self, group)
+
+    patch.setattr(Release, "release", release)
+
+
+@mutant("E6")
+def turns_of_one_commit_are_written_in_the_reverse_order(patch: pytest.MonkeyPatch) -> None:
+    original = SimDisk.commit
+
+    async def commit(self: SimDisk, writes: Sequence[Write], fences: Any) -> None:
+        await original(self, writes[::-1], fences)
+
+    patch.setattr(SimDisk, "commit", commit)
 
 
 @mutant("E6", "E3", "E7", within=20)

@@ -230,10 +230,15 @@ def what_waits_for_a_shard_is_dropped(patch: pytest.MonkeyPatch) -> None:
 
 # A server that has lost commits: hosts have one prefix of history, and tell of what is gone.
 
-LOSSES = {"database.behind": 0.1, "database.failover": 0.0, "database.restart": 0.0}
+# Not much else happens, so that hosts live through it.
+LOSSES = {
+    "database.behind": 0.1,
+    **dict.fromkeys(("database.failover", "database.restart", "database.away", "database.frozen"), 0.0),
+    **dict.fromkeys(("host.pause", "host.leave", "hosts.roll", "host.away", "host.deaf", "kill.between"), 0.0),
+}
 
 
-@mutant("E1", "E2", "E3", "E5", "E10", "E11", "E13", "E15", "E16", "I2", "I5", kind="losing", rates=LOSSES)
+@mutant("E1", "E2", "E3", "E5", "E7", "E10", "E11", "E13", "E15", "E16", "I1", "I2", "I5", kind="losing", rates=LOSSES)
 def a_host_goes_on_from_memory_on_a_server_that_has_lost_commits(patch: pytest.MonkeyPatch) -> None:
     beat = PostgresBeater.beat
 

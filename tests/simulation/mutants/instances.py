@@ -10,11 +10,12 @@ from perdure.runtime.activities import actors as activities
 from perdure.runtime.activities.actors import ActivityActors
 from perdure.runtime.authoring import codec
 from perdure.runtime.execution import drive
+from perdure.runtime.execution.child_ids import child_id
 from perdure.runtime.execution.pending import Pending
-from perdure.runtime.history.event import ChildCompleted, EventRaised, TaskCompleted
+from perdure.runtime.history.event import ChildCompleted, EventRaised, TaskCompleted, TimerCreated
 from perdure.runtime.history.row import RowPacker
 from perdure.runtime.instance import effects, ending, native, receiving, turn
-from perdure.runtime.instance.message import ActivityDone, ChildDone
+from perdure.runtime.instance.message import ChildDone
 from perdure.runtime.instance.receiving import RECEIVERS
 from perdure.runtime.instance.requests import steering
 from perdure.runtime.instance.sheet import TurnSheet
@@ -61,20 +62,6 @@ def work_of_what_was_terminated_goes_on(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(ActivityActors, "withdraw", lambda self, message: None)
 
 
-@mutant("E3", within=20, rates={"store.fail": 0.1, "store.slow": 0.3, "activity.slow": 0.1})
-def an_answer_counts_twice(patch: pytest.MonkeyPatch) -> None:
-    original = RECEIVERS[ActivityDone]
-
-    def receive(sheet: TurnSheet, envelope: Envelope) -> None:
-        done = envelope.body
-        known = sheet.awaits(done.execution_id) and done.task_id not in sheet.actor.open.tasks
-        if known and done.failure is None:
-            sheet.arrive(TaskCompleted(done.task_id, done.result))
-        original(sheet, envelope)
-
-    patch.setitem(cast("dict[Any, Any]", RECEIVERS), ActivityDone, receive)
-
-
 @mutant("E15", rates={"store.fail": 0.1})
 def a_parent_hears_of_an_end_twice(patch: pytest.MonkeyPatch) -> None:
     original = RECEIVERS[ChildDone]
@@ -97,6 +84,43 @@ def continue_as_new_hands_events_on_twice(patch: pytest.MonkeyPatch) -> None:
         sheet.holding += [each for each in sheet.holding if isinstance(each, EventRaised)]
 
     patch.setattr(native, "continue_as_new", continue_as_new)
+
+
+@mutant("E3")
+def a_row_has_an_answer_twice(patch: pytest.MonkeyPatch) -> None:
+    original = RowPacker.pack
+
+    def pack(self: RowPacker, at_us: int, turn: Any, *rest: Any) -> bytes:
+        if turn is not None:
+            turn = [each for event in turn for each in ([event] * 2 if isinstance(event, TaskCompleted) else [event])]
+        return original(self, at_us, turn, *rest)
+
+    patch.setattr(RowPacker, "pack", pack)
+
+
+@mutant("E7")
+def a_row_has_timers_for_another_date(patch: pytest.MonkeyPatch) -> None:
+    original = RowPacker.pack
+
+    def pack(self: RowPacker, at_us: int, turn: Any, *rest: Any) -> bytes:
+        if turn is not None:
+            later = [
+                each._replace(fire_at_us=each.fire_at_us + 1) if isinstance(each, TimerCreated) else each
+                for each in turn
+            ]
+            turn = later
+        return original(self, at_us, turn, *rest)
+
+    patch.setattr(RowPacker, "pack", pack)
+
+
+# A child that its parent does not wait for, and one with its number in the next generation.
+OUTRUN = [["outrun", [["nap", 100]], 0.01], ["again", [["outrun", [["nap", 0.01]], 200]]]]
+
+
+@mutant("E8", "E10", "E11", "E15", program=OUTRUN)
+def ids_of_children_do_not_name_their_generation(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(drive, "child_id", lambda parent_id, number, execution_id: child_id(parent_id, number, None))
 
 
 @mutant("E3", "E7", "E8", "E10")

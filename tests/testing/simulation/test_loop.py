@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import anyio
 import pytest
 
-from perdure.testing.simulation.loop import HOST, Livelock, SimHandle, SimLoop, StepOrder, Stuck, never
+from perdure.testing.simulation.loop import HOST, LOOPS_BETWEEN, Livelock, SimHandle, SimLoop, StepOrder, Stuck, never
 from perdure.testing.simulation.patches import patched
 
 T = TypeVar("T")
@@ -198,6 +198,24 @@ def test_tasks_that_have_not_begun_are_put_away_without_a_warning(recwarn: pytes
     gc.collect()
     # then nothing warns that it was never awaited.
     assert not recwarn.list
+
+
+def test_what_a_program_has_made_since_is_not_collected_again_before_each_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def story() -> None:
+        await asyncio.sleep(1)
+
+    run(story(), new_loop())
+    # given a program that has grown much since its first loop, as a suite of thousands of tests does,
+    monkeypatch.setattr("perdure.testing.simulation.loop.GROWN_OBJECTS", 20_000)
+    grown = [[number] for number in range(30_000)]
+    gc.collect()
+    assert len(gc.get_objects(generation=2)) > 20_000
+    # when loops run,
+    for _ in range(2 * LOOPS_BETWEEN):
+        run(story(), new_loop())
+    # then the collector need not look at it any more.
+    assert len(gc.get_objects(generation=2)) < 20_000
+    assert len(grown) == 30_000
 
 
 def test_nothing_of_a_closed_loop_stays_in_anyio() -> None:

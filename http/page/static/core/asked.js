@@ -2,14 +2,15 @@
 // hidden.
 
 import { useCallback, useEffect, useRef, useState } from "./ui.js";
-import { answers, get } from "./api.js";
+import { address, answers, get } from "./api.js";
 import { onChanges } from "./live.js";
 
 const APART_MS = 1000; // between two questions of a view that changes make it ask
 const RETRY_MS = 2000; // until the next try, while the daemon does not answer
 
 /**
- * @typedef {{data: any, error: unknown, again: () => void}} Asked data: of the last good answer; null: none yet
+ * @typedef {{data: any, error: unknown, again: () => void, raw: string}} Asked
+ *   data: of the last good answer; null: none yet; raw: the address of the answer
  * @typedef {import("./api.js").Query} Query
  */
 
@@ -83,5 +84,6 @@ export function useAsked(where, query = {}, { changes = false, everyMs = 0 } = {
   }, [key]);
 
   const again = useCallback(() => trigger.current(), []);
-  return state.key === key ? { ...state, again } : { data: null, error: null, again };
+  const raw = where === null ? "" : address(where, query);
+  return state.key === key ? { ...state, again, raw } : { data: null, error: null, again, raw };
 }

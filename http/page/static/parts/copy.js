@@ -38,6 +38,16 @@ export function CopyButton({ text, label }) {
   </button>`;
 }
 
+/** An entry of a menu that copies a command. @param {{command: Command, close: () => void}} props */
+export function CopyEntry({ command, close }) {
+  const act = async () => {
+    await copy(command.text);
+    notify(`Copied: ${command.text}`);
+    close();
+  };
+  return html`<button class="entry" title=${command.text} onClick=${act}>Copy as ${command.tool}</button>`;
+}
+
 /** @typedef {{tool: string, text: string}} Command */
 
 /**

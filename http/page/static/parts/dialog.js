@@ -14,6 +14,9 @@ export function Dialog({ title, close, children, wide = false }) {
   useEffect(() => {
     const before = document.activeElement;
     element.current?.showModal();
+    // The first field, and not the button that closes.
+    const first = element.current?.querySelector("form input:not([type=checkbox]), form textarea, form select");
+    if (first instanceof HTMLElement) first.focus();
     return () => {
       if (before instanceof HTMLElement && before.isConnected) before.focus();
     };

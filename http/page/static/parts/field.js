@@ -5,11 +5,11 @@ import { html } from "../core/ui.js";
 /**
  * A line, or several, of text.
  * @param {{label: string, value: string, set: (value: string) => void, hint?: string, lines?: number, type?: string,
- *   focus?: boolean, list?: string, required?: boolean, mono?: boolean}} props
+ *   list?: string, required?: boolean, mono?: boolean}} props
  */
-export function Field({ label, value, set, hint, lines = 1, type = "text", focus = false, list, required = false, mono = false }) {
+export function Field({ label, value, set, hint, lines = 1, type = "text", list, required = false, mono = false }) {
   const input = (/** @type {Event} */ event) => set(/** @type {HTMLInputElement} */ (event.target).value);
-  const common = { value, onInput: input, autofocus: focus, required, class: mono ? "mono" : "", spellcheck: false };
+  const common = { value, onInput: input, required, class: mono ? "mono" : "", spellcheck: false };
   return html`<label class="field">
     <span>${label}${hint ? html` <small>${hint}</small>` : null}</span>
     ${lines > 1 ? html`<textarea rows=${lines} ...${common}></textarea>` : html`<input type=${type} list=${list} autocomplete="off" ...${common} />`}

@@ -16,7 +16,8 @@ export function Sheet({ columns, items, keyOf, label }) {
 
 /** @param {{title: string, says?: any, asked: import("../core/asked.js").Asked, children: () => any, actions?: any}} props */
 export function View({ title, says, asked, children, actions }) {
-  return html`<header class="head"><h1>${title}</h1><span class="space"></span>${actions ?? null}</header>
+  return html`<header class="head"><h1>${title}</h1><span class="space"></span>${actions ?? null}
+      <a class="quiet small" href=${asked.raw} target="_blank" rel="noreferrer" title="What the API answers">raw</a></header>
     ${says ? html`<p class="quiet says">${says}</p>` : null}
     <${Problem} error=${asked.error} again=${asked.again} />
     ${asked.data ? children() : asked.error ? null : html`<p class="quiet" aria-busy="true">Loading…</p>`}`;

@@ -1,14 +1,18 @@
 // The instances, of which only the rows in sight are drawn; what filters them stands in the address.
 
 import { classes, html, useEffect, useRef, useState } from "../core/ui.js";
+import { address } from "../core/api.js";
 import { useAsked } from "../core/asked.js";
+import { curl, perdure } from "../core/commands.js";
 import { addKeys } from "../core/keys.js";
 import { amend, go, place, to } from "../core/place.js";
 import { counted, number } from "../core/words.js";
 import { ACTIONS, NAMES } from "../acting/actions.js";
 import { ActOnAll } from "../acting/all.js";
 import { ActOnSeveral } from "../acting/several.js";
+import { CopyEntry } from "../parts/copy.js";
 import { Icon } from "../parts/icons.js";
+import { Menu } from "../parts/menu.js";
 import { Length, Moment } from "../parts/moments.js";
 import { Problem } from "../parts/notices.js";
 import { Status, STATUSES } from "../parts/status.js";
@@ -85,6 +89,12 @@ export function Instances() {
           <${AllMatching} matches=${matches} begin=${(/** @type {import("../acting/actions.js").ActionName} */ name) => setActing({ name, all: true })} />`}
       <span class="space"></span>
       ${newer ? html`<button class="newer" onClick=${showNewer}>Newer instances: show</button>` : null}
+      <${Menu} label="Copy as command" icon="more" plain=${true} right=${true}>${(/** @type {() => void} */ close) => html`
+        ${[{ tool: "perdure", text: perdure("ls", ...flagsOf(filter)) }, { tool: "curl", text: curl("GET", "/instances", { query: { ...filter, order } }) }].map(
+          (command) => html`<${CopyEntry} key=${command.tool} command=${command} close=${close} />`,
+        )}
+        <a class="entry" href=${address("/instances", { ...filter, order })} target="_blank" rel="noreferrer">Raw</a>`}
+      <//>
       <label class="order"><span class="away">Order</span>
         <select value=${order} onChange=${(/** @type {any} */ event) => amend({ order: event.target.value === "-created" ? null : event.target.value })}>
           <option value="-created">Newest first</option><option value="created">Oldest first</option>

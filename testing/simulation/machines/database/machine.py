@@ -141,6 +141,12 @@ class SimDatabase:
         for link in self.links:
             link.silence(seconds, there=there)
 
+    def heal(self) -> None:
+        """Let everything through from now on, to and from any host."""
+        self._silent_there_until_s = self._silent_back_until_s = 0.0
+        for link in self.links:
+            link.heal()
+
     # The weather.
 
     def begin(self) -> None:

@@ -58,6 +58,7 @@ class Link:
     Attributes:
         sessions: Those that are not over.
         silent_there_until_s, silent_back_until_s: Until when nothing gets through; the loop's clock.
+        felt_until_s: Until when what has befallen its statements lasts: slow ones, and such as hold locks.
         sent: How often each statement was sent.
     """
 
@@ -67,6 +68,7 @@ class Link:
         self.sessions: dict[SimSession, None] = {}
         self.silent_there_until_s = 0.0
         self.silent_back_until_s = 0.0
+        self.felt_until_s = 0.0
         self.sent: Counter[str] = Counter()
 
     async def connect(self, settings: Mapping[str, str]) -> DatabaseSession:
@@ -100,6 +102,14 @@ class Link:
         if seconds >= SILENT_S:
             for session in list(self.sessions):
                 loop.call_later(SILENT_S, session.fall_silent, context=Context())
+
+    def heal(self) -> None:
+        """Let everything through from now on. What is under way already comes when it would have."""
+        self.silent_there_until_s = self.silent_back_until_s = 0.0
+
+    def feel(self, seconds: float) -> None:
+        """Take note that something that has befallen a statement lasts for so long."""
+        self.felt_until_s = max(self.felt_until_s, asyncio.get_running_loop().time() + seconds)
 
     def abandon(self) -> None:
         """Cut all sessions, as the operating system does when their process is killed."""
@@ -289,10 +299,12 @@ class Trip:
         trip_s = TRIPS_S[slow] if slow else server.trip_s
         if slow:
             link.tell(f"takes {trip_s} s to hear of a {self.name}")
+            link.feel(trip_s)
         cut = server.choices.fault("database.commit" if self.name == COMMIT else "database.cut", 5)
         if cut and cut != ANSWER_IS_LOST:
             link.tell(f"loses a connection before a {self.name}" + (", which comes late" if cut > 1 else ""))
             self._lateness = cut
+            link.feel(trip_s + LATENESS_S.get(cut, 0.0))
             server.later(trip_s, self._session.break_off)
             if cut in LATENESS_S:
                 server.later(trip_s + LATENESS_S[cut], self._arrive)
@@ -348,6 +360,7 @@ class Trip:
         flush = server.choices.fault("database.flush", len(FLUSHES_S)) if self._statement is not None else 0
         if flush:
             self._session.link.tell(f"takes {FLUSHES_S[flush]:.3g} s to write a {self.name}")
+            self._session.link.feel(FLUSHES_S[flush])
         server.later(FLUSHES_S[flush] if flush else server.flush_s, self._flushed)
 
     def _flushed(self) -> None:

@@ -24,7 +24,7 @@ export function WhyFailed({ failure, show }) {
   const root = causes.at(-1);
   const rest = causes.slice(0, -1);
   return html`<section class="why bad" aria-label="Why it has failed">
-    <h2><${Icon} name="failed" />${step ? html`${failure.activity ? "Activity" : "Child"} <code>${step.name}</code> failed${step.attempt ? ` on attempt ${step.attempt}` : ""}` : "The workflow failed"}
+    <h2><${Icon} name="failed" /><span>${step ? html`${failure.activity ? "Activity" : "Child"} <code>${step.name}</code> failed${step.attempt ? ` on attempt ${step.attempt}` : ""}` : "The workflow failed"}</span>
       ${step && failure.activity && show ? html`<button class="plain link" onClick=${() => show(step.id)}>show the step</button>` : null}</h2>
     <${Failure} type=${root.type} message=${root.message} traceback=${root.traceback} open=${true} />
     ${rest.length ? html`<details><summary>Raised in the workflow</summary>

@@ -1,6 +1,6 @@
 // The input of an instance and what it has returned, each fetched when it is looked at.
 
-import { html, useState } from "../../core/ui.js";
+import { html, useEffect, useState } from "../../core/ui.js";
 import { get, path } from "../../core/api.js";
 import { size } from "../../core/words.js";
 import { Payload } from "../../parts/payload.js";
@@ -14,8 +14,8 @@ const FIRST = 8; // the input stands among the first events
 export function InAndOut({ details, events, complete }) {
   if (!details.input_bytes && !details.output_bytes) return null;
   return html`<div class="in-and-out">
-    ${details.input_bytes ? html`<${Part} key="in" label="Input" part="input" bytes=${details.input_bytes} id=${details.id} find=${() => findInput(details.id, events, complete)} />` : null}
-    ${details.output_bytes ? html`<${Part} key="out" label="Result" part="result" bytes=${details.output_bytes} id=${details.id} find=${async () => events.find((each) => "executionCompleted" in each)?.["key"] ?? null} />` : null}
+    ${details.input_bytes ? html`<${Part} key="in" label="Input" part="input" bytes=${details.input_bytes} id=${details.id} find=${() => findInput(details.id, events, complete)} known=${0} />` : null}
+    ${details.output_bytes ? html`<${Part} key="out" label="Result" part="result" bytes=${details.output_bytes} id=${details.id} find=${async () => events.find((each) => "executionCompleted" in each)?.["key"] ?? null} known=${events.length} />` : null}
   </div>`;
 }
 
@@ -25,14 +25,16 @@ async function findInput(id, events, complete) {
   return found.find((/** @type {HistoryEvent} */ each) => "executionStarted" in each)?.["key"] ?? null;
 }
 
-/** @param {{label: string, part: "input" | "result", bytes: number, id: string, find: () => Promise<string | null>}} props */
-function Part({ label, part, bytes, id, find }) {
+/** @param {{label: string, part: "input" | "result", bytes: number, id: string, find: () => Promise<string | null>,
+ *   known: number}} props known: how many events it can be found among */
+function Part({ label, part, bytes, id, find, known }) {
   const [key, setKey] = useState(/** @type {string | null} */ (null));
   const [error, setError] = useState(/** @type {unknown} */ (null));
-  const opened = (/** @type {any} */ event) => {
-    if (event.target.open && key === null) find().then(setKey, setError);
-  };
-  return html`<details class="part" onToggle=${opened}>
+  const [open, setOpen] = useState(false);
+  useEffect(() => {
+    if (open && key === null) find().then(setKey, setError);
+  }, [open, known]);
+  return html`<details class="part" onToggle=${(/** @type {any} */ event) => setOpen(event.target.open)}>
     <summary>${label} <small>${size(bytes)}</small></summary>
     <${Problem} error=${error} />
     ${key ? html`<${Payload} id=${id} eventKey=${key} part=${part} bytes=${bytes} label=${label} />` : null}

@@ -18,12 +18,19 @@ const CHOICES = {
   release: [["release", "Release it"]],
 };
 
+/** What can be chosen for an entry: one that pauses before its next attempt can only begin that. @param {any} entry */
+function choicesFor(entry) {
+  const all = CHOICES[entry.kind] ?? [];
+  const pauses = entry.kind === "activity" && entry.state === "queued" && entry.due !== null && entry.attempt > 1;
+  return all.filter(([name]) => (pauses ? name === "retry" : name !== "fire" || entry.event_id !== null));
+}
+
 /** Whether a person can answer what is waited for. @param {any} entry */
 export const canAnswer = (entry) => entry.kind in CHOICES && (entry.event_id !== null || entry.kind === "release" || entry.kind === "event");
 
 /** @param {{details: any, entry: any, close: () => void, done: () => void}} props entry: of `waiting_for` */
 export function Repair({ details, entry, close, done }) {
-  const choices = (CHOICES[entry.kind] ?? []).filter(([name]) => name !== "fire" || entry.event_id !== null);
+  const choices = choicesFor(entry);
   const [action, setAction] = useState(choices[0]?.[0] ?? "");
   const [text, setText] = useState("");
   const [type, setType] = useState("");
@@ -61,7 +68,7 @@ export function Repair({ details, entry, close, done }) {
       ${choices.length > 1 ? html`<${Choice} label="What" value=${action} set=${setAction} options=${choices.map(([value, label]) => ({ value, text: label }))} />` : html`<p>${choices[0]?.[1]}</p>`}
       ${action === "fail" ? html`<${Field} label="Class of the error" hint="as the workflow sees it" value=${type} set=${setType} mono=${true} />
         <${Field} label="Message" value=${text} set=${setText} />` : null}
-      ${withText ? html`<${Field} label=${action === "send" ? "Payload" : "Result"} hint="JSON" value=${text} set=${setText} lines=${5} mono=${true} focus=${true} />` : null}
+      ${withText ? html`<${Field} label=${action === "send" ? "Payload" : "Result"} hint="JSON" value=${text} set=${setText} lines=${5} mono=${true} />` : null}
       ${action === "send" ? null : html`<${Field} label="Reason" hint="stands in the audit" value=${reason} set=${setReason} />`}
       <${Problem} error=${error} />
       <${Commands} commands=${[{ tool: "curl", text: curl("POST", where, call) }]} />
@@ -91,7 +98,7 @@ export function SendEvent({ details, close, done }) {
   };
   return html`<${Dialog} title=${`Send an event to ${details.id}`} close=${close}>
     <form onSubmit=${act}>
-      <${Field} label="Name" value=${name} set=${setName} required=${true} focus=${true} />
+      <${Field} label="Name" value=${name} set=${setName} required=${true} />
       <${Field} label="Payload" hint="JSON" value=${text} set=${setText} lines=${5} mono=${true} />
       <${Problem} error=${error} />
       <${Commands} commands=${[{ tool: "curl", text: curl("POST", where, { text }) }]} />

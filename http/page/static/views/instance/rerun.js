@@ -53,7 +53,7 @@ export function Rerun({ details, fromEvent, close }) {
         <${StepsOf} title="Kept" says="with the answers that they have had" steps=${preview.kept} />
         <${StepsOf} title="Done again" says="as far as the code decides as it did" steps=${preview.repeated} />
       </div>` : error ? null : html`<p class="quiet" aria-busy="true">…</p>`}
-      <${Field} label="Reason" hint="stands in the audit" value=${reason} set=${setReason} focus=${true} />
+      <${Field} label="Reason" hint="stands in the audit" value=${reason} set=${setReason} />
       <${Field} label="Id of the new instance" hint="a new one if it is empty" value=${newId} set=${setNewId} mono=${true} />
       <${Tick} label=${fromEvent === null ? "Another input" : "Another input for that event"} value=${other} set=${setOther} />
       ${other ? html`<${Field} label="Input" hint="JSON" value=${input} set=${setInput} lines=${5} mono=${true} />` : null}
