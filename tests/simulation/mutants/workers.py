@@ -11,8 +11,9 @@ from perdure.runtime.history.event import TaskCompleted
 from perdure.runtime.instance.message import ActivityDone, Invoke, RemoteAnswer
 from perdure.runtime.instance.receiving import RECEIVERS as RECEIVERS_OF_TURNS
 from perdure.runtime.instance.sheet import TurnSheet
-from perdure.runtime.workers.dispatcher import Dispatcher, activity_key
+from perdure.runtime.workers.dispatcher import Dispatcher
 from perdure.runtime.workers.items import WorkUnknown
+from perdure.runtime.workers.keys import activity_key
 from perdure.runtime.workers.stream import Job
 from perdure.runtime.workers.unanswered import Unanswered
 
