@@ -82,7 +82,7 @@ test-compiled: $(COMPILED)/package
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 UI_TESTS = $(VENV)/package $(VENV)/extra-test $(VENV)/extra-test-ui
 test-ui: $(UI_TESTS) $(VENV)/node/made
-	CHROMIUM=$(CHROMIUM) $(BIN)/python -m pytest $(HANG) -s -m "slow or not slow" tests/page tests/http/page
+	CHROMIUM=$(CHROMIUM) $(BIN)/python -m pytest $(HANG) -o faulthandler_timeout=900 -s -m "slow or not slow" tests/page tests/http/page
 
 pictures: $(UI_TESTS)
 	CHROMIUM=$(CHROMIUM) PICTURES=docs/pictures $(BIN)/python -m pytest $(HANG) -s -m slow tests/page/test_pictures.py

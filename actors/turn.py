@@ -15,7 +15,7 @@ from msgspec import Struct
 from ..journal.line import Note
 from .address import Address
 from .store.audit import AuditRow
-from .store.contract import Inspection, Stored
+from .store.contract import Inspection, Item, Stored
 from .store.listing import Facets
 from .waiting.reply import Reply
 
@@ -104,6 +104,7 @@ class Turn(Struct):
     reminders_cleared: list[tuple[str, int]] = []  # (name, due_us)
     facets: Facets | None = None  # what lists show from now on; None: as it was. Only with a record
     audit: Sequence[AuditRow] = ()  # told of in the audit, which is kept when the actor is forgotten
+    items: Sequence[tuple[str, Item | None]] = ()  # in the order in which they count; None: forgotten
     reminders_from_us: int | None = None  # the time from which `due_us` was computed; None: that of the turn
 
     messages: list[tuple[Address, Any]] = []
@@ -122,6 +123,7 @@ class Turn(Struct):
             or self.reminders_set
             or self.reminders_cleared
             or self.record is not None
+            or self.items
             or self.reset
             or self.delete
         )
@@ -136,6 +138,7 @@ class Turn(Struct):
             or bool(self.reminders_set)
             or bool(self.reminders_cleared)
             or bool(self.audit)
+            or bool(self.items)
         )
 
 

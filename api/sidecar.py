@@ -9,11 +9,12 @@ Source: contract 1.7; dapr `pkg/api/universal/metadata.go`.
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 from ..actors.cluster.method import HostMethod
+from ..runtime.state.state import States
 from .control import DaemonControl
 from .words import METADATA_FULL, Refusal
 
@@ -57,6 +58,24 @@ DESCRIBE = HostMethod("sidecar.describe", (), HostDescription)
 KEEP = HostMethod("sidecar.keep", (str, str), None)
 
 
+class Component(NamedTuple):
+    """A component, as Dapr names what an app can use."""
+
+    name: str
+    type: str
+    version: str
+    capabilities: Sequence[str]
+
+
+CAPABILITIES = ("ETAG", "TRANSACTIONAL", "TTL")  # of state stores
+
+
+def components_of(states: States | None) -> Sequence[Component]:
+    """The state stores, as components."""
+    stores = states.stores if states is not None else ()
+    return [Component(store.name, store.kind, store.version, CAPABILITIES) for store in stores]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metadata:
     """The metadata of a daemon, which HTTP and gRPC encode each in its own way."""
@@ -68,6 +87,7 @@ class Metadata:
     host_ready: bool
     placement: str
     connected_workers: int  # the hosted app, and the remote workers
+    components: Sequence[Component] = ()
 
 
 class Sidecar:
@@ -75,10 +95,19 @@ class Sidecar:
 
     Args:
         peers: The other hosts of the daemon, each with a sidecar of its own; None if there is one host.
+        states: The state stores of the app; None: there are none.
     """
 
-    def __init__(self, control: DaemonControl, *, app_id: str, peers: OtherHosts | None = None) -> None:
+    def __init__(
+        self,
+        control: DaemonControl,
+        *,
+        app_id: str,
+        peers: OtherHosts | None = None,
+        states: States | None = None,
+    ) -> None:
         self.control = control
+        self.states = states
         self.app_id = app_id
         self._put: dict[str, str] = {}
         self._peers = peers
@@ -120,6 +149,7 @@ class Sidecar:
             host_ready=self.control.ready(),
             placement=PLACEMENT,
             connected_workers=self.control.connected_workers(),
+            components=components_of(self.states),
         )
 
     def active_actors(self) -> dict[str, int]:

@@ -17,6 +17,7 @@ from ..actors.errors import PerdureError
 from ..actors.plain_file import FileUnfit, read_plain
 from ..api.tracing import TracingConfig
 from ..runtime.operations.retention.policy import Retention
+from ..runtime.state.stores import BY_APP_ID, StateStore
 from ..runtime.workers.limits import DispatchLimits
 from .parsing import read_duration
 from .tracing.dapr import TRACING_READERS, tracing_of
@@ -87,21 +88,43 @@ def read_config(paths: Sequence[str]) -> DaprConfig:
     )
 
 
-def read_resources(paths: Sequence[str]) -> tuple[str, ...]:
-    """List the resources in folders, such as `Component statestore (state.redis)`. None has a meaning here.
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What folders of resources have."""
+
+    stores: tuple[StateStore, ...] = ()  # components of a type state.*
+    ignored: tuple[str, ...] = ()  # the others, such as `Component pubsub (pubsub.redis)`: they have no meaning here
+
+
+def read_resources(paths: Sequence[str], *, app_id: str) -> Resources:
+    """Read the resources in folders.
+
+    Args:
+        app_id: Resources that are scoped to other apps are left out, as in daprd.
 
     Raises:
-        DaprFileError: A folder is not there.
+        DaprFileError: A folder is not there, or a state store cannot be one.
     """
-    names: list[str] = []
+    stores: list[StateStore] = []
+    ignored: list[str] = []
     for folder in map(Path, paths):
         if not folder.exists():
             raise DaprFileError(folder, "there is no such folder of resources.")
         files = sorted(folder.iterdir()) if folder.is_dir() else [folder]
         for file in files:
             if file.suffix in (".yaml", ".yml") and file.is_file():
-                names.extend(_resources_in(file))
-    return tuple(names)
+                for resource in _resources_in(file):
+                    if isinstance(resource, str):
+                        ignored.append(resource)
+                    elif not resource.scopes or app_id in resource.scopes:
+                        stores.append(resource.store)
+    return Resources(tuple(stores), tuple(ignored))
+
+
+@dataclass(frozen=True, slots=True)
+class _ScopedStore:
+    store: StateStore
+    scopes: tuple[str, ...]  # ids of apps; none: of all
 
 
 # field of DaprConfig -> the keys that set it; of several the least value counts
@@ -221,19 +244,44 @@ def _documents(path: Path) -> list[Any]:
         raise DaprFileError(path, str(error)) from None
 
 
-def _resources_in(file: Path) -> Iterator[str]:
+def _resources_in(file: Path) -> Iterator[str | _ScopedStore]:
     try:
         documents = _documents(file)
     except DaprFileError as error:
-        # Not an error: no resource has a meaning here.
+        # Not an error: another resource in it would have no meaning here either, and daprd may read what we do not.
         yield str(error).rstrip(".")
         return
     for document in documents:
         if isinstance(document, dict):
-            metadata, spec = document.get("metadata"), document.get("spec")
-            name = metadata.get("name") if isinstance(metadata, dict) else None
-            kind = spec.get("type") if isinstance(spec, dict) else None
-            yield f"{document.get('kind', 'resource')} {name or file.name}" + (f" ({kind})" if kind else "")
+            metadata, spec = _or_empty(document, "metadata"), _or_empty(document, "spec")
+            name, kind = metadata.get("name"), spec.get("type")
+            if isinstance(kind, str) and kind.lower().startswith("state.") and document.get("kind") == "Component":
+                yield _state_store(file, document, name, kind)
+            else:
+                yield f"{document.get('kind', 'resource')} {name or file.name}" + (f" ({kind})" if kind else "")
+
+
+def _state_store(file: Path, document: dict[str, Any], name: Any, kind: str) -> _ScopedStore:
+    """A component that is a state store. Of its metadata only `keyPrefix` has a meaning here."""
+    if not isinstance(name, str):
+        raise DaprFileError(file, f"metadata.name of the component of type {kind} is {_shown(name)}, and no text.")
+    spec = _or_empty(document, "spec")
+    given = spec.get("metadata")
+    prefix = BY_APP_ID
+    for entry in given if isinstance(given, list) else ():
+        if isinstance(entry, dict) and str(entry.get("name")).lower() == "keyprefix":
+            prefix = str(entry.get("value", BY_APP_ID))
+    scopes = document.get("scopes")
+    try:
+        store = StateStore(name, prefix, kind, str(spec.get("version", "v1")))
+    except ValueError as error:
+        raise DaprFileError(file, f"{error}.") from None
+    return _ScopedStore(store, tuple(map(str, scopes)) if isinstance(scopes, list) else ())
+
+
+def _or_empty(document: dict[str, Any], key: str) -> dict[str, Any]:
+    found = document.get(key)
+    return found if isinstance(found, dict) else {}
 
 
 def _shown(value: Any) -> str:

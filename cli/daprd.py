@@ -23,7 +23,7 @@ from .daprd_flags import DAPRD_FLAGS, DAPRD_OPTIONS, IGNORED, Daprd, options_by_
 from .daprd_install import NAME, install_into, write_dapr_home
 
 if TYPE_CHECKING:
-    from .dapr_config import DaprConfig
+    from .dapr_config import DaprConfig, Resources
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +52,8 @@ def build_daprd_config(
         click.UsageError: A value is missing, or two do not go together.
         DaprFileError: A file of Dapr's cannot be used.
     """
-    from .dapr_config import read_config, read_resources  # noqa: PLC0415  --help and --version need no YAML
+    from ..runtime.state.stores import StateStores  # noqa: PLC0415  --help and --version need no engine and no YAML
+    from .dapr_config import read_config, read_resources  # noqa: PLC0415  as above
     from .tracing.dapr import with_variables  # noqa: PLC0415  as above
 
     if app_id is None:
@@ -62,7 +63,9 @@ def build_daprd_config(
     old_path = values.pop("components_path")
     trace_turns = bool(values.get("trace_turns"))
     dapr = read_config(_split(values.pop("config_paths")))
-    resources = read_resources((*_split(values.pop("resources_paths")), *([old_path] if old_path else [])))
+    resources = read_resources(
+        (*_split(values.pop("resources_paths")), *([old_path] if old_path else [])), app_id=app_id
+    )
     config = build_config(
         target=None,
         flags=DAPRD_FLAGS,
@@ -73,7 +76,13 @@ def build_daprd_config(
         log_format="json" if values.pop("log_as_json") else "text",
         **values,
     )
-    limits = replace(config.limits, dispatch=dapr.limit(config.limits.dispatch))
+    stores = StateStores(resources.stores) if resources.stores else StateStores()
+    limits = replace(
+        config.limits,
+        dispatch=dapr.limit(config.limits.dispatch),
+        state_stores=stores,
+        namespace=os.environ.get("NAMESPACE", ""),
+    )
     notes = tuple(_notes(ignored, addresses, dapr, resources))
     tracing = with_variables(dapr.tracing, os.environ)
     if tracing is not None:
@@ -88,7 +97,7 @@ def _split(paths: Sequence[str]) -> list[str]:
 
 
 def _notes(
-    ignored: Sequence[str], addresses: Sequence[str], dapr: "DaprConfig", resources: Sequence[str]
+    ignored: Sequence[str], addresses: Sequence[str], dapr: "DaprConfig", resources: "Resources"
 ) -> Iterator[str]:
     if ignored:
         yield f"flags of daprd without a meaning here, ignored: {', '.join(ignored)}"
@@ -96,8 +105,11 @@ def _notes(
         yield f"listening on {addresses[0]} only, not on {', '.join(addresses[1:])}"
     if dapr.ignored:
         yield f"configuration without a meaning here, ignored: {', '.join(dapr.ignored)}"
-    if resources:
-        yield f"resources without a meaning here, ignored: {', '.join(resources)}"
+    if resources.ignored:
+        yield f"resources without a meaning here, ignored: {', '.join(resources.ignored)}"
+    if resources.stores:
+        names = ", ".join(f"{store.name} ({store.kind})" for store in resources.stores)
+        yield f"state stores, all kept in Perdure's own store; their types and addresses have no meaning here: {names}"
 
 
 @click.command(NAME, cls=Daprd, params=[*DAPRD_OPTIONS, *options_by_variable()])

@@ -217,7 +217,7 @@ DAPRD_OPTIONS = (
         "resources_paths",
         multiple=True,
         metavar="FOLDER",
-        help="Resources, none of which has a meaning here; may be repeated.",
+        help="Resources, of which state stores have a meaning here; may be repeated.",
     ),
     Flag("--components-path", metavar="FOLDER", help="The old name of --resources-path."),
     Flag(

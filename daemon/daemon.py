@@ -149,7 +149,7 @@ async def main(
                 stopping.tell if member is None else partial(ask_supervisor, member),
                 parts=engine.peers if not is_url(config.data) else None,
             )
-            sidecar = Sidecar(control, app_id=app_id, peers=engine.apps[app_id].peers)
+            sidecar = Sidecar(control, app_id=app_id, peers=engine.apps[app_id].peers, states=engine.states)
             facade, watch = metered(config, tokens, engine, sidecar, tasks, stopping.closing, ports)
             rpc = RpcDoors(config, tokens, engine, control)
             rpc.add_all(facade, sidecar, watch)
@@ -358,7 +358,7 @@ class RpcDoors:
         beside = [hosted for app_id, hosted in self._engine.apps.items() if app_id != self._engine.app_id]
         for hosted, each in zip(beside, self._config.others, strict=True):
             control = self._control.of(hosted)
-            sidecar = Sidecar(control, app_id=hosted.app_id, peers=hosted.peers)
+            sidecar = Sidecar(control, app_id=hosted.app_id, peers=hosted.peers, states=hosted.states)
             self.add(hosted, each.grpc_port, hosted.facade, sidecar)
 
     async def start(self) -> None:

@@ -27,6 +27,7 @@ from .auth import TokenAuth
 from .browser_guard import BrowserGuard
 from .dapr.openapi import document
 from .dapr.sidecar import SidecarRoutes
+from .dapr.state import StateRoutes
 from .dapr.workflows import WorkflowRoutes
 from .docs.pages import Pages
 from .errors import ANSWERS
@@ -97,6 +98,7 @@ def create_app(
         routes += [
             *WorkflowRoutes(facade, app_id=options.app_id, body_bytes_max=options.body_bytes_max).routes(),
             *SidecarRoutes(sidecar, body_bytes_max=options.body_bytes_max).routes(),
+            *StateRoutes(sidecar.states, app_id=options.app_id, body_bytes_max=options.body_bytes_max).routes(),
             openapi_route(dapr),
         ]
     others = options.other_apps

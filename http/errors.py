@@ -1,7 +1,7 @@
 """Every error that leaves over HTTP, as a response.
 
-The one law: the body is always `{"errorCode": …, "message": …}` and no more, the
-shape that Dapr's workflow API kept when its newer APIs got `details`.
+The one law: the body is `{"errorCode": …, "message": …}` and no more, the shape that Dapr's workflow API kept
+when its newer APIs got `details`. Some errors of the state API have these.
 
 The words that gRPC shares are in `api/words.py`, the words that only HTTP uses
 in this file. They are an interface as well, and each stands here once.
@@ -19,6 +19,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from ..actors.errors import PerdureError
+from ..api.state import DOMAIN, RESOURCE_TYPE, Detail, ErrorInfo, FieldViolation, ResourceInfo, StateProblem
 from ..api.words import INTERNAL, ErrorAnswer, Refusal, refusal
 from .path import PathMalformed, parameters
 
@@ -69,6 +70,36 @@ async def answer_engine_error(request: Request, error: Exception) -> Response:
     return await answer_refusal(request, refusal(request.scope["endpoint"].__name__, error, **parameters(request)))
 
 
+async def answer_state_problem(request: Request, error: Exception) -> Response:
+    """Answer an error of the state API, with its details if it has any."""
+    assert isinstance(error, StateProblem)
+    if not error.details:
+        return answer(error.status, error.code, error.http_text)
+    body = {"errorCode": error.code, "message": error.http_text, "details": [*map(detail_json, error.details)]}
+    return Response(msgspec.json.encode(body), error.status, media_type="application/json")
+
+
+def detail_json(detail: Detail) -> dict[str, Any]:
+    """A detail of an error, with its members in the order of their names, as Dapr writes it."""
+    match detail:
+        case ErrorInfo(reason, metadata):
+            return {"@type": f"{TYPES}ErrorInfo", "domain": DOMAIN, "metadata": metadata, "reason": reason}
+        case FieldViolation(field, description):
+            violations = [{"field": field, "description": description}]
+            return {"@type": f"{TYPES}BadRequest", "field_violations": violations}
+        case ResourceInfo(name):
+            return {
+                "@type": f"{TYPES}ResourceInfo",
+                "description": "",
+                "owner": "",
+                "resource_name": name,
+                "resource_type": RESOURCE_TYPE,
+            }
+
+
+TYPES = "type.googleapis.com/google.rpc."
+
+
 async def answer_path_malformed(request: Request, error: Exception) -> Response:
     """Answer a path that cannot be decoded."""
     return answer(PATH_MALFORMED.status, PATH_MALFORMED.code, PATH_MALFORMED.message.format(detail=error))
@@ -97,6 +128,7 @@ ErrorHandler = Callable[[Request, Exception], Awaitable[Response]]
 
 ANSWERS: dict[Any, ErrorHandler] = {
     Refusal: answer_refusal,
+    StateProblem: answer_state_problem,
     PathMalformed: answer_path_malformed,
     PerdureError: answer_engine_error,
     HTTPException: answer_no_route,

@@ -299,6 +299,12 @@ OPERATION_STANDS = LogLine(
     "bulk operation {operation_id} stands still until the next start: {reason}",
     ("operation_id", "error_type"),
 )
+EXPIRY_STANDS = LogLine(
+    "expiry_stands",
+    WARNING,
+    "values of state store {store!r} whose time is over stay in the store for now, and are not served: {reason}",
+    ("store", "error_type"),
+)
 WORKER_PROCESS_UNCLEAR = LogLine(
     "worker_process_unclear",
     ERROR,

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from ..actors.address import FIRST_RING, Address, address_of, ring_of, type_in
 from ..actors.store.presence.apps import ring_named
+from .state.message import STATE, STATE_EXPIRY
 
 WORKFLOW = "workflow"  # these reach the disk and must not change
 CALL = "call"  # an activity that an instance of another app has asked for
@@ -47,6 +48,8 @@ class AppAddresses:
         "operation_run",
         "ring",
         "spans",
+        "state",
+        "state_expiry",
         "withdraw",
         "work",
         "worker_mark",
@@ -75,6 +78,8 @@ class AppAddresses:
         self.operation = type_in(OPERATION, ring)
         self.operation_run = type_in(OPERATION_RUN, ring)
         self.worker_mark = type_in(WORKER_MARK, ring)
+        self.state = type_in(STATE, ring)
+        self.state_expiry = type_in(STATE_EXPIRY, ring)
 
     def of(self, app_id: str | None) -> "AppAddresses":
         """The addresses of another app, by its id; None or "": of this one."""

@@ -27,7 +27,7 @@ from ..actors.cluster.keeper import ShardSource
 from ..actors.cluster.leases.shared import SharedPeers
 from ..actors.cluster.membership import FixedMembership, name_of
 from ..actors.cluster.peers import Peers
-from ..actors.hosting.flight_record import FlightRecord, record_beside
+from ..actors.hosting.flight_record import record_of
 from ..actors.hosting.host import Host, HostLimits, Precautions
 from ..actors.hosting.release import Route
 from ..actors.hosting.shards.hosted import Gone, Sharing
@@ -112,7 +112,7 @@ class Engine:
         shared = self._share(opening, names.names)
         self.peers = shared.peers if shared is not None else _peers_of(membership)
         self._source: ShardSource | None = shared.membership if shared is not None else None
-        self.flight = flight = _flight_record(self.store, self.settings) if opening.flight_record else None
+        self.flight = flight = record_of(self.store, WORKFLOW, self.settings.slots) if opening.flight_record else None
         self._journal = journal = Journal(NOTES_LOGGER)
         self._visited: dict[str, HostedApp] = {}  # apps that other hosts have, as far as they were asked for
         self._parts = parts = EngineParts(
@@ -173,12 +173,12 @@ class Engine:
         self.dispatcher, self.workers = first.dispatcher, first.workers
         self.facade, self.views, self.steering = first.facade, first.views, first.steering
         self.transfer, self.bulk, self.management = first.transfer, first.bulk, first.management
-        self.client = self.make_client(EmbeddedOperations(self.facade, self.steering))
+        self.states = first.states
+        self.client = self.make_client(EmbeddedOperations(self.facade, self.steering, self.states))
         self._own_task = OwnTask(self._run, hurry=self._hurry, ended=self._end)
         self._block: AsyncExitStack | None = None  # on trio
-        self._running = False
+        self._running = self._used = False
         self._told_of_stop: list[Callable[[], None]] = []
-        self._used = False
         self._leaving: anyio.CancelScope | None = None  # once shards are given because it stops
 
     def _share(self, opening: Opening, apps: Sequence[str]) -> SharedPeers | None:
@@ -437,11 +437,6 @@ class Engine:
 
 def _peers_of(membership: FixedMembership | None) -> Peers | None:
     return Peers(membership, vocabulary(), membership.transport()) if membership is not None else None
-
-
-def _flight_record(store: Store, settings: Settings) -> FlightRecord | None:
-    slots = settings.activities_max + settings.activity_threads_max
-    return record_beside(store.path, actor_type=WORKFLOW, slots=slots) if isinstance(store, SqliteStore) else None
 
 
 def _store(data: str | Path | Store, durability: Durability, part: Part, instruments: Instruments) -> Store:

@@ -55,6 +55,7 @@ from .operations.retention.policy import Retention
 from .operations.steering.steering import Steering
 from .operations.steering.transfer import Transfer
 from .settings import Settings
+from .state.service import StateService
 from .steps import watch_calls
 from .workers.activity_spans import ActivitySpans
 from .workers.dispatcher import Dispatcher
@@ -151,6 +152,7 @@ class HostedApp:
         )
         self._operations = OperationActorType(own)
         self._calls = CallActorType(own)
+        self._state = StateService(settings, parts.store, parts.clock, own, journal)
 
     @classmethod
     def elsewhere(cls, own: AppAddresses, parts: EngineParts, host: Host) -> "HostedApp":
@@ -166,6 +168,7 @@ class HostedApp:
         self._shared = shared_workers(self.dispatcher, self.peers, host, own, self._writer, parts.instruments)
         self.workers = self._shared or self.dispatcher  # the door of the workers has it
         self.facade = Facade(host, own=own, limits=self._settings.limits)
+        self.states = self._state.serve(host)
         work = WorkLocator(activity=self._activity_state, turn=self.dispatcher.turn_state, peers=self.peers)
         self.views = views_of(host, work, own)
         self.steering = Steering(host, self.facade, app=self.app, waits_for_workers=self.waits_for_workers)
@@ -204,6 +207,7 @@ class HostedApp:
         types[own.call] = self._calls
         types[own.worker_mark] = WorkerMarkType()
         types[own.operation] = self._operations
+        types.update(self._state.types)
         # Jobs are known by their address within the app.
         routes[own.activity] = within(ACTIVITY, self.activities.receive) if own.ring else self.activities.receive
         routes[own.work] = within(WORK, self.dispatcher.receive) if own.ring else self.dispatcher.receive
@@ -213,6 +217,7 @@ class HostedApp:
         routes[own.spans] = self._audience.tell_spans
         routes[own.withdraw] = self._withdraw
         routes[own.operation_run] = self._bulk_runner.receive
+        routes.update(self._state.routes)
         self._mark = Address(own.worker_mark, CONNECTED)
         if self.peers is not None:
             self.peers.settle(own.ring)
@@ -229,6 +234,7 @@ class HostedApp:
             await tasks.start(self._children.run)
             await tasks.start(self._events.run)
             await tasks.start(self._bulk_runner.run)
+            await tasks.start(self._state.expiry.run)
             if self._shared is not None:
                 await tasks.start(self._shared.run)
             yield
@@ -287,7 +293,7 @@ class HostedApp:
         ids = self.ids_in(has)
         self.activities.leave(ids, cancel=dead)
         self.dispatcher.leave(ids)
-        for attendance in (self._children, self._events, self._bulk_runner):
+        for attendance in (self._children, self._events, self._bulk_runner, self._state.expiry):
             attendance.leave(ids)
 
     def ids_in(self, has: IsIn) -> Callable[[str], bool]:
@@ -317,6 +323,7 @@ class HostedApp:
         """
         if alone:
             others = self._host.has(self._mark) + self._operations.in_memory + self._calls.in_memory
+            others += self._state.in_memory
             instances = self._host.activations - others
         else:
             instances = self._host.activations_of(self.own.workflow)

@@ -16,6 +16,7 @@ from .authoring.limits import WorkflowLimits
 from .directory import NO_APP_ID
 from .instance.surroundings import Propagate
 from .operations.retention.policy import Retention
+from .state.stores import StateStores
 from .workers.items import ItemWriter
 from .workers.limits import DispatchLimits
 
@@ -41,6 +42,8 @@ class Settings:
     limits: WorkflowLimits = field(default_factory=WorkflowLimits)  # on what one instance may ask for
     dispatch: DispatchLimits = field(default_factory=DispatchLimits)  # how many jobs workers may have at once
     retention: Retention = field(default_factory=Retention)  # how long finished instances are kept; for ever
+    state_stores: StateStores = field(default_factory=StateStores)  # those of the state API
+    namespace: str = ""  # of state stores that prefix keys with one
     # Where other hosts on the same database reach this one: HOST or HOST:PORT. None: the address of this machine that
     # reaches the database, and any free port.
     peer_address: str | None = None
@@ -61,6 +64,11 @@ class Settings:
             raise ValueError(f"activations_max must be at least 0, not {self.activations_max}")
         if self.stop_grace_s < 0:
             raise ValueError(f"stop_grace_s must be at least 0 seconds, not {self.stop_grace_s}")
+
+    @property
+    def slots(self) -> int:
+        """How many activities may be under way at once, apart from those in processes."""
+        return self.activities_max + self.activity_threads_max
 
     def app_id_for(self, app_name: str | None) -> str:
         """The app id of an engine.

@@ -43,6 +43,7 @@ from .instance.message import (
     WorkflowTurnWork,
 )
 from .operations.bulk.actor import Advance, Begin, Cancel, Forget, Look, OperationNotFound, OperationStatus
+from .state.message import ChangeItems, ExpireItems, ItemsChanged
 from .workers.mark import Remember
 
 
@@ -86,6 +87,9 @@ def words() -> Sequence[WireWord]:
         WireWord("operation-look", Look),
         WireWord("operation-forget", Forget),
         WireWord("operation", OperationStatus),
+        WireWord("change-items", ChangeItems),
+        WireWord("expire-items", ExpireItems),
+        WireWord("items-changed", ItemsChanged),
     )
 
 

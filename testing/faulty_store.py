@@ -12,12 +12,12 @@ import anyio
 
 from ..actors.address import Address
 from ..actors.errors import PerdureError
-from ..actors.store.contract import Inspection, Reminder, Store, Stored, Write
+from ..actors.store.contract import FoundItems, Inspection, Reminder, Store, Stored, Write
 from ..actors.store.errors import StoreDamaged, StoreError, StoreFailed
 from .passing_store import PassingStore
 
 # The methods of a store that do something, and can fail.
-CALLS = ("open", "close", "claim", "commit", "load", "inspect", "ids", "active", "reminders")
+CALLS = ("open", "close", "claim", "commit", "load", "inspect", "items", "ids", "active", "reminders")
 
 
 class FaultyStoreMisuse(PerdureError):
@@ -168,6 +168,10 @@ class FaultyStore(PassingStore):
         self._check("inspect")
         found = await self.inner.inspect(addresses)
         return [self._damaged.get(address, each) for address, each in zip(addresses, found, strict=True)]
+
+    async def items(self, address: Address, names: Sequence[str] = (), *, expiring: int = 0) -> FoundItems | None:
+        self._check("items")
+        return await super().items(address, names, expiring=expiring)
 
     async def ids(self, actor_type: str, *, after: str | None, limit: int) -> Sequence[str]:
         self._check("ids")

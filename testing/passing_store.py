@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from ..actors.address import Address
 from ..actors.store.audit import AuditFilter, AuditPage
-from ..actors.store.contract import Inspection, Reminder, Store, Stored, Unlisted, Write
+from ..actors.store.contract import FoundItems, Inspection, Reminder, Store, Stored, Unlisted, Write
 from ..actors.store.errors import StoreError
 from ..actors.store.listing import Counted, Facets, ListFilter, ListPage, Order
 from ..actors.store.presence.apps import AppNames
@@ -62,6 +62,9 @@ class PassingStore:
 
     async def inspect(self, addresses: Sequence[Address]) -> Sequence[Inspection | StoreError | None]:
         return await self.inner.inspect(addresses)
+
+    async def items(self, address: Address, names: Sequence[str] = (), *, expiring: int = 0) -> FoundItems | None:
+        return await self.inner.items(address, names, expiring=expiring)
 
     async def ids(self, actor_type: str, *, after: str | None, limit: int) -> Sequence[str]:
         return await self.inner.ids(actor_type, after=after, limit=limit)

@@ -19,7 +19,7 @@ from ...journal.journal import Journal
 from ...journal.vocabulary import HOST_LOST, HOST_SILENT
 from ..address import Address
 from ..errors import HostLost, HostOverloaded, HostSilent, HostUnreachable, PerdureError
-from ..store.contract import Inspection, Stored
+from ..store.contract import FoundItems, Inspection, Stored
 from ..turn import Envelope
 from ..waiting.reply import Reply
 from ..waiting.signal import Signal
@@ -57,6 +57,7 @@ logger = logging.getLogger(__name__)
 
 INSPECT = HostMethod("inspect", (Address,), Inspection | None)
 READ = HostMethod("read", (Address,), Stored | None)
+ITEMS = HostMethod("items", (Address, list[str]), FoundItems | None)
 
 # So often in a row nobody listens where the other host has: its process is gone.
 REFUSALS = 2

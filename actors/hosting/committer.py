@@ -299,6 +299,7 @@ class Committer:
             facets=turn.facets,
             facets_before=activation.facets,
             audit=turn.audit,
+            items=turn.items,
         )
         if turn.facets is not None:
             activation.facets = turn.facets

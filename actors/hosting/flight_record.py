@@ -28,6 +28,7 @@ import anyio
 
 from ..address import Address
 from ..plain_file import FileUnfit, read_plain
+from ..store.contract import Store
 from ..waiting.signal import Signal
 from .quarantine import Flight, Suspect, suspects_after
 
@@ -67,6 +68,12 @@ def name_of(actor_id: str) -> bytes:
 def id_of(name: bytes) -> str | None:
     """The id of the actor with a name; None if the name has only a part of it."""
     return name.decode("utf-8", "surrogatepass") if len(name) < NAME_BYTES else None
+
+
+def record_of(store: Store, actor_type: str, slots: int) -> "FlightRecord | None":
+    """Make the flight record of a store that is a file, beside it; None for another store."""
+    path = getattr(store, "path", None)
+    return record_beside(path, actor_type=actor_type, slots=slots) if isinstance(path, str) else None
 
 
 def record_beside(path: str, *, actor_type: str, slots: int) -> "FlightRecord":

@@ -34,14 +34,13 @@ from ..address import Address
 from ..clock import Clock
 from ..cluster.changes import ChangeFeed
 from ..cluster.membership import place_peers
-from ..cluster.outbound import INSPECT, READ
 from ..cluster.peers import Peers
 from ..cluster.placement import Placement
 from ..errors import ForeignLoop, ForeignThread, HostNotRunning, HostStopping, PerdureError
 from ..instruments import SYSTEM, Instruments
 from ..reminders.loop import ReminderLoop
 from ..reminders.window import ReminderWindow
-from ..store.contract import Inspection, Store, Stored
+from ..store.contract import FoundItems, Inspection, Store, Stored
 from ..store.errors import StoreFailed
 from ..store.presence.apps import NO_NAMES, AppNames, rings_of
 from ..turn import ActorType, Envelope
@@ -203,8 +202,7 @@ class Host:
         self._shards = self._share(sharing) if sharing is not None else None
         self._lists = Lists(store, peers)
         if peers is not None:
-            peers.answer_async(INSPECT, self._outsides.inspect_for_other)
-            peers.answer_async(READ, self._outsides.read_for_other)
+            self._outsides.answer(peers)
 
     # For the engine and the facade.
 
@@ -366,6 +364,12 @@ class Host:
         if self._home != self._here():
             self._refuse_outsider()
         return await self._outsides.read(address)
+
+    async def items(self, address: Address, names: Sequence[str]) -> FoundItems | None:
+        """Read items of an actor as last committed, and its record, without activating it."""
+        if self._home != self._here():
+            self._refuse_outsider()
+        return await self._outsides.items(address, names)
 
     def watch(self, address: Address) -> AbstractContextManager[Watch]:
         """Watch an actor until the block ends. Each commit that changes its record, and a stop, wake the watcher."""

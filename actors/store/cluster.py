@@ -18,7 +18,11 @@ from .presence.beats import Heart
 # The newest format of records and entries that this release reads, and writes if it may. Hosts of two releases may
 # share a store, so a format is read one release before it is written, and hosts write what all of them read
 # (docs/design/upgrades.md).
-FORMAT_MAX = 1
+#
+#   1: the first one
+#   2: keeps the values of state stores (`runtime/state/`): an actor of a type that releases of format 1 do not know
+FORMAT_MAX = 2
+FORMAT_OF_STATE = 2
 
 
 class HostState(IntEnum):

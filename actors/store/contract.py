@@ -12,6 +12,7 @@ A store keeps of an actor:
 * a **log** of entries, append-only, at most one per turn;
 * **reminders**, by name, each with an absolute due time;
 * **facets**, if its type has any: what lists and counts filter it by;
+* **items**: named values, of which an actor may have more than fit into memory. They are read by name;
 * an **active** mark: the actor may have work in flight that must go on after a
   restart. Recovery reads marked actors and no others.
 
@@ -40,6 +41,18 @@ class Reminder(NamedTuple):
     address: Address
 
 
+class Item(Struct, frozen=True, array_like=True):
+    """A named value of an actor."""
+
+    value: bytes
+    version: int  # a number that the actor gives it, above 0
+    expires_us: int = 0  # until when it counts; Unix time, microseconds; 0: for ever. The store leaves it where it is
+
+
+# The name of an item, as UTF-8. An index of PostgreSQL takes no more than 2 704 bytes.
+ITEM_NAME_BYTES_MAX = 2048
+
+
 class Write(Struct, kw_only=True):
     """The changes of one turn. Not frozen, because it is made on the hot path."""
 
@@ -58,6 +71,8 @@ class Write(Struct, kw_only=True):
     # As they were, if the caller knows: then a store need not look. With `facets` or `delete`; None: not known.
     facets_before: Facets | None = None
     audit: Sequence[AuditRow] = ()  # kept also when the actor is deleted
+    # By name, in the order in which they count; None: forgotten. An actor that is deleted has none any more.
+    items: Sequence[tuple[str, Item | None]] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +95,23 @@ class Inspection(Struct, frozen=True, array_like=True):
     updated_us: int  # when the newest entry was written; Unix time, microseconds; 0 for an empty log
     stalled: str | None = None  # why its host cannot load it; then the other fields may be empty. Not from a store
     facets: Facets | None = None  # as in `Stored`
+
+
+class Expiring(NamedTuple):
+    """An item that counts for a limited time."""
+
+    expires_us: int  # Unix time, microseconds
+    name: str
+    version: int
+
+
+class FoundItems(NamedTuple):
+    """Some items of an actor, and its record, of the same moment."""
+
+    record: bytes
+    items: dict[str, Item] = {}  # noqa: RUF012  never changed. By name; without those that are not there
+    damaged: dict[str, str] = {}  # noqa: RUF012  those that are not what was written, and how they differ
+    expiring: Sequence[Expiring] = ()  # in the order of their times
 
 
 class Unlisted(NamedTuple):
@@ -188,6 +220,19 @@ class Store(Protocol):
 
     async def inspect(self, addresses: Sequence[Address]) -> Sequence[Inspection | StoreError | None]:
         """Read the outside of actors, in the order asked; None for one that is not there, errors as for `load`."""
+        ...
+
+    async def items(self, address: Address, names: Sequence[str] = (), *, expiring: int = 0) -> FoundItems | None:
+        """Read items of an actor; None for an actor that is not there. It sees commits as `load` does.
+
+        Args:
+            names: Those that are asked for.
+            expiring: How many are listed, without their values, of those that expire first. Not with `names`.
+
+        Raises:
+            StoreDamaged: The record is not what was written.
+            StoreFailed: The read did not work.
+        """
         ...
 
     async def ids(self, actor_type: str, *, after: str | None, limit: int) -> Sequence[str]:

@@ -15,7 +15,7 @@ import anyio
 
 from ..address import Address
 from .audit import ORDER, Audited, AuditFilter, AuditPage, AuditRow, matches_row
-from .contract import Inspection, Reminder, Stored, Unlisted, Write
+from .contract import Expiring, FoundItems, Inspection, Item, Reminder, Stored, Unlisted, Write
 from .cursor import Position, cursor_of, position_of
 from .errors import StoreFailed, StoreFenced, StoreLocked
 from .listing import (
@@ -63,6 +63,7 @@ class MemoryStore:
         self._active: set[int] = set()
         self._reminders: list[tuple[int, int, str]] = []  # (due_us, key, name), in order
         self._facets: dict[int, Facets] = {}
+        self._items: dict[int, dict[str, Item]] = {}  # by key, then by name
         self._audit: list[tuple[int, int, str, AuditRow]] = []  # (at_us, number, id, row), in order
         self._audit_numbers = count(1)
         self._is_open = False
@@ -122,6 +123,16 @@ class MemoryStore:
     async def inspect(self, addresses: Sequence[Address]) -> Sequence[Inspection | None]:
         await anyio.lowlevel.checkpoint()
         return [self._inspection(address) for address in addresses]
+
+    async def items(self, address: Address, names: Sequence[str] = (), *, expiring: int = 0) -> FoundItems | None:
+        await anyio.lowlevel.checkpoint()
+        key = self._keys.get(address)
+        if key is None:
+            return None
+        there = self._items.get(key, {})
+        found = {name: there[name] for name in names if name in there}
+        later = sorted(Expiring(item.expires_us, name, item.version) for name, item in there.items() if item.expires_us)
+        return FoundItems(self._records[key][1], found, {}, later[:expiring])
 
     async def ids(self, actor_type: str, *, after: str | None, limit: int) -> Sequence[str]:
         await anyio.lowlevel.checkpoint()
@@ -228,7 +239,13 @@ class MemoryStore:
                 if owner not in (None, write.key):
                     raise StoreFailed(f"{write.address} is there already, under another key")
                 owners[write.address] = write.key
-            elif write.entry is not None or write.active or write.reminders_set or write.facets is not None:
+            elif (
+                write.entry is not None
+                or write.active
+                or write.reminders_set
+                or write.facets is not None
+                or write.items
+            ):
                 assert owner == write.key, f"the first write of {write.address} has no record"
 
     def _apply(self, write: Write) -> None:
@@ -251,6 +268,12 @@ class MemoryStore:
             self._logs.setdefault(key, []).append((write.at_us, write.entry))
         if write.active is not None:
             (self._active.add if write.active else self._active.discard)(key)
+        for name, item in write.items:
+            there = self._items.setdefault(key, {})
+            if item is not None:
+                there[name] = item
+            else:
+                there.pop(name, None)
         for name, due_us in write.reminders_set:
             self._clear_reminder((due_us, key, name))
             insort(self._reminders, (due_us, key, name))

@@ -30,7 +30,7 @@ from .presence.heart import BeatingHeart
 
 NAME = "this database in memory"
 # What the stores of a database share of `MemoryStore`.
-CONTENTS = ("_apps", "_keys", "_records", "_logs", "_active", "_reminders", "_facets", "_audit")
+CONTENTS = ("_apps", "_keys", "_records", "_logs", "_active", "_reminders", "_facets", "_audit", "_items")
 COUNTERS = ("_new_keys", "_audit_numbers")
 
 T = TypeVar("T")

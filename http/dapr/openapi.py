@@ -24,6 +24,7 @@ from ...api.words import (
 )
 from ..errors import APP_ID_NOT_MATCHED, BODY_MALFORMED, BODY_TOO_LARGE, NOT_READY, OUTBOUND_NOT_READY, PATH_MALFORMED
 from ..health import UNREADY
+from .state_openapi import state_paths
 from .workflows import OPERATIONS, VERSIONS, Operation
 
 Json = dict[str, Any]
@@ -62,6 +63,7 @@ def document(*, version: str, secured: bool) -> Json:
         for operation in OPERATIONS:
             path = paths.setdefault(f"/{name}/{operation.path}", {})
             path[operation.method.lower()] = workflow_operation(operation, name)
+    paths.update(state_paths(error_responses))
     paths.update(sidecar_paths())
     if secured:
         for operation_object in (item for path in paths.values() for item in path.values()):
@@ -75,13 +77,14 @@ def document(*, version: str, secured: bool) -> Json:
             "version": version,
             "summary": "Durable workflows over Dapr's Workflow HTTP API",
             "description": (
-                "The workflow API of Dapr, under its three prefixes, and the routes by which SDKs find the sidecar. "
+                "The workflow API of Dapr, under its three prefixes, its state API, and the routes by which SDKs find "
+                "the sidecar. "
                 "Any other path, and any other method on these, is answered with 404 and ERR_DIRECT_INVOKE."
             ),
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],
-        "tags": [{"name": "workflows"}, {"name": "sidecar"}],
+        "tags": [{"name": "workflows"}, {"name": "state"}, {"name": "sidecar"}],
         **({"security": [{"daprApiToken": []}]} if secured else {}),
         "paths": paths,
         "components": components(),
@@ -310,7 +313,10 @@ def components() -> Json:
         "schemas": {
             "Started": closed({"instanceID": {"type": "string", "minLength": 1}}),
             "Empty": closed({}),
-            "Error": closed({"errorCode": text, "message": text}),
+            "Error": closed(
+                {"errorCode": text, "message": text, "details": {"type": "array", "items": {"type": "object"}}},
+                optional=("details",),
+            ),
             "WorkflowState": closed(
                 {
                     "instanceID": text,
@@ -323,11 +329,15 @@ def components() -> Json:
                 optional=("workflowName", "properties"),
             ),
             "ActorCount": closed({"type": text, "count": {"type": "integer", "minimum": 0}}),
+            "Component": closed(
+                {"name": text, "type": text, "version": text, "capabilities": {"type": "array", "items": text}}
+            ),
             "Metadata": closed(
                 {
                     "id": text,
                     "runtimeVersion": text,
                     "actors": actors,
+                    "components": {"type": "array", "items": ref("Component")},
                     "extended": {"type": "object", "additionalProperties": text},
                     "actorRuntime": closed(
                         {
@@ -340,7 +350,7 @@ def components() -> Json:
                     ),
                     "workflows": closed({"connectedWorkers": {"type": "integer", "minimum": 1}}),
                 },
-                optional=("actors", "workflows"),
+                optional=("actors", "components", "workflows"),
             ),
         },
     }

@@ -66,8 +66,8 @@ class SidecarRoutes:
 def metadata_json(metadata: Metadata) -> dict[str, Any]:
     """Put the metadata into the shape of Dapr's JSON.
 
-    An empty part is left out, as Dapr leaves it out: components, subscriptions
-    and more always, actors and workers while there are none.
+    An empty part is left out, as Dapr leaves it out: subscriptions and more
+    always, components, actors and workers while there are none.
     """
     actors = [{"type": kind, "count": count} for kind, count in metadata.active_actors.items()]
     runtime: dict[str, Any] = {
@@ -81,6 +81,8 @@ def metadata_json(metadata: Metadata) -> dict[str, Any]:
         "extended": metadata.extended,
         "actorRuntime": runtime,
     }
+    if metadata.components:
+        body["components"] = [component._asdict() for component in metadata.components]
     if actors:
         body["actors"] = runtime["activeActors"] = actors
     if metadata.connected_workers:

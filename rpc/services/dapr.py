@@ -1,4 +1,4 @@
-"""Dapr's own API over gRPC: the fourteen workflow calls, metadata and shutdown.
+"""Dapr's own API over gRPC: the fourteen workflow calls, metadata and shutdown; `state.py` has the calls of state.
 
 Each method decodes, calls the facade once and encodes. The calls and the words of
 errors are those of HTTP (`http/dapr/`, `api/words.py`).
@@ -16,6 +16,7 @@ import grpc
 from ...actors.errors import PerdureError
 from ...api.properties import RUNTIME_STATUS, properties
 from ...api.sidecar import Sidecar
+from ...api.state import StateProblem
 from ...api.words import (
     EVENT_NAME_MISSING,
     ID_MISSING,
@@ -38,6 +39,7 @@ from ..serving.method import Context, Failure, ServiceTable, Unary, service
 from ..serving.unread import UnreadAnswers
 from ..wire.fields import trace_of_metadata
 from ..wire.stamps import NEVER, stamp
+from .state import failure_of, state_methods
 
 DOOR = "dapr-grpc"  # in the audit
 
@@ -78,8 +80,9 @@ def dapr(
         "SetMetadata": info.set_metadata,
         "Shutdown": info.shutdown,
     }
-    reads = ("GetWorkflowAlpha1", "GetWorkflowBeta1", "GetMetadata")
-    return service(DAPR, {**methods, **own}, explain, unread=unread, repeatable=reads)
+    reads = ("GetWorkflowAlpha1", "GetWorkflowBeta1", "GetMetadata", "GetState", "GetBulkState")
+    state = state_methods(sidecar.states)
+    return service(DAPR, {**methods, **own, **state}, explain, unread=unread, repeatable=reads)
 
 
 class DaprWorkflows:
@@ -174,6 +177,7 @@ class DaprInfo:
             active_actors_count=actors,
             extended_metadata=metadata.extended,
             runtime_version=metadata.runtime_version,
+            registered_components=[component._asdict() for component in metadata.components],
             actor_runtime={
                 "runtime_status": RUNNING,
                 "active_actors": actors,
@@ -261,6 +265,8 @@ CODES: Mapping[int, grpc.StatusCode] = {
 
 def explain(method: str, error: PerdureError, request: Message) -> Failure:
     """Make the status of a failed call."""
+    if isinstance(error, StateProblem):
+        return failure_of(error)
     if not isinstance(error, Refusal):
         name = method.removesuffix("Alpha1").removesuffix("Beta1")
         operation = OPERATIONS.get(name, name)  # other methods fail only with errors that have the same words for all

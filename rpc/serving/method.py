@@ -26,12 +26,16 @@ logger = logging.getLogger(__name__)
 # The text of a status travels in a header, where a byte may become three. A client refuses headers at random from
 # 8 KiB on, and always from 16 KiB on: it then reports RESOURCE_EXHAUSTED in place of the status.
 TEXT_BYTES_MAX = 2000
+DETAILS = "grpc-status-details-bin"
+DETAILS_BYTES_MAX = 4000  # beyond it they are left out, for the same reason
 
 
 class Context(Protocol):
     """The part that is used here of the context that grpc.aio gives to a method."""
 
-    async def abort(self, code: grpc.StatusCode, details: str) -> NoReturn: ...
+    async def abort(
+        self, code: grpc.StatusCode, details: str, trailing_metadata: tuple[tuple[str, bytes], ...] = ()
+    ) -> NoReturn: ...
     async def write(self, message: bytes) -> None: ...
     def cancelled(self) -> bool: ...
     def invocation_metadata(self) -> tuple[tuple[str, str | bytes], ...]: ...
@@ -43,6 +47,7 @@ class Failure(NamedTuple):
 
     code: grpc.StatusCode
     text: str
+    status: bytes | None = None  # google.rpc.Status with details, in serialized form
 
 
 # Errors after which the same call may succeed, whatever the method. A full mailbox is not RESOURCE_EXHAUSTED: workers
@@ -197,7 +202,9 @@ def _served(described: Any, method: Serve, explain: Explain, journal: Journal) -
                 raise
             logger.exception("%s broke", described.full_name)
             failure = INTERNAL
-        return await context.abort(failure.code, cut(failure.text))
+        if failure.status is None or len(failure.status) > DETAILS_BYTES_MAX:
+            return await context.abort(failure.code, cut(failure.text))
+        return await context.abort(failure.code, cut(failure.text), ((DETAILS, failure.status),))
 
     request, response = message(described.input_type.full_name), message(described.output_type.full_name)
     return ServedMethod(request, response, described.server_streaming, serve)
@@ -242,5 +249,5 @@ class Unserved(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no typ
 WHY_UNSERVED = {
     TASK_HUB: "Dapr dropped it in 1.17, and Perdure serves what Dapr serves today. "
     "Entities, task hubs and rewinding have no successor; for queries there are ListInstanceIDs and GetInstance",
-    DAPR: "of Dapr's API Perdure serves workflows, metadata and shutdown, and none of the other building blocks",
+    DAPR: "of Dapr's API Perdure serves workflows, state, metadata and shutdown, and none of the other building blocks",
 }

@@ -28,13 +28,13 @@ from ...actors.errors import (
 )
 from ...actors.store.errors import StoreError
 from ...actors.text import type_name
+from ...actors.waiting.attendance import Attendance
 from ...journal.journal import Journal
 from ...journal.vocabulary import CHILD_NOT_STARTED
 from ..history.event import Parent
 from ..history.failure import failure_of
 from ..history.status import Status
 from ..instance.message import ChildDone, ChildStarted, Start
-from .attendance import Attendance
 from .facade import Facade
 
 RETRY_S = 1.0  # after a store or a mailbox that did not take the start

@@ -18,6 +18,8 @@ from ..dates import from_us, to_us
 from ..errors import InvalidRequest, PayloadError, WorkflowFailed
 from ..history.instance_state import InstanceState
 from ..history.status import Status
+from ..state.client import StateClient
+from ..state.state import States
 from .facade import finished
 from .handle import Handle, Seconds, Workflow, WorkflowState
 from .steering.starting import IfExists, StartRequest
@@ -85,6 +87,18 @@ class Client:
         self._operations = operations
         self._app = app
         self._encoder = Encoder()
+
+    def state(self, store: str) -> StateClient:
+        """The values of a state store, which the app's SDKs in other languages reach with Dapr's state API.
+
+        Raises:
+            StateStoreNotFound: There is no such store.
+            InvalidRequest: The client is of a daemon: its state stores are reached with Dapr's state API.
+        """
+        states: States | None = getattr(self._operations, "states", None)
+        if states is None:
+            raise InvalidRequest("the state stores of a daemon are reached with Dapr's state API, not with this client")
+        return StateClient(states, store)
 
     @overload
     async def start(self, workflow: AsyncCode[R], **options: Unpack[StartOptions]) -> Handle[R]: ...

@@ -19,12 +19,12 @@ from ...actors.address import Address
 from ...actors.errors import HostLost, HostSilent, HostStopping, HostUnreachable, MailboxFull, NotOwner, RingUnknown
 from ...actors.store.errors import StoreError
 from ...actors.text import type_name
+from ...actors.waiting.attendance import Attendance
 from ...journal.journal import Journal
 from ...journal.vocabulary import EVENT_DROPPED, EVENT_KEPT
 from ..errors import ChildUnfinished, InstanceExists, InstanceNotFound, InvalidRequest
 from ..history.event import DetachedCreated
 from ..instance.message import EventsTaken, RaiseEvent, SendEvent, Start
-from .attendance import Attendance
 from .facade import Facade
 
 RETRY_S = 1.0  # after a store or a mailbox that did not take the event

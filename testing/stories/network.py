@@ -126,4 +126,4 @@ class SimulatedNetwork:
 
 
 async def _call(engine: Engine, operation: str, given: tuple[Any, ...], named: Mapping[str, Any]) -> Any:
-    return await getattr(EmbeddedOperations(engine.facade, engine.steering), operation)(*given, **named)
+    return await getattr(EmbeddedOperations(engine.facade, engine.steering, engine.states), operation)(*given, **named)

@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
+from ..support.link_server import link_server
+
 
 @dataclass(slots=True)
 class Link:
@@ -73,24 +75,8 @@ async def linked(to_port: int, *, port: int = 0) -> AsyncIterator[Link]:
         port: Where it begins; 0: at any port that is free.
     """
     link = Link(to_port)
-    tasks: set[asyncio.Task[None]] = set()
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        tasks.add(task)
-        with suppress(ConnectionError, asyncio.CancelledError):
-            await link.serve(reader, writer)
-        writer.transport.abort()
-        tasks.discard(task)
-
-    server = await asyncio.start_server(serve, "127.0.0.1", port)
-    link.port = server.sockets[0].getsockname()[1]
-    try:
-        yield link
-    finally:
-        server.close()
-        link.reset()
-        for task in list(tasks):
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    async with link_server(link.serve, port=port) as link.port:
+        try:
+            yield link
+        finally:
+            link.reset()

@@ -5,6 +5,7 @@ import re
 import time
 from pathlib import Path
 
+import httpx
 import pytest
 
 from ..support.postgres import PostgresServers, installed
@@ -13,7 +14,9 @@ from ..whole.chaos.recorded import Blow, Deed, Forgiven
 from ..whole.chaos.storm import Bed, Sky
 from .standby import Pair, paired
 from .story import HOSTS, SECONDS, judged, run
+from .test_links import free_ports
 
+LOST = "perdure_acknowledged_lost_total"
 BEHIND_S = 2.0  # how long a copy that lags has heard nothing
 
 
@@ -42,6 +45,7 @@ def test_a_copy_that_lags_takes_over_and_what_is_lost_is_told_and_nothing_is_stu
 ) -> None:
     with paired(postgres_servers, release) as pair:
         lost_at_s: list[float] = []
+        counted: list[float] = []  # by each host
 
         async def storm(sky: Sky) -> None:
             await asyncio.sleep(SECONDS / 2)
@@ -50,13 +54,14 @@ def test_a_copy_that_lags_takes_over_and_what_is_lost_is_told_and_nothing_is_stu
             await fail_over(pair, sky)
             lost_at_s.append(time.time())
             await asyncio.sleep(SECONDS / 2)
+            counted.extend([await scraped(port, LOST) for port in ports])
 
-        data = pair.url("chaos")
+        data, ports = pair.url("chaos"), free_ports(HOSTS)
         bed = Bed(
             server=pair.old,
             hosts=HOSTS,
             callers=0,  # what they started is gone, and they would wait for it
-            setup=lambda index: Setup(data=data),
+            setup=lambda index: Setup(data=data, options=("--metrics-port", str(ports[index]))),
             log=pair.log,
             forgives=lambda: Forgiven(lost_at_s=lost_at_s[0] if lost_at_s else None),
         )
@@ -65,7 +70,17 @@ def test_a_copy_that_lags_takes_over_and_what_is_lost_is_told_and_nothing_is_stu
         told = re.findall(r"does not have the last acknowledged turn of (\d+) of the", logs_of(tmp_path))
         print(f"told by hosts: {' + '.join(told)} instances")
         assert told
+        # What the log says is what the metrics have.
+        assert sum(counted) == sum(map(int, told))
         assert verdict.killed_by_hosts == 0
+
+
+async def scraped(port: int, name: str) -> float:
+    """The value of a metric of a host."""
+    async with httpx.AsyncClient() as http:
+        text = (await http.get(f"http://127.0.0.1:{port}/metrics")).text
+    (value,) = re.findall(rf"^{name}{{[^}}]*}} (\S+)$", text, re.MULTILINE)
+    return float(value)
 
 
 async def fail_over(pair: Pair, sky: Sky) -> None:

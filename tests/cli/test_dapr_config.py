@@ -7,6 +7,7 @@ import pytest
 from perdure.cli.dapr_config import DaprConfig, DaprFileError, read_config, read_resources
 from perdure.cli.parsing import read_duration
 from perdure.runtime.operations.retention.policy import Retention
+from perdure.runtime.state.stores import StateStore
 from perdure.runtime.workers.limits import DispatchLimits
 
 SECOND_US = 1_000_000
@@ -190,20 +191,20 @@ def test_what_go_would_not_read_or_nobody_can_wait_for_is_no_duration(text: obje
 def test_resources_are_named_by_kind_name_and_type(tmp_path: Path) -> None:
     write(
         tmp_path,
-        "kind: Component\nmetadata: {name: statestore}\nspec: {type: state.redis}\n---\n"
+        "kind: Component\nmetadata: {name: events}\nspec: {type: pubsub.redis}\n---\n"
         "kind: Subscription\nmetadata: {name: orders}\n",
         "a.yaml",
     )
     write(tmp_path, "}", "b.yml")
     write(tmp_path, "not a resource", "notes.txt")
-    first, second, broken = read_resources([str(tmp_path)])
-    assert (first, second) == ("Component statestore (state.redis)", "Subscription orders")
+    first, second, broken = read_resources([str(tmp_path)], app_id="app").ignored
+    assert (first, second) == ("Component events (pubsub.redis)", "Subscription orders")
     assert "b.yml" in broken
 
 
 def test_a_folder_of_resources_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DaprFileError, match="no such folder"):
-        read_resources([str(tmp_path / "nowhere")])
+        read_resources([str(tmp_path / "nowhere")], app_id="app")
 
 
 def test_a_file_whose_aliases_stand_for_too_much_is_refused_with_its_place(tmp_path: Path) -> None:
@@ -213,8 +214,44 @@ def test_a_file_whose_aliases_stand_for_too_much_is_refused_with_its_place(tmp_p
     path = write(tmp_path, f"{aliases}spec: {{workflow: *a8}}\n")
     assert refusal_of(path).startswith(f"{path}: line 5, column ")
     # As a resource it has no meaning here, and is named with its problem.
-    assert "100000 values" in read_resources([path])[0]
+    assert "100000 values" in read_resources([path], app_id="app").ignored[0]
 
 
 def test_a_file_without_an_end_is_read_to_the_limit_only() -> None:
     assert "more than 4194304 bytes" in refusal_of("/dev/zero")
+
+
+STATE_STORE = """
+apiVersion: dapr.io/v1alpha1
+kind: Component
+metadata: {name: NAME}
+spec:
+  type: state.redis
+  version: v1
+  metadata: [{name: redisHost, value: "localhost:6379"}, {name: KeyPrefix, value: PREFIX}]
+"""
+
+
+def test_components_that_are_state_stores_are_read_with_their_prefixes(tmp_path: Path) -> None:
+    stores = STATE_STORE.replace("NAME", "cart").replace("PREFIX", "none")
+    write(tmp_path, f"{stores}---{STATE_STORE.replace('NAME', 'orders').replace('PREFIX', 'appid')}", "stores.yaml")
+    write(tmp_path, "kind: Component\nmetadata: {name: p}\nspec: {type: pubsub.redis}", "pubsub.yaml")
+    found = read_resources([str(tmp_path)], app_id="app")
+    assert found.stores == (
+        StateStore("cart", "none", "state.redis", "v1"),
+        StateStore("orders", "appid", "state.redis", "v1"),
+    )
+    assert found.ignored == ("Component p (pubsub.redis)",)
+
+
+@pytest.mark.parametrize(("scopes", "seen"), [("[app, other]", True), ("[other]", False), ("[]", True)])
+def test_a_state_store_of_other_apps_is_not_this_ones(tmp_path: Path, scopes: str, seen: bool) -> None:
+    write(tmp_path, f"{STATE_STORE}scopes: {scopes}\n", "store.yaml")
+    assert bool(read_resources([str(tmp_path)], app_id="app").stores) is seen
+
+
+@pytest.mark.parametrize(("old", "new"), [("NAME", "7"), ("PREFIX", "'a||b'"), ("NAME", "''")])
+def test_a_state_store_that_cannot_be_is_refused_with_its_file(tmp_path: Path, old: str, new: str) -> None:
+    write(tmp_path, STATE_STORE.replace(old, new), "store.yaml")
+    with pytest.raises(DaprFileError, match=r"store\.yaml: "):
+        read_resources([str(tmp_path)], app_id="app")

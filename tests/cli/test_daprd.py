@@ -279,3 +279,15 @@ def test_an_address_that_is_not_here_is_named_with_daprds_flag(tmp_path: Path) -
     )  # fmt: skip
     assert result.returncode == 1
     assert "Choose an address of this machine with --dapr-listen-addresses." in result.stderr
+
+
+def test_state_stores_have_the_names_of_components_and_without_one_there_is_the_usual_one(tmp_path: Path) -> None:
+    assert parse("--app-id", "x").config.limits.state_stores.names == ["statestore"]
+    text = "kind: Component\nmetadata: {name: cart}\nspec: {type: state.redis}"
+    (tmp_path / "store.yaml").write_text(text)
+    parsed = parse("--app-id", "x", "--resources-path", str(tmp_path))
+    assert parsed.config.limits.state_stores.names == ["cart"]
+    assert parsed.notes[-1] == (
+        "state stores, all kept in Perdure's own store; their types and addresses have no meaning here: "
+        "cart (state.redis)"
+    )

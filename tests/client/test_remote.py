@@ -45,7 +45,7 @@ async def client(request: pytest.FixtureRequest, daemon: Daemon, settings: Setti
             yield client
         return
     async with Engine(app, data=":memory:", settings=settings) as engine:
-        yield Client(EmbeddedOperations(engine.facade, engine.steering))
+        yield Client(EmbeddedOperations(engine.facade, engine.steering, engine.states))
 
 
 async def test_a_result_has_the_type_of_the_workflow_that_was_handed_over(client: Client, new_id: str) -> None:

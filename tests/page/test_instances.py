@@ -1,12 +1,11 @@
 """The list of instances: filters that stand in the address, keys, changes as they come, actions on many."""
 
 import shlex
+import subprocess
+import sys
 
 import httpx
 import pytest
-from click.testing import CliRunner
-
-from perdure.cli.main import main
 
 from ..support.processes.daemon import Daemon
 from .browsing import Visitor
@@ -100,8 +99,9 @@ def test_a_list_is_copied_as_a_command(visitor: Visitor) -> None:
     copied = visitor.page.evaluate("navigator.clipboard.readText()")
     assert copied.startswith("perdure ls --status '!failed' --tag customer=bob --name Checkout --root --server http")
     # And the terminal has the same.
-    run = CliRunner().invoke(main, [*shlex.split(copied)[1:], "-o", "ids"])
-    assert run.output.split() == ["order-6", "order-4", "order-2"]
+    command = [sys.executable, "-m", *shlex.split(copied), "-o", "ids"]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert run.stdout.split() == ["order-6", "order-4", "order-2"]
 
 
 def test_a_view_is_saved_under_a_name(visitor: Visitor) -> None:

@@ -120,7 +120,7 @@ def test_the_services_have_the_paths_that_sdks_call() -> None:
     assert POOL.FindServiceByName(TASK_HUB).full_name == "TaskHubSidecarService"
     assert POOL.FindServiceByName(DAPR).full_name == "dapr.proto.runtime.v1.Dapr"
     assert len(POOL.FindServiceByName(TASK_HUB).methods) == 17
-    assert len(POOL.FindServiceByName(DAPR).methods) == 14 + 3
+    assert len(POOL.FindServiceByName(DAPR).methods) == 14 + 7 + 3
 
 
 def test_the_process_wide_pool_is_left_alone() -> None:

@@ -80,9 +80,11 @@ def programs() -> list[Program]:
         Program(name="Python 1.19", command=(new, "sdk_python.py"), needs=(new,)),
         Program(name="Python 1.17", command=(old, "sdk_python.py"), needs=(old,)),
         Program(name="Python 1.17 DaprClient", command=(old, "sdk_guide_python.py"), needs=(old,)),
+        Program(name="Python 1.19 state", command=(new, "sdk_state_python.py"), needs=(new,)),
         Program(name=".NET protocol", command=(ours, "sdk_dotnet_protocol.py")),
         Program(name=".NET 1.19", command=(ours, "sdk_dotnet.py", str(DOTNET)), needs=(str(DOTNET),)),
         Program(name=".NET DaprClient", command=(ours, "sdk_dotnet.py", str(DOTNET), "--guide"), needs=(str(DOTNET),)),
+        Program(name=".NET state", command=(ours, "sdk_dotnet.py", str(DOTNET), "--state"), needs=(str(DOTNET),)),
         Program(
             name=".NET 1.19, host killed",
             command=(ours, "sdk_dotnet_crash.py", str(DOTNET)),
@@ -92,6 +94,13 @@ def programs() -> list[Program]:
         Program(
             name="JavaScript",
             command=("node", "scenarios.js"),
+            folder=HERE / "js",
+            needs=("node", "npm"),
+            prepare=(npm,),
+        ),
+        Program(
+            name="JavaScript state",
+            command=("node", "state.js"),
             folder=HERE / "js",
             needs=("node", "npm"),
             prepare=(npm,),

@@ -2,8 +2,8 @@
 
 Takes the program and its arguments. It says `ok NAME (... ms)` or
 `FAIL NAME: why` for each of its scenarios, and at the end how many passed and
-failed; Dapr.Workflow 1.19.0 is its worker and its client, and with `--guide`
-Dapr.Client 1.12.0 makes the calls of Dapr's guide.
+failed; Dapr.Workflow 1.19.0 is its worker and its client, and with `--guide` Dapr.Client 1.12.0
+makes the calls of Dapr's guide, and with `--state` those of the state API.
 """
 
 import re
@@ -43,7 +43,8 @@ def run(report: Report, command: list[str], *, prefix: str = "") -> None:
 
 
 def main() -> int:
-    report = Report("Dapr.Client 1.12 (.NET)" if "--guide" in sys.argv else "Dapr.Workflow 1.19 (.NET)")
+    client = "--guide" in sys.argv or "--state" in sys.argv
+    report = Report("Dapr.Client 1.12 (.NET)" if client else "Dapr.Workflow 1.19 (.NET)")
     with report.method("the program runs"):
         run(report, sys.argv[1:])
     return 1 if report.failed else 0

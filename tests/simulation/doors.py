@@ -96,7 +96,7 @@ class Doors:
         """A client of an engine, which reaches it by a door."""
         if door == EMBEDDED:
             return engine.client
-        direct = EmbeddedOperations(engine.facade, engine.steering)
+        direct = EmbeddedOperations(engine.facade, engine.steering, engine.states)
         if door == MANAGEMENT:
             return Client(ManagementOperations(DoorServer(self._app(engine))), engine.app)
         if door == DAPR:

@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
+from .link_server import link_server
+
 
 @dataclass(slots=True)
 class CuttingProxy:
@@ -84,23 +86,8 @@ class CuttingProxy:
 async def cutting_proxy(to_port: int) -> AsyncIterator[CuttingProxy]:
     """Run a proxy in front of a port."""
     proxy = CuttingProxy(to_port)
-    tasks: set[asyncio.Task[None]] = set()
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        tasks.add(task)
-        with suppress(ConnectionError, asyncio.CancelledError):
-            await proxy.serve(reader, writer)
-        tasks.discard(task)
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    proxy.port = server.sockets[0].getsockname()[1]
-    try:
-        yield proxy
-    finally:
-        server.close()
-        proxy.cut()
-        for task in list(tasks):
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    async with link_server(proxy.serve) as proxy.port:
+        try:
+            yield proxy
+        finally:
+            proxy.cut()

@@ -115,7 +115,7 @@ class Load:
                 await asyncio.sleep(0.001)
 
 
-@pytest.mark.parametrize("kills", [5, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.slow)])
 def test_kills_under_load_lose_nothing_and_invent_nothing(tmp_path: Path, kills: int) -> None:
     # Given a daemon under load,
     app = tmp_path / "crash_app.py"
@@ -146,7 +146,7 @@ def test_kills_under_load_lose_nothing_and_invent_nothing(tmp_path: Path, kills:
     _check_bodies(tmp_path / "bodies.txt", load)
 
 
-@pytest.mark.parametrize("kills", [5, pytest.param(15, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [3, pytest.param(15, marks=pytest.mark.slow)])
 def test_hosts_of_one_daemon_killed_one_by_one_under_load_lose_nothing_and_invent_nothing(
     tmp_path: Path, kills: int
 ) -> None:

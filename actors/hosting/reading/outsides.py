@@ -7,15 +7,17 @@ looks again, because commits may have been missed.
 `actors/hosting/host.py` has one.
 """
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 
 from ...address import Address
 from ...cluster.keeper import ShardSource
+from ...cluster.outbound import INSPECT, ITEMS, READ
+from ...cluster.peers import Peers
 from ...cluster.placement import Placement
 from ...errors import HostLost, HostSilent, HostUnreachable
-from ...store.contract import Inspection, Store, Stored
+from ...store.contract import FoundItems, Inspection, Store, Stored
 from ...store.errors import StoreError
 from ...waiting.watch import Watch, Watches
 from ..mailroom import Mailroom
@@ -47,6 +49,12 @@ class Outsides:
         self._watches = watches
         self._source = source
         self._following: dict[_Following, None] = {}  # by callers here, where shards come and go; in order
+
+    def answer(self, peers: Peers) -> None:
+        """Let other hosts read what this one has."""
+        peers.answer_async(INSPECT, self.inspect_for_other)
+        peers.answer_async(READ, self.read_for_other)
+        peers.answer_async(ITEMS, self._store.items)
 
     async def inspect(self, address: Address) -> Inspection | None:
         """See `Host.inspect`."""
@@ -89,6 +97,15 @@ class Outsides:
         if isinstance(stored, StoreError):
             raise stored
         return stored
+
+    async def items(self, address: Address, names: Sequence[str]) -> FoundItems | None:
+        """See `Host.items`."""
+        if self._source is None:
+            if (owner := self._mailroom.elsewhere(address)) is not None:
+                found: FoundItems | None = await owner.call(ITEMS, address, names)
+                return found
+            self._placement.locate(address)
+        return await self._store.items(address, names)
 
     @property
     def _may_answer(self) -> bool:

@@ -18,7 +18,7 @@ import msgspec
 
 from ...address import Address, shard_of
 from ..audit import AuditRow
-from ..contract import Store, Stored, Write
+from ..contract import Item, Store, Stored, Write
 from ..errors import StoreFailed
 from ..listing import Facets
 from ..presence.apps import AppNames, shard_in
@@ -34,7 +34,8 @@ class CopyPlace(NamedTuple):
     """A place in a source."""
 
     part: int = 0  # of a store in several files
-    number: int = -(2**62)  # the key of an actor, or the number of a row of the audit
+    number: int = -(2**62)  # the key of an actor, or the number of a row of the audit or of an item
+    name: str = ""  # of an item of that actor, as UTF-8 in hexadecimal, where items have no number
 
 
 class CopiedActor(NamedTuple):
@@ -50,6 +51,14 @@ class CopiedActor(NamedTuple):
     @property
     def size(self) -> int:
         return len(self.record) + sum(len(entry) for _, entry in self.entries)
+
+
+class CopiedItem(NamedTuple):
+    """An item of an actor."""
+
+    address: Address
+    name: str
+    item: Item
 
 
 class CopiedAudit(NamedTuple):
@@ -80,6 +89,14 @@ class Source(Protocol):
         """
         ...
 
+    def items(self, behind: CopyPlace) -> AsyncIterator[tuple[CopyPlace, CopiedItem]]:
+        """Give the items of actors behind a place, in their order.
+
+        Raises:
+            StoreFailed: As for `actors`.
+        """
+        ...
+
     def audit(self, behind: CopyPlace) -> AsyncIterator[tuple[CopyPlace, CopiedAudit]]:
         """Give the rows of the audit behind a place, in their order."""
         ...
@@ -91,13 +108,14 @@ class Totals(NamedTuple):
     actors: int = 0
     entries: int = 0
     reminders: int = 0
+    items: int = 0
     audit: int = 0
     checksum: int = 0
 
     def __str__(self) -> str:
         return (
             f"{self.actors:,} instances and other actors, {self.entries:,} entries of histories, "
-            f"{self.reminders:,} timers, {self.audit:,} rows of the audit"
+            f"{self.reminders:,} timers, {self.items:,} saved values, {self.audit:,} rows of the audit"
         )
 
 
@@ -107,14 +125,15 @@ class CopyProgress(NamedTuple):
     source: str
     actors: CopyPlace = CopyPlace()
     audit: CopyPlace = CopyPlace()
+    items: CopyPlace = CopyPlace()
 
     def record(self) -> bytes:
         return json.dumps(self).encode()
 
     @classmethod
     def of(cls, record: bytes) -> "CopyProgress":
-        source, actors, audit = json.loads(record)
-        return cls(source, CopyPlace(*actors), CopyPlace(*audit))
+        source, *places = json.loads(record)
+        return cls(source, *(CopyPlace(*place) for place in places))
 
 
 async def copy(source: Source, target: Store, *, told: Callable[[int], None] = lambda _: None) -> None:
@@ -137,6 +156,7 @@ async def copy(source: Source, target: Store, *, told: Callable[[int], None] = l
         await target.commit([*writes, _mark(key, progress, target)], fences)
         copied += len(batch)
         told(copied)
+    progress = await _copy_items(source, target, key, progress, fences)
     rows: list[CopiedAudit] = []
     async for place, row in source.audit(progress.audit):
         rows.append(row)
@@ -146,6 +166,31 @@ async def copy(source: Source, target: Store, *, told: Callable[[int], None] = l
             rows.clear()
     if rows:
         await target.commit([*_audit(rows, key, target), _mark(key, progress, target)], fences)
+
+
+async def _copy_items(
+    source: Source, target: Store, key: int, progress: CopyProgress, fences: Mapping[int, int]
+) -> CopyProgress:
+    """Copy the items that the target does not have yet; their actors are there. Returns how far the copying is then."""
+    batch: list[Write] = []
+    size = 0
+    owners: dict[Address, int] = {}  # of which a batch has few
+    async for place, (address, name, item) in source.items(progress.items):
+        if address not in owners:
+            (stored,) = await target.load([address])
+            if not isinstance(stored, Stored):
+                raise StoreFailed(f"{address} has items, and was not copied. Delete the copy, and begin again.")
+            owners = {address: stored.key}
+        shard = shard_of(address.id, target.shards)
+        batch.append(Write(key=owners[address], address=address, shard=shard, at_us=0, items=[(name, item)]))
+        size += len(item.value)
+        progress = progress._replace(items=place)
+        if len(batch) >= ACTORS_AT_ONCE or size >= BYTES_AT_ONCE:
+            await target.commit([*batch, _mark(key, progress, target)], fences)
+            batch, size = [], 0
+    if batch:
+        await target.commit([*batch, _mark(key, progress, target)], fences)
+    return progress
 
 
 async def finish(target: Store) -> None:
@@ -159,7 +204,7 @@ async def finish(target: Store) -> None:
 
 async def totals_of(source: Source) -> Totals:
     """Read a store to its end."""
-    actors = entries = reminders = audit = checksum = 0
+    actors = entries = reminders = items = audit = checksum = 0
     async for _, actor in source.actors(CopyPlace()):
         if actor.address == MARK:
             continue
@@ -167,10 +212,13 @@ async def totals_of(source: Source) -> Totals:
         entries += len(actor.entries)
         reminders += len(actor.reminders)
         checksum += _checksum(actor)
+    async for _, copied in source.items(CopyPlace()):
+        items += 1
+        checksum += _checksum(copied)
     async for _, row in source.audit(CopyPlace()):
         audit += 1
         checksum += _checksum(row)
-    return Totals(actors, entries, reminders, audit, checksum % 2**128)
+    return Totals(actors, entries, reminders, items, audit, checksum % 2**128)
 
 
 def require_equal(source: Totals, target: Totals) -> None:
@@ -248,13 +296,13 @@ def _mark(key: int, progress: CopyProgress, target: Store) -> Write:
     return Write(key=key, address=MARK, shard=shard, at_us=0, record=progress.record())
 
 
-def _checksum(copied: CopiedActor | CopiedAudit) -> int:
+def _checksum(copied: CopiedActor | CopiedItem | CopiedAudit) -> int:
     packed: bytes = msgpack.packb(_plain(copied))
     return int.from_bytes(blake2b(packed, digest_size=16).digest(), "big")
 
 
 def _plain(value: object) -> object:
     """The same for lists, tuples and facets."""
-    if isinstance(value, Facets):
+    if isinstance(value, Facets | Item):
         value = msgspec.structs.astuple(value)
     return [_plain(each) for each in value] if isinstance(value, tuple | list) else value

@@ -11,6 +11,7 @@ from typing import Any
 
 from ...address import Address
 from ..audit import AuditRow
+from ..contract import Item
 from ..errors import StoreFailed
 from ..listing import Facets
 from ..sqlite import schema
@@ -18,9 +19,9 @@ from ..sqlite.files import reading, require_store
 from ..sqlite.lists.filling import Filling
 from ..sqlite.rows import RowsOfKeys
 from ..tables.auditing import AUDIT_COLUMNS, unseal_audit
-from ..tables.checksums import Damaged, Unsealed, unseal_entry, unseal_record
+from ..tables.checksums import Damaged, Unsealed, unseal_entry, unseal_item, unseal_record
 from ..tables.facets import tags_in
-from .copying import CopiedActor, CopiedAudit, CopyPlace
+from .copying import CopiedActor, CopiedAudit, CopiedItem, CopyPlace
 
 ACTORS = """
     SELECT a.key, a.type, a.id, a.record, EXISTS (SELECT 1 FROM active WHERE active.key = a.key),
@@ -29,6 +30,10 @@ ACTORS = """
     WHERE a.key > ? ORDER BY a.key
 """
 REMINDERS = "SELECT key, name, due_us FROM reminders WHERE key > ? ORDER BY key, name, due_us"
+ITEMS = """
+    SELECT number, key, items.name, version, expires_us, value, type, id
+    FROM items CROSS JOIN actors USING (key) WHERE number > ? ORDER BY number
+"""
 AUDIT = f"SELECT {AUDIT_COLUMNS} FROM audit WHERE number > ? ORDER BY number"  # noqa: S608  ours
 
 
@@ -63,6 +68,15 @@ class SqliteSource:
                     own = [(name, due_us) for name, due_us in reminders.of(row[0])]
                     yield CopyPlace(part, row[0]), _actor(row, own, connection, unsealed)
 
+    async def items(self, behind: CopyPlace) -> AsyncIterator[tuple[CopyPlace, CopiedItem]]:
+        for part, path in list(enumerate(self._files))[behind.part :]:
+            with reading(path) as connection:
+                if require_store(connection, path) < schema.VERSION_OF_ITEMS:
+                    continue
+                begin = behind.number if part == behind.part else CopyPlace().number
+                for number, *row, type_, id_ in connection.execute(ITEMS, (begin,)):
+                    yield CopyPlace(part, number), _item(Address(type_, id_), *row)
+
     async def audit(self, behind: CopyPlace) -> AsyncIterator[tuple[CopyPlace, CopiedAudit]]:
         for part, path in list(enumerate(self._files))[behind.part :]:
             with reading(path) as connection:
@@ -72,6 +86,14 @@ class SqliteSource:
                     if body is None:
                         raise StoreFailed(f"row {number} of the audit of {path} is not what was written")
                     yield CopyPlace(part, number), CopiedAudit(at_us, id_, AuditRow(action, author, body))
+
+
+def _item(address: Address, key: int, name: bytes, version: int, expires_us: int, blob: Any) -> CopiedItem:
+    try:
+        value = unseal_item(key, name, version, expires_us, blob)
+    except Damaged as damage:
+        raise StoreFailed(f"{address} is damaged: {damage}. Restore a backup before the copy.") from damage
+    return CopiedItem(address, name.decode(), Item(value, version, expires_us))
 
 
 def _require_lists(connection: sqlite3.Connection, path: str) -> Unsealed:

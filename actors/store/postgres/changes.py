@@ -21,6 +21,7 @@ from ..tables.auditing import AuditValues
 from ..tables.batch import EntryRow, ReminderRow, sorted_batch
 from ..tables.checksums import seal_record
 from ..tables.facets import tag_rows, tags_of
+from ..tables.items import ItemRow
 from .kinds import KindNumbers
 from .statements import MUST_MATCH, PARTS
 
@@ -49,6 +50,8 @@ class RowChanges:
     reminders_cleared: Sequence[ReminderRow] = ()
     reminders_set: Sequence[tuple[int, int, str, int]] = ()  # and the shard
     audit: Sequence[AuditValues] = ()  # with checksums
+    items_put: Sequence[ItemRow] = ()  # with checksums
+    items_dropped: Sequence[tuple[int, bytes]] = ()
     born: set[int] = field(default_factory=set)  # keys that were unborn
 
 
@@ -76,6 +79,7 @@ def changes_of(writes: Sequence[Write], unborn: Set[int]) -> RowChanges:
     changes.entries = batch.entries
     changes.reminders_cleared, changes.reminders_set = batch.reminders_cleared, batch.reminders_set
     changes.audit = batch.audit
+    changes.items_put, changes.items_dropped = batch.items_put, batch.items_dropped
     return changes
 
 
@@ -121,6 +125,8 @@ class Group:
         self._put("clear", changes.reminders_cleared)
         self._put("set", changes.reminders_set)
         self._put("audit", changes.audit)
+        self._put("put", changes.items_put)
+        self._put("drop", changes.items_dropped)
 
     @property
     def repeatable(self) -> bool:

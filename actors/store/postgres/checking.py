@@ -11,7 +11,7 @@ from ...address import Address
 from ..copying.copying import CopyPlace
 from ..errors import StoreDamaged
 from ..tables.auditing import faults_of_audit, unseal_audit
-from ..tables.checksums import ALL_SEALED
+from ..tables.checksums import ALL_SEALED, Damaged, unseal_item
 from ..tables.expected import Expect, shortened, unlike
 from ..tables.reading import stored_of
 from .driver import DatabaseSession, Statement
@@ -27,6 +27,9 @@ WRONG = {
     "{} reminders belong to no actor; the first has key {}": (
         "SELECT count(*), min(r.key) FROM reminders AS r"
         " WHERE NOT EXISTS (SELECT 1 FROM actors AS a WHERE a.key = r.key)"
+    ),
+    "{} items belong to no actor; the first has key {}": (
+        "SELECT count(*), min(i.key) FROM items AS i WHERE NOT EXISTS (SELECT 1 FROM actors AS a WHERE a.key = i.key)"
     ),
     "{} actors are of a kind that is not there; the first has key {}": (
         "SELECT count(*), min(a.key) FROM actors AS a WHERE a.kind IS NOT NULL"
@@ -68,7 +71,8 @@ async def check(data: str, expect: Expect | None = None) -> list[str]:
             ((count, first),) = await source.session.run(Statement("check", sql))
             if count:
                 found.append(sentence.format(count, first))
-        return [*found, *await _of_actors(source, expect), *await _of_audit(source.session)]
+        rows = [*await _of_actors(source, expect), *await _of_items(source), *await _of_audit(source.session)]
+        return [*found, *rows]
 
 
 async def _of_actors(source: PostgresSource, expect: Expect | None) -> list[str]:
@@ -82,6 +86,17 @@ async def _of_actors(source: PostgresSource, expect: Expect | None) -> list[str]
         elif expect is not None and (expected := expect(address, stored)) is not None:
             found += unlike(address, expected, set(reminders), active=active)
     return shortened(found, "more actors are not what was written")
+
+
+async def _of_items(source: PostgresSource) -> list[str]:
+    """Compare the value of every item with its checksum."""
+    found: list[str] = []
+    async for key, name, version, expires_us, blob, type_, id_ in source.item_rows(CopyPlace()):
+        try:
+            unseal_item(key, name, version, expires_us, blob)
+        except Damaged as damage:
+            found.append(f"{type_}/{id_}: {damage}")
+    return shortened(found, "more items are not what was written")
 
 
 async def _of_audit(session: DatabaseSession) -> list[str]:

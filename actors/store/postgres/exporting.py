@@ -12,11 +12,12 @@ from typing import Any
 
 from ...address import Address
 from ..audit import AuditRow
-from ..copying.copying import CopiedActor, CopiedAudit, CopyPlace
+from ..contract import Item
+from ..copying.copying import CopiedActor, CopiedAudit, CopiedItem, CopyPlace
 from ..errors import StoreFailed
 from ..presence.apps import apps_in
 from ..tables.auditing import AUDIT_COLUMNS, unseal_audit
-from ..tables.checksums import ALL_SEALED, Damaged, unseal_entry, unseal_record
+from ..tables.checksums import ALL_SEALED, Damaged, unseal_entry, unseal_item, unseal_record
 from ..tables.facets import facets_in
 from .driver import AsyncpgDriver, DatabaseDriver, DatabaseSession, Lost, Refused, Row, Statement
 from .kinds import KindNumbers
@@ -47,6 +48,12 @@ AUDIT = Statement(
     "audit page",
     f"SELECT {AUDIT_COLUMNS} FROM audit WHERE number > $1 ORDER BY number LIMIT $2",
 )
+ITEMS_PAGE = Statement(
+    "items page",
+    "SELECT i.key, i.name, i.version, i.expires_us, i.value, a.type, a.id FROM items AS i LEFT JOIN actors AS a"
+    " ON a.key = i.key WHERE (i.key, i.name) > ($1::bigint, $2::bytea) ORDER BY i.key, i.name LIMIT $3",
+)
+ITEMS_AT_ONCE = 100  # of up to some megabytes each
 
 
 @asynccontextmanager
@@ -128,6 +135,25 @@ class PostgresSource:
                     raise StoreFailed(f"row {number} of the audit of {self._url.name} is not what was written")
                 yield CopyPlace(0, number), CopiedAudit(at_us, id_, AuditRow(action, author, body))
             after = rows[-1][0]
+
+    async def items(self, behind: CopyPlace) -> AsyncIterator[tuple[CopyPlace, CopiedItem]]:
+        async for key, name, version, expires_us, blob, type_, id_ in self.item_rows(behind):
+            if type_ is None:
+                continue  # of no actor, as `perdure store check` says
+            try:
+                value = unseal_item(key, name, version, expires_us, blob)
+            except Damaged as damage:
+                raise StoreFailed(f"{type_}/{id_} is damaged: {damage}. Restore a backup before the copy.") from damage
+            place = CopyPlace(0, key, name.hex())
+            yield place, CopiedItem(Address(type_, id_), name.decode(), Item(value, version, expires_us))
+
+    async def item_rows(self, behind: CopyPlace) -> AsyncIterator[Row]:
+        """Give the rows of items behind a place, as ITEMS_PAGE has them."""
+        after = behind.number, bytes.fromhex(behind.name)
+        while rows := await self.session.run(ITEMS_PAGE, (*after, ITEMS_AT_ONCE)):
+            for row in rows:
+                yield row
+            after = rows[-1][0], bytes(rows[-1][1])
 
     def _actor(self, row: Row, log: Sequence[Row], reminders: Sequence[tuple[str, int]]) -> CopiedActor:
         key, type_, id_, record, active, *facets = row

@@ -14,15 +14,16 @@ from typing import Any, TypeVar
 import anyio
 
 from ...address import Address
-from ..contract import Inspection, Reminder, Stored
+from ..contract import FoundItems, Inspection, Reminder, Stored
 from ..errors import StoreDamaged, StoreError, StoreFailed
 from ..tables.checksums import ALL_SEALED
 from ..tables.facets import facets_in
+from ..tables.items import found_expiring, found_items
 from ..tables.reading import inspection_of, stored_of
 from .driver import DatabaseSession, Lost, Refused, Row, Statement
 from .kinds import KindNumbers
 from .presence import Connect
-from .statements import ACTIVE, FIND_KEY, IDS, IDS_BEHIND, INSPECT, KINDS, LOAD, REMINDERS
+from .statements import ACTIVE, EXPIRING, FIND_KEY, IDS, IDS_BEHIND, INSPECT, ITEMS, KINDS, LOAD, REMINDERS
 from .url import DatabaseUrl
 from .writer import Pauses, Writer
 
@@ -198,6 +199,25 @@ def _columns(addresses: Sequence[Address]) -> tuple[list[str], list[str]]:
     # PostgreSQL has no text with a NUL, so there is no such actor.
     distinct = [each for each in dict.fromkeys(addresses) if "\0" not in each.id]
     return [each.type for each in distinct], [each.id for each in distinct]
+
+
+# Items.
+
+
+async def read_items(
+    reader: ReadingSession, address: Address, names: Sequence[str], expiring: int
+) -> FoundItems | None:
+    """Read items of an actor; see `Store.items`."""
+    encoded = [name.encode() for name in dict.fromkeys(names)]
+    statement, asked = (EXPIRING, expiring) if expiring else (ITEMS, encoded)
+    try:
+        rows = await reader.run(statement, (*address, asked), "reading")
+    except Refused as refused:
+        raise await _as_damage(reader, address, refused) from refused
+    if not rows:
+        return None
+    owner, own = (rows[0][0], rows[0][1]), [tuple(row[2:]) for row in rows if row[2] is not None]
+    return (found_expiring if expiring else found_items)(address, owner, own, ALL_SEALED)
 
 
 # What is in order.

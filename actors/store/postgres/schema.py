@@ -23,8 +23,8 @@ from .url import DatabaseUrl
 
 logger = logging.getLogger(__name__)
 
-SCHEMA_VERSION = 3
-SEVERAL_APPS = 3  # the version that knows of several apps
+SCHEMA_VERSION = 4
+SEVERAL_APPS = 4  # the version that knows of several apps
 LOCK_WAIT_MS = 1_000
 LOCK_POLL_S = 0.2
 # The class of all advisory locks of stores; the second number is of the schema. "Prdr".
@@ -39,6 +39,23 @@ CREATED_US = "created_us"
 NEXT_KEY = "next_key"  # the first key of the next block
 FORMAT = "format"  # in which hosts write (`actors/store/cluster.py`)
 COPYING = "copying"  # 1 as long as the store is being copied, and not whole
+
+# Named values of actors, which version 3 has brought. The rows of values that change often have room beside them.
+ITEMS = (
+    """
+    CREATE TABLE items (
+        key bigint NOT NULL,
+        name bytea NOT NULL,
+        version bigint NOT NULL,
+        expires_us bigint NOT NULL,
+        value bytea NOT NULL,
+        PRIMARY KEY (key, name)
+    ) WITH (fillfactor = 80)
+    """,
+    "CREATE INDEX items_expires ON items (key, expires_us) WHERE expires_us > 0",
+    "ALTER TABLE items ALTER value SET STORAGE EXTERNAL",
+    "ALTER TABLE items SET (autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 1000)",
+)
 
 TABLES = (
     'CREATE TABLE meta (name text COLLATE "C" PRIMARY KEY, value bigint NOT NULL)',
@@ -152,10 +169,12 @@ TABLES = (
         " autovacuum_vacuum_cost_delay = 0)"
         for table in ("reminders", "beats", "tallies")
     ),
+    *ITEMS,
 )
 # Which a schema that has some of them, and not `meta`, is known by as somebody else's.
 TABLE_NAMES = (
     "hosts", "beats", "shards", "cuts", "secrets", "kinds", "tallies", "actors", "log", "reminders", "tags", "audit",
+    "items",
 )  # fmt: skip
 
 
@@ -176,8 +195,9 @@ STEPS: Mapping[int, Migration] = {
             f"INSERT INTO meta (name, value) VALUES ('{FORMAT}', 1)",
         )
     ),
+    2: Migration(statements=ITEMS),
     # NULL: a host that has the first app, and does not say it.
-    2: Migration(statements=("ALTER TABLE hosts ADD COLUMN apps text[]",)),
+    3: Migration(statements=("ALTER TABLE hosts ADD COLUMN apps text[]",)),
 }
 
 READ_META = Statement("read meta", "SELECT name, value FROM meta")

@@ -162,6 +162,25 @@ PARTS: Mapping[str, tuple[Sequence[str], Mapping[str, str]]] = {
         ("bigint", "text", "text", "text", "bytea"),
         {"audit_": "INSERT INTO audit (at_us, id, action, author, body) SELECT u.* FROM {rows} AS u, fence"},
     ),
+    "put": (
+        ("bigint", "bytea", "bigint", "bigint", "bytea"),
+        {
+            "put_": (
+                "INSERT INTO items (key, name, version, expires_us, value) SELECT u.* FROM {rows} AS u, fence"
+                " ON CONFLICT (key, name) DO UPDATE SET"
+                " (version, expires_us, value) = (excluded.version, excluded.expires_us, excluded.value)"
+            )
+        },
+    ),
+    "drop": (
+        ("bigint", "bytea"),
+        {
+            "drop_": (
+                "DELETE FROM items AS i USING {rows} AS u (key, name), fence"
+                " WHERE (i.key, i.name) = (u.key, u.name) AND i.key = ANY({keys})"
+            )
+        },
+    ),
     # By which a commit without an entry is found again.
     "receipt": (
         ("bigint", "bigint"),
@@ -359,6 +378,20 @@ INSPECT = Statement(
     " LEFT JOIN LATERAL (SELECT position, at_us, entry FROM log WHERE key = a.key ORDER BY position LIMIT 1) AS f"
     " ON true LEFT JOIN LATERAL"
     " (SELECT position, at_us, entry FROM log WHERE key = a.key ORDER BY position DESC LIMIT 1) AS l ON true",
+)
+ITEMS = Statement(
+    "items",
+    "SELECT a.key, a.record, i.name, i.version, i.expires_us, i.value FROM actors AS a LEFT JOIN LATERAL"
+    " (SELECT * FROM unnest($3::bytea[]) AS u (name),"
+    " LATERAL (SELECT version, expires_us, value FROM items WHERE key = a.key AND name = u.name OFFSET 0) AS n"
+    " OFFSET 0) AS i ON true WHERE a.type = $1 AND a.id = $2",
+)
+EXPIRING = Statement(
+    "expiring",
+    "SELECT a.key, a.record, i.expires_us, i.name, i.version FROM actors AS a LEFT JOIN LATERAL"
+    " (SELECT expires_us, name, version FROM items"
+    " WHERE key = a.key AND expires_us > 0 ORDER BY expires_us, name LIMIT $3) AS i ON true"
+    " WHERE a.type = $1 AND a.id = $2 ORDER BY i.expires_us, i.name",
 )
 FIND_KEY = Statement("find key", "SELECT key FROM actors WHERE type = $1 AND id = $2")
 IDS = Statement("ids", "SELECT id FROM actors WHERE type = $1 ORDER BY id LIMIT $2")

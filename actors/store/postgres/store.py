@@ -24,7 +24,7 @@ from ...address import Address
 from ...instruments import SYSTEM, Instruments
 from ...release import own_release
 from ..audit import ORDER, AuditFilter, AuditPage
-from ..contract import Inspection, Reminder, Stored, Unlisted, Write
+from ..contract import FoundItems, Inspection, Reminder, Stored, Unlisted, Write
 from ..cursor import position_of
 from ..errors import StoreError, StoreFailed, StoreFenced, StoreLocked, StoreTakenOver
 from ..listing import Counted, Facets, ListFilter, ListPage, Order, asks_kinds_only, grouped
@@ -40,7 +40,16 @@ from .kinds import KindNumbers
 from .lists.reading import read_audit, read_counts, read_page, read_tallies
 from .log import placed
 from .presence import Presence
-from .reading import ReadingSession, learn_kinds, read_active, read_actors, read_ids, read_outsides, read_reminders
+from .reading import (
+    ReadingSession,
+    learn_kinds,
+    read_active,
+    read_actors,
+    read_ids,
+    read_items,
+    read_outsides,
+    read_reminders,
+)
 from .schema import COPYING, READ_META, enter_apps, make_ready, require_whole
 from .schema import SHARDS as SHARDS_OF
 from .settings import figures_within, replication_warning, require_settings, session_settings
@@ -203,6 +212,9 @@ class PostgresStore:
     async def inspect(self, addresses: Sequence[Address]) -> Sequence[Inspection | StoreError | None]:
         opened = self._opened()
         return await read_outsides(opened.reader, addresses, opened.kinds)
+
+    async def items(self, address: Address, names: Sequence[str] = (), *, expiring: int = 0) -> FoundItems | None:
+        return await read_items(self._opened().reader, address, names, expiring)
 
     async def ids(self, actor_type: str, *, after: str | None, limit: int) -> Sequence[str]:
         return await read_ids(self._opened().reader, actor_type, after, limit)

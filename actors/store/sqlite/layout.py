@@ -17,7 +17,15 @@ from ...address import shard_of
 from ...instruments import SYSTEM
 from ..errors import StoreDivided, StoreFailed
 from ..part import Part, check_parts, part_of
-from ..tables.checksums import Unsealed, seal_entry, seal_record, unseal_entry, unseal_record
+from ..tables.checksums import (
+    Unsealed,
+    seal_entry,
+    seal_item,
+    seal_record,
+    unseal_entry,
+    unseal_item,
+    unseal_record,
+)
 from . import schema
 from .files import (
     Stamp,
@@ -65,7 +73,16 @@ COPIED = (
         "INSERT INTO reminders (due_us, name, key) SELECT ?, ?, key FROM actors WHERE type = ? AND id = ?",
     ),
 )
+COPIED_ITEMS = (
+    (
+        "SELECT name, version, expires_us, unseal_item(items.key, name, version, expires_us, value), type, id"
+        " FROM items CROSS JOIN actors USING (key) ORDER BY number",
+        "INSERT INTO items (name, version, expires_us, value, key)"
+        " SELECT ?1, ?2, ?3, seal_item(key, ?1, ?2, ?3, ?4), key FROM actors WHERE type = ?5 AND id = ?6",
+    ),
+)
 COUNTED = ("actors", "active", "log", "reminders")
+COUNTED_ITEMS = ("items",)
 
 
 def make_ready(path: str | os.PathLike[str], *, parts: int, shards: int = 64) -> None:
@@ -165,12 +182,14 @@ def functions_of_old(connection: sqlite3.Connection, unsealed: Unsealed) -> None
     """Give an old file the functions that `COPIED` reads with. A row that is not what was written ends the copying."""
     connection.create_function("unseal_record", 4, partial(unseal_record, unsealed=unsealed))
     connection.create_function("unseal_entry", 4, partial(unseal_entry, unsealed=unsealed))
+    connection.create_function("unseal_item", 5, unseal_item)
 
 
 def functions_of_new(connection: sqlite3.Connection) -> None:
     """Give a new file the functions that `COPIED` writes with."""
     connection.create_function("seal_record", 4, seal_record)
     connection.create_function("seal_entry", 4, seal_entry)
+    connection.create_function("seal_item", 5, seal_item)
 
 
 def pour(old: sqlite3.Connection, new: Sequence[sqlite3.Connection], *, shards: int, path: str) -> None:
@@ -181,6 +200,8 @@ def pour(old: sqlite3.Connection, new: Sequence[sqlite3.Connection], *, shards: 
     if version >= schema.VERSION_OF_LISTS:
         spreading.copy_kinds(old, new)
         copied += spreading.COPIED
+    if version >= schema.VERSION_OF_ITEMS:
+        copied += COPIED_ITEMS
     for select, insert in copied:
         for row in old.execute(select):
             new[part_of(shard_of(row[-1], shards), len(new))].execute(insert, row)
@@ -202,17 +223,19 @@ def compare(old: Sequence[str], new: Sequence[str]) -> None:
         if wrong := faults_in(path):
             raise StoreFailed(f"{path} has not become sound: {'; '.join(wrong)}")
     if (had := counts(old)) != (has := counts(new)):
-        tables = (*COUNTED, *spreading.COUNTED)
+        tables = (*COUNTED, *spreading.COUNTED, *COUNTED_ITEMS)
         raise StoreFailed(f"the new store has {has} rows of {tables}, and should have {had}")
 
 
 def counts(paths: Sequence[str]) -> list[int]:
     """Count the rows of each table in all files together."""
-    tables = (*COUNTED, *spreading.COUNTED)
+    tables = (*COUNTED, *spreading.COUNTED, *COUNTED_ITEMS)
     total = [0] * len(tables)
     for path in paths:
         with reading(path) as connection:
-            has_lists = require_store(connection, path) >= schema.VERSION_OF_LISTS
-            for i, table in enumerate(tables if has_lists else COUNTED):
+            version = require_store(connection, path)
+            has = len(COUNTED) + (version >= schema.VERSION_OF_LISTS) * len(spreading.COUNTED)
+            has += (version >= schema.VERSION_OF_ITEMS) * len(COUNTED_ITEMS)
+            for i, table in enumerate(tables[:has]):
                 total[i] += connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608  ours
     return total

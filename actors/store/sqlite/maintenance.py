@@ -17,7 +17,7 @@ from ...address import Address, shard_of
 from ..contract import Stored
 from ..errors import StoreError, StoreFailed, StoreLocked, StoreTooNew
 from ..part import Part
-from ..tables.checksums import Damaged, Unsealed, unseal_entry, unseal_record
+from ..tables.checksums import Damaged, Unsealed, unseal_entry, unseal_item, unseal_record
 from ..tables.expected import SHOWN_MAX, Expect, shortened, unlike
 from . import schema
 from .files import (
@@ -123,18 +123,20 @@ def faults_in(path: str, expect: Expect | None = None) -> list[str]:
 def faults(connection: sqlite3.Connection, path: str, expect: Expect | None) -> list[str]:
     connection.execute("BEGIN")
     found = [row for (row,) in connection.execute("PRAGMA integrity_check") if row != "ok"]
-    for table, what in OF_ACTORS.items():
+    meta = dict(connection.execute("SELECT name, value FROM meta").fetchall())
+    has_items = meta[schema.VERSION] >= schema.VERSION_OF_ITEMS
+    for table, what in (OF_ACTORS | ({"items": "items"} if has_items else {})).items():
         count, key = connection.execute(
             f"SELECT count(*), min(key) FROM {table} WHERE key NOT IN (SELECT key FROM actors)"  # noqa: S608  ours
         ).fetchone()
         if count:
             found.append(f"{count} {what} belong to no actor; the first has key {key}")
-    meta = dict(connection.execute("SELECT name, value FROM meta").fetchall())
     unsaid = sorted(schema.META[meta[schema.VERSION]] - meta.keys())
     found += [f"it does not say its {name!r}" for name in unsaid] if unsaid else misplaced(connection, path, meta)
     if not unsaid:
         unsealed = schema.unsealed_in(connection, path, version=meta[schema.VERSION])
         found += changed(connection, unsealed)
+        found += changed_items(connection) if has_items else []
         if expect is not None and not found:
             found += unlike_expected(connection, unsealed, expect)
     if meta[schema.VERSION] >= schema.VERSION_OF_LISTS:
@@ -160,6 +162,20 @@ def changed(connection: sqlite3.Connection, unsealed: Unsealed) -> list[str]:
     except sqlite3.DatabaseError as error:
         return [*found[:SHOWN_MAX], f"reading its rows stopped: {error}"]
     return shortened(found, "more rows do not match their checksums")
+
+
+def changed_items(connection: sqlite3.Connection) -> list[str]:
+    """Compare the value of every item with its checksum; a sentence for each of the first, and a count of the rest."""
+    found: list[str] = []
+    try:
+        for row in connection.execute("SELECT key, name, version, expires_us, value FROM items"):
+            try:
+                unseal_item(*row)
+            except Damaged as damage:
+                found.append(f"{name_of(connection, row[0])}: {damage}")
+    except sqlite3.DatabaseError as error:
+        return [*found[:SHOWN_MAX], f"reading its items stopped: {error}"]
+    return shortened(found, "more items do not match their checksums")
 
 
 def unlike_expected(connection: sqlite3.Connection, unsealed: Unsealed, expect: Expect) -> list[str]:

@@ -11,10 +11,11 @@ from contextlib import suppress
 from typing import Any, NamedTuple, TypeVar
 
 from ...address import Address, shard_of
-from ..contract import Inspection, Reminder, Stored
+from ..contract import FoundItems, Inspection, Reminder, Stored
 from ..errors import StoreDamaged, StoreError, StoreFailed
 from ..tables.checksums import Unsealed
 from ..tables.facets import facets_in
+from ..tables.items import found_expiring, found_items
 from ..tables.reading import inspection_of, stored_of
 from .damage import is_damage
 from .lists.kinds import Kinds
@@ -142,6 +143,31 @@ def _outsides(
         address, seen = Address(type_, id_), facets_in(kinds, *columns[:FACETS_READ])
         found[address] = inspection_of(address, key, record, columns[FACETS_READ:], unsealed, facets=seen)
     return found
+
+
+def read_items(
+    address: Address, names: Sequence[str], expiring: int, unsealed: Unsealed, connection: sqlite3.Connection
+) -> FoundItems | None:
+    """Read items of an actor; see `Store.items`."""
+    connection.execute("BEGIN")
+    with connection:
+        owner = connection.execute("SELECT key, record FROM actors WHERE type = ? AND id = ?", address).fetchone()
+        if owner is None:
+            return None
+        if expiring:
+            rows = connection.execute(EXPIRING, (owner[0], expiring)).fetchall()
+            return found_expiring(address, owner, rows, unsealed)
+        rows = []
+        values = flat((owner[0], name.encode()) for name in dict.fromkeys(names))
+        for sql, some in rows_of("WITH asked (key, name) AS (VALUES ", 2, values, f") {ASKED_ITEMS}"):
+            rows += connection.execute(sql, some).fetchall()
+    return found_items(address, owner, rows, unsealed)
+
+
+ASKED_ITEMS = "SELECT items.name, version, expires_us, value FROM asked CROSS JOIN items USING (key, name)"
+EXPIRING = """
+    SELECT expires_us, name, version FROM items WHERE key = ? AND expires_us > 0 ORDER BY expires_us, name LIMIT ?
+"""
 
 
 def read_ids(actor_type: str, after: str | None, limit: int, connection: sqlite3.Connection) -> list[str]:

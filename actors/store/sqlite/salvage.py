@@ -75,6 +75,23 @@ ACTORS = SalvagedTable(
 )
 
 
+ITEMS = SalvagedTable(
+    name="items",
+    said="the table of items",
+    parts=("CREATE TABLE items ", "CREATE UNIQUE INDEX items_name ", "CREATE INDEX items_expires "),
+    probes=(
+        "SELECT max(number) FROM items",
+        "SELECT count(*) FROM items INDEXED BY items_name",
+        "SELECT count(*) FROM items INDEXED BY items_expires WHERE expires_us > 0",
+    ),
+    columns=("number", "key", "name", "version", "expires_us", "value"),
+    indexed=3,
+    index="items_name",
+    blank=(0, 0, b""),
+)
+SALVAGED = (LOG, ACTORS, ITEMS)
+
+
 # What follows from the history.
 DERIVED = {"active": "SELECT count(key + 1) FROM active", "reminders": "SELECT count(due_us + 1) FROM reminders"}
 
@@ -96,9 +113,10 @@ def highest_position(connection: sqlite3.Connection) -> int:
     return position
 
 
-def damaged_in(connection: sqlite3.Connection) -> list[SalvagedTable]:
-    """The tables to which nothing can be added, because a page that it takes cannot be read."""
-    return [table for table in (LOG, ACTORS) if not all(_works(connection, probe) for probe in table.probes)]
+def damaged_in(connection: sqlite3.Connection, version: int) -> list[SalvagedTable]:
+    """The tables of a file of `version` to which nothing can be added, because a page that it takes cannot be read."""
+    tables = SALVAGED if version >= schema.VERSION_OF_ITEMS else (LOG, ACTORS)
+    return [table for table in tables if not all(_works(connection, probe) for probe in table.probes)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -254,7 +272,7 @@ def _create(connection: sqlite3.Connection, beginning: str) -> None:
 
 def tidy(connection: sqlite3.Connection, path: str) -> None:
     """Write the file anew without damaged pages that nothing uses. Without room for that it stays as it is."""
-    for table in (LOG, ACTORS):
+    for table in SALVAGED:
         connection.execute(f"DROP TABLE IF EXISTS temp.{table.rescued}")
     try:
         connection.execute("VACUUM")

@@ -17,8 +17,9 @@ from ..part import WHOLE, Part
 from ..presence.apps import PREFIX, apps_in
 from ..tables.checksums import Unsealed
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 VERSION_OF_LISTS = 4  # has had the tables of lists and the audit first
+VERSION_OF_ITEMS = 5  # has had the table of items first
 
 # Stands in the header of the file (`file perdure.db` shows it), so that the
 # database of another program is never taken for a store, or changed. "Prdr".
@@ -48,6 +49,10 @@ META: Mapping[int, frozenset[str]] = {
         | {STORE, UNSEALED_KEY, UNSEALED_POSITION}
     ),
     4: frozenset(
+        {VERSION, SHARDS, CREATED_US, RETIRED_KEY, FAILED_COMMITS, PART, PARTS, LAYOUT}
+        | {STORE, UNSEALED_KEY, UNSEALED_POSITION, UNLISTED_KEY, LISTED_KEY}
+    ),
+    5: frozenset(
         {VERSION, SHARDS, CREATED_US, RETIRED_KEY, FAILED_COMMITS, PART, PARTS, LAYOUT}
         | {STORE, UNSEALED_KEY, UNSEALED_POSITION, UNLISTED_KEY, LISTED_KEY}
     ),
@@ -108,6 +113,23 @@ AUDIT = (
     "CREATE INDEX audit_id ON audit (id, at_us)",
 )
 
+# Named values of actors, which version 5 has brought (docs/design/state.md). Clustered by number, and not by name:
+# values may be large, and a page of the index of names holds many names.
+ITEMS = (
+    """
+    CREATE TABLE items (
+        number INTEGER PRIMARY KEY,
+        key INTEGER NOT NULL,
+        name BLOB NOT NULL,
+        version INTEGER NOT NULL,
+        expires_us INTEGER NOT NULL,
+        value BLOB NOT NULL
+    )
+    """,
+    "CREATE UNIQUE INDEX items_name ON items (key, name)",
+    "CREATE INDEX items_expires ON items (key, expires_us) WHERE expires_us > 0",
+)
+
 TABLES = (
     """
     CREATE TABLE meta (
@@ -164,6 +186,7 @@ TABLES = (
     """,
     *LISTS,
     *AUDIT,
+    *ITEMS,
 )
 
 # Old version -> the statements that make the next version of it.
@@ -187,6 +210,7 @@ MIGRATIONS: Mapping[int, Sequence[str]] = {
         "INSERT INTO meta (name, value) VALUES"
         " ('unlisted_key', (SELECT coalesce(max(key), 0) FROM actors)), ('listed_key', 0)",
     ],
+    4: ITEMS,
 }
 
 

@@ -30,7 +30,7 @@ import anyio
 from ...address import Address
 from ...instruments import SYSTEM, Chance, Instruments
 from ..audit import ORDER, AuditFilter, AuditPage
-from ..contract import Inspection, Reminder, Stored, Unlisted, Write
+from ..contract import FoundItems, Inspection, Reminder, Stored, Unlisted, Write
 from ..cursor import position_of
 from ..durability import Durability
 from ..errors import StoreDivided, StoreError, StoreFailed, StoreGone
@@ -39,7 +39,7 @@ from ..part import WHOLE, Part, check_parts
 from ..presence.apps import AppNames, with_apps
 from ..tables.checksums import Unsealed
 from ..tables.paging import Asked
-from . import schema
+from . import reading, schema
 from .connection import STATEMENTS_CACHED, Carrier, Connect, Connection, set_flushes
 from .identity import Hold
 from .in_use import UNKNOWN, InUse, refuse_missing
@@ -170,13 +170,15 @@ class SqliteStore:
             if checkpoints is not None:
                 await checkpoints.close()
             if writer is not None and hold is not None:
+                in_use = self._in_use
+                assert in_use is not None
                 self._look(hold)
                 if self._gone is not None:
                     hold.keep_wal()
                 else:
                     # To the end of the queue, behind commits under way.
                     with suppress(sqlite3.Error, StoreFailed):
-                        await writer.call(partial(within, hold.index, self._rest))
+                        await writer.call(partial(within, hold.index, partial(come_to_rest, in_use)))
             async with self._lister_lock:  # or a connection that is being made now would be closed by nothing
                 await self._resources.aclose()
 
@@ -229,6 +231,10 @@ class SqliteStore:
     async def inspect(self, addresses: Sequence[Address]) -> Sequence[Inspection | StoreError | None]:
         read = partial(read_outsides, addresses, self._unsealed, self._kinds)
         return self._there(await self._call(self._reader, read, "reading"))
+
+    async def items(self, address: Address, names: Sequence[str] = (), *, expiring: int = 0) -> FoundItems | None:
+        read = partial(reading.read_items, address, names, expiring, self._unsealed)
+        return await self._call(self._reader, read, "reading")
 
     async def ids(self, actor_type: str, *, after: str | None, limit: int) -> Sequence[str]:
         return await self._call(self._reader, partial(read_ids, actor_type, after, limit), "listing ids")
@@ -333,12 +339,6 @@ class SqliteStore:
         assert self._in_use is not None
         self._in_use.acknowledge(highest_position(connection))
         return result
-
-    def _rest(self, connection: sqlite3.Connection) -> None:
-        """The last step of an orderly stop: the file is whole without its -wal, and its header says that it rests."""
-        assert self._in_use is not None
-        if fold(connection):
-            self._in_use.end(partial(rest, connection), highest_position(connection))
 
     def _there(self, found: Sequence[T | StoreError | None]) -> Sequence[T | StoreError | None]:
         """What was read; rows are damaged only in files that are still those that were opened.
@@ -455,7 +455,7 @@ def prepare(path: str, durability: Durability, new: NewFile, in_use: InUse, conn
 
     fold(connection)  # what is in the -wal may have another number than the file
     (number,) = connection.execute("PRAGMA user_version").fetchone()
-    damaged = damaged_in(connection) if version is not None else []
+    damaged = damaged_in(connection, version) if version is not None else []
     underived = derived_damaged_in(connection, path) if version is not None else None
     lists_damaged = version is not None and version >= schema.VERSION_OF_LISTS and are_damaged(connection, path)
     if damaged:
@@ -487,6 +487,12 @@ def fold(connection: sqlite3.Connection) -> bool:
     """Copy all pages of the -wal into the file; False if a reader of another process has kept it from some."""
     (busy, _, _) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     return not busy
+
+
+def come_to_rest(in_use: InUse, connection: sqlite3.Connection) -> None:
+    """The last step of an orderly stop: the file is whole without its -wal, and its header says that it rests."""
+    if fold(connection):
+        in_use.end(partial(rest, connection), highest_position(connection))
 
 
 def rest(connection: sqlite3.Connection) -> bool:

@@ -17,6 +17,7 @@ from ..errors import StoreFenced
 from ..tables.auditing import AuditValues
 from ..tables.batch import EntryRow, ReminderRow, sorted_batch
 from ..tables.checksums import seal_record, sealed_entries
+from ..tables.items import ItemRow
 from . import schema
 from .lists.auditing import INSERT_AUDIT
 from .lists.changes import Before, ListChanges
@@ -24,6 +25,11 @@ from .lists.kinds import Kinds
 from .rows import Statement, flat, rows_of
 
 T = TypeVar("T")
+
+PUT_ITEM = (
+    " ON CONFLICT (key, name) DO UPDATE"
+    " SET version = excluded.version, expires_us = excluded.expires_us, value = excluded.value"
+)
 
 
 def transact(work: Callable[[sqlite3.Connection], T], connection: sqlite3.Connection) -> T:
@@ -141,6 +147,8 @@ class Changes:
     reminders_cleared: Sequence[ReminderRow] = ()
     reminders_set: Sequence[ReminderRow] = ()
     audit: Sequence[AuditValues] = ()  # with checksums
+    items_put: Sequence[ItemRow] = ()  # with checksums
+    items_dropped: Sequence[tuple[int, bytes]] = ()
     lists: ListChanges = field(default_factory=ListChanges)
 
 
@@ -174,6 +182,7 @@ def changes_of(writes: Sequence[Write], kinds: Kinds, known_max: int) -> Changes
     changes.reminders_cleared = batch.reminders_cleared
     changes.reminders_set = [row[:3] for row in batch.reminders_set]
     changes.audit = batch.audit
+    changes.items_put, changes.items_dropped = batch.items_put, batch.items_dropped
     lists.finish(changes.deleted, kinds, known_max)
     return changes
 
@@ -207,3 +216,8 @@ def statements_of(changes: Changes, position: int) -> Iterator[Statement]:
     yield from rows_of(insert, 3, flat(changes.reminders_set))
     yield from changes.lists.statements()
     yield from rows_of(INSERT_AUDIT, 5, flat(changes.audit))
+
+    delete = "DELETE FROM items WHERE (key, name) IN (SELECT * FROM (VALUES "
+    yield from rows_of(delete, 2, flat(changes.items_dropped), "))")
+    insert = "INSERT INTO items (key, name, version, expires_us, value) VALUES "
+    yield from rows_of(insert, 5, flat(changes.items_put), PUT_ITEM)

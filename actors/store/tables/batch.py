@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from ..contract import Write
 from .auditing import AuditValues, audit_values
+from .items import ItemBatch, ItemRow
 
 ReminderRow = tuple[int, int, str]  # due time, key, name
 EntryRow = tuple[int, int, int, bytes]  # key, shard, time, entry; its position comes later
@@ -26,6 +27,8 @@ class Batch(NamedTuple):
     reminders_cleared: Sequence[ReminderRow]
     reminders_set: Sequence[tuple[int, int, str, int]]  # and the shard
     audit: Sequence[AuditValues]  # with checksums
+    items_put: Sequence[ItemRow] = ()  # with checksums
+    items_dropped: Sequence[tuple[int, bytes]] = ()  # keys and names
 
 
 def sorted_batch(writes: Iterable[Write]) -> Batch:
@@ -33,6 +36,7 @@ def sorted_batch(writes: Iterable[Write]) -> Batch:
     entries: list[EntryRow] = []
     reminders: dict[ReminderRow, int | None] = {}  # its shard; None: cleared
     audit: list[AuditValues] = []
+    items: ItemBatch | None = None
     forgotten: dict[int, int] = {}  # key -> how many entries of this batch came before
     for write in writes:
         key = write.key
@@ -46,10 +50,15 @@ def sorted_batch(writes: Iterable[Write]) -> Batch:
             continue
         if write.entry is not None:
             entries.append((key, write.shard, write.at_us, write.entry))
+        if write.items:
+            items = items or ItemBatch()
+            items.add(write)
         for name, due_us in write.reminders_set:
             reminders[due_us, key, name] = write.shard
     if forgotten:
         entries = [entry for i, entry in enumerate(entries) if i >= forgotten.get(entry[0], 0)]
     cleared = [row for row, shard in reminders.items() if shard is None]
     are_set = [(*row, shard) for row, shard in reminders.items() if shard is not None]
-    return Batch(list(forgotten), entries, cleared, are_set, audit)
+    if items is None:
+        return Batch(list(forgotten), entries, cleared, are_set, audit)
+    return Batch(list(forgotten), entries, cleared, are_set, audit, items.put(), items.dropped())

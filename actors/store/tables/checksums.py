@@ -106,6 +106,27 @@ def unseal_ends(key: int, columns: Sequence[Any], unsealed: Unsealed) -> tuple[b
     return begin, unseal_entry(key, last_position, last_us, last, unsealed), last_us
 
 
+def seal_item(key: int, name: bytes, version: int, expires_us: int, value: bytes) -> bytes:
+    """Put the checksum of an item's value before it."""
+    return BEFORE.pack(MARK, crc32(value, _place_of_item(key, name, version, expires_us))) + value
+
+
+def unseal_item(key: int, name: bytes, version: Any, expires_us: Any, blob: Any) -> bytes:
+    """Compare the checksum of an item's value, and return the value.
+
+    Raises:
+        Damaged: It is not what was written.
+    """
+    what = f"its item {name!r}"
+    if not isinstance(version, int) or not isinstance(expires_us, int):
+        raise Damaged(f"the version or the expiry of {what} is no number")
+    return _unseal(blob, _place_of_item(key, name, version, expires_us), what, older=False)
+
+
+def _place_of_item(key: int, name: bytes, version: int, expires_us: int) -> int:
+    return crc32(name, crc32(PLACE.pack(key, version, expires_us)))
+
+
 def _unseal(blob: Any, place: int, what: str, *, older: bool) -> bytes:
     if not isinstance(blob, bytes):
         raise Damaged(f"{what} is no blob")

@@ -15,10 +15,10 @@ from ....actors.address import Address
 from ....actors.errors import HostLost, HostStopping, HostUnreachable, MailboxFull, NotOwner, PerdureError
 from ....actors.store.errors import StoreDamaged, StoreError
 from ....actors.text import text_of, type_name
+from ....actors.waiting.attendance import Attendance
 from ....journal.journal import Journal
 from ....journal.vocabulary import OPERATION_STANDS
 from ...directory import AppAddresses
-from ..attendance import Attendance
 from .actor import Advance, OperationStatus, RunOperation
 from .operation import BulkOperation, ItemError, OperationProgress, OperationState
 from .pace import Pace

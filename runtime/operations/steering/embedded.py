@@ -6,6 +6,7 @@ stands on one.
 """
 
 from ...history.attribution import EMBEDDED
+from ...state.state import States
 from ..facade import Facade
 from .starting import StartRequest
 from .steering import Steering
@@ -14,7 +15,8 @@ from .steering import Steering
 class EmbeddedOperations:
     """Operations of an engine. A client's `Operations` says what each does."""
 
-    def __init__(self, facade: Facade, steering: Steering) -> None:
+    def __init__(self, facade: Facade, steering: Steering, states: States) -> None:
+        self.states = states
         self._facade = facade
         self._steering = steering
         # As they are: a frame more would be paid for by every caller.

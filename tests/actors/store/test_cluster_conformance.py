@@ -75,6 +75,7 @@ async def test_hosts_write_what_all_of_them_read_and_one_that_does_not_read_it_i
     one, other = await cluster.host(), await cluster.host()
     await one.join(newer)
     await other.join(card(2))
+    await one.raise_format(FORMAT_MAX)
     # then both write what both read,
     assert await one.raise_format(FORMAT_MAX + 1) == one.format == FORMAT_MAX
     # and once the older one has gone, the newer format.

@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from perdure.actors.address import Address, shard_of
-from perdure.actors.store.contract import Inspection, Reminder, Stored
+from perdure.actors.store.contract import Expiring, FoundItems, Inspection, Item, Reminder, Stored
 from perdure.actors.store.errors import StoreFailed, StoreFenced, StoreLocked
 from perdure.actors.store.memory import MemoryStore
 from perdure.actors.store.part import Part
@@ -488,3 +488,81 @@ async def test_a_closed_store_takes_no_commits(bench: Bench) -> None:
 async def test_closing_twice_is_harmless(bench: Bench) -> None:
     await bench.store.close()
     await bench.store.close()
+
+
+# Items.
+
+
+async def test_items_are_read_by_name_with_the_record_of_their_actor(bench: Bench) -> None:
+    key = bench.store.new_key()
+    item, other = Item(b"value", 1), Item(b"", 2, 9)
+    await bench.commit(write(key, A, record=b"r", items=[("a", item), ("\0 ä||", other), ("c", Item(b"c", 3))]))
+    found = await bench.store.items(A, ["a", "\0 ä||", "none", "a"])
+    assert found == FoundItems(b"r", {"a": item, "\0 ä||": other}, {})
+    assert await bench.store.items(A, []) == FoundItems(b"r", {}, {})
+
+
+async def test_an_actor_that_is_not_there_has_no_items(bench: Bench) -> None:
+    assert await bench.store.items(A, ["a"]) is None
+    assert await bench.store.items(A, expiring=1) is None
+
+
+async def test_items_of_two_actors_with_one_name_are_two(bench: Bench) -> None:
+    a, b = bench.store.new_key(), bench.store.new_key()
+    await bench.commit(
+        write(a, A, record=b"", items=[("x", Item(b"of a", 1))]),
+        write(b, B, record=b"", items=[("x", Item(b"of b", 1))]),
+    )
+    await bench.commit(write(a, A, items=[("x", None)]))
+    assert await bench.store.items(A, ["x"]) == FoundItems(b"", {}, {})
+    assert await bench.store.items(B, ["x"]) == FoundItems(b"", {"x": Item(b"of b", 1)}, {})
+
+
+async def test_the_last_change_of_an_item_counts(bench: Bench) -> None:
+    key = bench.store.new_key()
+    await bench.commit(write(key, A, record=b"", items=[("x", Item(b"1", 1)), ("y", Item(b"1", 1))]))
+    # Given changes across the writes of a batch, and within one,
+    await bench.commit(
+        write(key, A, items=[("x", None), ("y", Item(b"2", 2))]),
+        write(key, A, items=[("x", Item(b"3", 3, 30)), ("y", Item(b"3", 3)), ("y", None)]),
+    )
+    assert await bench.store.items(A, ["x", "y"]) == FoundItems(b"", {"x": Item(b"3", 3, 30)}, {})
+
+
+@pytest.mark.parametrize("size", [1, 17, 129, 300])
+async def test_as_many_items_as_a_batch_has_are_written_and_forgotten(bench: Bench, size: int) -> None:
+    key, names = bench.store.new_key(), [f"{i}" for i in range(size)]
+    await bench.commit(write(key, A, record=b"", items=[(name, Item(name.encode(), 1)) for name in names]))
+    found = await bench.store.items(A, names)
+    assert found is not None
+    assert found.items == {name: Item(name.encode(), 1) for name in names}
+    await bench.commit(write(key, A, items=[(name, None) for name in names]))
+    assert await bench.store.items(A, names) == FoundItems(b"", {}, {})
+
+
+async def test_items_that_expire_are_listed_in_the_order_of_their_times(bench: Bench) -> None:
+    key = bench.store.new_key()
+    times = {"b": 20, "a": 30, "never": 0, "c": 10}
+    await bench.commit(write(key, A, record=b"", items=[(name, Item(b"v", 7, us)) for name, us in times.items()]))
+    assert await bench.store.items(A, expiring=2) == FoundItems(
+        b"", expiring=[Expiring(10, "c", 7), Expiring(20, "b", 7)]
+    )
+    # A time that is taken away, or changed, counts at once.
+    await bench.commit(write(key, A, items=[("c", Item(b"v", 8)), ("b", None), ("a", Item(b"v", 8, 40))]))
+    assert await bench.store.items(A, expiring=9) == FoundItems(b"", expiring=[Expiring(40, "a", 8)])
+    await bench.commit(write(key, A, record=b"new", items=[("a", None)]))
+    assert await bench.store.items(A, expiring=9) == FoundItems(b"new")
+
+
+async def test_a_name_and_a_value_may_be_long(bench: Bench) -> None:
+    key, name, value = bench.store.new_key(), "ä" * 1024, bytes(range(256)) * 8192
+    await bench.commit(write(key, A, record=b"", items=[(name, Item(value, 2**62, 2**62))]))
+    assert await bench.store.items(A, [name]) == FoundItems(b"", {name: Item(value, 2**62, 2**62)}, {})
+
+
+async def test_a_batch_that_is_refused_changes_no_item(bench: Bench) -> None:
+    key = bench.store.new_key()
+    await bench.commit(write(key, A, record=b"", items=[("x", Item(b"1", 1))]))
+    with pytest.raises(StoreFenced):
+        await bench.store.commit([write(key, A, items=[("x", None)])], {shard_of(A.id, SHARDS): 10**6})
+    assert await bench.store.items(A, ["x"]) == FoundItems(b"", {"x": Item(b"1", 1)}, {})

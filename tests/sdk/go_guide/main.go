@@ -1,6 +1,6 @@
 // The management guide's Go methods: DaprClient's ...WorkflowBeta1 of go-sdk v1.12.0, the last that has them.
 //
-// The daemon itself hosts the workflow. Tells what it saw in lines of JSON, like tests/sdk/report.py.
+// state.go has those of the state API. The daemon itself hosts the workflow. Tells what it saw in lines of JSON, like tests/sdk/report.py.
 package main
 
 import (
@@ -143,6 +143,7 @@ func main() {
 	method("RaiseEventWorkflow", g.with(g.raise, g.is("COMPLETED")))
 	method("TerminateWorkflow", g.with(g.terminate, g.is("TERMINATED")))
 	method("PurgeWorkflow", g.with(g.terminate, g.is("TERMINATED"), g.purge, g.is("")))
+	g.states()
 	if failed {
 		os.Exit(1)
 	}

@@ -47,7 +47,9 @@ class SimContext:
         self._deliver = deliver
         self.full = False  # the client reads nothing, and what is under way has filled all buffers
 
-    async def abort(self, code: grpc.StatusCode, details: str) -> NoReturn:
+    async def abort(
+        self, code: grpc.StatusCode, details: str, trailing_metadata: tuple[tuple[str, bytes], ...] = ()
+    ) -> NoReturn:
         raise CallFailed(code, details)
 
     async def write(self, message: bytes) -> None:

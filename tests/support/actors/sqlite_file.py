@@ -50,9 +50,9 @@ def change(path: Path, *statements: str) -> None:
     connection.close()
 
 
-# What version 4 has brought, taken away again.
+# What versions 4 and 5 have brought, taken away again.
 TO_VERSION_3 = (
-    *(f"DROP TABLE {table}" for table in ("audit", "tags", "facets", "kinds")),
+    *(f"DROP TABLE {table}" for table in ("items", "audit", "tags", "facets", "kinds")),
     "DELETE FROM meta WHERE name IN ('unlisted_key', 'listed_key')",
     "UPDATE meta SET value = 3 WHERE name = 'schema'",
 )

@@ -284,10 +284,16 @@ def _check_reads(verdict: Verdict, run: Recorded) -> None:
     """Compare each read with the newest that anyone had seen STALE_S before it can have been answered."""
     pauses = [blow for blow in run.blows if blow.deed is Deed.PAUSE]
     reads = sorted(run.reads, key=lambda read: read.until_s)
-    over_s = run.forgiven.lost_at_s if run.forgiven.lost_at_s is not None else float("-inf")
-    # Nobody is held to what was seen on a server that had more than its copy.
-    _check_reads_of(verdict, [read for read in reads if read.until_s < over_s], pauses)
-    _check_reads_of(verdict, [read for read in reads if read.until_s >= over_s], pauses)
+    lost_at_s = run.forgiven.lost_at_s
+    if lost_at_s is None:
+        _check_reads_of(verdict, reads, pauses)
+        return
+    # Nobody is held to what was seen on a server that had more than its copy. Which of the two an answer was from is
+    # not known from the first one's end until the hosts that had not noticed yet may not answer from memory any more.
+    ends = [blow.from_s for blow in run.blows if blow.deed is Deed.DATABASE and blow.from_s <= lost_at_s]
+    end_s = max(ends, default=lost_at_s)
+    _check_reads_of(verdict, [read for read in reads if read.until_s < end_s], pauses)
+    _check_reads_of(verdict, [read for read in reads if read.from_s >= lost_at_s + STALE_S], pauses)
 
 
 def _check_reads_of(verdict: Verdict, reads: list[Read], pauses: list[Blow]) -> None:

@@ -211,8 +211,16 @@ def test_where_a_copy_took_over_that_had_less_what_is_lost_is_counted_and_nothin
     # and what the copy does itself is held to the same as ever.
     assert check(replace(forgiven, endings={"l": {"got": [0, 0], "early": 0}})).faults["I2"]
     assert check(replace(forgiven, endings={})).faults["I4"]
-    again = [Read(107.0, 107.1, "l", 2, PID_B), Read(109.0, 109.1, "l", 1, PID_B)]
+    again = [Read(108.0, 108.1, "l", 2, PID_B), Read(110.0, 110.1, "l", 1, PID_B)]
     assert check(replace(forgiven, reads=again)).faults["I5"]
+    # A host that has not noticed yet answers from memory for as long as its last beat counts, and no longer;
+    late = [Read(107.0, 107.1, "l", 2, PID_B), Read(110.0, 110.1, "l", 1, PID_B)]
+    assert check(replace(forgiven, reads=late)).sound
+    # and from the end of the old server on, the copy may have answered.
+    ended = Blow(deed=Deed.DATABASE, pid=0, from_s=105.0, until_s=106.0)
+    early = [Read(103.0, 103.1, "l", 2, PID_A), Read(105.4, 105.5, "l", 1, PID_B)]
+    assert check(replace(forgiven, reads=early)).faults["I5"]
+    assert check(replace(forgiven, reads=early, blows=[*forgiven.blows, ended])).sound
 
 
 def test_where_clocks_were_set_a_timer_may_seem_early() -> None:

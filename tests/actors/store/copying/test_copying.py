@@ -159,6 +159,10 @@ async def test_the_beginning_of_another_copy_is_not_gone_on_with(stores: tuple[S
         async def actors(self, behind: CopyPlace) -> AsyncIterator[tuple[CopyPlace, CopiedActor]]:
             yield CopyPlace(0, 1), CopiedActor(Address("wf", "z"), b"", False, None, (), ())
 
+        async def items(self, behind: CopyPlace) -> AsyncIterator[tuple[CopyPlace, copying.CopiedItem]]:
+            for _ in ():
+                yield CopyPlace(), _
+
         async def audit(self, behind: CopyPlace) -> AsyncIterator[tuple[CopyPlace, copying.CopiedAudit]]:
             for _ in ():
                 yield CopyPlace(), _

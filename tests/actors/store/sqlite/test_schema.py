@@ -14,7 +14,15 @@ import pytest
 
 from perdure.actors.address import Address
 from perdure.actors.store.audit import AuditFilter
-from perdure.actors.store.contract import Inspection, Reminder, Stored, Write
+from perdure.actors.store.contract import (
+    Expiring,
+    FoundItems,
+    Inspection,
+    Item,
+    Reminder,
+    Stored,
+    Write,
+)
 from perdure.actors.store.errors import StoreDivided, StoreFailed, StoreTooNew
 from perdure.actors.store.listing import Facets, ListFilter, Order
 from perdure.actors.store.part import WHOLE, Part
@@ -93,6 +101,26 @@ CREATE INDEX audit_id ON audit (id, at_us);
 """
 )
 
+# Version 5 has a table for items.
+GOLDEN_5 = (
+    GOLDEN_4
+    + """
+UPDATE meta SET value = 5 WHERE name = 'schema';
+CREATE TABLE items (
+    number INTEGER PRIMARY KEY, key INTEGER NOT NULL, name BLOB NOT NULL, version INTEGER NOT NULL,
+    expires_us INTEGER NOT NULL, value BLOB NOT NULL
+);
+CREATE UNIQUE INDEX items_name ON items (key, name);
+CREATE INDEX items_expires ON items (key, expires_us) WHERE expires_us > 0;
+"""
+)
+
+# As this release writes the rows of items.
+KEPT = """
+INSERT INTO items VALUES
+    (1, 4, x'617c7c6b', 3, 0, x'c1af47a32831'), (2, 4, x'c3a4', 5, 1700000000000010, x'c154c8b857');
+"""
+
 # As this release writes the rows of lists and the audit.
 LISTED = """
 INSERT INTO kinds VALUES (1, 'wf', 'RUNNING', 'Order', 1), (2, 'wf', 'FAILED', 'Pay', 0);
@@ -144,6 +172,16 @@ def golden_4(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def golden_5(tmp_path: Path) -> Path:
+    return file_of(tmp_path / "golden-5.db", GOLDEN_5)
+
+
+@pytest.fixture
+def golden_5_kept(tmp_path: Path) -> Path:
+    return file_of(tmp_path / "golden-5-kept.db", GOLDEN_5 + SEALED + KEPT)
+
+
+@pytest.fixture
 def golden_4_listed(tmp_path: Path) -> Path:
     return file_of(tmp_path / "golden-4-listed.db", GOLDEN_4 + SEALED + LISTED)
 
@@ -166,7 +204,7 @@ def connection() -> Iterator[sqlite3.Connection]:
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("version", ["golden", "golden_2", "golden_3", "golden_3_sealed", "golden_4"])
+@pytest.mark.parametrize("version", ["golden", "golden_2", "golden_3", "golden_3_sealed", "golden_4", "golden_5"])
 async def test_a_file_of_every_version_opens_and_is_read_and_written(
     version: str, request: pytest.FixtureRequest
 ) -> None:
@@ -195,10 +233,10 @@ async def test_a_file_of_every_version_opens_and_is_read_and_written(
 
 
 def test_what_this_release_creates_is_laid_out_like_the_pinned_file(
-    golden_4: Path, connection: sqlite3.Connection
+    golden_5: Path, connection: sqlite3.Connection
 ) -> None:
     schema.create(connection, shards=2, created_us=1)
-    with closing(sqlite3.connect(golden_4)) as pinned:
+    with closing(sqlite3.connect(golden_5)) as pinned:
         assert layout_of(connection) == layout_of(pinned)
         names = "SELECT name FROM meta ORDER BY name"
         assert connection.execute(names).fetchall() == pinned.execute(names).fetchall()
@@ -207,25 +245,37 @@ def test_what_this_release_creates_is_laid_out_like_the_pinned_file(
         own |= {"unlisted_key": 0, "listed_key": 0}
         assert made == {**dict(pinned.execute(META)), **own}
         assert 0 < made["store"] < 2**63
-    assert schema.SCHEMA_VERSION == 4
+    assert schema.SCHEMA_VERSION == 5
     assert bytes.fromhex(f"{schema.APPLICATION_ID:x}") == b"Prdr"
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("version", ["golden", "golden_2", "golden_3"])
-async def test_an_older_file_becomes_the_pinned_file_of_version_4_with_its_rows_as_they_were(
-    version: str, golden_4: Path, request: pytest.FixtureRequest
+@pytest.mark.parametrize("version", ["golden", "golden_2", "golden_3", "golden_4"])
+async def test_an_older_file_becomes_the_pinned_file_of_version_5_with_its_rows_as_they_were(
+    version: str, golden_5: Path, request: pytest.FixtureRequest
 ) -> None:
     path = request.getfixturevalue(version)
     store = SqliteStore(path)
     await store.open()
     await store.close()
-    with closing(sqlite3.connect(path)) as migrated, closing(sqlite3.connect(golden_4)) as pinned:
+    with closing(sqlite3.connect(path)) as migrated, closing(sqlite3.connect(golden_5)) as pinned:
         assert layout_of(migrated) == layout_of(pinned)
         (own,) = migrated.execute("SELECT value FROM meta WHERE name = 'store'").fetchone()
         assert 0 < own < 2**63
         pinned.execute("UPDATE meta SET value = ? WHERE name = 'store'", (own,))
-        for table in ("meta", "shards", "actors", "active", "log", "reminders", "kinds", "facets", "tags", "audit"):
+        for table in (
+            "meta",
+            "shards",
+            "actors",
+            "active",
+            "log",
+            "reminders",
+            "kinds",
+            "facets",
+            "tags",
+            "audit",
+            "items",
+        ):
             rows = f"SELECT * FROM {table} ORDER BY 1"
             assert migrated.execute(rows).fetchall() == pinned.execute(rows).fetchall(), table
 
@@ -254,6 +304,20 @@ async def test_what_version_4_lists_and_audits_is_read(golden_4_listed: Path) ->
         assert list(counted.groups) == [(("FAILED",), 1), (("RUNNING",), 1)]
         (row,) = (await store.audit(AuditFilter(), cursor=None, limit=9)).rows
         assert row[:5] == (1700000000000005, "order-2", "suspend", "ann", b"\xab")
+    finally:
+        await store.close()
+
+
+@pytest.mark.anyio
+async def test_the_items_of_version_5_are_read(golden_5_kept: Path) -> None:
+    store = SqliteStore(golden_5_kept)
+    await store.open()
+    try:
+        found = await store.items(FIRST, ["a||k", "ä"])
+        assert found == FoundItems(b"\x01", {"a||k": Item(b"1", 3), "ä": Item(b"", 5, 1700000000000010)}, {})
+        assert await store.items(FIRST, expiring=9) == FoundItems(
+            b"\x01", expiring=[Expiring(1700000000000010, "ä", 5)]
+        )
     finally:
         await store.close()
 
@@ -321,8 +385,8 @@ def test_a_part_that_cannot_be_is_damage(connection: sqlite3.Connection, damage:
 
 def test_a_newer_version_is_too_new_and_one_that_never_was_is_damage(connection: sqlite3.Connection) -> None:
     schema.create(connection, shards=1, created_us=1)
-    connection.execute("UPDATE meta SET value = 5 WHERE name = 'schema'")
-    with pytest.raises(StoreTooNew, match=r"x\.db has store version 5"):
+    connection.execute("UPDATE meta SET value = 6 WHERE name = 'schema'")
+    with pytest.raises(StoreTooNew, match=r"x\.db has store version 6"):
         schema.version_of(connection, "x.db")
     connection.execute("UPDATE meta SET value = 0 WHERE name = 'schema'")
     with pytest.raises(StoreFailed, match="damaged"):
@@ -338,21 +402,21 @@ def test_there_is_a_migration_from_every_older_version() -> None:
 
 
 @pytest.fixture
-def version_6(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(schema, "SCHEMA_VERSION", 6)
+def version_7(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schema, "SCHEMA_VERSION", 7)
     monkeypatch.setattr(
         schema,
         "MIGRATIONS",
         {
             **schema.MIGRATIONS,
-            4: ["ALTER TABLE actors ADD COLUMN colour TEXT NOT NULL DEFAULT 'grey'"],
-            5: ["ALTER TABLE actors RENAME COLUMN colour TO color", "UPDATE actors SET color = 'red' WHERE key = 7"],
+            5: ["ALTER TABLE actors ADD COLUMN colour TEXT NOT NULL DEFAULT 'grey'"],
+            6: ["ALTER TABLE actors RENAME COLUMN colour TO color", "UPDATE actors SET color = 'red' WHERE key = 7"],
         },
     )
 
 
 @pytest.mark.anyio
-@pytest.mark.usefixtures("version_6")
+@pytest.mark.usefixtures("version_7")
 async def test_an_older_file_is_brought_up_to_date_step_by_step(golden: Path) -> None:
     for _ in range(2):  # the second time there is nothing left to do
         store = SqliteStore(golden)
@@ -364,16 +428,16 @@ async def test_an_older_file_is_brought_up_to_date_step_by_step(golden: Path) ->
         await store.close()
     with closing(sqlite3.connect(golden)) as connection:
         assert connection.execute("SELECT key, color FROM actors ORDER BY key").fetchall() == [(4, "grey"), (7, "red")]
-        assert schema.version_of(connection, str(golden)) == 6
+        assert schema.version_of(connection, str(golden)) == 7
 
 
 @pytest.mark.anyio
-@pytest.mark.usefixtures("version_6")
+@pytest.mark.usefixtures("version_7")
 async def test_a_migration_that_breaks_off_leaves_the_old_version_whole(
     golden: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given a newer release whose last step cannot be done,
-    monkeypatch.setattr(schema, "MIGRATIONS", {**schema.MIGRATIONS, 5: ["DROP TABLE active", "DROP TABLE missing"]})
+    monkeypatch.setattr(schema, "MIGRATIONS", {**schema.MIGRATIONS, 6: ["DROP TABLE active", "DROP TABLE missing"]})
     with pytest.raises(StoreFailed, match="no such table: missing"):
         await SqliteStore(golden).open()
     # then the older release finds everything as it was.

@@ -271,8 +271,31 @@ def _audit(made: Committing, columns: Sequence[Column]) -> Waiting[int]:
     return 0
 
 
+# Items.
+
+
+def _put(made: Committing, columns: Sequence[Column]) -> Waiting[int]:
+    items, work = made.scene.tables["items"], made.scene.work
+    for row in zip(*columns, strict=True):
+        there = work.find(items, items.keys[0], row[:2])
+        if not there:
+            yield from work.insert(items, row)
+        for version in there:
+            yield from work.update(version, partial(_instead, row))
+    return 0
+
+
+def _drop(made: Committing, columns: Sequence[Column]) -> Waiting[int]:
+    items, work = made.scene.tables["items"], made.scene.work
+    for place in zip(*columns, strict=True):
+        for version in work.find(items, items.keys[0], place):
+            yield from work.delete(version)
+    return 0
+
+
 FUNCTIONS: Mapping[str, Part] = {
     "forget": _forget, "log": _log, "create": _create, "replace": _replace, "update": _update, "change": _update,
     "unmark": _unmark, "delete": _delete, "tally": _tally, "was": _was, "retally": _retally, "tag": _tag,
     "untag": _untag, "clear": _clear, "set": _set, "audit": _audit, "receipt": _receipt,
+    "put": _put, "drop": _drop,
 }  # fmt: skip

@@ -29,7 +29,7 @@ _IGNORED = ("CREATE SCHEMA IF NOT EXISTS ", "ALTER TABLE ", "SET LOCAL lock_time
 _FIRST_VERSION = "UPDATE meta SET value = greatest(value, "
 
 # By which columns the functions of statements find rows, beside the keys.
-INDEXES = {"log": ("key",), "actors": ("type", "id"), "reminders": ("due_us", "key", "name")}
+INDEXES = {"log": ("key",), "actors": ("type", "id"), "reminders": ("due_us", "key", "name"), "items": ("key",)}
 
 
 def together(scene: Scene, statement: Statement, statements: Sequence[str]) -> Waiting[Sequence[Row]]:

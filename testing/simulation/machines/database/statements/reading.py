@@ -82,6 +82,28 @@ def inspect(scene: Scene, statement: Statement, types: Sequence[str], ids: Seque
     return found
 
 
+def items(scene: Scene, statement: Statement, type_: str, id_: str, names: Sequence[bytes]) -> Sequence[Row]:
+    table, actors = scene.tables["items"], scene.tables["actors"]
+    owner, wanted = actors.getter("key", "record"), table.getter("name", "version", "expires_us", "value")
+    found: list[Row] = []
+    for row in _asked(scene, [type_], [id_]):
+        key, record = owner(row)
+        own = [wanted(each) for name in names for each in scene.work.rows(table, table.keys[0], (key, name))]
+        found += [(key, record, *item) for item in own or [(None, None, None, None)]]
+    return found
+
+
+def expiring(scene: Scene, statement: Statement, type_: str, id_: str, limit: int) -> Sequence[Row]:
+    table, actors = scene.tables["items"], scene.tables["actors"]
+    owner, wanted = actors.getter("key", "record"), table.getter("expires_us", "name", "version")
+    found: list[Row] = []
+    for row in _asked(scene, [type_], [id_]):
+        key, record = owner(row)
+        own = sorted(each for each in map(wanted, scene.work.rows(table, table.places("key"), key)) if each[0] > 0)
+        found += [(key, record, *each) for each in own[:limit] or [(None, None, None)]]
+    return found
+
+
 def find_key(scene: Scene, statement: Statement, type_: str, id_: str) -> Sequence[Row]:
     return [(row[scene.tables["actors"].at["key"]],) for row in _asked(scene, [type_], [id_])]
 
@@ -160,6 +182,14 @@ def audit_page(scene: Scene, statement: Statement, after: int, limit: int) -> Se
     audit = scene.tables["audit"]
     wanted = audit.getter("number", "at_us", "id", "action", "author", "body")
     return sorted((row for each in scene.work.scan(audit) if (row := wanted(each))[0] > after), key=_first)[:limit]
+
+
+def items_page(scene: Scene, statement: Statement, key: int, name: bytes, limit: int) -> Sequence[Row]:
+    table, actors = scene.tables["items"], scene.tables["actors"]
+    wanted, address = table.getter("key", "name", "version", "expires_us", "value"), actors.getter("type", "id")
+    rows = sorted(row for each in scene.work.scan(table) if (row := wanted(each))[:2] > (key, name))[:limit]
+    owners = {row[0]: [*map(address, scene.work.rows(actors, actors.keys[0], row[0]))] for row in rows}
+    return [(*row, *owner) for row in rows for owner in owners[row[0]] or [(None, None)]]
 
 
 def _first(row: Row) -> Any:

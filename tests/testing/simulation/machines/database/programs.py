@@ -60,6 +60,7 @@ keys = st.sampled_from(KEYS)
 small = st.integers(0, 3)
 kinds = st.sampled_from((1, 2))
 names = st.sampled_from(("a", "ä", "b"))
+item_names = st.sampled_from((b"a", b"\0", "ä".encode()))
 
 
 def id_of(key: int) -> str:
@@ -134,6 +135,11 @@ rows: dict[str, st.SearchStrategy[Any]] = {
     ),
     "clear": st.lists(st.tuples(small, keys, names), unique=True, min_size=1, max_size=2),
     "set": st.lists(st.tuples(small, keys, names, small), unique_by=lambda row: row[:3], min_size=1, max_size=2),
+    "put": st.lists(
+        st.tuples(keys, item_names, st.integers(1, 3), st.integers(0, 2), st.binary(max_size=1)),
+        unique_by=lambda row: row[:2], min_size=1, max_size=2,
+    ),
+    "drop": st.lists(st.tuples(keys, item_names), unique=True, min_size=1, max_size=2),
     "audit": st.lists(
         st.tuples(small, names, names, st.sampled_from(("ann", "nul\0")), st.binary(max_size=1)),
         min_size=1, max_size=1,
@@ -147,7 +153,7 @@ def commits(draw: st.DrawFn) -> tuple[Statement, Sequence[Any]]:
     made = draw(actors())
     # A part that deletes and one that makes do not name the same row, as in the store's own commits.
     some = draw(st.lists(st.sampled_from(sorted(rows)), unique=True, max_size=3))
-    exclusive = [{"forget", "log"}, {"clear", "set"}, {"tag", "untag"}]
+    exclusive = [{"forget", "log"}, {"put", "drop"}, {"clear", "set"}, {"tag", "untag"}]
     for part in some:
         others = {other for pair in exclusive if part in pair for other in pair - {part}}
         if not others & (made.keys() | set(some[: some.index(part)])):
@@ -240,6 +246,8 @@ STATEMENTS: dict[Statement, Drawn] = {
     statements.SET_COPYING: lambda draw: (draw(small),),
     statements.LOAD: _asked,
     statements.INSPECT: _asked,
+    statements.ITEMS: lambda draw: ("wf", id_of(draw(keys)), draw(st.lists(item_names, unique=True))),
+    statements.EXPIRING: lambda draw: ("wf", id_of(draw(keys)), draw(st.integers(1, 3))),
     statements.FIND_KEY: lambda draw: ("wf", id_of(draw(keys))),
     statements.IDS: lambda draw: ("wf", draw(st.integers(1, 3))),
     statements.IDS_BEHIND: lambda draw: ("wf", draw(st.integers(1, 3)), id_of(draw(keys))),
@@ -247,6 +255,7 @@ STATEMENTS: dict[Statement, Drawn] = {
     statements.REMINDERS: _reminders,
     exporting.PAGE: lambda draw: (draw(small), draw(st.integers(1, 3))),
     exporting.LOGS: lambda draw: (draw(st.lists(keys, unique=True)),),
+    exporting.ITEMS_PAGE: lambda draw: (draw(small), draw(item_names), draw(st.integers(1, 3))),
     exporting.AUDIT: lambda draw: (draw(small), draw(st.integers(1, 3))),
 }
 # Those that the programs have in other ways, or that only a copy's transaction has.
@@ -257,11 +266,11 @@ APART = {
 READS = {
     "find entry", "missing entries", "look at host", "hosts", "look", "shards", "some shards", "cuts", "kinds",
     "any actor", "load", "inspect", "find key", "ids", "ids behind", "active", "reminders", "page", "logs",
-    "audit page", "tallied", "list",
+    "audit page", "tallied", "list", "items", "expiring", "items page",
     "secret",
 }  # fmt: skip
 # Whose rows come in an order.
-ORDERED = {"shards", "ids", "ids behind", "reminders", "page", "audit page"}
+ORDERED = {"shards", "ids", "ids behind", "reminders", "page", "audit page", "expiring", "items page"}
 
 
 sessions = st.integers(0, SESSIONS - 1)

@@ -2,7 +2,7 @@
 
 The rule: a route of the host may not wait, so what it is sent is done in a task of its own.
 
-`child_starter.py`, `event_sender.py` and `bulk/runner.py` are such.
+`runtime/operations/child_starter.py`, `event_sender.py` and `bulk/runner.py` are such, and `runtime/state/expiry.py`.
 """
 
 from collections.abc import Callable, Coroutine

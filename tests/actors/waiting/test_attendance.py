@@ -3,7 +3,7 @@
 import anyio
 import pytest
 
-from perdure.runtime.operations.attendance import Attendance
+from perdure.actors.waiting.attendance import Attendance
 
 pytestmark = pytest.mark.anyio
 

@@ -1,0 +1,81 @@
+"""Rows of items: what a batch of writes makes of them, and what is read of them.
+
+The rule: a row holds the name of an item as UTF-8, and the value with a checksum before it, which is of the place too.
+
+`actors/store/sqlite/writing.py` and `reading.py` use it, and `actors/store/postgres/changes.py` and `reading.py`.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from ...address import Address
+from ..contract import Expiring, FoundItems, Item, Write
+from ..errors import StoreDamaged
+from .checksums import Damaged, Unsealed, seal_item, unseal_item, unseal_record
+
+ItemRow = tuple[int, bytes, int, int, bytes]  # key, name, version, expiry, value with its checksum
+
+
+class ItemBatch:
+    """The items of a batch of writes: of several changes of one the last counts."""
+
+    def __init__(self) -> None:
+        self._items: dict[tuple[int, bytes], Item | None] = {}
+
+    def add(self, write: Write) -> None:
+        for name, item in write.items:
+            self._items[write.key, name.encode()] = item
+
+    def put(self) -> list[ItemRow]:
+        """The rows that are written."""
+        return [
+            (*place, item.version, item.expires_us, seal_item(*place, item.version, item.expires_us, item.value))
+            for place, item in self._items.items()
+            if item is not None
+        ]
+
+    def dropped(self) -> list[tuple[int, bytes]]:
+        """The keys and names of the rows that are forgotten."""
+        return [place for place, item in self._items.items() if item is None]
+
+
+Owner = tuple[int, Any]  # an actor: its key, and its record as it stands in the row
+
+
+def found_items(address: Address, owner: Owner, rows: Iterable[tuple[Any, ...]], unsealed: Unsealed) -> FoundItems:
+    """Make what was read of an actor's items.
+
+    Args:
+        rows: Name, version, expiry and value of each.
+
+    Raises:
+        StoreDamaged: The record is not what was written.
+    """
+    found = FoundItems(_record(address, *owner, unsealed), {}, {})
+    key = owner[0]
+    for name, version, expires_us, value in rows:
+        try:
+            found.items[name.decode()] = Item(unseal_item(key, name, version, expires_us, value), version, expires_us)
+        except Damaged as damage:
+            found.damaged[name.decode()] = str(damage)
+    return found
+
+
+def found_expiring(address: Address, owner: Owner, rows: Iterable[tuple[Any, ...]], unsealed: Unsealed) -> FoundItems:
+    """Make what was read of the items of an actor that expire.
+
+    Args:
+        rows: Expiry, name and version of each, in order.
+
+    Raises:
+        StoreDamaged: The record is not what was written.
+    """
+    expiring = [Expiring(expires_us, name.decode(), version) for expires_us, name, version in rows]
+    return FoundItems(_record(address, *owner, unsealed), {}, {}, expiring)
+
+
+def _record(address: Address, key: int, record: Any, unsealed: Unsealed) -> bytes:
+    try:
+        return unseal_record(key, *address, record, unsealed)
+    except Damaged as damage:
+        raise StoreDamaged(address, str(damage), key=key) from damage
