@@ -17,6 +17,7 @@ from perdure.runtime.errors import ChildUnfinished
 from perdure.runtime.hosted_app import HostedApp
 from perdure.runtime.operations.reading.listing import InstanceFilter
 from perdure.runtime.settings import Opening, OtherApp
+from perdure.runtime.state.state import StateChange
 
 pytestmark = pytest.mark.anyio
 
@@ -138,6 +139,22 @@ async def test_ids_are_per_app(settings: Settings, apps: Apps) -> None:
         assert [(item.id, item.name, item.app_id) for item in page.items] == [("same", "hold", "bank")]
         counted = await engine.views.listing.count(InstanceFilter(), by=("name",))
         assert [(group.values, group.total) for group in counted.groups] == [(("order",), 1)]
+
+
+async def test_state_belongs_to_an_app(settings: Settings, apps: Apps) -> None:
+    store = MemoryStore()
+    async with both(apps, settings, store) as engine:
+        shop, bank = engine.states, bank_of(engine).states
+        for states, value in ((shop, b"1"), (bank, b"2")):
+            await states.change("statestore", [StateChange("key", value)])
+        for states, value in ((shop, b"1"), (bank, b"2")):
+            found = await states.get("statestore", "key")
+            assert found is not None
+            assert found.value == value
+        await shop.change("statestore", [StateChange("key", None)])
+        assert await shop.get("statestore", "key") is None
+        assert await bank.get("statestore", "key") is not None
+    assert {address.type for address, _ in store._records.values()} == {"state", "state@bank"}
 
 
 @pytest.mark.parametrize("child_id", [None, "chosen"])
