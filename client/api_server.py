@@ -20,6 +20,7 @@ from ..api.management.lines import LineCutter
 from ..api.management.paths import path_piece
 from ..runtime.errors import InstanceNotFound, InvalidRequest
 from .errors import ServerRefused, TokenInvalid, error_of
+from .trace import trace_headers
 
 T = TypeVar("T")
 
@@ -59,8 +60,9 @@ class ApiRequest:
 
     @property
     def all_headers(self) -> dict[str, str]:
-        """Its headers, with the type of its content."""
-        return {**({"content-type": JSON} if self.content is not None else {}), **(self.headers or {})}
+        """Its headers, with the type of its content and the trace of the caller."""
+        content = {"content-type": JSON} if self.content is not None else {}
+        return {**trace_headers(), **content, **(self.headers or {})}
 
 
 class Answer(NamedTuple):

@@ -8,9 +8,8 @@ from contextlib import ExitStack, closing
 from dataclasses import replace
 
 from ...api.ports import Door
-from ...http.serving.listener import address, reserve
+from ...http.serving.listener import address, listen, reserve
 from ..config import Config
-from ..telemetry.metrics_port import listen_for_metrics
 
 
 def take_ports(config: Config, held: ExitStack) -> Config:
@@ -34,5 +33,5 @@ def take_ports(config: Config, held: ExitStack) -> Config:
     others = tuple(replace(each, grpc_port=take(each.grpc_port, Door.GRPC)) for each in config.others)
     if config.metrics_port:
         for index in range(config.processes):
-            listen_for_metrics(config.host, config.metrics_port + index).close()
+            listen(config.host, config.metrics_port + index, Door.METRICS).close()
     return replace(config, http_port=http_port, grpc_port=grpc_port, others=others)

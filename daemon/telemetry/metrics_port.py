@@ -4,7 +4,6 @@ The rule: a daemon with tokens asks for one here too, unless it is told otherwis
 as Dapr's is.
 """
 
-import socket
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
@@ -86,7 +85,7 @@ def serve_metrics(
         connected_workers=lambda: len(engine.dispatcher.own) + (engine.app is not None),  # to this host
     )
     metrics = Metrics(app_id=sidecar.app_id, gauges=gauges)
-    listener = ports.enter_context(closing(listen_for_metrics(config.host, config.metrics_port)))
+    listener = ports.enter_context(closing(listen(config.host, config.metrics_port, Door.METRICS)))
     reports, store, delay = engine.management.reports, engine.store, LoopDelay()
     cluster = ClusterMetrics(
         app_id=sidecar.app_id,
@@ -119,12 +118,3 @@ def guarded(app: ASGIApp, config: Config, tokens: Sequence[str] | Tokens) -> ASG
     if has_tokens and not config.metrics_open:
         return MetricsDoor(app, tokens)
     return app if has_tokens else BrowserGuard(app, config.names())
-
-
-def listen_for_metrics(host: str, port: int) -> socket.socket:
-    """Take the port of the metrics, and listen on it.
-
-    Raises:
-        CannotListen: It cannot be taken.
-    """
-    return listen(host, port, Door.METRICS)

@@ -12,7 +12,6 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 import anyio
-from anyio.abc import TaskGroup
 
 from ....actors.address import Address
 from ....actors.cluster.method import HostMethod
@@ -20,6 +19,7 @@ from ....actors.cluster.peers import AppPeers
 from ....actors.cluster.placement import Placement
 from ....actors.errors import HostLost, HostSilent, HostStopping, HostUnreachable, PerdureError
 from ....actors.waiting.reply import Reply
+from ....actors.waiting.task_keeper import TaskKeeper
 from ...directory import AppAddresses
 from ...instance.message import WorkflowAnswer
 from ..dispatcher import Dispatcher
@@ -51,7 +51,7 @@ CLOSED_S = 5.0
 Take = Callable[[], Awaitable[None]]
 
 
-class WorkerAnswers:
+class WorkerAnswers(TaskKeeper):
     """Takes the answers of workers, of this host's and of other hosts' instances.
 
     Args:
@@ -77,19 +77,8 @@ class WorkerAnswers:
         self._own = own or AppAddresses()
         self._giver_of = giver_of
         self._forget = forget
-        self._tasks: TaskGroup | None = None  # while it runs
         peers.answer_async(TURN_ANSWER, self._hear_turn)
         peers.answer_async(ACTIVITY_ANSWER, self._hear_activity)
-
-    async def run(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
-        """Send answers to other hosts, until cancelled."""
-        async with anyio.create_task_group() as tasks:
-            self._tasks = tasks
-            task_status.started()
-            try:
-                await anyio.sleep_forever()
-            finally:
-                self._tasks = None
 
     async def complete_workflow(self, answer: WorkflowAnswer) -> None:
         """Take the answer to a turn.

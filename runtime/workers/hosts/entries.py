@@ -12,12 +12,12 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 
 import anyio
-from anyio.abc import TaskGroup
 
 from ....actors.cluster.outbound import Outbound
 from ....actors.cluster.peers import AppPeers
 from ....actors.errors import FrameTooLong, HostLost, HostSilent, HostUnreachable, PerdureError
 from ....actors.instruments import Chance
+from ....actors.waiting.task_keeper import TaskKeeper
 from ..dispatcher import Dispatcher
 from ..items import ItemWriter, PassedItem, Worker, WorkflowItem, WorkItem
 from ..stream import Stream, StreamRoom
@@ -42,7 +42,7 @@ class _Entry:
         self.scope = anyio.CancelScope()  # of the task that passes its items on
 
 
-class WorkerEntries:
+class WorkerEntries(TaskKeeper):
     """The streams that end at other hosts.
 
     Args:
@@ -61,20 +61,9 @@ class WorkerEntries:
         self._chance = chance
         self._lists: dict[str, int] = {}  # gates that can be reached -> the number of their last list
         self._entries: dict[str, _Entry] = {}  # by the id of the stream
-        self._tasks: TaskGroup | None = None  # while it runs
         peers.answer(CHANGED, self._changed)
         peers.listen(self._connection_changed)
         peers.watch(self._hosts_changed)
-
-    async def run(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
-        """Pass items on, until cancelled."""
-        async with anyio.create_task_group() as tasks:
-            self._tasks = tasks
-            task_status.started()
-            try:
-                await anyio.sleep_forever()
-            finally:
-                self._tasks = None
 
     # Gates come and go.
 

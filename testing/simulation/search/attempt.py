@@ -62,9 +62,13 @@ def innermost(error: Exception) -> Exception:
     return error
 
 
+# Numbers, and addresses of objects: of a plain `assert` pytest tells what its objects are, perhaps cut short.
+NUMBERS = re.compile(r"(?:0x|\.\.\.)[0-9a-fA-F]+|[0-9]+")
+
+
 def signature(error: Exception) -> str:
-    """What two failures have in common if they are the same: the class and the text without its numbers."""
-    return f"{type(error).__qualname__}: {re.sub(r'[0-9]+', '#', str(error))}"
+    """What two failures have in common if they are the same: the class and the text without numbers and addresses."""
+    return f"{type(error).__qualname__}: {NUMBERS.sub('#', str(error))}"
 
 
 class NotRepeatable(Exception):

@@ -9,11 +9,11 @@ import httpx
 import pytest
 from starlette.responses import PlainTextResponse
 
-from perdure.api.ports import CannotListen
+from perdure.api.ports import CannotListen, Door
 from perdure.api.tokens import NamedToken, Tokens
 from perdure.daemon.config import RUN_FLAGS
 from perdure.daemon.hints import explain
-from perdure.daemon.telemetry.metrics_port import guarded, listen_for_metrics
+from perdure.daemon.telemetry.metrics_port import guarded
 from perdure.http.serving.listener import address, listen
 
 from ...support.processes.host_config import host_config
@@ -23,7 +23,7 @@ def test_a_port_that_somebody_has_is_named_with_the_flag_that_chooses_it() -> No
     with closing(listen("127.0.0.1", 0)) as taken:
         _, port = address(taken)
         with pytest.raises(CannotListen) as refusal:
-            listen_for_metrics("127.0.0.1", port)
+            listen("127.0.0.1", port, Door.METRICS)
     assert f"127.0.0.1:{port}" in str(refusal.value)
     assert "--metrics-port" in explain(refusal.value, RUN_FLAGS)
 

@@ -17,10 +17,18 @@ from perdure.testing.simulation.search.attempt import (
     [
         (ValueError("order-1 was charged 2 times"), ValueError("order-7 was charged 30 times"), True),
         (ValueError("order-1 was charged"), ValueError("order-1 was lost"), False),
+        (
+            ValueError("where {} = <Bank object at 0x7ff6f285cb10>"),
+            ValueError("where {} = <Bank object at 0x7fae>"),
+            True,
+        ),
+        (ValueError("assert <Bank ob...5cb10>.charges"), ValueError("assert <Bank ob...dead>.charges"), True),
         (ValueError("x"), KeyError("x"), False),
     ],
 )
-def test_failures_are_the_same_but_for_their_numbers(one: Exception, other: Exception, same: bool) -> None:
+def test_failures_are_the_same_but_for_their_numbers_and_addresses(
+    one: Exception, other: Exception, same: bool
+) -> None:
     assert (signature(one) == signature(other)) is same
 
 
