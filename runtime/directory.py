@@ -11,12 +11,13 @@ from collections.abc import Mapping, Sequence
 
 from ..actors.address import FIRST_RING, Address, address_of, ring_of, type_in
 from ..actors.store.presence.apps import ring_named
-from .state.message import STATE, STATE_EXPIRY
 
 WORKFLOW = "workflow"  # these reach the disk and must not change
 CALL = "call"  # an activity that an instance of another app has asked for
 OPERATION = "operation"  # a bulk operation
 WORKER_MARK = "worker-mark"
+STATE = "state"  # state stores
+STATE_EXPIRY = "state-expiry"  # the loop that forgets what has expired
 ACTIVITY = "activity"
 CHILD_START = "child-start"
 EVENT_SEND = "event-send"

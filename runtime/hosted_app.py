@@ -31,6 +31,7 @@ from ..journal.journal import Journal
 from .activities.actors import ActivityActors
 from .activities.calls import CallActorType
 from .activities.lending import lending_of
+from .activities.steps import watch_calls
 from .activities.workshop import Workshop
 from .authoring.app import App
 from .directory import ACTIVITY, WORK, WORKFLOW, AppAddresses
@@ -56,7 +57,6 @@ from .operations.steering.steering import Steering
 from .operations.steering.transfer import Transfer
 from .settings import Settings
 from .state.service import StateService
-from .steps import watch_calls
 from .workers.activity_spans import ActivitySpans
 from .workers.dispatcher import Dispatcher
 from .workers.hosts.sharing import shared_workers
@@ -322,7 +322,9 @@ class HostedApp:
             alone: Whether this is the only app of the host.
         """
         if alone:
-            others = self._host.has(self._mark) + self._operations.in_memory + self._calls.in_memory
+            others = (
+                self._host.activations_of(self.own.worker_mark) + self._operations.in_memory + self._calls.in_memory
+            )
             others += self._state.in_memory
             instances = self._host.activations - others
         else:

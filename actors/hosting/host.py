@@ -293,10 +293,6 @@ class Host:
         """How many actors of a type are in memory."""
         return self._mailroom.activations.of_type(actor_type)
 
-    def has(self, address: Address) -> bool:
-        """Whether an actor is in memory."""
-        return self._mailroom.activations.peek(address) is not None
-
     def is_open(self, address: Address) -> bool:
         """Whether an actor is this host's and takes messages now: its shard is neither being opened nor given away."""
         return self.placement.owns(address) if self._gate is None else self._gate.is_open(address)

@@ -362,7 +362,7 @@ class ActivityActors:
             )
 
     async def _call(self, job: ActivityJob) -> tuple[str | None, FailureDetails | None]:
-        """Call the function. `runtime/steps.py` takes this frame for a step of the user's code."""
+        """Call the function. `runtime/activities/steps.py` takes this frame for a step of the user's code."""
         invoke, definition = job.invoke, job.definition
         called = (
             invoke.instance_id,

@@ -91,7 +91,7 @@ class Execution:
         self.stepping = False
         self.custom_status: str | None = None
         self.outcome: Outcome | None = None
-        # Set from outside (runtime/steps.py), in the middle of a step of the code.
+        # Set from outside (runtime/activities/steps.py), in the middle of a step of the code.
         self.interrupted: CodeInterrupted | None = None
 
         self.limits = limits

@@ -6,9 +6,7 @@ The rule: a field never changes its meaning, and new ones go to the end, with a 
 from typing import NamedTuple
 
 from ...actors.address import Address
-
-STATE = "state"  # the type of the actors; reaches the disk and must not change
-STATE_EXPIRY = "state-expiry"  # the address of the loop that forgets what has expired
+from ..directory import STATE
 
 
 def state_address(store: str, kind: str = STATE) -> Address:

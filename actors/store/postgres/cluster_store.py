@@ -24,7 +24,7 @@ from ..cluster import HostCard, HostRow, HostState, ShardRow
 from ..errors import StoreError, StoreFailed, StoreTakenOver, StoreUncertain
 from ..presence.heart import BeatingHeart
 from .driver import DatabaseSession, Lost, Refused, Statement
-from .presence import SERVING, Other, PostgresBeater, Presence, kill
+from .presence import SERVING, Other, PostgresBeater, Presence, kill, new_host
 from .schema import raise_format, too_new
 from .statements import (
     CUT,
@@ -112,7 +112,7 @@ class PostgresClusterStore(PostgresStore):
 
         async def enter() -> None:
             nonlocal host
-            host = self._new_host()  # another one for each try: the one before may have worked
+            host = new_host(self._instruments)  # another one for each try: the one before may have worked
             named(host)
             wire = card.wire_min, card.wire_max
             row = (card.name, card.place, card.address, card.release, *wire, card.format_max, list(card.apps))

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 import anyio
 
+from ...instruments import Instruments
 from ..cluster import FORMAT_MAX
 from ..errors import StoreInUse, StoreTakenOver
 from ..presence import place
@@ -55,6 +56,11 @@ class Other(NamedTuple):
     format_max: int
     apps: Sequence[str] | None  # None: a release that knows the first app only
     beat: int
+
+
+def new_host(instruments: Instruments) -> int:
+    """Make the number of a life of a host."""
+    return int.from_bytes(instruments.chance(8), "big") >> 2 | 1
 
 
 class Presence:

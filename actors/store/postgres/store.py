@@ -39,7 +39,7 @@ from .driver import AsyncpgDriver, DatabaseDriver, DatabaseSession, Lost, Refuse
 from .kinds import KindNumbers
 from .lists.reading import read_audit, read_counts, read_page, read_tallies
 from .log import placed
-from .presence import Presence
+from .presence import Presence, new_host
 from .reading import (
     ReadingSession,
     learn_kinds,
@@ -157,7 +157,7 @@ class PostgresStore:
 
     async def _take_up(self, opened: "Opened", session: DatabaseSession) -> None:
         """Enter this host, as the only one."""
-        presence = Presence(self._new_host(), self.url, self._connect, release=own_release())
+        presence = Presence(new_host(self._instruments), self.url, self._connect, release=own_release())
         await presence.join(session)
         await opened.begin(presence)
         presence.begin()
@@ -170,13 +170,12 @@ class PostgresStore:
 
     async def enter_apps(self, asked: AppNames) -> Mapping[str, int]:
         self._opened()
-        apps: Mapping[str, int] = {}
+        apps = dict[str, int]()
 
         async def enter() -> None:
-            nonlocal apps
             session = await self._connect("entering the apps")
             try:
-                apps = await enter_apps(session, self.url, asked)
+                apps.update(await enter_apps(session, self.url, asked))
             finally:
                 session.terminate()
 
@@ -305,9 +304,6 @@ class PostgresStore:
 
     async def _connect(self, purpose: str) -> DatabaseSession:
         return await self._driver.connect(session_settings(self.url, purpose))
-
-    def _new_host(self) -> int:
-        return int.from_bytes(self._instruments.chance(8), "big") >> 2 | 1
 
     def _reader_of(self, writer: Writer, purpose: str) -> ReadingSession:
         return ReadingSession(self.url, self._connect, writer, purpose=purpose, patience_s=self.patience_s)

@@ -226,11 +226,11 @@ class SqliteStore:
 
     async def load(self, addresses: Sequence[Address]) -> Sequence[Stored | StoreError | None]:
         read = partial(read_actors, addresses, self._unsealed, self._kinds)
-        return self._there(await self._call(self._reader, read, "loading"))
+        return _there(await self._call(self._reader, read, "loading"), self._require_files)
 
     async def inspect(self, addresses: Sequence[Address]) -> Sequence[Inspection | StoreError | None]:
         read = partial(read_outsides, addresses, self._unsealed, self._kinds)
-        return self._there(await self._call(self._reader, read, "reading"))
+        return _there(await self._call(self._reader, read, "reading"), self._require_files)
 
     async def items(self, address: Address, names: Sequence[str] = (), *, expiring: int = 0) -> FoundItems | None:
         read = partial(reading.read_items, address, names, expiring, self._unsealed)
@@ -339,16 +339,6 @@ class SqliteStore:
         assert self._in_use is not None
         self._in_use.acknowledge(highest_position(connection))
         return result
-
-    def _there(self, found: Sequence[T | StoreError | None]) -> Sequence[T | StoreError | None]:
-        """What was read; rows are damaged only in files that are still those that were opened.
-
-        Raises:
-            StoreGone: They are not.
-        """
-        if any(isinstance(row, StoreError) for row in found):
-            self._require_files()
-        return found
 
     def _require_files(self) -> None:
         if self._hold is not None:
@@ -499,3 +489,10 @@ def rest(connection: sqlite3.Connection) -> bool:
     """Write into the header that nobody works on the file; False if it stands in the -wal only."""
     connection.execute("PRAGMA user_version = 0")
     return fold(connection)
+
+
+def _there(found: Sequence[T | StoreError | None], require: Callable[[], None]) -> Sequence[T | StoreError | None]:
+    """What was read. Rows are damaged only in files that are still those that were opened, which `require` says."""
+    if any(isinstance(row, StoreError) for row in found):
+        require()
+    return found
