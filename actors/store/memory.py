@@ -49,6 +49,7 @@ class MemoryStore:
     """
 
     commits_elsewhere = False
+    intact = True
     rings_apart = False
 
     def __init__(self, *, shards: int = 64, part: Part = WHOLE) -> None:
@@ -71,10 +72,6 @@ class MemoryStore:
     @property
     def shards(self) -> int:
         return self._shards
-
-    @property
-    def intact(self) -> bool:
-        return True
 
     async def open(self) -> None:
         await anyio.lowlevel.checkpoint()
