@@ -92,7 +92,8 @@ def create_app(
     assert sidecar.app_id == options.app_id, (sidecar.app_id, options.app_id)
     version = sidecar.control.runtime_version
     tokens = known_tokens(options)
-    dapr = document(version=version, secured=tokens is not None)
+    stores = sidecar.states.stores.names if sidecar.states is not None else ()
+    dapr = document(version=version, secured=tokens is not None, stores=stores)
     routes = HealthRoutes(sidecar.control).routes()
     if sidecar_routes:
         routes += [
