@@ -1,6 +1,6 @@
 """A store is copied to another kind of store whole, goes on after an interruption, and is compared at the end."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -153,6 +153,9 @@ async def test_the_beginning_of_another_copy_is_not_gone_on_with(stores: tuple[S
 
     class Other:
         identity = "another store"
+
+        async def apps(self) -> Mapping[str, int]:
+            return {}
 
         async def actors(self, behind: CopyPlace) -> AsyncIterator[tuple[CopyPlace, CopiedActor]]:
             yield CopyPlace(0, 1), CopiedActor(Address("wf", "z"), b"", False, None, (), ())
