@@ -166,6 +166,15 @@ def programs() -> list[Program]:
             # The activities of Go and Java need more than their number, and .NET's workflows are its own.
             if kind != "native" or sdk not in ("Go", "Java", ".NET 1.19")
         ),
+        *(
+            Program(
+                name=f"Python 1.19, two apps ({kind})",
+                command=(ours, "sdk_apps.py", kind, new),
+                needs=(new,),
+                own_daemon=True,
+            )
+            for kind in ("daemon", "daprd")
+        ),
         Program(
             name="Python 1.19, what meets a turn",
             command=(ours, "sdk_held_turn.py", new),
