@@ -5,6 +5,7 @@ import shlex
 import socket
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 import httpx
