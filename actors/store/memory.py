@@ -129,7 +129,7 @@ class MemoryStore:
         there = self._items.get(key, {})
         found = {name: there[name] for name in names if name in there}
         later = sorted(Expiring(item.expires_us, name, item.version) for name, item in there.items() if item.expires_us)
-        return FoundItems(self._records[key][1], found, {}, later[:expiring])
+        return FoundItems(self._records[key][1], found, {}, later[:expiring] if expiring else ())
 
     async def ids(self, actor_type: str, *, after: str | None, limit: int) -> Sequence[str]:
         await anyio.lowlevel.checkpoint()
