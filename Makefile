@@ -49,7 +49,8 @@ test test-slow test-chaos test-compiled: export PYTHONDONTWRITEBYTECODE =
 HANG = -o faulthandler_timeout=300 -o faulthandler_exit_on_timeout=true
 
 # What has failed beside other tests has to pass alone. Both runs print what has failed, so that a test which needs this is seen.
-ALONE = $(BIN)/python -m pytest $(HANG) --last-failed --last-failed-no-failures none
+FAILED_ONLY = --last-failed --last-failed-no-failures none
+ALONE = $(BIN)/python -m pytest $(HANG) $(FAILED_ONLY)
 
 test: $(VENV)/package $(VENV)/extra-test
 	$(BIN)/python -m pytest $(HANG) -n 3 --dist worksteal || $(ALONE)
@@ -75,14 +76,17 @@ COMPILED_TESTS = tests/house/test_wheel.py tests/runtime
 
 # As a user builds it: pip gets what the build needs by itself, into a place of its own.
 test-compiled: $(COMPILED)/package
-	$(COMPILED)/bin/python -m pytest $(HANG) --compiled $(COMPILED_TESTS)
+	$(COMPILED)/bin/python -m pytest $(HANG) --compiled $(COMPILED_TESTS) \
+		|| $(COMPILED)/bin/python -m pytest $(HANG) $(FAILED_ONLY) --compiled $(COMPILED_TESTS)
 
 # The page at /ui/ in a headless Chromium, against real daemons. The sizes and times that it measures are printed.
 # Debian: apt-get install chromium. Another one: make CHROMIUM=/path/to/chrome test-ui
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 UI_TESTS = $(VENV)/package $(VENV)/extra-test $(VENV)/extra-test-ui
+UI_RUN = -o faulthandler_timeout=900 -s -m "slow or not slow" tests/page tests/http/page
+test-ui: export CHROMIUM := $(CHROMIUM)
 test-ui: $(UI_TESTS) $(VENV)/node/made
-	CHROMIUM=$(CHROMIUM) $(BIN)/python -m pytest $(HANG) -o faulthandler_timeout=900 -s -m "slow or not slow" tests/page tests/http/page
+	$(BIN)/python -m pytest $(HANG) $(UI_RUN) || $(ALONE) $(UI_RUN)
 
 pictures: $(UI_TESTS)
 	CHROMIUM=$(CHROMIUM) PICTURES=docs/pictures $(BIN)/python -m pytest $(HANG) -s -m slow tests/page/test_pictures.py

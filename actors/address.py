@@ -3,6 +3,9 @@
 The rule: the shard of an id never changes, on any machine, in any release,
 because stores are laid out by it.
 
+The part of a type behind "@" is the *ring* of its actors: the shards of one app. The types of a store's first app have
+no such part (docs/design/several-apps.md).
+
 All of `actors/` and `runtime/` name actors by addresses; `actors/cluster/placement.py` resolves them.
 """
 
@@ -29,6 +32,20 @@ class Address(NamedTuple):
 # Makes the address of (type, id). Each step of a workflow needs two, and a call of the class first runs a function of
 # Python's, which takes two thirds of the time.
 address_of: Callable[[tuple[str, str]], Address] = partial(tuple.__new__, Address)
+
+
+AT = "@"  # stands before the ring in a type; reaches the disk
+FIRST_RING = ""
+
+
+def type_in(kind: str, ring: str) -> str:
+    """The type of the actors of a kind in a ring."""
+    return f"{kind}{AT}{ring}" if ring else kind
+
+
+def ring_of(actor_type: str) -> str:
+    """The ring of the actors of a type."""
+    return actor_type.partition(AT)[2]
 
 
 def shard_of(actor_id: str, shards: int) -> int:

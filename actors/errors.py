@@ -143,6 +143,17 @@ class NotOwner(PerdureError):
         return f"{self.address} is in shard {self.shard}, which belongs to {self.owner or 'no host'}"
 
 
+class RingUnknown(PerdureError):
+    """No host that lives has the app of the actor, as far as this host knows. Nothing was done."""
+
+    def __init__(self, ring: str) -> None:
+        super().__init__(ring)
+        self.ring = ring  # the app id; "" is the first app of the store
+
+    def __str__(self) -> str:
+        return f"no host has the app ID {self.ring!r}" if self.ring else "no host has the first app of this store"
+
+
 class FrameTooLong(PerdureError):
     """A message is longer than hosts of a daemon send to each other. It was not sent."""
 

@@ -39,7 +39,12 @@ EVERY_FOUR, EVERY_SIX = "0.0.0.0", "::"  # noqa: S104  only where a person has s
 
 
 def share_of(
-    store: Store, peer_address: str | None, *, stuck_after_s: float, newcomer_s: float = NEWCOMER_S
+    store: Store,
+    peer_address: str | None,
+    *,
+    stuck_after_s: float,
+    newcomer_s: float = NEWCOMER_S,
+    apps: Sequence[str] = (),
 ) -> Share | None:
     """How a store is shared with the other hosts on it; None: it is one host's own.
 
@@ -47,6 +52,7 @@ def share_of(
         peer_address: Where they reach this one; None: at the address of this machine that reaches the database.
         stuck_after_s: A host whose event loop stands still for longer shows no more that it lives.
         newcomer_s: How long it has to live before it gets shards from those that stay.
+        apps: The ids of its apps; none: it has the first app of the store.
 
     Raises:
         ValueError: `peer_address` is none.
@@ -57,7 +63,8 @@ def share_of(
     transport = DatabaseTransport(store, addresses_of(store.url.dsn, os.environ), peer)
 
     def card() -> HostCard:
-        return HostCard(machine_name(), transport.address, own_place(), own_release(), WIRE_MIN, WIRE_MAX)
+        wire = WIRE_MIN, WIRE_MAX
+        return HostCard(machine_name(), transport.address, own_place(), own_release(), *wire, apps=tuple(apps))
 
     def share(same: Store, tell: Tell) -> SharedStore:
         assert same is store, same

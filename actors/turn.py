@@ -99,6 +99,7 @@ class Turn(Struct):
     delete: bool = False  # forget the actor; it may be created again
     busy: bool = False  # work is in flight that must go on after a restart
     quiet: bool = False  # nothing will ever be in flight again; the active mark need not wait for the eviction
+    passing: bool = False  # it is quiet, and the actor is forgotten once nothing of it is in flight
     reminders_set: list[tuple[str, int]] = []  # (name, due_us)
     reminders_cleared: list[tuple[str, int]] = []  # (name, due_us)
     facets: Facets | None = None  # what lists show from now on; None: as it was. Only with a record

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from ..actors.errors import HostSilent, HostStopping, HostUnreachable, MailboxFull, PerdureError
+from ..actors.errors import HostSilent, HostStopping, HostUnreachable, MailboxFull, PerdureError, RingUnknown
 from ..actors.store.errors import StoreFailed
 from ..runtime.errors import ChildUnfinished, InstanceExists, InstanceNotFound, LimitExceeded, NulRefused
 
@@ -115,6 +115,7 @@ TRY_AGAIN: Mapping[type[PerdureError], ErrorAnswer] = {
     HostUnreachable: ErrorAnswer(503, "ERR_HOST_UNREACHABLE", "{error}"),
     HostSilent: ErrorAnswer(503, "ERR_HOST_SILENT", "{error}"),
     StoreFailed: ErrorAnswer(503, "ERR_STORE_FAILED", "{error}"),
+    RingUnknown: ErrorAnswer(503, "ERR_APP_UNKNOWN", "{error}"),
 }
 
 
@@ -128,21 +129,6 @@ class Refusal(PerdureError):
 
     def __str__(self) -> str:
         return self.answer.message.format(**self.fields)
-
-
-class ForeignApp(PerdureError):
-    """The request is for an app that this daemon does not host."""
-
-    def __init__(self, *, asked: str, hosted: str) -> None:
-        super().__init__(asked, hosted)
-        self.asked = asked
-        self.hosted = hosted
-
-    def __str__(self) -> str:
-        return (
-            f"this daemon hosts the app ID '{self.hosted}' only, not '{self.asked}'. "
-            f"Leave appID out, or send the request to the daemon that hosts '{self.asked}'."
-        )
 
 
 def refusal(operation: str, error: PerdureError, **fields: Any) -> Refusal:
@@ -193,22 +179,21 @@ def check_new_id(instance_id: str) -> None:
         raise Refusal(ID_INVALID, instance_id=instance_id)
 
 
-def check_app(asked: str | None, *, hosted: str) -> None:
-    """Refuse a request for another app. The id of the hosted app may have any characters.
+def other_app(asked: str | None, *, own: str) -> str | None:
+    """The other app that a request is for; None: it is for the app of this door, whose id may have any characters.
 
     Args:
         asked: The app that the request names; None or empty if it names none.
-        hosted: The app of this daemon.
+        own: The app of this door.
 
     Raises:
         Refusal: The id has characters that no app's id can have.
-        ForeignApp: The id is that of another app.
     """
-    if not asked or asked == hosted:
-        return
+    if not asked or asked == own:
+        return None
     if not is_plain(asked):
         raise Refusal(APP_ID_INVALID, app_id=asked)
-    raise ForeignApp(asked=asked, hosted=hosted)
+    return asked
 
 
 def is_plain(text: str) -> bool:

@@ -29,6 +29,7 @@ from .run import Run
 from .run_process import ProgressMessage
 from .sdk_driver import HISTORY, SdkResults, SdkRunFailed, SdkSetup, through_sdk
 from .sdk_driver import WORKLOADS as SDK_WORKLOADS
+from .state import state
 from .workload import BASIC, DRIVERS, POSTGRES, SECONDS, Shape, Workload
 from .workloads import BY_NAME, SUITES, WORKLOADS
 
@@ -186,7 +187,7 @@ def bench(context: click.Context, /, **values: Any) -> None:
         draw([results], html=options.html)
 
 
-for command in (report, compare, gate, lists):
+for command in (report, compare, gate, lists, state):
     bench.add_command(command)
 
 

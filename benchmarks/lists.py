@@ -17,7 +17,7 @@ from rich.table import Table
 
 from ..actors.store.listing import ListFilter, Order
 from ..actors.store.sqlite.store import SqliteStore
-from ..runtime.instance.message import WORKFLOW
+from ..runtime.directory import WORKFLOW
 from .many_instances import BEGAN_US, write_instances
 from .measure import usage_of_self
 

@@ -25,12 +25,13 @@ from ..actors.store.sqlite.lists.kinds import Kinds
 from ..actors.store.tables.checksums import seal_record, sealed_entries
 from ..runtime.authoring.app import App
 from ..runtime.authoring.context import WorkflowContext
+from ..runtime.directory import WORKFLOW
 from ..runtime.engine import Engine
 from ..runtime.errors import WorkflowFailed
 from ..runtime.history.event import Parent
 from ..runtime.history.facets import facets_of
 from ..runtime.history.record import InstanceRecord, unpack_record
-from ..runtime.instance.message import WORKFLOW, workflow_address
+from ..runtime.instance.message import workflow_address
 
 BEGAN_US = 1_767_225_600_000_000  # 2026-01-01: when the first instance began; the others follow a millisecond apart
 STATUSES = ("COMPLETED",) * 88 + ("FAILED",) * 5 + ("TERMINATED",) * 2 + ("RUNNING",) * 5

@@ -14,7 +14,7 @@ from ..actors.store.durability import Durability
 from ..actors.store.part import WHOLE
 from ..actors.store.sqlite.files import reading
 from ..runtime.engine import Engine
-from ..runtime.ids import make_id
+from ..runtime.execution.ids import make_id
 from ..runtime.instance.message import workflow_address
 from ..runtime.settings import Settings
 from .app import app, client

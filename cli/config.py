@@ -8,14 +8,14 @@ import ipaddress
 import itertools
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
 
 from ..actors.peer_address import PeerAddress, read_peer_address
 from ..actors.store.postgres.url import is_url
-from ..daemon.config import LIMITS, RUN_FLAGS, Config
+from ..daemon.config import LIMITS, RUN_FLAGS, AppConfig, Config
 from ..runtime.authoring.limits import LIMIT_NAMES as WORKFLOW_LIMIT_NAMES
 from ..runtime.authoring.limits import WorkflowLimits
 from ..runtime.operations.retention.policy import Retention
@@ -36,6 +36,44 @@ LIMIT_NAMES = (
     "stop_grace_s",
     "wait_for_workers",
 )
+
+
+def apps_of(
+    *, targets: Sequence[str], app_ids: Sequence[str], grpc_ports: Sequence[int], **values: Any
+) -> dict[str, Any]:
+    """Put the apps of a daemon together: their code, their ids and their ports.
+
+    Args:
+        targets: Their code. Ids belong to these in their order; those that are left are of apps that workers have.
+        grpc_ports: One for each app; or that of the first, and the others have the next ones.
+        values: The other options, by their names.
+
+    Returns:
+        The values for `build_config`.
+
+    Raises:
+        click.UsageError: They do not go together; it says why.
+    """
+    count = max(len(targets), len(app_ids), 1)
+    if len(set(app_ids)) < len(app_ids):
+        raise click.UsageError("an --app-id stands twice; each app is named once.")
+    if len(grpc_ports) not in (1, count):
+        raise click.UsageError(
+            f"--grpc-port is given {len(grpc_ports)} times for {count} apps; give one for each app, or that of the "
+            "first, and the others have the next ones."
+        )
+    first = grpc_ports[0]
+    ports = grpc_ports if len(grpc_ports) == count else [first + number if first else 0 for number in range(count)]
+    if ports[-1] > PORT_MAX:
+        raise click.UsageError(f"--grpc-port {first} for {count} apps goes beyond {PORT_MAX}, the last port there is.")
+    named = [*app_ids, *[None] * (count - len(app_ids))]
+    code = [*targets, *[None] * (count - len(targets))]
+    apps = [
+        AppConfig(app_id=app_id, target=target, grpc_port=port)
+        for app_id, target, port in zip(named, code, ports, strict=True)
+    ]
+    own = {"target": apps[0].target, "app_id": apps[0].app_id, "grpc_port": apps[0].grpc_port}
+    return {**values, **own, "others": tuple(apps[1:])}
 
 
 def build_config(
@@ -70,6 +108,14 @@ def build_config(
         port = getattr(config, one)
         if port == getattr(config, other) != 0:
             raise click.UsageError(f"{flags[one]} and {flags[other]} are both {port}; each needs one of its own.")
+    taken = {config.http_port: "http_port", config.metrics_port: "metrics_port", config.grpc_port: "grpc_port"}
+    for other_app in config.others:
+        if other_app.grpc_port and (name := taken.get(other_app.grpc_port)):
+            raise click.UsageError(
+                f"{flags['grpc_port']} {other_app.grpc_port}, of another app, is {flags[name]} too; each needs one of "
+                "its own."
+            )
+        taken[other_app.grpc_port] = "grpc_port"
     if config.processes > 1:
         check_processes(config)
     if config.limits.peer_address is not None:

@@ -250,8 +250,8 @@ DAPRD_OPTIONS = (
 
 # Options of `perdure run` for which daprd has a flag.
 HAVE_FLAGS = {
-    "app_id",
-    "grpc_port",
+    "app_ids",
+    "grpc_ports",
     "host",
     "http_port",
     "log_format",

@@ -16,7 +16,7 @@ from .first_line import FirstLine
 # Name of a command -> its module, its attribute there, and its line in the list of commands. The line stands here so
 # that the list imports no command; a test compares it with the command's own.
 COMMANDS = {
-    "run": (".run", "run", "Host an app, or serve SDK workers."),
+    "run": (".run", "run", "Host apps, or serve SDK workers."),
     "store": (".store", "store", "Look after a store."),
     "daprd": (".daprd", "daprd", "Stand in for Dapr's sidecar."),
     "bench": ("..benchmarks.cli", "bench", "Measure this build on this machine."),

@@ -17,6 +17,7 @@ from anyio.abc import TaskStatus
 
 from ..actors.cluster.membership import FixedMembership
 from ..actors.errors import PerdureError
+from ..actors.store.errors import StoreFailed
 from ..actors.store.part import Part
 from ..actors.store.postgres.url import is_url
 from ..actors.store.sqlite.files import parts_of
@@ -28,8 +29,11 @@ DORMANT = Opening(dormant=True)
 
 
 @asynccontextmanager
-async def offline(data: str) -> AsyncIterator[Facade]:
-    """Open a store, all its parts, and give the facade to its instances.
+async def offline(data: str, app_id: str | None = None) -> AsyncIterator[Facade]:
+    """Open a store, all its parts, and give the facade to the instances of an app.
+
+    Args:
+        app_id: None: the first app.
 
     Raises:
         StoreLocked: A daemon has it.
@@ -38,7 +42,7 @@ async def offline(data: str) -> AsyncIterator[Facade]:
     parts = 1 if is_url(data) else len(parts_of(data))
     if parts == 1:
         async with Engine(data=data, opening=DORMANT) as engine:
-            yield engine.facade
+            yield facade_of(engine, app_id)
         return
     # A short name: the path of a socket has about a hundred bytes.
     directory = tempfile.mkdtemp(prefix="perdure-")
@@ -46,9 +50,23 @@ async def offline(data: str) -> AsyncIterator[Facade]:
         members = [FixedMembership(part=Part(index, parts), directory=directory) for index in range(parts)]
         engines = [Engine(data=data, opening=DORMANT, membership=member) for member in members]
         async with all_open(engines):
-            yield engines[0].facade
+            yield facade_of(engines[0], app_id)
     finally:
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def facade_of(engine: Engine, app_id: str | None) -> Facade:
+    """The facade to the instances of an app of a store.
+
+    Raises:
+        StoreFailed: The store has no such app.
+    """
+    names = engine.directory.names
+    if app_id is None or names.get(app_id) == 0:
+        return engine.facade
+    if app_id not in engine.apps:
+        raise StoreFailed(f"the store has no app ID {app_id!r}; it has {', '.join(map(repr, names)) or 'none'}")
+    return engine.apps[app_id].facade
 
 
 @asynccontextmanager

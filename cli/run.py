@@ -13,25 +13,25 @@ from click.core import ParameterSource
 
 from ..daemon.process.early_signals import EarlySignals
 from ..daemon.serve import exit_code_of, no_thread_is_waited_for, serve_app
-from .config import build_config
+from .config import apps_of, build_config
 from .run_flags import RUN_OPTIONS
 
 logger = logging.getLogger(__name__)
 
 
-@click.command(params=[click.Argument(["target"], required=False, metavar="[APP]"), *RUN_OPTIONS])
+@click.command(params=[click.Argument(["targets"], nargs=-1, required=False, metavar="[APP]..."), *RUN_OPTIONS])
 @click.pass_context
 def run(ctx: click.Context, /, **values: Any) -> None:
-    """Host an app, or serve SDK workers.
+    """Host apps, or serve SDK workers.
 
     APP is FILE.py or a module's name, with :name behind it where there are several apps in it. Without APP the
-    daemon runs no workflows itself.
+    daemon runs no workflows itself. Apps on one daemon may call each other's activities and workflows.
 
     When it is ready it writes one line to standard output, with its addresses; all else goes to standard error.
     SIGTERM and SIGINT stop it: no new work is taken, running activities may finish, the exit code is 0. A second
     signal stops it at once.
     """
-    config = build_config(**values)
+    config = build_config(**apps_of(**values))
 
     from ..actors.errors import PerdureError  # noqa: PLC0415  a wrong flag need not wait for the engine
     from ..daemon.hints import explain  # noqa: PLC0415  as above

@@ -76,11 +76,13 @@ class Setting(click.Option):
         return next(variable for variable in self.variables if os.environ.get(variable))
 
 
-def checked(parse: Callable[[str], Any]) -> Callable[[click.Context, click.Parameter, str | None], Any]:
+def checked(parse: Callable[[str], Any]) -> Callable[[click.Context, click.Parameter, Any], Any]:
     """Make a callback for click out of `parse`. Its ValueError becomes an error that names the flag or the variable."""
 
-    def callback(_context: click.Context, _parameter: click.Parameter, value: str | None) -> Any:
+    def callback(_context: click.Context, _parameter: click.Parameter, value: Any) -> Any:
         try:
+            if isinstance(value, tuple):  # of a flag that may be given several times
+                return tuple(parse(str(each)) for each in value)
             return None if value is None else parse(value)
         except ValueError as error:
             raise click.BadParameter(str(error)) from None
@@ -107,11 +109,13 @@ RUN_OPTIONS = (
     ),
     Setting(
         "--grpc-port",
+        "grpc_ports",
         dapr="DAPR_GRPC_PORT",
         parse=parse_port,
+        multiple=True,
         metavar="PORT",
-        default=50_001,
-        help="Port of the gRPC API, for Dapr's SDKs; 0 picks a free one.",
+        default=[50_001],
+        help="Port of the gRPC API, for Dapr's SDKs; 0 picks a free one. Each app has one: say them all, or the first.",
     ),
     Setting(
         "--metrics-port",
@@ -143,7 +147,15 @@ RUN_OPTIONS = (
         help="Processes that share the work of APP: each with a part of the store in a file of its own, or a host on a "
         "PostgreSQL database.",
     ),
-    Setting("--app-id", parse=parse_app_id, metavar="ID", help="This daemon's name.  [default: the name of the app]"),
+    Setting(
+        "--app-id",
+        "app_ids",
+        parse=parse_app_id,
+        multiple=True,
+        metavar="ID",
+        help="An app by its id: of each APP in turn, and of apps whose code workers have. May be given several times.  "
+        "[default: the name of the app]",
+    ),
     Setting(
         "--api-token",
         "api_tokens",

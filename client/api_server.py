@@ -87,13 +87,15 @@ class ApiServer(ABC):
     Args:
         url: Its address, for errors and for people.
         token: None: it asks for none.
+        app_id: The app whose instances are meant; None: the first app of the server.
 
     Raises:
         TokenInvalid: The token cannot be one.
     """
 
-    def __init__(self, url: str, token: str | None = None) -> None:
+    def __init__(self, url: str, token: str | None = None, app_id: str | None = None) -> None:
         self.url = url
+        self.app_id = app_id
         self.headers = {TOKEN_HEADER: checked_token(token)} if token else {}
 
     @abstractmethod
@@ -122,6 +124,7 @@ class ApiServer(ABC):
             PerdureError: As of `client/errors.py`.
         """
         content = body if isinstance(body, bytes) or body is None else msgspec.json.encode(body)
+        self._name_app(rest)
         request = ApiRequest(method, path, content=content, **rest)
         return self.checked(await self._send(request), request.instance_id)
 
@@ -131,7 +134,12 @@ class ApiServer(ABC):
         Raises:
             PerdureError: As of `client/errors.py`.
         """
+        self._name_app(rest)
         return self._stream(ApiRequest(method, path, **rest))
+
+    def _name_app(self, rest: Rest) -> None:
+        if self.app_id is not None:
+            rest["query"] = [*rest.get("query", ()), ("app_id", self.app_id)]
 
     async def ask(self, method: str, path: str, answer: type[T], *, body: object = None, **rest: Unpack[Rest]) -> T:
         """Make a request and read the JSON of its answer.

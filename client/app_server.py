@@ -28,10 +28,11 @@ class AppServer(ApiServer):
 
     Args:
         token: None: it asks for none.
+        app_id: The app whose instances are meant; None: the first app of the engine.
     """
 
-    def __init__(self, app: AsgiApp, token: str | None = None) -> None:
-        super().__init__(IN_PROCESS, token)
+    def __init__(self, app: AsgiApp, token: str | None = None, app_id: str | None = None) -> None:
+        super().__init__(IN_PROCESS, token, app_id)
         self._app = app
 
     async def __aenter__(self) -> Self:

@@ -25,10 +25,13 @@ class BlockingClient(BlockingManagement):
         url: The daemon's address.
         token: One of its API tokens.
         app: Tells the types of workflows that are given by name.
+        app_id: The app whose instances are meant; None: the first app of the daemon.
     """
 
-    def __init__(self, url: str, *, token: str | None = None, app: App | None = None) -> None:
-        super().__init__(lambda: RemoteClient(Server(url, token), app))
+    def __init__(
+        self, url: str, *, token: str | None = None, app: App | None = None, app_id: str | None = None
+    ) -> None:
+        super().__init__(lambda: RemoteClient(Server(url, token, app_id), app))
         self.url = url
 
     def __enter__(self) -> Self:

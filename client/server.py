@@ -32,13 +32,14 @@ class Server(ApiServer):
     Args:
         url: `http://127.0.0.1:3500`; a path is where another app has mounted the API.
         token: None: it asks for none.
+        app_id: The app whose instances are meant; None: the first app of the daemon.
 
     Raises:
         ServerAddressInvalid: The address cannot be one.
     """
 
-    def __init__(self, url: str, token: str | None = None) -> None:
-        super().__init__(checked_url(url), token)
+    def __init__(self, url: str, token: str | None = None, app_id: str | None = None) -> None:
+        super().__init__(checked_url(url), token, app_id)
         self._http: httpx2.AsyncClient | None = None
 
     async def __aenter__(self) -> Self:

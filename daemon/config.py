@@ -31,6 +31,15 @@ RUN_FLAGS = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AppConfig:
+    """An app beside the first one."""
+
+    app_id: str | None  # None: its name
+    target: str | None  # as of the configuration; None: workers have its code
+    grpc_port: int  # for its workers and clients; 0: any free one
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """Everything that a command line sets for a daemon."""
 
@@ -42,7 +51,8 @@ class Config:
     metrics_open: bool = False  # they are shown without a token
     data: str = field(repr=False)  # path of the store; the address of a database may have a password
     durability: str  # full or relaxed
-    app_id: str | None  # None: the app's name
+    app_id: str | None  # of the first app; None: its name
+    others: tuple[AppConfig, ...] = ()  # the apps beside it
     api_tokens: tuple[str, ...] = field(repr=False)  # a caller must send one of them; none: no token is asked for
     allowed_hosts: tuple[str, ...] = ()  # names that are answered without a token, beside those that need no permission
     api_token_file: str | None = None  # more of them, a line for each; read again at SIGHUP
@@ -90,6 +100,7 @@ class Config:
         """What the daemon was told, for those who ask it: all but secrets."""
         shown = {name.name: getattr(self, name.name) for name in fields(self) if name.name not in SECRET}
         shown["data"] = self.shown_data
+        shown["others"] = [{name.name: getattr(each, name.name) for name in fields(each)} for each in self.others]
         shown["tracing"] = self.tracing.shown if self.tracing is not None else None
         # The settings have these two from the configuration.
         limits = {each.name: getattr(self.limits, each.name) for each in fields(self.limits)}

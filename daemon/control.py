@@ -11,6 +11,7 @@ from ..actors.release import own_release
 from ..api.sidecar import OtherHosts
 from ..runtime.authoring.app import App
 from ..runtime.engine import Engine
+from ..runtime.hosted_app import HostedApp
 from .stopping import Stopping
 
 logger = logging.getLogger(__name__)
@@ -31,6 +32,7 @@ class Control:
         shut_down: Called by a request to shut down.
         parts: The other processes, where each has a part of the store that no other can take over; None: there are
             none.
+        hosted: The app that is meant; None: the first one.
     """
 
     def __init__(
@@ -41,12 +43,18 @@ class Control:
         shut_down: ShutDown,
         *,
         parts: OtherHosts | None = None,
+        hosted: HostedApp | None = None,
     ) -> None:
         self._engine = engine
+        self._hosted = hosted
         self._app = app
         self._stopping = stopping
         self._shut_down = shut_down
         self._parts = parts
+
+    def of(self, hosted: HostedApp) -> "Control":
+        """The same daemon, as the clients of another app of it see it."""
+        return Control(self._engine, hosted.app, self._stopping, self._shut_down, parts=self._parts, hosted=hosted)
 
     def ready(self) -> bool:
         return self.unready() is None
@@ -67,10 +75,13 @@ class Control:
         self._shut_down(force=force)
 
     def connected_workers(self) -> int:
-        return self._engine.dispatcher.connected + (0 if self._app is None else 1)
+        dispatcher = self._engine.dispatcher if self._hosted is None else self._hosted.dispatcher
+        return dispatcher.connected + (0 if self._app is None else 1)
 
     def active_actors(self) -> Mapping[str, int]:
-        return self._engine.active_actors()
+        if self._hosted is None:
+            return self._engine.active_actors()
+        return self._hosted.active_actors(alone=len(self._engine.apps) == 1)
 
     @property
     def runtime_version(self) -> str:

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from functools import partial
 from math import inf
@@ -27,7 +27,7 @@ from ..actors.waiting.own_task import only_exception
 from ..api.ports import address_of
 from ..api.sidecar import Sidecar
 from ..api.tokens import Tokens
-from ..http.app import BODY_BYTES_MAX, HttpOptions, create_app
+from ..http.app import BODY_BYTES_MAX, HttpOptions, OtherApps, create_app
 from ..http.gate import StartingGate
 from ..http.serving.crowd import ConnectionLimits
 from ..http.serving.listener import address, listen, share
@@ -42,10 +42,13 @@ from ..rpc.wire.event_json import event_writer
 from ..rpc.wire.propagation import propagation
 from ..rpc.wire.work_items import WorkItemWriter
 from ..runtime.authoring.app import App
+from ..runtime.directory import NO_APP_ID
 from ..runtime.engine import Engine
+from ..runtime.hosted_app import HostedApp
 from ..runtime.observing.observer import ActivityWatch
 from ..runtime.operations.facade import Facade
-from ..runtime.settings import Opening
+from ..runtime.operations.management import InstanceOperations
+from ..runtime.settings import Opening, OtherApp
 from .config import Config
 from .control import Control
 from .event_loop import new_event_loop, run_as_owner
@@ -76,11 +79,13 @@ def run(
     announce: Callable[[str], None],
     member: Member | None = None,
     fence: ProcessFence | None = None,
+    others: Sequence[App | None] = (),
 ) -> None:
     """Serve until a signal or a request says to stop.
 
     Args:
         app: None if only remote workers execute workflows.
+        others: The code of the other apps of the configuration, in their order.
         announce: Called with the ready line, once.
         member: Given if this process is a host of several; it stops when its supervisor says so.
         fence: Is told what the daemon's is in this process.
@@ -90,7 +95,8 @@ def run(
     """
     options = {"loop_factory": new_event_loop}
     try:
-        run_as_owner(anyio.run, main, config, app, announce, member, fence, backend="asyncio", backend_options=options)
+        arguments = (config, app, announce, member, fence, others)
+        run_as_owner(anyio.run, main, *arguments, backend="asyncio", backend_options=options)
     except BaseExceptionGroup as group:
         raise only_exception(group) from None
 
@@ -101,6 +107,7 @@ async def main(
     announce: Callable[[str], None],
     member: Member | None,
     fence: ProcessFence | None = None,
+    others: Sequence[App | None] = (),
 ) -> None:
     """Serve in an event loop; see `run`."""
     settings = config.settings()
@@ -111,6 +118,7 @@ async def main(
         api_tokens=tokens,
         body_bytes_max=config.max_body_bytes or BODY_BYTES_MAX,
         allowed_hosts=config.names(),
+        other_apps=OtherApps(lambda other: operations_of(engine, other), event_writer),
         page=not config.no_ui,
     )
     engine = Engine(
@@ -126,6 +134,7 @@ async def main(
             folder=config.folder,
             stuck_after_s=config.loop_age_max_s() or inf,
             items=WorkItemWriter(app_id),
+            others=others_of(config, others),
         ),
     )
     with ExitStack() as ports:
@@ -140,15 +149,16 @@ async def main(
                 stopping.tell if member is None else partial(ask_supervisor, member),
                 parts=engine.peers if not is_url(config.data) else None,
             )
-            sidecar = Sidecar(control, app_id=app_id, peers=engine.peers, states=engine.states)
+            sidecar = Sidecar(control, app_id=app_id, peers=engine.apps[app_id].peers, states=engine.states)
             facade, watch = metered(config, tokens, engine, sidecar, tasks, stopping.closing, ports)
-            rpc = rpc_server(config, tokens, engine, facade, sidecar, watch)
+            rpc = RpcDoors(config, tokens, engine, control)
+            rpc.add_all(facade, sidecar, watch)
 
             def ready() -> None:
                 tune_garbage_collector()
-                announce(ready_line(config, *address(listener), rpc.port))
+                announce(ready_line(config, *address(listener), rpc.ports))
                 logger.info("serving %s from %s", app or "no app", config.shown_data)
-                served = (address(listener)[1], rpc.port)
+                served = (address(listener)[1], *rpc.ports.values())
                 tasks.start_soon(partial(guard_ports, served, stopping=stopping.closing.is_set, end=os._exit))
 
             await hear_orders(reloading(tokens, config.api_token_file), config, member, stopping, tasks, ports)
@@ -156,8 +166,8 @@ async def main(
             grace = Grace(settings.stop_grace_s)
             tasks.start_soon(grace.begin_with, stopping.closing)
             tasks.start_soon(partial(leave_first, stopping, engine, drain_s=config.drain_s))
-            keep_from_others(config, (address(listener)[1], rpc.port), member, ports, fence)
-            tasks.start_soon(watch_connections, rpc.port, connections_of(config).grpc)
+            keep_from_others(config, (address(listener)[1], *rpc.ports.values()), member, ports, fence)
+            rpc.watch_connections(tasks)
             if engine.flight is not None:
                 ports.enter_context(mending(engine.flight.mend))
             pulse = pulse_of(config, engine, listener, member, stopping)
@@ -173,8 +183,6 @@ async def main(
                     await front.open(tasks)
                     ready()
                     await front.closed.wait()
-                    # The streams of workers never end by themselves, and would use up the grace.
-                    engine.dispatcher.stop()
                     await rpc.stop(grace_s=0 if stopping.forced else min(RPC_GRACE_S, grace.left_s()))
                     engine.stop_grace_s = grace.left_s()
                     if stopping.forced:
@@ -185,7 +193,7 @@ async def main(
 
 def keep_from_others(
     config: Config,
-    served: tuple[int, int],
+    served: Sequence[int],
     member: Member | None,
     ports: ExitStack,
     fence: ProcessFence | None,
@@ -193,7 +201,7 @@ def keep_from_others(
     """Keep what is the daemon's in this process from forked children, and from code of the app.
 
     Args:
-        served: The ports of both servers.
+        served: The ports of all servers.
     """
     folder = member.membership.directory if member is not None else None
     ours = ports.enter_context(Inheritance((*served, config.metrics_port), config.data, folder))
@@ -299,31 +307,93 @@ def commit_max_s_of(config: Config) -> float:
     return config.commit_max_s
 
 
-def rpc_server(
-    config: Config,
-    tokens: tuple[str, ...] | Tokens,
-    engine: Engine,
-    facade: Facade,
-    sidecar: Sidecar,
-    watch: ActivityWatch | None,
-) -> RpcServer:
-    """Make the gRPC server and take its port. It does not serve yet."""
-    assert engine.items is not None
-    workers = WorkItems(engine.workers, writer=engine.items, watch=watch)
-    actor = actor_by(tokens)
-    unread = UnreadAnswers(cut_off=lambda client: cut_off(server.port, client))
-    services = [
-        task_hub(facade, workers, app_id=sidecar.app_id, actor=actor, unread=unread),
-        dapr(facade, sidecar, actor=actor, unread=unread),
-    ]
-    options = RpcOptions(
-        api_tokens=tokens,
-        receive_bytes_max=config.max_body_bytes or RECEIVE_BYTES_MAX,
-        connections_max=connections_of(config).grpc,
-    )
-    shared = config.processes > 1
-    server = create_server(services, options, host=config.host, port=config.grpc_port, shared=shared)
-    return server
+class RpcDoors:
+    """The gRPC servers of a daemon, one for each app: a worker that asks for work names no app.
+
+    Args:
+        control: The daemon, of its first app.
+    """
+
+    def __init__(self, config: Config, tokens: tuple[str, ...] | Tokens, engine: Engine, control: Control) -> None:
+        self._config = config
+        self._tokens = tokens
+        self._engine = engine
+        self._control = control
+        self._servers: dict[str, RpcServer] = {}
+
+    @property
+    def ports(self) -> Mapping[str, int]:
+        """The port of each app, the first app's first."""
+        return {app_id: server.port for app_id, server in self._servers.items()}
+
+    def add(
+        self, hosted: HostedApp, port: int, facade: Facade, sidecar: Sidecar, watch: ActivityWatch | None = None
+    ) -> None:
+        """Make the server of an app and take its port. It does not serve yet."""
+        assert hosted.items is not None
+        config = self._config
+        workers = WorkItems(hosted.workers, writer=hosted.items, watch=watch)
+        actor = actor_by(self._tokens)
+        unread = UnreadAnswers(cut_off=lambda client: cut_off(server.port, client))
+        services = [
+            task_hub(facade, workers, app_id=sidecar.app_id, actor=actor, unread=unread),
+            dapr(facade, sidecar, actor=actor, unread=unread),
+        ]
+        options = RpcOptions(
+            api_tokens=self._tokens,
+            receive_bytes_max=config.max_body_bytes or RECEIVE_BYTES_MAX,
+            connections_max=connections_of(config).grpc,
+        )
+        server = create_server(services, options, host=config.host, port=port, shared=config.processes > 1)
+        self._servers[hosted.app_id] = server
+
+    def add_all(self, facade: Facade, sidecar: Sidecar, watch: ActivityWatch | None) -> None:
+        """Make the servers of all apps.
+
+        Args:
+            facade, sidecar, watch: Those of the first app.
+        """
+        first = self._engine.apps[self._engine.app_id]
+        self.add(first, self._config.grpc_port, facade, sidecar, watch)
+        beside = [hosted for app_id, hosted in self._engine.apps.items() if app_id != self._engine.app_id]
+        for hosted, each in zip(beside, self._config.others, strict=True):
+            control = self._control.of(hosted)
+            sidecar = Sidecar(control, app_id=hosted.app_id, peers=hosted.peers, states=hosted.states)
+            self.add(hosted, each.grpc_port, hosted.facade, sidecar)
+
+    async def start(self) -> None:
+        """Take calls from now on."""
+        for server in self._servers.values():
+            await server.start()
+
+    def watch_connections(self, tasks: TaskGroup) -> None:
+        """Begin to close connections beyond what each port may have."""
+        for server in self._servers.values():
+            tasks.start_soon(watch_connections, server.port, connections_of(self._config).grpc)
+
+    async def stop(self, *, grace_s: float) -> None:
+        """Take no more calls; those under way get a grace."""
+        # The streams of workers never end by themselves, and would use up the grace.
+        for hosted in self._engine.apps.values():
+            hosted.dispatcher.stop()
+        async with anyio.create_task_group() as stopping:
+            for server in self._servers.values():
+                stopping.start_soon(partial(server.stop, grace_s=grace_s))
+
+
+def others_of(config: Config, code: Sequence[App | None]) -> tuple[OtherApp, ...]:
+    """The apps beside the first one, as the engine takes them."""
+    others = []
+    for each, app in zip(config.others, code or [None] * len(config.others), strict=True):
+        app_id = each.app_id or (app.name if app is not None else NO_APP_ID)
+        others.append(OtherApp(app_id, app, propagate=propagation(app_id), items=WorkItemWriter(app_id)))
+    return tuple(others)
+
+
+def operations_of(engine: Engine, app_id: str) -> InstanceOperations | None:
+    """What the management API does to the instances of another app; None: no host has it."""
+    hosted = engine.app_of(app_id)
+    return hosted.management if hosted is not None else None
 
 
 def connections_of(config: Config) -> Shares:
@@ -349,6 +419,12 @@ def metered(
     return serve_metrics(config, tokens, engine, sidecar, tasks=tasks, stop=stop, ports=ports)
 
 
-def ready_line(config: Config, host: str, http_port: int, grpc_port: int) -> str:
-    """The line that says that the daemon is ready, with its addresses. Programs parse it."""
-    return f"Perdure ready: http=http://{address_of(host, http_port)} grpc={address_of(host, grpc_port)}"
+def ready_line(config: Config, host: str, http_port: int, grpc_ports: Mapping[str, int]) -> str:
+    """The line that says that the daemon is ready, with its addresses. Programs parse it.
+
+    Args:
+        grpc_ports: Of each app. The port of the first one has no name in front, as where there is one app.
+    """
+    first, *others = grpc_ports.items()
+    more = "".join(f" grpc.{app_id}={address_of(host, port)}" for app_id, port in others)
+    return f"Perdure ready: http=http://{address_of(host, http_port)} grpc={address_of(host, first[1])}{more}"

@@ -63,7 +63,10 @@ def import_file(path: Path) -> ModuleType:
         raise AppNotFound(f"{path} cannot be used as an app: {why}")
     if path.suffix != ".py" or path.stat().st_size > FILE_BYTES_MAX:
         raise AppNotFound(f"{path} cannot be used as an app: it is no file of Python code.")
-    if path.stem in sys.modules:
+    known = sys.modules.get(path.stem)
+    if known is not None and getattr(known, "__file__", None) == str(path):
+        return known  # it has another app of the same daemon
+    if known is not None:
         raise AppNotFound(
             f"{path.name} cannot be imported, because a module named {path.stem!r} is in use already. Rename the file."
         )

@@ -49,13 +49,14 @@ def serve_app(
     folder = os.getcwd()
     with handlers_fenced() as handlers, process_fenced(os.getppid() if member is not None else None) as fence:
         app = load_app(config.target) if config.target is not None else None
+        others = [load_app(each.target) if each.target is not None else None for each in config.others]
         handlers.imported = True
         fence.imported()
         if os.getcwd() != folder:
             config = config.anchored(folder)
         if early is not None:
             early.hold()
-        run_daemon(config, app, announce, member, fence)
+        run_daemon(config, app, announce, member, fence, others)
 
 
 @contextmanager

@@ -5,9 +5,9 @@ found, the handler decodes, calls and encodes. An error of any of them becomes i
 management API in `http/management/resource.py`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import anyio
 import msgspec
@@ -39,6 +39,13 @@ from .path import RawPath, route
 BODY_BYTES_MAX = 4 * 1024 * 1024  # Dapr's default for --max-body-size
 
 
+class OtherApps(NamedTuple):
+    """The other apps, by their ids."""
+
+    find: Callable[[str], InstanceOperations | None]  # None: no host has it
+    event_json: Callable[[str], EventJson]  # writes the events of its histories
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpOptions:
     """The options of the HTTP API."""
@@ -46,6 +53,7 @@ class HttpOptions:
     app_id: str
     api_tokens: tuple[str, ...] | Tokens = ()  # any of them opens the API; with none it is open to all
     body_bytes_max: int = BODY_BYTES_MAX
+    other_apps: OtherApps | None = None  # None: the management API has this app only
     allowed_hosts: tuple[str, ...] = ()  # names that are answered without a token (`http/browser_guard.py`)
     page: bool = True  # whether there is a page at `/ui/`
 
@@ -84,7 +92,8 @@ def create_app(
     assert sidecar.app_id == options.app_id, (sidecar.app_id, options.app_id)
     version = sidecar.control.runtime_version
     tokens = known_tokens(options)
-    dapr = document(version=version, secured=tokens is not None)
+    stores = sidecar.states.stores.names if sidecar.states is not None else ()
+    dapr = document(version=version, secured=tokens is not None, stores=stores)
     routes = HealthRoutes(sidecar.control).routes()
     if sidecar_routes:
         routes += [
@@ -93,6 +102,7 @@ def create_app(
             *StateRoutes(sidecar.states, app_id=options.app_id, body_bytes_max=options.body_bytes_max).routes(),
             openapi_route(dapr),
         ]
+    others = options.other_apps
     if management is not None:
         door = ManagementDoor(
             management=management,
@@ -104,6 +114,8 @@ def create_app(
             stopping=stopping or anyio.Event(),
             event_json=event_json,
             configuration=configuration or {},
+            other_apps=others.find if others is not None else lambda app_id: None,
+            event_json_of=others.event_json if others is not None else None,
         )
         routes += management_routes(door, dapr)
         ui = PageRoutes().routes() if options.page else []

@@ -244,6 +244,13 @@ COMMIT_FAILED = LogLine(
 LOADING_FAILED = LogLine(
     "loading_failed", ERROR, "{found} instances cannot be read yet: {reason}", ("found", "error_type"), 1
 )
+APP_UNKNOWN = LogLine(
+    "app_unknown",
+    WARNING,
+    "no host has the app ID {app!r}: what {instance_id} is sent waits for one, and so does all that goes to such apps",
+    ("instance_id", "app"),
+    1,
+)
 REMINDER_NOT_OURS = LogLine(
     "reminder_not_ours",
     INFO,

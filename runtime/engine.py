@@ -12,92 +12,57 @@ task and left in another: fixtures, start and stop hooks (`await engine.start()`
 """
 
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
 from functools import partial
-from itertools import count
 from pathlib import Path
 from types import TracebackType
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import anyio
 
-from ..actors.address import Address
+from ..actors.address import FIRST_RING, Address
 from ..actors.clock import Clock, SystemClock
 from ..actors.cluster.keeper import ShardSource
-from ..actors.cluster.leases.seen import ClusterSeen
 from ..actors.cluster.leases.shared import SharedPeers
 from ..actors.cluster.membership import FixedMembership, name_of
 from ..actors.cluster.peers import Peers
 from ..actors.hosting.flight_record import record_of
 from ..actors.hosting.host import Host, HostLimits, Precautions
-from ..actors.hosting.shards.hosted import Gone
+from ..actors.hosting.release import Route
+from ..actors.hosting.shards.hosted import Gone, Sharing
 from ..actors.instruments import Instruments
 from ..actors.on_database import share_of
 from ..actors.store.contract import Store
 from ..actors.store.durability import Durability
-from ..actors.store.errors import sole_store_error
+from ..actors.store.errors import StoreFailed, sole_store_error
 from ..actors.store.memory import MemoryStore
 from ..actors.store.part import WHOLE, Part
 from ..actors.store.postgres.cluster_store import PostgresClusterStore
 from ..actors.store.postgres.url import is_url
+from ..actors.store.presence.apps import AppNames
 from ..actors.store.sqlite.store import SqliteStore
+from ..actors.turn import ActorType
 from ..actors.waiting.own_task import OwnTask, on_asyncio
 from ..journal.journal import Journal
-from .activities.actors import ActivityActors
-from .activities.lending import lending_of
 from .activities.workshop import SystemWorkshop
 from .authoring.app import App
+from .directory import WORKFLOW, AppDirectory
 from .errors import AsyncioNeeded, EngineUsed
-from .instance.actor import WorkflowActorType
-from .instance.message import (
-    ACTIVITY,
-    CHILD_START,
-    ENDED,
-    EVENT_SEND,
-    SPANS,
-    WITHDRAW,
-    WORK,
-    WORKFLOW,
-    Withdraw,
-    WorkState,
-)
-from .instance.surroundings import Propagate, Surroundings
-from .observing.observer import Audience, Observer, Tracing
-from .operations.bulk.actor import OPERATION, OPERATION_RUN, OperationActorType
-from .operations.bulk.bulk import Bulk
-from .operations.bulk.instances import SelectedInstances
-from .operations.bulk.runner import BulkRunner
-from .operations.child_starter import ChildStarter
+from .hosted_app import EngineParts, HostedApp
+from .instance.surroundings import Propagate
+from .observing.observer import Observer, Tracing
 from .operations.client import Client
-from .operations.event_sender import EventSender
 from .operations.facade import Facade
-from .operations.management import InstanceOperations, management_of
-from .operations.overview.attention import Attentions
-from .operations.overview.reports import Reports
-from .operations.reading.under_way import WorkLocator
-from .operations.reading.views import views_of
-from .operations.retention.loop import RetentionLoop
-from .operations.retention.policy import Retention
+from .operations.management import InstanceOperations
 from .operations.steering.embedded import EmbeddedOperations
-from .operations.steering.steering import Steering
-from .operations.steering.transfer import Transfer
-from .settings import Opening, Settings
-from .state.service import StateService
-from .steps import watch_calls
+from .settings import Opening, OtherApp, Settings
 from .words import vocabulary
-from .workers.activity_spans import ActivitySpans
-from .workers.dispatcher import Dispatcher
-from .workers.hosts.sharing import shared_workers
 from .workers.items import ItemWriter
-from .workers.mark import ADDRESS as WORKER_MARK_ADDRESS
-from .workers.mark import WORKER_MARK, Remember, WorkerMarkType, own_mark
 
 IN_MEMORY = ":memory:"
 
-# Of what turns, and activities, have to tell.
-NOTES_LOGGER, ACTIVITIES_LOGGER = "perdure.runtime.instance.turn", "perdure.runtime.activities.actors"
+NOTES_LOGGER = "perdure.runtime.instance.turn"  # of what turns have to tell
 
 HEARD_S = 1.0  # in which all hosts of a store have heard of a shard that was given: two beats
 logger = logging.getLogger(__name__)
@@ -139,68 +104,51 @@ class Engine:
         self.stop_grace_s = self.settings.stop_grace_s  # a program that has used part of it may lower it
         self._clock = clock or SystemClock()
         opening = opening or Opening()
-        self.store = _store(data, durability, membership.part if membership else WHOLE, opening.instruments)
-        self.peers = Peers(membership, vocabulary(), membership.transport()) if membership is not None else None
-        self._source: ShardSource | None = None
-        self._seen: Callable[[], ClusterSeen] | None = None
-        share = opening.share or share_of(self.store, self.settings.peer_address, stuck_after_s=opening.stuck_after_s)
-        if share is not None:
-            shared = SharedPeers(self.store, share, vocabulary())
-            self.peers, self._source, self._seen = shared.peers, shared.membership, shared.membership.seen
+        part = membership.part if membership is not None else WHOLE
+        self._membership = membership
+        self.store = _store(data, durability, part, opening.instruments)
+        self._every = opening.dormant and not opening.others and self.app is None and self.settings.app_id is None
+        names = AppNames(every=True) if self._every else _names_of(self, opening.others)
+        shared = self._share(opening, names.names)
+        self.peers = shared.peers if shared is not None else _peers_of(membership)
+        self._source: ShardSource | None = shared.membership if shared is not None else None
         self.flight = flight = record_of(self.store, WORKFLOW, self.settings.slots) if opening.flight_record else None
         self._journal = journal = Journal(NOTES_LOGGER)
-        self.dispatcher = Dispatcher(
-            self.settings.dispatch,
-            send=self._send,
-            now_us=self._clock.now_us,
-            greet=self._remember_workers,
-            chance=opening.instruments.chance,
+        self._visited: dict[str, HostedApp] = {}  # apps that other hosts have, as far as they were asked for
+        self._parts = parts = EngineParts(
+            store=self.store,
+            settings=self.settings,
+            clock=self._clock,
+            instruments=opening.instruments,
             journal=journal,
-        )
-        self._activities = ActivityActors(
-            app,
-            self.settings,
-            send=self._send,
-            now_us=self._clock.now_us,
-            elsewhere=self.dispatcher.receive_activity,
-            waits_for_workers=self._waits_for_workers,
             flight=flight,
             workshop=opening.workshop or SystemWorkshop(opening.folder),
+            peers=self.peers,
+            source=self._source,
+            has_app=shared.membership.has_app if shared is not None else lambda host, app_id: True,
+            seen=lambda: shared.membership.seen() if shared is not None else None,
+            send=self._send,
         )
-        self._activities.journal = journal.at(ACTIVITIES_LOGGER)
-        self._activities.stopwatch, self._activities.chance = opening.instruments.stopwatch, opening.instruments.chance
-        self._lending = lending_of(self._activities, self.dispatcher.lent, self.peers, self._source)
-        self._surroundings = Surroundings(
-            app,
-            app_id=self.app_id,
-            waits_for_workers=self._waits_for_workers,
-            propagate=propagate,
-            limits=self.settings.limits,
-            watch_calls=watch_calls,
-        )
-        self._audience = Audience()
-        self._operations = OperationActorType()
-        self._state = StateService(self.settings, self.store, self._clock, journal)
+        self.directory = AppDirectory(self.app_id)
+        own = OtherApp(self.app_id, app, propagate=propagate, items=opening.items)
+        self.apps: dict[str, HostedApp] = {
+            each.app_id: HostedApp(
+                each.app,
+                self.directory.of(each.app_id),
+                parts,
+                propagate=each.propagate,
+                items=each.items or self.writer_for,
+            )
+            for each in (own, *opening.others)
+        }
+        self._first = first = self.apps[self.app_id]
+        self._types: dict[str, ActorType] = {}
+        self._routes: dict[str, Route] = {}
         self._host = Host(
             self.store,
             self._clock,
-            types={
-                WORKFLOW: WorkflowActorType(self._surroundings),
-                WORKER_MARK: WorkerMarkType(),
-                OPERATION: self._operations,
-                **self._state.types,
-            },
-            routes={
-                ACTIVITY: self._activities.receive,
-                CHILD_START: lambda address, start: self._children.receive(address, start),  # noqa: PLW0108  made below
-                EVENT_SEND: lambda address, message: self._events.receive(address, message),  # noqa: PLW0108  made below
-                WORK: self.dispatcher.receive,
-                ENDED: self._audience.tell_end,
-                SPANS: self._audience.tell_spans,
-                WITHDRAW: self._withdraw,
-                OPERATION_RUN: lambda address, message: self._bulk_runner.receive(address, message),  # noqa: PLW0108  made below
-                **self._state.routes,
-            },
+            types=self._types,
+            routes=self._routes,
             limits=HostLimits(
                 activations_max=0 if self.settings.always_replay else self.settings.activations_max,
                 mailbox_messages_max=self.settings.mailbox_messages_max,
@@ -213,56 +161,86 @@ class Engine:
                 dormant=opening.dormant,
                 journal=journal,
                 instruments=opening.instruments,
-                sharing=self._lending.sharing(self._forget) if self._lending is not None else None,
+                sharing=self._sharing(self._source) if self._source is not None else None,
+                apps=names,
+                entered=self._enter,
             ),
         )
+        for hosted in self.apps.values():
+            hosted.attach(self._host)
         self.items = opening.items
-        self._shared = shared_workers(
-            self.dispatcher, self.peers, self._host, self.app_id, self.items or self.writer_for, opening.instruments
-        )
-        self.workers = self._shared or self.dispatcher  # the door of the workers has it
-        self.facade = Facade(self._host, limits=self.settings.limits)
-        self.states = self._state.serve(self._host, app_id=self.app_id)
-        work = WorkLocator(activity=self._activity_state, turn=self.dispatcher.turn_state, peers=self.peers)
-        self.views = views_of(self._host, work, app_id=self.app_id)
-        self.steering = Steering(self._host, self.facade, app=app, waits_for_workers=self._waits_for_workers)
-        self.transfer = Transfer(self._host, self.facade)
-        self._selected = SelectedInstances(self.views.listing, self.steering, self._clock)
-        self._bulk_runner = BulkRunner(self._selected, ask=self._host.ask, journal=self._journal)
-        self.bulk = Bulk(self._host, self._clock, self._selected)
-        self.management = management_of(
-            self._host,
-            Reports(
-                self._host,
-                self._activities,
-                self.dispatcher,
-                app=app,
-                limit_of=self._activities.limit_of,
-                clock=self._clock,
-                peers=self.peers,
-                seen=lambda: self._seen() if self._seen is not None else None,
-            ),
-            Attentions(self._host, self.dispatcher, self.views, clock=self._clock, peers=self.peers),
-            views=self.views,
-            steering=self.steering,
-            transfer=self.transfer,
-            bulk=self.bulk,
-            clock=self._clock,
-        )
+        # Those of the first app.
+        self.dispatcher, self.workers = first.dispatcher, first.workers
+        self.facade, self.views, self.steering = first.facade, first.views, first.steering
+        self.transfer, self.bulk, self.management = first.transfer, first.bulk, first.management
+        self.states = first.states
         self.client = self.make_client(EmbeddedOperations(self.facade, self.steering, self.states))
-        self._children = ChildStarter(self.facade, send=self._send, journal=journal)
-        self._events = EventSender(self.facade, send=self._send, app_id=self.app_id, journal=journal)
         self._own_task = OwnTask(self._run, hurry=self._hurry, ended=self._end)
         self._block: AsyncExitStack | None = None  # on trio
         self._running = self._used = False
         self._told_of_stop: list[Callable[[], None]] = []
         self._leaving: anyio.CancelScope | None = None  # once shards are given because it stops
-        self._mark = WORKER_MARK_ADDRESS
-        self._workers_known = False  # whether a worker has ever been connected to this store
+
+    def _share(self, opening: Opening, apps: Sequence[str]) -> SharedPeers | None:
+        """Share the store with other hosts, if it can be."""
+        stuck_after_s = opening.stuck_after_s
+        share = opening.share or share_of(
+            self.store, self.settings.peer_address, stuck_after_s=stuck_after_s, apps=apps
+        )
+        return SharedPeers(self.store, share, vocabulary()) if share is not None else None
+
+    def _enter(self, apps: Mapping[str, int]) -> None:
+        """Learn which apps the store has. Each app of this engine knows its addresses from here on."""
+        first = next((app_id for app_id, number in apps.items() if number == 0), self.app_id)
+        if self._membership is not None and len(self.apps) > 1 and first != self.app_id:
+            # Each process has a file of its own, and all of them must have the same first app.
+            raise StoreFailed(
+                f"the first app of this store is {first!r}, and this daemon of several processes has {self.app_id!r} "
+                f"for its first. Name {first!r} first."
+            )
+        self.directory.settle(apps)
+        if not self.settings.app_id and self.app is None and len(self.apps) == 1:
+            self._first.own.settle(FIRST_RING)  # it takes the first app of the store for its own
+        for app_id, number in apps.items() if self._every else ():
+            if number:
+                self.apps[app_id] = HostedApp.elsewhere(self.directory.of(app_id), self._parts, self._host)
+        for hosted in self.apps.values():
+            hosted.enter(self._types, self._routes)
+
+    def _sharing(self, source: ShardSource) -> Sharing:
+        """How the host shares its store: what moves with a shard is said by the app of the shard."""
+        apps = self.apps.values()
+
+        def all_of(tell: Callable[[HostedApp, Any], None]) -> Callable[[Any], None]:
+            def tell_all(what: Any) -> None:
+                for app in apps:
+                    tell(app, what)
+
+            return tell_all
+
+        return Sharing(
+            source=source,
+            gone=self._forget,
+            lent=lambda has, waiting: [job for app in apps for job in app.lent(has, waiting)],
+            kept=all_of(HostedApp.kept),
+            borrowed=all_of(HostedApp.borrowed),
+            heard=all_of(HostedApp.heard),
+        )
 
     def make_client(self, operations: EmbeddedOperations) -> Client:
         """Make the client of this engine; `embedding/engine.py` makes one that can do more."""
         return Client(operations, self.app)
+
+    def app_of(self, app_id: str) -> HostedApp | None:
+        """What is asked of the instances of an app, here or at the hosts that have it; None: no host has it."""
+        found = self.apps.get(app_id) or self._visited.get(app_id)
+        if found is None and self._running:
+            own = self.directory.of(app_id)
+            if self._host.placement.knows(own.workflow):
+                found = self._visited[app_id] = HostedApp.elsewhere(own, self._parts, self._host)
+                if found.peers is not None:
+                    found.peers.settle(own.ring)
+        return found
 
     @property
     def alone(self) -> bool:
@@ -276,8 +254,8 @@ class Engine:
         """
         if self._source is None or not self._running or self._source.alone or self._leaving is not None:
             return
-        if self._shared is not None:
-            self._shared.leave()
+        for app in self.apps.values():
+            app.leave()
         with anyio.CancelScope() as self._leaving:
             await self._source.leave(within_s)
             await anyio.sleep(HEARD_S)
@@ -321,27 +299,24 @@ class Engine:
         Args:
             facade: One that `facade.watched_by` has made.
         """
-        steering = Steering(self._host, facade, app=self.app, waits_for_workers=self._waits_for_workers)
-        return replace(self.management, steering=steering)
+        return self.apps[facade.own.app_id].management_through(facade)
 
     def observe(self, observer: Observer) -> None:
         """Tell an observer of each instance and activity that ends from now on."""
-        self._audience.observer = self._activities.observer = observer
-        self._surroundings.observed = True
+        self._first.observe(observer)
 
     def trace(self, tracing: Tracing) -> None:
         """Make spans of all that begins from now on."""
-        self._audience.tracing = self._activities.tracing = self.facade.tracing = tracing
-        self.dispatcher.spans, self._surroundings.spans = ActivitySpans(tracing), tracing.choice
+        for app in self.apps.values():
+            app.trace(tracing)
 
     def on_stop(self, tell: Callable[[], None]) -> None:
         """Have a function called when the engine begins to stop."""
         self._told_of_stop.append(tell)
 
     def active_actors(self) -> Mapping[str, int]:
-        """How many actors of each type are in memory."""
-        others = self._host.has(self._mark) + self._operations.in_memory + self._state.in_memory
-        return {WORKFLOW: self._host.activations - others, ACTIVITY: len(self._activities)}
+        """How many actors of each type are in memory, of the first app."""
+        return self._first.active_actors(alone=len(self.apps) == 1)
 
     async def start(self) -> None:
         """Start the engine; it runs until `stop`, which another task may call. For asyncio.
@@ -401,23 +376,16 @@ class Engine:
         # Not inside the task group, which would wrap an error of the store in a group of errors.
         await self._host.open()
         try:
-            if self._source is None and self.peers is not None:
-                self._mark = own_mark(self._host.placement.owns)
-            self._workers_known = await self.store.inspect([self._mark]) != [None]
             # The actors' host starts last and stops first: it sends to the activities, the children and the events.
-            async with anyio.create_task_group() as tasks:
-                await tasks.start(self._activities.run)
-                await tasks.start(self._children.run)
-                await tasks.start(self._events.run)
-                await tasks.start(self._bulk_runner.run)
-                await tasks.start(self._state.expiry.run)
-                if self._shared is not None:
-                    await tasks.start(self._shared.run)
+            async with anyio.create_task_group() as tasks, AsyncExitStack() as running:
+                for app in self.apps.values():
+                    await running.enter_async_context(app.running())
                 async with self._host.running():
                     if self.peers is not None:
                         await self.peers.wait_for_all()
                     if retention := self.settings.retention:
-                        tasks.start_soon(self._retention_loop(retention).run)
+                        for app in self.apps.values():
+                            tasks.start_soon(app.retention_loop(retention, lambda: self.turns).run)
                     self._running = True
                     yield
                     await self.leave()
@@ -425,10 +393,7 @@ class Engine:
                     for tell in self._told_of_stop:
                         tell()
                     self._host.refuse()
-                    self.dispatcher.stop()
-                    await self._activities.stop(self.stop_grace_s)
-                    if self._lending is not None:
-                        await self._lending.hand_over()
+                    await self._stop_apps()
                 tasks.cancel_scope.cancel()
         except BaseExceptionGroup as group:
             raise sole_store_error(group) from group
@@ -438,55 +403,40 @@ class Engine:
             with anyio.CancelScope(shield=True):
                 await self.store.close()
 
-    def _retention_loop(self, retention: Retention) -> RetentionLoop:
-        looks = count()  # of the turns of other hosts this one does not hear
-        return RetentionLoop(
-            self.store,
-            self.facade,
-            retention,
-            clock=self._clock,
-            turns=lambda: self.turns if self._source is None else next(looks),
-            is_mine=lambda: self._source is None or self._host.placement.owns(WORKER_MARK_ADDRESS),
-            journal=self._journal,
-        )
+    async def _stop_apps(self) -> None:
+        """Begin no more activities, and give those under way their grace, of all apps at once."""
+        async with anyio.create_task_group() as stopping:
+            for app in self.apps.values():
+                app.dispatcher.stop()
+                stopping.start_soon(app.activities.stop, self.stop_grace_s)
+        for app in self.apps.values():
+            if app.lending is not None:
+                await app.lending.hand_over()
 
     def _forget(self, gone: Gone) -> None:
         """Forget what is done here for instances that are another host's now."""
-        self._activities.leave(gone.has, cancel=gone.dead)
-        self.dispatcher.leave(gone.has)
-        for attendance in (self._children, self._events, self._bulk_runner, self._state.expiry):
-            attendance.leave(gone.has)
+        for app in self.apps.values():
+            app.forget(gone.has, dead=gone.dead)
 
     def _hurry(self) -> None:
         """End the grace of the activities: who stops the engine was cancelled."""
         self.stop_grace_s = 0
         if self._leaving is not None:
             self._leaving.cancel()
-        self._activities.hurry()
+        for app in self.apps.values():
+            app.activities.hurry()
 
     def _end(self, error: BaseException) -> None:
         """Tell callers, of now and later, that an error has ended the engine."""
         logger.error("the engine has ended", exc_info=error)
         self._host.refuse(error)
 
-    def _activity_state(self, instance_id: str, execution_id: str, task_id: int) -> WorkState | None:
-        here = self._activities.state_of(execution_id, task_id)
-        return here or self.dispatcher.activity_state(instance_id, execution_id, task_id)
-
-    def _waits_for_workers(self) -> bool:
-        return self.settings.wait_for_workers or self._workers_known
-
-    def _remember_workers(self) -> None:
-        if not self._workers_known:
-            self._workers_known = True
-            self._send(self._mark, Remember())
-
     def _send(self, address: Address, body: object) -> None:
         self._host.send(address, body)
 
-    def _withdraw(self, address: Address, message: Withdraw) -> None:
-        self._activities.withdraw(message)
-        self.dispatcher.withdraw(message)
+
+def _peers_of(membership: FixedMembership | None) -> Peers | None:
+    return Peers(membership, vocabulary(), membership.transport()) if membership is not None else None
 
 
 def _store(data: str | Path | Store, durability: Durability, part: Part, instruments: Instruments) -> Store:
@@ -498,3 +448,13 @@ def _store(data: str | Path | Store, durability: Durability, part: Part, instrum
     if isinstance(data, str | Path):
         return SqliteStore(part.path(str(data)), durability=durability, part=part, instruments=instruments)
     return data
+
+
+def _names_of(engine: Engine, others: Sequence[OtherApp]) -> AppNames:
+    """The apps of an engine, as its store is to know them."""
+    first = engine.app_id
+    if len({first, *(other.app_id for other in others)}) <= len(others):
+        raise ValueError("an engine has an app ID once")
+    if others or engine.settings.app_id is not None:
+        return AppNames((first, *(other.app_id for other in others)))
+    return AppNames((first,), said=False) if engine.app is not None else AppNames()

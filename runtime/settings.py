@@ -3,6 +3,7 @@
 Programs that embed an engine make one; the daemon makes it of its configuration.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import inf
 
@@ -10,13 +11,14 @@ from ..actors.cluster.leases.shared import Share
 from ..actors.instruments import SYSTEM, Instruments
 from ..actors.peer_address import read_peer_address
 from .activities.workshop import Workshop
+from .authoring.app import App
 from .authoring.limits import WorkflowLimits
+from .directory import NO_APP_ID
+from .instance.surroundings import Propagate
 from .operations.retention.policy import Retention
 from .state.stores import StateStores
 from .workers.items import ItemWriter
 from .workers.limits import DispatchLimits
-
-NO_APP_ID = "perdure"  # of an engine without an app
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +79,22 @@ class Settings:
         return self.app_id or app_name or NO_APP_ID
 
 
+@dataclass(frozen=True, slots=True)
+class OtherApp:
+    """An app that an engine has beside its first one."""
+
+    app_id: str
+    app: App | None = None  # its code; None: workers have it
+    # Writes histories for remote workers that may see them.
+    propagate: Propagate = field(default=lambda instance_id, events, scope, received: None, kw_only=True)
+    # Writes work for the workers of other hosts; None: as for the first app.
+    items: ItemWriter | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        if not self.app_id:
+            raise ValueError("an app beside the first one needs an app_id")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opening:
     """How an engine begins."""
@@ -92,4 +110,5 @@ class Opening:
     share: Share | None = None  # how it shares its store with other engines; None: the store is its own
     # A host that shares its store, and whose event loop stands still for longer, shows no more that it lives.
     stuck_after_s: float = inf
+    others: Sequence[OtherApp] = ()  # the apps beside the first one
     dormant: bool = False  # recover nothing and fire no timer: only what is asked of the engine happens

@@ -26,6 +26,7 @@ from .instance.message import (
     Continue,
     EventsTaken,
     Import,
+    Invoke,
     Purge,
     RaiseEvent,
     ReleaseAside,
@@ -37,6 +38,7 @@ from .instance.message import (
     Suspend,
     Terminate,
     TryAgain,
+    Withdraw,
     WorkflowAnswer,
     WorkflowTurnWork,
 )
@@ -59,6 +61,8 @@ def words() -> Sequence[WireWord]:
     """The words of this layer."""
     return (
         WireWord("start", Start),
+        WireWord("call", Invoke),  # an activity of another app; its own asks for its activities without a word
+        WireWord("withdraw", Withdraw),
         WireWord("event", RaiseEvent),
         WireWord("suspend", Suspend),
         WireWord("resume", Resume),

@@ -10,6 +10,7 @@ from ..actors.store.audit import AuditFilter, AuditPage
 from ..actors.store.contract import FoundItems, Inspection, Reminder, Store, Stored, Unlisted, Write
 from ..actors.store.errors import StoreError
 from ..actors.store.listing import Counted, Facets, ListFilter, ListPage, Order
+from ..actors.store.presence.apps import AppNames
 
 
 class PassingStore:
@@ -39,6 +40,13 @@ class PassingStore:
 
     async def close(self) -> None:
         await self.inner.close()
+
+    @property
+    def rings_apart(self) -> bool:
+        return self.inner.rings_apart
+
+    async def enter_apps(self, asked: AppNames) -> Mapping[str, int]:
+        return await self.inner.enter_apps(asked)
 
     async def claim(self, host: str, *, now_us: int) -> Mapping[int, int]:
         return await self.inner.claim(host, now_us=now_us)

@@ -22,6 +22,10 @@ class ShardKeeper(Protocol):
     that is nobody's, opening or closed waits.
     """
 
+    def rings(self, rings: Mapping[str, int]) -> None:
+        """These are the rings of the store, with their numbers. What waits for one that was not known goes there."""
+        ...
+
     def opened(self, epochs: Mapping[int, int], jobs: Sequence[bytes] = ()) -> None:
         """Shards are this host's now. It recovers them, and fires their reminders.
 

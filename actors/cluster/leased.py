@@ -109,6 +109,14 @@ class LeasedMembership:
             if row.host != self._life.me
         }
 
+    def has_app(self, name: str, app_id: str) -> bool:
+        """Whether another host that lives has an app. One that says none has the first of the store."""
+        life = self._life
+        row = next((row for row in life.rows.values() if name_of_id(row.host) == name), None)
+        if row is None:
+            return False
+        return app_id in row.card.apps or (not row.card.apps and (life.apps or {}).get(app_id, 0) == 0)
+
     def watch(self, changed: Callable[[], None]) -> None:
         """Have a function called each time that this host has another name, or other hosts have come or gone.
 
@@ -316,7 +324,7 @@ class LeasedMembership:
                 if self.standing is not Standing.LEAVING:
                     self.standing = Standing.SERVING if serving else Standing.UNCERTAIN
                 keeper.set_serving(serving)
-            if life.has_work(now):
+            if life.has_work(now, self._cluster.shards):
                 life.wake.set()
             await anyio.sleep(TICK_S)
 

@@ -9,13 +9,13 @@ has no peers, or peers without hosts.
 
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Protocol
 
 import anyio
 from anyio.abc import TaskGroup
 
 from ...journal.journal import Journal
-from ..address import Address
+from ..address import Address, type_in
 from ..errors import HostLost, HostSilent, HostUnreachable
 from ..turn import Envelope
 from ..waiting.watch import Watches
@@ -28,6 +28,126 @@ from .side import HostSide
 from .transport.endpoint import Endpoint
 from .transport.transport import Transport
 from .vocabulary import Vocabulary
+
+
+class AppPeers(Protocol):
+    """The other hosts that have an app, as the parts of that app use them. `Peers` is one, where there is one app."""
+
+    @property
+    def membership(self) -> Membership:
+        """Who all hosts are."""
+        ...
+
+    @property
+    def names(self) -> Collection[str]:
+        """The names of the other hosts that have the app, in their order."""
+        ...
+
+    @property
+    def unreceived(self) -> int: ...
+    def answer(self, method: HostMethod, function: Callable[..., Any]) -> None: ...
+    def answer_async(self, method: HostMethod, function: Method) -> None: ...
+    def tell(self, host: str, method: HostMethod, *arguments: Any) -> None: ...
+    async def ask_reachable(self, method: HostMethod, *arguments: Any) -> list[Any]: ...
+    async def call(self, outbound: Outbound, method: HostMethod, *arguments: Any) -> Any: ...
+    def find(self, host: str) -> Outbound | None: ...
+    def watch(self, changed: Callable[[], None]) -> None: ...
+    def listen(self, told: Callable[[str], None]) -> None: ...
+
+
+class RingPeers:
+    """The other hosts that have an app. Its methods have the app's ring in their names, but for the first app's.
+
+    Args:
+        peers: All other hosts.
+        has: Whether a host has the app, by its name.
+    """
+
+    def __init__(self, peers: "Peers", has: Callable[[str], bool]) -> None:
+        self._peers = peers
+        self._has = has
+        self._ring = ""
+        self._answers: list[tuple[HostMethod, Method]] = []  # until the ring is known
+        self._methods: dict[str, HostMethod] = {}
+
+    def settle(self, ring: str) -> None:
+        """Answer other hosts from now on."""
+        self._ring = ring
+        answers, self._answers = self._answers, []
+        for method, function in answers:
+            self._peers.answer_async(self._own(method), function)
+
+    @property
+    def membership(self) -> Membership:
+        return self._peers.membership
+
+    @property
+    def names(self) -> Collection[str]:
+        return [name for name in self._peers.names if self._has(name)]
+
+    @property
+    def connected(self) -> bool:
+        """Whether every other host can be reached."""
+        return self._peers.connected
+
+    @property
+    def unreceived(self) -> int:
+        return self._peers.unreceived
+
+    def answer(self, method: HostMethod, function: Callable[..., Any]) -> None:
+        """Let other hosts call a plain function as a method."""
+        self.answer_async(method, as_coroutine(function))
+
+    def answer_async(self, method: HostMethod, function: Method) -> None:
+        """Let other hosts call a coroutine function as a method."""
+        self._answers.append((method, function))
+
+    def tell(self, host: str, method: HostMethod, *arguments: Any) -> None:
+        """As `Peers.tell`."""
+        self._peers.tell(host, self._own(method), *arguments)
+
+    async def ask_reachable(self, method: HostMethod, *arguments: Any) -> list[Any]:
+        """As `Peers.ask_reachable`, of the hosts that have the app."""
+        return await self._peers.ask_reachable(self._own(method), *arguments, of=self.names)
+
+    async def call(self, outbound: Outbound, method: HostMethod, *arguments: Any) -> Any:
+        """As `Peers.call`."""
+        return await outbound.call(self._own(method), *arguments)
+
+    def find(self, host: str) -> Outbound | None:
+        """As `Peers.find`; None for a host that has not the app."""
+        return self._peers.find(host) if self._has(host) else None
+
+    def watch(self, changed: Callable[[], None]) -> None:
+        """As `Peers.watch`."""
+        self._peers.watch(changed)
+
+    def listen(self, told: Callable[[str], None]) -> None:
+        """As `Peers.listen`, for the hosts that have the app."""
+
+        def tell(host: str) -> None:
+            if self._has(host):
+                told(host)
+
+        self._peers.listen(tell)
+
+    def _own(self, method: HostMethod) -> HostMethod:
+        if not self._ring:
+            return method
+        own = self._methods.get(method.name)
+        if own is None:
+            name = type_in(method.name, self._ring)
+            own = self._methods[method.name] = HostMethod(name, method.arguments, method.result)
+        return own
+
+
+def as_coroutine(function: Callable[..., Any]) -> Method:
+    """Make a coroutine function of a plain one."""
+
+    async def called(*arguments: Any) -> Any:
+        return function(*arguments)
+
+    return called
 
 
 class Peers:
@@ -75,11 +195,7 @@ class Peers:
 
     def answer(self, method: HostMethod, function: Callable[..., Any]) -> None:
         """Let other hosts call a plain function as a method."""
-
-        async def called(*arguments: Any) -> Any:
-            return function(*arguments)
-
-        self.answer_async(method, called)
+        self.answer_async(method, as_coroutine(function))
 
     def answer_async(self, method: HostMethod, function: Method) -> None:
         """Let other hosts call a coroutine function as a method."""
@@ -102,16 +218,20 @@ class Peers:
             HostUnreachable, HostLost, HostSilent: A host is away; the others may have done it.
             PerdureError: The method raised it at one of them.
         """
-        answers = await self._ask(method, arguments)
+        answers = await self._ask(method, arguments, self.names)
         for answer in answers:
             if isinstance(answer, Exception):
                 raise answer
         return answers
 
-    async def ask_reachable(self, method: HostMethod, *arguments: Any) -> list[Any]:
-        """Call a method of all other hosts that can be reached; otherwise as `ask_all`."""
+    async def ask_reachable(self, method: HostMethod, *arguments: Any, of: Collection[str] | None = None) -> list[Any]:
+        """Call a method of all other hosts that can be reached; otherwise as `ask_all`.
+
+        Args:
+            of: The names of the hosts that are asked; None: all.
+        """
         found = []
-        for answer in await self._ask(method, arguments):
+        for answer in await self._ask(method, arguments, self.names if of is None else of):
             if isinstance(answer, HostUnreachable | HostLost | HostSilent):
                 continue
             if isinstance(answer, Exception):
@@ -119,9 +239,13 @@ class Peers:
             found.append(answer)
         return found
 
-    async def _ask(self, method: HostMethod, arguments: tuple[Any, ...]) -> list[Any]:
-        """Call a method of all other hosts; return the answer or the error of each, in the order of the hosts."""
-        answers: dict[str, Any] = dict.fromkeys(self._outbound)
+    async def call(self, outbound: Outbound, method: HostMethod, *arguments: Any) -> Any:
+        """Call a method of one other host; see `Outbound.call`."""
+        return await outbound.call(method, *arguments)
+
+    async def _ask(self, method: HostMethod, arguments: tuple[Any, ...], hosts: Collection[str]) -> list[Any]:
+        """Call a method of other hosts; return the answer or the error of each, in the order of the hosts."""
+        answers: dict[str, Any] = dict.fromkeys(hosts)
 
         async def ask(outbound: Outbound) -> None:
             try:
@@ -130,8 +254,8 @@ class Peers:
                 answers[outbound.name] = error
 
         async with anyio.create_task_group() as tasks:
-            for outbound in self._outbound.values():
-                tasks.start_soon(ask, outbound)
+            for name in hosts:
+                tasks.start_soon(ask, self._outbound[name])
         return list(answers.values())
 
     async def wait_for_all(self) -> None:

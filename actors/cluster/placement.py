@@ -10,8 +10,8 @@ several it names the owner (docs/design/several-hosts.md).
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..address import Address, shard_of
-from ..errors import HostNotRunning, NotOwner
+from ..address import AT, FIRST_RING, Address, ring_of, shard_of
+from ..errors import HostNotRunning, NotOwner, RingUnknown
 from ..store.contract import Reminder
 
 
@@ -31,6 +31,7 @@ class Placement:
         self._shards = 0
         self._owners: dict[int, Ownership] = {}
         self._freed: dict[int, int] = {}  # the last epochs of shards that have no owner
+        self._rings: dict[str, int] = {FIRST_RING: 0}  # ring -> the first of its shards
 
     def claimed(self, epochs: Mapping[int, int], *, shards: int) -> None:
         """Enter shards as owned by this host.
@@ -41,16 +42,24 @@ class Placement:
         """
         self.sized(shards)
         for shard, epoch in epochs.items():
-            assert 0 <= shard < shards, shard
+            assert shard >= 0, shard
             known = self._owners.get(shard)
             assert known is None or epoch > known.epoch, (shard, epoch, known)
             self._owners[shard] = Ownership(host=self.host, epoch=epoch)
 
-    def sized(self, shards: int) -> None:
-        """Enter how many shards the store has, where this host owns none of them yet."""
+    def sized(self, shards: int, rings: Mapping[str, int] | None = None) -> None:
+        """Enter how many shards a ring of the store has, where this host owns none of them yet.
+
+        Args:
+            rings: All rings that this host can reach, with their numbers, as for `enter_ring`; None: as before.
+        """
         assert shards > 0, shards
         assert self._shards in (0, shards), "the number of shards of a store is fixed for its life"
         self._shards = shards
+        if rings is not None:
+            self._rings.clear()
+            for ring, number in rings.items():
+                self.enter_ring(ring, number)
 
     @property
     def owned(self) -> list[int]:
@@ -94,9 +103,39 @@ class Placement:
         owner = self._owners.get(shard)
         return owner.epoch if owner is not None else self._freed.get(shard, 0)
 
+    def enter_ring(self, ring: str, number: int) -> bool:
+        """Enter a ring, and return whether that is news.
+
+        Args:
+            number: Of the ring among those that have shards of their own; rings of one number have the same shards.
+        """
+        assert self._shards > 0
+        news = ring not in self._rings
+        self._rings[ring] = number * self._shards
+        return news
+
+    def knows(self, actor_type: str) -> bool:
+        """Whether the ring of a type is known, so that its actors have shards."""
+        return (FIRST_RING if AT not in actor_type else ring_of(actor_type)) in self._rings
+
+    def reaches(self, address: Address) -> bool:
+        """Whether the ring of an address is known."""
+        return ring_of(address.type) in self._rings
+
     def shard_of(self, address: Address) -> int:
-        """The shard of an address, whoever owns it."""
-        return shard_of(address.id, self._shards)
+        """The shard of an address, whoever owns it.
+
+        Raises:
+            RingUnknown: Its ring is not known.
+        """
+        shard = shard_of(address.id, self._shards)
+        if AT not in address.type and FIRST_RING in self._rings:
+            return shard
+        ring = ring_of(address.type)
+        first = self._rings.get(ring)
+        if first is None:
+            raise RingUnknown(ring)
+        return first + shard
 
     def shard_of_reminder(self, reminder: Reminder) -> int:
         """The shard of a reminder's actor, whoever owns it."""
@@ -107,11 +146,12 @@ class Placement:
 
         Raises:
             HostNotRunning: Nothing was claimed yet.
+            RingUnknown: No host has its ring.
             NotOwner: Another host owns the shard, or no host does.
         """
         if self._shards == 0:
             raise HostNotRunning
-        shard = shard_of(address.id, self._shards)
+        shard = self.shard_of(address)
         owner = self._owners.get(shard)
         if owner is None or owner.host != self.host:
             raise NotOwner(
@@ -124,12 +164,18 @@ class Placement:
 
     def owns(self, address: Address) -> bool:
         """Whether this host owns the shard of an address."""
-        owner = self._owners.get(shard_of(address.id, self._shards))
+        if not self.knows(address.type):
+            return False
+        owner = self._owners.get(self.shard_of(address))
         return owner is not None and owner.host == self.host
 
     def elsewhere(self, address: Address) -> str | None:
-        """Say which other host owns an actor; None if this host does, or no host."""
-        owner = self._owners.get(shard_of(address.id, self._shards))
+        """Say which other host owns an actor; None if this host does, or no host.
+
+        Raises:
+            RingUnknown: No host has its ring.
+        """
+        owner = self._owners.get(self.shard_of(address))
         return owner.host if owner is not None and owner.host != self.host else None
 
     def is_newer(self, shard: int, epoch: int) -> bool:

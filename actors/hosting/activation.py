@@ -37,6 +37,7 @@ class Activation:
         "failures",
         "key",
         "mailbox",
+        "passing",
         "predecessor",
         "quiet",
         "runnable",
@@ -66,6 +67,7 @@ class Activation:
         self.active = False  # the active mark, as the store has it or will have it after a commit under way
         self.busy = False  # the last turn said that work is in flight
         self.quiet = False  # the last turn said that nothing will be in flight again
+        self.passing = False  # the last turn said that it is to be forgotten once nothing is in flight
         self.unmark = False  # a commit failed that was to take the active mark away; the next turn does it
         self.dropped = False  # a commit or a turn failed; commits and turns that still end are void
         self.failures = 0  # how often in a row its load or its turn failed
@@ -177,6 +179,10 @@ class Activations:
 
     def __iter__(self) -> Iterator[Activation]:
         return iter(list(self._table.values()))
+
+    def of_type(self, actor_type: str) -> int:
+        """Count those of a type. It looks at all."""
+        return sum(address.type == actor_type for address in self._table)
 
     def get(self, address: Address) -> Activation | None:
         """Find an activation, and count it as used."""

@@ -144,7 +144,7 @@ class Committer:
                 self._urgent.set()
 
     def retire(self, activation: Activation, now_us: int) -> None:
-        """Take away the active mark of an actor that has nothing in flight."""
+        """Take away the active mark of an actor that has nothing in flight; or forget it, if it was to be forgotten."""
         assert activation.active
         assert not activation.in_flight
         assert activation.key is not None
@@ -155,8 +155,11 @@ class Committer:
             address=activation.address,
             shard=activation.shard,
             at_us=now_us,
-            active=False,
+            active=None if activation.passing else False,
+            delete=activation.passing,
         )
+        if activation.passing:
+            activation.key = activation.facets = None
         self._filling.append(TakenTurn(activation, Turn(), (), write))
         self._work.set()
 
@@ -273,7 +276,7 @@ class Committer:
     def _write(self, activation: Activation, turn: Turn, now_us: int) -> Write | None:
         """Make the write of a turn, and keep the active mark true; None if the turn changes nothing."""
         activation.busy = turn.busy
-        activation.quiet = turn.quiet
+        activation.quiet, activation.passing = turn.quiet, turn.passing
         active = self._active_mark(activation, turn)
         if active is None and turn.entry is None and not turn.writes():
             return None

@@ -42,6 +42,7 @@ from ..reminders.loop import ReminderLoop
 from ..reminders.window import ReminderWindow
 from ..store.contract import FoundItems, Inspection, Store, Stored
 from ..store.errors import StoreFailed
+from ..store.presence.apps import NO_NAMES, AppNames, rings_of
 from ..turn import ActorType, Envelope
 from ..waiting.own_task import only_exception, place_of_caller
 from ..waiting.reply import Reply
@@ -86,6 +87,8 @@ class Precautions:
     journal: Journal | None = None  # writes its log
     instruments: Instruments = SYSTEM
     sharing: Sharing | None = None  # how it shares its store; None: its part of the store is its own
+    apps: AppNames = NO_NAMES  # whose actors it has
+    entered: Callable[[Mapping[str, int]], None] = lambda apps: None  # told all apps of the store, with their numbers
 
 
 class Host:
@@ -123,6 +126,7 @@ class Host:
         self.clock = clock
         precautions = precautions or Precautions()
         sharing = precautions.sharing
+        self._apps, self._entered = precautions.apps, precautions.entered
         self.instruments = precautions.instruments
         self._thread: int | None = None  # in which the host was opened
         # Where it was opened; all calls come from there. On asyncio the event loop, elsewhere the thread.
@@ -163,14 +167,9 @@ class Host:
             journal=journal,
         )
         self.changes = ChangeFeed(name, peers, self.instruments.chance)
+        mailroom = self._mailroom
         self._release = Release(
-            self._mailroom,
-            routes,
-            self._reminders,
-            self._watches,
-            self.changes.own,
-            retire=self._retire,
-            journal=journal,
+            mailroom, routes, self._reminders, self._watches, self.changes.own, retire=self._retire, journal=journal
         )
         self.tallies = self._release.tallies
         self._committer = Committer(
@@ -182,7 +181,7 @@ class Host:
             stopwatch=self.instruments.stopwatch,
         )
         self.turn_loop = TurnLoop(
-            self._mailroom, self._failures, self._committer, types, routes, self.clock, self._flight, journal=journal
+            self._mailroom, self._failures, self._committer, routes, self.clock, self._flight, journal=journal
         )
         self.commit_times = self._committer.took_s
         self.mailbox_depths, self.watch_commits = self._mailroom.depths, self._committer.watch_with
@@ -214,12 +213,13 @@ class Host:
             StoreError: The store cannot be opened; nothing is left open.
         """
         await self.store.open()
-        self._thread = get_ident()
-        self._here = place_of_caller()
-        self._home = self._here()
         try:
+            self._entered(apps := await self.store.enter_apps(self._apps))
+            self.placement.sized(self.store.shards, rings_of(apps, self._apps, apart=self.store.rings_apart))
+            self._thread = get_ident()
+            self._here = place_of_caller()
+            self._home = self._here()
             if self._shards is not None:
-                self.placement.sized(self.store.shards)
                 return
             epochs = await self.store.claim(self.placement.host, now_us=self.clock.now_us())
             self.placement.claimed(epochs, shards=self.store.shards)
@@ -227,7 +227,7 @@ class Host:
                 place_peers(self.placement, self._peers.membership, self.store.shards)
             # Before a message can reach an actor: an actor recovers before it does anything else.
             if not self._dormant:
-                self._mailroom.unrecovered = dict.fromkeys(await self.store.active())
+                self._mailroom.unrecovered = dict.fromkeys(filter(self.placement.reaches, await self.store.active()))
                 self._probation.open()
         except BaseException:
             with anyio.CancelScope(shield=True):
@@ -289,9 +289,9 @@ class Host:
         """How many actors are in memory."""
         return len(self._mailroom.activations)
 
-    def has(self, address: Address) -> bool:
-        """Whether an actor is in memory."""
-        return self._mailroom.activations.peek(address) is not None
+    def activations_of(self, actor_type: str) -> int:
+        """How many actors of a type are in memory."""
+        return self._mailroom.activations.of_type(actor_type)
 
     def is_open(self, address: Address) -> bool:
         """Whether an actor is this host's and takes messages now: its shard is neither being opened nor given away."""

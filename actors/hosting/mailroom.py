@@ -15,12 +15,12 @@ from functools import partial
 from typing import Any, Protocol
 
 from ...journal.journal import Journal
-from ...journal.vocabulary import LIMIT_REACHED, REMINDER_NOT_OURS
-from ..address import Address
+from ...journal.vocabulary import APP_UNKNOWN, LIMIT_REACHED, REMINDER_NOT_OURS
+from ..address import Address, ring_of
 from ..cluster.outbound import Outbound
 from ..cluster.peers import Peers
 from ..cluster.placement import Placement
-from ..errors import HostBroken, HostStopping, MailboxFull, NotOwner, PerdureError
+from ..errors import HostBroken, HostStopping, MailboxFull, NotOwner, PerdureError, RingUnknown
 from ..store.contract import Reminder, Store
 from ..store.errors import StoreHangs
 from ..turn import RECOVER, ActorType, Envelope, ReminderDue
@@ -80,6 +80,8 @@ class Mailroom:
         self.runnable: deque[Activation] = deque()  # the queue for turns
         self.work = Signal()  # raised when the queue grows
         self.unrecovered: dict[Address, None] = {}  # had work in flight when the last host ended; in order
+        # Messages of actors here for a ring that is not known: they wait, and their senders stay in flight.
+        self._strays: list[tuple[Address, Envelope]] = []
         self.suspended: dict[Address, None] = {}  # take no turn yet (`actors/hosting/probation.py`)
         self.condemned: dict[Address, Envelope] = {}  # are to be set aside, by the message that does it
         self.stopping = False  # callers are refused
@@ -143,6 +145,8 @@ class Mailroom:
         """
         if not new:
             self.deliver(address, envelope)
+        elif not self._placement.knows(address.type):
+            self._stray(address, envelope)
         elif self.gate is not None and self.gate.holds(address, envelope, new=True):
             return
         elif (owner := self.elsewhere(address)) is not None:
@@ -162,8 +166,12 @@ class Mailroom:
 
         Raises:
             MailboxFull, NotOwner: The message was not delivered.
+            RingUnknown: The same; only for a message with a reply.
         """
         activation = self.activations.get(address)
+        if activation is None and not self._placement.knows(address.type):
+            self._stray(address, envelope)
+            return
         # An actor that is in memory is here: without anything unsettled nothing needs to wait.
         if self.gate is not None and (activation is None or self.gate.unsettled) and self.gate.holds(address, envelope):
             return
@@ -215,6 +223,25 @@ class Mailroom:
         self.activations.add(activation)
         self.loader.add(activation)
         return activation
+
+    def _stray(self, address: Address, envelope: Envelope) -> None:
+        """Let a message wait for a host that has the app of its actor. A caller is refused.
+
+        Raises:
+            RingUnknown: For a message with a reply.
+        """
+        if envelope.reply is not None:
+            raise RingUnknown(ring_of(address.type))
+        if not self._strays:
+            self._journal.write(APP_UNKNOWN, instance_id=address.id, app=ring_of(address.type))
+        self._strays.append((address, envelope))
+
+    def call_strays(self) -> None:
+        """Deliver what has waited for a ring that was not known. What a sender that is gone has sent is dropped."""
+        strays, self._strays = self._strays, []
+        for address, envelope in strays:
+            if not (isinstance(envelope.sender, Activation) and envelope.sender.dropped):
+                self.deliver(address, envelope)
 
     def has(self, address: Address) -> bool:
         """Whether an actor is in memory, or will be as soon as this host has recovered."""

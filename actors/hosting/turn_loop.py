@@ -14,7 +14,7 @@ from ...journal.journal import Journal
 from ...journal.vocabulary import TURN_SLOW
 from ..clock import Clock
 from ..errors import ActorFailed
-from ..turn import ActorType, Turn
+from ..turn import Turn
 from ..waiting.ownership import CodeOwner, context_of
 from ..waiting.taskless import no_current_task
 from .activation import Activation
@@ -29,7 +29,6 @@ class TurnLoop:
     """Takes the turns of all actors that are runnable.
 
     Args:
-        types: The types of actors; messages to these types count as unacknowledged until a commit holds them.
         routes: The functions that take early messages, by type of address.
         committer: Takes the turns; its stopwatch says when a slice is over.
         clock: Its wall clock is the time of turns. It may go back: the order of turns is that of the log.
@@ -47,7 +46,6 @@ class TurnLoop:
         mailroom: Mailroom,
         failures: Failures,
         committer: Committer,
-        types: Mapping[str, ActorType],
         routes: Mapping[str, Route],
         clock: Clock,
         flight: FlightRecord | None = None,
@@ -59,7 +57,6 @@ class TurnLoop:
         self._failures = failures
         self._committer = committer
         self._stopwatch = committer.stopwatch
-        self._types = types
         self._routes = routes
         self._now_us = clock.now_us
         self._flight = flight
@@ -139,7 +136,7 @@ class TurnLoop:
         if flight is not None and flight.suspects and turn.entry is not None:
             flight.turn_ended(activation.address)
         for address, _ in turn.messages:
-            if address.type in self._types:
+            if address.type not in self._routes:
                 activation.unacknowledged += 1
         self._committer.add(activation, turn, envelopes, now_us)
         for address, body in turn.early:

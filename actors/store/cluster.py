@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum
 from typing import NamedTuple, Protocol
 
+from .presence.apps import AppNames
 from .presence.beats import Heart
 
 # The newest format of records and entries that this release reads, and writes if it may. Hosts of two releases may
@@ -41,6 +42,7 @@ class HostCard(NamedTuple):
     wire_min: int  # the versions of the wire that it knows
     wire_max: int
     format_max: int = FORMAT_MAX  # the newest format of a store that it reads
+    apps: Sequence[str] = ()  # the ids of its apps; none: the first app of the store
 
 
 class HostRow(NamedTuple):
@@ -69,6 +71,15 @@ class Cluster(Protocol):
     A host has a *life* from each `join` or `resume` to the end of its row. What was begun in one life fails in the
     next.
     """
+
+    @property
+    def shards(self) -> int:
+        """How many shards each app has. Those of the app with number n are the n-th so many."""
+        ...
+
+    async def enter_apps(self, asked: AppNames) -> Mapping[str, int]:
+        """As of a store."""
+        ...
 
     @property
     def host(self) -> int:

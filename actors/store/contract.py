@@ -29,6 +29,7 @@ from ..address import Address
 from .audit import AuditFilter, AuditPage, AuditRow
 from .errors import StoreError
 from .listing import Counted, Facets, ListFilter, ListPage, Order
+from .presence.apps import AppNames
 
 
 class Reminder(NamedTuple):
@@ -152,6 +153,19 @@ class Store(Protocol):
 
     async def close(self) -> None:
         """Close the store. All commits that have returned stay; to close twice is harmless."""
+        ...
+
+    async def enter_apps(self, asked: AppNames) -> Mapping[str, int]:
+        """Enter the apps of this host, and return all apps of the store with their numbers, in the order of these.
+
+        Raises:
+            StoreFailed: It did not work.
+        """
+        ...
+
+    @property
+    def rings_apart(self) -> bool:
+        """Whether each app has shards of its own, so that hosts with other apps can own theirs."""
         ...
 
     async def claim(self, host: str, *, now_us: int) -> Mapping[int, int]:

@@ -13,7 +13,7 @@ from itertools import count
 
 import anyio
 
-from ..address import Address, shard_of
+from ..address import Address
 from .audit import ORDER, Audited, AuditFilter, AuditPage, AuditRow, matches_row
 from .contract import Expiring, FoundItems, Inspection, Item, Reminder, Stored, Unlisted, Write
 from .cursor import Position, cursor_of, position_of
@@ -32,6 +32,7 @@ from .listing import (
     place,
 )
 from .part import WHOLE, Part, check_parts
+from .presence.apps import AppNames, shard_in, with_apps
 
 
 class MemoryStore:
@@ -48,9 +49,12 @@ class MemoryStore:
     """
 
     commits_elsewhere = False
+    intact = True
+    rings_apart = False
 
     def __init__(self, *, shards: int = 64, part: Part = WHOLE) -> None:
         check_parts(part.of, shards=shards)
+        self._apps: dict[str, int] = {}
         self._shards = shards
         self._epochs = dict.fromkeys(filter(part.holds, range(shards)), 0)
         self._new_keys = count(1)
@@ -69,10 +73,6 @@ class MemoryStore:
     def shards(self) -> int:
         return self._shards
 
-    @property
-    def intact(self) -> bool:
-        return True
-
     async def open(self) -> None:
         await anyio.lowlevel.checkpoint()
         if self._is_open:
@@ -87,6 +87,13 @@ class MemoryStore:
     def abandon(self) -> None:
         """Take the store as no longer open: the process that had it open has ended without closing it."""
         self._is_open = False
+
+    async def enter_apps(self, asked: AppNames) -> Mapping[str, int]:
+        await self._writing()
+        apps = with_apps(self._apps, asked, alone=not self.rings_apart)
+        self._apps.clear()
+        self._apps.update(apps)
+        return dict(apps)
 
     async def claim(self, host: str, *, now_us: int) -> Mapping[int, int]:
         await self._writing()
@@ -122,7 +129,7 @@ class MemoryStore:
         there = self._items.get(key, {})
         found = {name: there[name] for name in names if name in there}
         later = sorted(Expiring(item.expires_us, name, item.version) for name, item in there.items() if item.expires_us)
-        return FoundItems(self._records[key][1], found, {}, later[:expiring])
+        return FoundItems(self._records[key][1], found, {}, later[:expiring] if expiring else ())
 
     async def ids(self, actor_type: str, *, after: str | None, limit: int) -> Sequence[str]:
         await anyio.lowlevel.checkpoint()
@@ -208,7 +215,9 @@ class MemoryStore:
                 yield key, address.id, facets
 
     def _is_in(self, address: Address, shards: Collection[int] | None) -> bool:
-        return shards is None or shard_of(address.id, self._shards) in shards
+        if shards is None:
+            return True
+        return shard_in(address, self._apps, shards=self._shards, apart=self.rings_apart) in shards
 
     async def _writing(self) -> None:
         if not self._is_open:

@@ -30,7 +30,7 @@ from .presence.heart import BeatingHeart
 
 NAME = "this database in memory"
 # What the stores of a database share of `MemoryStore`.
-CONTENTS = ("_keys", "_records", "_logs", "_active", "_reminders", "_facets", "_audit", "_items")
+CONTENTS = ("_apps", "_keys", "_records", "_logs", "_active", "_reminders", "_facets", "_audit", "_items")
 COUNTERS = ("_new_keys", "_audit_numbers")
 
 T = TypeVar("T")
@@ -135,6 +135,8 @@ class MemoryClusterStore(MemoryStore):
     Args:
         link: Its way to the database.
     """
+
+    rings_apart = True
 
     def __init__(
         self, database: MemoryDatabase, *, link: MemoryLink | None = None, instruments: Instruments = SYSTEM
@@ -275,7 +277,13 @@ class MemoryClusterStore(MemoryStore):
         return await self._done("hosts", lambda: [each.row for each in self.database.hosts.values()])
 
     async def owners(self) -> Sequence[ShardRow]:
-        return await self._done("owners", lambda: list(self.database.owners.values()))
+        def read() -> Sequence[ShardRow]:
+            owners = self.database.owners
+            for shard in range(len(owners), len(self._apps) * self._shards):  # of apps that are new
+                owners[shard] = ShardRow(shard, None, 0)
+            return list(owners.values())
+
+        return await self._done("owners", read)
 
     async def kill(self, host: int, beat: int) -> bool:
         def delete(life: _Life) -> bool:

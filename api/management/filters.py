@@ -59,7 +59,9 @@ class FilterBody(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True,
         str | int | float | None,
         Meta(description="Stalled, set aside, or an activity open and no turn for so long: 90s, 15m"),
     ] = None
-    app_id: Annotated[str | None, Meta(description="The app id of this daemon; reserved for others")] = None
+    app_id: Annotated[str | None, Meta(description="The app that is meant; in a body it must be that of the query")] = (
+        None
+    )
 
 
 def is_filter(name: str) -> bool:
@@ -72,7 +74,7 @@ def filter_of_query(pairs: Iterable[tuple[str, str]], *, app_id: str) -> Instanc
 
     Args:
         pairs: The filters of the query, decoded; a name may stand several times.
-        app_id: The app id of this daemon.
+        app_id: The app that the request is for.
 
     Raises:
         Refusal: FILTER_INVALID, which names the filter.
@@ -102,7 +104,9 @@ def filter_of_body(body: FilterBody, *, app_id: str) -> InstanceFilter:
         Refusal: FILTER_INVALID, which names the filter.
     """
     if body.app_id is not None and body.app_id != app_id:
-        raise _invalid(f"the filter 'app_id' is {body.app_id!r}, and this daemon hosts {app_id!r} only; leave it out")
+        raise _invalid(
+            f"the filter 'app_id' is {body.app_id!r}, and the request is for {app_id!r}; name the app in the query"
+        )
     given: dict[str, Any] = {}
     given["statuses"], given["not_statuses"] = _choice("status", body.status, _status)
     given["names"], given["not_names"] = _choice("name", body.name, lambda name: name)

@@ -45,6 +45,7 @@ class InstanceSummary(Struct, kw_only=True, frozen=True):
     generation: Annotated[int, Meta(ge=0, description="How often it has continued as new")]
     tags: dict[str, str]
     app_id: str
+    parent_app_id: Annotated[str | UnsetType, Meta(description="The app of its parent, if it is another one")] = UNSET
     waiting_for: Annotated[list[WaitingFor] | UnsetType, Meta(description="With `with=waiting_for`")] = UNSET
     children: Annotated[
         dict[str, int] | UnsetType, Meta(description="With `with=children`: how many it has, by status")
@@ -131,3 +132,4 @@ class InstanceTree(Struct, kw_only=True, frozen=True):
     status: StatusWord
     children: list["InstanceTree"]
     more: Annotated[bool, Meta(description="It has children that are left out: the tree is too deep or too large")]
+    app_id: Annotated[str | UnsetType, Meta(description="Its app, where that is not the one of its parent")] = UNSET

@@ -74,6 +74,7 @@ def _common(item: InstanceItem) -> dict[str, Any]:
         "generation": item.generation,
         "tags": dict(item.tags),
         "app_id": item.app_id,
+        "parent_app_id": UNSET if item.parent_app_id is None else item.parent_app_id,
     }
 
 
@@ -124,5 +125,15 @@ def counts(counted: Counted, by: Sequence[str]) -> CountResult:
 
 def tree(node: TreeNode) -> InstanceTree:
     """Show an instance with its descendants."""
-    children = [tree(child) for child in node.children]
-    return InstanceTree(id=node.id, name=node.name, status=node.status, children=children, more=node.more)
+    return _tree(node, node.app_id)
+
+
+def _tree(node: TreeNode, parent_app: str) -> InstanceTree:
+    return InstanceTree(
+        id=node.id,
+        name=node.name,
+        status=node.status,
+        children=[_tree(child, node.app_id) for child in node.children],
+        more=node.more,
+        app_id=node.app_id if node.app_id != parent_app else UNSET,
+    )

@@ -59,13 +59,14 @@ class Where(NamedTuple):
 
     server: str
     token: str | None
+    app_id: str | None = None  # None: the first app of the daemon
 
     def client(self) -> "RemoteClient":
         """Make a client of it."""
         from ...client.remote_client import RemoteClient  # noqa: PLC0415  `--help` needs no HTTP
         from ...client.server import Server  # noqa: PLC0415
 
-        return RemoteClient(Server(self.server, self.token))
+        return RemoteClient(Server(self.server, self.token, self.app_id))
 
 
 SERVER_OPTIONS = (
@@ -84,6 +85,13 @@ SERVER_OPTIONS = (
         show_envvar=True,
         metavar="FILE",
         help="The first token in FILE opens the API. Without it PERDURE_API_TOKEN does, or DAPR_API_TOKEN.",
+    ),
+    click.Option(
+        ["--app", "app_id"],
+        envvar="PERDURE_APP",
+        show_envvar=True,
+        metavar="ID",
+        help="The app whose instances are meant.  [default: the first app of the daemon]",
     ),
 )
 
@@ -104,7 +112,8 @@ class DaemonCommand(click.Command):
     def invoke(self, ctx: click.Context) -> Any:
         if os.environ.get("NO_COLOR"):
             ctx.color = False
-        ctx.params["where"] = Where(ctx.params.pop("server"), token_of(ctx.params.pop("token_file")))
+        token = token_of(ctx.params.pop("token_file"))
+        ctx.params["where"] = Where(ctx.params.pop("server"), token, ctx.params.pop("app_id"))
         return super().invoke(ctx)
 
 

@@ -59,12 +59,14 @@ def example(text: str) -> str:
 
 IDS_ARGUMENT = click.Argument(["ids"], type=word, nargs=-1, required=True, metavar="ID...")
 RECURSE_OPTION = click.Option(["--recurse/--no-recurse"], default=True, show_default=True, help="Its children too.")
+APP_OPTION = click.Option(["--app", "app_id"], metavar="ID", help="Of this app.  [default: the first app of the store]")
 REASON_OPTION = click.Option(["--reason"], metavar="TEXT", help="Why; it stands in the audit.")
 
 
 @click.command(
     params=[
         DATA_OPTION,
+        APP_OPTION,
         click.Option(
             ["--status"],
             multiple=True,
@@ -83,7 +85,7 @@ REASON_OPTION = click.Option(["--reason"], metavar="TEXT", help="Why; it stands 
     ],
     epilog=example("perdure store ls --data perdure.db --status stalled -o ids"),
 )
-def ls(data: str, status: frozenset[str], form: str) -> None:
+def ls(data: str, app_id: str | None, status: frozenset[str], form: str) -> None:
     """List the instances of a store.
 
     No daemon may have the store. Each line has the id, the workflow, the status, when the instance was created and last
@@ -94,7 +96,7 @@ def ls(data: str, status: frozenset[str], form: str) -> None:
     async def collect(facade: "Facade") -> None:
         lines.extend([line async for line in instances(facade) if not status or status & words_of(line)])
 
-    on_store(data, collect)
+    on_store(data, collect, app_id)
     if form == "json":
         click.echo(json.dumps([line._asdict() for line in lines], indent=2))
     elif form == "ids":
@@ -110,10 +112,10 @@ def words_of(line: InstanceLine) -> frozenset[str]:
 
 
 @click.command(
-    params=[IDS_ARGUMENT, DATA_OPTION, RECURSE_OPTION, REASON_OPTION],
+    params=[IDS_ARGUMENT, DATA_OPTION, APP_OPTION, RECURSE_OPTION, REASON_OPTION],
     epilog=example("perdure store terminate order-17 --data perdure.db --reason 'it ends the daemon'"),
 )
-def terminate(ids: Sequence[str], data: str, recurse: bool, reason: str | None) -> None:
+def terminate(ids: Sequence[str], data: str, app_id: str | None, recurse: bool, reason: str | None) -> None:
     """End instances without asking their code.
 
     No daemon may have the store. An instance that is stalled or set aside can be terminated too. What its parent and
@@ -125,6 +127,7 @@ def terminate(ids: Sequence[str], data: str, recurse: bool, reason: str | None) 
         lambda facade, one, by: facade.terminate(one, recurse=recurse, stalled_too=True, by=by),
         "is terminated",
         reason,
+        app_id,
     )
 
 
@@ -132,13 +135,14 @@ def terminate(ids: Sequence[str], data: str, recurse: bool, reason: str | None) 
     params=[
         IDS_ARGUMENT,
         DATA_OPTION,
+        APP_OPTION,
         RECURSE_OPTION,
         click.Option(["--force"], is_flag=True, help="Also instances that are not finished. Their work is lost."),
         REASON_OPTION,
     ],
     epilog=example("perdure store purge order-17 --data perdure.db"),
 )
-def purge(ids: Sequence[str], data: str, recurse: bool, force: bool, reason: str | None) -> None:
+def purge(ids: Sequence[str], data: str, app_id: str | None, recurse: bool, force: bool, reason: str | None) -> None:
     """Forget instances.
 
     No daemon may have the store. Purged can be what is finished, stalled, set aside, or cannot be read; --force purges
@@ -148,27 +152,32 @@ def purge(ids: Sequence[str], data: str, recurse: bool, force: bool, reason: str
     def act(facade: "Facade", one: str, by: "By") -> Awaitable[int]:
         return facade.purge(one, recurse=recurse, force=force, stalled_too=True, by=by)
 
-    each(data, ids, act, "is purged", reason)
+    each(data, ids, act, "is purged", reason, app_id)
 
 
 @click.command(
-    params=[IDS_ARGUMENT, DATA_OPTION, REASON_OPTION],
+    params=[IDS_ARGUMENT, DATA_OPTION, APP_OPTION, REASON_OPTION],
     epilog=example("perdure store release order-17 --data perdure.db"),
 )
-def release(ids: Sequence[str], data: str, reason: str | None) -> None:
+def release(ids: Sequence[str], data: str, app_id: str | None, reason: str | None) -> None:
     """Let instances that are set aside go on.
 
     No daemon may have the store. The next daemon begins what is open, and delivers what has arrived meanwhile. If an
     instance ends that daemon too, it is set aside again after three ends.
     """
-    each(data, ids, lambda facade, one, by: facade.release(one, begin=False, by=by), "is released", reason)
+    each(data, ids, lambda facade, one, by: facade.release(one, begin=False, by=by), "is released", reason, app_id)
 
 
 INSTANCE_COMMANDS = (ls, terminate, purge, release)
 
 
 def each(
-    data: str, ids: Sequence[str], act: "Callable[[Facade, str, By], Awaitable[Any]]", done: str, reason: str | None
+    data: str,
+    ids: Sequence[str],
+    act: "Callable[[Facade, str, By], Awaitable[Any]]",
+    done: str,
+    reason: str | None,
+    app_id: str | None,
 ) -> None:
     """Do something to each instance, say what became of it, and exit with the code for the worst outcome.
 
@@ -196,7 +205,7 @@ def each(
                 codes.append(REFUSED)
                 complain(f"{instance_id}: {explain(error, RUN_FLAGS)}")
 
-    on_store(data, act_on_all)
+    on_store(data, act_on_all, app_id)
     if code := max(codes):
         sys.exit(code)
 
@@ -214,8 +223,8 @@ def refusal(error: PerdureError) -> str:
     return str(error)
 
 
-def on_store(data: str, do: "Callable[[Facade], Awaitable[None]]") -> None:
-    """Open a store that no daemon has, and do something with its instances.
+def on_store(data: str, do: "Callable[[Facade], Awaitable[None]]", app_id: str | None) -> None:
+    """Open a store that no daemon has, and do something with the instances of an app of it.
 
     Raises:
         PerdureError: It cannot be opened.
@@ -225,7 +234,7 @@ def on_store(data: str, do: "Callable[[Facade], Awaitable[None]]") -> None:
     from ..offline import offline  # noqa: PLC0415  as above
 
     async def main() -> None:
-        async with offline(data) as facade:
+        async with offline(data, app_id) as facade:
             await do(facade)
 
     anyio.run(main)

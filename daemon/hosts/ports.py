@@ -30,7 +30,8 @@ def take_ports(config: Config, held: ExitStack) -> Config:
         return address(reserved)[1]
 
     http_port, grpc_port = take(config.http_port, Door.HTTP), take(config.grpc_port, Door.GRPC)
+    others = tuple(replace(each, grpc_port=take(each.grpc_port, Door.GRPC)) for each in config.others)
     if config.metrics_port:
         for index in range(config.processes):
             listen(config.host, config.metrics_port + index, Door.METRICS).close()
-    return replace(config, http_port=http_port, grpc_port=grpc_port)
+    return replace(config, http_port=http_port, grpc_port=grpc_port, others=others)

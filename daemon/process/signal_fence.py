@@ -21,7 +21,7 @@ from typing import Any
 
 from ...actors.text import text_of, type_name
 from ...actors.waiting.ownership import CodeOwner, owner
-from ...runtime.steps import CodeStep, outwards, step_in
+from ...runtime.activities.steps import CodeStep, outwards, step_in
 from .early_signals import STOP_SIGNALS
 
 logger = logging.getLogger(__name__)

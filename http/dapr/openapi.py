@@ -6,7 +6,7 @@ routes from `http/dapr/workflows.py`. A fault of our own (ERR_INTERNAL) is not
 part of the API and stays out, so that a test against this document finds it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ...api.properties import RUNTIME_STATUS
@@ -51,19 +51,20 @@ PATH_PIECES = {
 ANY_BODY: Json = {"*/*": {"schema": {}}}
 
 
-def document(*, version: str, secured: bool) -> Json:
+def document(*, version: str, secured: bool, stores: Sequence[str] = ()) -> Json:
     """Build the document.
 
     Args:
         version: Perdure's.
         secured: Whether callers need a token.
+        stores: The names of the state stores.
     """
     paths: dict[str, Json] = {}
     for name in VERSIONS:
         for operation in OPERATIONS:
             path = paths.setdefault(f"/{name}/{operation.path}", {})
             path[operation.method.lower()] = workflow_operation(operation, name)
-    paths.update(state_paths(error_responses))
+    paths.update(state_paths(error_responses, stores))
     paths.update(sidecar_paths())
     if secured:
         for operation_object in (item for path in paths.values() for item in path.values()):

@@ -1,6 +1,6 @@
 """The state routes described in OpenAPI, for the document of `openapi.py`."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from ...api.state import FAILURES
@@ -20,13 +20,18 @@ NO_QUERY = ErrorAnswer(500, "ERR_STATE_STORE_NOT_SUPPORTED", "")
 TEXT: Json = {"type": "string"}
 METADATA: Json = {"type": ["object", "null"], "additionalProperties": TEXT}
 OPTIONS: Json = {
-    "type": "object",
+    "type": ["object", "null"],
     "properties": {
-        "concurrency": {"enum": ["first-write", "last-write"]},
-        "consistency": {"enum": ["eventual", "strong"]},
+        "concurrency": {"enum": ["first-write", "last-write", "", None]},
+        "consistency": {"enum": ["eventual", "strong", "", None]},
     },
 }
-KEY: Json = {"type": "string", "description": "Any text without `||`, at most 2 KiB with its prefix"}
+KEY: Json = {
+    "type": "string",
+    "description": "Any text without `||`, at most 2 KiB with its prefix",
+    "not": {"pattern": r"\|\|"},
+}
+NULLABLE: Json = {"type": ["string", "null"]}
 ITEM: Json = {
     "type": "object",
     "properties": {
@@ -38,14 +43,18 @@ ITEM: Json = {
     },
     "required": ["key"],
 }
+# Of a transaction Dapr takes an operation without a request, and a request without a key, for that of the empty key.
 OPERATION: Json = {
     "type": "object",
-    "properties": {"operation": {"enum": ["upsert", "delete"]}, "request": ITEM},
-    "required": ["operation", "request"],
+    "properties": {
+        "operation": {"enum": ["upsert", "delete"]},
+        "request": {"type": ["object", "null"], "properties": {**ITEM["properties"], "key": NULLABLE}},
+    },
+    "required": ["operation"],
 }
-SAVE: Json = {"type": "array", "items": ITEM}
-BULK: Json = {"type": "object", "properties": {"keys": {"type": "array", "items": KEY}}, "required": ["keys"]}
-TRANSACTION: Json = {"type": "object", "properties": {"operations": {"type": "array", "items": OPERATION}}}
+SAVE: Json = {"type": ["array", "null"], "items": ITEM}
+BULK: Json = {"type": "object", "properties": {"keys": {"type": ["array", "null"], "items": KEY}}}
+TRANSACTION: Json = {"type": "object", "properties": {"operations": {"type": ["array", "null"], "items": OPERATION}}}
 VALUES: Json = {
     "type": "array",
     "items": {
@@ -63,11 +72,12 @@ VALUES: Json = {
 }
 
 
-def state_paths(error_responses: Callable[[Iterable[ErrorAnswer]], Json]) -> dict[str, Json]:
+def state_paths(error_responses: Callable[[Iterable[ErrorAnswer]], Json], stores: Sequence[str]) -> dict[str, Json]:
     """Describe the state routes.
 
     Args:
         error_responses: Describes errors, all errors of one status together.
+        stores: The names of the state stores.
     """
     done: Json = {"204": {"description": "Done, and stored"}}
     value: Json = {
@@ -99,8 +109,12 @@ def state_paths(error_responses: Callable[[Iterable[ErrorAnswer]], Json]) -> dic
     get = operation("get", "Get the value of a key", value)
     delete = operation("delete", "Delete the value of a key", done, mismatch["delete"])
     etag: Json = {"name": "If-Match", "in": "header", "description": "The etag that it must have", "schema": TEXT}
-    options = [{"name": name, "in": "query", "schema": schema} for name, schema in OPTIONS["properties"].items()]
-    store, key = _parameter("store", "The name of the state store"), _parameter("key", "The key")
+    options = [
+        {"name": name, "in": "query", "schema": {"enum": [text for text in schema["enum"] if text is not None]}}
+        for name, schema in OPTIONS["properties"].items()
+    ]
+    store = _parameter("store", "The name of the state store", {"enum": [*stores]} if stores else TEXT)
+    key = _parameter("key", "The key", {**KEY, "minLength": 1})
     one = "/v1.0/state/{store}"
     return {
         f"{one}/{{key}}": {
@@ -114,8 +128,7 @@ def state_paths(error_responses: Callable[[Iterable[ErrorAnswer]], Json]) -> dic
     }
 
 
-def _parameter(name: str, description: str) -> Json:
-    schema = {"type": "string", "minLength": 1}
+def _parameter(name: str, description: str, schema: Json) -> Json:
     return {"name": name, "in": "path", "required": True, "description": description, "schema": schema}
 
 

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from ...api.words import check_app, check_new_id
+from ...api.words import check_new_id, other_app
 from ...runtime.errors import InstanceNotFound
 from ...runtime.history.attribution import By
 from ...runtime.operations.facade import Facade
@@ -75,16 +75,15 @@ class WorkflowRoutes:
         instance_id = query(request, "instanceID") or None
         if instance_id is not None:
             check_new_id(instance_id)
-        self.check_app(request)
+        facade = self.facade_of(request)
         text = await read_text(request, bytes_max=self.body_bytes_max)
         trace = trace_of(request)
-        started = await self.facade.start(workflow_name, instance_id=instance_id, input=text, trace=trace)
+        started = await facade.start(workflow_name, instance_id=instance_id, input=text, trace=trace)
         return Response(msgspec.json.encode({"instanceID": started}), 202, media_type=JSON)
 
     async def get(self, request: Request) -> Response:
         instance_id = parameter(request, "instance_id")
-        self.check_app(request)
-        state = await self.facade.inspect(instance_id)
+        state = await self.facade_of(request).inspect(instance_id)
         if state is None:
             raise InstanceNotFound(instance_id)
         return Response(state_json(state), media_type=JSON)
@@ -92,41 +91,42 @@ class WorkflowRoutes:
     async def raise_event(self, request: Request) -> Response:
         instance_id = parameter(request, "instance_id")
         event_name = parameter(request, "event_name")
-        self.check_app(request)
+        facade = self.facade_of(request)
         data = await read_text(request, bytes_max=self.body_bytes_max)
-        await self.facade.raise_event(instance_id, event_name, data)
+        await facade.raise_event(instance_id, event_name, data)
         return accepted()
 
     async def pause(self, request: Request) -> Response:
-        instance_id = await self.instance_of(request)
-        await self.facade.suspend(instance_id, by=by_of(request))
+        facade, instance_id = await self.instance_of(request)
+        await facade.suspend(instance_id, by=by_of(request))
         return accepted()
 
     async def resume(self, request: Request) -> Response:
-        instance_id = await self.instance_of(request)
-        await self.facade.resume(instance_id, by=by_of(request))
+        facade, instance_id = await self.instance_of(request)
+        await facade.resume(instance_id, by=by_of(request))
         return accepted()
 
     async def terminate(self, request: Request) -> Response:
-        instance_id = await self.instance_of(request)
-        await self.facade.terminate(instance_id, recurse=True, by=by_of(request))
+        facade, instance_id = await self.instance_of(request)
+        await facade.terminate(instance_id, recurse=True, by=by_of(request))
         return accepted()
 
     async def purge(self, request: Request) -> Response:
-        instance_id = await self.instance_of(request)
-        await self.facade.purge(instance_id, recurse=True, by=by_of(request))
+        facade, instance_id = await self.instance_of(request)
+        await facade.purge(instance_id, recurse=True, by=by_of(request))
         return accepted()
 
-    async def instance_of(self, request: Request) -> str:
-        """Check a request that has no payload, and return the instance that it names."""
+    async def instance_of(self, request: Request) -> tuple[Facade, str]:
+        """Check a request that has no payload, and return the app and the instance that it names."""
         instance_id = parameter(request, "instance_id")
-        self.check_app(request)
+        facade = self.facade_of(request)
         await read_nothing(request, bytes_max=self.body_bytes_max)
-        return instance_id
+        return facade, instance_id
 
-    def check_app(self, request: Request) -> None:
-        """Refuse a request for another app. Raises Refusal or ForeignApp."""
-        check_app(query(request, "appID"), hosted=self.app_id)
+    def facade_of(self, request: Request) -> Facade:
+        """The instances of the app that a request names. Raises Refusal."""
+        other = other_app(query(request, "appID"), own=self.app_id)
+        return self.facade if other is None else self.facade.of_app(other)
 
 
 def by_of(request: Request) -> By:

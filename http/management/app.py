@@ -5,8 +5,9 @@ The one law: a route is there if its operation is. Nothing is answered by a stub
 `http/app.py` puts the routes behind Dapr's.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import anyio
@@ -18,7 +19,7 @@ from ...api.tokens import Tokens
 from ...runtime.operations.management import InstanceOperations
 from .description import OPENAPI, DescriptionRoutes
 from .endpoint import Endpoint
-from .resource import Handler, routes_of
+from .resource import AppHandlers, Handler, routes_of
 from .routes.actions import ACTIONS, ActionRoutes
 from .routes.bulk import BULK_ENDPOINTS, BulkRoutes
 from .routes.endpoints import READING
@@ -36,7 +37,7 @@ class ManagementDoor:
     """What the routes are made from.
 
     Args:
-        app_id: The app that the daemon hosts.
+        app_id: The app that is meant where a request names none.
         tokens: None if callers need none.
         stopping: Set when the daemon begins to stop: what takes long ends then.
         event_json: Writes the events of histories; None leaves histories out.
@@ -51,7 +52,10 @@ class ManagementDoor:
     tokens: Tokens | None = None
     stopping: anyio.Event = field(default_factory=anyio.Event)
     event_json: EventJson | None = None
+    event_json_of: Callable[[str], EventJson] | None = None  # the same for another app
     configuration: Mapping[str, Any] = field(default_factory=dict)
+    # The operations of another app, by its id; None: no host has it.
+    other_apps: Callable[[str], InstanceOperations | None] = field(default=lambda app_id: None)
 
 
 def management_routes(door: ManagementDoor, dapr: dict[str, Any]) -> list[Route]:
@@ -66,7 +70,18 @@ def management_routes(door: ManagementDoor, dapr: dict[str, Any]) -> list[Route]
     handlers: list[tuple[Endpoint, Handler]] = [
         (endpoint, getattr(routes, endpoint.operation)) for table, routes in tables for endpoint in table
     ]
-    return routes_of(handlers, body_bytes_max=door.body_bytes_max)
+    apps = AppHandlers(door.app_id, partial(_handlers_of, door))
+    return routes_of(handlers, body_bytes_max=door.body_bytes_max, apps=apps)
+
+
+def _handlers_of(door: ManagementDoor, app_id: str) -> Mapping[str, Handler] | None:
+    """The handlers for the instances of another app, by operation; None: no host has it."""
+    management = door.other_apps(app_id)
+    if management is None:
+        return None
+    event_json = door.event_json_of(app_id) if door.event_json_of is not None else None
+    tables = _tables(replace(door, management=management, app_id=app_id, event_json=event_json))
+    return {endpoint.operation: getattr(routes, endpoint.operation) for table, routes in tables for endpoint in table}
 
 
 ENDPOINTS: Sequence[Endpoint] = (
@@ -95,7 +110,7 @@ def _tables(door: ManagementDoor) -> list[tuple[Sequence[Endpoint], object]]:
     management = door.management
     tables: list[tuple[Sequence[Endpoint], object]] = [
         (READING, InstanceRoutes(management, app_id=door.app_id, stopping=door.stopping)),
-        (STARTING, StartRoutes(management, app_id=door.app_id)),
+        (STARTING, StartRoutes(management)),
         (ACTIONS, ActionRoutes(management)),
         (TRANSFER, TransferRoutes(management, stopping=door.stopping)),
         (STREAMS, StreamRoutes(management, app_id=door.app_id, stopping=door.stopping)),

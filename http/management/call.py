@@ -17,7 +17,7 @@ from ..auth import actor_of, door_of
 from ..body import read, read_text
 from ..path import parameter, query_pairs
 from ..trace import trace_of
-from .endpoint import Endpoint
+from .endpoint import APP_ID, Endpoint
 
 Body = TypeVar("Body", bound=msgspec.Struct)
 
@@ -41,7 +41,8 @@ class ManagementCall:
         self.request = request
         self.endpoint = endpoint
         self.body_bytes_max = body_bytes_max
-        self.query = RequestQuery(query_pairs(request), endpoint.names, filters=endpoint.filters, tags=endpoint.tags)
+        pairs = [(name, value) for name, value in query_pairs(request) if name != APP_ID]  # looked at by now
+        self.query = RequestQuery(pairs, endpoint.names, filters=endpoint.filters, tags=endpoint.tags)
 
     @property
     def actor(self) -> str:

@@ -12,6 +12,7 @@ PREFIX = "/api/v1"
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
 EVENT_STREAM = "text/event-stream"
+APP_ID = "app_id"  # in any query: the app whose instances are meant
 
 
 class QueryField(NamedTuple):

@@ -28,7 +28,7 @@ from ...runtime.operations.bulk.operation import BulkAction
 from ..auth import TOKEN_MISSING, TOKEN_UNKNOWN, WRITE_BY_COOKIE
 from ..dapr.openapi import error_responses, json_response, ref
 from ..errors import BODY_MALFORMED, BODY_TOO_LARGE, NO_ROUTE, PATH_MALFORMED
-from .endpoint import JSON, PREFIX, Endpoint, Payload, Success
+from .endpoint import APP_ID, JSON, PREFIX, Endpoint, Payload, Success
 from .routes.starting import START
 
 Json = dict[str, Any]
@@ -223,7 +223,16 @@ def query_parameters(endpoint: Endpoint) -> list[Json]:
         "schema": {"type": "string"},
     }
     filters = filter_parameters() if endpoint.filters else []
-    return [*filters, *([tag] if endpoint.filters or endpoint.tags else []), *own]
+    return [*filters, *([tag] if endpoint.filters or endpoint.tags else []), *own, APP_PARAMETER]
+
+
+# Of every endpoint.
+APP_PARAMETER: Json = {
+    "name": APP_ID,
+    "in": "query",
+    "description": "The app that is meant. Without it: the first app of the daemon",
+    "schema": {"type": "string", "minLength": 1},
+}
 
 
 def filter_parameters() -> list[Json]:

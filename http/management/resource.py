@@ -5,6 +5,7 @@ The one law: every error is JSON, with a true status. A method that a path does 
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import NoReturn
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -12,15 +13,44 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from ...actors.errors import PerdureError
-from ...api.management.words import BUGS, METHOD_NOT_ALLOWED, NO_SUCH_ROUTE, management_refusal
+from ...api.management.words import (
+    BUGS,
+    FILTER_INVALID,
+    METHOD_NOT_ALLOWED,
+    NO_SUCH_ROUTE,
+    QUERY_INVALID,
+    management_refusal,
+)
 from ...api.words import Refusal
 from ..body import BodyReceipt, settle
 from ..errors import NO_ROUTE, answer, answer_path_malformed, answer_refusal
-from ..path import PathMalformed, own_path, parameter
+from ..path import PathMalformed, own_path, parameter, query_pairs
 from .call import ManagementCall
-from .endpoint import PREFIX, Endpoint
+from .endpoint import APP_ID, PREFIX, Endpoint
 
 Handler = Callable[[ManagementCall], Awaitable[Response]]
+
+
+class AppHandlers:
+    """The handlers of other apps than that of the door, made when they are asked for.
+
+    Args:
+        own: The app that is meant where a request names none.
+        make: The handlers of an app, by operation; None: no host has it.
+    """
+
+    def __init__(self, own: str = "", make: Callable[[str], Mapping[str, Handler] | None] = lambda app_id: None):
+        self.own = own
+        self._make = make
+        self._known: dict[str, Mapping[str, Handler]] = {}
+
+    def find(self, operation: str, app_id: str) -> Handler | None:
+        """The handler of an operation on the instances of another app; None: no host has that app."""
+        handlers = self._known.get(app_id) or self._make(app_id)
+        if handlers is None:
+            return None
+        self._known[app_id] = handlers
+        return handlers.get(operation)
 
 
 class Resource:
@@ -28,11 +58,15 @@ class Resource:
 
     Args:
         handlers: By method, the endpoint and its handler.
+        apps: Has the handlers of other apps.
     """
 
-    def __init__(self, handlers: Mapping[str, tuple[Endpoint, Handler]], *, body_bytes_max: int) -> None:
+    def __init__(
+        self, handlers: Mapping[str, tuple[Endpoint, Handler]], *, body_bytes_max: int, apps: AppHandlers | None = None
+    ) -> None:
         self.handlers = handlers
         self.body_bytes_max = body_bytes_max
+        self.apps = apps or AppHandlers()
         self.allowed = ", ".join(sorted(handlers))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -52,6 +86,10 @@ class Resource:
             return answer(405, METHOD_NOT_ALLOWED.code, str(refused), {"allow": self.allowed})
         endpoint, handler = found
         try:
+            app_id = app_named(request, endpoint)
+            if app_id not in (None, self.apps.own):
+                assert app_id is not None
+                handler = self.apps.find(endpoint.operation, app_id) or self._refuse_app(endpoint, app_id)
             return await handler(ManagementCall(request, endpoint, body_bytes_max=self.body_bytes_max))
         except PathMalformed as error:
             return await answer_path_malformed(request, error)
@@ -61,6 +99,27 @@ class Resource:
             raise
         except PerdureError as error:
             return await answer_refusal(request, management_refusal(error, instance_id=instance_of(request)))
+
+    def _refuse_app(self, endpoint: Endpoint, app_id: str) -> NoReturn:
+        detail = (
+            f"'app_id' is {app_id!r}, and no host has that app; this one has {self.apps.own!r} where it is left out"
+        )
+        raise Refusal(FILTER_INVALID if endpoint.filters else QUERY_INVALID, detail=detail)
+
+
+def app_named(request: Request, endpoint: Endpoint) -> str | None:
+    """Return the app that the query names; None if it names none.
+
+    Raises:
+        Refusal: It names several, or an empty id.
+    """
+    named = [value for name, value in query_pairs(request) if name == APP_ID]
+    if not named:
+        return None
+    if len(named) > 1 or not named[0]:
+        wrong = "stands twice; it takes one value" if len(named) > 1 else "is empty; leave it out, or give it a value"
+        raise Refusal(FILTER_INVALID if endpoint.filters else QUERY_INVALID, detail=f"{APP_ID!r} {wrong}")
+    return named[0]
 
 
 class Nowhere:
@@ -81,7 +140,11 @@ def calls_another_app(request: Request) -> bool:
 
 
 def routes_of(
-    handlers: Iterable[tuple[Endpoint, Handler]], *, body_bytes_max: int, prefix: str = PREFIX
+    handlers: Iterable[tuple[Endpoint, Handler]],
+    *,
+    body_bytes_max: int,
+    prefix: str = PREFIX,
+    apps: AppHandlers | None = None,
 ) -> list[Route]:
     """Make the routes of endpoints, one for each path, and one for all other paths below the prefix."""
     by_path: dict[str, dict[str, tuple[Endpoint, Handler]]] = {}
@@ -90,7 +153,8 @@ def routes_of(
         assert endpoint.method not in methods, endpoint
         methods[endpoint.method] = endpoint, handler
     routes = [
-        Route(f"{prefix}{path}", Resource(methods, body_bytes_max=body_bytes_max)) for path, methods in by_path.items()
+        Route(f"{prefix}{path}", Resource(methods, body_bytes_max=body_bytes_max, apps=apps))
+        for path, methods in by_path.items()
     ]
     return [*routes, Route(prefix, Nowhere()), Route(f"{prefix}/{{rest:path}}", Nowhere())]
 

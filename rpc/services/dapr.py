@@ -24,8 +24,8 @@ from ...api.words import (
     PAYLOAD_MALFORMED,
     START_TIME_INVALID,
     Refusal,
-    check_app,
     check_new_id,
+    other_app,
     refusal,
 )
 from ...runtime.dates import to_us
@@ -99,20 +99,20 @@ class DaprWorkflows:
             check_new_id(instance_id)
         if not request.workflow_name:
             raise Refusal(NAME_MISSING)
-        check_app(request.app_id, hosted=self._app_id)
+        facade = self._target(request)
         # Always a text, even an empty one: Dapr wraps it so, over HTTP too.
         payload = payload_of(request.input)
         start_at_us = start_time_us(request)
         trace = trace_of_metadata(context.invocation_metadata())
-        started = await self._facade.start(
+        started = await facade.start(
             request.workflow_name, instance_id=instance_id, input=payload, start_at_us=start_at_us, trace=trace
         )
         return StartWorkflowResponse(instance_id=started)
 
     async def get(self, request: Message, context: Context) -> Message:
         """Describe an instance. One that is missing is no error here: it has an id and no status."""
-        self._check(request)
-        state = await self._facade.inspect(request.instance_id)
+        facade = self._check(request)
+        state = await facade.inspect(request.instance_id)
         if state is None:
             return GetWorkflowResponse(instance_id=request.instance_id)
         return GetWorkflowResponse(**workflow(state))
@@ -122,40 +122,44 @@ class DaprWorkflows:
             raise Refusal(ID_MISSING)
         if not request.event_name:
             raise Refusal(EVENT_NAME_MISSING)
-        self._check(request)
+        facade = self._check(request)
         # Bytes have no presence on the wire: here an empty value is no data, unlike over HTTP.
         data = payload_of(request.event_data) or None
-        await self._facade.raise_event(request.instance_id, request.event_name, data)
+        await facade.raise_event(request.instance_id, request.event_name, data)
         return Empty()
 
     async def pause(self, request: Message, context: Context) -> Message:
-        self._check(request)
-        await self._facade.suspend(request.instance_id, by=self._by(context))
+        facade = self._check(request)
+        await facade.suspend(request.instance_id, by=self._by(context))
         return Empty()
 
     async def resume(self, request: Message, context: Context) -> Message:
-        self._check(request)
-        await self._facade.resume(request.instance_id, by=self._by(context))
+        facade = self._check(request)
+        await facade.resume(request.instance_id, by=self._by(context))
         return Empty()
 
     async def terminate(self, request: Message, context: Context) -> Message:
-        self._check(request)
-        await self._facade.terminate(request.instance_id, recurse=True, by=self._by(context))
+        facade = self._check(request)
+        await facade.terminate(request.instance_id, recurse=True, by=self._by(context))
         return Empty()
 
     async def purge(self, request: Message, context: Context) -> Message:
-        self._check(request)
-        await self._facade.purge(request.instance_id, recurse=True, by=self._by(context))
+        facade = self._check(request)
+        await facade.purge(request.instance_id, recurse=True, by=self._by(context))
         return Empty()
 
     def _by(self, context: Context) -> By:
         return By(self._actor(context), DOOR)
 
-    def _check(self, request: Message) -> None:
-        """Refuse a request that names no instance, or another app."""
+    def _check(self, request: Message) -> Facade:
+        """Refuse a request that names no instance; return the instances of the app that it names."""
         if not request.instance_id:
             raise Refusal(ID_MISSING)
-        check_app(request.app_id, hosted=self._app_id)
+        return self._target(request)
+
+    def _target(self, request: Message) -> Facade:
+        other = other_app(request.app_id, own=self._app_id)
+        return self._facade if other is None else self._facade.of_app(other)
 
 
 class DaprInfo:

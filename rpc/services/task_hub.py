@@ -14,7 +14,7 @@ from typing import Any
 import grpc
 
 from ...actors.errors import PerdureError
-from ...api.words import ForeignApp, Refusal, check_app
+from ...api.words import Refusal, other_app
 from ...runtime.errors import ChildUnfinished, InstanceExists, InstanceNotFound, InvalidRequest
 from ...runtime.history.attribution import By
 from ...runtime.history.instance_state import InstanceState
@@ -117,11 +117,11 @@ class Management:
         Test suites for Dapr rely on that. Without a worker the call waits until
         one has connected.
         """
-        self._check(request)
+        facade = self._target(request)
         # As in Dapr, the call has a span in the trace of its metadata; a trace in the request comes before that.
         with traced_call(self._facade.tracing, START, trace_of_metadata(context.invocation_metadata())) as trace:
             later = request.HasField("scheduledStartTimestamp")
-            started = await self._facade.start(
+            started = await facade.start(
                 request.name,
                 instance_id=request.instanceId or None,
                 input=text_from(request, "input"),
@@ -130,59 +130,59 @@ class Management:
                 trace=trace_from(request, "parentTraceContext") or trace,
             )
             if not later:
-                await self._await(started, begun)
+                await self._await(facade, started, begun)
             return CreateInstanceResponse(instanceId=started)
 
     async def get(self, request: Message, context: Context) -> Message:
-        self._check(request)
-        return self._state(request, await self._facade.inspect(request.instanceId))
+        facade = self._target(request)
+        return self._state(request, await facade.inspect(request.instanceId))
 
     async def wait_for_start(self, request: Message, context: Context) -> Message:
-        self._check(request)
-        return self._state(request, await self._facade.wait(request.instanceId, begun, await_creation=True))
+        facade = self._target(request)
+        return self._state(request, await facade.wait(request.instanceId, begun, await_creation=facade is self._facade))
 
     async def wait_for_completion(self, request: Message, context: Context) -> Message:
-        self._check(request)
-        return self._state(request, await self._facade.wait(request.instanceId, await_creation=True))
+        facade = self._target(request)
+        return self._state(request, await facade.wait(request.instanceId, await_creation=facade is self._facade))
 
     async def raise_event(self, request: Message, context: Context) -> Message:
-        self._check(request)
-        await self._facade.raise_event(request.instanceId, request.name, text_from(request, "input"))
+        facade = self._target(request)
+        await facade.raise_event(request.instanceId, request.name, text_from(request, "input"))
         return RaiseEventResponse()
 
     async def terminate(self, request: Message, context: Context) -> Message:
         """End an instance, and wait until it has ended."""
-        self._check(request)
+        facade = self._target(request)
         output = text_from(request, "output")
         by = self._by(context)
-        await self._facade.terminate(request.instanceId, output=output, recurse=request.recursive, by=by)
-        await self._await(request.instanceId, finished)
+        await facade.terminate(request.instanceId, output=output, recurse=request.recursive, by=by)
+        await self._await(facade, request.instanceId, finished)
         return TerminateResponse()
 
     async def suspend(self, request: Message, context: Context) -> Message:
         """Suspend an instance. In Dapr this waits for the effect; here the effect is committed with the request."""
-        self._check(request)
+        facade = self._target(request)
         reason = request.reason.value or None
-        await self._facade.suspend(request.instanceId, reason=reason, by=self._by(context))
+        await facade.suspend(request.instanceId, reason=reason, by=self._by(context))
         return SuspendResponse()
 
     async def resume(self, request: Message, context: Context) -> Message:
         """Resume an instance; see `suspend`."""
-        self._check(request)
+        facade = self._target(request)
         reason = request.reason.value or None
-        await self._facade.resume(request.instanceId, reason=reason, by=self._by(context))
+        await facade.resume(request.instanceId, reason=reason, by=self._by(context))
         return ResumeResponse()
 
     async def purge(self, request: Message, context: Context) -> Message:
         """Forget one instance, or all instances that a filter fits; Dapr takes no filter."""
-        self._check(request)
+        facade = self._target(request)
         if not request.HasField("purgeInstanceFilter"):
-            purged = await self._facade.purge(
+            purged = await facade.purge(
                 request.instanceId, recurse=request.recursive, force=request.force, by=self._by(context)
             )
             return PurgeInstancesResponse(deletedInstanceCount=purged)
         wanted = request.purgeInstanceFilter
-        purged = await self._facade.purge_where(
+        purged = await facade.purge_where(
             created_from_us=_moment(wanted, "createdTimeFrom"),
             created_to_us=_moment(wanted, "createdTimeTo"),
             statuses=statuses(wanted.runtimeStatus),
@@ -207,7 +207,7 @@ class Management:
 
     async def rerun(self, request: Message, context: Context) -> Message:
         """Run an instance again from one of its events on, and wait until the copy's code has begun."""
-        self._check(request)
+        facade = self._target(request)
         rerun = Rerun(
             source_id=request.sourceInstanceID,
             event_id=request.eventID,
@@ -220,31 +220,34 @@ class Management:
             raise RerunRefused("rerun workflow source instance ID is required")
         if rerun.new_id == rerun.source_id:
             raise RerunRefused("rerun workflow instance ID must be different from the original instance ID")
-        started = await self._facade.rerun(rerun, by=self._by(context))
-        await self._await(started, begun)
+        started = await facade.rerun(rerun, by=self._by(context))
+        await self._await(facade, started, begun)
         return RerunWorkflowFromEventResponse(newInstanceID=started)
 
     def _by(self, context: Context) -> By:
         return By(self._actor(context), DOOR)
 
-    def _check(self, request: Message) -> None:
-        """Refuse a request for another app."""
-        if request.HasField("router"):
-            check_app(request.router.targetAppID, hosted=self._app_id)
+    def _target(self, request: Message) -> Facade:
+        """The instances of the app that a request is for."""
+        other = self._other(request)
+        return self._facade if other is None else self._facade.of_app(other)
 
-    async def _await(self, instance_id: str, until: Callable[[Status], bool]) -> None:
+    def _other(self, request: Message) -> str | None:
+        return other_app(request.router.targetAppID, own=self._app_id) if request.HasField("router") else None
+
+    async def _await(self, facade: Facade, instance_id: str, until: Callable[[Status], bool]) -> None:
         """Wait until the status of an instance satisfies `until`, or the instance is purged."""
         try:
-            await self._facade.wait(instance_id, until)
+            await facade.wait(instance_id, until)
         except InstanceNotFound:
             return
 
     def _state(self, request: Message, state: InstanceState | None) -> Message:
         if state is None:
             return GetInstanceResponse(exists=False)
-        return GetInstanceResponse(
-            exists=True, workflowState=workflow_state(state, self._app_id, payloads=request.getInputsAndOutputs)
-        )
+        app_id = self._other(request) or self._app_id
+        described = workflow_state(state, app_id, payloads=request.getInputsAndOutputs)
+        return GetInstanceResponse(exists=True, workflowState=described)
 
 
 START = f"/{TASK_HUB}/StartInstance"
@@ -280,7 +283,7 @@ def workflow_state(state: InstanceState, app_id: str, *, payloads: bool) -> dict
         "lastUpdatedTimestamp": NEVER if pending else stamp(state.updated_us),
         "startedAt": stamp(state.started_us) if state.started_us is not None else None,
         "parentInstanceId": text(state.parent_id),
-        "parentAppId": text(app_id if state.parent_id is not None else None),
+        "parentAppId": text((state.parent_app or app_id) if state.parent_id is not None else None),
     }
     if payloads:
         described["input"] = text(state.input)
@@ -305,7 +308,6 @@ CODES: Mapping[type[PerdureError], grpc.StatusCode] = {
     EventNotRerunnable: grpc.StatusCode.NOT_FOUND,
     RerunRefused: grpc.StatusCode.INVALID_ARGUMENT,
     InvalidRequest: grpc.StatusCode.INVALID_ARGUMENT,
-    ForeignApp: grpc.StatusCode.INVALID_ARGUMENT,
     Refusal: grpc.StatusCode.INVALID_ARGUMENT,
     **dict.fromkeys((*TRY_AGAIN, WorkerStuck), grpc.StatusCode.UNAVAILABLE),
 }

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, NoReturn, Protocol, TypeAlias
 
 import grpc
 
-from ...actors.errors import HostSilent, HostStopping, HostUnreachable, MailboxFull, PerdureError
+from ...actors.errors import HostSilent, HostStopping, HostUnreachable, MailboxFull, PerdureError, RingUnknown
 from ...actors.store.errors import StoreFailed
 from ...journal.journal import Journal
 from ...journal.vocabulary import CALL_UNPARSABLE
@@ -52,7 +52,7 @@ class Failure(NamedTuple):
 
 # Errors after which the same call may succeed, whatever the method. A full mailbox is not RESOURCE_EXHAUSTED: workers
 # would take their answer for too large, and give up the workflow (contract 3.5).
-TRY_AGAIN = (HostSilent, HostStopping, HostUnreachable, MailboxFull, StoreFailed)
+TRY_AGAIN = (HostSilent, HostStopping, HostUnreachable, MailboxFull, RingUnknown, StoreFailed)
 
 INTERNAL = Failure(grpc.StatusCode.INTERNAL, "an internal error of Perdure; its log has the details")
 

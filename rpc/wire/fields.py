@@ -61,7 +61,7 @@ def packed_failure_from(message: Message) -> tuple[Any, ...] | None:
 
 
 def parent(value: Parent | None, app_id: str) -> Fields | None:
-    """Write the parent of an instance, which is of the same app."""
+    """Write the parent of an instance, with the id of its app."""
     if value is None:
         return None
     instance = {"instanceId": value.instance_id, "executionId": text(value.execution_id)}

@@ -148,7 +148,7 @@ def _started(event: ExecutionStarted, writer: HistoryWriter) -> Fields:
         "version": text(event.version),
         "input": text(event.input),
         "workflowInstance": {"instanceId": writer.instance_id, "executionId": text(event.execution_id)},
-        "parentInstance": parent(event.parent, writer.app_id),
+        "parentInstance": parent(event.parent, event.parent_app or writer.app_id),
         "scheduledStartTimestamp": stamp(event.scheduled_start_us) if event.scheduled_start_us is not None else None,
         "parentTraceContext": trace(event.trace),
     }

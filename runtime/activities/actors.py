@@ -36,9 +36,10 @@ from ..authoring.codec import Encoder
 from ..authoring.context import ActivityContext
 from ..authoring.fence import Performed, perform
 from ..authoring.misuse import did_you_mean
+from ..directory import AppAddresses
 from ..history.event import Trace
 from ..history.failure import FailureDetails, failure_of
-from ..instance.message import WORKFLOW, ActivityDone, Invoke, Withdraw, WorkState
+from ..instance.message import ActivityDone, Invoke, Withdraw, WorkState
 from ..observing.observer import Observer, Tracing
 from ..observing.spans import activity_span
 from ..observing.trace_context import TraceContext, context_of, span_of_dispatch
@@ -84,6 +85,7 @@ class ActivityActors:
         workshop: Workshop | None = None,
     ) -> None:
         self._app = app
+        self.own = AppAddresses()  # of the app; by default it is the only one
         self._activities: Mapping[str, ActivityDefinition] = app.activities if app is not None else {}
         self._send = send
         self._now_us = now_us
@@ -169,7 +171,7 @@ class ActivityActors:
             self.journal.write(
                 ACTIVITY_REPEATED, instance_id=invoke.instance_id, activity=invoke.name, task_id=invoke.task_id
             )
-        self._lanes[definition.kind].add(invoke.instance_id, job)
+        self._lanes[definition.kind].add(invoke.call or invoke.instance_id, job)  # its `home_id`, without a call
 
     def state_of(self, execution_id: str, task_id: int) -> WorkState | None:
         """Whether an activity of a generation waits or runs here; None: it is not here."""
@@ -231,11 +233,11 @@ class ActivityActors:
             has: Whether an instance is one of them.
             cancel: Cancel those that have begun.
         """
-        jobs = {job: None for job in self._busy.values() if has(job.invoke.instance_id)}
+        jobs = {job: None for job in self._busy.values() if has(job.invoke.home_id)}
         begun = [job for job in jobs if self._lanes[job.definition.kind].has_begun(job)]
         for job in jobs:
             for lane in self._lanes.values():
-                lane.withdraw(job.invoke.instance_id, (job,))
+                lane.withdraw(job.invoke.home_id, (job,))
             if job not in begun:
                 del self._busy[job.address]
                 begun += (earlier := earlier_of(job))
@@ -330,7 +332,7 @@ class ActivityActors:
         if self._is_withdrawn(job):
             return False
         newest = self._busy.pop(job.address)
-        self._lanes[newest.definition.kind].withdraw(newest.invoke.instance_id, (newest,))
+        self._lanes[newest.definition.kind].withdraw(newest.invoke.home_id, (newest,))
         return True
 
     async def _call_in_span(self, job: ActivityJob, tracing: Tracing) -> tuple[str | None, FailureDetails | None]:
@@ -360,7 +362,7 @@ class ActivityActors:
             )
 
     async def _call(self, job: ActivityJob) -> tuple[str | None, FailureDetails | None]:
-        """Call the function. `runtime/steps.py` takes this frame for a step of the user's code."""
+        """Call the function. `runtime/activities/steps.py` takes this frame for a step of the user's code."""
         invoke, definition = job.invoke, job.definition
         called = (
             invoke.instance_id,
@@ -424,7 +426,8 @@ class ActivityActors:
         self, invoke: Invoke, result: str | None, failure: FailureDetails | None, began_us: int | None = None
     ) -> None:
         done = ActivityDone(invoke.execution_id, invoke.task_id, result, failure, began_us)
-        self._send(address_of((WORKFLOW, invoke.instance_id)), done)
+        asker = (self.own.workflow, invoke.instance_id) if invoke.call is None else (self.own.call, invoke.call)
+        self._send(address_of(asker), done)
 
 
 # What runs in each lane, and the limit on it.

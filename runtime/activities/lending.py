@@ -14,8 +14,7 @@ import anyio
 
 from ...actors.cluster.keeper import ShardSource
 from ...actors.cluster.method import HostMethod
-from ...actors.cluster.peers import Peers
-from ...actors.hosting.shards.hosted import Gone, Sharing
+from ...actors.cluster.peers import AppPeers
 from ..instance.message import ActivityDone, Withdraw
 from ..workers.lent import LentJob, jobs_in, pack_jobs
 from ..workers.lent_work import LentWork
@@ -27,7 +26,7 @@ HAND_OVER_S = 2.0  # how long a host that stops waits for the receipts of others
 
 
 def lending_of(
-    activities: ActivityActors, work: LentWork, peers: Peers | None, source: ShardSource | None
+    activities: ActivityActors, work: LentWork, peers: AppPeers | None, source: ShardSource | None
 ) -> "Lending | None":
     """The lending of a host, where hosts share a store."""
     return Lending(activities, work, peers, source) if peers is not None and source is not None else None
@@ -41,7 +40,7 @@ class Lending:
         source: Says which other hosts are cut off from this one.
     """
 
-    def __init__(self, activities: ActivityActors, work: LentWork, peers: Peers, source: ShardSource) -> None:
+    def __init__(self, activities: ActivityActors, work: LentWork, peers: AppPeers, source: ShardSource) -> None:
         self._moving = activities.moving
         self._work = work
         self._peers = peers
@@ -50,45 +49,37 @@ class Lending:
         peers.answer(WITHDRAW_LENT, activities.withdraw)
         peers.watch(self._take_back)
 
-    def sharing(self, gone: Callable[[Gone], None]) -> Sharing:
-        """How the host shares its store.
-
-        Args:
-            gone: As in `Sharing`.
-        """
-        return Sharing(
-            source=self._source,
-            gone=gone,
-            lent=self._lent,
-            kept=self._keep,
-            borrowed=self._borrowed,
-            heard=self._heard,
-        )
-
     async def hand_over(self) -> None:
         """Wait until other hosts have the answers of what was performed for them: this host is about to leave."""
         with anyio.move_on_after(HAND_OVER_S):
             while self._peers.unreceived:  # noqa: ASYNC110  once, while stopping
                 await anyio.sleep(0.005)
 
-    def _lent(self, has: Callable[[str], bool], waiting: Sequence[tuple[str, Any]]) -> Sequence[bytes]:
+    def lent(self, has: Callable[[str], bool], waiting: Sequence[tuple[str, Any]], ring: str) -> Sequence[bytes]:
+        """As `Sharing.lent`, of the actors of the app.
+
+        Args:
+            ring: Its ring.
+        """
         me = self._source.me
         lent = {job.address: job for job in (*self._moving.lend(has, me), *self._work.lend(has, me))}
         for instance_id, body in waiting:
             if type(body) is ActivityDone:  # it was performed, and its answer goes on to the new owner
                 job = LentJob(instance_id, body.execution_id, body.task_id, me, body.began_us)
                 lent[job.address] = job
-        return pack_jobs(lent.values())
+        return pack_jobs(lent.values(), ring)
 
-    def _borrowed(self, jobs: Sequence[bytes]) -> None:
+    def borrowed(self, jobs: Sequence[bytes], ring: str) -> None:
+        """As `Sharing.borrowed`; jobs of other rings are other apps'."""
         # What this host performs itself it knows, and what a host performs that is gone it begins.
-        lent = jobs_in(jobs)
+        lent = jobs_in(jobs, ring)
         self._moving.borrow([job for job in lent if not job.token and self._reaches(job.holder)])
         # A worker of this host may have one from the giver. Which of them the app has is seen when they are asked for.
         me = self._source.me
         self._work.borrow([job for job in lent if self._reaches(job.holder) or (job.token and job.holder == me)])
 
-    def _keep(self, has: Callable[[str], bool]) -> None:
+    def keep(self, has: Callable[[str], bool]) -> None:
+        """As `Sharing.kept`."""
         self._moving.keep(has)
         self._work.keep(has)
 
@@ -97,7 +88,8 @@ class Lending:
         self._moving.take_back(self._reaches)
         self._work.take_back(lambda holder: self._reaches(holder) or holder == me)
 
-    def _heard(self, body: Any) -> None:
+    def heard(self, body: Any) -> None:
+        """As `Sharing.heard`."""
         if type(body) is ActivityDone:
             self._moving.answered(body)
             self._work.answered(body)

@@ -44,20 +44,20 @@ class MovingActivities:
             Those that go on, here or where this host has them from.
         """
         lent = [each for each in self.lent.values() if has(each.instance_id)]
-        for job in [job for job in self._busy.values() if job.holder is None and has(job.invoke.instance_id)]:
+        for job in [job for job in self._busy.values() if job.holder is None and has(job.invoke.home_id)]:
             lane, invoke = self._lanes[job.definition.kind], job.invoke
             begun = next((each for each in (job, *earlier_of(job)) if lane.has_begun(each)), None)
             if begun is not None:
-                lent.append(LentJob(invoke.instance_id, invoke.execution_id, invoke.task_id, me, begun.began_us))
+                lent.append(LentJob(invoke.home_id, invoke.execution_id, invoke.task_id, me, begun.began_us))
             if begun is not job:
-                lane.withdraw(invoke.instance_id, (job,))
+                lane.withdraw(invoke.home_id, (job,))
                 job.holder = ""
         return lent
 
     def keep(self, has: Callable[[str], bool]) -> None:
         """Go on with the activities of instances that have not become another host's after all."""
         for job in self._busy.values():
-            if job.holder == "" and has(job.invoke.instance_id):
+            if job.holder == "" and has(job.invoke.home_id):
                 self._begin(job)
 
     def forget(self, has: Callable[[str], bool]) -> None:
@@ -114,7 +114,7 @@ class MovingActivities:
 
     def _begin(self, job: ActivityJob) -> None:
         job.holder = job.began_us = None
-        self._lanes[job.definition.kind].add(job.invoke.instance_id, job)
+        self._lanes[job.definition.kind].add(job.invoke.home_id, job)
 
     def _end(self, address: Address) -> LentJob | None:
         """Forget one job that another host performs; return it, if there was one."""

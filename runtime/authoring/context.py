@@ -63,10 +63,15 @@ class Orders(Protocol):
         ...
 
     def call_activity(
-        self, activity: Callable[..., Any] | str, value: Any, policy: RetryPolicy | None
+        self, activity: Callable[..., Any] | str, value: Any, policy: RetryPolicy | None, app_id: str | None
     ) -> Task[Any]: ...
     def call_child_workflow(
-        self, workflow: Callable[..., Any] | str, value: Any, instance_id: str | None, policy: RetryPolicy | None
+        self,
+        workflow: Callable[..., Any] | str,
+        value: Any,
+        instance_id: str | None,
+        policy: RetryPolicy | None,
+        app_id: str | None,
     ) -> Task[Any]: ...
     def create_timer(self, fire_at: datetime | timedelta | float) -> Task[None]: ...
     def wait_for_external_event(self, name: str, timeout: datetime | timedelta | float | None) -> Task[Any]: ...
@@ -152,14 +157,25 @@ class WorkflowContext:
         *,
         input: Any = None,
         retry_policy: RetryPolicy | None = None,
+        app_id: str | None = None,
     ) -> Task[R]: ...
     @overload
     def call_activity(
-        self, activity: Callable[..., R], *, input: Any = None, retry_policy: RetryPolicy | None = None
+        self,
+        activity: Callable[..., R],
+        *,
+        input: Any = None,
+        retry_policy: RetryPolicy | None = None,
+        app_id: str | None = None,
     ) -> Task[R]: ...
     @overload
     def call_activity(
-        self, activity: str, *, input: Any = None, retry_policy: RetryPolicy | None = None
+        self,
+        activity: str,
+        *,
+        input: Any = None,
+        retry_policy: RetryPolicy | None = None,
+        app_id: str | None = None,
     ) -> Task[Any]: ...
     def call_activity(
         self,
@@ -167,12 +183,16 @@ class WorkflowContext:
         *,
         input: Any = None,  # noqa: A002  Dapr's word
         retry_policy: RetryPolicy | None = None,
+        app_id: str | None = None,
     ) -> Task[Any]:
         """Have an activity performed, at least once; its result is recorded once.
 
         The task fails with TaskFailedError when the activity does.
+
+        Args:
+            app_id: Of the app that performs it; None: this one. As long as no host has that app, the task waits.
         """
-        return self._orders.call_activity(activity, input, retry_policy)
+        return self._orders.call_activity(activity, input, retry_policy, app_id)
 
     @overload
     def call_child_workflow(
@@ -182,6 +202,7 @@ class WorkflowContext:
         input: Any = None,
         instance_id: str | None = None,
         retry_policy: RetryPolicy | None = None,
+        app_id: str | None = None,
     ) -> Task[R]: ...
     @overload
     def call_child_workflow(
@@ -191,6 +212,7 @@ class WorkflowContext:
         input: Any = None,
         instance_id: str | None = None,
         retry_policy: RetryPolicy | None = None,
+        app_id: str | None = None,
     ) -> Task[R]: ...
     @overload
     def call_child_workflow(
@@ -200,6 +222,7 @@ class WorkflowContext:
         input: Any = None,
         instance_id: str | None = None,
         retry_policy: RetryPolicy | None = None,
+        app_id: str | None = None,
     ) -> Task[Any]: ...
     def call_child_workflow(
         self,
@@ -208,14 +231,16 @@ class WorkflowContext:
         input: Any = None,  # noqa: A002
         instance_id: str | None = None,
         retry_policy: RetryPolicy | None = None,
+        app_id: str | None = None,
     ) -> Task[Any]:
         """Start another workflow and wait for its result.
 
         Args:
             instance_id: By default `<this instance>:<n>`, with n as four hex digits; after a continue_as_new
                 `<this instance>:<generation>:<n>`, with the first eight digits of its execution_id.
+            app_id: Of the app that the child is of; None: this one. As long as no host has that app, the task waits.
         """
-        return self._orders.call_child_workflow(workflow, input, instance_id, retry_policy)
+        return self._orders.call_child_workflow(workflow, input, instance_id, retry_policy, app_id)
 
     def create_timer(self, fire_at: datetime | timedelta | float) -> Task[None]:
         """Sleep until a date (UTC if it names no time zone), or for an interval; months are fine.

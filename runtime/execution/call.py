@@ -33,6 +33,7 @@ class Call(Struct, eq=False):
     first_id: int = 0  # the event id of the first try
     reference: str = ""  # names the call in the timers between its tries
     child_id: str = ""  # of a child: the instance of the last try
+    target_app: str | None = None  # the id of the app that has it; None: that of the workflow
 
     @property
     def is_activity(self) -> bool:

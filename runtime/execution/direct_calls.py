@@ -28,7 +28,7 @@ Activities: TypeAlias = Mapping[CodeType, str]
 NONE: Activities = {}
 
 # Makes a function that calls another with arguments, and under which a call of an activity raises. It takes a function
-# that calls, the activities, and what makes the error from an activity's name: `runtime/steps.py`.
+# that calls, the activities, and what makes the error from an activity's name: `runtime/activities/steps.py`.
 Watch: TypeAlias = Callable[[Callable[..., Any], Activities, Callable[[str], Exception]], Callable[..., Any]]
 
 

@@ -91,7 +91,7 @@ class Execution:
         self.stepping = False
         self.custom_status: str | None = None
         self.outcome: Outcome | None = None
-        # Set from outside (runtime/steps.py), in the middle of a step of the code.
+        # Set from outside (runtime/activities/steps.py), in the middle of a step of the code.
         self.interrupted: CodeInterrupted | None = None
 
         self.limits = limits
@@ -229,7 +229,9 @@ class Execution:
         elif len(self._pending.commands) + self._pending.waits_added >= self.limits.turn_commands_max:
             exceed(self, "a turn", "turn_commands_max", self.limits.turn_commands_max + 1)
 
-    def call_activity(self, activity: Callable[..., Any] | str, value: Any, policy: Any) -> Task[Any]:
+    def call_activity(
+        self, activity: Callable[..., Any] | str, value: Any, policy: Any, app_id: Any = None
+    ) -> Task[Any]:
         self.expect_room()
         app = self.definition.app
         if not isinstance(activity, str) and not callable(activity):
@@ -243,9 +245,10 @@ class Execution:
         if payload is not None and len(payload) > self.limits.light_chars:
             weigh(self, f"the input of activity {name!r}", payload)
         task: Task[Any] = Task(self)
-        self._ask_activity(
-            Call(task, "Activity", name, output, payload, self._ask_activity, policy, self._pending.now_us)
-        )
+        call = Call(task, "Activity", name, output, payload, self._ask_activity, policy, self._pending.now_us)
+        if app_id is not None:
+            call.target_app = plain_name(self, "the app ID of an activity", app_id)
+        self._ask_activity(call)
         return task
 
     def _ask_activity(self, call: Call) -> None:
@@ -257,7 +260,7 @@ class Execution:
             call.reference = then.task_execution_id if then is not None else f"{pending.execution_id}-{event_id}"
         else:
             self.retries = (self.retries or {}) | {event_id: call.attempt}
-        asked = task_scheduled((event_id, call.name, call.payload, call.reference, None, None, 0, None))
+        asked = task_scheduled((event_id, call.name, call.payload, call.reference, call.target_app, None, 0, None))
         pending.commands.append(asked)
 
     def call_child_workflow(
@@ -266,6 +269,7 @@ class Execution:
         value: Any,
         instance_id: Any,
         policy: Any,
+        app_id: Any = None,
     ) -> Task[Any]:
         self.expect_room()
         app = self.definition.app
@@ -284,6 +288,8 @@ class Execution:
         task: Task[Any] = Task(self)
         call = Call(task, "Child workflow", name, output, payload, self._ask_child, policy, self._pending.now_us)
         call.chosen_id = instance_id
+        if app_id is not None:
+            call.target_app = plain_name(self, "the app ID of a child workflow", app_id)
         self._ask_child(call)
         return task
 
@@ -294,8 +300,8 @@ class Execution:
         retry_of = None if call.attempt == 1 else call.reference
         if call.attempt == 1:
             call.reference = call.child_id
-        named = call.chosen_id is not None
-        self._pending.commands.append(ChildCreated(event_id, call.child_id, call.name, call.payload, named, retry_of))
+        asked = (event_id, call.child_id, call.name, call.payload, call.chosen_id is not None, retry_of)
+        self._pending.commands.append(ChildCreated(*asked, call.target_app))
 
     def _child_id(self, event_id: int, chosen: str | None) -> str:
         """The id of a child. The recorded one counts for a child that the code did not name then."""

@@ -1,7 +1,7 @@
 """The exception by which code that does not give the event loop back is interrupted.
 
-The rule: it is not an `Exception`, so that user code does not catch it by accident. `runtime/steps.py` raises it in the
-middle of user code; `runtime/execution/drive.py` and `runtime/activities/actors.py` catch it.
+The rule: it is not an `Exception`, so that user code does not catch it by accident. `runtime/activities/steps.py`
+raises it in the middle of user code; `runtime/execution/drive.py` and `runtime/activities/actors.py` catch it.
 """
 
 

@@ -149,9 +149,9 @@ def _compare(execution: Execution, recorded: Sequence[Command], asked: Sequence[
 def _essence(command: Command) -> tuple[object, ...]:
     match command:
         case TaskScheduled():
-            return (TaskScheduled, command.event_id, command.name)
+            return (TaskScheduled, command.event_id, command.name, command.target_app)
         case ChildCreated():
-            return (ChildCreated, command.event_id, command.name, command.instance_id)
+            return (ChildCreated, command.event_id, command.name, command.instance_id, command.target_app)
         case TimerCreated():
             return (TimerCreated, command.event_id, command.origin, command.reference)
         case PatchesApplied():
@@ -182,9 +182,9 @@ def _described(command: Command | None) -> str:  # noqa: PLR0911  one for each k
         case None:
             return "nothing"
         case TaskScheduled():
-            return f"activity {command.name!r}"
+            return f"activity {command.name!r}{_of_app(command.target_app)}"
         case ChildCreated():
-            return f"child workflow {command.name!r} with ID {command.instance_id!r}"
+            return f"child workflow {command.name!r}{_of_app(command.target_app)} with ID {command.instance_id!r}"
         case TimerCreated(origin=TimerOrigin.EXTERNAL_EVENT):
             return f"a timeout for event {command.reference!r}"
         case TimerCreated(origin=TimerOrigin.CREATE_TIMER):
@@ -199,6 +199,10 @@ def _described(command: Command | None) -> str:  # noqa: PLR0911  one for each k
             return f"event {command.name!r} for instance {command.instance_id!r}"
         case ExecutionCompleted():
             return f"the end of the workflow ({Status(command.status).name})"
+
+
+def _of_app(app_id: str | None) -> str:
+    return f" of app {app_id!r}" if app_id is not None else ""
 
 
 def _patch_hint(then: Command | None, now: Command | None) -> str | None:

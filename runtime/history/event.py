@@ -49,6 +49,7 @@ class ExecutionStarted(NamedTuple):
     trace: Trace | None = None
     propagated: bytes | None = None  # the histories above it that it may see: a serialized PropagatedHistory
     wire: bytes | None = None
+    parent_app: str | None = None  # the id of the parent's app; None: its own. Not for workers as it stands
 
 
 class ExecutionCompleted(NamedTuple):

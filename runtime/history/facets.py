@@ -14,6 +14,7 @@ from .row import CorruptHistory
 from .status import Status
 
 SET_ASIDE = "SET_ASIDE"
+OF_APP = "\x1f"  # ids that a caller gives hardly ever have it; reaches the disk
 
 
 # By the number of a status: tables cost no call, and each instance comes through here twice.
@@ -41,9 +42,14 @@ def facets_of(record: InstanceRecord, changed_us: int) -> Facets:
         record.created_us if record.first_us is None else record.first_us,
         changed_us,
         changed_us if _ENDED[status] else None,
-        record.parent.instance_id if record.parent is not None else None,
+        None if record.parent is None else parent_facet(record.parent.instance_id, record.parent_app),
         record.tags,
     )
+
+
+def parent_facet(instance_id: str, app_id: str | None) -> str:
+    """What lists find the children of an instance by: its id, and behind one of another app the id of that."""
+    return instance_id if app_id is None else f"{instance_id}{OF_APP}{app_id}"
 
 
 def changed_facets(before: InstanceRecord | None, after: InstanceRecord, now_us: int) -> Facets | None:

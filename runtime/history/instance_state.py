@@ -27,4 +27,5 @@ class InstanceState(Struct, frozen=True, kw_only=True):
     parent_id: str | None
     version: str | None = None
     started_us: int | None = None  # Unix time, microseconds: the first turn of this generation; None: there was none
+    parent_app: str | None = None  # the id of the parent's app; None: its own, or there is no parent
     set_aside: bool = False  # nothing of it begins until it is released; `stall` says why

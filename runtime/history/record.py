@@ -64,6 +64,7 @@ class InstanceRecord(NamedTuple):
     first_execution_id: str | None = None
     root: str | None = None  # the id of the first of its ancestors; None: its parent is that, or it has none
     tags: tuple[tuple[str, str], ...] = ()  # by key, each key once
+    parent_app: str | None = None  # the id of the parent's app; None: its own
 
     @property
     def began_us(self) -> int:
@@ -191,6 +192,7 @@ def state_of(instance_id: str, inspection: Inspection, record: InstanceRecord | 
         failure=failure_in(completed) if completed is not None else None,
         stall=record.stall if not record.status.terminal else None,  # what it was terminated for is past
         parent_id=record.parent.instance_id if record.parent is not None else None,
+        parent_app=record.parent_app,
         version=record.version,
         started_us=first.at_us if first is not None and first.turn is not None else record.started_us,
         set_aside=record.set_aside is not None,
@@ -216,6 +218,7 @@ def _unreadable(instance_id: str, inspection: Inspection, reason: str) -> Instan
         failure=None,
         stall=reason,
         parent_id=record.parent.instance_id if record.parent is not None else None,
+        parent_app=record.parent_app,
         version=record.version,
     )
 

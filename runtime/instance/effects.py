@@ -11,7 +11,6 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from ...actors.address import Address, address_of
-from ...journal.vocabulary import CHILD_NOT_STARTED
 from ..dates import END_OF_TIME_US
 from ..history.event import (
     ChildCreated,
@@ -28,18 +27,12 @@ from ..history.failure import FailureDetails
 from ..history.open_work import TAKERS
 from ..history.status import Status
 from .message import (
-    ACTIVITY,
-    CHILD_START,
-    EVENT_SEND,
-    WITHDRAW,
-    ActivityDone,
     ChildDone,
     Invoke,
     SendEvent,
     Start,
     Terminate,
     Withdraw,
-    workflow_address,
 )
 from .sheet import TurnSheet
 from .state import Instance
@@ -60,7 +53,7 @@ def carry_out(sheet: TurnSheet, commands: Sequence[Command]) -> None:
 
 
 def invoke(sheet: TurnSheet, task: TaskScheduled, *, again: bool = False) -> None:
-    """Have an activity performed. One of an app that is not here fails, as if it had been performed.
+    """Have an activity performed. One of another app is a call, which an actor of that app sees to.
 
     Args:
         again: Perform it although it is under way, because it hangs.
@@ -68,10 +61,9 @@ def invoke(sheet: TurnSheet, task: TaskScheduled, *, again: bool = False) -> Non
     actor = sheet.actor
     assert actor.record is not None
     execution_id = actor.record.execution_id
-    if task.target_app not in (None, "", actor.surroundings.app_id):
-        done = ActivityDone(execution_id, task.event_id, None, _foreign(task.target_app, actor.surroundings.app_id))
-        sheet.turn.messages.append((workflow_address(actor.instance_id), done))
-        return
+    surroundings = actor.surroundings
+    app = surroundings.own if task.target_app is None else surroundings.own.of(task.target_app)
+    elsewhere = app is not surroundings.own
     message = Invoke(
         task.name,
         task.input,
@@ -87,8 +79,10 @@ def invoke(sheet: TurnSheet, task: TaskScheduled, *, again: bool = False) -> Non
         1 if actor.execution is not None and actor.execution.retries is None else _attempt(actor, task),
         again,
         actor.trace,
+        surroundings.app_id if elsewhere else None,
     )
-    sheet.turn.messages.append((address_of((ACTIVITY, f"{execution_id}:{task.event_id}")), message))
+    kind = app.call if elsewhere else app.activity
+    sheet.turn.messages.append((address_of((kind, f"{execution_id}:{task.event_id}")), message))
 
 
 def invoke_again(sheet: TurnSheet, task: TaskScheduled, *, hangs: bool = False) -> None:
@@ -112,7 +106,7 @@ def drop_answered(sheet: TurnSheet) -> None:
     ]
 
 
-def drop_asked_again(sheet: TurnSheet, task_id: int) -> None:
+def drop_asked_again(sheet: TurnSheet, task: TaskScheduled | None) -> None:
     """Ask no more for an activity whose answer is here, if the turn that asks for it again is still being committed.
 
     If the commit of the answer fails, a fresh activation recovers, and asks anew.
@@ -120,12 +114,15 @@ def drop_asked_again(sheet: TurnSheet, task_id: int) -> None:
     actor = sheet.actor
     turn = actor.asked_again
     assert turn is not None
+    if task is None:
+        return
+    task_id = task.event_id
     asked = len(turn.messages)
     turn.messages = [
         (address, body) for address, body in turn.messages if not isinstance(body, Invoke) or body.task_id != task_id
     ]
     if len(turn.messages) < asked:
-        withdraw(sheet, [task_id])  # it may be waiting for its place
+        withdraw(sheet, [task])  # it may be waiting for its place
     if not any(isinstance(body, Invoke) for _, body in turn.messages):
         actor.asked_again = None
 
@@ -144,7 +141,7 @@ def _attempt(actor: Instance, task: TaskScheduled) -> int | None:
     )
 
 
-def withdraw(sheet: TurnSheet, task_ids: Iterable[int], *, ended: bool = False) -> None:
+def withdraw(sheet: TurnSheet, tasks: Iterable[TaskScheduled], *, ended: bool = False) -> None:
     """Take back activities that nothing waits for any more.
 
     Args:
@@ -153,11 +150,22 @@ def withdraw(sheet: TurnSheet, task_ids: Iterable[int], *, ended: bool = False) 
     actor = sheet.actor
     record = actor.record
     assert record is not None
-    message = Withdraw(actor.instance_id, record.execution_id, tuple(task_ids), ended)
+    own = actor.surroundings.own
+    here: list[int] = []
+    for task in tasks:
+        app = actor.surroundings.own.of(task.target_app)
+        if app is own:
+            here.append(task.event_id)
+        else:
+            call = Address(app.call, f"{record.execution_id}:{task.event_id}")
+            sheet.turn.messages.append(
+                (call, Withdraw(actor.instance_id, record.execution_id, (task.event_id,), ended))
+            )
+    message = Withdraw(actor.instance_id, record.execution_id, tuple(here), ended)
     # A worker may also have a turn of the instance.
     remote = record.remote or actor.surroundings.definition(record.name) is None
-    if message.task_ids or (ended and remote):
-        sheet.turn.messages.append((Address(WITHDRAW, actor.instance_id), message))
+    if here or (ended and remote):
+        sheet.turn.messages.append((Address(own.withdraw, actor.instance_id), message))
 
 
 def _set_timer(sheet: TurnSheet, timer: TimerCreated) -> None:
@@ -207,7 +215,7 @@ def send_again(sheet: TurnSheet) -> None:
 
 def _post(sheet: TurnSheet, key: bytes, event: EventSent | DetachedCreated) -> None:
     message = SendEvent(sheet.actor.instance_id, key, event)
-    sheet.turn.messages.append((Address(EVENT_SEND, event.instance_id), message))
+    sheet.turn.messages.append((Address(sheet.actor.surroundings.own.event_send, event.instance_id), message))
 
 
 def start_child(sheet: TurnSheet, child: ChildCreated, *, unique: bool = False) -> None:
@@ -221,19 +229,8 @@ def start_child(sheet: TurnSheet, child: ChildCreated, *, unique: bool = False) 
     """
     record = sheet.actor.record
     assert record is not None
-    app_id = sheet.actor.surroundings.app_id
-    if child.target_app not in (None, "", app_id):
-        failure = _foreign(child.target_app, app_id)
-        sheet.note(
-            CHILD_NOT_STARTED,
-            child=child.name,
-            child_id=child.instance_id,
-            error_type=failure.error_type,
-            reason=failure.message,
-        )
-        done = ChildDone(record.execution_id, child.event_id, Status.FAILED.value, None, failure)
-        sheet.turn.messages.append((workflow_address(sheet.actor.instance_id), done))
-        return
+    surroundings = sheet.actor.surroundings
+    app = surroundings.own.of(child.target_app)
     execution_id = uuid5(GENERATIONS, f"{record.execution_id}/{child.event_id}").hex
     start = Start(
         child.name,
@@ -244,9 +241,12 @@ def start_child(sheet: TurnSheet, child: ChildCreated, *, unique: bool = False) 
         trace=sheet.actor.trace,
         scope=child.propagation,
         root=record.root_id,  # that of a child of a root is its parent, and is not written
+        parent_app=surroundings.app_id if app is not surroundings.own else None,
+        app=app.app_id if app is not surroundings.own else None,
     )
-    address = Address(CHILD_START, child.instance_id) if child.named else workflow_address(child.instance_id)
-    sheet.turn.messages.append((address, start))
+    # The starter is on this host.
+    kind = surroundings.own.child_start if child.named else app.workflow
+    sheet.turn.messages.append((address_of((kind, child.instance_id)), start))
 
 
 def terminate_children(sheet: TurnSheet) -> None:
@@ -257,7 +257,8 @@ def terminate_children(sheet: TurnSheet) -> None:
 
 def terminate_child(sheet: TurnSheet, child: ChildCreated) -> None:
     termination = Terminate(None, recurse=True, parent=_link(sheet, child))
-    sheet.turn.messages.append((workflow_address(child.instance_id), termination))
+    app = sheet.actor.surroundings.own.of(child.target_app)
+    sheet.turn.messages.append((app.instance(child.instance_id), termination))
 
 
 def was_terminated_with_children(sheet: TurnSheet) -> bool:
@@ -274,11 +275,20 @@ def _link(sheet: TurnSheet, child: ChildCreated) -> Parent:
 
 
 def tell_parent(
-    sheet: TurnSheet, parent: Parent, status: Status, result: str | None, failure: FailureDetails | None
+    sheet: TurnSheet,
+    parent: Parent,
+    app_id: str | None,
+    status: Status,
+    result: str | None,
+    failure: FailureDetails | None,
 ) -> None:
-    """Tell the parent how the instance has ended."""
+    """Tell the parent how the instance has ended.
+
+    Args:
+        app_id: Of the parent; None: its app is this one.
+    """
     done = ChildDone(parent.execution_id, parent.task_id, status.value, result, failure)
-    sheet.turn.messages.append((workflow_address(parent.instance_id), done))
+    sheet.turn.messages.append((sheet.actor.surroundings.own.of(app_id).instance(parent.instance_id), done))
 
 
 def tell_parent_again(sheet: TurnSheet) -> None:
@@ -288,7 +298,7 @@ def tell_parent_again(sheet: TurnSheet) -> None:
     completed = _completion(sheet)
     if record.parent is not None and completed is not None:
         failure = FailureDetails.unpack(completed.failure) if completed.failure is not None else None
-        tell_parent(sheet, record.parent, record.status, completed.result, failure)
+        tell_parent(sheet, record.parent, record.parent_app, record.status, completed.result, failure)
 
 
 def _completion(sheet: TurnSheet) -> ExecutionCompleted | None:
@@ -317,14 +327,6 @@ def clear_timer(sheet: TurnSheet, timer_id: int) -> None:
     # One that was set in this very turn has no row to clear.
     if sheet.timers_set.pop(timer_id, None) is None:
         sheet.turn.reminders_cleared.append((str(timer_id), due_us))
-
-
-def _foreign(asked: str | None, hosted: str) -> FailureDetails:
-    return FailureDetails(
-        error_type="ForeignAppError",
-        message=f"this daemon hosts the app ID '{hosted}' only, not '{asked}'",
-        non_retriable=True,
-    )
 
 
 EFFECTS: dict[type[Command], Callable[[TurnSheet, Any], None]] = {

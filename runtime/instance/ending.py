@@ -34,7 +34,7 @@ from ..history.status import STATUS_OF, Status, Step
 from ..observing.observer import Ended
 from ..observing.spans import next_trace
 from .effects import GENERATIONS, clear_timers, tell_parent, terminate_children, withdraw
-from .message import ENDED, WORK, Continue, Stalled, Terminate, workflow_address
+from .message import Continue, Stalled, Terminate
 from .sheet import TurnSheet
 
 STEPS = {Status.COMPLETED: Step.COMPLETE, Status.FAILED: Step.FAIL, Status.TERMINATED: Step.TERMINATE}
@@ -82,16 +82,16 @@ def end(
     if tasks:
         actor.open.keep_only([Row(sheet.now_us, sheet.asked, ())])
     if status is Status.TERMINATED:
-        withdraw(sheet, tasks, ended=True)
+        withdraw(sheet, tasks.values(), ended=True)
     elif actor.open.tasks is not tasks:
-        withdraw(sheet, tasks.keys() - actor.open.tasks.keys())
+        withdraw(sheet, [task for task_id, task in tasks.items() if task_id not in actor.open.tasks])
     if actor.record.parent is not None:
-        tell_parent(sheet, actor.record.parent, status, result, failure)
+        tell_parent(sheet, actor.record.parent, actor.record.parent_app, status, result, failure)
     if actor.spans is not None:
         sheet.end_span(status.name, (failure or UNSAID).message if status is Status.FAILED else None)
     if actor.surroundings.observed:
         ended = Ended(actor.record.name, status.value, max(0, sheet.now_us - actor.record.created_us))
-        sheet.turn.messages.append((Address(ENDED, actor.instance_id), ended))
+        sheet.turn.messages.append((Address(actor.surroundings.own.ended, actor.instance_id), ended))
     actor.close()
     actor.execution = None
     actor.rows = []
@@ -138,14 +138,16 @@ def continue_as_new(sheet: TurnSheet, outcome: ContinuedAsNew, unfed: Sequence[A
     clear_timers(sheet)
     if actor.open.tasks:
         last = {event.event_id for event in sheet.asked or () if isinstance(event, TaskScheduled)}
-        withdraw(sheet, actor.open.tasks.keys() - last)
+        withdraw(sheet, [task for task_id, task in actor.open.tasks.items() if task_id not in last])
     actor.close()
     execution_id = uuid5(GENERATIONS, record.execution_id).hex
     trace, link, choice = None, None, actor.surroundings.spans
     if actor.spans is not None and choice is not None:
         trace, link = next_trace(actor.spans, execution_id, choice)
         sheet.end_span("CONTINUED_AS_NEW")
-    started = ExecutionStarted(record.name, outcome.input, execution_id, record.parent, trace=trace)
+    started = ExecutionStarted(
+        record.name, outcome.input, execution_id, record.parent, trace=trace, parent_app=record.parent_app
+    )
     actor.record = record._replace(
         execution_id=execution_id,
         created_us=sheet.now_us,
@@ -170,7 +172,7 @@ def continue_as_new(sheet: TurnSheet, outcome: ContinuedAsNew, unfed: Sequence[A
     sheet.asked = None
     sheet.arrived.clear()
     sheet.holding = [started, *outcome.carried, *_outliving([*unfed, *sheet.holding])]
-    sheet.turn.messages.append((workflow_address(actor.instance_id), Continue()))
+    sheet.turn.messages.append((actor.surroundings.own.instance(actor.instance_id), Continue()))
 
 
 # As many keys of events from other instances are known to the next generation. A sender that crashes sends only those
@@ -216,7 +218,7 @@ def stall(sheet: TurnSheet, description: str, reason: int = StallReason.PATCH_MI
         sheet.hold(ExecutionStalled(description, reason))
         _note_stall(sheet, description, STALL_REASONS[reason])
     if actor.record.remote:
-        sheet.turn.messages.append((Address(WORK, actor.instance_id), Stalled()))
+        sheet.turn.messages.append((Address(actor.surroundings.own.work, actor.instance_id), Stalled()))
 
 
 def _note_stall(sheet: TurnSheet, why: str, kind: str) -> None:

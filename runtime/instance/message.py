@@ -10,6 +10,7 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from ...actors.address import Address, address_of
+from ..directory import WORKFLOW
 from ..execution.drive import ContinuedAsNew
 from ..history.attribution import By
 from ..history.event import Arrival, Command, DetachedCreated, EventSent, Parent, Trace
@@ -19,17 +20,9 @@ from ..history.row import Row
 from ..history.timed_event import TimedEvent
 from .condition import ANY, Condition
 
-WORKFLOW = "workflow"  # these reach the disk and must not change
-ACTIVITY = "activity"
-CHILD_START = "child-start"
-EVENT_SEND = "event-send"
-WORK = "work"
-ENDED = "ended"
-SPANS = "spans"
-WITHDRAW = "withdraw"
-
 
 def workflow_address(instance_id: str) -> Address:
+    """The address of an instance of a store's first app."""
     return address_of((WORKFLOW, instance_id))
 
 
@@ -57,6 +50,8 @@ class Start(Struct, frozen=True, array_like=True):
     by: By | None = None  # whose rerun it is
     # It may have come before: an instance that this very start has begun is answered for once more.
     repeatable: bool = False
+    parent_app: str | None = None  # the id of the parent's app; None: its own
+    app: str | None = None  # the id of the app in which it begins; None: that of the parent, or of the caller
 
 
 class RaiseEvent(NamedTuple):
@@ -157,7 +152,10 @@ class Continue(NamedTuple):
 
 
 class Invoke(Struct, frozen=True):
-    """Perform an activity. Sent to an activity's address, answered with ActivityDone."""
+    """Perform an activity. Sent to an activity's address, answered with ActivityDone.
+
+    One of another app is sent to the address of a call in that app (`runtime/activities/calls.py`).
+    """
 
     name: str
     input: str | None
@@ -172,6 +170,13 @@ class Invoke(Struct, frozen=True):
     attempt: int | None = None  # the number of this try, from 1 on; None: a remote worker's code did not say
     again: bool = False  # perform it although it is under way: the first answer counts
     trace: Trace | None = None  # that its instance is part of
+    caller: str | None = None  # the id of the app that asks; None: the one that performs it
+    call: str | None = None  # the id of the call that has it performed; None: the instance itself
+
+    @property
+    def home_id(self) -> str:
+        """The id of the actor that is answered, which is in the app that performs it."""
+        return self.call or self.instance_id
 
 
 class Withdraw(NamedTuple):

@@ -153,6 +153,7 @@ def _begin(sheet: TurnSheet, start: Start) -> None:
         sheet.now_us,
         parent=start.parent,
         root=start.root,
+        parent_app=start.parent_app,
         tags=start.tags,
     )
     if start.trace is not None:
@@ -170,6 +171,8 @@ def _begin(sheet: TurnSheet, start: Start) -> None:
             start.version,
             start.trace,
             start.propagated,
+            None,
+            start.parent_app,
         )
     )
     if later is not None:
@@ -262,7 +265,7 @@ def _refuse_start(sheet: TurnSheet, envelope: Envelope, error: RequestRefused) -
             error_type=type_name(error),
             reason=str(error),
         )
-        tell_parent(sheet, start.parent, Status.FAILED, None, failure_of(error))
+        tell_parent(sheet, start.parent, start.parent_app, Status.FAILED, None, failure_of(error))
 
 
 def _receive_event(sheet: TurnSheet, envelope: Envelope) -> None:
@@ -350,14 +353,14 @@ def _receive_activity_done(sheet: TurnSheet, envelope: Envelope) -> None:
         # The last turn asked for it without awaiting it: the result has no reader, and a failure only this line.
         task = sheet.actor.open.tasks.pop(done.task_id, None)
         if sheet.actor.asked_again is not None:
-            drop_asked_again(sheet, done.task_id)
+            drop_asked_again(sheet, task)
         if task is not None and done.failure is not None:
             took_ms = max(0, sheet.now_us - done.began_us) // 1_000 if done.began_us is not None else None
             sheet.pass_on(failed_for_good(task.name, done.task_id, done.failure, then=UNREAD), took_ms=took_ms)
     elif sheet.awaits(done.execution_id) and done.task_id in sheet.actor.open.tasks:
         failure = done.failure
         if sheet.actor.asked_again is not None:
-            drop_asked_again(sheet, done.task_id)
+            drop_asked_again(sheet, sheet.actor.open.tasks[done.task_id])
         if done.result is not None and len(done.result) > sheet.actor.surroundings.limits.light_chars:
             failure = bounded(sheet, done)
         if failure is not None:

@@ -22,7 +22,12 @@ from ..history.timeline import Timeline
 from .bounds import exceeded_by
 from .effects import carry_out, clear_timer
 from .ending import continue_as_new, end, stall
-from .message import WORK, Invoke, Start, WorkflowAnswer, WorkflowTurnWork
+from .message import (
+    Invoke,
+    Start,
+    WorkflowAnswer,
+    WorkflowTurnWork,
+)
 from .offer import Offer, can_take_a_turn, received
 from .remote_failures import failures_in, notes_of_failures, with_call
 from .sheet import TurnSheet
@@ -135,7 +140,7 @@ def offer_a_turn(sheet: TurnSheet) -> None:
         offer = actor.offered = Offer(actor)
     elif offer is None or actor.record is None or actor.record.status.terminal or not offer.hurry():
         return
-    sheet.turn.early.append((Address(WORK, actor.instance_id), offer))
+    sheet.turn.early.append((Address(actor.surroundings.own.work, actor.instance_id), offer))
 
 
 def propagate(sheet: TurnSheet) -> None:

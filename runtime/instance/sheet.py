@@ -27,7 +27,7 @@ from ..history.row import Row
 from ..history.status import Status, Step, follow
 from ..history.timeline import Timeline
 from ..observing.spans import EndedSpan, SpanNotes
-from .message import SPANS, RemoteAnswer, Terminate
+from .message import RemoteAnswer, Terminate
 from .state import Instance
 
 AUDIT = UUID("4a6d3f0e-5a64-5c0c-8f6a-2f4b7e0d9c35")  # of the ids of entries for the audit
@@ -266,7 +266,7 @@ class TurnSheet:
             fed, asked = len(self.arrived), len(self.asked or ())
             self.spans.append(notes.turn(actor.record.name, actor.instance_id, began_us=began_us, fed=fed, asked=asked))
         if self.spans:
-            self.turn.messages.append((Address(SPANS, actor.instance_id), tuple(self.spans)))
+            self.turn.messages.append((Address(actor.surroundings.own.spans, actor.instance_id), tuple(self.spans)))
 
     def step(self, step: Step) -> None:
         """Change the status of the instance.

@@ -13,6 +13,7 @@ import msgpack
 from ..authoring.app import App, WorkflowDefinition
 from ..authoring.codec import Encoder
 from ..authoring.limits import USUAL_LIMITS, WorkflowLimits
+from ..directory import NO_APP_ID, AppAddresses
 from ..execution.direct_calls import Watch
 from ..history.row import RowPacker
 from ..history.timed_event import TimedEvent
@@ -28,7 +29,8 @@ class Surroundings:
     """What a workflow actor knows beside its instance. Not frozen: `Engine.observe` and `trace` set fields later."""
 
     app: App | None  # None: no workflow code is here; instances wait for it
-    app_id: str = field(default="perdure", kw_only=True)
+    app_id: str = field(default=NO_APP_ID, kw_only=True)
+    addresses: AppAddresses | None = field(default=None, kw_only=True)  # of this app; None: it is the only one
     # Whether what the app does not have is left to remote workers, however long it takes for one to come. If not, it
     # fails at once, as it does with a worker that does not have it.
     waits_for_workers: Callable[[], bool] = field(default=lambda: False, kw_only=True)
@@ -41,6 +43,10 @@ class Surroundings:
     # Both keep a buffer, which is dear to make and cheap to use again.
     packer: RowPacker = field(default_factory=RowPacker, kw_only=True)
     record_packer: msgpack.Packer = field(default_factory=msgpack.Packer, kw_only=True)
+    own: AppAddresses = field(init=False)  # of this app
+
+    def __post_init__(self) -> None:
+        self.own = self.addresses or AppAddresses(self.app_id)
 
     def definition(self, name: str) -> WorkflowDefinition | None:
         return self.app.workflows.get(name) if self.app is not None else None

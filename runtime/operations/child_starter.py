@@ -16,7 +16,16 @@ from typing import Any
 import anyio
 
 from ...actors.address import Address
-from ...actors.errors import HostLost, HostSilent, HostStopping, HostUnreachable, MailboxFull, NotOwner, PerdureError
+from ...actors.errors import (
+    HostLost,
+    HostSilent,
+    HostStopping,
+    HostUnreachable,
+    MailboxFull,
+    NotOwner,
+    PerdureError,
+    RingUnknown,
+)
 from ...actors.store.errors import StoreError
 from ...actors.text import type_name
 from ...actors.waiting.attendance import Attendance
@@ -25,7 +34,7 @@ from ...journal.vocabulary import CHILD_NOT_STARTED
 from ..history.event import Parent
 from ..history.failure import failure_of
 from ..history.status import Status
-from ..instance.message import ChildDone, ChildStarted, Start, workflow_address
+from ..instance.message import ChildDone, ChildStarted, Start
 from .facade import Facade
 
 RETRY_S = 1.0  # after a store or a mailbox that did not take the start
@@ -65,13 +74,22 @@ class ChildStarter(Attendance):
             answer = await self._answer(address, start, parent)
         finally:
             self._busy.discard((address, parent))
-        self._send(workflow_address(parent.instance_id), answer)
+        self._send(self._facade.own.instance(parent.instance_id), answer)
 
     async def _answer(self, address: Address, start: Start, parent: Parent) -> ChildStarted | ChildDone:
         while True:
             try:
                 await self._facade.request_start(address.id, start)
-            except (StoreError, MailboxFull, HostStopping, HostUnreachable, HostLost, HostSilent, NotOwner):
+            except (
+                StoreError,
+                MailboxFull,
+                HostStopping,
+                HostUnreachable,
+                HostLost,
+                HostSilent,
+                NotOwner,
+                RingUnknown,
+            ):
                 await anyio.sleep(RETRY_S)
             except Exception as error:
                 # The parent may not wait for it, or have ended: then this line alone tells.

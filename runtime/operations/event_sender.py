@@ -16,7 +16,7 @@ from typing import Any
 import anyio
 
 from ...actors.address import Address
-from ...actors.errors import HostLost, HostSilent, HostStopping, HostUnreachable, MailboxFull, NotOwner
+from ...actors.errors import HostLost, HostSilent, HostStopping, HostUnreachable, MailboxFull, NotOwner, RingUnknown
 from ...actors.store.errors import StoreError
 from ...actors.text import type_name
 from ...actors.waiting.attendance import Attendance
@@ -24,7 +24,7 @@ from ...journal.journal import Journal
 from ...journal.vocabulary import EVENT_DROPPED, EVENT_KEPT
 from ..errors import ChildUnfinished, InstanceExists, InstanceNotFound, InvalidRequest
 from ..history.event import DetachedCreated
-from ..instance.message import EventsTaken, RaiseEvent, SendEvent, Start, workflow_address
+from ..instance.message import EventsTaken, RaiseEvent, SendEvent, Start
 from .facade import Facade
 
 RETRY_S = 1.0  # after a store or a mailbox that did not take the event
@@ -37,7 +37,6 @@ class EventSender(Attendance):
     Args:
         facade: Raises the events, and starts the instances.
         send: Sends an answer to the sender.
-        app_id: Of the app that is here; events for another app are dropped.
         journal: Is told of events that are dropped.
     """
 
@@ -46,15 +45,13 @@ class EventSender(Attendance):
         facade: Facade,
         *,
         send: Callable[[Address, Any], None],
-        app_id: str,
         journal: Journal | None = None,
     ) -> None:
         super().__init__()
         self._journal = (journal or Journal()).at(__name__)
         self._facade = facade
         self._send = send
-        self._app_id = app_id
-        self._waiting: dict[tuple[str, str], deque[SendEvent]] = {}  # by sender and receiver
+        self._waiting: dict[tuple[str, str, str], deque[SendEvent]] = {}  # by sender, and receiver with its app
         self._keys: set[bytes] = set()  # of all that wait
 
     def receive(self, address: Address, message: SendEvent) -> None:
@@ -67,7 +64,7 @@ class EventSender(Attendance):
         if message.key in self._keys:
             return
         self._keys.add(message.key)
-        pair = (message.sender_id, address.id)
+        pair = (message.sender_id, address.id, message.event.target_app or "")
         waiting = self._waiting.get(pair)
         if waiting is None:
             self._waiting[pair] = deque([message])
@@ -75,14 +72,14 @@ class EventSender(Attendance):
         else:
             waiting.append(message)
 
-    async def _deliver_all(self, sender_id: str, receiver_id: str) -> None:
-        waiting = self._waiting[sender_id, receiver_id]
+    async def _deliver_all(self, sender_id: str, receiver_id: str, app_id: str) -> None:
+        waiting = self._waiting[sender_id, receiver_id, app_id]
         try:
             await self._deliver_each(sender_id, receiver_id, waiting)
         finally:
             # Some are left if the sender is another host's now.
             self._keys.difference_update(message.key for message in waiting)
-            del self._waiting[sender_id, receiver_id]
+            del self._waiting[sender_id, receiver_id, app_id]
 
     async def _deliver_each(self, sender_id: str, receiver_id: str, waiting: deque[SendEvent]) -> None:
         taken: list[bytes] = []
@@ -93,7 +90,7 @@ class EventSender(Attendance):
             waiting.popleft()
             self._keys.discard(message.key)
             if taken and (not waiting or len(taken) >= TAKEN_MAX):
-                self._send(workflow_address(sender_id), EventsTaken(tuple(taken)))
+                self._send(self._facade.own.instance(sender_id), EventsTaken(tuple(taken)))
                 taken.clear()
 
     async def _deliver(self, receiver_id: str, message: SendEvent) -> bool:
@@ -103,16 +100,23 @@ class EventSender(Attendance):
             Whether the sender may forget it.
         """
         event = message.event
-        if event.target_app not in (None, "", self._app_id):
-            self._tell(message, f" of app '{event.target_app}', and this daemon hosts '{self._app_id}' only")
-            return True
+        facade = self._facade.of_app(event.target_app) if event.target_app else self._facade
         while True:
             try:
                 if isinstance(event, DetachedCreated):
-                    await self._facade.request_start(receiver_id, _start_of(event))
+                    await facade.request_start(receiver_id, _start_of(event))
                 else:
-                    await self._facade.deliver(receiver_id, RaiseEvent(event.name, event.input, message.key))
-            except (StoreError, MailboxFull, HostStopping, HostUnreachable, HostLost, HostSilent, NotOwner):
+                    await facade.deliver(receiver_id, RaiseEvent(event.name, event.input, message.key))
+            except (
+                StoreError,
+                MailboxFull,
+                HostStopping,
+                HostUnreachable,
+                HostLost,
+                HostSilent,
+                NotOwner,
+                RingUnknown,
+            ):
                 await anyio.sleep(RETRY_S)
             except (InstanceExists, ChildUnfinished) as error:
                 self._tell(message, f", and that id is taken: {error}")

@@ -16,6 +16,7 @@ from ...actors.store.contract import Inspection
 from ...actors.store.errors import StoreDamaged
 from ..authoring.limits import USUAL_LIMITS, WorkflowLimits, bytes_of, is_longer
 from ..dates import within_time
+from ..directory import AppAddresses
 from ..errors import (
     ChildUnfinished,
     DescendantsUnknown,
@@ -25,16 +26,15 @@ from ..errors import (
     InvalidRequest,
     LimitExceeded,
 )
+from ..execution.ids import make_id
 from ..history.attribution import EMBEDDED, By, because
 from ..history.event import Trace
 from ..history.instance_state import InstanceState
 from ..history.record import state_of, status_in, unpack_record
 from ..history.row import CorruptHistory, Row, unpack_row
 from ..history.status import Status
-from ..ids import make_id
 from ..instance.condition import ANY, Condition
 from ..instance.message import (
-    WORKFLOW,
     Purge,
     RaiseEvent,
     ReleaseAside,
@@ -43,12 +43,11 @@ from ..instance.message import (
     Start,
     Suspend,
     Terminate,
-    workflow_address,
 )
 from ..observing.observer import UNWATCHED, OperationWatch, Tracing
 from ..observing.request import traced_start
 from .descendants import Descendants
-from .purging import Purging
+from .purging import PurgeFilter, Purging
 from .rerun import Rerun, start_copy
 from .tags import checked_tags, refuse_nul
 
@@ -71,6 +70,7 @@ class Facade:
     """Starts, describes and steers instances.
 
     Args:
+        own: The addresses of the app whose instances they are; None: the host has one app.
         watch: Told of each operation once; None: nobody is.
         limits: On the names, ids and payloads that a caller may give; `payload_bytes_max` and `name_bytes_max` count.
     """
@@ -79,20 +79,28 @@ class Facade:
         self,
         host: Host,
         *,
+        own: AppAddresses | None = None,
         watch: OperationWatch | None = None,
         limits: WorkflowLimits = USUAL_LIMITS,
         tracing: Tracing | None = None,
     ) -> None:
         self._host = host
+        self.own = own or AppAddresses()
         self._limits = limits
-        self._descendants = Descendants(host)
+        self._descendants = Descendants(host, self.own)
         self._purging = Purging(host, self._descendants)
         self._watch = watch if watch is not None else UNWATCHED
         self.tracing = tracing
 
     def watched_by(self, watch: OperationWatch) -> "Facade":
         """Make another facade to the same host, of which a watch is told. The operations of this one stay untold."""
-        return Facade(self._host, watch=watch, limits=self._limits, tracing=self.tracing)
+        return Facade(self._host, own=self.own, watch=watch, limits=self._limits, tracing=self.tracing)
+
+    def of_app(self, app_id: str) -> "Facade":
+        """Make the facade to the instances of another app, of which the same watch is told; itself for its own."""
+        if (own := self.own.of(app_id)) is self.own:
+            return self
+        return Facade(self._host, own=own, watch=self._watch, limits=self._limits, tracing=self.tracing)
 
     def start(
         self,
@@ -108,8 +116,7 @@ class Facade:
         """Start an instance and return its id.
 
         Args:
-            instance_id: Any text; a new UUID by default. That of a finished
-                instance is used again, unless a descendant of it still runs.
+            instance_id: Any text; a new UUID by default. A finished one's is free, unless a descendant runs.
             start_at_us: When its code is to begin; Unix time, microseconds.
             unique: Refuse the id of a finished instance too.
             trace: The trace that the caller is part of; passed on to workers.
@@ -165,17 +172,18 @@ class Facade:
         while instance_id is None:
             # On any host: a caller with a single connection talks to one host only, and all hosts are to have work.
             with suppress(HostUnreachable):
-                made: str = await self._host.ask(workflow_address(make_id(self._host.instruments)), start, new=True)
+                made: str = await self._host.ask(self.own.instance(make_id(self._host.instruments)), start, new=True)
                 return made
         # Here too, because workflows name their children.
         refuse_nul("the name of the workflow", start.name)
         refuse_nul("the instance ID", instance_id)
-        address = workflow_address(instance_id)
+        own = self.own if start.app is None else self.own.of(start.app)
+        address = own.instance(instance_id)
         while True:
             try:
                 started: str = await self._host.ask(address, start)
             except DescendantsUnknown as unknown:
-                path = await self._descendants.unfinished(instance_id)
+                path = await self._descendants.unfinished(instance_id, own)
                 if path is not None:
                     raise ChildUnfinished(instance_id, path) from None
                 start = replace(start, descendants_finished=unknown.execution_id)
@@ -189,7 +197,7 @@ class Facade:
 
     async def _inspect(self, instance_id: str) -> InstanceState | None:
         try:
-            inspection = await self._host.inspect(workflow_address(instance_id))
+            inspection = await self._host.inspect(self.own.instance(instance_id))
         except StoreDamaged as error:
             return state_of(instance_id, Inspection(b"", None, None, 0, stalled=error.stall))
         if inspection is None:
@@ -213,7 +221,7 @@ class Facade:
                 raise InvalidRequest("missing workflow event name")
             self.check_name("the name of the event", name)
             self.check_payload("the data of the event", data)
-            await self._host.ask(workflow_address(instance_id), RaiseEvent(name, data))
+            await self._host.ask(self.own.instance(instance_id), RaiseEvent(name, data))
 
     async def deliver(self, instance_id: str, event: RaiseEvent) -> None:
         """Give an instance an event that another has sent, or one that it is to take strictly.
@@ -230,7 +238,7 @@ class Facade:
             if event.strict:
                 self.check_name("the name of the event", event.name)
                 self.check_payload("the data of the event", event.input)
-            await self._host.ask(workflow_address(instance_id), event)
+            await self._host.ask(self.own.instance(instance_id), event)
 
     # `by` says for the audit on whose behalf an instance is changed; None: the engine does it by itself.
 
@@ -298,7 +306,7 @@ class Facade:
             return await self._steer(instance_id, Terminate(output, recurse, None, by, condition, stalled_too))
 
     async def _steer(self, instance_id: str, message: Suspend | Resume | Terminate) -> Status | None:
-        answer: str | None = await self._host.ask(workflow_address(instance_id), message)
+        answer: str | None = await self._host.ask(self.own.instance(instance_id), message)
         return Status[answer] if answer is not None else None
 
     async def release(
@@ -315,7 +323,7 @@ class Facade:
         """
         with self._watch.operation("release"):
             self._check_author(by)
-            await self._host.ask(workflow_address(instance_id), ReleaseAside(begin, by, condition))
+            await self._host.ask(self.own.instance(instance_id), ReleaseAside(begin, by, condition))
 
     async def purge(
         self,
@@ -353,7 +361,7 @@ class Facade:
         with self._watch.operation("repair"):
             self.check_payload("the result", repair.result)
             self._check_author(repair.by)
-            await self._host.ask(workflow_address(instance_id), repair)
+            await self._host.ask(self.own.instance(instance_id), repair)
 
     async def wait(
         self, instance_id: str, until: Callable[[Status], bool] = finished, *, await_creation: bool = False
@@ -368,7 +376,7 @@ class Facade:
             InstanceNotFound: There is none, or it was purged meanwhile.
             HostStopping, HostBroken: It has not come to that, and cannot any more.
         """
-        address = workflow_address(instance_id)
+        address = self.own.instance(instance_id)
         with self._watch.operation("wait"), self._host.watch(address) as watch:
             while True:
                 watch.record = None  # what is committed from here on counts, whether the inspection sees it or not
@@ -410,13 +418,13 @@ class Facade:
     async def _list_ids(self, *, after: str | None, ids_max: int) -> Page:
         if ids_max < 1:
             raise InvalidRequest(f"a page has at least 1 ID, not {ids_max}")
-        ids = await self._host.ids(WORKFLOW, after=after, limit=ids_max + 1)
+        ids = await self._host.ids(self.own.workflow, after=after, limit=ids_max + 1)
         return Page(ids[:ids_max], ids[ids_max - 1] if len(ids) > ids_max else None)
 
     async def history(self, instance_id: str) -> list[Row] | None:
         """Give the rows of the current generation as last committed; None if there is no such instance."""
         with self._watch.operation("history"):
-            stored = await self._host.read(workflow_address(instance_id))
+            stored = await self._host.read(self.own.instance(instance_id))
             return [unpack_row(entry) for entry in stored.entries] if stored is not None else None
 
     async def purge_where(
@@ -431,28 +439,20 @@ class Facade:
     ) -> int:
         """Forget the instances that a filter fits, and return how many were forgotten.
 
-        Instances that are not finished are passed over, unless `force`; so are
-        instances that are purged meanwhile.
+        Instances that are not finished are passed over, unless `force`; so are those that are purged meanwhile.
 
         Args:
-            created_from_us: Unix time, microseconds; included. None: since ever.
-            created_to_us: The same, excluded.
+            created_from_us: Unix time, microseconds; included. None: since ever. That of `created_to_us` is excluded.
             statuses: The statuses that fit; empty: all.
         """
         with self._watch.operation("purge_where"):
-            purged = 0
+            purged, wanted = 0, PurgeFilter(created_from_us, created_to_us, statuses)
             after: str | None = None
             while True:
                 page = await self._list_ids(after=after, ids_max=PAGE_IDS)
                 for instance_id in page.ids:
                     state = await self._inspect(instance_id)
-                    if (
-                        state is not None
-                        and (force or state.status.terminal)
-                        and (not statuses or state.status in statuses)
-                        and (created_from_us is None or state.created_us >= created_from_us)
-                        and (created_to_us is None or state.created_us < created_to_us)
-                    ):
+                    if state is not None and wanted.fits(state, force=force):
                         with suppress(InstanceNotFound, InstanceUnfinished, InstanceStalled):
                             purged += await self._purging.purge(instance_id, Purge(force, by), recurse=recurse)
                 if page.token is None:
@@ -471,7 +471,7 @@ class Facade:
             self.check_payload("the input", rerun.input)
             if rerun.new_child_id is not None:
                 self.check_name("the instance ID of the child", rerun.new_child_id)
-            await start_copy(self._host, rerun._replace(new_id=new_id), by)
+            await start_copy(self._host, self.own, rerun._replace(new_id=new_id), by)
             return new_id
 
     def check_name(self, what: str, name: str) -> None:

@@ -5,12 +5,38 @@ The rule: the instance itself goes last, so that a purge that is cut short can b
 The facade uses it.
 """
 
+from collections.abc import Collection
+from typing import NamedTuple
+
+from ...actors.address import Address
 from ...actors.hosting.host import Host
 from ..errors import InstanceNotFound, InstanceStalled, InstanceUnfinished
+from ..history.instance_state import InstanceState
 from ..history.status import Status
 from ..instance.condition import ANY
-from ..instance.message import Check, Purge, workflow_address
+from ..instance.message import Check, Purge
 from .descendants import Descendants, Relative
+
+
+class PurgeFilter(NamedTuple):
+    """Which instances are forgotten together. Times are Unix time in microseconds."""
+
+    created_from_us: int | None  # included; None: since ever
+    created_to_us: int | None  # excluded
+    statuses: Collection[Status]  # none: all
+
+    def fits(self, state: InstanceState, *, force: bool) -> bool:
+        """Whether an instance is one of them.
+
+        Args:
+            force: Also those that have not ended.
+        """
+        return (
+            (force or state.status.terminal)
+            and (not self.statuses or state.status in self.statuses)
+            and (self.created_from_us is None or state.created_us >= self.created_from_us)
+            and (self.created_to_us is None or state.created_us < self.created_to_us)
+        )
 
 
 class Purging:
@@ -27,7 +53,7 @@ class Purging:
             InstanceNotFound, InstanceUnfinished, InstanceStalled, RunChanged, NoMatch: The instance is there as before.
         """
         family = await self._descendants.family(instance_id) if recurse else []
-        relatives = [relative for relative in family if relative.instance_id != instance_id]
+        relatives = [relative for relative in family if relative.path]
         for relative in relatives:
             stalled = purge.stalled_too and relative.status is Status.STALLED
             if not (purge.force or relative.status.terminal or stalled):
@@ -35,17 +61,17 @@ class Purging:
                 raise InstanceUnfinished(relative.instance_id)
         if relatives and purge.condition != ANY:
             # Before its children go. It is checked again in the turn of the instance itself.
-            await self._host.ask(workflow_address(instance_id), Check(purge.condition))
+            await self._host.ask(self._descendants.own.instance(instance_id), Check(purge.condition))
         purged = 0
         for relative in reversed(relatives):
-            purged += await self._purge_one(relative.instance_id, purge)
-        await self._host.ask(workflow_address(instance_id), purge)
+            purged += await self._purge_one(relative.address, purge)
+        await self._host.ask(self._descendants.own.instance(instance_id), purge)
         return purged + 1
 
-    async def _purge_one(self, instance_id: str, purge: Purge) -> int:
+    async def _purge_one(self, address: Address, purge: Purge) -> int:
         """Forget a descendant, which the audit does not mention."""
         try:
-            await self._host.ask(workflow_address(instance_id), purge._replace(by=None, condition=ANY))
+            await self._host.ask(address, purge._replace(by=None, condition=ANY))
         except InstanceNotFound:
             return 0
         return 1

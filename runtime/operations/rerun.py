@@ -10,8 +10,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ...actors.hosting.host import Host
+from ..directory import AppAddresses
 from ..errors import InstanceExists, InstanceNotFound, RequestRefused
 from ..execution.child_ids import child_id
+from ..execution.ids import make_id
 from ..history.attribution import By
 from ..history.event import (
     ChildCompleted,
@@ -28,8 +30,7 @@ from ..history.event import (
 )
 from ..history.record import unpack_record
 from ..history.row import Row, split, unpack_row
-from ..ids import make_id
-from ..instance.message import StartCopy, workflow_address
+from ..instance.message import StartCopy
 
 
 class Rerun(NamedTuple):
@@ -82,7 +83,7 @@ class RerunExists(RequestRefused):
         return f"workflow '{self.instance_id}' has already been created"
 
 
-async def start_copy(host: Host, rerun: Rerun, by: By | None) -> None:
+async def start_copy(host: Host, own: AppAddresses, rerun: Rerun, by: By | None) -> None:
     """Begin the new instance, whose id `rerun` has.
 
     Raises:
@@ -92,7 +93,7 @@ async def start_copy(host: Host, rerun: Rerun, by: By | None) -> None:
     assert new_id is not None
     if new_id == source_id:
         raise RerunRefused("rerun workflow instance ID must be different from the original instance ID")
-    stored = await host.read(workflow_address(source_id))
+    stored = await host.read(own.instance(source_id))
     if stored is None:
         raise InstanceNotFound(source_id)
     record = unpack_record(stored.record)
@@ -105,7 +106,7 @@ async def start_copy(host: Host, rerun: Rerun, by: By | None) -> None:
     copy = copied(rows, rerun, new_id=new_id, execution_id=execution_id, now_us=now_us, remote=record.remote)
     begun = record._replace(execution_id=copy.execution_id, created_us=now_us)
     try:
-        await host.ask(workflow_address(new_id), StartCopy(begun, copy.rows, copy.sent, source_id, by))
+        await host.ask(own.instance(new_id), StartCopy(begun, copy.rows, copy.sent, source_id, by))
     except InstanceExists:
         raise RerunExists(new_id) from None
 

@@ -20,8 +20,9 @@ from ...actors.store.audit import AuditRow
 from ...actors.store.contract import Inspection, Item, Stored
 from ...actors.store.listing import Facets
 from ...actors.turn import Envelope, ReminderDue, Turn
+from ..directory import AppAddresses
 from ..history.row import CorruptHistory
-from .message import STATE_EXPIRY, BeginExpiry, ChangeItems, ExpireItems, ItemChange, ItemsChanged, SeenItem
+from .message import BeginExpiry, ChangeItems, ExpireItems, ItemChange, ItemsChanged, SeenItem
 
 EXPIRY = "expiry"  # the name of the reminder
 RECENT_MAX = 4096  # items that an actor remembers to have written
@@ -56,9 +57,14 @@ def unpack_state(record: bytes) -> StateRecord:
 
 
 class StateActorType:
-    """Makes the actors of state stores."""
+    """Makes the actors of state stores.
 
-    def __init__(self) -> None:
+    Args:
+        own: The addresses of the app whose values they have.
+    """
+
+    def __init__(self, own: AppAddresses) -> None:
+        self._own = own
         self.in_memory = 0  # how many actors there are now
 
     def purges(self, body: Any) -> bool:
@@ -76,7 +82,7 @@ class StateActorType:
         """Build the actor of a store."""
         record = unpack_state(stored.record) if stored is not None else StateRecord()
         self.in_memory += 1
-        return StateActor(address.id, record, closed=self._closed)
+        return StateActor(address.id, record, expiry=self._own.state_expiry, closed=self._closed)
 
     def _closed(self) -> None:
         self.in_memory -= 1
@@ -88,14 +94,16 @@ class StateActor:
     Args:
         store: Its name.
         record: As stored.
+        expiry: What forgets the values that have expired: the type of its address.
         closed: Called when it leaves memory.
     """
 
     was_stalled = False
     log_fields: Mapping[str, Any] = MappingProxyType({})
 
-    def __init__(self, store: str, record: StateRecord, *, closed: Callable[[], None]) -> None:
+    def __init__(self, store: str, record: StateRecord, *, expiry: str, closed: Callable[[], None]) -> None:
         self._store = store
+        self._expiry = expiry
         self._record = record
         self._closed = closed
         self._recent = RecentItems(record.version)
@@ -190,7 +198,7 @@ class StateActor:
             turn.reminders_cleared.append((reminder.name, reminder.due_us))
             return
         # It is cleared with what it is for: after a crash it comes again.
-        turn.messages.append((Address(STATE_EXPIRY, self._store), BeginExpiry()))
+        turn.messages.append((Address(self._expiry, self._store), BeginExpiry()))
 
     def _remind_at(self, expires_us: int, turn: Turn) -> None:
         due_us = _rounded(expires_us)

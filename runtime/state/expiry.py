@@ -20,6 +20,7 @@ from ...actors.text import text_of, type_name
 from ...actors.waiting.attendance import Attendance
 from ...journal.journal import Journal
 from ...journal.vocabulary import EXPIRY_STANDS
+from ..directory import AppAddresses
 from .actor import unpack_state
 from .message import BeginExpiry, ExpireItems, ItemsChanged, state_address
 
@@ -32,6 +33,7 @@ class Expiry(Attendance):
 
     Args:
         store: Of this host.
+        own: The addresses of the app whose values they are.
         clock: Its wall clock says what has expired.
         ask: Sends a message to an actor and gives its answer (`Host.ask`).
         journal: Is told of a store of which nothing can be forgotten.
@@ -41,12 +43,14 @@ class Expiry(Attendance):
         self,
         store: Store,
         clock: Clock,
+        own: AppAddresses,
         *,
         ask: Callable[[Address, Any], Awaitable[Any]],
         journal: Journal,
     ) -> None:
         super().__init__()
         self._store = store
+        self._own = own
         self._clock = clock
         self._ask = ask
         self._journal = journal.at(__name__)
@@ -70,7 +74,7 @@ class Expiry(Attendance):
 
     async def _forget_some(self, store: str) -> bool:
         """Forget the values that have expired first; return whether there may be more."""
-        address = state_address(store)
+        address = state_address(store, self._own.state)
         while True:
             try:
                 found = await self._store.items(address, expiring=AT_ONCE)

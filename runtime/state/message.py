@@ -6,14 +6,16 @@ The rule: a field never changes its meaning, and new ones go to the end, with a 
 from typing import NamedTuple
 
 from ...actors.address import Address
-
-STATE = "state"  # the type of the actors; reaches the disk and must not change
-STATE_EXPIRY = "state-expiry"  # the address of the loop that forgets what has expired
+from ..directory import STATE
 
 
-def state_address(store: str) -> Address:
-    """The actor that has all values of a store, so that all its keys are in one shard."""
-    return Address(STATE, store)
+def state_address(store: str, kind: str = STATE) -> Address:
+    """The actor that has all values of a store, so that all its keys are in one shard.
+
+    Args:
+        kind: The type of these actors, in the app that is meant.
+    """
+    return Address(kind, store)
 
 
 class ItemChange(NamedTuple):

@@ -16,9 +16,9 @@ from ...actors.store.cluster import FORMAT_OF_STATE
 from ...actors.store.contract import Store
 from ...actors.turn import ActorType
 from ...journal.journal import Journal
+from ..directory import AppAddresses
 from .actor import StateActorType
 from .expiry import Expiry
-from .message import STATE, STATE_EXPIRY
 from .state import States
 from .stores import StateStores
 
@@ -33,43 +33,47 @@ class StateSettings(Protocol):
 
 
 class StateService:
-    """The state stores of an engine.
+    """The state stores of one app of an engine.
 
     Args:
         settings: Which stores there are.
         store: Where they are kept.
+        own: The addresses of the app.
     """
 
-    def __init__(self, settings: StateSettings, store: Store, clock: Clock, journal: Journal) -> None:
-        self._actors = StateActorType()
+    def __init__(
+        self, settings: StateSettings, store: Store, clock: Clock, own: AppAddresses, journal: Journal
+    ) -> None:
+        self._own = own
+        self._actors = StateActorType(own)
         self._settings = settings
         self._store = store
         self._clock = clock
         self._host: Host | None = None
-        self.expiry = Expiry(store, clock, ask=self._ask, journal=journal)
+        self.expiry = Expiry(store, clock, own, ask=self._ask, journal=journal)
 
     @property
     def types(self) -> Mapping[str, ActorType]:
         """What its host hosts."""
-        return {STATE: self._actors}
+        return {self._own.state: self._actors}
 
     @property
     def routes(self) -> Mapping[str, Route]:
         """What takes the messages of its actors."""
-        return {STATE_EXPIRY: self.expiry.receive}
+        return {self._own.state_expiry: self.expiry.receive}
 
     @property
     def in_memory(self) -> int:
         """How many of its actors are in memory."""
         return self._actors.in_memory
 
-    def serve(self, host: Host, *, app_id: str) -> States:
-        """Make the operations on the stores, for one app."""
+    def serve(self, host: Host) -> States:
+        """Make the operations on the stores."""
         self._host = host
         return States(
             host,
             self._settings.state_stores,
-            app_id=app_id,
+            self._own,
             clock=self._clock,
             namespace=self._settings.namespace,
             writable=self._all_hosts_know,

@@ -12,9 +12,11 @@ from typing import NamedTuple
 
 import anyio
 
+from ...actors.address import Address
 from ...actors.clock import Clock
 from ...actors.hosting.host import Host
 from ...actors.store.contract import FoundItems, Item
+from ..directory import AppAddresses
 from .actor import is_over, unpack_state
 from .errors import EtagMismatch, StateOptionInvalid, StateUnavailable
 from .message import ChangeItems, ItemChange, ItemsChanged, SeenItem, state_address
@@ -60,7 +62,7 @@ class States:
 
     Args:
         stores: Those that there are.
-        app_id: Whose keys a caller means who says no app.
+        own: The addresses of the app whose keys they are, and for which they are kept.
         namespace: For stores that prefix keys with it.
         writable: Whether all hosts on the store know of state stores.
     """
@@ -71,15 +73,16 @@ class States:
         self,
         host: Host,
         stores: StateStores,
+        own: AppAddresses,
         *,
-        app_id: str,
         clock: Clock,
         namespace: str = "",
         writable: Callable[[], bool] = lambda: True,
     ) -> None:
         self.stores = stores
         self._host = host
-        self._app_id = app_id
+        self._own = own
+        self._app_id = own.app_id
         self._namespace = namespace
         self._clock = clock
         self._writable = writable
@@ -89,7 +92,7 @@ class States:
         return States(
             self._host,
             self.stores,
-            app_id=app_id,
+            self._own.of(app_id),
             clock=self._clock,
             namespace=self._namespace,
             writable=self._writable,
@@ -117,7 +120,7 @@ class States:
         names = [self._item_name(found_store, key) for key in keys]
         if not names:
             return []
-        found = await self._host.items(state_address(store), names)
+        found = await self._host.items(self._address(found_store), names)
         if found is None:
             return [StateRead(key, None) for key in keys]
         now_us = self._clock.now_us()
@@ -159,7 +162,7 @@ class States:
 
     async def _ask(self, store: str, changes: list[ItemChange], *, whole: bool) -> ItemsChanged:
         """Have the store's actor make changes; read again what they depend on, if others have changed it meanwhile."""
-        address = state_address(store)
+        address = self._address(self.stores.find(store))
         names = list(dict.fromkeys(change.name for change in changes if change.conditional))
         for _ in range(READS_MAX):
             found = await self._host.items(address, names) if names else None
@@ -181,6 +184,10 @@ class States:
                 "a host of an older release, which knows no state stores, shares this store; values can be saved once "
                 "it has left"
             )
+
+    def _address(self, store: StateStore) -> Address:
+        # What apps share is kept by the first app of Perdure's store, and what is an app's own by that app.
+        return state_address(store.name) if store.shared else state_address(store.name, self._own.state)
 
     def _item_name(self, store: StateStore, key: str) -> str:
         return store.item_name(key, app_id=self._app_id, namespace=self._namespace)

@@ -47,6 +47,11 @@ class StateStore:
         if SEPARATOR in self.key_prefix:
             raise ValueError(_illegal(self.key_prefix))
 
+    @property
+    def shared(self) -> bool:
+        """Whether apps see each other's keys."""
+        return self.key_prefix.lower() not in (BY_APP_ID, BY_NAMESPACE, "")
+
     def item_name(self, key: str, *, app_id: str, namespace: str = "") -> str:
         """The name under which the value of a key is kept.
 

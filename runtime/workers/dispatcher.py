@@ -2,11 +2,10 @@
 
 The one law: a job is never lost, and never in two places that count. It waits
 until a worker is there, goes to one stream at a time under a token of its own,
-and comes back to the queue when that stream ends. An answer under another
-token than the last is void (contract 3.5). Of a worker that answers without
-tokens the next job with a key waits for the answer to the one before
-(`unanswered.py`). A job that its instance has withdrawn is given to no worker
-any more.
+and comes back to the queue when that stream ends. An answer under another token
+than the last is void (contract 3.5). Of a worker that answers without tokens the
+next job with a key waits for the answer to the one before (`unanswered.py`). A
+job that its instance has withdrawn is given to nobody.
 
 A turn of a workflow comes as an offer (`runtime/instance/offer.py`), and the
 stream settles which events it feeds when it sends the turn.
@@ -29,9 +28,8 @@ from ...actors.errors import HostStopping
 from ...actors.instruments import SYSTEM, Chance
 from ...journal.journal import Journal
 from ...journal.vocabulary import WAITING_FOR_ANSWER, WORKER_CAME, WORKER_WENT
+from ..directory import WORK, AppAddresses
 from ..instance.message import (
-    ACTIVITY,
-    WORK,
     ActivityDone,
     Invoke,
     RemoteAnswer,
@@ -41,13 +39,13 @@ from ..instance.message import (
     WorkflowAnswer,
     WorkflowTurnWork,
     WorkState,
-    workflow_address,
 )
 from ..instance.state import Offered
 from .activity_figures import NAMES_MAX, ActivityLoad, oldest_of, recent_attempts
 from .activity_spans import ActivitySpans
 from .fair_queue import FairQueue
-from .items import ActivityAnswer, Worker, WorkUnknown
+from .items import ActivityAnswer, Worker, WorkUnknown, home_id_of
+from .keys import activity_key, instance_of, key_of
 from .lent_work import LentWork
 from .limits import DispatchLimits
 from .room import Room
@@ -62,6 +60,7 @@ class Dispatcher:
 
     Args:
         limits: How many jobs a stream, and all together, may have at once.
+        own: The addresses of the app whose workers these are; None: it is the only one.
         send: Sends an answer to the instance that asked.
         now_us: The wall clock; Unix time, microseconds.
         greet: Called when a worker has connected.
@@ -73,6 +72,7 @@ class Dispatcher:
         self,
         limits: DispatchLimits,
         *,
+        own: AppAddresses | None = None,
         send: Callable[[Address, Any], None],
         now_us: Callable[[], int],
         greet: Callable[[], None] = lambda: None,
@@ -80,6 +80,7 @@ class Dispatcher:
         journal: Journal | None = None,
     ) -> None:
         self._greet = greet
+        self._own = own or AppAddresses()
         self._chance = chance
         self._journal = (journal or Journal()).at(__name__)
         self._limits = limits
@@ -89,9 +90,7 @@ class Dispatcher:
         self._jobs: dict[Address, Job] = {}
         self._workflows: FairQueue[Job] = FairQueue()
         self._activities: FairQueue[Job] = FairQueue()
-        self._held = HeldJobs[Job](
-            self.streams, lambda job: self._queue_of(job).push_front(job.request.instance_id, job)
-        )
+        self._held = HeldJobs[Job](self.streams, lambda job: self._queue_of(job).push_front(job.home_id, job))
         self.room = Room(limits, self.streams, self._journal)
         self.lent = LentWork(self._jobs, self.streams, self.room, drop=self._drop, add=self.receive_activity)
         self._stalled: dict[str, None] = {}  # ids, in the order in which they stalled
@@ -169,7 +168,7 @@ class Dispatcher:
 
     def receive_activity(self, address: Address, invoke: Invoke) -> None:
         """Take an activity that a worker is to perform, once at a time."""
-        key = _activity_key(invoke.instance_id, invoke.task_id)
+        key = activity_key(invoke.home_id, invoke.task_id)
         job = self._jobs.get(key)
         if job is not None:
             assert isinstance(job.request, Invoke)
@@ -193,7 +192,7 @@ class Dispatcher:
         job.stream = None
         job.sent = False
         self.room.count(job, -1)
-        self._activities.push_front(job.request.instance_id, job)
+        self._activities.push_front(job.home_id, job)
         self.pump()
 
     def withdraw(self, message: Withdraw) -> None:
@@ -202,7 +201,7 @@ class Dispatcher:
         What a worker has been sent it may still answer. The answer is passed on, and the instance drops it.
         """
         self.lent.withdraw(message)
-        keys = [_activity_key(message.instance_id, task_id) for task_id in message.task_ids]
+        keys = [activity_key(message.instance_id, task_id) for task_id in message.task_ids]
         if message.ended:
             keys.append(Address(WORK, message.instance_id))
             self._stalled.pop(message.instance_id, None)
@@ -231,11 +230,11 @@ class Dispatcher:
             has: Whether an instance is one of them.
         """
         self.lent.leave(has)
-        for job in [job for job in self._jobs.values() if has(job.request.instance_id)]:
+        for job in [job for job in self._jobs.values() if has(job.home_id)]:
             self._drop(job)
         for stream in self.streams:
             # What is still answered to these goes to their next owner.
-            stream.unanswered.forget([key for key in stream.unanswered if has(_instance_of(key))])
+            stream.unanswered.forget([key for key in stream.unanswered if has(instance_of(key))])
         for instance_id in [instance_id for instance_id in self._stalled if has(instance_id)]:
             del self._stalled[instance_id]
         self.pump()
@@ -244,7 +243,7 @@ class Dispatcher:
 
     def activity_state(self, instance_id: str, execution_id: str, task_id: int) -> WorkState | None:
         """Whether an activity of a generation waits or is with a worker; None: it is not here."""
-        return _state(self._jobs.get(_activity_key(instance_id, task_id)), execution_id)
+        return _state(self._jobs.get(activity_key(instance_id, task_id)), execution_id)
 
     def turn_state(self, instance_id: str, execution_id: str) -> WorkState | None:
         """Whether the turn of an instance waits or is with a worker; None: none is here."""
@@ -320,7 +319,7 @@ class Dispatcher:
             if job.withdrawn:
                 del self._jobs[job.key]
             else:
-                self._queue_of(job).push_front(job.request.instance_id, job)
+                self._queue_of(job).push_front(job.home_id, job)
         self._held.let_go(stream.unanswered)
         self.pump()
 
@@ -345,7 +344,7 @@ class Dispatcher:
         if job is None:
             return
         assert isinstance(job.request, WorkflowTurnWork)
-        self._send(workflow_address(answer.instance_id), RemoteAnswer(job.request, answer))
+        self._send(self._own.instance(answer.instance_id), RemoteAnswer(job.request, answer))
 
     async def complete_activity(self, answer: ActivityAnswer) -> None:
         """Take the result of an activity. It need not come over the connection of the stream.
@@ -353,9 +352,10 @@ class Dispatcher:
         Raises:
             WorkUnknown: This activity is not open.
         """
-        key = _activity_key(answer.instance_id, answer.task_id)
+        key = key_of(answer, self._jobs)
         if key not in self._jobs and (early := self.lent.take(answer)) is not None:
-            self._send(workflow_address(answer.instance_id), early)
+            home_id = home_id_of(answer)
+            self._send(_home(self._own, home_id, call=home_id != answer.instance_id), early)
             return
         job = self._finish(key, answer.token, answer.task_id)
         if job is not None:
@@ -366,7 +366,7 @@ class Dispatcher:
             if self.spans is not None:
                 self.spans.answered(job.request, job, answer)
             done = ActivityDone(job.request.execution_id, answer.task_id, answer.result, answer.failure, job.sent_us)
-            self._send(workflow_address(answer.instance_id), done)
+            self._send(_home(self._own, job.request.home_id, call=job.request.call is not None), done)
 
     # Inside.
 
@@ -383,13 +383,13 @@ class Dispatcher:
     def _retry_stalled(self) -> None:
         stalled, self._stalled = self._stalled, {}
         for instance_id in stalled:
-            self._send(workflow_address(instance_id), TryAgain())
+            self._send(self._own.instance(instance_id), TryAgain())
 
     def _add(self, job: Job, queue: FairQueue[Job]) -> None:
         self._jobs[job.key] = job
         if self.timed:
             job.asked_us = self._now_us()
-        queue.push(job.request.instance_id, job)
+        queue.push(job.home_id, job)
         self.pump()
 
     def _finish(self, key: Address, token: str, task_id: int | None = None) -> Job | None:
@@ -410,15 +410,15 @@ class Dispatcher:
             self._held.let_go((key,))
             self.pump()
         if job is None:
-            raise WorkUnknown(_instance_of(key), task_id)
+            raise WorkUnknown(instance_of(key), task_id)
         if earlier and not token:
             logger.debug("an answer to %s without a token is to an earlier job, and void", key)
             return None
         if not (job.sent and token in ("", job.token)) and not (job.earlier_tokens and _is_earlier(job, token)):
             logger.debug("an answer to %s under another token is void", key)
             return None
-        if job.stream is not None:
-            job.stream.seen_us = self._now_us()
+        if (stream := job.stream) is not None:
+            stream.seen_us = self._now_us()
         self._drop(job)
         self.pump()
         return job
@@ -430,7 +430,7 @@ class Dispatcher:
             job.stream = None
             self.room.count(job, -1)
         elif not self._held.drop(job.key):
-            self._queue_of(job).remove(job.request.instance_id, (job,))
+            self._queue_of(job).remove(job.home_id, (job,))
 
     def _queue_of(self, job: Job) -> FairQueue[Job]:
         return self._workflows if not isinstance(job.request, Invoke) else self._activities
@@ -447,9 +447,8 @@ class Dispatcher:
                 if self.room.has_full_name(job):
                     held_back.append(job)
                     continue
-                stream = self.room.choose(job)
-                if stream is None:
-                    queue.push_front(job.request.instance_id, job)
+                if (stream := self.room.choose(job)) is None:
+                    queue.push_front(job.home_id, job)
                     if queue is not self._full:
                         self._full = queue
                         self.room.tell_full(job)
@@ -459,7 +458,12 @@ class Dispatcher:
             if not queue and queue is self._full:
                 self._full = None
             for job in reversed(held_back):
-                queue.push_front(job.request.instance_id, job)
+                queue.push_front(job.home_id, job)
+
+
+def _home(own: AppAddresses, home_id: str, *, call: bool) -> Address:
+    """The address of the actor that has asked for an activity."""
+    return Address(own.call, home_id) if call else own.instance(home_id)
 
 
 def _oldest_waiting(jobs: Mapping[Address, Job]) -> dict[str, int]:
@@ -485,12 +489,3 @@ def _state(job: Job | None, execution_id: str) -> WorkState | None:
     if job is None or job.request.execution_id != execution_id:
         return None
     return WorkState(job.sent_us if job.stream is not None and job.sent else None)
-
-
-def _instance_of(key: Address) -> str:
-    return key.id.rpartition("::")[0] if key.type == ACTIVITY else key.id
-
-
-def _activity_key(instance_id: str, task_id: int) -> Address:
-    """An answer names the instance and the task, and not the generation."""
-    return Address(ACTIVITY, f"{instance_id}::{task_id}")

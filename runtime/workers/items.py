@@ -79,6 +79,14 @@ class ActivityAnswer(NamedTuple):
     failure: FailureDetails | None
 
 
+CALL_MARK = "/"  # in a token, before the id of a call from another app
+
+
+def home_id_of(answer: ActivityAnswer) -> str:
+    """The id of the actor that has asked for an activity: of a call, which its token names, or else of the instance."""
+    return answer.token.partition(CALL_MARK)[2] or answer.instance_id
+
+
 def ends_generation(answer: WorkflowAnswer) -> bool:
     """Whether an answer ends the history that the worker was sent."""
     return answer.continued is not None or any(isinstance(each, ExecutionCompleted) for each in answer.commands)

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from ...actors.address import Address
-from ..instance.message import ACTIVITY
+from ..directory import ACTIVITY
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +29,7 @@ class LentJob(Struct, frozen=True, array_like=True):
     began_us: int | None  # when its body began, or a worker was sent it; Unix time, microseconds
     token: str = ""  # under which a worker has it; "": the app's own code performs it, or its answer is on its way
     stream: str = ""  # the id of the worker's stream at the holder
+    ring: str = ""  # of the app that performs it
 
     @property
     def address(self) -> Address:
@@ -41,17 +42,19 @@ def activity_address(execution_id: str, task_id: int) -> Address:
     return Address(ACTIVITY, f"{execution_id}:{task_id}")
 
 
-def pack_jobs(jobs: Iterable[LentJob]) -> Sequence[bytes]:
-    """Pack jobs, one by one, for the next owner of their shard."""
-    return [msgspec.msgpack.encode(job) for job in jobs]
+def pack_jobs(jobs: Iterable[LentJob], ring: str = "") -> Sequence[bytes]:
+    """Pack the jobs of a ring, one by one, for the next owner of their shard."""
+    return [msgspec.msgpack.encode(msgspec.structs.replace(job, ring=ring) if ring else job) for job in jobs]
 
 
-def jobs_in(packed: Iterable[bytes]) -> Sequence[LentJob]:
-    """Read jobs of another host. One that cannot be read is left out: it is performed once more."""
+def jobs_in(packed: Iterable[bytes], ring: str = "") -> Sequence[LentJob]:
+    """Read the jobs of a ring, of another host. One that cannot be read is left out: it is performed once more."""
     jobs = []
     for each in packed:
         try:
-            jobs.append(msgspec.msgpack.decode(each, type=LentJob))
+            job = msgspec.msgpack.decode(each, type=LentJob)
+            if job.ring == ring:
+                jobs.append(job)
         except msgspec.MsgspecError as error:
             logger.warning("an activity that another host performs cannot be read, and is begun here: %s", error)
     return jobs

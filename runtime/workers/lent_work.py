@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from ...actors.address import Address
 from ..instance.message import ActivityDone, Invoke, Withdraw
-from .items import ActivityAnswer
+from .items import ActivityAnswer, home_id_of
 from .lent import LentJob, activity_address
 from .room import Room
 from .stream import Job, Stream
@@ -63,12 +63,12 @@ class LentWork:
             Those that workers have.
         """
         lent = [each for each in self._lent.values() if has(each.instance_id)]
-        for job in [job for job in self._jobs.values() if has(job.request.instance_id)]:
+        for job in [job for job in self._jobs.values() if has(job.home_id)]:
             invoke = job.request
             if not isinstance(invoke, Invoke) or job.withdrawn:
                 continue
             if job.sent and job.stream is not None:
-                whose = (invoke.instance_id, invoke.execution_id, invoke.task_id)
+                whose = (invoke.home_id, invoke.execution_id, invoke.task_id)
                 lent.append(LentJob(*whose, job.stream.gate or me, job.sent_us, job.token, job.stream.id))
             else:
                 self._held_back.append(invoke)
@@ -77,7 +77,7 @@ class LentWork:
 
     def keep(self, has: Callable[[str], bool]) -> None:
         """Go on with the activities of instances that have not become another host's after all."""
-        back = [invoke for invoke in self._held_back if has(invoke.instance_id)]
+        back = [invoke for invoke in self._held_back if has(invoke.home_id)]
         self._forget_held_back(has)
         for invoke in back:
             self._add(activity_address(invoke.execution_id, invoke.task_id), invoke)
@@ -123,7 +123,7 @@ class LentWork:
     def take(self, answer: ActivityAnswer) -> ActivityDone | None:
         """Take an answer to an activity that its instance has not asked for here yet; None: there is no such."""
         for address, each in self._lent.items():
-            known = (each.instance_id, each.task_id) == (answer.instance_id, answer.task_id)
+            known = (each.instance_id, each.task_id) == (home_id_of(answer), answer.task_id)
             if known and each.token and answer.token in ("", each.token):
                 self._end(address)
                 self._answered[address] = None
@@ -153,7 +153,7 @@ class LentWork:
                 self._add(address, invoke)
 
     def _forget_held_back(self, has: Callable[[str], bool]) -> None:
-        self._held_back = [invoke for invoke in self._held_back if not has(invoke.instance_id)]
+        self._held_back = [invoke for invoke in self._held_back if not has(invoke.home_id)]
 
     def _end(self, address: Address) -> Invoke | None:
         """Forget one activity; return what was asked for, if an answer is waited for."""

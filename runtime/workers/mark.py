@@ -21,19 +21,22 @@ from ...actors.store.audit import AuditRow
 from ...actors.store.contract import Inspection, Stored
 from ...actors.store.listing import Facets
 from ...actors.turn import Envelope, Turn
+from ..directory import WORKER_MARK
 
-WORKER_MARK = "worker-mark"  # reaches the disk and must not change
-ADDRESS = Address(WORKER_MARK, "connected")
+CONNECTED = "connected"  # reaches the disk and must not change
+ADDRESS = Address(WORKER_MARK, CONNECTED)  # of the first app of a store
 
 
-def own_mark(owns: Callable[[Address], bool]) -> Address:
+def own_mark(owns: Callable[[Address], bool], actor_type: str = WORKER_MARK) -> Address:
     """The address of the mark of a host that has a part of the store for itself.
 
     Args:
         owns: Whether that host has an address.
+        actor_type: The type of the marks of the app.
     """
-    more = (Address(WORKER_MARK, f"connected-{n}") for n in count(1))  # reach the disk and must not change
-    return ADDRESS if owns(ADDRESS) else next(filter(owns, more))
+    first = Address(actor_type, CONNECTED)
+    more = (Address(actor_type, f"{CONNECTED}-{n}") for n in count(1))  # reach the disk and must not change
+    return first if owns(first) else next(filter(owns, more))
 
 
 class Remember:
@@ -41,7 +44,7 @@ class Remember:
 
 
 class WorkerMarkType:
-    """Makes the actor of the mark; there is one in a store."""
+    """Makes the actor of the mark; there is one for each app of a store."""
 
     def purges(self, body: Any) -> bool:
         return False

@@ -29,7 +29,7 @@ from ...journal.vocabulary import TURN_SENT_AGAIN
 from ..instance.message import Invoke, WorkflowTurnWork
 from ..instance.state import Offered
 from .activity_spans import ActivitySpans
-from .items import ActivityItem, PassedItem, Worker, WorkflowItem, WorkItem
+from .items import CALL_MARK, ActivityItem, PassedItem, Worker, WorkflowItem, WorkItem
 from .passed import PassedItems
 from .unanswered import Unanswered
 
@@ -74,6 +74,11 @@ class Job:
         self.timeout_s = 0.0  # how long the worker has for its answer
         self.due_s = 0.0  # when that is over; event loop's clock
         self.withdrawn = False  # its worker may answer it, and no other is given it
+
+    @property
+    def home_id(self) -> str:
+        """The id of the actor that waits for its answer."""
+        return self.request.home_id if isinstance(self.request, Invoke) else self.request.instance_id
 
     def has_token(self, token: str) -> bool:
         """Whether it was given out under a token, now or before."""
@@ -176,6 +181,9 @@ class Stream:
         if self.spans is not None and job.sent and isinstance(job.request, Invoke):
             self.spans.lost(job.request, job.token, job.sent_us)
         job.token = self._chance(16).hex()
+        if isinstance(job.request, Invoke) and job.request.call is not None:
+            # Its answer names the instance, which is another app's: only this says whose it is.
+            job.token += f"{CALL_MARK}{job.request.call}"
         job.sent = job.again = False
         job.sent_us = None
         job.timeout_s = self._answer_timeout_s or 0.0

@@ -13,10 +13,11 @@ from datetime import timedelta
 
 from ...actors.store.contract import Write
 from ...runtime.authoring.codec import Encoder
+from ...runtime.directory import WORKFLOW
 from ...runtime.errors import NondeterminismError
 from ...runtime.history.record import unpack_record
 from ...runtime.history.status import Status
-from ...runtime.instance.message import WORKFLOW, workflow_address
+from ...runtime.instance.message import workflow_address
 from ..simulation.world import SimWorld
 from .errors import InvariantFailed
 from .settling import settle

@@ -23,11 +23,10 @@ from perdure.api.words import (
     PAYLOAD_MALFORMED,
     START_TIME_INVALID,
     TRY_AGAIN,
-    ForeignApp,
     Refusal,
-    check_app,
     check_new_id,
     is_plain,
+    other_app,
     refusal,
 )
 from perdure.runtime.errors import (
@@ -96,7 +95,6 @@ WORDS = [  # contract 1.4; the engine's own words follow
         CorruptHistory("row 7 cannot be read"),
         NotOwner(Address("workflow", "order-1"), shard=3, owner="other"),
         ActorFailed(Address("workflow", "order-1"), ZeroDivisionError("division by zero")),
-        ForeignApp(asked="billing", hosted="orders"),
     ],
     ids=lambda error: type(error).__name__,
 )
@@ -246,23 +244,17 @@ def test_an_id_with_anything_else_cannot(instance_id: str) -> None:
     ("asked", "hosted"), [(None, "orders"), ("", "orders"), ("orders", "orders"), ("my.app", "my.app")]
 )
 def test_the_own_app_is_always_welcome_and_need_not_be_named(asked: str | None, hosted: str) -> None:
-    check_app(asked, hosted=hosted)
+    assert other_app(asked, own=hosted) is None
 
 
-def test_another_app_is_told_who_is_here() -> None:
-    with pytest.raises(ForeignApp) as info:
-        check_app("billing", hosted="orders")
-    assert (info.value.asked, info.value.hosted) == ("billing", "orders")
-    assert str(info.value) == (
-        "this daemon hosts the app ID 'orders' only, not 'billing'. "
-        "Leave appID out, or send the request to the daemon that hosts 'billing'."
-    )
+def test_another_app_is_named() -> None:
+    assert other_app("billing", own="orders") == "billing"
 
 
 @pytest.mark.parametrize("asked", ["a.b", "a b", " ", "🙂"])
 def test_an_app_id_that_no_app_can_have_is_refused(asked: str) -> None:
     with pytest.raises(Refusal) as info:
-        check_app(asked, hosted="orders")
+        other_app(asked, own="orders")
     assert info.value.answer == APP_ID_INVALID
     assert f"workflow app ID '{asked}' is invalid" in str(info.value)
 

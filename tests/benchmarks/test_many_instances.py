@@ -12,9 +12,9 @@ from perdure.actors.store.sqlite.maintenance import check
 from perdure.actors.store.sqlite.store import SqliteStore
 from perdure.benchmarks.many_instances import write_instances
 from perdure.runtime.authoring.app import App
+from perdure.runtime.directory import WORKFLOW
 from perdure.runtime.engine import Engine
 from perdure.runtime.history.status import Status
-from perdure.runtime.instance.message import WORKFLOW
 
 
 def test_an_engine_finds_every_instance_as_its_status_says(tmp_path: Path) -> None:

@@ -114,7 +114,7 @@ async def make_store(path: Path) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [("--http-port", "many"), ("--bogus",), ("a.py", "b.py"), ("--host", "0.0.0.0")],  # noqa: S104
+    [("--http-port", "many"), ("--bogus",), ("--app-id", "a", "--app-id", "a"), ("--host", "0.0.0.0")],  # noqa: S104
 )
 def test_a_wrong_command_line_is_exit_code_2(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     result = run(tmp_path, *arguments)

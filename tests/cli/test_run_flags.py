@@ -67,7 +67,12 @@ def test_each_limit_of_an_engine_has_a_flag() -> None:
             held_events_max=11,
         ),
     )
-    limits = {field.name for field in dataclasses.fields(Settings)} - {"app_id", "retention"}
+    limits = {field.name for field in dataclasses.fields(Settings)} - {
+        "app_id",
+        "retention",
+        "state_stores",
+        "namespace",
+    }
     assert all(getattr(given, name) != getattr(Settings(), name) for name in limits), "a limit is missing above"
     # when each is set by its flag,
     config = configure(

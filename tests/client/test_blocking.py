@@ -115,7 +115,8 @@ def methods(kind: type[Any]) -> dict[str, Callable[..., Any]]:
 
 
 def test_it_has_the_methods_of_the_other_client() -> None:
-    assert set(methods(RemoteClient)) == set(methods(BlockingClient)) - {"call", "close"}
+    # `state` is of embedded engines: a client of a daemon has it from its base, and refuses.
+    assert set(methods(RemoteClient)) - {"state"} == set(methods(BlockingClient)) - {"call", "close"}
     assert set(methods(Handle)) == set(methods(BlockingHandle))
 
 

@@ -31,8 +31,8 @@ def test_the_app_that_the_configuration_names_is_served(tmp_path: Path, monkeypa
     (tmp_path / "app_of_test_serve.py").write_text("import perdure\napp = perdure.App('shop')\n")
     config = host_config(str(tmp_path / "app_of_test_serve.py"))
     serve.serve_app(config, print)
-    [(same, app, announce, member, fence)] = served
-    assert (same, app.name, announce, member) == (config, "shop", print, None)
+    [(same, app, announce, member, fence, others)] = served
+    assert (same, app.name, announce, member, list(others)) == (config, "shop", print, None, [])
     assert isinstance(fence, ProcessFence)
 
 

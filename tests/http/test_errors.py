@@ -313,6 +313,7 @@ def test_a_bug_of_ours_is_not_told_to_strangers(operation: str) -> None:
 
 def test_only_what_perdure_adds_has_codes_of_its_own() -> None:
     assert sorted(row.code for row in TRY_AGAIN.values()) == [
+        "ERR_APP_UNKNOWN",
         "ERR_HOST_SILENT",
         "ERR_HOST_STOPPING",
         "ERR_HOST_UNREACHABLE",

@@ -149,6 +149,12 @@ def programs() -> list[Program]:
                     ("go",),
                     (("go", "build", "-C", "go", "-o", "scenarios", "."),),
                 ),
+                (
+                    "Java",
+                    ("java", "-cp", "java/target/classes:java/target/lib/*", "Crash"),
+                    ("java", "mvn"),
+                    (("mvn", "-q", "-B", "-f", "java", "compile"),),
+                ),
                 (".NET 1.19", (str(DOTNET), "--serve"), (str(DOTNET),), ()),
             )
             for kind, what in (
@@ -157,8 +163,17 @@ def programs() -> list[Program]:
                 ("rolling", "three hosts on PostgreSQL, restarted"),
                 ("native", "three hosts with native workflows, killed"),
             )
-            # Go's activity needs more than its number, and .NET's workflows are its own.
-            if kind != "native" or sdk not in ("Go", ".NET 1.19")
+            # The activities of Go and Java need more than their number, and .NET's workflows are its own.
+            if kind != "native" or sdk not in ("Go", "Java", ".NET 1.19")
+        ),
+        *(
+            Program(
+                name=f"Python 1.19, two apps ({kind})",
+                command=(ours, "sdk_apps.py", kind, new),
+                needs=(new,),
+                own_daemon=True,
+            )
+            for kind in ("daemon", "daprd")
         ),
         Program(
             name="Python 1.19, what meets a turn",

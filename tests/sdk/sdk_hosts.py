@@ -47,8 +47,16 @@ class Work(NamedTuple):
 
 # 0 and three steps, and 10 + 1 from each of two children.
 CRASH = Work("crash", "0", "25", 5)
+JAVA_CRASH = CRASH._replace(workflow="Crash.Whole")  # Java's SDK knows a workflow by the name of its class
 # The program with Dapr's .NET SDK has workflows of its own: a chain of so many activities.
 DOTNET_CHAIN = Work("Chain", "4", "4", None)
+
+
+def work_of(command: Sequence[str]) -> Work:
+    """Tell what the worker of a command has."""
+    if "--serve" in command:
+        return DOTNET_CHAIN
+    return JAVA_CRASH if command[0] == "java" else CRASH
 
 
 class Hosts(Protocol):
@@ -261,7 +269,7 @@ def prove(kind: str, command: Sequence[str], folder: Path, report: Report) -> No
     with ExitStack() as stack:
         # Given hosts, and two workers at two of them,
         hosts = KINDS[kind](folder, chance, stack)
-        work = DOTNET_CHAIN if "--serve" in command else CRASH
+        work = work_of(command)
         load = Load(hosts, work)
         notes = [str(bodies)] if work.steps is not None else []
         crew = Crew([*command, *notes], hosts.workers_env(), folder, stack)

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from perdure import ActivityContext
 from perdure.actors.store.contract import Write
 from perdure.actors.turn import Turn
+from perdure.runtime.directory import WORKFLOW
 from perdure.runtime.history.event import (
     ChildCompleted,
     ChildCreated,
@@ -34,7 +35,6 @@ from perdure.runtime.history.event import (
 from perdure.runtime.history.record import unpack_record
 from perdure.runtime.history.row import Row, unpack_row
 from perdure.runtime.history.status import TRANSITIONS, Status
-from perdure.runtime.instance.message import WORKFLOW
 from perdure.testing.simulation.base import BaseWorld
 
 from .checks.answers import Version, Versions, VersionsKept

@@ -5,6 +5,7 @@ import shlex
 import socket
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 import httpx
@@ -89,7 +90,8 @@ def test_the_parts_of_a_manifest_fit_each_other() -> None:
     arguments = of_kubernetes()
     assert arguments[arguments.index("--metrics-port") + 1] == str(ports["metrics"])
     assert arguments[arguments.index("--peer-address") + 1].endswith(f":{ports['peers']}")
-    defaults = {name: FLAGS[f"--{name}-port"].default for name in ("http", "grpc")}
+    defaults: dict[str, Any] = {name: FLAGS[f"--{name}-port"].default for name in ("http", "grpc")}
+    (defaults["grpc"],) = defaults["grpc"]  # that of the first app
     assert {name: ports[name] for name in defaults} == defaults
     # In Compose each service is one of the file's, and the balancer's servers are the hosts' ports.
     balanced = COMPOSE["configs"]["haproxy"]["content"]

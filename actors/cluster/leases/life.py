@@ -21,6 +21,9 @@ GONE_TRIES = 2  # beats at which a host is killed that is said to be gone
 CUT_S = 3.0  # a host that beats and cannot be reached for so long is cut off from this one
 
 
+ONE_APP = 2**31  # more shards than an app has
+
+
 class HostLife:
     """What a host knows in one of its lives.
 
@@ -37,6 +40,7 @@ class HostLife:
         self.beats = BeatTable(me)
         self.table = ShardTable(me, name_of)
         self.rows: Mapping[int, HostRow] = {}
+        self.apps: Mapping[str, int] | None = None  # of the store, with their numbers; None: not read yet
         self.since: dict[int, float] = {}  # host -> since when this one knows it
         self.cuts: Sequence[tuple[int, int]] = ()
         self.numbers: Mapping[int, int] = {}  # host -> beat
@@ -54,6 +58,27 @@ class HostLife:
     @property
     def states(self) -> Mapping[int, HostState]:
         return {host: row.state for host, row in self.rows.items()}
+
+    @property
+    def numbers_of(self) -> Mapping[int, frozenset[int]]:
+        """The numbers of the apps of each host. One that says none has the first."""
+        apps = self.apps or {}
+        return {
+            host: frozenset(apps[app] for app in row.card.apps if app in apps) or frozenset((0,))
+            for host, row in self.rows.items()
+        }
+
+    def free_for_me(self, shards: int) -> Mapping[int, tuple[int, float]]:
+        """The shards that are nobody's, of this host's apps; as `ShardTable.free`.
+
+        Args:
+            shards: How many each app has.
+        """
+        free = self.table.free
+        if not free:
+            return free
+        mine = self.numbers_of.get(self.me, frozenset((0,)))
+        return {shard: known for shard, known in free.items() if shard // shards in mine}
 
     def know(self, hosts: Mapping[int, HostRow], now: float) -> None:
         """Take in who lives."""
@@ -109,9 +134,9 @@ class HostLife:
         """Whether this host has told of a cut from one that it reaches again."""
         return any(host == self.me and peer not in self.unreached for host, peer in self.cuts)
 
-    def has_work(self, now: float) -> bool:
+    def has_work(self, now: float, shards: int = ONE_APP) -> bool:
         """Whether there is anything to do at the store."""
         return bool(
             self.stale or self.resumed or self.said_to_be_gone() or self.unreached or self.cut_in_vain
-            or self.table.free or self.beats.dead(now) or now >= self.gives_at
+            or self.free_for_me(shards) or self.beats.dead(now) or now >= self.gives_at
         )  # fmt: skip

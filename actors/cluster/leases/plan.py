@@ -45,6 +45,32 @@ def plan(
     return dict(zip(sorted(pool), _in_turns(room), strict=True))
 
 
+def plan_apps(
+    owners: Mapping[int, int | None],
+    hosts: Mapping[int, HostState],
+    cuts: Collection[tuple[int, int]],
+    *,
+    apps: Mapping[int, Collection[int]],
+    shards: int,
+) -> dict[int, int]:
+    """The plan for the shards of each app, which only hosts that have the app may own.
+
+    Args:
+        apps: Host -> the numbers of its apps.
+        shards: How many each app has. A shard belongs to the app with the number `shard // shards`.
+    """
+    moves: dict[int, int] = {}
+    for number in sorted({shard // shards for shard in owners}):
+        own = {shard: owner for shard, owner in owners.items() if shard // shards == number}
+        moves |= plan(own, having(number, hosts, apps), cuts)
+    return moves
+
+
+def having(number: int, hosts: Mapping[int, HostState], apps: Mapping[int, Collection[int]]) -> Mapping[int, HostState]:
+    """The hosts that have an app."""
+    return {host: state for host, state in hosts.items() if number in apps.get(host, ())}
+
+
 def takers_of(hosts: Mapping[int, HostState], cuts: Collection[tuple[int, int]] = ()) -> frozenset[int]:
     """The hosts that own shards: of those that serve, the largest set in which all reach each other.
 

@@ -41,6 +41,10 @@ class SharedMembership(Membership, ShardSource, Protocol):
         """This host's own name in the placement table."""
         ...
 
+    def has_app(self, name: str, app_id: str) -> bool:
+        """Whether another host that lives has an app."""
+        ...
+
     def seen(self) -> ClusterSeen:
         """Tell what this host knows of all."""
         ...

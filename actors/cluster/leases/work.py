@@ -7,18 +7,19 @@ undone and found out anew. What other hosts tell (`told`) may come at any time: 
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from math import inf
 from typing import NamedTuple
 
 import anyio
 
-from ...store.cluster import Cluster, HostState
+from ...store.cluster import Cluster, HostRow, HostState
 from ...store.errors import StoreError, StoreTakenOver
+from ...store.presence.apps import AppNames, ring_named
 from ..keeper import ShardKeeper
 from .life import HostLife
 from .patience import patiently
-from .plan import plan, takers_of
+from .plan import having, plan_apps, takers_of
 from .seen import Gift
 
 logger = logging.getLogger(__name__)
@@ -113,6 +114,7 @@ class LeaseWork:
         now = anyio.current_time()
         if self._life.me not in hosts:
             raise StoreTakenOver(self._name_of(self._life.me), "another host has found this one dead", rejoins=True)
+        await self._learn_apps(hosts.values())
         changed = hosts.keys() != self._life.rows.keys() or cuts != self._life.cuts
         self._life.cuts = cuts
         self._life.know(hosts, now)
@@ -124,6 +126,19 @@ class LeaseWork:
             self._keeper.opened(changes.mine, self._life.jobs_for(changes.mine))
         if moved := {**changes.given, **changes.moved}:
             self._keeper.moved(moved)
+
+    async def _learn_apps(self, rows: Collection[HostRow]) -> None:
+        """Read the apps of the store, if these hosts have one that is not known here."""
+        known = self._life.apps
+        if known is not None and all(app in known for row in rows for app in row.card.apps):
+            return
+        try:
+            apps = self._life.apps = await self._cluster.enter_apps(AppNames())
+        except StoreError:
+            self._life.stale = True
+            raise
+        if len(apps) > 1:
+            self._keeper.rings({ring_named(app, apps): number for app, number in apps.items()})
 
     async def _raise_format(self) -> None:
         """Have all hosts write the newest format that each of them reads."""
@@ -141,15 +156,17 @@ class LeaseWork:
 
     async def _take(self) -> None:
         """Take what is nobody's and shall be this host's."""
-        free = self._life.table.free
-        if not free or self._life.me not in takers_of(self._life.states, self._life.cuts):
+        life = self._life
+        free = life.free_for_me(self._cluster.shards)
+        if not free:
             return
         now = anyio.current_time()
-        moves = plan(self._life.table.owners, self._life.states, self._life.cuts)
+        moves = self._moves()
+        may = {number: life.me in self._takers(number) for number in life.numbers_of.get(life.me, ())}
         wanted = [
             (shard, epoch)
             for shard, (epoch, since) in free.items()
-            if moves.get(shard) == self._life.me or now - since >= ANYONE_S
+            if may[shard // self._cluster.shards] and (moves.get(shard) == life.me or now - since >= ANYONE_S)
         ]
         if wanted:
             self._life.stale = True  # until it is known who has got what
@@ -171,13 +188,23 @@ class LeaseWork:
     def _gifts(self) -> dict[int, tuple[int, float]]:
         """The shards of this host that shall be another's -> whose, and from when on."""
         life = self._life
-        moves = plan(life.table.owners, life.states, life.cuts)
-        stays = life.me in takers_of(life.states, life.cuts)
+        stays = {number: life.me in self._takers(number) for number in life.numbers_of.get(life.me, ())}
         return {
-            shard: (to, life.since[to] + self._newcomer_s if stays else -inf)
-            for shard, to in moves.items()
+            shard: (to, life.since[to] + self._newcomer_s if stays.get(shard // self._cluster.shards) else -inf)
+            for shard, to in self._moves().items()
             if shard in life.table.mine
         }
+
+    def _moves(self) -> Mapping[int, int]:
+        """The plan, as this host sees it."""
+        life = self._life
+        apps, shards = life.numbers_of, self._cluster.shards
+        return plan_apps(life.table.owners, life.states, life.cuts, apps=apps, shards=shards)
+
+    def _takers(self, number: int) -> Collection[int]:
+        """The hosts that own shards of an app."""
+        life = self._life
+        return takers_of(having(number, life.states, life.numbers_of), life.cuts)
 
     async def _give(self) -> None:
         """Give some of what shall be another host's."""

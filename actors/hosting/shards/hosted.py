@@ -33,11 +33,13 @@ from ..turn_loop import TurnLoop
 from .gate import ShardGate, is_remote
 from .recovery import Recovery
 
+IsIn = Callable[[Address], bool]  # says whether an actor is one of some
+
 
 class Gone(NamedTuple):
     """Actors that are not this host's any more. What was begun for them here is another host's to do."""
 
-    has: Callable[[str], bool]  # whether the actor of this id is one of them
+    has: Callable[[Address], bool]  # whether an actor is one of them
     dead: bool  # this host was taken for dead: nothing of it counts; else it may end what it has begun
 
 
@@ -47,11 +49,11 @@ class Sharing:
 
     source: ShardSource  # says which shards are its own
     gone: Callable[[Gone], None] = lambda gone: None  # called with actors that are not here any more
-    # What goes on when a shard moves. `has` says whether the actor of an id is in that shard.
+    # What goes on when a shard moves. `has` says whether an actor is in that shard.
     # Begins nothing more for actors that are about to be another host's, and says what goes on, for the next owner. It
-    # is given the messages of this host that wait for them, each with the id of its actor: they go to the new owner.
-    lent: Callable[[Callable[[str], bool], Sequence[tuple[str, Any]]], Sequence[bytes]] = lambda has, waiting: ()
-    kept: Callable[[Callable[[str], bool]], None] = lambda has: None  # they are not given after all
+    # is given the messages of this host that wait for them, each with its actor: they go to the new owner.
+    lent: Callable[[IsIn, Sequence[tuple[Address, Any]]], Sequence[bytes]] = lambda has, waiting: ()
+    kept: Callable[[IsIn], None] = lambda has: None  # they are not given after all
     borrowed: Callable[[Sequence[bytes]], None] = lambda jobs: None  # called with what other hosts do for actors here
     heard: Callable[[Any], None] = lambda body: None  # called with a message of another host that a commit holds
 
@@ -96,6 +98,13 @@ class HostedShards:
 
     # Called by the membership.
 
+    def rings(self, rings: Mapping[str, int]) -> None:
+        """Learn of rings, and send on what waits for their actors."""
+        parts = self._parts
+        news = [ring for ring, number in rings.items() if parts.placement.enter_ring(ring, number)]
+        if news:
+            parts.mailroom.call_strays()
+
     def opened(self, epochs: Mapping[int, int], jobs: Sequence[bytes] = ()) -> None:
         """Take shards over, and recover them."""
         parts = self._parts
@@ -118,13 +127,13 @@ class HostedShards:
         gate.settle()
         self._parts.mailroom.rest(shard)
         await self._parts.committer.settled(shard)
-        return self._sharing.lent(self._ids_in(shard), self._waiting(shard))
+        return self._sharing.lent(self._in(shard), self._waiting(shard))
 
     def reopened(self, shard: int) -> None:
         """Go on with a shard that was closed."""
         gate = self._parts.gate
         gate.closed.discard(shard)
-        self._sharing.kept(self._ids_in(shard))
+        self._sharing.kept(self._in(shard))
         self._parts.mailroom.go_on(shard)
         gate.let_go(shard)
         self._parts.recovery.go_on()
@@ -221,16 +230,16 @@ class HostedShards:
         parts.peers.withdraw([shard])
         return left
 
-    def _ids_in(self, shard: int) -> Callable[[str], bool]:
-        """Says whether the actor of an id is in a shard."""
-        return lambda actor_id: self._parts.placement.shard_of(Address("", actor_id)) == shard
+    def _in(self, shard: int) -> Callable[[Address], bool]:
+        """Says whether an actor is in a shard."""
+        return lambda address: self._parts.placement.shard_of(address) == shard
 
-    def _waiting(self, shard: int) -> Sequence[tuple[str, Any]]:
+    def _waiting(self, shard: int) -> Sequence[tuple[Address, Any]]:
         """The messages of this host that wait for the actors of a shard which is closed."""
         here = (each for each in self._parts.mailroom.activations if each.shard == shard)
         boxes = [(each.address, envelope) for each in here for envelope in each.mailbox]
         room = [(each.address, each.envelope) for each in self._parts.gate.room.waiting(shard)]
-        return [(address.id, envelope.body) for address, envelope in (*boxes, *room) if not is_remote(envelope)]
+        return [(address, envelope.body) for address, envelope in (*boxes, *room) if not is_remote(envelope)]
 
     def _told(self, shard: int) -> None:
         """Follow a shard of which another host has said where it is."""
@@ -260,4 +269,4 @@ class HostedShards:
         parts = self._parts
         for address in [address for address in parts.mailroom.unrecovered if has(address)]:
             del parts.mailroom.unrecovered[address]
-        self._sharing.gone(Gone(lambda actor_id: has(Address("", actor_id)), dead))
+        self._sharing.gone(Gone(has, dead))

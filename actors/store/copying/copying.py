@@ -21,6 +21,7 @@ from ..audit import AuditRow
 from ..contract import Item, Store, Stored, Write
 from ..errors import StoreFailed
 from ..listing import Facets
+from ..presence.apps import AppNames, shard_in
 
 # The actor in the target that has how far the copying has come.
 MARK = Address("copying", "copying")
@@ -74,6 +75,10 @@ class Source(Protocol):
     @property
     def identity(self) -> str:
         """Which store it is. Another one has another text."""
+        ...
+
+    async def apps(self) -> Mapping[str, int]:
+        """The apps of the store, with their numbers, in the order of these."""
         ...
 
     def actors(self, behind: CopyPlace) -> AsyncIterator[tuple[CopyPlace, CopiedActor]]:
@@ -141,12 +146,13 @@ async def copy(source: Source, target: Store, *, told: Callable[[int], None] = l
     Raises:
         StoreFailed: The target is of another source, or the copying did not work.
     """
+    apps = await target.enter_apps(AppNames(tuple(await source.apps())))
     fences = await target.claim("copying", now_us=0)
     key, progress = await _begun(source, target)
     copied = 0
     async for batch, place in _batches(source.actors(progress.actors)):
         progress = progress._replace(actors=place)
-        writes = [write for actor in batch for write in _writes(actor, target)]
+        writes = [write for actor in batch for write in _writes(actor, target, apps)]
         await target.commit([*writes, _mark(key, progress, target)], fences)
         copied += len(batch)
         told(copied)
@@ -259,9 +265,9 @@ async def _batches(
         yield batch, place
 
 
-def _writes(actor: CopiedActor, target: Store) -> Iterator[Write]:
+def _writes(actor: CopiedActor, target: Store, apps: Mapping[str, int]) -> Iterator[Write]:
     """The writes that make an actor what it is."""
-    key, shard = target.new_key(), shard_of(actor.address.id, target.shards)
+    key, shard = target.new_key(), shard_in(actor.address, apps, shards=target.shards, apart=target.rings_apart)
     at_us, entry = actor.entries[0] if actor.entries else (0, None)
     yield Write(
         key=key,

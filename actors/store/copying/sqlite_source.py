@@ -6,7 +6,7 @@ The rule: nothing is given out that is not what was written, and no file is chan
 """
 
 import sqlite3
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from ...address import Address
@@ -53,6 +53,10 @@ class SqliteSource:
             version = require_store(connection, self._files[0])
             number = schema.read_meta(connection, self._files[0], schema.STORE) if version > 2 else 0
         return f"{self._files[0]} (store {number:x})"
+
+    async def apps(self) -> Mapping[str, int]:
+        with reading(self._files[0]) as connection:
+            return schema.read_apps(connection)
 
     async def actors(self, behind: CopyPlace) -> AsyncIterator[tuple[CopyPlace, CopiedActor]]:
         for part, path in list(enumerate(self._files))[behind.part :]:

@@ -24,7 +24,7 @@ from ..cluster import HostCard, HostRow, HostState, ShardRow
 from ..errors import StoreError, StoreFailed, StoreTakenOver, StoreUncertain
 from ..presence.heart import BeatingHeart
 from .driver import DatabaseSession, Lost, Refused, Statement
-from .presence import SERVING, Other, PostgresBeater, Presence, kill
+from .presence import SERVING, Other, PostgresBeater, Presence, kill, new_host
 from .schema import raise_format, too_new
 from .statements import (
     CUT,
@@ -112,9 +112,10 @@ class PostgresClusterStore(PostgresStore):
 
         async def enter() -> None:
             nonlocal host
-            host = self._new_host()  # another one for each try: the one before may have worked
+            host = new_host(self._instruments)  # another one for each try: the one before may have worked
             named(host)
-            row = (card.name, card.place, card.address, card.release, card.wire_min, card.wire_max, card.format_max)
+            wire = card.wire_min, card.wire_max
+            row = (card.name, card.place, card.address, card.release, *wire, card.format_max, list(card.apps))
             async with _Session(self, "joining") as session:
                 joined = await session.run(JOIN, (host, SERVING, *row))
                 if not joined:
@@ -315,4 +316,4 @@ def _row(other: Other) -> HostRow:
     state = HostState.SERVING if other.state == SERVING else HostState.LEAVING
     wire = other.wire_min, other.wire_max
     card = HostCard(other.name, other.address, other.place, other.release, *wire, other.format_max)
-    return HostRow(other.host, state, card)
+    return HostRow(other.host, state, card._replace(apps=tuple(other.apps or ())))

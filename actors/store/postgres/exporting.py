@@ -6,7 +6,7 @@ written. It takes as much memory for a large store as for a small one.
 `actors/store/copying/copying.py` reads it; `actors/store/postgres/checking.py` does, too.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -15,6 +15,7 @@ from ..audit import AuditRow
 from ..contract import Item
 from ..copying.copying import CopiedActor, CopiedAudit, CopiedItem, CopyPlace
 from ..errors import StoreFailed
+from ..presence.apps import apps_in
 from ..tables.auditing import AUDIT_COLUMNS, unseal_audit
 from ..tables.checksums import ALL_SEALED, Damaged, unseal_entry, unseal_item, unseal_record
 from ..tables.facets import facets_in
@@ -99,6 +100,9 @@ class PostgresSource:
     @property
     def identity(self) -> str:
         return f"{self._url.name} (made at {self._made_us})"
+
+    async def apps(self) -> Mapping[str, int]:
+        return apps_in((await read_meta(self.session) or {}).items())
 
     async def actors(self, behind: CopyPlace) -> AsyncIterator[tuple[CopyPlace, CopiedActor]]:
         async for row, log, reminders in self.rows(behind):

@@ -14,11 +14,12 @@ for each life of its host.
 """
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple
 
 import anyio
 
+from ...instruments import Instruments
 from ..cluster import FORMAT_MAX
 from ..errors import StoreInUse, StoreTakenOver
 from ..presence import place
@@ -53,7 +54,13 @@ class Other(NamedTuple):
     wire_min: int
     wire_max: int
     format_max: int
+    apps: Sequence[str] | None  # None: a release that knows the first app only
     beat: int
+
+
+def new_host(instruments: Instruments) -> int:
+    """Make the number of a life of a host."""
+    return int.from_bytes(instruments.chance(8), "big") >> 2 | 1
 
 
 class Presence:
@@ -94,7 +101,7 @@ class Presence:
             Refused, Lost: As for a session.
         """
         name = place.machine_name()
-        row = (self.host, JOINING, name, place.own_place(), "", self._release, 0, 0, FORMAT_MAX)
+        row: tuple[Any, ...] = (self.host, JOINING, name, place.own_place(), "", self._release, 0, 0, FORMAT_MAX, [])
         if not await session.run(JOIN, row):
             raise await too_new(session, self._url, FORMAT_MAX)
         try:

@@ -17,12 +17,14 @@ from zlib import crc32
 import anyio
 
 from ..errors import StoreFailed, StoreForeign, StoreTooNew
+from ..presence.apps import PREFIX, AppNames, apps_in, with_apps
 from .driver import DatabaseSession, Refused, Statement, pairs_of
 from .url import DatabaseUrl
 
 logger = logging.getLogger(__name__)
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
+SEVERAL_APPS = 4  # the version that knows of several apps
 LOCK_WAIT_MS = 1_000
 LOCK_POLL_S = 0.2
 # The class of all advisory locks of stores; the second number is of the schema. "Prdr".
@@ -70,7 +72,8 @@ TABLES = (
         release text NOT NULL,
         wire_min int NOT NULL,
         wire_max int NOT NULL,
-        format_max int NOT NULL DEFAULT 1
+        format_max int NOT NULL DEFAULT 1,
+        apps text[]
     ) WITH (fillfactor = 50)
     """,
     # Apart from `hosts`, because it is updated twice a second: while somebody holds a snapshot, each update leaves a
@@ -193,6 +196,8 @@ STEPS: Mapping[int, Migration] = {
         )
     ),
     2: Migration(statements=ITEMS),
+    # NULL: a host that has the first app, and does not say it.
+    3: Migration(statements=("ALTER TABLE hosts ADD COLUMN apps text[]",)),
 }
 
 READ_META = Statement("read meta", "SELECT name, value FROM meta")
@@ -200,6 +205,8 @@ TABLES_THERE = Statement(
     "tables there",
     "SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1",
 )
+# Hosts of a release that knows the first app only.
+OLDER_HOSTS = Statement("older hosts", "SELECT name, release FROM hosts WHERE apps IS NULL LIMIT 1")
 TRY_LOCK = Statement("try lock", "SELECT pg_try_advisory_lock($1::int, $2::int)")
 UNLOCK = Statement("unlock", "SELECT pg_advisory_unlock($1::int, $2::int)")
 HALF_MADE = Statement(
@@ -325,6 +332,51 @@ async def _make_indexes(session: DatabaseSession, url: DatabaseUrl, indexes: Seq
     finally:
         if url.prepare and not session.lost:
             await session.run(UNLOCK, lock)
+
+
+async def enter_apps(session: DatabaseSession, url: DatabaseUrl, asked: AppNames) -> Mapping[str, int]:
+    """Enter the apps of a host, and the shards of those that are new; return all apps, with their numbers.
+
+    Raises:
+        StoreFailed: A host lives that knows one app only.
+        Refused, Lost: As for a session.
+    """
+    while True:
+        meta = await read_meta(session) or {}
+        known = apps_in(meta.items())
+        apps = with_apps(known, asked, alone=False)
+        if apps == known:
+            return known
+        news = {name: number for name, number in apps.items() if name not in known}
+        rows = ", ".join(f"('{_quoted(PREFIX + name)}', {number})" for name, number in news.items())
+        shards = [(number * meta[SHARDS], (number + 1) * meta[SHARDS] - 1) for number in news.values() if number]
+        if shards and (older := await session.run(OLDER_HOSTS)):
+            name, release = older[0]
+            raise StoreFailed(
+                f"{url.name} has one app, and a host on {name} has release {release}, which knows of no other. Upgrade "
+                f"it before a host with {', '.join(map(repr, news))} comes."
+            )
+        # A release that knows one app would take the shards of the others for its own.
+        raised = [f"UPDATE meta SET value = greatest(value, {SEVERAL_APPS}) WHERE name = '{OLDEST}'"] if shards else []
+        try:
+            await session.run_together(
+                [
+                    *_locked(url),
+                    # Fails if another host has entered one of them, or another app, since they were read.
+                    f"INSERT INTO meta (name, value) SELECT '{VERSION}', 0 FROM meta"
+                    f" WHERE name LIKE '{PREFIX}%' HAVING count(*) <> {len(known)}",
+                    *raised,
+                    f"INSERT INTO meta (name, value) VALUES {rows}",
+                    *(f"INSERT INTO shards (shard) SELECT generate_series({a}, {b})" for a, b in shards),
+                ]
+            )
+        except Refused as refused:
+            if refused.state not in DONE_BY_ANOTHER:
+                raise
+
+
+def _quoted(text: str) -> str:
+    return text.replace("'", "''")
 
 
 async def too_new(session: DatabaseSession, url: DatabaseUrl, known: int) -> StoreTooNew:

@@ -250,8 +250,9 @@ JOIN = Statement(
     " old_cuts AS (DELETE FROM cuts AS c USING old WHERE old.host IN (c.host, c.peer)),"
     " old_hosts AS (DELETE FROM hosts AS h USING old WHERE h.host = old.host),"
     " b AS (INSERT INTO beats (host) SELECT $1::bigint FROM f)"
-    " INSERT INTO hosts (host, state, name, place, address, release, wire_min, wire_max, format_max)"
-    " SELECT $1::bigint, $2::smallint, $3::text, $4::text, $5::text, $6::text, $7::int, $8::int, $9::bigint FROM f"
+    " INSERT INTO hosts (host, state, name, place, address, release, wire_min, wire_max, format_max, apps)"
+    " SELECT $1::bigint, $2::smallint, $3::text, $4::text, $5::text, $6::text, $7::int, $8::int, $9::bigint,"
+    " $10::text[] FROM f"
     " RETURNING (SELECT value FROM f)",
 )
 SERVE = Statement("serve", "UPDATE hosts SET state = $2 WHERE host = $1 RETURNING life")
@@ -262,7 +263,8 @@ SET_STATE = Statement(
 )
 HOSTS = Statement(
     "hosts",
-    "SELECT h.host, h.state, h.name, h.place, h.address, h.release, h.wire_min, h.wire_max, h.format_max, b.beat"
+    "SELECT h.host, h.state, h.name, h.place, h.address, h.release, h.wire_min, h.wire_max, h.format_max, h.apps,"
+    " b.beat"
     " FROM hosts AS h JOIN beats AS b USING (host)",
 )
 # What tells of each change of an owner (its epoch grows), of a host's state, or of a cut; and on which server.

@@ -29,6 +29,7 @@ from ..cursor import position_of
 from ..errors import StoreError, StoreFailed, StoreFenced, StoreLocked, StoreTakenOver
 from ..listing import Counted, Facets, ListFilter, ListPage, Order, asks_kinds_only, grouped
 from ..presence.acknowledged import Acknowledged
+from ..presence.apps import AppNames
 from ..presence.beats import SLOW_S
 from ..presence.figures import CommitDoubts, ServerFigures
 from ..tables.kinds import matching
@@ -38,7 +39,7 @@ from .driver import AsyncpgDriver, DatabaseDriver, DatabaseSession, Lost, Refuse
 from .kinds import KindNumbers
 from .lists.reading import read_audit, read_counts, read_page, read_tallies
 from .log import placed
-from .presence import Presence
+from .presence import Presence, new_host
 from .reading import (
     ReadingSession,
     learn_kinds,
@@ -49,7 +50,7 @@ from .reading import (
     read_outsides,
     read_reminders,
 )
-from .schema import COPYING, READ_META, make_ready, require_whole
+from .schema import COPYING, READ_META, enter_apps, make_ready, require_whole
 from .schema import SHARDS as SHARDS_OF
 from .settings import figures_within, replication_warning, require_settings, session_settings
 from .statements import (
@@ -92,6 +93,7 @@ class PostgresStore:
     """
 
     commits_elsewhere = True
+    rings_apart = True
 
     def __init__(
         self,
@@ -155,7 +157,7 @@ class PostgresStore:
 
     async def _take_up(self, opened: "Opened", session: DatabaseSession) -> None:
         """Enter this host, as the only one."""
-        presence = Presence(self._new_host(), self.url, self._connect, release=own_release())
+        presence = Presence(new_host(self._instruments), self.url, self._connect, release=own_release())
         await presence.join(session)
         await opened.begin(presence)
         presence.begin()
@@ -165,6 +167,20 @@ class PostgresStore:
         if opened is not None:
             with anyio.CancelScope(shield=True):
                 await opened.close()
+
+    async def enter_apps(self, asked: AppNames) -> Mapping[str, int]:
+        self._opened()
+        apps = dict[str, int]()
+
+        async def enter() -> None:
+            session = await self._connect("entering the apps")
+            try:
+                apps.update(await enter_apps(session, self.url, asked))
+            finally:
+                session.terminate()
+
+        await self._patiently(enter)
+        return apps
 
     async def claim(self, host: str, *, now_us: int) -> Mapping[int, int]:
         opened = self._opened()
@@ -288,9 +304,6 @@ class PostgresStore:
 
     async def _connect(self, purpose: str) -> DatabaseSession:
         return await self._driver.connect(session_settings(self.url, purpose))
-
-    def _new_host(self) -> int:
-        return int.from_bytes(self._instruments.chance(8), "big") >> 2 | 1
 
     def _reader_of(self, writer: Writer, purpose: str) -> ReadingSession:
         return ReadingSession(self.url, self._connect, writer, purpose=purpose, patience_s=self.patience_s)

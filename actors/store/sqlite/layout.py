@@ -205,6 +205,8 @@ def pour(old: sqlite3.Connection, new: Sequence[sqlite3.Connection], *, shards: 
     for select, insert in copied:
         for row in old.execute(select):
             new[part_of(shard_of(row[-1], shards), len(new))].execute(insert, row)
+    for connection in new:
+        schema.write_apps(schema.read_apps(old), connection)
     for shard, host, epoch in old.execute("SELECT shard, host, epoch FROM shards"):
         # The highest epoch, so that a late commit of a host that has ended is still refused.
         new[part_of(shard, len(new))].execute(

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from ...instruments import SYSTEM, Chance, number_of
 from ..errors import StoreFailed, StoreForeign, StoreTooNew
 from ..part import WHOLE, Part
+from ..presence.apps import PREFIX, apps_in
 from ..tables.checksums import Unsealed
 
 SCHEMA_VERSION = 5
@@ -251,6 +252,19 @@ def read_meta(connection: sqlite3.Connection, path: str, name: str) -> int:
     if row is None:
         raise StoreFailed(f"{path} is damaged: it does not say its {name!r}. Restore it from a backup.")
     return row[0]
+
+
+def read_apps(connection: sqlite3.Connection) -> Mapping[str, int]:
+    """Read the apps of a store, with their numbers."""
+    return apps_in(connection.execute("SELECT name, value FROM meta"))
+
+
+def write_apps(apps: Mapping[str, int], connection: sqlite3.Connection) -> None:
+    """Put these apps into the place of those that are there. The caller holds the transaction."""
+    gone = [(f"{PREFIX}{name}",) for name in read_apps(connection) if name not in apps]
+    connection.executemany("DELETE FROM meta WHERE name = ?", gone)
+    rows = [(f"{PREFIX}{name}", number) for name, number in apps.items()]
+    connection.executemany("INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)", rows)
 
 
 def part_in(connection: sqlite3.Connection, path: str, *, version: int) -> Part:

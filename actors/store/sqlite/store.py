@@ -33,9 +33,10 @@ from ..audit import ORDER, AuditFilter, AuditPage
 from ..contract import FoundItems, Inspection, Reminder, Stored, Unlisted, Write
 from ..cursor import position_of
 from ..durability import Durability
-from ..errors import ListsUnfinished, StoreDivided, StoreError, StoreFailed, StoreGone
+from ..errors import StoreDivided, StoreError, StoreFailed, StoreGone
 from ..listing import Counted, Facets, ListFilter, ListPage, Order, asks_kinds_only, grouped
 from ..part import WHOLE, Part, check_parts
+from ..presence.apps import AppNames, with_apps
 from ..tables.checksums import Unsealed
 from ..tables.paging import Asked
 from . import reading, schema
@@ -79,6 +80,7 @@ class SqliteStore:
 
     LOOK_S = 1.0  # between two looks of `intact` at the files
     commits_elsewhere = False
+    rings_apart = False
 
     def __init__(
         self,
@@ -180,6 +182,15 @@ class SqliteStore:
             async with self._lister_lock:  # or a connection that is being made now would be closed by nothing
                 await self._resources.aclose()
 
+    async def enter_apps(self, asked: AppNames) -> Mapping[str, int]:
+        known = await self._call(self._reader, schema.read_apps, "reading the apps")
+        apps = with_apps(known, asked, alone=self._part == WHOLE)
+        if apps != known:
+            with anyio.CancelScope(shield=True):
+                write = partial(self._commit, partial(schema.write_apps, apps), None)
+                await self._call(self._writer, write, "entering the apps")
+        return apps
+
     async def claim(self, host: str, *, now_us: int) -> Mapping[int, int]:
         # The file belongs to one process, so every shard in it can be claimed, and no lease ends.
         return await self._call(self._writer, partial(claim_shards, self._fences, host), "claiming the shards")
@@ -215,11 +226,11 @@ class SqliteStore:
 
     async def load(self, addresses: Sequence[Address]) -> Sequence[Stored | StoreError | None]:
         read = partial(read_actors, addresses, self._unsealed, self._kinds)
-        return self._there(await self._call(self._reader, read, "loading"))
+        return _there(await self._call(self._reader, read, "loading"), self._require_files)
 
     async def inspect(self, addresses: Sequence[Address]) -> Sequence[Inspection | StoreError | None]:
         read = partial(read_outsides, addresses, self._unsealed, self._kinds)
-        return self._there(await self._call(self._reader, read, "reading"))
+        return _there(await self._call(self._reader, read, "reading"), self._require_files)
 
     async def items(self, address: Address, names: Sequence[str] = (), *, expiring: int = 0) -> FoundItems | None:
         read = partial(reading.read_items, address, names, expiring, self._unsealed)
@@ -247,12 +258,12 @@ class SqliteStore:
         self, actor_type: str, wanted: ListFilter, *, order: Order, cursor: str | None, limit: int
     ) -> ListPage:
         behind = None if cursor is None else position_of(cursor, order.value, numbers=order is not Order.ID)
-        self._require_lists()
+        self._filling.require()
         read = partial(read_page, Asked(actor_type, wanted, order, behind), limit, self._kinds, self._unsealed)
         return await self._call(await self._lists(), read, "listing")
 
     async def count(self, actor_type: str, wanted: ListFilter, *, by: Sequence[str]) -> Counted:
-        self._require_lists()
+        self._filling.require()
         counts, more = self._kinds.counts(actor_type, wanted), False
         if not asks_kinds_only(wanted):
             read = partial(read_counts, Asked(actor_type, wanted), self._kinds)
@@ -284,10 +295,6 @@ class SqliteStore:
             delta = await self._call(self._writer, partial(self._commit, rows.apply, None), "filling the lists")
         self._filling.done_to(rows.listed_key)
         self._kinds.committed(rows.kinds, delta)
-
-    def _require_lists(self) -> None:
-        if not self._filling.done:
-            raise ListsUnfinished(done=self._filling.share)
 
     async def _lists(self) -> Carrier | None:
         """The connection of lists, which is made when the first is asked for."""
@@ -332,16 +339,6 @@ class SqliteStore:
         assert self._in_use is not None
         self._in_use.acknowledge(highest_position(connection))
         return result
-
-    def _there(self, found: Sequence[T | StoreError | None]) -> Sequence[T | StoreError | None]:
-        """What was read; rows are damaged only in files that are still those that were opened.
-
-        Raises:
-            StoreGone: They are not.
-        """
-        if any(isinstance(row, StoreError) for row in found):
-            self._require_files()
-        return found
 
     def _require_files(self) -> None:
         if self._hold is not None:
@@ -492,3 +489,10 @@ def rest(connection: sqlite3.Connection) -> bool:
     """Write into the header that nobody works on the file; False if it stands in the -wal only."""
     connection.execute("PRAGMA user_version = 0")
     return fold(connection)
+
+
+def _there(found: Sequence[T | StoreError | None], require: Callable[[], None]) -> Sequence[T | StoreError | None]:
+    """What was read. Rows are damaged only in files that are still those that were opened, which `require` says."""
+    if any(isinstance(row, StoreError) for row in found):
+        require()
+    return found

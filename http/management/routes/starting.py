@@ -52,7 +52,6 @@ START = Endpoint(
         QueryField(
             "force", {"type": "boolean"}, "With `if_exists=restart`: terminate a holder that has not ended first"
         ),
-        QueryField("app_id", WORD, "The app id of this daemon; reserved for others"),
     ),
     tags=True,
     headers=("Idempotency-Key",),
@@ -79,21 +78,14 @@ STARTING = (START, SEND)
 
 
 class StartRoutes:
-    """The handlers.
+    """The handlers."""
 
-    Args:
-        app_id: The app that the daemon hosts.
-    """
-
-    def __init__(self, management: InstanceOperations, *, app_id: str) -> None:
-        self.app_id = app_id
+    def __init__(self, management: InstanceOperations) -> None:
         self.steering = management.steering
         self.descriptions = management.views.descriptions
 
     async def start_instance(self, call: ManagementCall) -> Response:
         query = call.query
-        if (app_id := query.word("app_id")) not in (None, self.app_id):
-            raise query.refusal(f"'app_id' is {app_id!r}, and this daemon hosts {self.app_id!r} only; leave it out")
         asked = StartRequest(
             name=call.piece("name"),
             instance_id=query.word("id"),

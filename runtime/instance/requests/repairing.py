@@ -125,12 +125,12 @@ def _perform_again(sheet: TurnSheet, repair: Repair, audit_id: str | None) -> No
 
 
 def _complete_activity(sheet: TurnSheet, repair: Repair, audit_id: str | None) -> None:
-    withdraw(sheet, [repair.event_id])
+    withdraw(sheet, [sheet.actor.open.tasks[repair.event_id]])
     sheet.arrive(TaskCompleted(repair.event_id, repair.result, repair=audit_id))
 
 
 def _fail_activity(sheet: TurnSheet, repair: Repair, audit_id: str | None) -> None:
-    withdraw(sheet, [repair.event_id])
+    withdraw(sheet, [sheet.actor.open.tasks[repair.event_id]])
     sheet.arrive(TaskFailed(repair.event_id, _failure_of(repair).pack(), repair=audit_id))
 
 

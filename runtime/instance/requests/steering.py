@@ -152,7 +152,7 @@ def _forget(sheet: TurnSheet, envelope: Envelope) -> None:
     record = sheet.actor.record
     sheet.audit(envelope.body.by, AuditAction.PURGE)
     clear_timers(sheet)
-    withdraw(sheet, sheet.actor.open.tasks, ended=record is not None and not record.status.terminal)
+    withdraw(sheet, sheet.actor.open.tasks.values(), ended=record is not None and not record.status.terminal)
     sheet.actor.forget()
     sheet.arrived.clear()
     sheet.holding.clear()

@@ -19,20 +19,19 @@ from ....actors.store.audit import AuditRow
 from ....actors.store.contract import Inspection, Stored
 from ....actors.store.listing import Facets
 from ....actors.turn import Envelope, Recover, Turn
+from ...directory import OPERATION, AppAddresses
 from ...errors import RequestRefused
 from ...history.attribution import By
 from ...history.audit import AuditAction, audit_entry, row_of
 from ...history.row import CorruptHistory
 from .operation import BulkOperation, ItemError, OperationProgress, OperationState, unpack_operation
 
-OPERATION = "operation"  # reaches the disk and must not change
-OPERATION_RUN = "operation-run"  # the address of the runner
-
 AUDIT = UUID("c0a7c5c2-9f0e-5b7e-8f43-2b6e7a5a1d90")  # of the ids of rows for the audit
 ERRORS_MAX = 1_000  # that an operation keeps; the others are only counted
 
 
 def operation_address(operation_id: str) -> Address:
+    """The address of an operation of a store's first app."""
     return Address(OPERATION, operation_id)
 
 
@@ -90,9 +89,14 @@ class OperationNotFound(RequestRefused):
 
 
 class OperationActorType:
-    """Makes the actors of operations."""
+    """Makes the actors of operations.
 
-    def __init__(self) -> None:
+    Args:
+        own: The addresses of their app; None: it is the only one.
+    """
+
+    def __init__(self, own: AppAddresses | None = None) -> None:
+        self._own = own or AppAddresses()
         self.in_memory = 0  # how many actors there are now
 
     def purges(self, body: Any) -> bool:
@@ -118,7 +122,7 @@ class OperationActorType:
             operation = unpack_operation(stored.record)
             errors = [ItemError(*error) for entry in stored.entries for error in msgpack.unpackb(entry)]
         self.in_memory += 1
-        return OperationActor(address.id, operation, errors, closed=self._closed)
+        return OperationActor(address.id, operation, errors, runner=self._own.operation_run, closed=self._closed)
 
     def _closed(self) -> None:
         self.in_memory -= 1
@@ -130,6 +134,7 @@ class OperationActor:
     Args:
         operation: As stored; None: not begun.
         errors: Of single instances, as stored.
+        runner: The type of the address of its runner.
         closed: Called when it leaves memory.
     """
 
@@ -142,9 +147,11 @@ class OperationActor:
         operation: BulkOperation | None,
         errors: list[ItemError],
         *,
+        runner: str,
         closed: Callable[[], None],
     ) -> None:
         self._id = operation_id
+        self._runner = runner
         self._operation = operation
         self._errors = errors
         self._closed = closed
@@ -211,7 +218,7 @@ class OperationActor:
 
     def _run(self, turn: Turn) -> None:
         assert self._operation is not None
-        turn.messages.append((Address(OPERATION_RUN, self._id), RunOperation(self._operation)))
+        turn.messages.append((Address(self._runner, self._id), RunOperation(self._operation)))
 
     def _tell(self, turn: Turn, by: By, what: str, now_us: int) -> None:
         """Write a row for the audit."""

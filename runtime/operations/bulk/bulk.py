@@ -7,13 +7,15 @@ from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 from uuid import UUID, uuid5
 
+from ....actors.address import Address
 from ....actors.clock import Clock
 from ....actors.errors import PerdureError
 from ....actors.hosting.host import Host
 from ....actors.store.listing import ListFilter, Order
+from ...directory import AppAddresses
 from ...errors import InvalidRequest
 from ...history.attribution import By
-from .actor import OPERATION, Begin, Cancel, Look, OperationStatus, operation_address
+from .actor import Begin, Cancel, Look, OperationStatus
 from .operation import ActionOptions, BulkAction, BulkOperation, Selection
 from .plan import Plan, Restated, read_plan
 
@@ -47,8 +49,9 @@ class OperationPage(NamedTuple):
 class Bulk:
     """Plans and begins bulk operations, and tells how far they have come."""
 
-    def __init__(self, host: Host, clock: Clock, selecting: Selecting) -> None:
+    def __init__(self, host: Host, own: AppAddresses, clock: Clock, selecting: Selecting) -> None:
         self._host = host
+        self._own = own
         self._clock = clock
         self._selecting = selecting
 
@@ -107,7 +110,7 @@ class Bulk:
             now_us,
             now_us,
         )
-        status: OperationStatus = await self._host.ask(operation_address(uuid5(OPERATIONS, plan).hex), Begin(operation))
+        status: OperationStatus = await self._host.ask(self._address(uuid5(OPERATIONS, plan).hex), Begin(operation))
         return status
 
     async def get(self, operation_id: str) -> OperationStatus:
@@ -116,12 +119,13 @@ class Bulk:
         Raises:
             OperationNotFound: There is no such operation.
         """
-        status: OperationStatus = await self._host.ask(operation_address(operation_id), Look())
+        status: OperationStatus = await self._host.ask(self._address(operation_id), Look())
         return status
 
     async def list(self, *, cursor: str | None = None, limit: int = 50) -> OperationPage:
         """List operations, the newest first. One that cannot be read is left out."""
-        page = await self._host.lists.list(OPERATION, ListFilter(), order=Order.NEWEST, cursor=cursor, limit=limit)
+        kind = self._own.operation
+        page = await self._host.lists.list(kind, ListFilter(), order=Order.NEWEST, cursor=cursor, limit=limit)
         found: list[OperationStatus] = []
         for listed in page.listed:
             try:
@@ -136,5 +140,8 @@ class Bulk:
         Raises:
             OperationNotFound: There is no such operation.
         """
-        status: OperationStatus = await self._host.ask(operation_address(operation_id), Cancel(by))
+        status: OperationStatus = await self._host.ask(self._address(operation_id), Cancel(by))
         return status
+
+    def _address(self, operation_id: str) -> Address:
+        return Address(self._own.operation, operation_id)

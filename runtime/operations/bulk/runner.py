@@ -18,7 +18,8 @@ from ....actors.text import text_of, type_name
 from ....actors.waiting.attendance import Attendance
 from ....journal.journal import Journal
 from ....journal.vocabulary import OPERATION_STANDS
-from .actor import Advance, OperationStatus, RunOperation, operation_address
+from ...directory import AppAddresses
+from .actor import Advance, OperationStatus, RunOperation
 from .operation import BulkOperation, ItemError, OperationProgress, OperationState
 from .pace import Pace
 
@@ -57,6 +58,7 @@ class BulkRunner(Attendance):
     """Runs operations, each in a task of its own.
 
     Args:
+        own: The addresses of the app of the operations; None: it is the only one.
         ask: Sends a message to an actor and gives its answer (`Host.ask`).
         journal: The engine's.
     """
@@ -68,12 +70,14 @@ class BulkRunner(Attendance):
         self,
         instances: Instances,
         *,
+        own: AppAddresses | None = None,
         ask: Callable[[Address, Any], Awaitable[Any]],
         journal: Journal | None = None,
     ) -> None:
         super().__init__()
         self._journal = (journal or Journal()).at(__name__)
         self._instances = instances
+        self._own = own or AppAddresses()
         self._ask = ask
         self._running: set[str] = set()
 
@@ -152,7 +156,9 @@ class BulkRunner(Attendance):
         return Advance(step, errors, last=page.cursor is None), answers_s
 
     async def _tell(self, operation_id: str, advance: Advance) -> BulkOperation:
-        status: OperationStatus = await _persistently(lambda: self._ask(operation_address(operation_id), advance))
+        status: OperationStatus = await _persistently(
+            lambda: self._ask(Address(self._own.operation, operation_id), advance)
+        )
         return status.operation
 
 

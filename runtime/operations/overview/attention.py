@@ -10,12 +10,12 @@ from typing import NamedTuple
 
 from ....actors.clock import Clock
 from ....actors.cluster.method import HostMethod
-from ....actors.cluster.peers import Peers
+from ....actors.cluster.peers import AppPeers
 from ....actors.hosting.host import Host
 from ....actors.store.listing import Order
+from ...directory import AppAddresses
 from ...history.facets import SET_ASIDE
 from ...history.status import Status
-from ...instance.message import WORKFLOW
 from ...workers.dispatcher import Dispatcher
 from ..reading.item import InstanceItem
 from ..reading.listing import InstanceFilter
@@ -63,11 +63,22 @@ class Attentions:
     """Finds what needs attention, on all hosts.
 
     Args:
-        peers: The other hosts, if there are any.
+        own: The addresses of the app.
+        peers: The other hosts that have the app, if there are any.
     """
 
-    def __init__(self, host: Host, dispatcher: Dispatcher, views: Views, *, clock: Clock, peers: Peers | None) -> None:
+    def __init__(
+        self,
+        host: Host,
+        dispatcher: Dispatcher,
+        views: Views,
+        own: AppAddresses,
+        *,
+        clock: Clock,
+        peers: AppPeers | None,
+    ) -> None:
         self._host = host
+        self._own = own
         self._dispatcher = dispatcher
         self._views = views
         self._clock = clock
@@ -106,7 +117,7 @@ class Attentions:
         """Look at what this host has at hand."""
         due_us = self._clock.now_us() - OVERDUE_US
         reminders = await self._host.store.reminders(after=None, limit=REMINDERS_MAX)
-        late = [each for each in reminders if each.due_us < due_us and each.address.type == WORKFLOW]
+        late = [each for each in reminders if each.due_us < due_us and each.address.type == self._own.workflow]
         overdue = list(dict.fromkeys(each.address.id for each in late))
         unserved = self._dispatcher.unserved()
         return Waits(

@@ -10,10 +10,11 @@ import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
+from ....actors.address import Address
 from ....actors.clock import Clock
 from ....actors.cluster.leases.seen import ClusterSeen
 from ....actors.cluster.method import HostMethod
-from ....actors.cluster.peers import Peers
+from ....actors.cluster.peers import AppPeers
 from ....actors.hosting.committer import CommitWatch
 from ....actors.hosting.host import Host
 from ....actors.release import own_release
@@ -23,10 +24,10 @@ from ....actors.store.memory import MemoryStore
 from ....actors.store.postgres.store import PostgresStore
 from ....actors.store.sqlite.store import SqliteStore
 from ...authoring.app import App
-from ...instance.message import WORKFLOW
+from ...directory import AppAddresses
 from ...workers.activity_figures import ActivityLoad
 from ...workers.dispatcher import Dispatcher
-from ...workers.mark import ADDRESS as WORKER_MARK_ADDRESS
+from ...workers.mark import CONNECTED
 
 
 class ConnectedWorker(NamedTuple):
@@ -108,8 +109,8 @@ class Reports:
         activities: The app's own activities.
         dispatcher: The workers, and the activities that they perform.
         limit_of: How many of an activity a host performs at once, alone or with others of its kind; None: any.
-        peers: The other hosts, if there are any.
-        seen: The hosts that share the store, as this one sees them; None: there is no such store.
+        peers: The other hosts that have the app, if there are any.
+        own: The addresses of the app.
     """
 
     def __init__(
@@ -121,11 +122,13 @@ class Reports:
         app: App | None,
         limit_of: Callable[[str], int | None],
         clock: Clock,
-        peers: Peers | None,
-        seen: Callable[[], ClusterSeen | None] = lambda: None,
+        peers: AppPeers | None,
+        own: AppAddresses,
     ) -> None:
         self._host = host
-        self.seen = seen
+        self.own_app = own
+        # The hosts that share the store, as this one sees them; None: there is no such store.
+        self.seen: Callable[[], ClusterSeen | None] = lambda: None
         self._activities = activities
         self._dispatcher = dispatcher
         self.app = app
@@ -172,8 +175,12 @@ class Reports:
             workers,
             loads,
             {name: tuple(attempts) for name, attempts in recent.items()},
-            {name: count for (kind, name), count in tallies.began.items() if kind == WORKFLOW},
-            {(name, status): count for (kind, name, status), count in tallies.ended.items() if kind == WORKFLOW},
+            {name: count for (kind, name), count in tallies.began.items() if kind == self.own_app.workflow},
+            {
+                (name, status): count
+                for (kind, name, status), count in tallies.ended.items()
+                if kind == self.own_app.workflow
+            },
             size_of(self._host.store),
             own_release(),
             seen.killed if (seen := self.seen()) is not None else None,
@@ -183,7 +190,7 @@ class Reports:
     @property
     def tells_of_store(self) -> bool:
         """Whether this host counts what the store has: its own part, or for all hosts a store that they share."""
-        return self.seen() is None or self._host.placement.owns(WORKER_MARK_ADDRESS)
+        return self.seen() is None or self._host.placement.owns(Address(self.own_app.worker_mark, CONNECTED))
 
     async def counts(self) -> Counted:
         """Count the instances of this host's part of the store, by status and name; of a shared store, all of them.
@@ -191,7 +198,7 @@ class Reports:
         Raises:
             ListsUnfinished, StoreError: They cannot be counted now.
         """
-        return await self._host.store.count(WORKFLOW, ListFilter(), by=("status", "name"))
+        return await self._host.store.count(self.own_app.workflow, ListFilter(), by=("status", "name"))
 
     def oldest_waiting(self) -> Mapping[str, int]:
         """When the oldest activity that waits here was asked for, by name; Unix time, microseconds."""

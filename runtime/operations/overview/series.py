@@ -14,7 +14,7 @@ import anyio
 
 from ....actors.clock import Clock
 from ....actors.cluster.method import HostMethod
-from ....actors.cluster.peers import Peers
+from ....actors.cluster.peers import AppPeers
 from ....actors.hosting.host import Host
 from ...errors import InvalidRequest
 from ...workers.activity_figures import percentile
@@ -70,7 +70,7 @@ class Series:
         peers: The other hosts, if there are any.
     """
 
-    def __init__(self, host: Host, report: Callable[[], HostReport], *, clock: Clock, peers: Peers | None) -> None:
+    def __init__(self, host: Host, report: Callable[[], HostReport], *, clock: Clock, peers: AppPeers | None) -> None:
         self._host = host
         self._report = report
         self._clock = clock

@@ -15,7 +15,6 @@ from ....actors.hosting.host import Host
 from ....actors.store.listing import ListFilter
 from ...authoring.codec import NO_TYPE
 from ...authoring.parameters import Parameters
-from ...instance.message import WORKFLOW
 from ...workers.activity_figures import ActivityLoad, AttemptFigures, figures_of
 from .reports import Reports
 from .series import Series, add_up, by_workflow
@@ -57,7 +56,7 @@ class Inventory:
         Raises:
             StoreError, HostUnreachable, HostLost, HostSilent: The store or a host did not answer.
         """
-        counted = await self._host.lists.count(WORKFLOW, ListFilter(), by=("name", "status"))
+        counted = await self._host.lists.count(self._reports.own_app.workflow, ListFilter(), by=("name", "status"))
         counts: dict[str, dict[str, int]] = {}
         for (name, status), total in counted.groups:
             counts.setdefault(str(name), {})[str(status)] = total

@@ -17,13 +17,13 @@ from ....actors.hosting.host import Host
 from ....actors.store.errors import StoreDamaged
 from ....actors.store.listing import Facets, ListFilter
 from ...authoring.limits import bytes_of
+from ...directory import AppAddresses
 from ...history.event import Event, ExecutionCompleted, ExecutionStarted, StallReason, failure_in
-from ...history.facets import facets_of
+from ...history.facets import facets_of, parent_facet
 from ...history.failure import FailureDetails
 from ...history.record import InstanceRecord, unpack_record
 from ...history.row import CorruptHistory, Row
 from ...history.status import Status
-from ...instance.message import WORKFLOW, workflow_address
 from .item import InstanceItem, item_of
 from .open_entries import OpenEntries
 from .stored_history import StoredInstance, read_stored, survey
@@ -72,13 +72,13 @@ class Descriptions:
 
     Args:
         work: Finds what is under way.
-        app_id: Of the app that is here.
+        own: The addresses of their app.
     """
 
-    def __init__(self, host: Host, work: WorkLocator, *, app_id: str) -> None:
+    def __init__(self, host: Host, work: WorkLocator, own: AppAddresses) -> None:
         self._host = host
         self._work = work
-        self._app_id = app_id
+        self._own = own
 
     async def describe(self, instance_id: str) -> Description | None:
         """Describe an instance as last committed; None if there is none.
@@ -87,7 +87,7 @@ class Descriptions:
             StoreError, HostUnreachable, HostLost, HostSilent: The store or the instance's host did not answer.
         """
         try:
-            found = await read_stored(self._host, instance_id)
+            found = await read_stored(self._host, self._own, instance_id)
             if found is None:
                 return None
             surveyed = await survey(found.stored.entries, self._host.instruments.stopwatch)
@@ -101,7 +101,7 @@ class Descriptions:
         end = last if record.status.terminal else None
         completed = next((event for event in _events(end) if isinstance(event, ExecutionCompleted)), None)
         return Description(
-            item=item_of(instance_id, record, _facets(found, last), app_id=self._app_id),
+            item=item_of(instance_id, record, _facets(found, last), app_id=self._own.app_id),
             execution_id=record.execution_id,
             first_execution_id=record.run_id,
             input_bytes=_bytes(started.input if started is not None else None),
@@ -122,13 +122,13 @@ class Descriptions:
             StoreError, HostUnreachable, HostLost, HostSilent: The store or the instance's host did not answer.
         """
         try:
-            inspection = await self._host.inspect(workflow_address(instance_id))
+            inspection = await self._host.inspect(self._own.instance(instance_id))
             if inspection is None:
                 return None
             if inspection.stalled is None:
                 record = unpack_record(inspection.record)
                 facets = inspection.facets or facets_of(record, inspection.updated_us or record.created_us)
-                return Outline(item_of(instance_id, record, facets, app_id=self._app_id), record.run_id)
+                return Outline(item_of(instance_id, record, facets, app_id=self._own.app_id), record.run_id)
         except (StoreDamaged, CorruptHistory):
             pass  # the description says what can be read
         found = await self.describe(instance_id)
@@ -137,7 +137,7 @@ class Descriptions:
     async def waiting_for(self, instance_id: str) -> Sequence[Waiting]:
         """Say what an instance waits for; nothing for one that does not exist, has ended or cannot be read."""
         with suppress(StoreDamaged, CorruptHistory):
-            found = await read_stored(self._host, instance_id)
+            found = await read_stored(self._host, self._own, instance_id)
             if found is not None and not found.record.status.terminal:
                 surveyed = await survey(found.stored.entries, self._host.instruments.stopwatch)
                 return await self._waiting_for(instance_id, found.record, surveyed.entries)
@@ -146,7 +146,7 @@ class Descriptions:
     async def has_open_activity(self, instance_id: str) -> bool:
         """Whether an activity of an instance has no answer; True for one that cannot be read, which does not go on."""
         try:
-            found = await read_stored(self._host, instance_id)
+            found = await read_stored(self._host, self._own, instance_id)
             if found is None or found.record.status.terminal:
                 return False
             return bool((await survey(found.stored.entries, self._host.instruments.stopwatch)).entries.tasks)
@@ -154,9 +154,14 @@ class Descriptions:
             return True
 
     async def children(self, instance_id: str) -> dict[str, int]:
-        """Count the children of an instance by their status, those of earlier generations too."""
-        counted = await self._host.lists.count(WORKFLOW, ListFilter(parent=instance_id), by=("status",))
-        return {str(group.values[0]): group.total for group in counted.groups}
+        """Count the children of an instance by their status, in all apps, those of earlier generations too."""
+        found: dict[str, int] = {}
+        for childs in self._own.all():
+            wanted = ListFilter(parent=parent_facet(instance_id, self._own.app_id if childs is not self._own else None))
+            counted = await self._host.lists.count(childs.workflow, wanted, by=("status",))
+            for group in counted.groups:
+                found[str(group.values[0])] = found.get(str(group.values[0]), 0) + group.total
+        return found
 
     async def _waiting_for(self, instance_id: str, record: InstanceRecord, entries: OpenEntries) -> list[Waiting]:
         if record.status.terminal:
@@ -168,14 +173,14 @@ class Descriptions:
         """Describe an instance that cannot be read, with what can be read of its record."""
         record, changed_us, facets = InstanceRecord(Status.STALLED, "", "", 0), 0, None
         with suppress(StoreDamaged, CorruptHistory):
-            inspection = await self._host.inspect(workflow_address(instance_id))
+            inspection = await self._host.inspect(self._own.instance(instance_id))
             if inspection is not None and inspection.record:
                 changed_us, facets = inspection.updated_us, inspection.facets
                 record = unpack_record(inspection.record)
         # As Dapr's doors have it: whatever it was, it is stalled.
         facets = replace(facets or facets_of(record, changed_us), status=Status.STALLED.name, ended_us=None)
         return Description(
-            item=item_of(instance_id, record, facets, app_id=self._app_id),
+            item=item_of(instance_id, record, facets, app_id=self._own.app_id),
             execution_id=record.execution_id,
             first_execution_id=record.run_id,
             input_bytes=0,

@@ -6,13 +6,13 @@ that is not confirmed may have been confirmed since.
 `perdure store check` compares the tables with it, because reminders and marks have no checksums.
 """
 
-from ....actors.address import Address
+from ....actors.address import AT, Address
 from ....actors.store.contract import Stored
 from ...dates import END_OF_TIME_US
+from ...directory import WORKFLOW
 from ...history.row import CorruptHistory
 from ...history.status import Status
 from ...instance.actor import WorkflowActorType
-from ...instance.message import WORKFLOW
 from ...instance.surroundings import Surroundings
 
 
@@ -23,7 +23,7 @@ def timers_and_work(address: Address, stored: Stored) -> tuple[frozenset[tuple[s
         Its reminders, each with its name and due time (Unix time, microseconds), and whether it must have the active
         mark. None for an actor that is no instance, has ended, or cannot be read.
     """
-    if address.type != WORKFLOW:
+    if address.type.partition(AT)[0] != WORKFLOW:
         return None
     try:
         actor = WorkflowActorType(Surroundings(None)).activate(address, stored)

@@ -16,7 +16,7 @@ from ....actors.cluster.changes import Change, ChangeFeed, Place
 from ....actors.hosting.host import Host
 from ....actors.store.listing import Facets, ListFilter, fits
 from ....actors.waiting.signal import Signal
-from ...instance.message import WORKFLOW
+from ...directory import AppAddresses
 
 CHANGES_AT_ONCE = 256  # that a reader takes from one host before it gives others a turn
 
@@ -43,8 +43,9 @@ class FeedEvent(NamedTuple):
 class Feed:
     """The feed of a host's daemon."""
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: Host, own: AppAddresses) -> None:
         self._host = host
+        self._own = own
 
     @asynccontextmanager
     async def reading(
@@ -60,13 +61,22 @@ class Feed:
         assert wanted.in_flight_since_us is None
         changes = self._host.changes
         async with changes.reading() as signal:
-            yield FeedReader(changes, signal, wanted, only, after)
+            yield FeedReader(changes, signal, wanted, only, after, self._own.workflow)
 
 
 class FeedReader:
     """One reader of the feed."""
 
-    def __init__(self, changes: ChangeFeed, signal: Signal, wanted: ListFilter, only: str | None, after: str | None):
+    def __init__(
+        self,
+        changes: ChangeFeed,
+        signal: Signal,
+        wanted: ListFilter,
+        only: str | None,
+        after: str | None,
+        actor_type: str,
+    ) -> None:
+        self._type = actor_type
         self._changes = changes
         self._signal = signal
         self._wanted = wanted
@@ -121,7 +131,7 @@ class FeedReader:
         return [FeedEvent(FeedKind.RESET, self.position)]
 
     def _kind(self, change: Change) -> FeedKind | None:
-        if change.address.type != WORKFLOW or (self._only is not None and change.address.id != self._only):
+        if change.address.type != self._type or (self._only is not None and change.address.id != self._only):
             return None
         facets = change.facets
         if facets is not None and fits(self._wanted, change.address.id, facets):

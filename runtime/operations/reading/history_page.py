@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from ....actors.hosting.host import Host
+from ...directory import AppAddresses
 from ...errors import InstanceNotFound, InvalidRequest, RequestRefused
 from ...history.event import (
     ChildCompleted,
@@ -92,8 +93,9 @@ class HistoryPage(NamedTuple):
 class Histories:
     """Reads histories as last committed."""
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: Host, own: AppAddresses) -> None:
         self._host = host
+        self._own = own
 
     async def page(
         self, instance_id: str, *, after: str | None = None, limit: int = 100, newest_first: bool = False
@@ -155,7 +157,7 @@ class Histories:
         return FailureDetails.unpack(found) if kind == "failure" and found is not None else found
 
     async def _windows(self, instance_id: str) -> tuple[HistoryWindows, str]:
-        found = await read_stored(self._host, instance_id)
+        found = await read_stored(self._host, self._own, instance_id)
         if found is None:
             raise InstanceNotFound(instance_id)
         record = found.record

@@ -29,6 +29,7 @@ class InstanceItem:
     generation: int  # how often it has continued as new
     tags: tuple[tuple[str, str], ...]  # by key
     app_id: str
+    parent_app_id: str | None = None  # None: the parent is of the same app, or there is none
 
 
 def item_of(instance_id: str, record: InstanceRecord, facets: Facets, *, app_id: str) -> InstanceItem:
@@ -41,9 +42,10 @@ def item_of(instance_id: str, record: InstanceRecord, facets: Facets, *, app_id:
         created_us=facets.created_us,
         updated_us=facets.updated_us,
         ended_us=facets.ended_us,
-        parent=facets.parent,
+        parent=record.parent.instance_id if record.parent is not None else facets.parent,
         root=record.root_id,
         generation=record.generation,
         tags=facets.tags,
         app_id=app_id,
+        parent_app_id=record.parent_app if record.parent is not None else None,
     )

@@ -13,12 +13,12 @@ from typing import Literal
 
 from ....actors.hosting.host import Host
 from ....actors.store.listing import Counted, Grouped, Listed, ListFilter, Order
+from ...directory import AppAddresses
 from ...errors import InvalidRequest
 from ...history.facets import SET_ASIDE
 from ...history.record import InstanceRecord, unpack_record
 from ...history.row import CorruptHistory
 from ...history.status import Status
-from ...instance.message import WORKFLOW
 from .description import Descriptions
 from .item import InstanceItem, item_of
 from .waiting import Waiting
@@ -55,13 +55,13 @@ class Listing:
     """Lists and counts instances.
 
     Args:
-        app_id: Of the app that is here.
+        own: The addresses of their app.
     """
 
-    def __init__(self, host: Host, descriptions: Descriptions, *, app_id: str) -> None:
+    def __init__(self, host: Host, descriptions: Descriptions, own: AppAddresses) -> None:
         self._host = host
         self._descriptions = descriptions
-        self._app_id = app_id
+        self._own = own
 
     async def list(
         self,
@@ -109,7 +109,7 @@ class Listing:
             ListsUnfinished, StoreError, HostUnreachable, HostLost, HostSilent: As for `list`.
         """
         if wanted.stuck_for_us is None:
-            return await self._host.lists.count(WORKFLOW, self._plain(wanted), by=by)
+            return await self._host.lists.count(self._own.workflow, self._plain(wanted), by=by)
         groups: Counter[tuple[str | bool, ...]] = Counter()
         cursor: str | None = None
         looked_at = 0
@@ -124,7 +124,9 @@ class Listing:
     async def _page(
         self, wanted: InstanceFilter, order: Order, cursor: str | None, limit: int
     ) -> tuple[Sequence[Listed], str | None]:
-        page = await self._host.lists.list(WORKFLOW, self._plain(wanted), order=order, cursor=cursor, limit=limit)
+        page = await self._host.lists.list(
+            self._own.workflow, self._plain(wanted), order=order, cursor=cursor, limit=limit
+        )
         if wanted.stuck_for_us is None:
             return page.listed, page.cursor
         has_activity = self._descriptions.has_open_activity
@@ -144,7 +146,7 @@ class Listing:
             record = unpack_record(found.record)
         except CorruptHistory:
             record = InstanceRecord(Status.STALLED, found.facets.name, "", found.facets.created_us)
-        return item_of(found.id, record, found.facets, app_id=self._app_id)
+        return item_of(found.id, record, found.facets, app_id=self._own.app_id)
 
 
 def _values(found: Listed, by: Sequence[GroupBy]) -> tuple[str | bool, ...]:

@@ -10,12 +10,12 @@ from collections.abc import Collection
 from ....actors.hosting.host import Host
 from ....actors.store.contract import Inspection
 from ....actors.store.errors import StoreDamaged
+from ...directory import AppAddresses
 from ...errors import InstanceNotFound
 from ...history.facets import status_word
 from ...history.record import unpack_record
 from ...history.row import CorruptHistory
 from ...history.status import Status
-from ...instance.message import workflow_address
 
 TERMINAL_WORDS = frozenset(status.name for status in Status if status.terminal)
 STALLED = Status.STALLED.name
@@ -24,8 +24,9 @@ STALLED = Status.STALLED.name
 class StatusWaits:
     """Waits for instances of all hosts."""
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: Host, own: AppAddresses) -> None:
         self._host = host
+        self._own = own
 
     async def until(self, instance_id: str, words: Collection[str] = TERMINAL_WORDS) -> str:
         """Wait until an instance has one of these statuses, and return which.
@@ -37,7 +38,7 @@ class StatusWaits:
             InstanceNotFound: There is none, or it was purged meanwhile.
             HostStopping: It has not come to that, and cannot any more.
         """
-        address = workflow_address(instance_id)
+        address = self._own.instance(instance_id)
         with self._host.watch(address) as watch:
             while True:
                 watch.record = None  # a commit from here on counts, whether the inspection sees it or not

@@ -13,9 +13,9 @@ import anyio.lowlevel
 from ....actors.hosting.host import Host
 from ....actors.instruments import Stopwatch
 from ....actors.store.contract import Stored
+from ...directory import AppAddresses
 from ...history.record import InstanceRecord, unpack_record
 from ...history.row import Row, unpack_row
-from ...instance.message import workflow_address
 from .open_entries import OpenEntries, Walk
 
 
@@ -50,14 +50,14 @@ class Pieces:
             self._ends_s = self._stopwatch() + self.SLICE_S
 
 
-async def read_stored(host: Host, instance_id: str) -> StoredInstance | None:
+async def read_stored(host: Host, own: AppAddresses, instance_id: str) -> StoredInstance | None:
     """Read an instance; None if there is none.
 
     Raises:
         StoreDamaged, CorruptHistory: It cannot be read.
         StoreError, HostUnreachable, HostLost, HostSilent: The store or the host that has it did not answer.
     """
-    stored = await host.read(workflow_address(instance_id))
+    stored = await host.read(own.instance(instance_id))
     return StoredInstance(stored, unpack_record(stored.record)) if stored is not None else None
 
 

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 
 from ....actors.hosting.host import Host
 from ....actors.store.listing import Listed, ListFilter, Order
+from ...directory import AppAddresses
 from ...errors import InstanceNotFound, InvalidRequest
+from ...history.facets import parent_facet
 from ...history.record import unpack_record
 from ...history.row import CorruptHistory
-from ...instance.message import WORKFLOW
 
 DEPTH = 3
 DEPTH_MAX = 32
@@ -26,6 +27,7 @@ class TreeNode:
     """An instance in a tree."""
 
     id: str
+    app_id: str
     name: str  # the workflow's
     status: str  # the name of a Status, or SET_ASIDE
     children: list["TreeNode"] = field(default_factory=list)  # oldest first; also those of earlier generations
@@ -35,8 +37,9 @@ class TreeNode:
 class Trees:
     """Reads trees, level by level."""
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: Host, own: AppAddresses) -> None:
         self._host = host
+        self._own = own
 
     async def tree(self, instance_id: str, depth: int = DEPTH) -> TreeNode:
         """Read the tree below an instance.
@@ -52,12 +55,12 @@ class Trees:
             raise InvalidRequest(f"a tree has 0 to {DEPTH_MAX} levels, not {depth}")
         # By its id, which begins the list of all ids that begin with it.
         page = await self._host.lists.list(
-            WORKFLOW, ListFilter(id_prefix=instance_id), order=Order.ID, cursor=None, limit=1
+            self._own.workflow, ListFilter(id_prefix=instance_id), order=Order.ID, cursor=None, limit=1
         )
         if not page.listed or page.listed[0].id != instance_id:
             raise InstanceNotFound(instance_id)
-        root = _node(page.listed[0])
-        seen = {instance_id}  # ids can be used again, so a descendant may bear the id of an ancestor
+        root = _node(page.listed[0], self._own.app_id)
+        seen = {(root.app_id, instance_id)}  # ids can be used again, so a descendant may bear the id of an ancestor
         level: Sequence[TreeNode] = [root]
         for _ in range(depth):
             for node in level:
@@ -66,30 +69,40 @@ class Trees:
             level = [child for node in level for child in node.children]
         return root
 
-    async def _add_children(self, node: TreeNode, seen: set[str]) -> None:
+    async def _add_children(self, node: TreeNode, seen: set[tuple[str, str]]) -> None:
         node.more = False
+        own = self._own.of(node.app_id)
+        for childs in own.all():
+            await self._add_children_of(
+                childs, parent_facet(node.id, None if childs is own else own.app_id), node, seen
+            )
+
+    async def _add_children_of(
+        self, childs: AppAddresses, parent: str, node: TreeNode, seen: set[tuple[str, str]]
+    ) -> None:
+        """Add the children that are of one app."""
         cursor: str | None = None
         while True:
             page = await self._host.lists.list(
-                WORKFLOW, ListFilter(parent=node.id), order=Order.CREATED, cursor=cursor, limit=PAGE
+                childs.workflow, ListFilter(parent=parent), order=Order.CREATED, cursor=cursor, limit=PAGE
             )
             for child in page.listed:
-                if child.id in seen:
+                if (childs.app_id, child.id) in seen:
                     continue
                 if len(seen) >= TREE_MAX:
                     node.more = True
                     return
-                seen.add(child.id)
-                node.children.append(_node(child))
+                seen.add((childs.app_id, child.id))
+                node.children.append(_node(child, childs.app_id))
             cursor = page.cursor
             if cursor is None:
                 return
 
 
-def _node(found: Listed) -> TreeNode:
+def _node(found: Listed, app_id: str) -> TreeNode:
     """Make the node of an instance, without its children."""
     try:
         more = unpack_record(found.record).has_children
     except CorruptHistory:
         more = True
-    return TreeNode(id=found.id, name=found.facets.name, status=found.facets.status, more=more)
+    return TreeNode(id=found.id, app_id=app_id, name=found.facets.name, status=found.facets.status, more=more)

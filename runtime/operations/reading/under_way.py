@@ -8,7 +8,7 @@ The rule: a host is asked only for an instance that has open work which is not f
 from collections.abc import Callable, Collection, Sequence
 
 from ....actors.cluster.method import HostMethod
-from ....actors.cluster.peers import Peers
+from ....actors.cluster.peers import AppPeers
 from ...instance.message import WorkState
 from .waiting import IDLE, UnderWay
 
@@ -29,7 +29,7 @@ class WorkLocator:
         *,
         activity: Callable[[str, str, int], WorkState | None],
         turn: Callable[[str, str], WorkState | None],
-        peers: Peers | None,
+        peers: AppPeers | None,
     ) -> None:
         self._activity = activity
         self._turn = turn

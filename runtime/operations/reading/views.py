@@ -8,6 +8,7 @@ The rule: reading changes nothing and runs no code.
 from dataclasses import dataclass
 
 from ....actors.hosting.host import Host
+from ...directory import AppAddresses
 from .description import Descriptions
 from .history_page import Histories
 from .listing import Listing
@@ -19,18 +20,19 @@ from .under_way import WorkLocator
 class Views:
     """The readers of one host, each of which sees the instances of all hosts."""
 
+    own: AppAddresses  # of the app
     listing: Listing
     descriptions: Descriptions
     histories: Histories
     trees: Trees
 
 
-def views_of(host: Host, work: WorkLocator, *, app_id: str) -> Views:
+def views_of(host: Host, work: WorkLocator, own: AppAddresses) -> Views:
     """Make the readers of a host.
 
     Args:
         work: Finds what is under way for an instance.
-        app_id: Of the app that is here.
+        own: The addresses of the app whose instances are read.
     """
-    descriptions = Descriptions(host, work, app_id=app_id)
-    return Views(Listing(host, descriptions, app_id=app_id), descriptions, Histories(host), Trees(host))
+    descriptions = Descriptions(host, work, own)
+    return Views(own, Listing(host, descriptions, own), descriptions, Histories(host, own), Trees(host, own))

@@ -25,7 +25,6 @@ from ...errors import InstanceNotFound, InstanceStalled, InstanceUnfinished, NoM
 from ...history.attribution import By
 from ...history.status import TERMINAL, Status
 from ...instance.condition import Condition
-from ...instance.message import WORKFLOW
 from ..facade import Facade
 from .policy import Retention
 
@@ -154,7 +153,9 @@ class RetentionLoop:
         wanted = ListFilter(statuses=frozenset({status.name}))
         limit, cursor = self.FIRST_PAGE, None
         while True:
-            page = await self._store.list(WORKFLOW, wanted, order=Order.UPDATED, cursor=cursor, limit=limit)
+            page = await self._store.list(
+                self._facade.own.workflow, wanted, order=Order.UPDATED, cursor=cursor, limit=limit
+            )
             due = [each for each in page.listed if each.facets.updated_us + kept_us <= now_us]
             still = ListFilter(statuses=wanted.statuses, updated_to_us=now_us - kept_us + 1)
             await self._forget_all(due, Condition(filter=still))

@@ -1,15 +1,15 @@
 """The refusal for an id that another instance has, with what that one is."""
 
 from ....actors.hosting.host import Host
+from ...directory import AppAddresses
 from ...errors import IdTaken
 from ...history.facets import status_word
 from ...history.record import unpack_record
-from ...instance.message import workflow_address
 
 
-async def id_taken(host: Host, instance_id: str) -> IdTaken:
+async def id_taken(host: Host, own: AppAddresses, instance_id: str) -> IdTaken:
     """Read the holder of an id, and make the refusal that names it."""
-    inspection = await host.inspect(workflow_address(instance_id))
+    inspection = await host.inspect(own.instance(instance_id))
     if inspection is None:
         return IdTaken(instance_id, name="", status="purged by now", restart=None)
     holder = unpack_record(inspection.record)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from ....actors.hosting.host import Host
 from ....actors.store.contract import Stored
 from ...errors import InstanceExists, InstanceNotFound
+from ...execution.ids import make_id
 from ...history.attribution import By
 from ...history.event import (
     ChildCreated,
@@ -27,9 +28,8 @@ from ...history.facets import status_word
 from ...history.open_work import OpenWork
 from ...history.record import InstanceRecord, unpack_record
 from ...history.row import Row, split, unpack_row
-from ...ids import make_id
 from ...instance.condition import ANY, Condition
-from ...instance.message import Check, Start, workflow_address
+from ...instance.message import Check, Start
 from ..facade import Facade
 from ..rerun import Rerun, RerunExists, RerunRefused, copied
 from .id_taken import id_taken
@@ -101,7 +101,7 @@ class Rerunning:
             )
             return await self._facade.begin(request.new_id, start)
         except (InstanceExists, RerunExists) as error:
-            raise await id_taken(self._host, error.instance_id) from None
+            raise await id_taken(self._host, self._facade.own, error.instance_id) from None
 
     async def plan(self, request: RerunRequest) -> RerunPlan:
         """Say what `rerun` would do; see there for the errors."""
@@ -131,7 +131,7 @@ class Rerunning:
 
     async def _source(self, request: RerunRequest) -> tuple[InstanceRecord, Stored]:
         """Read the source, which must have ended."""
-        address = workflow_address(request.source_id)
+        address = self._facade.own.instance(request.source_id)
         if request.new_id == request.source_id:
             raise RerunRefused(f"instance {request.source_id!r} cannot be its own rerun. Choose another new ID.")
         if request.condition != ANY:

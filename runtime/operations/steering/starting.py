@@ -24,13 +24,13 @@ from ...errors import (
     KeyReused,
     WorkflowUnknown,
 )
+from ...execution.ids import make_id
 from ...history.attribution import By
 from ...history.event import Trace
 from ...history.facets import status_word
 from ...history.keys import execution_id_of, instance_id_of, is_same_key
 from ...history.record import InstanceRecord, unpack_record
-from ...ids import make_id
-from ...instance.message import Start, workflow_address
+from ...instance.message import Start
 from ..descendants import Descendants
 from ..facade import Facade
 from ..tags import checked_tags
@@ -149,7 +149,7 @@ class Starting:
 
     async def _holder(self, instance_id: str) -> InstanceRecord | None:
         """The record of the instance that has the id now."""
-        inspection = await self._host.inspect(workflow_address(instance_id))
+        inspection = await self._host.inspect(self._facade.own.instance(instance_id))
         return unpack_record(inspection.record) if inspection is not None else None
 
     async def _end(self, instance_id: str, by: By) -> None:
@@ -163,7 +163,8 @@ class Starting:
         for relative in await self._descendants.family(instance_id):
             if relative.path and not relative.status.terminal:
                 try:
-                    await self._facade.terminate(relative.instance_id, recurse=True, by=None, stalled_too=True)
+                    facade = self._facade.of_app(relative.app_id)
+                    await facade.terminate(relative.instance_id, recurse=True, by=None, stalled_too=True)
                 except InstanceNotFound:
                     continue
 

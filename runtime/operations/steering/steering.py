@@ -9,6 +9,7 @@ Dapr's doors do not come here: they call the facade, which refuses what Dapr ref
 
 from collections.abc import Awaitable, Callable, Sequence
 
+from ....actors.address import Address
 from ....actors.errors import ActorStalled
 from ....actors.hosting.host import Host
 from ...authoring.app import App
@@ -40,7 +41,7 @@ class Steering:
         waits_for_workers: Callable[[], bool] = lambda: True,
     ) -> None:
         self._facade = facade
-        self._descendants = Descendants(host)
+        self._descendants = Descendants(host, facade.own)
         self._starting = Starting(host, facade, self._descendants, app=app, waits_for_workers=waits_for_workers)
         self._rerunning = Rerunning(host, facade, self._starting.check_workflow)
 
@@ -134,7 +135,10 @@ class Steering:
             changed: list[str] = []
 
             async def act_on(relative: Relative) -> None:
-                if await act(relative.instance_id, reason=by.reason, by=None, condition=of_run(relative.run)) is None:
+                facade = self._facade.of_app(relative.app_id)
+                again = facade.suspend if act == self._facade.suspend else facade.resume
+                condition = of_run(relative.run)
+                if await again(relative.instance_id, reason=by.reason, by=None, condition=condition) is None:
                     changed.append(relative.instance_id)
 
             await self._for_descendants(instance_id, act_on)
@@ -273,14 +277,14 @@ class Steering:
 
     async def _for_descendants(self, root_id: str, act: Callable[[Relative], Awaitable[None]]) -> None:
         """Do something to all descendants, and to those that begin meanwhile."""
-        done: set[str] = set()
+        done: set[Address] = set()
         for _ in range(PASSES_MAX):
             family = await self._descendants.family(root_id)
-            new = [each for each in family if each.path and not each.status.terminal and each.instance_id not in done]
+            new = [each for each in family if each.path and not each.status.terminal and each.address not in done]
             if not new:
                 return
             for relative in new:
-                done.add(relative.instance_id)
+                done.add(relative.address)
                 try:
                     await act(relative)
                 except (InstanceNotFound, InstanceStalled, ActorStalled, RunChanged, NoMatch):

@@ -12,7 +12,7 @@ from ....actors.hosting.host import Host
 from ...errors import InstanceExists, InstanceNotFound, RequestRefused
 from ...history.attribution import By
 from ...history.row import unpack_row
-from ...instance.message import Import, workflow_address
+from ...instance.message import Import
 from ..facade import Facade
 from ..reading.stored_history import Pieces, read_stored
 from .exported import ExportHeader, ExportReader, header_line, turn_lines
@@ -51,7 +51,7 @@ class Transfer:
             InstanceNotFound
             StoreDamaged, CorruptHistory: It cannot be read.
         """
-        found = await read_stored(self._host, instance_id)
+        found = await read_stored(self._host, self._facade.own, instance_id)
         if found is None:
             raise InstanceNotFound(instance_id)
         stored = found.stored
@@ -87,7 +87,7 @@ class Transfer:
         self._facade.check_name("the name of the workflow", header.record.name)
         message = Import(header.record, reader.entries, header.changed_us, by)
         try:
-            await self._host.ask(workflow_address(instance_id), message)
+            await self._host.ask(self._facade.own.instance(instance_id), message)
         except InstanceExists:
-            raise await id_taken(self._host, instance_id) from None
+            raise await id_taken(self._host, self._facade.own, instance_id) from None
         return instance_id

@@ -15,14 +15,15 @@ import anyio
 
 from ....actors.address import Address
 from ....actors.cluster.method import HostMethod
-from ....actors.cluster.peers import Peers
+from ....actors.cluster.peers import AppPeers
 from ....actors.cluster.placement import Placement
 from ....actors.errors import HostLost, HostSilent, HostStopping, HostUnreachable, PerdureError
 from ....actors.waiting.reply import Reply
 from ....actors.waiting.task_keeper import TaskKeeper
-from ...instance.message import WorkflowAnswer, workflow_address
+from ...directory import AppAddresses
+from ...instance.message import WorkflowAnswer
 from ..dispatcher import Dispatcher
-from ..items import ActivityAnswer, WorkUnknown, ends_generation
+from ..items import ActivityAnswer, WorkUnknown, ends_generation, home_id_of
 from .wire import ACTIVITY_ANSWER, TURN_ANSWER, TurnAnswerForm, Verdict
 
 logger = logging.getLogger(__name__)
@@ -55,6 +56,7 @@ class WorkerAnswers(TaskKeeper):
 
     Args:
         host: This host.
+        own: The addresses of the app; None: it is the only one.
         giver_of: Says which host has given out the turn that a worker without tokens answers; None: it is not known.
         forget: Called with instances whose history goes on no more.
     """
@@ -62,15 +64,17 @@ class WorkerAnswers(TaskKeeper):
     def __init__(
         self,
         dispatcher: Dispatcher,
-        peers: Peers,
+        peers: AppPeers,
         host: AnsweringHost,
         *,
+        own: AppAddresses | None = None,
         giver_of: Callable[[str], str | None],
         forget: Callable[[str], None],
     ) -> None:
         self._dispatcher = dispatcher
         self._peers = peers
         self._host = host
+        self._own = own or AppAddresses()
         self._giver_of = giver_of
         self._forget = forget
         peers.answer_async(TURN_ANSWER, self._hear_turn)
@@ -86,7 +90,7 @@ class WorkerAnswers(TaskKeeper):
         giver = self._giver_of(answer.instance_id) if not answer.token else None
         if giver is not None and self._tasks is not None:
             self._tasks.start_soon(self._to_giver, answer, giver)
-        elif self._host.is_open(workflow_address(answer.instance_id)):
+        elif self._host.is_open(self._own.instance(answer.instance_id)):
             await self._take_turn(answer)
         else:
             form = TurnAnswerForm.of(answer)
@@ -99,7 +103,7 @@ class WorkerAnswers(TaskKeeper):
             WorkUnknown: This activity is not open.
             HostStopping: This host ends.
         """
-        if self._host.is_open(workflow_address(answer.instance_id)):
+        if self._host.is_open(self._own.instance(home_id_of(answer))):
             await self._dispatcher.complete_activity(answer)
         else:
             await self._send(answer, ACTIVITY_ANSWER, answer, lambda: self._dispatcher.complete_activity(answer))
@@ -130,7 +134,8 @@ class WorkerAnswers(TaskKeeper):
     ) -> None:
         task_id = answer.task_id if isinstance(answer, ActivityAnswer) else None
         try:
-            known = await self._persist(answer.instance_id, method, form, take)
+            home_id = home_id_of(answer) if isinstance(answer, ActivityAnswer) else answer.instance_id
+            known = await self._persist(home_id, method, form, take)
         except PerdureError as error:
             reply.fail(error)
         except anyio.get_cancelled_exc_class():
@@ -150,7 +155,7 @@ class WorkerAnswers(TaskKeeper):
         Raises:
             HostUnreachable: Nobody has taken it for too long.
         """
-        address = workflow_address(instance_id)
+        address = self._own.instance(instance_id)
         moved = False
         until_s = anyio.current_time() + GIVEN_UP_S
         while anyio.current_time() < until_s:
@@ -177,7 +182,7 @@ class WorkerAnswers(TaskKeeper):
         outbound = self._peers.find(owner) if owner is not None else None
         if outbound is None:
             return Verdict.ELSEWHERE
-        return Verdict(await outbound.call(method, form))
+        return Verdict(await self._peers.call(outbound, method, form))
 
     async def _to_giver(self, answer: WorkflowAnswer, giver: str) -> None:
         """Give an answer to a turn without a token to the host that has given the turn out, and to no other.
@@ -202,12 +207,12 @@ class WorkerAnswers(TaskKeeper):
 
     async def _ask_giver(self, answer: WorkflowAnswer, giver: str) -> Verdict:
         if not giver:
-            here = self._host.is_open(workflow_address(answer.instance_id))
+            here = self._host.is_open(self._own.instance(answer.instance_id))
             return await _verdict(lambda: self._take_turn(answer)) if here else Verdict.ELSEWHERE
         outbound = self._peers.find(giver)
         if outbound is None:
             return Verdict.ELSEWHERE
-        return Verdict(await outbound.call(TURN_ANSWER, TurnAnswerForm.of(answer)))
+        return Verdict(await self._peers.call(outbound, TURN_ANSWER, TurnAnswerForm.of(answer)))
 
     # Other hosts ask.
 
@@ -215,10 +220,10 @@ class WorkerAnswers(TaskKeeper):
         return await self._hear(form.instance_id, lambda: self._take_turn(form.value()))
 
     async def _hear_activity(self, answer: ActivityAnswer) -> int:
-        return await self._hear(answer.instance_id, lambda: self._dispatcher.complete_activity(answer))
+        return await self._hear(home_id_of(answer), lambda: self._dispatcher.complete_activity(answer))
 
     async def _hear(self, instance_id: str, take: Take) -> int:
-        return await _verdict(take) if self._host.is_open(workflow_address(instance_id)) else Verdict.ELSEWHERE
+        return await _verdict(take) if self._host.is_open(self._own.instance(instance_id)) else Verdict.ELSEWHERE
 
     async def _take_turn(self, answer: WorkflowAnswer) -> None:
         await self._dispatcher.complete_workflow(answer)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 import anyio
 
 from ....actors.cluster.outbound import Outbound
-from ....actors.cluster.peers import Peers
+from ....actors.cluster.peers import AppPeers
 from ....actors.errors import FrameTooLong, HostLost, HostSilent, HostUnreachable, PerdureError
 from ....actors.instruments import Chance
 from ....actors.waiting.task_keeper import TaskKeeper
@@ -52,7 +52,7 @@ class WorkerEntries(TaskKeeper):
     """
 
     def __init__(
-        self, dispatcher: Dispatcher, peers: Peers, *, writer: Callable[[], ItemWriter | None], chance: Chance
+        self, dispatcher: Dispatcher, peers: AppPeers, *, writer: Callable[[], ItemWriter | None], chance: Chance
     ) -> None:
         self._dispatcher = dispatcher
         self._peers = peers
@@ -89,7 +89,7 @@ class WorkerEntries(TaskKeeper):
         """Ask a gate for its streams, until it answers or is away."""
         while (outbound := self._reached(gate)) is not None:
             try:
-                found: StreamList = await outbound.call(STREAMS, self._peers.membership.me)
+                found: StreamList = await self._peers.call(outbound, STREAMS, self._peers.membership.me)
             except (HostUnreachable, HostLost, HostSilent):
                 await anyio.sleep(AGAIN_S)
             except PerdureError as error:
@@ -170,8 +170,8 @@ class WorkerEntries(TaskKeeper):
             if outbound is None:
                 return False
             try:
-                there: bool = await outbound.call(
-                    ITEMS, self._peers.membership.me, entry.stream.id, entry.lease, number, items
+                there: bool = await self._peers.call(
+                    outbound, ITEMS, self._peers.membership.me, entry.stream.id, entry.lease, number, items
                 )
             except HostSilent:
                 # It may have them all the same. Its streams are used again once it answers.

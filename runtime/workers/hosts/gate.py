@@ -9,7 +9,7 @@ them is made. An item for a stream that is gone is refused, so that its host giv
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from ....actors.cluster.peers import Peers
+from ....actors.cluster.peers import AppPeers
 from ....actors.instruments import Chance
 from ..dispatcher import Dispatcher
 from ..items import PassedItem, Worker
@@ -25,7 +25,7 @@ class WorkerGate:
         chance: Makes the ids of streams.
     """
 
-    def __init__(self, dispatcher: Dispatcher, peers: Peers, chance: Chance) -> None:
+    def __init__(self, dispatcher: Dispatcher, peers: AppPeers, chance: Chance) -> None:
         self._dispatcher = dispatcher
         self._peers = peers
         self._chance = chance

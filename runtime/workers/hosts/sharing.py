@@ -12,9 +12,10 @@ from functools import partial
 
 import anyio
 
-from ....actors.cluster.peers import Peers
+from ....actors.cluster.peers import AppPeers
 from ....actors.hosting.host import Host
 from ....actors.instruments import Chance, Instruments
+from ...directory import AppAddresses
 from ...instance.message import WorkflowAnswer
 from ..dispatcher import Dispatcher
 from ..items import ActivityAnswer, ItemWriter, Worker
@@ -26,9 +27,9 @@ from .gate import WorkerGate
 
 def shared_workers(
     dispatcher: Dispatcher,
-    peers: Peers | None,
+    peers: AppPeers | None,
     host: Host,
-    app_id: str,
+    own: AppAddresses,
     items: ItemWriter | partial[ItemWriter] | None,
     instruments: Instruments,
 ) -> "SharedWorkers | None":
@@ -40,8 +41,8 @@ def shared_workers(
     """
     if peers is None:
         return None
-    writer = partial(items, app_id) if isinstance(items, partial) else lambda: items
-    return SharedWorkers(dispatcher, peers, host, writer=writer, chance=instruments.chance)
+    writer = partial(items, own.app_id) if isinstance(items, partial) else lambda: items
+    return SharedWorkers(dispatcher, peers, host, own=own, writer=writer, chance=instruments.chance)
 
 
 class SharedWorkers:
@@ -49,6 +50,7 @@ class SharedWorkers:
 
     Args:
         host: This host.
+        own: The addresses of the app.
         writer: Makes the writer of this host's items, when it is needed; None: it can write none.
         chance: Makes the ids of streams.
     """
@@ -56,9 +58,10 @@ class SharedWorkers:
     def __init__(
         self,
         dispatcher: Dispatcher,
-        peers: Peers,
+        peers: AppPeers,
         host: Host,
         *,
+        own: AppAddresses,
         writer: Callable[[], ItemWriter | None],
         chance: Chance,
     ) -> None:
@@ -75,7 +78,7 @@ class SharedWorkers:
 
         self._gate = WorkerGate(dispatcher, peers, chance)
         self._entries = WorkerEntries(dispatcher, peers, writer=own_writer, chance=chance)
-        self._answers = WorkerAnswers(dispatcher, peers, host, giver_of=self._gate.giver_of, forget=forget)
+        self._answers = WorkerAnswers(dispatcher, peers, host, own=own, giver_of=self._gate.giver_of, forget=forget)
 
     def connect(self, worker: Worker) -> AbstractAsyncContextManager[Stream]:
         """Connect a worker for as long as the context lasts; as `Dispatcher.connect`."""

@@ -551,7 +551,7 @@ async def test_items_that_expire_are_listed_in_the_order_of_their_times(bench: B
     await bench.commit(write(key, A, items=[("c", Item(b"v", 8)), ("b", None), ("a", Item(b"v", 8, 40))]))
     assert await bench.store.items(A, expiring=9) == FoundItems(b"", expiring=[Expiring(40, "a", 8)])
     await bench.commit(write(key, A, record=b"new", items=[("a", None)]))
-    assert await bench.store.items(A, expiring=9) == FoundItems(b"new")
+    assert await bench.store.items(A, expiring=9) == FoundItems(b"new", expiring=[])
 
 
 async def test_a_name_and_a_value_may_be_long(bench: Bench) -> None:

@@ -116,12 +116,12 @@ def counts_of(*groups: tuple[tuple[str | bool, ...], int], by: list[str]) -> obj
 
 
 def test_a_tree_is_shown_with_what_is_left_out() -> None:
-    child = TreeNode(id="c", name="C", status="FAILED", more=True)
-    root = TreeNode(id="r", name="R", status="RUNNING", children=[child])
+    child = TreeNode(id="c", app_id="bank", name="C", status="FAILED", more=True)
+    root = TreeNode(id="r", app_id="shop", name="R", status="RUNNING", children=[child])
     assert msgspec.json.decode(encode(tree(root))) == {
         "id": "r",
         "name": "R",
         "status": "RUNNING",
         "more": False,
-        "children": [{"id": "c", "name": "C", "status": "FAILED", "children": [], "more": True}],
+        "children": [{"id": "c", "name": "C", "status": "FAILED", "children": [], "more": True, "app_id": "bank"}],
     }

@@ -24,7 +24,7 @@ from perdure.daemon.pulse.stand_in import StandIn
 from perdure.daemon.pulse.thread_cpu import ThreadCpu
 from perdure.daemon.pulse.watchdog import Pulse, PulseLimits
 from perdure.http.serving.listener import listen
-from perdure.runtime import steps
+from perdure.runtime.activities import steps
 from perdure.runtime.errors import InstanceStalled
 from perdure.runtime.history.status import Status
 from perdure.testing.faulty_store import FaultyStore

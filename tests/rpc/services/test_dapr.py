@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from perdure.actors.address import Address
-from perdure.actors.errors import HostStopping, MailboxFull
+from perdure.actors.errors import HostStopping, MailboxFull, RingUnknown
 from perdure.actors.store.errors import StoreFailed
 from perdure.api import words
 from perdure.api.sidecar import Sidecar
@@ -216,12 +216,14 @@ def test_a_stalled_instance_says_so() -> None:
 
 
 @pytest.mark.parametrize("operation", [*ON_AN_INSTANCE, "RaiseEventWorkflow", "StartWorkflow"])
-def test_another_app_is_named_in_the_error(operation: str) -> None:
+def test_another_app_is_asked_for_its_instances(operation: str) -> None:
     fields = {key: value for key, value in NAMED.items() if key.split("_")[0] in operation.lower()}
     fields.pop("workflow_name" if operation != "StartWorkflow" else "", None)
-    code, text = fail(make_host(), f"{operation}Beta1", instance_id="a", app_id="billing", **fields)
-    assert code == "INTERNAL"
-    assert f"this daemon hosts the app ID '{APP_ID}' only, not 'billing'" in text
+    host = make_host()
+    host.facade.of_app("billing").failure = RingUnknown("billing")
+    found = fail(host, f"{operation}Beta1", instance_id="a", app_id="billing", **fields)
+    assert found == ("UNAVAILABLE", "no host has the app ID 'billing'")
+    assert host.facade.calls == []
 
 
 def test_our_own_app_may_be_named() -> None:

@@ -7,7 +7,7 @@ import grpc
 import pytest
 
 from perdure.actors.address import Address
-from perdure.actors.errors import HostStopping, MailboxFull
+from perdure.actors.errors import HostStopping, MailboxFull, RingUnknown
 from perdure.rpc.messages import TaskFailureDetails
 from perdure.rpc.services.task_hub import PAGE_IDS_MAX
 from perdure.rpc.wire.failure import failure_from
@@ -352,11 +352,17 @@ def test_a_rerun_under_the_same_id_is_refused() -> None:
         *("TerminateInstance", "SuspendInstance", "ResumeInstance", "PurgeInstances", "RerunWorkflowFromEvent"),
     ],
 )
-def test_another_app_is_named_in_the_error(name: str) -> None:
-    # Not a code that SDKs take for a reason to try again, as FAILED_PRECONDITION and UNAVAILABLE are to Python's.
-    code, message = fail(make_host(), name, router=FOREIGN)
-    assert code == "INVALID_ARGUMENT"
-    assert f"this daemon hosts the app ID '{APP_ID}' only, not 'billing'" in message
+def test_another_app_is_asked_for_its_instances(name: str) -> None:
+    host = make_host()
+    host.facade.of_app("billing").failure = RingUnknown("billing")
+    more = {"sourceInstanceID": "a"} if name == "RerunWorkflowFromEvent" else {}
+    assert fail(host, name, router=FOREIGN, **more) == ("UNAVAILABLE", "no host has the app ID 'billing'")
+    assert host.facade.calls == []
+
+
+@pytest.mark.parametrize("name", ["WaitForInstanceStart", "WaitForInstanceCompletion"])
+def test_an_instance_of_another_app_is_not_waited_for_before_it_exists(name: str) -> None:
+    assert "no such instance exists" in fail(make_host(), name, instanceId="nobody", router=FOREIGN)[1]
 
 
 @pytest.mark.parametrize("failure", [MailboxFull(Address("workflow", "a"), messages_max=3), HostStopping()])

@@ -28,7 +28,7 @@ def make_host(failure: Exception | None = None) -> Host:
         (f"/{TASK_HUB}/QueryInstances", "Dapr dropped it in 1.17"),
         (f"/{TASK_HUB}/RewindInstance", "Dapr dropped it in 1.17"),
         (f"/{TASK_HUB}/StreamInstanceHistory", "Dapr dropped it in 1.17"),
-        (f"/{DAPR}/SaveState", "none of the other building blocks"),
+        (f"/{DAPR}/PublishEvent", "none of the other building blocks"),
         (f"/{DAPR}/StartWorkflow", "none of the other building blocks"),
     ],
 )

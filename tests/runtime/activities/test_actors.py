@@ -16,7 +16,8 @@ from perdure import ActivityContext, App, Settings
 from perdure.actors.address import Address
 from perdure.actors.hosting.flight_record import FlightRecord
 from perdure.runtime.activities.actors import ActivityActors
-from perdure.runtime.instance.message import ACTIVITY, ActivityDone, Invoke, Withdraw
+from perdure.runtime.directory import ACTIVITY
+from perdure.runtime.instance.message import ActivityDone, Invoke, Withdraw
 
 from ...support.workflows.activities import (
     double_elsewhere,

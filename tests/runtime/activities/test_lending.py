@@ -101,7 +101,9 @@ def test_it_is_performed_once_although_a_host_that_joins_gets_its_instance() -> 
         assert sorted(works.begun) == sorted(ids)
         assert works.cancelled == []
         await anyio.sleep(1)
-        assert not any(each.engine._activities.moving.lent or each.engine._activities._busy for each in engines.running)
+        assert not any(
+            each.engine._first.activities.moving.lent or each.engine._first.activities._busy for each in engines.running
+        )
 
     story(tell, count=1)
 
@@ -218,11 +220,11 @@ def test_it_is_said_to_run_by_its_new_owner() -> None:
     async def tell(engines: SharedEngines, works: Works) -> None:
         first, second = engines.engines
         (instance_id,) = await begun_at(first, engines, works)
-        before = first.engine._activities.loads()["work"]
+        before = first.engine._first.activities.loads()["work"]
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(first.stop)
             await moved(engines, instance_id, first)
-            assert second.engine._activities.loads()["work"] == before
+            assert second.engine._first.activities.loads()["work"] == before
             assert second.engine._host.placement.owns(workflow_address(instance_id))
         await end_of(instance_id, second)
 

@@ -52,7 +52,18 @@ FAILURE = FailureDetails(error_type="E", message="m")
 PINNED = {
     1: (
         ExecutionStarted,
-        ("name", "input", "execution_id", "parent", "scheduled_start_us", "version", "trace", "propagated", "wire"),
+        (
+            "name",
+            "input",
+            "execution_id",
+            "parent",
+            "scheduled_start_us",
+            "version",
+            "trace",
+            "propagated",
+            "wire",
+            "parent_app",
+        ),
     ),
     2: (ExecutionCompleted, ("event_id", "status", "result", "failure", "wire")),
     3: (ExecutionTerminated, ("output", "recurse", "wire")),

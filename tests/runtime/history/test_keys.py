@@ -3,8 +3,8 @@
 import pytest
 
 from perdure.actors.instruments import SYSTEM
+from perdure.runtime.execution.ids import make_id
 from perdure.runtime.history.keys import event_key_of, execution_id_of, instance_id_of, is_same_key
-from perdure.runtime.ids import make_id
 
 
 def test_the_ids_do_not_change() -> None:

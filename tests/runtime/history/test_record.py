@@ -64,7 +64,7 @@ def test_the_form_of_a_record_is_pinned() -> None:
         *("status", "name", "execution_id", "created_us", "custom_status"),
         *("parent", "stall", "has_children", "generation", "remote", "version"),
         *("started_us", "outbox", "received", "set_aside"),
-        *("first_us", "first_execution_id", "root", "tags"),
+        *("first_us", "first_execution_id", "root", "tags", "parent_app"),
     )
     record = InstanceRecord(Status.STALLED, "w", "x", 17, "half", PARENT, "why", has_children=True, generation=2)
     packed = record.pack()

@@ -3,8 +3,9 @@
 import pytest
 
 from perdure.actors.address import Address
+from perdure.runtime.directory import ACTIVITY, CHILD_START, WORKFLOW
 from perdure.runtime.instance import message
-from perdure.runtime.instance.message import ACTIVITY, CHILD_START, WORKFLOW, Start, Terminate, workflow_address
+from perdure.runtime.instance.message import Start, Terminate, workflow_address
 
 
 def test_the_types_of_address_are_pinned() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from perdure import FailureDetails, Status
+from perdure.actors.address import Address
 from perdure.runtime.execution.drive import ContinuedAsNew
 from perdure.runtime.history.event import (
     ChildCreated,
@@ -30,7 +31,9 @@ from perdure.runtime.instance.message import (
     RemoteAnswer,
     Stalled,
     Start,
+    Terminate,
     TryAgain,
+    Withdraw,
     WorkflowAnswer,
     WorkflowTurnWork,
 )
@@ -331,9 +334,32 @@ def test_a_child_and_its_failure_come_and_go_like_those_of_native_code(actor: Lo
     assert replace(found, call=None) == failure
 
 
-def test_what_is_for_another_app_fails_and_says_so(actor: LoneActor) -> None:
+def test_an_activity_of_another_app_is_a_call_of_that_app(actor: LoneActor) -> None:
     actor.start("w")
     answer(actor, TaskScheduled(1, "a", None, "k", target_app="other"))
-    assert actor.sent(Invoke) == []
-    [(_, done)] = actor.sent(ActivityDone)
-    assert "hosts the app ID 'perdure' only, not 'other'" in done.failure.message
+    [(address, call)] = [each for each in actor.messages if isinstance(each[1], Invoke)]
+    assert address == Address("call@other", f"{actor.execution_id}:1")
+    assert (call.name, call.instance_id, call.caller, call.call) == ("a", "i", "perdure", None)
+    actor.send(ActivityDone(actor.execution_id, 1, "5", None))
+    answer(actor, ExecutionCompleted(2, 1, "5"))
+    assert actor.state.output == "5"
+
+
+def test_a_child_of_another_app_knows_the_app_of_its_parent_and_is_ended_there(actor: LoneActor) -> None:
+    actor.start("w")
+    answer(actor, ChildCreated(1, "i:0001", "kid", "5", target_app="other"))
+    [(address, start)] = [each for each in actor.messages if isinstance(each[1], Start)]
+    assert address == Address("workflow@other", "i:0001")
+    assert (start.parent_app, start.app) == ("perdure", "other")
+    actor.send(Terminate(None, recurse=True))
+    [(address, _)] = [each for each in actor.messages if isinstance(each[1], Terminate)]
+    assert address == Address("workflow@other", "i:0001")
+
+
+def test_a_call_is_withdrawn_where_it_is(actor: LoneActor) -> None:
+    actor.start("w")
+    answer(actor, TaskScheduled(1, "a", None, "k", target_app="other"))
+    execution_id = actor.execution_id
+    actor.send(Terminate(None, recurse=True))
+    withdrawals = [(address, body) for address, body in actor.messages if isinstance(body, Withdraw)]
+    assert (Address("call@other", f"{execution_id}:1"), Withdraw("i", execution_id, (1,), True)) in withdrawals

@@ -8,9 +8,10 @@ import pytest
 from perdure.actors.address import Address
 from perdure.actors.errors import ActorFailed
 from perdure.actors.store.errors import StoreFailed
+from perdure.runtime.directory import CHILD_START, AppAddresses
 from perdure.runtime.errors import InstanceExists
 from perdure.runtime.history.event import Parent
-from perdure.runtime.instance.message import CHILD_START, ChildDone, ChildStarted, Start
+from perdure.runtime.instance.message import ChildDone, ChildStarted, Start
 from perdure.runtime.operations import child_starter
 from perdure.runtime.operations.child_starter import ChildStarter
 
@@ -29,6 +30,7 @@ class Facade:
     def __init__(self, *errors: Exception) -> None:
         self.errors = list(errors)
         self.asked: list[str] = []
+        self.own = AppAddresses()
 
     async def request_start(self, instance_id: str, start: Start) -> str:
         assert start.parent is not None

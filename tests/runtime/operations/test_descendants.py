@@ -30,7 +30,7 @@ def make_app() -> App:
 
 def descendants_of(engine: Engine) -> Descendants:
     host: Host = engine.facade._host
-    return Descendants(host)
+    return Descendants(host, engine.facade.own)
 
 
 async def wait_for(engine: Engine, instance_id: str) -> None:

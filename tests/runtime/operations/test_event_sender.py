@@ -7,11 +7,17 @@ import anyio
 import pytest
 
 from perdure.actors.address import Address
-from perdure.actors.errors import ActorFailed, HostLost, MailboxFull
+from perdure.actors.errors import ActorFailed, HostLost, MailboxFull, RingUnknown
 from perdure.actors.store.errors import StoreFailed
+from perdure.runtime.directory import EVENT_SEND, AppAddresses
 from perdure.runtime.errors import ChildUnfinished, InstanceExists, InstanceNotFound, InvalidRequest
 from perdure.runtime.history.event import DetachedCreated, EventSent
-from perdure.runtime.instance.message import EVENT_SEND, EventsTaken, RaiseEvent, SendEvent, Start
+from perdure.runtime.instance.message import (
+    EventsTaken,
+    RaiseEvent,
+    SendEvent,
+    Start,
+)
 from perdure.runtime.operations import event_sender
 from perdure.runtime.operations.event_sender import TAKEN_MAX, EventSender
 
@@ -37,6 +43,13 @@ class Facade:
         self.taken: list[tuple[str, RaiseEvent]] = []
         self.started: list[tuple[str, Start]] = []
         self.asked = 0
+        self.own = AppAddresses("ours")
+        self.apps: list[str] = []  # for which it was asked, beside its own
+
+    def of_app(self, app_id: str) -> "Facade":
+        if app_id != "ours":
+            self.apps.append(app_id)
+        return self
 
     async def deliver(self, instance_id: str, event: RaiseEvent) -> None:
         self.asked += 1
@@ -60,7 +73,6 @@ async def told(facade: Facade, *messages: SendEvent, count: int | None = None) -
     sender = EventSender(
         facade,  # type: ignore[arg-type]  # as much of a facade as it needs
         send=lambda address, body: sent.append((address.id, body)),
-        app_id="ours",
     )
     wanted = len(messages) if count is None else count
     with anyio.fail_after(10):
@@ -103,18 +115,17 @@ async def test_an_event_that_is_sent_again_while_it_waits_is_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "target_app", "said"),
+    ("error", "said"),
     [
-        (InstanceNotFound("r"), None, "there is no such instance; it is dropped"),
-        (InvalidRequest("missing workflow event name"), None, "missing workflow event name; it is dropped"),
-        (None, "theirs", "'r' of app 'theirs', and this daemon hosts 'ours' only; it is dropped"),
+        (InstanceNotFound("r"), "there is no such instance; it is dropped"),
+        (InvalidRequest("missing workflow event name"), "missing workflow event name; it is dropped"),
     ],
 )
 async def test_what_nobody_can_take_is_a_line_in_the_log_and_no_failure_of_the_sender(
-    error: Exception | None, target_app: str | None, said: str, caplog: pytest.LogCaptureFixture
+    error: Exception, said: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    facade = Facade(*([error] if error is not None else []))
-    assert await told(facade, message(1, target_app=target_app)) == [("s", EventsTaken((b"s1",)))]
+    facade = Facade(error)
+    assert await told(facade, message(1)) == [("s", EventsTaken((b"s1",)))]
     assert facade.taken == []
     [line] = [record.message for record in caplog.records if record.levelno == logging.WARNING]
     assert line.startswith("workflow 's' has sent event 'go' to 'r'")
@@ -124,7 +135,19 @@ async def test_what_nobody_can_take_is_a_line_in_the_log_and_no_failure_of_the_s
 async def test_an_event_of_this_app_by_name_is_delivered() -> None:
     facade = Facade()
     await told(facade, message(1, target_app="ours"))
-    assert len(facade.taken) == 1
+    assert (len(facade.taken), facade.apps) == (1, [])
+
+
+async def test_an_event_for_another_app_goes_to_the_instances_of_that_app() -> None:
+    facade = Facade()
+    await told(facade, message(1, target_app="theirs"))
+    assert (len(facade.taken), facade.apps) == (1, ["theirs"])
+
+
+async def test_an_event_for_an_app_that_no_host_has_is_tried_until_one_has_it() -> None:
+    facade = Facade(RingUnknown("theirs"), RingUnknown("theirs"))
+    assert await told(facade, message(1, target_app="theirs")) == [("s", EventsTaken((b"s1",)))]
+    assert facade.asked == 3
 
 
 @pytest.mark.parametrize("error", [ActorFailed(RECEIVER, KeyError("x")), ZeroDivisionError("bug")])
@@ -151,7 +174,6 @@ async def test_a_detached_instance_is_started_and_its_asker_is_told(monkeypatch:
         (InstanceExists("r"), detached(1), "that id is taken: "),
         (ChildUnfinished("r", ("c",)), detached(1), "that id is taken: "),
         (None, detached(1, name=""), "no instance ID was provided"),
-        (None, detached(1, target_app="theirs"), "of app 'theirs', and this daemon hosts 'ours' only"),
     ],
 )
 async def test_a_detached_instance_that_cannot_be_is_a_line_in_the_log(
@@ -169,7 +191,7 @@ async def test_a_detached_instance_that_cannot_be_is_a_line_in_the_log(
 async def test_what_a_sender_of_another_host_waits_for_is_forgotten_and_may_come_back() -> None:
     facade = Facade(*[MailboxFull(Address("workflow", "r"), messages_max=1)] * 3)
     sent: list[Any] = []
-    sender = EventSender(facade, send=lambda address, body: sent.append(body), app_id="ours")  # type: ignore[arg-type]
+    sender = EventSender(facade, send=lambda address, body: sent.append(body))  # type: ignore[arg-type]
     with anyio.fail_after(10):
         async with anyio.create_task_group() as tasks:
             await tasks.start(sender.run)

@@ -8,6 +8,7 @@ import pytest
 from perdure.actors.store.contract import Item, Stored
 from perdure.actors.turn import Envelope, ReminderDue, Turn
 from perdure.actors.waiting.reply import Reply
+from perdure.runtime.directory import AppAddresses
 from perdure.runtime.history.row import CorruptHistory
 from perdure.runtime.state import actor as actor_module
 from perdure.runtime.state.actor import (
@@ -38,7 +39,7 @@ def actor(record: StateRecord | None = None) -> StateActor:
     stored = None
     if record is not None:
         stored = Stored(key=1, record=record.pack(), entries=(), active=False)
-    return StateActorType().activate(ADDRESS, stored)
+    return StateActorType(AppAddresses()).activate(ADDRESS, stored)
 
 
 def change(
@@ -254,7 +255,7 @@ def test_a_record_is_read_back_and_what_is_none_is_damage() -> None:
 
 
 def test_actors_in_memory_are_counted() -> None:
-    kind = StateActorType()
+    kind = StateActorType(AppAddresses())
     first = kind.activate(ADDRESS, None)
     assert kind.in_memory == 1
     first.close()

@@ -12,6 +12,7 @@ from perdure.actors.store.contract import Item, Write
 from perdure.actors.store.errors import StoreFailed
 from perdure.actors.store.memory import MemoryStore
 from perdure.journal.journal import Journal
+from perdure.runtime.directory import AppAddresses
 from perdure.runtime.state.actor import StateRecord
 from perdure.runtime.state.expiry import AT_ONCE, Expiry
 from perdure.runtime.state.message import BeginExpiry, ExpireItems, ItemsChanged, state_address
@@ -48,7 +49,7 @@ def forget(actor: Actor, *, items: int = 2, later: bool = True) -> None:
         shard = next(shard for shard in fences)
         write = Write(key=1, address=ADDRESS, shard=shard, at_us=1, record=StateRecord(7, 1).pack(), items=names)
         await store.commit([write], fences)
-        expiry = Expiry(store, LoopClock(), ask=actor.ask, journal=Journal())
+        expiry = Expiry(store, LoopClock(), AppAddresses(), ask=actor.ask, journal=Journal())
         async with anyio.create_task_group() as tasks:
             await tasks.start(expiry.run)
             expiry.receive(Address("state-expiry", "s"), BeginExpiry())

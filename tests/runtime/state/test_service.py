@@ -4,6 +4,7 @@ from perdure.actors.clock import SystemClock
 from perdure.actors.store.cluster import FORMAT_OF_STATE
 from perdure.actors.store.memory import MemoryStore
 from perdure.journal.journal import Journal
+from perdure.runtime.directory import AppAddresses
 from perdure.runtime.settings import Settings
 from perdure.runtime.state.service import StateService
 
@@ -15,7 +16,7 @@ class Shared(MemoryStore):
 
 
 def service(store: MemoryStore) -> StateService:
-    return StateService(Settings(), store, SystemClock(), Journal())
+    return StateService(Settings(), store, SystemClock(), AppAddresses(), Journal())
 
 
 def test_a_host_is_told_of_its_actors_and_of_its_route() -> None:

@@ -8,7 +8,7 @@ import pytest
 from perdure.actors.store.errors import StoreFailed
 from perdure.actors.store.memory import MemoryStore
 from perdure.runtime.engine import Engine
-from perdure.runtime.settings import Settings
+from perdure.runtime.settings import Opening, OtherApp, Settings
 from perdure.runtime.state.errors import (
     EtagMismatch,
     StateKeyInvalid,
@@ -173,7 +173,9 @@ def test_thousands_of_values_expire_together(tell: Tell) -> None:
 def test_apps_have_keys_of_their_own_and_may_share_a_store() -> None:
     async def run() -> None:
         stores = StateStores([StateStore(S), StateStore("shared", "none")])
-        async with Engine(data=":memory:", settings=Settings(app_id="a", state_stores=stores)) as engine:
+        settings = Settings(app_id="a", state_stores=stores)
+        opening = Opening(others=[OtherApp("b")])
+        async with Engine(data=":memory:", settings=settings, opening=opening) as engine:
             a, b = engine.states, engine.states.of_app("b")
             for store in (S, "shared"):
                 await a.change(store, [StateChange("k", b"of a")])
@@ -237,7 +239,7 @@ def test_nothing_is_saved_while_a_host_is_there_that_knows_no_state_stores() -> 
             states = States(
                 engine._host,
                 StateStores(),
-                app_id="app",
+                engine.directory.of("app"),
                 clock=LoopClock(),
                 writable=lambda: known,
             )

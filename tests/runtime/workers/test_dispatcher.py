@@ -9,9 +9,9 @@ from msgspec.structs import replace
 
 from perdure.actors.address import Address
 from perdure.actors.errors import HostStopping
+from perdure.runtime.directory import WORK
 from perdure.runtime.history.event import EventRaised
 from perdure.runtime.instance.message import (
-    WORK,
     ActivityDone,
     RemoteAnswer,
     Stalled,

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from perdure.actors.address import Address
+from perdure.runtime.directory import ACTIVITY
 from perdure.runtime.history.event import EventRaised
-from perdure.runtime.instance.message import ACTIVITY, ActivityDone, RemoteAnswer, Withdraw
+from perdure.runtime.instance.message import ActivityDone, RemoteAnswer, Withdraw
 from perdure.runtime.workers.items import WorkUnknown
 from perdure.runtime.workers.unanswered import Unanswered
 

@@ -8,8 +8,8 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from perdure.actors.address import Address
+from perdure.runtime.directory import ACTIVITY, WORKFLOW
 from perdure.runtime.engine import Engine
-from perdure.runtime.instance.message import ACTIVITY, WORKFLOW
 from perdure.testing.simulation.base import BaseWorld
 from perdure.testing.simulation.life import LifeStore
 from perdure.testing.simulation.machines.database.machine import LifePostgresStore
@@ -49,7 +49,7 @@ def check_engine(engine: Engine) -> None:
     under_way = engine.active_actors()[ACTIVITY]
     if under_way:
         raise Broken("E17", f"{under_way} activities are under way at rest")
-    for kind, lane in engine._activities._lanes.items():
+    for kind, lane in engine._first.activities._lanes.items():
         if lane._running or lane.waiting or lane._scopes or lane._room != lane.limit or lane._called:
             raise Broken("E17", f"the lane of {kind.name} has {lane._running} at work at rest, room for {lane._room}")
     dispatcher = engine.dispatcher
@@ -144,9 +144,9 @@ def check_empty(engine: Engine) -> None:
         "watches": host._watches,
         "activations set aside": host._failures.parked,
         "turns whose commit has not ended": host._committer.unfinished(),
-        "children on their way": engine._children._busy,
-        "events on their way": engine._events._waiting,
-        "bulk operations": engine._bulk_runner._running,
+        "children on their way": engine._first._children._busy,
+        "events on their way": engine._first._events._waiting,
+        "bulk operations": engine._first._bulk_runner._running,
         "actors to be recovered": mailroom.unrecovered,
         "unacknowledged messages": [each.address.id for each in mailroom.activations if each.unacknowledged],
     }

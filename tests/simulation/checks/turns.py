@@ -20,7 +20,8 @@ from perdure.actors.hosting.release import Release
 from perdure.actors.hosting.turn_loop import TurnLoop
 from perdure.actors.store.contract import Write
 from perdure.actors.turn import Turn
-from perdure.runtime.instance.message import WORKFLOW, Invoke
+from perdure.runtime.directory import WORKFLOW
+from perdure.runtime.instance.message import Invoke
 from perdure.testing.simulation.loop import HOST
 
 from .broken import Broken

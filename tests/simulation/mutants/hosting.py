@@ -27,9 +27,10 @@ from perdure.actors.turn import Envelope
 from perdure.actors.waiting.watch import Watches
 from perdure.runtime.activities.actors import ActivityActors
 from perdure.runtime.activities.lane import Lane
+from perdure.runtime.directory import ACTIVITY, WORKFLOW
 from perdure.runtime.history.record import unpack_record
 from perdure.runtime.history.status import Status
-from perdure.runtime.instance.message import ACTIVITY, WORKFLOW, Start, Suspend, TryAgain
+from perdure.runtime.instance.message import Start, Suspend, TryAgain
 from perdure.testing.simulation.machines.disk import SimDisk
 
 from .catalogue import mutant

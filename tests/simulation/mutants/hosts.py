@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from perdure.actors.cluster.leased import LeasedMembership
-from perdure.actors.cluster.leases import judging, plan, work
+from perdure.actors.cluster.leases import judging, plan
 from perdure.actors.cluster.leases.judging import BeatTable
 from perdure.actors.cluster.leases.life import HostLife
 from perdure.actors.cluster.leases.work import LeaseWork
@@ -187,7 +187,7 @@ def the_plan_deals_all_shards_anew(patch: pytest.MonkeyPatch) -> None:
         dealt = {shard: takers[shard % len(takers)] for shard in owners} if takers else {}
         return {shard: to for shard, to in dealt.items() if owners[shard] != to}
 
-    patch.setattr(work, "plan", dealt_anew)
+    patch.setattr(plan, "plan", dealt_anew)
 
 
 @mutant("I4", kind="hosts")

@@ -29,7 +29,7 @@ def recovery_does_not_ask_for_activities_again(patch: pytest.MonkeyPatch) -> Non
     patch.setattr(steering, "invoke_again", lambda sheet, task: None)
 
 
-@mutant("E10", rates={"kill.unheard": 0.1})
+@mutant("E10", rates={"kill.unheard": 0.1}, within=60)
 def recovery_does_not_tell_a_parent_again(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(steering, "tell_parent_again", lambda sheet: None)
 

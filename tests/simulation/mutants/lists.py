@@ -7,9 +7,9 @@ import pytest
 from perdure.actors.store.contract import Write
 from perdure.actors.store.listing import Counted, ListFilter, Order
 from perdure.actors.store.memory import MemoryStore
+from perdure.runtime.directory import WORKFLOW
 from perdure.runtime.history.status import Status
 from perdure.runtime.instance.condition import ANY
-from perdure.runtime.instance.message import WORKFLOW
 from perdure.runtime.operations.reading.listing import Listing
 from perdure.runtime.operations.retention.loop import RetentionLoop
 from perdure.runtime.operations.retention.policy import Retention

@@ -11,8 +11,9 @@ from perdure.runtime.history.event import TaskCompleted
 from perdure.runtime.instance.message import ActivityDone, Invoke, RemoteAnswer
 from perdure.runtime.instance.receiving import RECEIVERS as RECEIVERS_OF_TURNS
 from perdure.runtime.instance.sheet import TurnSheet
-from perdure.runtime.workers.dispatcher import Dispatcher, _activity_key
+from perdure.runtime.workers.dispatcher import Dispatcher
 from perdure.runtime.workers.items import WorkUnknown
+from perdure.runtime.workers.keys import activity_key
 from perdure.runtime.workers.stream import Job
 from perdure.runtime.workers.unanswered import Unanswered
 
@@ -76,7 +77,7 @@ def what_no_worker_has_is_taken_back_from_one(patch: pytest.MonkeyPatch) -> None
     original = Dispatcher.receive_activity
 
     def receive(self: Dispatcher, address: Address, invoke: Invoke) -> None:
-        job = self._jobs.get(_activity_key(invoke.instance_id, invoke.task_id))
+        job = self._jobs.get(activity_key(invoke.instance_id, invoke.task_id))
         if job is not None and job.request.execution_id == invoke.execution_id and invoke.again and job.sent:
             self._give_again(job)
         else:

@@ -54,7 +54,7 @@ DO $$ BEGIN
         SET LOCAL search_path = {schema};
         DELETE FROM hosts; DELETE FROM beats; DELETE FROM cuts; DELETE FROM secrets;
         DELETE FROM kinds; DELETE FROM tallies; DELETE FROM actors;
-        DELETE FROM log; DELETE FROM reminders; DELETE FROM tags; DELETE FROM audit;
+        DELETE FROM log; DELETE FROM reminders; DELETE FROM tags; DELETE FROM audit; DELETE FROM items;
         UPDATE shards SET host = NULL, epoch = 0;
         UPDATE meta SET value = 1 WHERE name IN ('next_key', 'format', 'oldest');
     END IF;

@@ -61,6 +61,10 @@ class FakeFacade(Facade):
         self.failure: Exception | None = None
         self.tracing = None
         self.unfinished_children: dict[str, tuple[str, ...]] = {}
+        self.others: dict[str, FakeFacade] = {}  # of the apps that were asked for, by their ids
+
+    def of_app(self, app_id: str) -> "FakeFacade":
+        return self.others.setdefault(app_id, type(self)(*self.instances.values()))
 
     def asked(self, *call: Any) -> None:
         self.calls.append(call)

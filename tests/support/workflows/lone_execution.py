@@ -6,6 +6,7 @@ from typing import Any
 
 from perdure import App, FailureDetails, Status
 from perdure.journal.journal import Journal
+from perdure.runtime.activities.steps import watch_calls
 from perdure.runtime.authoring.codec import Encoder
 from perdure.runtime.authoring.limits import USUAL_LIMITS, WorkflowLimits
 from perdure.runtime.execution.drive import ContinuedAsNew, Execution
@@ -28,7 +29,6 @@ from perdure.runtime.history.event import (
 )
 from perdure.runtime.history.failure import failure_of
 from perdure.runtime.history.row import Row, RowPacker, unpack_row
-from perdure.runtime.steps import watch_calls
 
 ENCODER = Encoder()
 PACKER = RowPacker()

@@ -58,6 +58,7 @@ REMOTE = {
     "start_at_us": st.none() | dates_us,
     "began_us": st.none() | dates_us,
     "repair": payloads,
+    "parent_app": payloads,
 }
 
 

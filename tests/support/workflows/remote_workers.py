@@ -7,15 +7,10 @@ from typing import Any
 import anyio
 
 from perdure.actors.address import Address
+from perdure.runtime.directory import ACTIVITY, WORK
 from perdure.runtime.history.event import Arrival
 from perdure.runtime.history.timed_event import TimedEvent, TurnStarted
-from perdure.runtime.instance.message import (
-    ACTIVITY,
-    WORK,
-    Invoke,
-    WorkflowAnswer,
-    WorkflowTurnWork,
-)
+from perdure.runtime.instance.message import Invoke, WorkflowAnswer, WorkflowTurnWork
 from perdure.runtime.workers.dispatcher import Dispatcher
 from perdure.runtime.workers.items import ActivityAnswer, PassedItem, Worker, WorkflowItem, WorkItem
 from perdure.runtime.workers.limits import DispatchLimits

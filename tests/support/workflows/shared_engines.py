@@ -18,7 +18,7 @@ from perdure.actors.store.cluster import HostCard
 from perdure.actors.store.contract import Store
 from perdure.actors.store.memory_cluster import MemoryClusterStore, MemoryDatabase
 from perdure.runtime.instance.message import workflow_address
-from perdure.runtime.settings import Opening
+from perdure.runtime.settings import Opening, OtherApp
 from perdure.runtime.workers.items import ItemWriter
 from perdure.testing.virtual_time import LoopClock
 
@@ -29,7 +29,7 @@ from ..actors.shared_hosts import NamelessTransport
 class SharedEngine:
     """One engine. It may be killed; its rows stay."""
 
-    def __init__(self, engines: "SharedEngines", number: int) -> None:
+    def __init__(self, engines: "SharedEngines", number: int, *apps: App) -> None:
         self.number = number
         self.address = f"e{number}"
         chance = random.Random(f"{engines.seed}.{number}")
@@ -37,12 +37,19 @@ class SharedEngine:
         self._network = engines.network
         instruments = Instruments(chance=chance.randbytes)
         self.store = MemoryClusterStore(engines.database, link=self.link, instruments=instruments)
+        self.apps = [app.name for app in apps]  # that its card says
+        first, *others = apps or (engines.app,)
         self.engine = Engine(
-            engines.app,
+            first,
             data=self.store,
             settings=engines.settings,
             clock=LoopClock(),
-            opening=Opening(share=self._share, instruments=instruments, items=engines.items),
+            opening=Opening(
+                share=self._share,
+                instruments=instruments,
+                items=engines.items,
+                others=[OtherApp(app.name, app) for app in others],
+            ),
         )
         self._scope = anyio.CancelScope()
         self._stop = anyio.Event()
@@ -51,7 +58,7 @@ class SharedEngine:
     def _share(self, store: Store, tell: Tell) -> SharedStore:
         membership = LeasedMembership(
             self.store,
-            lambda: HostCard("machine", self.address, f"boot/{self.number}/1", "0", 1, 1),
+            lambda: HostCard("machine", self.address, f"boot/{self.number}/1", "0", 1, 1, apps=self.apps),
             endpoint_of=lambda row: MemoryEndpoint(row.card.address),
             tell=tell,
             gone=lambda place: False,
@@ -116,8 +123,13 @@ class SharedEngines:
     def running(self) -> Sequence[SharedEngine]:
         return [each for each in self.engines if each.running]
 
-    async def add(self) -> SharedEngine:
-        each = SharedEngine(self, len(self.engines))
+    async def add(self, *apps: App) -> SharedEngine:
+        """Add an engine.
+
+        Args:
+            apps: Those that it has, its first one first; none: that of all.
+        """
+        each = SharedEngine(self, len(self.engines), *apps)
         self.engines.append(each)
         await self._tasks.start(each.run)
         return each

@@ -14,6 +14,7 @@ from typing import Any
 
 from ....address import Address
 from ...contract import Inspection, Unlisted
+from ...errors import ListsUnfinished
 from ...listing import Facets
 from ...tables.checksums import Damaged, Unsealed, unseal_record
 from ...tables.kinds import Kind
@@ -41,6 +42,15 @@ class Filling:
     @property
     def done(self) -> bool:
         return self.listed_key >= self.unlisted_key
+
+    def require(self) -> None:
+        """Check that lists can be answered.
+
+        Raises:
+            ListsUnfinished: Not yet.
+        """
+        if not self.done:
+            raise ListsUnfinished(done=self.share)
 
     @property
     def share(self) -> float:

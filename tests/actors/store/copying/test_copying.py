@@ -1,6 +1,6 @@
 """A store is copied to another kind of store whole, goes on after an interruption, and is compared at the end."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -8,7 +8,7 @@ import pytest
 
 from perdure.actors.address import Address, shard_of
 from perdure.actors.store.audit import AuditFilter, AuditRow
-from perdure.actors.store.contract import Store, Write
+from perdure.actors.store.contract import Item, Store, Write
 from perdure.actors.store.copying import copying
 from perdure.actors.store.copying.copying import CopiedActor, CopyPlace, Source
 from perdure.actors.store.copying.sqlite_source import SqliteSource
@@ -69,7 +69,8 @@ async def fill(store: Store, *, actors: int = 20) -> None:
             reminders_set=[("b", 9), ("a", i)] if i % 5 == 0 else (), audit=[AuditRow("start", "ann", b"%d" % i)],
         )  # fmt: skip
         await store.commit([first, *writes], fences)
-    plain = write(Address("other", "x"), store.new_key(), at_us=1, record=b"")
+    items = [(f"k||{i}", Item(b"v" * i, i + 1, i % 2 * 99)) for i in range(300)]
+    plain = write(Address("other", "x"), store.new_key(), at_us=1, record=b"", items=items)
     gone = store.new_key()
     await store.commit(
         [plain, write(Address("wf", "gone"), gone, at_us=1, record=b"", reminders_set=[("r", 1)])], fences
@@ -152,6 +153,9 @@ async def test_the_beginning_of_another_copy_is_not_gone_on_with(stores: tuple[S
 
     class Other:
         identity = "another store"
+
+        async def apps(self) -> Mapping[str, int]:
+            return {}
 
         async def actors(self, behind: CopyPlace) -> AsyncIterator[tuple[CopyPlace, CopiedActor]]:
             yield CopyPlace(0, 1), CopiedActor(Address("wf", "z"), b"", False, None, (), ())

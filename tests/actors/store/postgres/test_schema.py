@@ -15,13 +15,14 @@ from perdure.actors.store.postgres.schema import Migration, make_ready, read_met
 from perdure.actors.store.postgres.settings import session_settings
 from perdure.actors.store.postgres.statements import JOIN
 from perdure.actors.store.postgres.url import DatabaseUrl, parse_url
+from perdure.actors.store.presence.apps import AppNames
 
 from ....support.postgres import PostgresServer
 
 pytestmark = pytest.mark.anyio
 
 # What is on disks already. A change of this release's tables is a new version and a step that leads to it.
-VERSIONS = {1: "c4a461", 2: "60f56d", 3: "896fe6"}
+VERSIONS = {1: "c4a461", 2: "60f56d", 3: "896fe6", 4: "ab2a02"}
 
 
 async def session_of(url: DatabaseUrl) -> DatabaseSession:
@@ -152,7 +153,7 @@ async def as_of_version_1(session: DatabaseSession) -> None:
     await session.run_together(
         [
             "DROP TABLE items",
-            "ALTER TABLE hosts DROP COLUMN format_max",
+            "ALTER TABLE hosts DROP COLUMN format_max, DROP COLUMN apps",
             f"DELETE FROM meta WHERE name = '{schema.FORMAT}'",
             f"UPDATE meta SET value = 1 WHERE name = '{schema.VERSION}'",
             # A host of it that lives.
@@ -188,7 +189,7 @@ async def test_a_host_that_joins_while_the_format_is_raised_is_seen(server: Post
     # Given a host whose join is under way,
     await joiner.run_together(["SET idle_in_transaction_session_timeout = 0"])
     await joiner.run(Statement("begin", "BEGIN"))
-    assert await joiner.run(JOIN, (7, 0, "m", "boot/1/1", "", "0", 1, 1, 1))
+    assert await joiner.run(JOIN, (7, 0, "m", "boot/1/1", "", "0", 1, 1, 1, []))
     # when another one raises the format,
     raising = asyncio.ensure_future(schema.raise_format(raiser, 2))
     await anyio.sleep(0.1)
@@ -207,7 +208,7 @@ async def test_a_host_that_joins_behind_one_that_raises_the_format_is_refused(se
     await raiser.run_together(["SET idle_in_transaction_session_timeout = 0"])
     await raiser.run(Statement("begin", "BEGIN"))
     await raiser.run(Statement("raise", f"UPDATE meta SET value = 2 WHERE name = '{schema.FORMAT}'"))
-    joining = asyncio.ensure_future(joiner.run(JOIN, (7, 0, "m", "boot/1/1", "", "0", 1, 1, 1)))
+    joining = asyncio.ensure_future(joiner.run(JOIN, (7, 0, "m", "boot/1/1", "", "0", 1, 1, 1, [])))
     await anyio.sleep(0.1)
     assert not joining.done()
     await raiser.run(Statement("commit", "COMMIT"))
@@ -237,4 +238,38 @@ async def test_an_index_whose_maker_ended_in_the_middle_is_made_anew(
     assert not await session.run(schema.HALF_MADE, ("tallies_kind",))
     with pytest.raises(Refused):
         await session.run_together(["INSERT INTO tallies VALUES (1, 1), (1, 2)"])
+    await session.close()
+
+
+async def test_apps_get_numbers_and_each_but_the_first_shards_of_its_own(server: PostgresServer) -> None:
+    url = parse_url(server.url())
+    sessions = [await session_of(url) for _ in range(3)]
+    await make_ready(sessions[0], url, shards=8, now_us=1)
+    assert await schema.enter_apps(sessions[0], url, AppNames()) == {}
+    # Hosts that come at once with apps of their own
+    entered = [schema.enter_apps(each, url, AppNames((f"a{n}", "it's"))) for n, each in enumerate(sessions)]
+    await asyncio.gather(*entered)
+    # all know the same apps, each with a number of its own,
+    apps = await schema.enter_apps(sessions[0], url, AppNames(("a1",)))
+    assert sorted(apps) == ["a0", "a1", "a2", "it's"]
+    assert sorted(apps.values()) == [0, 1, 2, 3]
+    rows = await sessions[0].run(Statement("shards", "SELECT count(*), max(shard) FROM shards"))
+    assert tuple(rows[0]) == (32, 31)
+    # and a release that knows one app is refused from now on.
+    assert (await read_meta(sessions[0]) or {})[schema.OLDEST] == schema.SEVERAL_APPS
+    for session in sessions:
+        await session.close()
+
+
+async def test_a_second_app_waits_for_the_upgrade_of_hosts_that_know_one(server: PostgresServer) -> None:
+    url = parse_url(server.url())
+    session = await session_of(url)
+    await make_ready(session, url, shards=8, now_us=1)
+    await as_of_version_1(session)
+    await make_ready(session, url, shards=8, now_us=1)
+    assert await schema.enter_apps(session, url, AppNames(("shop",))) == {"shop": 0}
+    with pytest.raises(StoreFailed, match="a host on m has release 0, which knows of no other"):
+        await schema.enter_apps(session, url, AppNames(("bank",)))
+    await session.run_together(["DELETE FROM beats", "DELETE FROM hosts"])
+    assert await schema.enter_apps(session, url, AppNames(("bank",))) == {"shop": 0, "bank": 1}
     await session.close()

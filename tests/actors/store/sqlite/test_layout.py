@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from perdure.actors.address import Address, shard_of
-from perdure.actors.store.contract import Stored
+from perdure.actors.store.contract import Item, Stored
 from perdure.actors.store.errors import StoreDivided, StoreError, StoreFailed, StoreLocked, StoreTooNew
 from perdure.actors.store.part import Part
 from perdure.actors.store.sqlite import layout
@@ -425,3 +425,39 @@ def test_a_file_of_somebody_else_is_not_made_a_store(new: Path) -> None:
     with pytest.raises(StoreError, match="cannot be read as a store"):
         make_ready(new, parts=2)
     assert files(new.parent) == before
+
+
+def test_items_go_where_their_actor_goes(data: Path, new: Path) -> None:
+    # Given a store of three parts, with items of an actor in each,
+    make(data, 3)
+    owners = {
+        part: Address("wf", next(id_ for id_ in IDS if part.holds(shard_of(id_, SHARDS)))) for part in parts_of_3()
+    }
+
+    async def fill(part: Part) -> None:
+        async with opened(data, part) as store:
+            fences = await store.claim("host", now_us=1)
+            (stored,) = await store.load([owners[part]])
+            assert isinstance(stored, Stored)
+            items = [("a", Item(b"1", 1)), (f"{part.index}", Item(b"v" * 9000, 2, 7))]
+            await store.commit([write(stored.key, owners[part], items=items)], fences)
+
+    for part in parts_of_3():
+        anyio.run(fill, part)
+    # when it is spread over two, then each actor has its own.
+    spread(data, new, parts=2)
+    assert check(new) == []
+
+    async def look(old: Part) -> None:
+        here = next(part for part in (Part(0, 2), Part(1, 2)) if part.holds(shard_of(owners[old].id, SHARDS)))
+        async with opened(new, here) as store:
+            found = await store.items(owners[old], ["a", f"{old.index}"])
+            assert found is not None
+            assert found.items == {"a": Item(b"1", 1), f"{old.index}": Item(b"v" * 9000, 2, 7)}
+
+    for part in parts_of_3():
+        anyio.run(look, part)
+
+
+def parts_of_3() -> list[Part]:
+    return [Part(index, 3) for index in range(3)]

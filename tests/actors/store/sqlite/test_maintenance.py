@@ -81,6 +81,11 @@ def test_a_sound_store_has_no_faults_and_is_left_as_it_was(path: Path) -> None:
         ("INSERT INTO log (key, at_us, entry) VALUES (77, 1, x'')", "1 log entries belong to no actor"),
         ("INSERT INTO active VALUES (77)", "1 active marks belong to no actor; the first has key 77"),
         ("INSERT INTO reminders VALUES (1, 77, 'x')", "1 reminders belong to no actor"),
+        ("INSERT INTO items VALUES (1, 77, x'61', 1, 0, x'')", "1 items belong to no actor; the first has key 77"),
+        (
+            "INSERT INTO items SELECT 1, min(key), x'61', 1, 0, x'c10000000031' FROM actors",
+            "its item b'a' does not match its checksum",
+        ),
         ("DELETE FROM shards WHERE shard = 3", "it should have 64 shards, and has 63"),
         ("DELETE FROM meta WHERE name = 'created_us'", "it does not say its 'created_us'"),
         ("DROP TABLE active", "reading stopped: no such table: active"),

@@ -13,10 +13,10 @@ from perdure.actors.errors import HostStopping, MailboxFull, PerdureError
 from perdure.actors.store.errors import StoreFailed
 from perdure.actors.turn import Envelope
 from perdure.actors.waiting.reply import Reply
+from perdure.runtime.directory import OPERATION_RUN
 from perdure.runtime.errors import InstanceNotFound
 from perdure.runtime.history.attribution import By
 from perdure.runtime.operations.bulk.actor import (
-    OPERATION_RUN,
     Begin,
     Cancel,
     Look,

@@ -97,7 +97,7 @@ async def test_an_instance_without_children_is_a_tree(engine: Engine) -> None:
     async with engine:
         await engine.facade.start("done", instance_id="i")
         await engine.facade.wait("i")
-        assert await engine.views.trees.tree("i") == TreeNode(id="i", name="done", status="COMPLETED")
+        assert await engine.views.trees.tree("i") == TreeNode(id="i", app_id="test", name="done", status="COMPLETED")
 
 
 async def test_a_tree_of_what_is_not_there_or_of_another_depth_is_refused(engine: Engine) -> None:

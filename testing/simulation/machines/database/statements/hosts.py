@@ -20,7 +20,7 @@ from .committing import passes_fence, require_text
 def join(scene: Scene, statement: Statement, *arguments: Any) -> Waiting[Sequence[Row]]:
     require_text(arguments)
     hosts, beats, work = scene.tables["hosts"], scene.tables["beats"], scene.work
-    host, state, name, place, address, release, wire_min, wire_max, format_max = arguments
+    host, state, name, place, address, release, wire_min, wire_max, format_max, apps = arguments
     meta = scene.tables["meta"]
     written = meta.at["value"]
     locked = None
@@ -33,7 +33,7 @@ def join(scene: Scene, statement: Statement, *arguments: Any) -> Waiting[Sequenc
     old = [row[hosts.at["host"]] for row in work.scan(hosts) if address and at(row) == (place, address)]
     row = hosts.row(
         host=host, state=state, name=name, place=place, address=address, release=release, wire_min=wire_min,
-        wire_max=wire_max, format_max=format_max,
+        wire_max=wire_max, format_max=format_max, apps=apps,
     )  # fmt: skip
     yield from work.insert(hosts, row)
     yield from work.insert(beats, beats.row(host=host))
@@ -67,7 +67,9 @@ def serve(scene: Scene, statement: Statement, host: int, state: int) -> Waiting[
 
 def hosts(scene: Scene, statement: Statement) -> Sequence[Row]:
     table, beats, work = scene.tables["hosts"], scene.tables["beats"], scene.work
-    wanted = table.getter("host", "state", "name", "place", "address", "release", "wire_min", "wire_max", "format_max")
+    wanted = table.getter(
+        "host", "state", "name", "place", "address", "release", "wire_min", "wire_max", "format_max", "apps"
+    )
     return [
         (*wanted(row), beat[beats.at["beat"]])
         for row in work.scan(table)

@@ -4,7 +4,7 @@ The one law: the tables are there once the transaction is committed, all of them
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ......actors.store.postgres.driver import Refused, Statement
 from ..backend import Lacking, Scene
@@ -16,15 +16,17 @@ ALREADY_THERE = "42P07"
 
 _LOCK = re.compile(r"SELECT pg_advisory_xact_lock\((-?\d+), (-?\d+)\)")
 _META = re.compile(r"INSERT INTO meta \(name, value\) VALUES (.*)")
-_META_ROW = re.compile(r"\('(\w+)', (-?\d+)\)")
+_META_ROW = re.compile(r"\('([^']+)', (-?\d+)\)")
 # The format in which hosts write, and its raising.
 _FORMAT_LOCK = "SELECT value FROM meta WHERE name = 'format' FOR UPDATE"
 _FORMAT = re.compile(r"UPDATE meta SET value = (\d+) WHERE name = 'format' AND value < \1 AND NOT EXISTS .*")
-_SHARDS = re.compile(r"INSERT INTO shards \(shard\) SELECT generate_series\(0, (\d+)\)")
+_SHARDS = re.compile(r"INSERT INTO shards \(shard\) SELECT generate_series\((\d+), (\d+)\)")
+# Fails if there is another number of apps than there was.
+_APPS = re.compile(r"INSERT INTO meta .* WHERE name LIKE 'app:%' HAVING count\(\*\) <> (\d+)")
 # Of no consequence where nothing takes time and nothing is on a disk.
 _IGNORED = ("CREATE SCHEMA IF NOT EXISTS ", "ALTER TABLE ", "SET LOCAL lock_timeout = ")
-# No host of the first version of the tables is ever there.
-_FIRST_VERSION = "UPDATE meta SET value = greatest(value, 2) "
+# No host of an earlier version of the tables is ever there.
+_FIRST_VERSION = "UPDATE meta SET value = greatest(value, "
 
 # By which columns the functions of statements find rows, beside the keys.
 INDEXES = {"log": ("key",), "actors": ("type", "id"), "reminders": ("due_us", "key", "name"), "items": ("key",)}
@@ -47,7 +49,7 @@ def together(scene: Scene, statement: Statement, statements: Sequence[str]) -> W
         elif raised := _FORMAT.fullmatch(sql):
             yield from _raise_format(scene, int(raised[1]))
         elif not sql.startswith((*_IGNORED, _FIRST_VERSION)):
-            yield from _fill(scene.work, tables, sql)
+            yield from _fill(scene.work, tables or scene.tables, sql)
     for name, columns in INDEXES.items():
         if name in tables:
             tables[name].index(*columns)
@@ -68,12 +70,16 @@ def _raise_format(scene: Scene, to: int | None) -> Waiting[None]:
             yield from work.update(version, lambda row: meta.changed(row, value=to))
 
 
-def _fill(work: Work, tables: dict[str, Table], sql: str) -> Waiting[None]:
-    if meta := _META.fullmatch(sql):
+def _fill(work: Work, tables: Mapping[str, Table], sql: str) -> Waiting[None]:
+    if known := _APPS.fullmatch(sql):
+        rows = work.scan(tables["meta"])
+        if sum(str(row[tables["meta"].at["name"]]).startswith("app:") for row in rows) != int(known[1]):
+            raise Refused("23505", "another host has entered an app")
+    elif meta := _META.fullmatch(sql):
         for name, value in _META_ROW.findall(meta[1]):
             yield from work.insert(tables["meta"], (name, int(value)))
     elif shards := _SHARDS.fullmatch(sql):
-        for shard in range(int(shards[1]) + 1):
+        for shard in range(int(shards[1]), int(shards[2]) + 1):
             yield from work.insert(tables["shards"], tables["shards"].row(shard=shard))
     else:
         raise Lacking(f"the stand-in does not know this step of making tables: {sql}")

@@ -18,6 +18,12 @@ def read_meta(scene: Scene, statement: Statement) -> Sequence[Row]:
     return list(scene.work.scan(scene.tables["meta"]))
 
 
+def older_hosts(scene: Scene, statement: Statement) -> Sequence[Row]:
+    hosts = scene.tables["hosts"]
+    said = hosts.getter("name", "release")
+    return [said(row) for row in scene.work.scan(hosts) if row[hosts.at["apps"]] is None][:1]
+
+
 def tables_there(scene: Scene, statement: Statement, schema: str) -> Sequence[Row]:
     return [(name,) for name in scene.server.schemas.get(schema, ())]
 

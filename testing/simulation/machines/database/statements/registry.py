@@ -52,6 +52,7 @@ FUNCTIONS: Mapping[str, Function] = {
     "active": reading.active,
     "reminders": reading.reminders,
     "read meta": reading.read_meta,
+    "older hosts": reading.older_hosts,
     "tables there": reading.tables_there,
     "show": reading.show,
     "page": reading.page,

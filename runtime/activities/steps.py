@@ -15,11 +15,11 @@ from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
 
-from ..actors.hosting.turn_loop import TurnLoop
-from .activities.actors import ActivityActors
-from .execution.direct_calls import Activities
-from .execution.drive import Execution
-from .execution.interruption import CodeInterrupted
+from ...actors.hosting.turn_loop import TurnLoop
+from ..execution.direct_calls import Activities
+from ..execution.drive import Execution
+from ..execution.interruption import CodeInterrupted
+from .actors import ActivityActors
 
 
 class StepKind(Enum):

@@ -3,7 +3,7 @@
 from uuid import RFC_4122, UUID
 
 from perdure.actors.instruments import SYSTEM, Instruments
-from perdure.runtime import ids
+from perdure.runtime.execution import ids
 
 
 def test_an_id_is_a_uuid_of_version_7() -> None:

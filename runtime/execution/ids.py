@@ -7,7 +7,7 @@ digit on. The facade and reruns make them.
 Source: RFC 9562, section 5.7 (UUID version 7).
 """
 
-from ..actors.instruments import Instruments
+from ...actors.instruments import Instruments
 
 
 def make_id(instruments: Instruments) -> str:

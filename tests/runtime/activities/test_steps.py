@@ -8,8 +8,8 @@ from types import FrameType
 import pytest
 
 from perdure import ActivityContext, App, Engine, WorkflowContext
+from perdure.runtime.activities.steps import CodeStep, StepKind, line_of, outwards, step_in
 from perdure.runtime.execution.interruption import CodeInterrupted
-from perdure.runtime.steps import CodeStep, StepKind, line_of, outwards, step_in
 
 pytestmark = pytest.mark.anyio
 

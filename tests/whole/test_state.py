@@ -1,0 +1,106 @@
+"""State stores of a real daemon: what was acknowledged outlives kills whole, and each process answers for all keys."""
+
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from ..support.processes.daemon import Daemon
+
+CALLERS = 8
+KILLS = 2
+ACKNOWLEDGED_MIN = 25  # of each caller, before a kill
+
+
+class Caller(threading.Thread):
+    """Saves pairs of keys, each pair in one transaction, and counts those that were acknowledged.
+
+    The two keys of a pair always have the same number: a half transaction would show.
+    """
+
+    def __init__(self, url: str, name: str, begin: int) -> None:
+        super().__init__(daemon=True)
+        self.url, self.tag, self.number = url, name, begin
+        self.acknowledged = begin
+        self.far = threading.Event()
+
+    def run(self) -> None:
+        begin = self.number
+        with httpx.Client(base_url=self.url, timeout=10) as client:
+            try:
+                while True:
+                    self.number += 1
+                    operations = [
+                        {"operation": "upsert", "request": {"key": f"{self.tag}-{part}", "value": self.number}}
+                        for part in ("left", "right")
+                    ]
+                    client.post(
+                        "/v1.0/state/statestore/transaction", content=json.dumps({"operations": operations})
+                    ).raise_for_status()
+                    self.acknowledged = self.number
+                    single = [{"key": f"{self.tag}-single", "value": self.number}]
+                    client.post("/v1.0/state/statestore", content=json.dumps(single)).raise_for_status()
+                    if self.number - begin >= ACKNOWLEDGED_MIN:
+                        self.far.set()
+            except httpx.HTTPError:
+                pass  # killed
+
+
+def values(client: httpx.Client, keys: list[str]) -> dict[str, Any]:
+    found = client.post("/v1.0/state/statestore/bulk", content=json.dumps({"keys": keys})).json()
+    return {item["key"]: item.get("data", 0) for item in found}
+
+
+def test_a_kill_under_load_loses_no_acknowledged_save_and_shows_no_half_transaction(tmp_path: Path) -> None:
+    begins = dict.fromkeys((f"c{number}" for number in range(CALLERS)), 0)
+    for _ in range(KILLS):
+        with Daemon(None, tmp_path / "p.db") as daemon:
+            callers = [Caller(daemon.url, name, begin) for name, begin in begins.items()]
+            for caller in callers:
+                caller.start()
+            # When each caller has had some answers, and all have a save under way,
+            assert all(caller.far.wait(60) for caller in callers)
+            daemon.kill()
+            for caller in callers:
+                caller.join(20)
+        # then the next daemon has all that was acknowledged, and both halves of each pair.
+        with Daemon(None, tmp_path / "p.db") as daemon, httpx.Client(base_url=daemon.url, timeout=30) as client:
+            for caller in callers:
+                tag = caller.tag
+                found = values(client, [f"{tag}-left", f"{tag}-right", f"{tag}-single"])
+                assert found[f"{tag}-left"] == found[f"{tag}-right"]
+                assert caller.acknowledged <= found[f"{tag}-left"] <= caller.number
+                assert caller.acknowledged - 1 <= found[f"{tag}-single"] <= caller.number
+                begins[tag] = found[f"{tag}-left"]
+            assert daemon.stop() == 0
+
+
+@pytest.fixture
+def processes(tmp_path: Path) -> Iterator[Daemon]:
+    with Daemon(None, tmp_path / "p.db", "--processes", "2") as daemon:
+        yield daemon
+        assert daemon.stop() == 0
+
+
+def test_each_process_of_a_daemon_answers_for_all_keys(processes: Daemon) -> None:
+    # Given connections of their own, which the system spreads over both processes,
+    for number in range(12):
+        with httpx.Client(base_url=processes.url, timeout=30) as client:
+            saved = client.post("/v1.0/state/statestore", content=json.dumps([{"key": f"k{number}", "value": number}]))
+            assert saved.status_code == 204, saved.text
+    etags = set()
+    for number in range(12):
+        with httpx.Client(base_url=processes.url, timeout=30) as client:
+            # then whichever is asked has the value, and takes its etag,
+            got = client.get(f"/v1.0/state/statestore/k{number}")
+            assert got.json() == number
+            etags.add(got.headers["etag"])
+            wrong = client.delete(f"/v1.0/state/statestore/k{number}", headers={"if-match": "9999"})
+            assert (wrong.status_code, wrong.json()["errorCode"]) == (409, "ERR_STATE_DELETE")
+            right = client.delete(f"/v1.0/state/statestore/k{number}", headers={"if-match": got.headers["etag"]})
+            assert right.status_code == 204
+    assert len(etags) == 12
