@@ -106,6 +106,7 @@ $(COMPILED)/package: $(SOURCES) $(COMPILED)/sources
 
 # Each generation of Dapr's SDKs in an environment of its own, because their stubs clash.
 # Some of them only:  make ONLY="JavaScript Go" test-sdks
+# With the rows in a file, of which docs/site/sdks.py makes a page:  make SDK_RESULTS=build/sdks.json test-sdks
 test-sdks: $(VENV)/package $(VENV)/extra-test .venv-dapr-1.19/made .venv-dapr-1.17/made
 	$(BIN)/python tests/sdk/drive.py $(ONLY)
 

@@ -45,6 +45,7 @@ from perdure.runtime.instance.message import (
     Continue,
     EventsTaken,
     Import,
+    Invoke,
     Purge,
     RaiseEvent,
     ReleaseAside,
@@ -57,6 +58,7 @@ from perdure.runtime.instance.message import (
     Suspend,
     Terminate,
     TryAgain,
+    Withdraw,
     WorkflowAnswer,
     WorkflowTurnWork,
 )
@@ -71,6 +73,7 @@ from perdure.runtime.operations.bulk.operation import (
     OperationState,
     Selection,
 )
+from perdure.runtime.state.message import ChangeItems, ExpireItems, ItemChange, ItemsChanged, SeenItem
 from perdure.runtime.words import vocabulary
 from perdure.runtime.workers.mark import Remember
 
@@ -178,6 +181,11 @@ MESSAGES: list[Any] = [
     Look(),
     Forget(),
     OperationStatus("op", OPERATION, [ItemError("i", "oh")]),
+    Invoke("charge", '{"a": 1}', "i", "e", 3, "te"),
+    Withdraw("i", "e", [1, 2], True),
+    ChangeItems([ItemChange("a", b"v", "1", True, 5), ItemChange("b", None)], True, {"a": SeenItem(1, 0)}, 7),
+    ExpireItems([("a", 1)], -1, 7),
+    ItemsChanged(False, [(0, "etag mismatch")]),
 ]
 
 
@@ -224,6 +232,7 @@ STAY_HOME = {
     "EventMissing",
     "EventNotFound",
     "EventNotRerunnable",
+    "EtagMismatch",
     "FileUnfit",
     "HistoryChanged",
     "ImportMalformed",
@@ -233,6 +242,11 @@ STAY_HOME = {
     "RerunExists",
     "RerunRefused",
     "Skipped",
+    "StateKeyInvalid",
+    "StateOptionInvalid",
+    "StateRefused",
+    "StateStoreNotFound",
+    "StateUnavailable",
     "WorkUnknown",
 }
 

@@ -6,11 +6,15 @@ one law: nothing is green that did not run. A toolchain that is missing is a row
 that says so, a program that breaks, hangs or says nothing is a row that failed,
 and the exit code is that of the worst row.
 
-Args of the command line: words; only programs whose name has one of them run.
+Args of the command line: words; only programs whose name has one of them run. Where the environment has SDK_RESULTS,
+the rows are also written into that file, of which docs/site/sdks.py makes docs/dapr/sdks.md.
 """
 
+import importlib.metadata
 import json
 import os
+import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -18,7 +22,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from host import Host  # type: ignore[import-not-found]  # beside this file, which is no package
@@ -35,6 +39,12 @@ DOTNET = Path(os.environ.get("PERDURE_DOTNET") or ROOT.parent / "shared" / "dotn
 
 PROGRAM_S = 300.0  # how long a program may take
 PREPARE_S = 600.0  # the first download of a toolchain's packages
+
+# What the programs need -> how it says its version.
+TOOLS = {"Node": ("node", "--version"), "Go": ("go", "version"), "Java": ("java", "--version")}
+
+CALLS = "a client and a worker at one daemon"
+STATE = "a client of the state API at one daemon"
 
 PASSED, FAILED, NOT_RUN = "passed", "FAILED", "NOT RUN"
 
@@ -54,6 +64,7 @@ class Program:
     """Something to run against a daemon.
 
     Args:
+        how: How it tries the SDK's calls, in at most 100 characters; a cell of docs/dapr/sdks.md.
         command: What to run; a path in it is from `folder`.
         needs: Programs that must be on the PATH, or files that must be there.
         prepare: Gets what it needs; run in `folder` before the first time.
@@ -62,6 +73,7 @@ class Program:
     """
 
     name: str
+    how: str
     command: tuple[str, ...]
     folder: Path = HERE
     needs: tuple[str, ...] = ()
@@ -77,22 +89,50 @@ def programs() -> list[Program]:
     examples = ROOT / "examples"
     npm = ("npm", "ci", "--no-audit", "--no-fund", "--loglevel=error")
     return [
-        Program(name="Python 1.19", command=(new, "sdk_python.py"), needs=(new,)),
-        Program(name="Python 1.17", command=(old, "sdk_python.py"), needs=(old,)),
-        Program(name="Python 1.17 DaprClient", command=(old, "sdk_guide_python.py"), needs=(old,)),
-        Program(name="Python 1.19 state", command=(new, "sdk_state_python.py"), needs=(new,)),
-        Program(name=".NET protocol", command=(ours, "sdk_dotnet_protocol.py")),
-        Program(name=".NET 1.19", command=(ours, "sdk_dotnet.py", str(DOTNET)), needs=(str(DOTNET),)),
-        Program(name=".NET DaprClient", command=(ours, "sdk_dotnet.py", str(DOTNET), "--guide"), needs=(str(DOTNET),)),
-        Program(name=".NET state", command=(ours, "sdk_dotnet.py", str(DOTNET), "--state"), needs=(str(DOTNET),)),
+        Program(
+            name="Python 1.19",
+            how=f"{CALLS}, which has workflows and activities too",
+            command=(new, "sdk_python.py"),
+            needs=(new,),
+        ),
+        Program(
+            name="Python 1.17",
+            how=f"{CALLS}, which has workflows and activities too",
+            command=(old, "sdk_python.py"),
+            needs=(old,),
+        ),
+        Program(
+            name="Python 1.17 DaprClient",
+            how="the calls of Dapr's guide, with a worker at one daemon",
+            command=(old, "sdk_guide_python.py"),
+            needs=(old,),
+        ),
+        Program(name="Python 1.19 state", how=STATE, command=(new, "sdk_state_python.py"), needs=(new,)),
+        Program(
+            name=".NET protocol",
+            how="the messages of the SDK, sent without it to one daemon",
+            command=(ours, "sdk_dotnet_protocol.py"),
+        ),
+        Program(name=".NET 1.19", how=CALLS, command=(ours, "sdk_dotnet.py", str(DOTNET)), needs=(str(DOTNET),)),
+        Program(
+            name=".NET DaprClient",
+            how="the calls of Dapr's guide, with a worker at one daemon",
+            command=(ours, "sdk_dotnet.py", str(DOTNET), "--guide"),
+            needs=(str(DOTNET),),
+        ),
+        Program(
+            name=".NET state", how=STATE, command=(ours, "sdk_dotnet.py", str(DOTNET), "--state"), needs=(str(DOTNET),)
+        ),
         Program(
             name=".NET 1.19, host killed",
+            how="a worker at one daemon, which is killed under load and started again",
             command=(ours, "sdk_dotnet_crash.py", str(DOTNET)),
             needs=(str(DOTNET),),
             own_daemon=True,
         ),
         Program(
             name="JavaScript",
+            how=CALLS,
             command=("node", "scenarios.js"),
             folder=HERE / "js",
             needs=("node", "npm"),
@@ -100,6 +140,7 @@ def programs() -> list[Program]:
         ),
         Program(
             name="JavaScript state",
+            how=STATE,
             command=("node", "state.js"),
             folder=HERE / "js",
             needs=("node", "npm"),
@@ -107,6 +148,7 @@ def programs() -> list[Program]:
         ),
         Program(
             name="Go",
+            how=CALLS,
             command=("./scenarios",),
             folder=HERE / "go",
             needs=("go",),
@@ -114,6 +156,7 @@ def programs() -> list[Program]:
         ),
         Program(
             name="Go DaprClient",
+            how="the calls of Dapr's guide and of the state API, at one daemon",
             command=("./scenarios",),
             folder=HERE / "go_guide",
             needs=("go",),
@@ -121,15 +164,23 @@ def programs() -> list[Program]:
         ),
         Program(
             name="Java",
+            how=CALLS,
             command=("java", "-cp", "target/classes:target/lib/*", "Scenarios"),
             folder=HERE / "java",
             needs=("java", "mvn"),
             prepare=(("mvn", "-q", "-B", "compile"),),
         ),
-        Program(name="Python 1.19, host killed", command=(ours, "sdk_crash.py", new), needs=(new,), own_daemon=True),
+        Program(
+            name="Python 1.19, host killed",
+            how="two workers at one daemon, which is killed under load and started again",
+            command=(ours, "sdk_crash.py", new),
+            needs=(new,),
+            own_daemon=True,
+        ),
         *(
             Program(
                 name=f"{sdk}, {what}",
+                how=f"two workers and clients at {how}",
                 command=(ours, "sdk_hosts.py", kind, sdk, *worker),
                 needs=needs,
                 prepare=prepare,
@@ -157,11 +208,11 @@ def programs() -> list[Program]:
                 ),
                 (".NET 1.19", (str(DOTNET), "--serve"), (str(DOTNET),), ()),
             )
-            for kind, what in (
-                ("processes", "two processes, killed"),
-                ("postgres", "three hosts on PostgreSQL, killed"),
-                ("rolling", "three hosts on PostgreSQL, restarted"),
-                ("native", "three hosts with native workflows, killed"),
+            for kind, what, how in (
+                ("processes", "two processes, killed", "two processes, which are killed one after the other"),
+                ("postgres", "three hosts on PostgreSQL, killed", "three hosts, which are killed one after the other"),
+                ("rolling", "three hosts on PostgreSQL, restarted", "three hosts, which are restarted in turn"),
+                ("native", "three hosts with native workflows, killed", "hosts with the workflows, which are killed"),
             )
             # The activities of Go and Java need more than their number, and .NET's workflows are its own.
             if kind != "native" or sdk not in ("Go", "Java", ".NET 1.19")
@@ -169,27 +220,34 @@ def programs() -> list[Program]:
         *(
             Program(
                 name=f"Python 1.19, two apps ({kind})",
+                how=how,
                 command=(ours, "sdk_apps.py", kind, new),
                 needs=(new,),
                 own_daemon=True,
             )
-            for kind in ("daemon", "daprd")
+            for kind, how in (
+                ("daemon", "workers of two apps at one daemon"),
+                ("daprd", "workers of two apps, each at a perdure daprd of its own"),
+            )
         ),
         Program(
             name="Python 1.19, what meets a turn",
+            how="something arrives while a worker has a turn, before each outcome of the turn",
             command=(ours, "sdk_held_turn.py", new),
             needs=(new,),
             own_daemon=True,
         ),
         Program(
-            name="examples/dapr_python",
+            name="Python, examples/dapr_python",
+            how="the example as its README says, at one daemon",
             command=(new, "app.py"),
             folder=examples / "dapr_python",
             needs=(new,),
             expected=("shipped", "refused", "COMPLETED"),
         ),
         Program(
-            name="examples/dapr_js",
+            name="JavaScript, examples/dapr_js",
+            how="the example as its README says, at one daemon",
             command=("node", "app.js"),
             folder=examples / "dapr_js",
             needs=("node", "npm"),
@@ -255,6 +313,40 @@ def tail(done: subprocess.CompletedProcess[str]) -> str:
     return (done.stderr.strip() or done.stdout.strip())[-600:]
 
 
+class Results:
+    """The rows of each program, in a file.
+
+    Args:
+        file: Where the JSON goes, anew after each program; None: nowhere.
+    """
+
+    def __init__(self, file: Path | None) -> None:
+        self._file = file
+        self._programs: list[dict[str, object]] = []
+        if file is not None:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            self._write()  # a file that cannot be written is told before anything runs
+
+    def add(self, program: Program, rows: list[Row]) -> None:
+        self._programs.append({"name": program.name, "how": program.how, "rows": [asdict(row) for row in rows]})
+        self._write()
+
+    def _write(self) -> None:
+        if self._file is not None:
+            self._file.write_text(json.dumps({"versions": versions(), "programs": self._programs}, indent=1) + "\n")
+
+
+def versions() -> dict[str, str]:
+    """Tell the versions of this build and of what the programs run on, of those that are here."""
+    found = {"Perdure": importlib.metadata.version("perdure"), "Python": platform.python_version()}
+    for name, command in TOOLS.items():
+        if shutil.which(command[0]) is not None:
+            said = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60).stdout
+            if number := re.search(r"\d+(\.\d+)+", said):
+                found[name] = number[0]
+    return found
+
+
 STYLES = {PASSED: "green", FAILED: "bold red", NOT_RUN: "bold yellow"}
 
 
@@ -270,6 +362,12 @@ def table(rows: list[Row]) -> Table:
 
 
 def main(wanted: list[str], tell: Callable[[str], None]) -> int:
+    file = os.environ.get("SDK_RESULTS")
+    try:
+        results = Results(Path(file).absolute() if file else None)
+    except OSError as error:
+        tell(f"SDK_RESULTS={file} cannot be written: {error.strerror}")
+        return 2
     console = Console(width=max(100, shutil.get_terminal_size().columns), markup=False)
     rows: list[Row] = []
     for program in programs():
@@ -279,6 +377,7 @@ def main(wanted: list[str], tell: Callable[[str], None]) -> int:
         began = time.monotonic()
         found = list(run(program))
         rows += found
+        results.add(program, found)
         counts = Counter(row.result for row in found)
         said = ", ".join(f"{count} {result}" for result, count in counts.items())
         tell(f"{program.name}: {said} in {time.monotonic() - began:.0f} s")

@@ -101,6 +101,9 @@ from .management_client import BulkWord, Order, Payloads, Report, StatusChange
 )
 TWINS = (INSTANCES, MANAGEMENT)
 
+# Of embedded engines: a client of a daemon refuses it.
+LEFT_OUT = {"state"}
+
 HANDLE = ("runtime/operations/handle.py", "Handle")
 
 # Word by word, in signatures, docstrings and the code of handles.
@@ -132,7 +135,7 @@ def make(twin: Twin) -> str:
 def methods(source: str, original: ast.ClassDef) -> Iterator[str]:
     """Make the methods of a twin."""
     for node in original.body:
-        if isinstance(node, Function) and not node.name.startswith("_"):
+        if isinstance(node, Function) and not node.name.startswith("_") and node.name not in LEFT_OUT:
             decorators = [ast.unparse(each) for each in node.decorator_list]
             if "overload" in decorators:
                 yield "    @overload\n" + blocking(segment(source, node)) + "\n"

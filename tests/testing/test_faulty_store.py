@@ -195,6 +195,7 @@ CALL_WITH: dict[str, Callable[[FaultyStore], Any]] = {
     "commit": lambda store: commit(store, b"1"),
     "load": lambda store: store.load([A]),
     "inspect": lambda store: store.inspect([A]),
+    "items": lambda store: store.items(A),
     "ids": lambda store: store.ids("wf", after=None, limit=1),
     "active": lambda store: store.active(),
     "reminders": lambda store: store.reminders(after=None, limit=1),
