@@ -2,6 +2,7 @@
 
 The rule: one batch is filled in while the next is read, and no more than that is
 in memory. An activation that cannot be loaded does not keep the others of its batch.
+A batch stays open while each round of the event loop brings more to it, for GATHER_ROUNDS at most.
 
 `actors/hosting/mailroom.py` and `actors/hosting/failures.py` add activations.
 """
@@ -11,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
 import anyio
+import anyio.lowlevel
 from anyio.streams.memory import MemoryObjectReceiveStream
 
 from ...journal.journal import Journal
@@ -38,6 +40,10 @@ class Loader:
     # A read costs the way to the store's thread and back, however small it is; a read
     # of more than this at once would keep the next ones waiting.
     BATCH = 256
+    # How many rounds of the event loop a batch stays open. Requests that arrive together become messages one after
+    # the other, within these rounds. Read at the first, each few of them would have a read and then a commit of their
+    # own. A batch to which a round has brought nothing is read at once: what comes alone waits for one round.
+    GATHER_ROUNDS = 3
 
     def __init__(
         self,
@@ -83,10 +89,21 @@ class Loader:
             while True:
                 await self._work.wait()
                 while self._queue:
+                    await self._gather()
                     activations = [self._queue.popleft() for _ in range(min(len(self._queue), self.BATCH))]
                     self._loading += len(activations)
                     self._room.set()
                     await read.send((activations, await self._read(activations)))
+
+    async def _gather(self) -> None:
+        """Keep the batch open for those that come together with the ones in line."""
+        for _ in range(self.GATHER_ROUNDS):
+            in_line = len(self._queue)
+            if in_line >= self.BATCH:
+                return
+            await anyio.lowlevel.checkpoint()
+            if len(self._queue) == in_line:
+                return
 
     async def _read(self, activations: Sequence[Activation]) -> Sequence[Stored | StoreError | None] | StoreError:
         try:

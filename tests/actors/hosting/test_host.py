@@ -191,3 +191,20 @@ async def test_an_idle_host_commits_nothing() -> None:
         await anyio.wait_all_tasks_blocked()
         await anyio.sleep(0.05)
         assert store.commits == commits
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_callers_who_come_together_share_a_read_and_a_commit() -> None:
+    store = FaultyStore(MemoryStore())
+    async with World(store).running() as world:
+        await anyio.wait_all_tasks_blocked()
+        commits, loads = store.commits, store.loads
+        # Given callers of actors that are not in memory, one in each round and two of them of the same actor,
+        async with anyio.create_task_group() as tasks:
+            for name in "abca":
+                tasks.start_soon(world.host.ask, counter(name), Add(1))
+                await anyio.lowlevel.checkpoint()
+        # then all were read together and had one commit.
+        assert store.loads == loads + 1
+        assert store.commits == commits + 1
+        assert await world.host.ask(counter("a"), Read()) == 2

@@ -1,8 +1,12 @@
 """The loader reads many actors at once, and none of them harms another."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 import anyio
 import anyio.lowlevel
 import pytest
+from anyio import wait_all_tasks_blocked
 
 from perdure.actors.errors import ActorFailed, PerdureError
 from perdure.actors.hosting.activation import Activation
@@ -19,6 +23,9 @@ from ...support.actors.counter_actor import CounterType, counter
 
 pytestmark = pytest.mark.anyio
 
+# Trio mixes the tasks of a round on purpose, and so has no order in which to count rounds.
+in_order = pytest.mark.parametrize("anyio_backend", ["asyncio"])
+
 
 class World:
     def __init__(self) -> None:
@@ -33,15 +40,30 @@ class World:
             failed=lambda activation, error: self.failed.append((activation.address.id, type(error))),
         )
 
-    async def load(self, *names: str) -> None:
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Have the loader wait for work."""
         await self.store.open()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self.loader.run)
-            for name in names:
-                self.loader.add(Activation(counter(name), 0))
-            while len(self.loader) > 0:
-                await anyio.lowlevel.checkpoint()
+            await wait_all_tasks_blocked()
+            yield
             tasks.cancel_scope.cancel()
+
+    def add(self, name: str) -> Activation:
+        activation = Activation(counter(name), 0)
+        self.loader.add(activation)
+        return activation
+
+    async def done(self) -> None:
+        while len(self.loader) > 0:
+            await anyio.lowlevel.checkpoint()
+
+    async def load(self, *names: str) -> None:
+        async with self.running():
+            for name in names:
+                self.add(name)
+            await self.done()
 
 
 async def test_those_that_wait_together_are_read_together() -> None:
@@ -49,6 +71,71 @@ async def test_those_that_wait_together_are_read_together() -> None:
     await world.load("a", "b", "c")
     assert world.loaded == ["a", "b", "c"]
     assert world.store.loads == 1
+
+
+@in_order
+async def test_those_that_come_one_round_after_the_other_are_read_together() -> None:
+    world = World()
+    async with world.running():
+        for name in "abc":
+            world.add(name)
+            await anyio.lowlevel.checkpoint()
+        await world.done()
+    assert world.loaded == ["a", "b", "c"]
+    assert world.store.loads == 1
+
+
+@in_order
+@pytest.mark.parametrize(("in_line", "rounds"), [(1, 1), (Loader.BATCH - 1, 1), (Loader.BATCH, 0)])
+async def test_a_batch_to_which_nothing_comes_is_read_a_round_later_and_a_full_one_at_once(
+    in_line: int, rounds: int
+) -> None:
+    async def rounds_to_the_read(world: World) -> int:
+        async with world.running():
+            for number in range(in_line):
+                world.add(str(number))
+            passed = 0
+            while world.store.loads == 0:
+                await anyio.lowlevel.checkpoint()
+                passed += 1
+            await world.done()
+        return passed
+
+    # Given a loader that never keeps a batch open,
+    at_once = World()
+    at_once.loader.GATHER_ROUNDS = 0
+    # then the loader as it is takes so many rounds more.
+    assert await rounds_to_the_read(World()) == await rounds_to_the_read(at_once) + rounds
+
+
+@in_order
+async def test_one_is_read_soon_though_each_round_brings_another() -> None:
+    # Given actors that come without an end,
+    world = World()
+    async with world.running():
+        added = 0
+        # when the first are read,
+        while world.store.loads == 0:
+            world.add(str(added))
+            added += 1
+            assert added < 10, "the batch is never closed"
+            await anyio.lowlevel.checkpoint()
+        await world.done()
+    # then it was after so many rounds; the loader needs another one to wake.
+    assert added == 1 + Loader.GATHER_ROUNDS
+    assert world.loaded == [str(number) for number in range(added)]
+
+
+@in_order
+async def test_one_whose_shard_leaves_while_its_batch_is_open_is_not_filled() -> None:
+    world = World()
+    async with world.running():
+        gone = world.add("a")
+        await anyio.lowlevel.checkpoint()
+        gone.dropped = True
+        world.add("b")
+        await world.done()
+    assert world.loaded == ["b"]
 
 
 def test_one_that_is_stopped_as_it_begins_ends_without_an_error() -> None:
