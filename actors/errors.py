@@ -10,6 +10,7 @@ PerdureError
 │   └── HostBroken              an error has ended the host
 ├── HostCancelled              the event loop of the host has ended before the host was stopped
 ├── NotOwner                   another host owns the actor's shard
+├── RingUnknown                no host has the app of the actor
 ├── HostUnreachable            the host that owns the actor is away; try again later
 │   ├── HostAwaited            it has been for as long as a caller waits
 │   └── HostOverloaded         it answers less than it is asked

@@ -100,8 +100,8 @@ def test_the_names_are_those_of_daprs_python_sdk() -> None:
 @pytest.mark.parametrize(
     ("method", "parameters"),
     [
-        ("call_activity", ["self", "activity", "input", "retry_policy"]),
-        ("call_child_workflow", ["self", "workflow", "input", "instance_id", "retry_policy"]),
+        ("call_activity", ["self", "activity", "input", "retry_policy", "app_id"]),
+        ("call_child_workflow", ["self", "workflow", "input", "instance_id", "retry_policy", "app_id"]),
         ("wait_for_external_event", ["self", "name", "timeout"]),
         ("create_timer", ["self", "fire_at"]),
         ("continue_as_new", ["self", "new_input", "save_events"]),

@@ -62,13 +62,13 @@ def test_a_killed_life_leaves_its_wal_and_no_lock() -> None:
     assert seen == [(1, 0)]
 
 
-# SQLite's own statements have been used before, when the file was made and claimed.
+# SQLite's own statements have been used before, when the file was made and claimed, and the app named.
 PLACES = [
     ("store.fail", 0, False),
     ("kill.before", 0, False),
     ("kill.unheard", 0, True),
-    ("sqlite.begin", 2, False),
-    ("sqlite.commit", 2, False),
+    ("sqlite.begin", 3, False),
+    ("sqlite.commit", 3, False),
 ]
 
 

@@ -219,6 +219,7 @@ STATEMENTS: dict[Statement, Drawn] = {
         1,
         2,
         draw(st.sampled_from((0, 1))),  # of which 0 is refused
+        draw(st.sampled_from(([], ["a"], ["a", "b"]))),
     ),
     statements.SET_STATE: lambda draw: (*draw(fences()), draw(st.sampled_from((0, 1)))),
     statements.SERVE: lambda draw: (draw(hosts), draw(st.sampled_from((0, 1)))),
@@ -319,6 +320,6 @@ def programs(size: int) -> st.SearchStrategy[list[Step]]:
 
 
 BEGINNING: Sequence[Step] = (
-    Ran(0, statements.JOIN, (11, 0, "name", "place", "", "1", 1, 2, 1)),
+    Ran(0, statements.JOIN, (11, 0, "name", "place", "", "1", 1, 2, 1, [])),
     Ran(0, statements.ADD_KINDS, [["wf", "wf"], ["R", "C"], ["N", "N"], [True, True]]),
 )

@@ -14,7 +14,7 @@ RIGHT = TIMELINE
 def joined(sessions: int = 2) -> Stepping:
     """A server with host 11."""
     server = Stepping(sessions)
-    assert server.run(0, JOIN, 11, 0, "name", "place", "", "1", 1, 2, 1) == [(1,)]
+    assert server.run(0, JOIN, 11, 0, "name", "place", "", "1", 1, 2, 1, []) == [(1,)]
     return server
 
 
@@ -22,7 +22,7 @@ def test_a_transaction_that_was_refused_a_statement_takes_none_until_its_end() -
     server = joined()
     server.run(0, BEGIN)
     server.run(0, BEAT, 11)
-    refused = server.run(0, JOIN, 11, 0, "name", "place", "", "1", 1, 2, 1)
+    refused = server.run(0, JOIN, 11, 0, "name", "place", "", "1", 1, 2, 1, [])
     assert isinstance(refused, Refused)
     assert refused.state == "23505"
     # It has no locks any more,
@@ -62,7 +62,7 @@ def test_who_kills_and_who_leaves_come_one_after_the_other() -> None:
 def test_two_that_wait_for_each_other_are_a_deadlock_and_one_is_refused() -> None:
     # Given two transactions that have each beaten for another host,
     server = joined(2)
-    server.run(0, JOIN, 12, 0, "name", "other place", "", "1", 1, 2, 1)
+    server.run(0, JOIN, 12, 0, "name", "other place", "", "1", 1, 2, 1, [])
     for session, host in ((0, 11), (1, 12)):
         server.run(session, BEGIN)
         server.run(session, BEAT, host)

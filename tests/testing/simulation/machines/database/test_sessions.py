@@ -26,7 +26,7 @@ def run(story: Story, schedule: str = "") -> None:
         database = SimDatabase(Choices())
         session = await database.link().connect(SETTINGS)
         await make_ready(session, parse_url(URL), shards=2, now_us=1)
-        await session.run(JOIN, (11, 0, "name", "place", "", "1", 1, 2, 1))
+        await session.run(JOIN, (11, 0, "name", "place", "", "1", 1, 2, 1, []))
         database.server.choices = Choices(schedule=read_schedule(schedule))
         async with asyncio.timeout(1_000):
             await story(database, session)
