@@ -30,8 +30,10 @@ class PassedItems:
         self._items: deque[tuple[str, PassedItem]] = deque()  # each with the name of its host
         self._bytes = 0
         self._received: dict[str, tuple[str, int]] = {}  # by host: the lease, and the number of its last delivery
+        self._live: dict[str, str] = {}  # by host: the lease under which its present process has delivered
         self._room = anyio.Event()
         self.host = ""  # whose the item was that was taken last
+        self.lease = ""  # and under which lease that host had delivered it
         self.due = True  # the last item was one of this host
 
     def __len__(self) -> int:
@@ -44,6 +46,7 @@ class PassedItems:
             lease: Names the host's entry of this stream; another one begins to count anew.
             number: Of the delivery, ascending.
         """
+        self._live[host] = lease
         known, last = self._received.get(host, ("", 0))
         if known == lease and number <= last:
             return
@@ -61,8 +64,17 @@ class PassedItems:
             return None
         self.due = False
         self.host, item = self._items.popleft()
+        self.lease, _ = self._received.get(self.host, ("", 0))
         self._count_out(len(item.data))
         return item
+
+    def cut(self, host: str) -> None:
+        """Note that the connection to a host is lost: its process may be another one when it is there again."""
+        self._live.pop(host, None)
+
+    def is_live(self, host: str, lease: str) -> bool:
+        """Whether the process of a host that is there now has delivered under a lease."""
+        return bool(lease) and self._live.get(host) == lease
 
     def keep(self, hosts: Collection[str]) -> None:
         """Forget the items of all other hosts than these: they are gone, and whoever follows them gives out anew."""

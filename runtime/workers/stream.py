@@ -39,6 +39,16 @@ ANSWER_TIMEOUT_MAX_S = 3600.0  # where the doubling ends
 TOKENLESS_AGENT = "dapr-js-sdk"
 
 
+class TurnGiver(NamedTuple):
+    """Who has given out a turn to a worker that does not say tokens."""
+
+    host: str  # its name; "": this host
+    lease: str  # under which it delivers to the worker's stream, which the next process of the host does not
+
+
+HERE = TurnGiver("", "")
+
+
 class Job:
     """A turn or an activity, from the request to the answer that counts."""
 
@@ -141,7 +151,7 @@ class Stream:
         self._numbers = count()
         self._signal = Signal()
         self.passed = PassedItems(self._signal.set)
-        self._givers: dict[str, deque[str]] = {}  # of the turns that it has, by instance, the oldest first
+        self._givers: dict[str, deque[TurnGiver]] = {}  # of the turns that it has, by instance, the oldest first
         self._stopped = False
         self._answer_timeout_s = answer_timeout_s
         self._check_at_s: float | None = None  # when to look for turns without an answer; None: none is with the worker
@@ -227,8 +237,8 @@ class Stream:
             await self._wait()
         raise StopAsyncIteration
 
-    def giver_of(self, instance_id: str) -> str | None:
-        """Take note of an answer without a token to a turn; return whose turn that was, "" if it was this host's.
+    def giver_of(self, instance_id: str) -> "TurnGiver | None":
+        """Take note of an answer without a token to a turn; return whose turn that was.
 
         A worker answers the turns of an instance in their order. None: it has none of this instance.
         """
@@ -244,9 +254,10 @@ class Stream:
         """Remember who has given out a turn to a worker that does not say tokens."""
         if self.id and not self.says_tokens:
             if isinstance(item, WorkflowItem):
-                self._givers.setdefault(item.instance_id, deque()).append("")
+                self._givers.setdefault(item.instance_id, deque()).append(HERE)
             elif isinstance(item, PassedItem) and item.task_id is None:
-                self._givers.setdefault(item.instance_id, deque()).append(self.passed.host)
+                giver = TurnGiver(self.passed.host, self.passed.lease)
+                self._givers.setdefault(item.instance_id, deque()).append(giver)
 
     async def take(self, items_max: int) -> Sequence[WorkItem]:
         """The next items of this host, as soon as there is one; none: the stream has ended."""

@@ -24,6 +24,7 @@ from ...directory import AppAddresses
 from ...instance.message import WorkflowAnswer
 from ..dispatcher import Dispatcher
 from ..items import ActivityAnswer, WorkUnknown, ends_generation, home_id_of
+from ..stream import TurnGiver
 from .wire import ACTIVITY_ANSWER, TURN_ANSWER, TurnAnswerForm, Verdict
 
 logger = logging.getLogger(__name__)
@@ -57,7 +58,8 @@ class WorkerAnswers(TaskKeeper):
     Args:
         host: This host.
         own: The addresses of the app; None: it is the only one.
-        giver_of: Says which host has given out the turn that a worker without tokens answers; None: it is not known.
+        giver_of: Says who has given out the turn that a worker without tokens answers; None: it is not known.
+        still_gives: Whether that process is known to be there.
         forget: Called with instances whose history goes on no more.
     """
 
@@ -68,7 +70,8 @@ class WorkerAnswers(TaskKeeper):
         host: AnsweringHost,
         *,
         own: AppAddresses | None = None,
-        giver_of: Callable[[str], str | None],
+        giver_of: Callable[[str], TurnGiver | None],
+        still_gives: Callable[[TurnGiver], bool],
         forget: Callable[[str], None],
     ) -> None:
         self._dispatcher = dispatcher
@@ -76,6 +79,7 @@ class WorkerAnswers(TaskKeeper):
         self._host = host
         self._own = own or AppAddresses()
         self._giver_of = giver_of
+        self._still_gives = still_gives
         self._forget = forget
         peers.answer_async(TURN_ANSWER, self._hear_turn)
         peers.answer_async(ACTIVITY_ANSWER, self._hear_activity)
@@ -184,25 +188,23 @@ class WorkerAnswers(TaskKeeper):
             return Verdict.ELSEWHERE
         return Verdict(await self._peers.call(outbound, method, form))
 
-    async def _to_giver(self, answer: WorkflowAnswer, giver: str) -> None:
+    async def _to_giver(self, answer: WorkflowAnswer, giver: TurnGiver) -> None:
         """Give an answer to a turn without a token to the host that has given the turn out, and to no other.
 
         The next owner sends the turn anew, and would take this for the answer to that. For the same reason it is not
         sent twice to a host that may have taken it.
-
-        Args:
-            giver: The name of that host; "": this one.
         """
         until_s = anyio.current_time() + CLOSED_S
-        while anyio.current_time() < until_s and (not giver or self._peers.find(giver) is not None):
+        while anyio.current_time() < until_s and (not giver.host or self._peers.find(giver.host) is not None):
             try:
-                if await self._ask_giver(answer, giver) is not Verdict.ELSEWHERE:
+                if await self._ask_giver(answer, giver.host) is not Verdict.ELSEWHERE:
                     return
             except (HostLost, HostSilent):
                 return
             except HostUnreachable:
-                if self._peers.membership.part is not None:
-                    return  # that process is gone; whoever comes in its place has given out nothing
+                # A host that has begun anew reaches this one, and gives out turns, before this one reaches it.
+                if self._peers.membership.part is not None and not self._still_gives(giver):
+                    return  # that process is gone; the next one has given out nothing
             await anyio.sleep(AGAIN_S)
 
     async def _ask_giver(self, answer: WorkflowAnswer, giver: str) -> Verdict:

@@ -13,7 +13,7 @@ from ....actors.cluster.peers import AppPeers
 from ....actors.instruments import Chance
 from ..dispatcher import Dispatcher
 from ..items import PassedItem, Worker
-from ..stream import Stream, StreamRoom
+from ..stream import Stream, StreamRoom, TurnGiver
 from .shares import shares
 from .wire import CHANGED, ITEMS, STREAMS, StreamCard, StreamList
 
@@ -34,7 +34,7 @@ class WorkerGate:
         self._leaving = False
         peers.answer(STREAMS, self._streams_for)
         peers.answer_async(ITEMS, self._receive)
-        peers.listen(self._tell)
+        peers.listen(self._connection_changed)
         peers.watch(self._hosts_changed)
         self._hosts_changed()
 
@@ -56,10 +56,14 @@ class WorkerGate:
                 stream.passed.keep(())
                 self._tell_all()
 
-    def giver_of(self, instance_id: str) -> str | None:
+    def giver_of(self, instance_id: str) -> TurnGiver | None:
         """As `Stream.giver_of`, for the streams of this host."""
         found = (stream.giver_of(instance_id) for stream in self._streams.values() if not stream.says_tokens)
         return next((giver for giver in found if giver is not None), None)
+
+    def still_gives(self, giver: TurnGiver) -> bool:
+        """Whether the process that has given out a turn is known to be there, although it may not be reached yet."""
+        return any(stream.passed.is_live(giver.host, giver.lease) for stream in self._streams.values())
 
     def leave(self) -> None:
         """Have no host give anything more to the streams: they end soon. What they have may still be answered."""
@@ -92,6 +96,13 @@ class WorkerGate:
         self._number += 1
         for name in self._peers.names:
             self._tell(name)
+
+    def _connection_changed(self, host: str) -> None:
+        outbound = self._peers.find(host)
+        if outbound is None or not outbound.connected:
+            for stream in self._streams.values():
+                stream.passed.cut(host)
+        self._tell(host)
 
     def _tell(self, host: str) -> None:
         """Tell a host of all streams, if it can be reached: else it is told when there is a connection."""

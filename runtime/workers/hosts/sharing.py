@@ -78,7 +78,10 @@ class SharedWorkers:
 
         self._gate = WorkerGate(dispatcher, peers, chance)
         self._entries = WorkerEntries(dispatcher, peers, writer=own_writer, chance=chance)
-        self._answers = WorkerAnswers(dispatcher, peers, host, own=own, giver_of=self._gate.giver_of, forget=forget)
+        gate = self._gate
+        self._answers = WorkerAnswers(
+            dispatcher, peers, host, own=own, giver_of=gate.giver_of, still_gives=gate.still_gives, forget=forget
+        )
 
     def connect(self, worker: Worker) -> AbstractAsyncContextManager[Stream]:
         """Connect a worker for as long as the context lasts; as `Dispatcher.connect`."""
