@@ -80,3 +80,15 @@ def test_a_host_goes_on_as_soon_as_there_is_room() -> None:
         assert anyio.current_time() - began_s == 0.5
 
     run_virtually(main)
+
+
+def test_a_host_delivers_under_its_lease_until_the_connection_to_it_is_lost() -> None:
+    passed = PassedItems(lambda: None)
+    passed.receive("host-0", "first", 1, [])
+    assert passed.is_live("host-0", "first")
+    assert not passed.is_live("host-0", "other")
+    passed.cut("host-0")
+    assert not passed.is_live("host-0", "first")
+    # The next process of the host has another lease.
+    passed.receive("host-0", "second", 1, [])
+    assert (passed.is_live("host-0", "first"), passed.is_live("host-0", "second")) == (False, True)
