@@ -83,7 +83,8 @@ test-compiled: $(COMPILED)/package
 # Debian: apt-get install chromium. Another one: make CHROMIUM=/path/to/chrome test-ui
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 UI_TESTS = $(VENV)/package $(VENV)/extra-test $(VENV)/extra-test-ui
-UI_RUN = -o faulthandler_timeout=900 -s -m "slow or not slow" tests/page tests/http/page
+# The tests of the page's files go first: a browser's driver leaves an event loop running in the process.
+UI_RUN = -o faulthandler_timeout=900 -s -m "slow or not slow" tests/http/page tests/page
 test-ui: export CHROMIUM := $(CHROMIUM)
 test-ui: $(UI_TESTS) $(VENV)/node/made
 	$(BIN)/python -m pytest $(HANG) $(UI_RUN) || $(ALONE) $(UI_RUN)
