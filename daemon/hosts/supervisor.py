@@ -72,6 +72,7 @@ class SupervisedHost:
 
     @property
     def name(self) -> str:
+        """The host's name in logs, such as `host-2`."""
         return name_of(self.index)
 
 

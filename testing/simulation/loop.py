@@ -3,7 +3,7 @@
 The one law: nothing about a run depends on the machine. The loop takes the next step itself, the oldest or the one
 that its `StepOrder` chooses, and lets time jump to the next timer when no step is ready.
 
-What is done for each step is written for speed: a search takes millions of them.
+Code that runs for each step is written for speed: a search takes millions of steps.
 
 All code of a host runs in a context in which HOST is the number of its *life*: tasks, callbacks and timers inherit it.
 A life is killed by taking none of its steps any more. Nothing of it is cancelled, and no `finally` of it runs, as after
@@ -34,18 +34,19 @@ HOST: ContextVar[int] = ContextVar("perdure_simulated_host", default=0)
 
 # Generations of the collector. It is off while a loop runs, so that all that is made there is young.
 YOUNG, MIDDLE_AGED, OLD = 0, 1, 2
-# How many loops run between two collections of what is old: worlds that are over, which somebody has kept for a while.
+# How many loops run between two collections of old objects: worlds that are over, which their owner has kept for a
+# while.
 LOOPS_BETWEEN = 20
 # So many old objects are the program's heap, which has grown: a suite of thousands of tests, of which these are a few.
 GROWN_OBJECTS = 100_000
 # So many tasks that are done are kept at least.
 TASKS_KEPT = 1_000
-# So many steps are named of those that go on and on.
+# So many steps are named in the report of steps that go on and on.
 TOLD_MAX = 5
 
 
 class Stuck(Exception):
-    """No step is ready, no timer is set, and what is waited for has not come."""
+    """No step is ready, no timer is set, and the awaited value has not come."""
 
     def __init__(
         self, what: str = "nothing is left that could happen, and the story waits: it awaits what nobody will give"
@@ -79,12 +80,15 @@ class SimHandle:
         self.number: int = owner.number if type(owner) is SimTask else 0
 
     def cancel(self) -> None:
+        """Do not call it."""
         self.gone = True
 
     def cancelled(self) -> bool:
+        """Whether it was cancelled."""
         return self.gone
 
     def when(self) -> float:
+        """The virtual time at which it is due; seconds."""
         return self.when_s
 
     @property
@@ -136,7 +140,7 @@ class SimTask(asyncio.Task[T]):
 
 
 class SimFuture(asyncio.Future[T]):
-    """A future whose hash is a number. It has none until somebody asks, which is seldom."""
+    """A future whose hash is a number. It has none until it is hashed, which is seldom."""
 
     __slots__ = ("number",)
 
@@ -208,11 +212,13 @@ class SimLoop(asyncio.AbstractEventLoop):
     # What asyncio asks of a loop.
 
     def time(self) -> float:
+        """Virtual time; seconds since the loop was made."""
         return self._now_s
 
     def call_soon(  # type: ignore[override]  # asyncio types the arguments of the callback too
         self, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> SimHandle:
+        """Call a function in a step of its own."""
         handle = SimHandle(callback, args, context)
         self._ready.append(handle)
         return handle
@@ -220,11 +226,13 @@ class SimLoop(asyncio.AbstractEventLoop):
     def call_later(  # type: ignore[override]
         self, delay: float, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> SimHandle:
+        """Call a function after so many seconds of virtual time."""
         return self.call_at(self._now_s + delay, callback, *args, context=context)
 
     def call_at(  # type: ignore[override]
         self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> SimHandle:
+        """Call a function at a virtual time. A chosen delay may make it later."""
         handle = SimHandle(callback, args, context, when)
         if when < math.inf:
             if self.delay is not None and handle.life:
@@ -233,9 +241,11 @@ class SimLoop(asyncio.AbstractEventLoop):
         return handle
 
     def create_future(self) -> SimFuture[Any]:
+        """Make a future of this loop."""
         return SimFuture(loop=self)
 
     def create_task(self, coro: Any, **named: Any) -> SimTask[Any]:
+        """Make a task of this loop, which belongs to the life of the code that makes it."""
         task: SimTask[Any] = SimTask(coro, loop=self, **named)
         context: Context | None = named.get("context")
         task.life = HOST.get() if context is None else context.get(HOST, 0)
@@ -248,19 +258,23 @@ class SimLoop(asyncio.AbstractEventLoop):
         return task
 
     def get_debug(self) -> bool:
+        """False: there is no debug mode."""
         return False
 
     def is_running(self) -> bool:
+        """Whether the loop runs."""
         return self._running
 
     def is_closed(self) -> bool:
+        """Whether the loop was closed."""
         return self._closed
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
+        """Keep an error that no code has caught, for the world."""
         self.errors.append(context)
 
     def get_task_factory(self) -> None:
-        return None
+        """None: tasks are the loop's own."""
 
     # What a world does with it.
 
@@ -296,7 +310,7 @@ class SimLoop(asyncio.AbstractEventLoop):
         self.held.setdefault(life, [])
 
     def go_on(self, life: int) -> None:
-        """Take the steps of a life again; those that were held are due now."""
+        """Take the steps of a life again; held ones are due now."""
         self._ready.extend(self.held.pop(life, ()))
 
     def close(self) -> None:
@@ -362,7 +376,9 @@ class SimLoop(asyncio.AbstractEventLoop):
 
     @classmethod
     def _freeze_heap(cls) -> None:
-        """Leave to the collector what is made from now on. What was frozen before, and is garbage now, goes."""
+        """Leave to the collector the objects that are made from now on. What was frozen before, and is garbage now,
+        goes.
+        """
         cls._heap_frozen = True
         gc.unfreeze()
         gc.collect()
@@ -410,7 +426,7 @@ class SimLoop(asyncio.AbstractEventLoop):
                 look()
 
     def _jump(self) -> bool:
-        """Let time jump to the next timer, as nobody can run; False: there is none, and somebody outside has called."""
+        """Let time jump to the next timer, as no step can run; False: there is none, and code outside has called."""
         timers = self._timers
         while timers and timers[0][2].gone:
             heapq.heappop(timers)
@@ -436,7 +452,7 @@ class SimLoop(asyncio.AbstractEventLoop):
         self._next_odd = min(self._busy_until + 1, *self.long_steps, sys.maxsize)
 
     def _livelock(self, now: SimHandle) -> Livelock:
-        """Say who goes on and on: the step that is due, and those that are ready behind it."""
+        """Name the steps that go on and on: the due one, and the ready ones behind it."""
         going = dict.fromkeys(_whose(each) for each in (now, *self._ready) if not each.gone)
         shown = "; ".join(islice(going, TOLD_MAX))
         more = f"; and {len(going) - TOLD_MAX} more" if len(going) > TOLD_MAX else ""
@@ -478,7 +494,7 @@ def _whose(handle: SimHandle) -> str:
 
 
 def _to_close(coroutine: Any) -> "list[Coroutine[Any, Any, Any]]":
-    """A task's coroutine, and what is inside of one that has not begun: anyio has one of its own around each."""
+    """A task's coroutine, and the inner one of a coroutine that has not begun: anyio has one of its own around each."""
     if not inspect.iscoroutine(coroutine):
         return []
     inside: list[Any] = []

@@ -370,7 +370,7 @@ class Opened:
             seen: Shards, and their epochs.
 
         Returns:
-            Those that were taken.
+            The shards that were taken.
         """
         presence = self.presence
         columns = [shard for shard, _ in seen], [epoch for _, epoch in seen]
@@ -387,6 +387,11 @@ class Opened:
     # Keys.
 
     def new_key(self) -> int:
+        """Take a key of the block that this host has reserved.
+
+        Raises:
+            StoreFailed: The block is used up, because the database did not answer in time.
+        """
         if not self._keys:
             raise StoreFailed("no key is left of the block that was taken last; nothing was written")
         key, self._keys = self._keys[0], self._keys[1:]
@@ -397,7 +402,7 @@ class Opened:
         """Take a block of keys, if half of the last one is used."""
         if len(self._keys) < KEYS_AT_ONCE // 2:
             ((first,),) = await self.writer.run(TAKE_KEYS, (KEYS_AT_ONCE,), "taking keys")
-            # What is left of the block before is left alone: keys grow with time.
+            # The rest of the block before is left alone: keys grow with time.
             self._keys = range(first, first + KEYS_AT_ONCE)
 
     def are_born(self, keys: Any) -> None:
@@ -408,6 +413,11 @@ class Opened:
     # Commits.
 
     async def commit(self, writes: Sequence[Write]) -> None:
+        """Write a batch in one transaction; see `Store.commit` for its errors.
+
+        Raises:
+            StoreTakenOver: The host has begun another life since the writes were made.
+        """
         presence = self.presence
         changes = changes_of(writes, self._unborn)
         await self._learn(changes)
@@ -451,7 +461,7 @@ class Opened:
             self._folding = spawn(self._fold())
 
     async def _fold(self) -> None:
-        """Make few rows of many tallies. What is not done now is done later."""
+        """Make few rows of many tallies. The rest is done at the next call."""
         try:
             await self.lister.run(FOLD_TALLIES, (), "folding the tallies")
             self._tallied = 0
@@ -470,6 +480,7 @@ class Opened:
         return counts
 
     async def close(self) -> None:
+        """End the life of the host in order, after the statements under way, and close the sessions."""
         session = await self.writer.close()
         if self.presence is not None:
             await self.presence.leave(session)
