@@ -1,13 +1,11 @@
 """An execution: one generation of an instance, as running workflow code.
 
-The one law: events in, commands out, and nothing else. There is no clock here,
-no I/O and no event loop; the user's coroutine or generator is driven by hand.
-The same events at the same times give the same commands, so an execution can be
-replayed.
+The one law: events in, commands out, and nothing else. There is no clock here, no I/O and no event loop; the user's
+coroutine or generator is driven by hand. The same events at the same times give the same commands, so an execution can
+be replayed.
 
-A workflow actor keeps it in memory from turn to turn and feeds it. After an
-eviction or a crash `runtime/execution/replay.py` makes it again from the
-history.
+A workflow actor keeps it in memory from turn to turn and feeds it. After an eviction or a crash
+`runtime/execution/replay.py` makes it again from the history.
 """
 
 import inspect
@@ -170,8 +168,7 @@ class Execution:
             elif isinstance(event, ExecutionStarted):
                 self._start(event)
         if self.interrupted is not None:
-            # The code may have caught it all the same: the commands of this turn are not the ones that it would give
-            # again.
+            # Even if the code has caught it: the commands of this turn are not the ones that it would give again.
             raise self.interrupted
         if pending.notes:
             self.notes, pending.notes = (*self.notes, *pending.notes), ()
@@ -217,11 +214,7 @@ class Execution:
     # refuse another type before our own words do.
 
     def expect_stepping(self) -> None:
-        """Require that the workflow's code is being run.
-
-        Raises:
-            WorkflowMisuse: It is not: the context was used outside of its workflow.
-        """
+        """Raise WorkflowMisuse unless the workflow's code is being run."""
         if not self.stepping:
             raise WorkflowMisuse(
                 "a workflow's context was used outside its workflow (in another task or thread, or while the workflow "

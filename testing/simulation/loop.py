@@ -3,8 +3,6 @@
 The one law: nothing about a run depends on the machine. The loop takes the next step itself, the oldest or the one
 that its `StepOrder` chooses, and lets time jump to the next timer when no step is ready.
 
-Code that runs for each step is written for speed: a search takes millions of steps.
-
 All code of a host runs in a context in which HOST is the number of its *life*: tasks, callbacks and timers inherit it.
 A life is killed by taking none of its steps any more. Nothing of it is cancelled, and no `finally` of it runs, as after
 `kill -9`.
@@ -31,18 +29,13 @@ T = TypeVar("T")
 # The number of the life whose code runs; 0: code of the world's own.
 HOST: ContextVar[int] = ContextVar("perdure_simulated_host", default=0)
 
-
 # Generations of the collector. It is off while a loop runs, so that all that is made there is young.
 YOUNG, MIDDLE_AGED, OLD = 0, 1, 2
-# How many loops run between two collections of old objects: worlds that are over, which their owner has kept for a
-# while.
-LOOPS_BETWEEN = 20
+LOOPS_BETWEEN = 20  # so many loops run between two collections of old objects: worlds that are over, and were kept
 # So many old objects are the program's heap, which has grown: a suite of thousands of tests, of which these are a few.
 GROWN_OBJECTS = 100_000
-# So many tasks that are done are kept at least.
-TASKS_KEPT = 1_000
-# So many steps are named in the report of steps that go on and on.
-TOLD_MAX = 5
+TASKS_KEPT = 1_000  # so many tasks that are done are kept at least
+TOLD_MAX = 5  # so many steps are named in the report of steps that go on and on
 
 
 class Stuck(Exception):
@@ -157,7 +150,7 @@ class SimFuture(asyncio.Future[T]):
 
 
 class SimLoop(asyncio.AbstractEventLoop):
-    """The loop.
+    """The loop. Code that runs for each step is written for speed: a search takes millions of steps.
 
     Args:
         order: Chooses the order of steps; without one the oldest is next, as on asyncio's loop.
@@ -212,13 +205,11 @@ class SimLoop(asyncio.AbstractEventLoop):
     # What asyncio asks of a loop.
 
     def time(self) -> float:
-        """Virtual time; seconds since the loop was made."""
         return self._now_s
 
     def call_soon(  # type: ignore[override]  # asyncio types the arguments of the callback too
         self, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> SimHandle:
-        """Call a function in a step of its own."""
         handle = SimHandle(callback, args, context)
         self._ready.append(handle)
         return handle
@@ -226,7 +217,6 @@ class SimLoop(asyncio.AbstractEventLoop):
     def call_later(  # type: ignore[override]
         self, delay: float, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> SimHandle:
-        """Call a function after so many seconds of virtual time."""
         return self.call_at(self._now_s + delay, callback, *args, context=context)
 
     def call_at(  # type: ignore[override]
@@ -241,7 +231,6 @@ class SimLoop(asyncio.AbstractEventLoop):
         return handle
 
     def create_future(self) -> SimFuture[Any]:
-        """Make a future of this loop."""
         return SimFuture(loop=self)
 
     def create_task(self, coro: Any, **named: Any) -> SimTask[Any]:
@@ -258,15 +247,12 @@ class SimLoop(asyncio.AbstractEventLoop):
         return task
 
     def get_debug(self) -> bool:
-        """False: there is no debug mode."""
         return False
 
     def is_running(self) -> bool:
-        """Whether the loop runs."""
         return self._running
 
     def is_closed(self) -> bool:
-        """Whether the loop was closed."""
         return self._closed
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
@@ -274,7 +260,7 @@ class SimLoop(asyncio.AbstractEventLoop):
         self.errors.append(context)
 
     def get_task_factory(self) -> None:
-        """None: tasks are the loop's own."""
+        return None
 
     # What a world does with it.
 
@@ -376,9 +362,7 @@ class SimLoop(asyncio.AbstractEventLoop):
 
     @classmethod
     def _freeze_heap(cls) -> None:
-        """Leave to the collector the objects that are made from now on. What was frozen before, and is garbage now,
-        goes.
-        """
+        """Leave to the collector the objects made from now on. Objects frozen before that are garbage now go."""
         cls._heap_frozen = True
         gc.unfreeze()
         gc.collect()

@@ -1,13 +1,16 @@
 """Every public name of the package says what it is: modules, classes, functions and methods have a docstring.
 
 A method has the docstring of a base class that it overrides, as `inspect.getdoc` and the reference of the documentation
-have it. `PROMISES` has the classes that keep a Protocol without inheriting from it: their methods have its docstrings.
+have it; an override of a method of the standard library needs none, because the manual describes it. `PROMISES` has the
+classes that keep a Protocol without inheriting from it: their methods have its docstrings.
 Benchmarks are left out, and so are overloads and setters, which are part of another definition.
 """
 
 import ast
+import builtins
 import inspect
 import re
+import sys
 from collections.abc import Iterator
 from functools import cache
 from importlib import import_module
@@ -127,11 +130,15 @@ def inherits_docstring(class_name: str, method: str) -> bool:
         for kept in (ancestor, *(each for protocol in PROMISES.get(ancestor, ()) for each in ancestors(protocol))):
             if method in methods_of(kept) and ast.get_docstring(methods_of(kept)[method]):
                 return True
-        if any(
-            inspect.getdoc(getattr(base, method, None)) for base in foreign_bases(ancestor) if hasattr(base, method)
-        ):
+        overridden = [getattr(base, method) for base in foreign_bases(ancestor) if hasattr(base, method)]
+        if any(inspect.getdoc(each) or is_standard(each) for each in overridden):
             return True
     return False
+
+
+def is_standard(method: Any) -> bool:
+    """Whether a method is of the standard library, whose manual describes it: those of event loops, for one."""
+    return str(getattr(method, "__module__", "")).split(".")[0] in sys.stdlib_module_names
 
 
 @cache
@@ -189,6 +196,6 @@ def foreign_bases(class_name: str) -> tuple[Any, ...]:
                 for attribute in rest:
                     value = getattr(value, attribute)
                 found.append(value)
-        if first in __builtins__:
-            found.append(__builtins__[first])
+        if hasattr(builtins, first):
+            found.append(getattr(builtins, first))
     return tuple(found)

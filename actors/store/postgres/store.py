@@ -10,7 +10,6 @@ this host's row is gone (`FENCE` in `actors/store/postgres/statements.py`). No c
 
 While the database is away, commits and reads wait for it, up to `patience_s`, and go on. What becomes of a commit whose
 connection breaks: `actors/store/postgres/writer.py`. docs/design/postgres.md has the reasons and the measures.
-
 The engine makes one (`runtime/engine.py`), and gives it to its host.
 """
 
@@ -387,11 +386,7 @@ class Opened:
     # Keys.
 
     def new_key(self) -> int:
-        """Take a key of the block that this host has reserved.
-
-        Raises:
-            StoreFailed: The block is used up, because the database did not answer in time.
-        """
+        """Take a key of the block that this host has reserved, or raise StoreFailed if the block is used up."""
         if not self._keys:
             raise StoreFailed("no key is left of the block that was taken last; nothing was written")
         key, self._keys = self._keys[0], self._keys[1:]
@@ -413,11 +408,7 @@ class Opened:
     # Commits.
 
     async def commit(self, writes: Sequence[Write]) -> None:
-        """Write a batch in one transaction; see `Store.commit` for its errors.
-
-        Raises:
-            StoreTakenOver: The host has begun another life since the writes were made.
-        """
+        """Write a batch in one transaction; see `Store.commit`. Raises StoreTakenOver if another life has begun."""
         presence = self.presence
         changes = changes_of(writes, self._unborn)
         await self._learn(changes)
