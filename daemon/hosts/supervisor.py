@@ -79,6 +79,7 @@ class SupervisedHost:
 
     @property
     def is_ready(self) -> bool:
+        """Whether the host has said that it is ready, and has not ended."""
         return self.ready_since_s is not None
 
 
