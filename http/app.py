@@ -87,7 +87,7 @@ def create_app(
         stopping: Set when the daemon begins to stop, so that streams and long polls end.
         sidecar_routes: Whether Dapr's routes are there; an engine inside of a program is no sidecar.
         event_json: Writes the events of histories; None leaves histories out.
-        configuration: What the daemon was told, without secrets, for those who ask.
+        configuration: The configuration as the daemon shows it, without secrets.
     """
     assert sidecar.app_id == options.app_id, (sidecar.app_id, options.app_id)
     version = sidecar.control.runtime_version

@@ -259,7 +259,7 @@ def _read(value: Any) -> Any:
 
 def _why(error: Exception) -> str:
     if isinstance(error, KeyError):
-        return f"{error} is missing, or is not one of those that there are"
+        return f"{error} is missing, or is not one of the known values"
     return str(error) or type(error).__name__
 
 
