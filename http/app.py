@@ -1,5 +1,7 @@
 """The HTTP APIs as a Starlette app, made from a facade and the operations of management; `daemon/` serves it.
 
+The rule: this module only puts parts together: it decides nothing about a request.
+
 From the outside in: the raw path is cleaned, the token is checked (without tokens, that no web page asks), the route is
 found, the handler decodes, calls and encodes. An error of any of them becomes its answer in `http/errors.py`, for the
 management API in `http/management/resource.py`.

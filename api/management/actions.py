@@ -1,4 +1,9 @@
-"""The bodies of requests that steer an instance, and of their answers."""
+"""The bodies of requests that steer an instance, and of their answers.
+
+The rule: these are records, and decoding a body checks its types.
+
+`http/management/routes/actions.py` decodes and encodes them, and `client/remote.py` does the reverse.
+"""
 
 from typing import Annotated, Literal
 

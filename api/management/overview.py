@@ -1,4 +1,9 @@
-"""The daemon as the management API shows it: its hosts, workers, workflows, activities, figures and its audit."""
+"""The daemon as the management API shows it: its hosts, workers, workflows, activities, figures and its audit.
+
+The rule: these are records.
+
+`http/management/routes/overview.py` makes them, and `client/management_client.py` reads them.
+"""
 
 from datetime import datetime
 from typing import Annotated, Any

@@ -1,4 +1,9 @@
-"""The login of a browser, as the management API has it."""
+"""The login of a browser, as the management API has it.
+
+The rule: it is a record, and decoding a body checks its types.
+
+`http/management/routes/session.py` reads it.
+"""
 
 from typing import Annotated
 

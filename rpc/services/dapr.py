@@ -1,7 +1,11 @@
 """Dapr's own API over gRPC: the fourteen workflow calls, metadata and shutdown; `state.py` has the calls of state.
 
+The rule: a call answers as its HTTP route does.
+
 Each method decodes, calls the facade once and encodes. The calls and the words of
 errors are those of HTTP (`http/dapr/`, `api/words.py`).
+
+`daemon/` serves it beside the other services.
 
 Source: contract 2, 1.4; dapr `pkg/api/universal/workflow.go`, `metadata.go`.
 """

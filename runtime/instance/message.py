@@ -1,6 +1,6 @@
 """The messages to the actors of this layer.
 
-A message changes nothing by itself: the actor that gets it decides.
+The rule: a message changes nothing by itself; the actor that gets it decides.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,9 @@
-"""The plan of a simulated test: what `simulated(...)` was given, checked and frozen."""
+"""The plan of a simulated test: what `simulated(...)` was given, checked and frozen.
+
+The rule: a value that no simulation can use is an error where the decorator stands.
+
+`testing/stories/decorator.py` makes it.
+"""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
