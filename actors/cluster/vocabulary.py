@@ -28,7 +28,7 @@ class NotPortable(PerdureError):
 
 
 class WireWord(NamedTuple):
-    """A type of which messages and answers are."""
+    """A type of messages, answers or values in them."""
 
     word: str  # on the wire; it never changes its meaning
     type: type[Any]
@@ -39,7 +39,7 @@ class WireWord(NamedTuple):
 
 
 class Vocabulary:
-    """What the hosts of a daemon can say to each other. All of them have the same.
+    """The words in which the hosts of a daemon talk. All hosts have the same.
 
     Args:
         words: The types of messages to actors, and of their answers that are no plain values.

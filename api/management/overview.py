@@ -93,7 +93,7 @@ class WorkerList(Struct, kw_only=True, frozen=True):
 
 
 class LastHour(Struct, kw_only=True, frozen=True):
-    """What has become of instances within the last hour, or since the daemon began."""
+    """How instances began and ended within the last hour, or since the daemon began."""
 
     started: Count
     completed: Count
@@ -149,7 +149,7 @@ class ConcernView(Struct, kw_only=True, frozen=True):
 
 
 class AttentionView(Struct, kw_only=True, frozen=True):
-    """What a person should look at first."""
+    """The instances that a person should look at first."""
 
     stalled: ConcernView
     set_aside: ConcernView

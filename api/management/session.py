@@ -11,6 +11,6 @@ from msgspec import Meta, Struct
 
 
 class Login(Struct, forbid_unknown_fields=True, kw_only=True):
-    """What a browser sends to log in."""
+    """The body with which a browser logs in."""
 
     token: Annotated[str, Meta(description="An API token")]

@@ -90,7 +90,7 @@ def dapr(
 
 
 class DaprWorkflows:
-    """The workflow calls."""
+    """The workflow calls of Dapr's service."""
 
     def __init__(self, facade: Facade, *, app_id: str, actor: Callable[[Context], str]) -> None:
         self._facade = facade

@@ -59,7 +59,7 @@ def state_methods(states: States | None) -> Mapping[str, Unary]:
 
 
 class DaprState:
-    """The state calls."""
+    """The state calls of Dapr's service."""
 
     def __init__(self, states: States | None) -> None:
         self._states = states

@@ -108,7 +108,7 @@ def task_hub(
 
 
 class Management:
-    """The methods for clients."""
+    """The methods of the task hub for clients."""
 
     def __init__(self, facade: Facade, *, app_id: str, actor: Callable[[Context], str]) -> None:
         self._facade = facade

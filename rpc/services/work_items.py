@@ -70,7 +70,7 @@ class WorkSource(Protocol):
 
 
 class WorkItems:
-    """The methods for workers.
+    """The methods of the task hub for workers.
 
     Args:
         writer: Writes the items of this host.

@@ -80,7 +80,7 @@ class CallActorType:
 
 
 class CallActor:
-    """A call."""
+    """The actor of a call of an activity of another app."""
 
     was_stalled = False
 

@@ -27,7 +27,7 @@ WORLD_CPU_S = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulationPlan:
-    """What a simulated test is to try.
+    """The worlds that a simulated test is to try.
 
     Raises:
         SimulationMisuse: It cannot be tried.

@@ -154,7 +154,7 @@ class Outsides:
 
 
 class _Watching:
-    """A watch of an actor that is here for the life of this host. A class, because a generator takes twice as long."""
+    """A watch of an actor that this host has for its life. A class, because a generator takes twice as long."""
 
     __slots__ = ("_address", "_watch", "_watches")
 

@@ -15,7 +15,7 @@ from ..contract import Stored
 
 
 class Expected(NamedTuple):
-    """What an actor says of its rows in other tables."""
+    """The rows in other tables that an actor expects."""
 
     reminders: frozenset[tuple[str, int]]  # that it must have: name and due time
     active: bool  # it must have the active mark

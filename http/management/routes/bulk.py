@@ -102,7 +102,7 @@ BULK_ENDPOINTS = (BULK, LIST_OPERATIONS, GET_OPERATION, CANCEL_OPERATION)
 
 
 class BulkRoutes:
-    """The handlers.
+    """The handlers of bulk operations.
 
     Args:
         app_id: The app that the daemon hosts.

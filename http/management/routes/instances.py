@@ -33,7 +33,7 @@ TERMINAL = "TERMINAL"
 
 
 class InstanceRoutes:
-    """The handlers.
+    """The handlers of lists and descriptions.
 
     Args:
         app_id: The app that the daemon hosts.

@@ -101,7 +101,7 @@ OVERVIEW = (
 
 
 class OverviewRoutes:
-    """The handlers.
+    """The handlers of the overview.
 
     Args:
         sidecar: The daemon.

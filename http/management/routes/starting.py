@@ -82,7 +82,7 @@ STARTING = (START, SEND)
 
 
 class StartRoutes:
-    """The handlers."""
+    """The handlers of starts and events."""
 
     def __init__(self, management: InstanceOperations) -> None:
         self.steering = management.steering

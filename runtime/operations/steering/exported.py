@@ -32,7 +32,7 @@ KINDS: Mapping[str, Any] = {kind.__name__: kind for kind in TAGS}
 
 
 class ImportMalformed(RequestRefused):
-    """A line is not what an export writes."""
+    """A line has no form that an export writes."""
 
     def __init__(self, line: int, why: str) -> None:
         super().__init__(line, why)
@@ -44,7 +44,7 @@ class ImportMalformed(RequestRefused):
 
 
 class ExportHeader(NamedTuple):
-    """What the first line says."""
+    """The first line of an export."""
 
     instance_id: str
     record: InstanceRecord

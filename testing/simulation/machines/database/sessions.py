@@ -50,7 +50,7 @@ Tell: TypeAlias = Callable[[str], None]
 
 
 class Link:
-    """What lies between one host and the server.
+    """The network between one host and the server.
 
     Args:
         tell: Is told of faults.
