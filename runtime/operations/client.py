@@ -50,7 +50,9 @@ class Operations(Protocol):
     """What a client calls. Payloads are JSON text; `Client` says what each does."""
 
     @property
-    def states(self) -> StateOperations: ...
+    def states(self) -> StateOperations:
+        """The state stores of the app."""
+        ...
 
     async def start(
         self,
