@@ -142,7 +142,7 @@ class Client:
 
         Args:
             start_at: When its code is to begin; UTC if it names no time zone.
-            tags: What lists can be filtered by; 16 at most.
+            tags: Names and values by which lists can be filtered; 16 at most.
             if_exists: If an instance has the id: `reject` refuses, also if it has ended; `return` returns that
                 instance, if it is of the same workflow; `restart`, the default, begins one anew that has ended.
             force: With `restart`: terminate one that has not ended.
@@ -200,7 +200,7 @@ class Client:
             workflow: The function, or the name by which it is registered.
             input: Any value that JSON can hold; None is no input.
             instance_id: Of the new instance; made up if it is None.
-            if_exists: What to do if the id is taken, as of `start`.
+            if_exists: The choice if the id is taken, as of `start`.
             idempotency_key: As of `start`. A program that repeats a call needs this or `if_exists`, or the call runs
                 again what has ended.
 

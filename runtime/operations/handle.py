@@ -114,7 +114,7 @@ class Handle(str, Generic[R]):
 
     @property
     def workflow(self) -> Workflow | None:
-        """What tells the type of the result: a workflow's function, or its name."""
+        """The workflow, which tells the type of the result: its function, or its name."""
         return self._workflow
 
     async def result(self, *, timeout: Seconds = None) -> R:  # noqa: ASYNC109

@@ -48,7 +48,7 @@ class DispatchLimits:
     def divided(self, hosts: int) -> "DispatchLimits":
         """The part of one host of several in the limits on all workers together, rounded up.
 
-        So all hosts together may go beyond a limit, by less than one job for each host. What one stream may have is
+        So all hosts together may go beyond a limit, by less than one job for each host. The limit of one stream is
         divided by the host that has the stream (`runtime/workers/hosts/shares.py`).
         """
         return replace(

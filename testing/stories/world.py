@@ -89,7 +89,7 @@ class World:
 
         Args:
             fake: Stands for a system outside. Its methods may be `async def` or plain.
-            name: What it is called in stories; its class in small letters by default.
+            name: Its name in stories; its class in small letters by default.
             lost: Makes the error of a call whose request or answer was lost, of a text.
             errors: Classes of errors that it may answer with; nothing was done then.
 
@@ -110,10 +110,10 @@ class World:
 
     @property
     def deeds(self) -> Sequence[Deed]:
-        """What fakes have done for hosts."""
+        """The calls that fakes have carried out for hosts."""
         return [deed for outside in self._outsides.values() for deed in outside.done]
 
-    # What must hold.
+    # Invariants.
 
     @overload
     def always(self, check: F, name: str | None = None) -> F: ...
@@ -124,7 +124,7 @@ class World:
 
         Args:
             check: Returns False, or fails with an assert, if it does not hold.
-            name: What it is called; the function's own name by default.
+            name: Its name; the function's own by default.
         """
         return self._noted(self._always, check, name)
 
@@ -227,7 +227,7 @@ class World:
 
         Raises:
             InvariantFailed, Stuck: Something does not hold.
-            Exception: What the story has raised.
+            Exception: The error of the story.
         """
         await self._tell_story(story, given)
         await self._heal()
