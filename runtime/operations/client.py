@@ -113,6 +113,9 @@ class Client:
     def state(self, store: str) -> StateClient:
         """The values of a state store, which the app's SDKs in other languages reach with Dapr's state API.
 
+        Args:
+            store: The name of the store, such as `statestore`.
+
         Raises:
             StateStoreNotFound: There is no such store. Of a daemon the first call says so.
         """
@@ -251,7 +254,14 @@ class Client:
         return self._output_decoder(state.name if workflow is None else workflow).decode(state.output)
 
     async def get(self, instance_id: str) -> WorkflowState | None:
-        """Describe an instance as last committed; None if there is none."""
+        """Describe an instance as last committed.
+
+        Args:
+            instance_id: The id, or a handle.
+
+        Returns:
+            The state with its payloads decoded; None if there is no such instance.
+        """
         state = await self._operations.inspect(id_of(instance_id))
         return self._described(state) if state is not None else None
 

@@ -100,6 +100,8 @@ class Handle(str, Generic[R]):
         """Make the handle of an instance that may exist.
 
         Args:
+            instance_id: The id of the instance.
+            client: Carries out the methods.
             workflow: Tells the type of the result; None: the workflow of the instance's name in the client's app does.
         """
         self = str.__new__(cls, instance_id)
