@@ -42,7 +42,7 @@ class DispatchLimits:
         if together > self.ITEMS_PER_STREAM_MAX:
             raise ValueError(
                 f"activities_per_stream_max and workflows_per_stream_max must be at most {self.ITEMS_PER_STREAM_MAX} "
-                f"together, not {together}: some workers drop longer frames"
+                f"together, not {together}: some workers drop further items"
             )
 
     def divided(self, hosts: int) -> "DispatchLimits":
