@@ -2,7 +2,7 @@
 
 The rule: a method is a name, the types of its arguments and the type of its result. Both ends have the same.
 
-Who answers a method gives it to `Peers.answer`, and who calls it to `Peers.ask_all`.
+Code that answers a method gives it to `Peers.answer`, and code that calls it to `Peers.ask_all`.
 """
 
 from collections.abc import Sequence

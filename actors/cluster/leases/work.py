@@ -224,7 +224,7 @@ class LeaseWork:
         if jobs is None:
             return
         if jobs:
-            # Before the row says so: who reads it first must not begin what goes on.
+            # Before the row says so: a host that reads it first must not begin activities that go on.
             await self._words.lend(Gift(to, shard, epoch + 1, jobs))
         try:
             given = await self._cluster.give(shard, to, epoch)

@@ -36,7 +36,7 @@ class ShardGate:
     """The states of this host's shards, and the messages that wait.
 
     Args:
-        placement: Who owns which shard.
+        placement: Says which host owns a shard.
         peers: The other hosts.
         deliver: Delivers a message, or asks this gate again.
         journal: Is told when too many messages wait.

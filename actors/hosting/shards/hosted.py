@@ -80,7 +80,7 @@ class HostedShards:
 
     Args:
         parts: Those of the host.
-        sharing: Who calls this, and who is told of actors that are not here any more.
+        sharing: The membership that calls this, and the parts that hear of actors that are not here any more.
     """
 
     RETRY_S = 0.5  # after a store that did not say what to recover

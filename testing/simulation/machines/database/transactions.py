@@ -75,7 +75,7 @@ class Version:
     """A row, from the statement that made it to the one that changed or deleted it.
 
     Attributes:
-        ender: Who has changed or deleted it; None: nobody.
+        ender: The transaction that has changed or deleted it; None: there is none.
         newer: The version that an UPDATE has made of it.
         locks: By open transaction.
     """
