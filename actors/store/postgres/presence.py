@@ -1,4 +1,4 @@
-"""The presence of a host in a store: its row, its beat, and what it may do to other hosts.
+"""The presence of a host in a store: its row, its beat, and its right to delete the rows of others.
 
 The rule: no clock of another machine counts. A host adds one to its number in `beats`; others watch the number, each by
 its own monotonic clock. One that stands still for DEAD_S, seen by a host whose own queries worked all that time,
