@@ -178,7 +178,12 @@ def test_the_python_of_a_page_runs(page: str, tmp_path: Path, monkeypatch: pytes
     with Reader(tmp_path) as reader:
         if (app := PAGES[page].app) is not None:
             (tmp_path / "app.py").write_text(app)
-            assert reader.do(Command(page=page, line=0, text="perdure run app.py --data daemon.db", shown=())).code == 0
+            assert (
+                reader.do(
+                    Command(page=page, line=0, language="console", text="perdure run app.py --data daemon.db", shown=())
+                ).code
+                == 0
+            )
         codes = parts(page, reader.url)
         if any(map(needs_a_loop, codes)):
             asyncio.run(run_all(codes, names))
@@ -205,9 +210,14 @@ def test_calls_of_another_app_run(tmp_path: Path) -> None:
         "@app.workflow\nasync def transfer(ctx, order):\n    return 'transferred'\n"
     )
     with Reader(tmp_path) as reader:
-        assert reader.do(Command(page="", line=0, text="perdure run shop.py bank.py", shown=())).code == 0
+        assert (
+            reader.do(Command(page="", line=0, language="console", text="perdure run shop.py bank.py", shown=())).code
+            == 0
+        )
         # when it runs, then both answer.
-        said = reader.do(Command(page="", line=0, text="perdure start buy --id a --input 1 --wait", shown=()))
+        said = reader.do(
+            Command(page="", line=0, language="console", text="perdure start buy --id a --input 1 --wait", shown=())
+        )
     assert said.text.strip() == '["charged","transferred"]'
 
 

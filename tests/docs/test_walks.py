@@ -187,6 +187,8 @@ WALKS = {
         },
     ),
     "docs/exports.md": Walk(goes_on=True, before={"perdure start": begin_app}),
+    "docs/tutorials/a-web-app.md": Walk(goes_on=True),
+    "docs/tutorials/an-operators-first-day.md": Walk(goes_on=True, before={"rm perdure.db": kill}),
     "docs/operations/store.md": Walk(goes_on=True, before={"perdure store spread": a_store}),
     "docs/store-files.md": Walk(goes_on=True, changes={"/backups/": ""}, before={"perdure store restore": a_backup}),
     "docs/quickstarts.md": Walk(changes={"../../../components": "components"}, before={"perdure daprd": components}),
@@ -194,7 +196,7 @@ WALKS = {
 
 
 def command(text: str) -> Command:
-    return Command(page="", line=0, text=text, shown=())
+    return Command(page="", line=0, language="console", text=text, shown=())
 
 
 def kind(text: str) -> str | None:
@@ -252,7 +254,7 @@ def walk_block(block: Block, walk: Walk, waiting: dict[str, Callable[[Reader], N
                 waiting.pop(beginning)(reader)
             if kind(each.text) is not None:
                 continue
-            if block.language == "sh" and not each.text.startswith(("perdure ", "export ")):
+            if block.language == "sh" and not each.text.startswith(("perdure ", "export ", "uvicorn ")):
                 script.append(each.text)  # with the lines before it: they may have set variables
                 continue
             if each.text.startswith(("perdure run", "perdure daprd")) and not walk.goes_on:

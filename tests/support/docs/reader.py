@@ -52,6 +52,7 @@ class Reader:
         self.folder = folder
         self._environment = {**os.environ, "HOME": str(folder), **(environment or {})}
         self._environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+        self._exported: dict[str, str] = {}
         self._ports: dict[str, str] = {}  # as the page has them -> as they are
         self._daemons: list[subprocess.Popen[str]] = []
         (folder / ".curlrc").write_text("silent\nfail-with-body\nmax-time = 20\n")
@@ -69,8 +70,12 @@ class Reader:
         words = shlex.split(command.text)
         if words[0] == "export":
             name, _, value = words[1].partition("=")
-            self._environment[name] = value
+            self._exported[name] = value
+            if command.language == "sh":  # one terminal; in `console` the daemon has another one
+                self._environment[name] = value
             return Said("", 0)
+        if words[0] == "uvicorn":
+            return self._serve(words)
         if words[0] == "perdure" and words[1] in DAEMONS and "--install" not in words:
             return self._begin(command.text.removesuffix(" &"))
         if words[0] == "perdure":
@@ -81,9 +86,14 @@ class Reader:
         """Run lines of a shell, up to the first that fails."""
         ran = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", self._with_real_ports(script)],
-            cwd=self.folder, env=self._environment, check=False, capture_output=True, text=True, timeout=PATIENCE_S,
-        )  # fmt: skip
-        return Said(ran.stdout + ran.stderr, ran.returncode)
+            cwd=self.folder,
+            env={**self._environment, **self._exported},
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+        )
+        return Said(ran.stdout + (ran.stderr if ran.returncode else ""), ran.returncode)
 
     # Daemons.
 
@@ -99,7 +109,7 @@ class Reader:
             self._ports[said[1]] = str(free_port())
             command = METRICS.sub(f"--metrics-port={self._ports[said[1]]}", command)
         log = self.folder / "daemon.log"
-        with log.open("a") as errors:
+        with log.open("w") as errors:
             daemon = subprocess.Popen(
                 [sys.executable, "-m", *shlex.split(self._with_real_ports(command))],
                 stdout=subprocess.PIPE, stderr=errors, cwd=self.folder, env=environment, text=True,
@@ -111,6 +121,26 @@ class Reader:
             return Said(line + log.read_text(), daemon.wait(PATIENCE_S))
         self._ports["3500"] = at[1]
         return Said(line, 0)
+
+    def _serve(self, words: Sequence[str]) -> Said:
+        """Begin a web server, at another port than the page has; one that is there is killed before."""
+        self.kill()
+        said, real = words[words.index("--port") + 1], free_port()
+        self._ports[said] = str(real)
+        with (self.folder / "web.log").open("a") as errors:
+            server = subprocess.Popen(
+                [sys.executable, "-m", *[str(real) if word == said else word for word in words]],
+                stdout=subprocess.PIPE, stderr=errors, cwd=self.folder, env=self._environment, text=True,
+            )  # fmt: skip
+        self._daemons.append(server)
+
+        def listens() -> bool:
+            assert server.poll() is None, (self.folder / "web.log").read_text()
+            with socket.socket() as asking:
+                return asking.connect_ex(("127.0.0.1", real)) == 0
+
+        within(listens)
+        return Said("", 0)
 
     @property
     def url(self) -> str:
@@ -160,9 +190,8 @@ class Reader:
         try:
             for part in self._with_real_ports(command).split(" | "):
                 words = [word.replace("~", str(self.folder), 1) for word in shlex.split(part)[1:]]
-                result = CliRunner().invoke(
-                    main, words, input=given, env={"PERDURE_SERVER": self.url, "COLUMNS": "100"}
-                )
+                environment = {"PERDURE_SERVER": self.url, "COLUMNS": "100", **self._exported}
+                result = CliRunner().invoke(main, words, input=given, env=environment)
                 given = result.stdout
         finally:
             os.chdir(before)
