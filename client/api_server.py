@@ -71,6 +71,7 @@ class Answer(NamedTuple):
     status: int
     reason: str  # the phrase behind the status; may be empty
     content: bytes
+    etag: str = ""  # with its quotes; empty: it has none
 
     @property
     def good(self) -> bool:

@@ -98,6 +98,14 @@ class States:
             writable=self._writable,
         )
 
+    def require(self, store: str) -> None:
+        """Look whether there is a store of a name.
+
+        Raises:
+            StateStoreNotFound: There is none.
+        """
+        self.stores.find(store)
+
     async def get(self, store: str, key: str) -> StateValue | None:
         """Read the value of a key; None if there is none.
 
