@@ -28,6 +28,7 @@ from ..support.paths import ROOT
 # Pages whose commands other tests run, because they need more hosts or more processes.
 WALKED_ELSEWHERE = {
     "docs/from-one-machine-to-three.md": "test_three_hosts.py",
+    "docs/tutorials/from-dapr.md": "test_from_dapr.py",
     "docs/tutorials/a-deploy-and-its-way-back.md": "test_tutorials.py",
     "docs/tutorials/charged-at-most-once.md": "test_tutorials.py",
 }
@@ -78,10 +79,12 @@ class Walk:
     Args:
         goes_on: Daemons have the store of those before them; else each begins with nothing.
         changes: Texts of the page, and what the test has in their place.
+        runs: Commands of `NOT_RUN` that run nevertheless.
         before: What the text of the page has its reader do before the first command that begins so.
     """
 
     goes_on: bool = False
+    runs: Sequence[str] = ()
     changes: Mapping[str, str] = field(default_factory=dict)
     before: Mapping[str, Callable[[Reader], None]] = field(default_factory=dict)
 
@@ -252,9 +255,9 @@ def walk_block(block: Block, walk: Walk, waiting: dict[str, Callable[[Reader], N
         for each in commands_of(Block(page=block.page, line=block.line, language=block.language, mark="", text=text)):
             for beginning in [known for known in waiting if each.text.startswith(known)]:
                 waiting.pop(beginning)(reader)
-            if kind(each.text) is not None:
+            if kind(each.text) is not None and each.text not in walk.runs:
                 continue
-            if block.language == "sh" and not each.text.startswith(("perdure ", "export ", "uvicorn ")):
+            if block.language == "sh" and not each.text.startswith(("perdure ", "export ", "uvicorn ", "python ")):
                 script.append(each.text)  # with the lines before it: they may have set variables
                 continue
             if each.text.startswith(("perdure run", "perdure daprd")) and not walk.goes_on:

@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -45,16 +45,18 @@ class Reader:
 
     Args:
         folder: Where the reader works. It is the home too, so that `~` is a folder of the test.
-        environment: Variables beside those of this process.
+        sdk: A Python with Dapr's SDK, for `python app.py`.
     """
 
-    def __init__(self, folder: Path, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(self, folder: Path, sdk: Path | None = None) -> None:
         self.folder = folder
-        self._environment = {**os.environ, "HOME": str(folder), **(environment or {})}
+        self._sdk = sdk
+        self._environment = {**os.environ, "HOME": str(folder)}
         self._environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
         self._exported: dict[str, str] = {}
         self._ports: dict[str, str] = {}  # as the page has them -> as they are
         self._daemons: list[subprocess.Popen[str]] = []
+        self._apps: list[subprocess.Popen[bytes]] = []
         (folder / ".curlrc").write_text("silent\nfail-with-body\nmax-time = 20\n")
 
     def __enter__(self) -> Self:
@@ -64,6 +66,9 @@ class Reader:
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.kill()
+        for app in self._apps:
+            app.kill()
+            app.wait(PATIENCE_S)
 
     def do(self, command: Command) -> Said:
         """Do a command; a daemon is left running when it is ready."""
@@ -74,6 +79,8 @@ class Reader:
             if command.language == "sh":  # one terminal; in `console` the daemon has another one
                 self._environment[name] = value
             return Said("", 0)
+        if words == ["python", "app.py"]:
+            return self._run_app()
         if words[0] == "uvicorn":
             return self._serve(words)
         if words[0] == "perdure" and words[1] in DAEMONS and "--install" not in words:
@@ -102,7 +109,11 @@ class Reader:
         command = PORTS.sub(lambda found: re.sub(r"\d+$", "0", found[0]), command)
         environment = dict(self._environment)
         if " daprd" in command:
-            command += " --dapr-http-port=0 --dapr-grpc-port=0" + ("" if said else " --metrics-port=0")
+            # The same ports again after a kill: an app that is connected looks for them.
+            for name, port in (("http", "3500"), ("grpc", "50001")):
+                self._ports.setdefault(port, str(free_port()))
+                command += f" --dapr-{name}-port={self._ports[port]}"
+            command += "" if said else " --metrics-port=0"
         else:
             environment |= {"PERDURE_HTTP_PORT": "0"} | ({} if "--grpc-port" in command else {"PERDURE_GRPC_PORT": "0"})
         if said:
@@ -140,6 +151,17 @@ class Reader:
                 return asking.connect_ex(("127.0.0.1", real)) == 0
 
         within(listens)
+        return Said("", 0)
+
+    def _run_app(self) -> Said:
+        """Begin an app with Dapr's SDK, which finds the daemon by its variables."""
+        assert self._sdk is not None
+        ports = {"DAPR_HTTP_PORT": self._ports["3500"], "DAPR_GRPC_PORT": self._ports["50001"]}
+        with (self.folder / "app.log").open("a") as log:
+            app = subprocess.Popen(
+                [str(self._sdk), "app.py"], stdout=log, stderr=log, cwd=self.folder, env={**self._environment, **ports}
+            )
+        self._apps.append(app)
         return Said("", 0)
 
     @property
