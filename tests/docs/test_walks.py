@@ -37,10 +37,14 @@ WALKED_ELSEWHERE = {
 # make, extras of the package, flags of our commands.
 NOT_RUN = {
     "make": "its targets are looked up; they take minutes",
+    ".ci/run": "runs these tests",
+    "git tag": "of a release; the rest of docs/releasing.md is looked up",
+    "pip wheel": "tests/house/test_wheel.py has the wheel",
     "pip install": "the extras are looked up; the wheel is built and installed before any test",
     "perdure bench": "its flags are looked up; it takes minutes, and tests/benchmarks/ has it",
     "perdure run DATABASE": "its flags are looked up; tests/docs/test_three_hosts.py has daemons on a database",
     "perdure store DATABASE": "its flags are looked up; tests/whole/test_shared_store.py has stores on a database",
+    "perdure store check --data copy-of-a-store.db": "of the last release; tests/cli/test_store.py checks stores",
     "perdure hosts": "of several hosts; tests/docs/test_three_hosts.py has them",
     "python3 -m venv": "an environment takes seconds; the tests have theirs",
     "python docs/site/sdks.py": "needs the results of make test-sdks; tests/house/test_sdks.py calls it",
@@ -326,6 +330,7 @@ TRIED = {
     "json": "below",
     "yaml": "below",
     "sql": "test_sql.py",
+    "proto": "tests/house/test_grpc_reference.py compares it with its files",
     "text": "output that goes on for longer, drawings",
     "": "as text",
 }
