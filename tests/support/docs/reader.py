@@ -98,7 +98,7 @@ class Reader:
             check=False,
             capture_output=True,
             text=True,
-            timeout=PATIENCE_S,
+            timeout=4 * PATIENCE_S,
         )
         return Said(ran.stdout + (ran.stderr if ran.returncode else ""), ran.returncode)
 
