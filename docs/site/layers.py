@@ -33,7 +33,7 @@ ASIDE = {"daemon": (WIDTH + 24) / 2}  # of the middle: over the doors, so that a
 
 
 def table() -> dict[str, set[str]]:
-    """The layers, and those that each may import."""
+    """The layers, each with the layers that it may import."""
     rows = re.findall(r"^\| (`[^|]*`) \| ([^|]*) \|$", ARCHITECTURE.read_text(), re.MULTILINE)
     names = re.compile(r"`(\w+)`")
     layers = {layer for layer, _ in rows for layer in names.findall(layer)} - {"__init__"}

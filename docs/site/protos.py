@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 PROTOS = Path(__file__).parents[2] / "rpc" / "protos"
-# In the order of a reader: what is called, then what is said.
+# In the order of a reader: the calls, then the messages.
 FILES = ("task_hub", "action", "history", "dapr", "state_item", "google_rpc")
 HEAD = """# The gRPC API
 

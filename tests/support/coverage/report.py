@@ -101,7 +101,7 @@ def below(found: Mapping[str, tuple[Share, Share]], floors: Mapping[str, Mapping
             elif share.percent < floor:
                 yield (
                     f"{layer}: {share.percent:.1f} % of lines and branches are run {kind.replace('_', ' ')}, "
-                    f"{floor} % are the floor. Write tests for what is new, or see what is not tested any more."
+                    f"{floor} % are the floor. Write tests for what is new, or find the test that has gone."
                 )
 
 
