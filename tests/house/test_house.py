@@ -1,4 +1,4 @@
-"""The rules of the house that no tool knows: what lies where, and that what is named exists."""
+"""The rules of the house that no tool knows: what lies where, and that named files exist."""
 
 import re
 import subprocess
@@ -103,7 +103,7 @@ def has_test_file(module: str) -> bool:
 
 
 def test_only_the_root_and_the_users_tests_have_an_init() -> None:
-    # A folder `http` with one would shadow the standard library's for whoever starts Python here.
+    # A folder `http` with one would shadow the standard library's for a Python that starts here.
     # `testing` has names of its own for users, and no other package has that name on a path.
     assert (ROOT / "__init__.py").is_file()
     found = [path for layer in (*LAYERS, "tests", "examples") for path in (ROOT / layer).rglob("__init__.py")]
