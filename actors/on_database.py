@@ -1,7 +1,7 @@
 """A store on a database, shared: this host's membership by leases, and how other hosts reach it.
 
-The rule: whoever reaches the database finds the other hosts in it. What a host needs to be found (its address, its
-certificate) is known once the store is open, and before it joins.
+The rule: a host that reaches the database finds the other hosts in it. The facts by which a host is found (its address,
+its certificate) is known once the store is open, and before it joins.
 
 `runtime/engine.py` shares a store on PostgreSQL so, unless it is told otherwise.
 """
@@ -51,7 +51,7 @@ def share_of(
     Args:
         peer_address: Where they reach this one; None: at the address of this machine that reaches the database.
         stuck_after_s: A host whose event loop stands still for longer shows no more that it lives.
-        newcomer_s: How long it has to live before it gets shards from those that stay.
+        newcomer_s: How long it has to live before the others give it shards.
         apps: The ids of its apps; none: it has the first app of the store.
 
     Raises:
@@ -102,7 +102,7 @@ class DatabaseTransport:
             StoreError: The store's secret cannot be read, or the package for certificates is missing.
         """
         try:
-            # It comes with the extra that brings the driver; who has no database needs neither.
+            # It comes with the extra that brings the driver; a user without a database needs neither.
             from .cluster.transport.certificates import AUTHORITIES, SecretUnreadable, make_secret  # noqa: PLC0415
             from .cluster.transport.tls import TlsTransport  # noqa: PLC0415
         except ImportError as error:
@@ -146,7 +146,7 @@ class DatabaseTransport:
             self._tls.identify(me)
 
     def verify(self, endpoint: Endpoint, connection: asyncio.BaseTransport) -> None:
-        """Check that the host at the other end is the one that is meant."""
+        """Check that the other end is the host that was meant."""
         self._ready().verify(endpoint, connection)
 
     def caller(self, connection: asyncio.BaseTransport) -> str | None:

@@ -1,6 +1,6 @@
 """The management API of an embedded engine, for the engine's own client.
 
-The rule: nothing but the client in this process reaches it, so it asks for no token, and what is changed through it is
+The rule: nothing but the client in this process reaches it, so it asks for no token, and a change made through it is
 changed on behalf of the program (`EMBEDDED`).
 
 `embedding/engine.py` has one. `perdure.asgi` makes the one that a program serves.
@@ -15,12 +15,12 @@ from ..runtime.history.attribution import EMBEDDED
 
 AsgiApp = Callable[..., Awaitable[None]]
 
-# What the first request imports.
+# The modules that the first request imports.
 SERVES = ("http.app", "http.embedded", "http.auth", "daemon.asgi", "api.sidecar", "rpc.wire.event_json")
 
 
 def load() -> None:
-    """Import what the first request would: for whoever needs requests to be alike (a simulated world does)."""
+    """Import the modules that the first request would: a simulated world needs all requests to be alike."""
     root = __name__.partition(".")[0]
     for name in SERVES:
         import_module(f"{root}.{name}")

@@ -1,4 +1,4 @@
-"""The journal: writes lines of the vocabulary to the log, and counts those that would be too many.
+"""The journal: writes lines of the vocabulary to the log, and counts the lines that would be too many.
 
 The rule: nothing that happens often can fill a log. Of each kind of line as many are written in an interval as its
 burst allows; what follows is counted, and the count is written with the next line of the kind or by `flush`.
@@ -17,7 +17,7 @@ from .line import LogLine, Note
 
 INTERVAL_S = 10.0
 FLUSH_S = 1.0  # how often `flush` is to be called while lines are left out
-KINDS_MAX = 256  # beyond them lines of one event are counted together, whatever they are about
+KINDS_MAX = 256  # beyond them lines of one event are counted together, for all their values
 TEXT_CHARS_MAX = 2_000  # of one value in a sentence; the failure in the store has the whole text
 
 Kind: TypeAlias = tuple[str, ...]
@@ -28,7 +28,7 @@ class _Counted:
     since_s: float  # when the interval began
     written: int = 0  # in the interval
     left_out: int = 0
-    level: int = 0  # the highest of those that were left out
+    level: int = 0  # the highest level among the lines that were left out
     # The last one that was left out.
     last: tuple[logging.Logger, LogLine, dict[str, Any]] | None = None
 
@@ -72,7 +72,7 @@ class Journal:
 
         Args:
             exc_info: An error of ours, whose traceback is to follow. A line that is left out has none.
-            values: What the sentence needs, and the fields.
+            values: The values of the sentence and of the fields.
         """
         if not self._logger.isEnabledFor(line.level):
             return
@@ -154,7 +154,7 @@ def _log(
 
 
 def sentence(line: LogLine, values: dict[str, Any]) -> str:
-    """Fill the sentence of a line. It stays one line, whatever the values hold."""
+    """Fill the sentence of a line. It stays one line, for any values."""
     return line.text.format_map(
         {name: _shown(value, ends=f"{{{name}}}." in line.text) for name, value in values.items()}
     )

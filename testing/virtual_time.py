@@ -78,12 +78,13 @@ class ThreadedLoop(SimLoop):
     def call_soon_threadsafe(  # type: ignore[override]
         self, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> SimHandle:
+        """Call a function in a step of the loop, from any thread."""
         handle = self.call_soon(callback, *args, context=context)
         self._called.release()
         return handle
 
     def wait_for_outsiders(self) -> bool:
-        # Every call is counted, and those that came while there was something to do are counted off first.
+        # Every call is counted, and calls that came while there was something to do are counted off first.
         others = set(threading.enumerate()) - self._threads_before
         while self._called.acquire(timeout=self.PATIENCE_S if others else 0.0):
             if self._ready:
@@ -95,11 +96,11 @@ def run_virtually(story: Callable[[], Awaitable[T]], *, backend: Literal["asynci
     """Run an async function in virtual time, and return its result.
 
     Args:
-        backend: What it runs on. trio has to be installed.
+        backend: `asyncio` or `trio`. trio has to be installed.
 
     Raises:
         Stuck: On asyncio: nothing is left that could happen, and the story waits. On trio the test does not end.
-        BaseException: What the story has raised.
+        BaseException: The error of the story.
     """
     return _on_trio(story) if backend == "trio" else _on_asyncio(story)
 
@@ -120,7 +121,7 @@ def _on_asyncio(story: Callable[[], Awaitable[T]]) -> T:
 
 
 async def _to_its_end(story: Callable[[], Awaitable[T]]) -> T:
-    """Run a story, and then cancel what it has left running, as `asyncio.run` does."""
+    """Run a story, and then cancel the tasks that it has left running, as `asyncio.run` does."""
     name_library()
     # In a task of its own: anyio's threads end with the task that they were begun in, a round of the loop later.
     task = asyncio.ensure_future(story())

@@ -131,14 +131,15 @@ class Outbound:
         shares = membership.part is None
         self._wait_s = max(self.PATIENT_S, patience_s + self.BEYOND_S) if shares else self.ANSWER_S
         self._journal = Journal(__name__)
-        # Takes back what is not received. Set before `run`: the other host may be gone before that has begun.
+        # Takes back messages that were not received. Set before `run`: the other host may be gone before that has
+        # begun.
         self.side: HostSide | None = None
         self._wire: Wire | None = None  # while connected and welcome
         self._numbers = count()
         self._asked: dict[int, _Asked] = {}  # in the order of their times
         self._asking = Signal()
         self.posted: dict[int, PostedMessage] = {}  # without a receipt, in the order in which they were sent
-        self._held: dict[int, None] = {}  # of these, those that were not sent over this connection; in order
+        self._held: dict[int, None] = {}  # the ones among them that this connection has not sent; in order
         self._watches: dict[int, tuple[Address, Watch]] = {}
         self._was_reached = False
         self._refusals = 0  # in a row
@@ -267,7 +268,8 @@ class Outbound:
         self.posted = {number: each for number, each in self.posted.items() if each.shard not in shards}
 
     def recall(self, wanted: Callable[[Address], bool]) -> Sequence[tuple[Address, Envelope]]:
-        """Take back the messages without a receipt to some actors, in their order. What is still said of them is void.
+        """Take back the messages without a receipt to some actors, in their order. A later answer to one of them is
+        void.
 
         Args:
             wanted: Whether an actor is one of them.
@@ -372,7 +374,7 @@ class Outbound:
             self._membership.reached(self.name, False)
             self.told(self.name)
 
-    # What goes there.
+    # Frames that go there.
 
     def _post(self, address: Address, envelope: Envelope) -> None:
         """Send a message without a reply, and keep it until its receipt comes."""
@@ -419,7 +421,7 @@ class Outbound:
         if self._wire is not None:
             self._wire.send(self._codec.pack(frame))
 
-    # What comes back.
+    # Frames that come back.
 
     def _receive(self, wire: Wire, news: Signal, packed: bytes) -> None:
         frame = self._codec.from_host(packed)

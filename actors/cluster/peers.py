@@ -35,7 +35,7 @@ class AppPeers(Protocol):
 
     @property
     def membership(self) -> Membership:
-        """Who all hosts are."""
+        """The membership of the daemon."""
         ...
 
     @property
@@ -44,15 +44,41 @@ class AppPeers(Protocol):
         ...
 
     @property
-    def unreceived(self) -> int: ...
-    def answer(self, method: HostMethod, function: Callable[..., Any]) -> None: ...
-    def answer_async(self, method: HostMethod, function: Method) -> None: ...
-    def tell(self, host: str, method: HostMethod, *arguments: Any) -> None: ...
-    async def ask_reachable(self, method: HostMethod, *arguments: Any) -> list[Any]: ...
-    async def call(self, outbound: Outbound, method: HostMethod, *arguments: Any) -> Any: ...
-    def find(self, host: str) -> Outbound | None: ...
-    def watch(self, changed: Callable[[], None]) -> None: ...
-    def listen(self, told: Callable[[str], None]) -> None: ...
+    def unreceived(self) -> int:
+        """How many messages to other hosts have no receipt yet."""
+        ...
+
+    def answer(self, method: HostMethod, function: Callable[..., Any]) -> None:
+        """Let the other hosts of the app call a plain function as a method."""
+        ...
+
+    def answer_async(self, method: HostMethod, function: Method) -> None:
+        """Let the other hosts of the app call a coroutine function as a method."""
+        ...
+
+    def tell(self, host: str, method: HostMethod, *arguments: Any) -> None:
+        """Call a method of a host without waiting for it; a host that cannot be reached does not hear of it."""
+        ...
+
+    async def ask_reachable(self, method: HostMethod, *arguments: Any) -> list[Any]:
+        """Call a method of all hosts that can be reached, at once, and return the answers that came."""
+        ...
+
+    async def call(self, outbound: Outbound, method: HostMethod, *arguments: Any) -> Any:
+        """Call a method of one host, and return its answer; see `Peers.call` for its errors."""
+        ...
+
+    def find(self, host: str) -> Outbound | None:
+        """The connection to a host, by its name; None: the host is not known to live, or has not the app."""
+        ...
+
+    def watch(self, changed: Callable[[], None]) -> None:
+        """Have a function called each time that `names` has changed."""
+        ...
+
+    def listen(self, told: Callable[[str], None]) -> None:
+        """Have a function called with the name of a host each time that the connection to it is made, or is lost."""
+        ...
 
 
 class RingPeers:
@@ -154,8 +180,8 @@ class Peers:
     """All other hosts of a daemon.
 
     Args:
-        membership: Who they are, and which one this host is.
-        vocabulary: What they can say to each other.
+        membership: Names them, and says which one this host is.
+        vocabulary: The words in which they talk.
         transport: Connects them.
         patience_s: How long a commit of theirs may wait for the database that they share.
     """
@@ -311,8 +337,8 @@ class Peers:
     def abandon(self) -> None:
         """End all connections, because this host is dead for the others.
 
-        Callers get `HostLost`, watches are lost, and messages without a receipt are forgotten: who owns their senders
-        now sends them again. Connections are made again once the membership has named hosts anew.
+        Callers get `HostLost`, watches are lost, and messages without a receipt are forgotten: the host that owns their
+        senders now sends them again. Connections are made again once the membership has named hosts anew.
         """
         outbounds, self._outbound = self._outbound, {}
         for outbound in outbounds.values():
@@ -323,9 +349,9 @@ class Peers:
             changed()
 
     def _refresh(self) -> None:
-        """Learn from the membership who lives: connect to those who came, and let go of those who are gone."""
+        """Learn from the membership which hosts live: connect to new ones, and let go of the others."""
         if self.membership.me != self._me:
-            # This host has joined anew. Whoever it was before is dead.
+            # This host has joined anew. Its earlier life is dead.
             self._me = self.membership.me
             self._transport.identify(self._me)
             self.abandon()

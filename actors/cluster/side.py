@@ -1,4 +1,4 @@
-"""The side of a host that other hosts see: what their messages do here, and what comes of messages to them.
+"""The side of a host that other hosts see: the effects of their messages here, and the fate of messages to them.
 
 The rule: all of it happens at once, in the event loop of the host.
 
@@ -50,11 +50,11 @@ class HostSide(Protocol):
         ...
 
     def returned(self, address: Address, envelope: Envelope, *, new: bool, moved: Moved | None) -> None:
-        """Take back a message of this host with which nothing was done, to deliver it to whoever owns the actor now.
+        """Take back a message of this host with which nothing was done, to deliver it to the actor's present owner.
 
         Args:
             new: The address was just made up.
-            moved: What the other host has said; None: it is gone, and the message is without a reply.
+            moved: The answer of the other host; None: it is gone, and the message is without a reply.
         """
         ...
 

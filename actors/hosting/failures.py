@@ -185,7 +185,7 @@ class Failures:
         if address in self._told or len(self._told) >= self.TOLD_MAX:
             return
         self._told.add(address)
-        # What the store holds is not what this release can read: a bug, so the traceback helps.
+        # This release cannot read the rows of the store: a bug, so the traceback helps.
         cause = error.cause if isinstance(error, ActorFailed) else None
         self._journal.write(
             INSTANCE_UNREADABLE,
@@ -231,7 +231,7 @@ class Failures:
             f"its turn broke {activation.failures} times in a row, for a reason of the engine: "
             f"{described(cause)}. It is tried again after a restart, and after a release."
         )
-        # What broke it would break it again. A restart finds all of it once more: activities are asked for again,
+        # The same message would break it again. A restart finds all of it once more: activities are asked for again,
         # reminders are in the store, and what other actors sent counts as unacknowledged with them.
         activation.take()
         activation.mailbox.append(Envelope(SetAside(reason, until_restart=True)))

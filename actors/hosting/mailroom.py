@@ -237,7 +237,9 @@ class Mailroom:
         self._strays.append((address, envelope))
 
     def call_strays(self) -> None:
-        """Deliver what has waited for a ring that was not known. What a sender that is gone has sent is dropped."""
+        """Deliver the messages that waited for a ring that was not known. Messages of a sender that is gone are
+        dropped.
+        """
         strays, self._strays = self._strays, []
         for address, envelope in strays:
             if not (isinstance(envelope.sender, Activation) and envelope.sender.dropped):
@@ -269,7 +271,7 @@ class Mailroom:
                 self.let(activation.address)
 
     def drop(self, gone: Callable[[Activation], bool]) -> Sequence[tuple[Address, Envelope]]:
-        """Forget actors whatever state they are in, and return the messages that waited for them, each in its order."""
+        """Forget actors in any state, and return the messages that waited for them, each in its order."""
         left: list[tuple[Address, Envelope]] = []
         with no_current_task():
             for activation in filter(gone, self.activations):

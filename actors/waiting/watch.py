@@ -21,7 +21,7 @@ class Watch:
         self.lost = False  # a commit may have been missed: inspect again
 
     def committed(self, record: bytes | None, *, deleted: bool) -> None:
-        """Take over what a commit has changed, and wake the watcher.
+        """Take over the changes of a commit, and wake the watcher.
 
         Args:
             record: The new record; None if the commit left it as it was.
@@ -50,9 +50,11 @@ class Watches(dict[Address, list[Watch]]):
     """The watches of a host's actors, by address. An address without a watch has no list."""
 
     def add(self, address: Address, watch: Watch) -> None:
+        """Add a watch of an actor."""
         self.setdefault(address, []).append(watch)
 
     def remove(self, address: Address, watch: Watch) -> None:
+        """Remove a watch that was added before."""
         watches = self[address]
         watches.remove(watch)
         if not watches:

@@ -1,4 +1,4 @@
-"""How the commands on a running daemon show what they were answered: tables, JSON, one line.
+"""How the commands on a running daemon show its answers: tables, JSON, one line.
 
 The rule: a value from an instance is shown so that it cannot steer the terminal.
 """
@@ -55,7 +55,7 @@ def cell(value: object) -> str:
 
 
 def visible(text: str) -> str:
-    """Show a text; what is not printable is escaped."""
+    """Show a text; unprintable characters are escaped."""
     return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
 
 

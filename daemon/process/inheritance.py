@@ -1,4 +1,4 @@
-"""What a process that an app forks does not keep of the daemon's.
+"""Files and sockets of the daemon that a process forked by an app does not keep.
 
 The rule: a forked child has no part in the daemon. It holds neither the ports (a daemon that ends would not get them
 again), nor connections (clients would not see them end), nor the store's files, and a signal to it is not one to the
@@ -22,7 +22,7 @@ DESCRIPTORS = ("/proc/self/fd", "/dev/fd")  # where a process finds its open fil
 
 
 class Inheritance:
-    """Closes in each forked child what is the daemon's.
+    """Closes the daemon's files and sockets in each forked child.
 
     A context manager. The system has no way to take such a hook back; after the end it does nothing.
 

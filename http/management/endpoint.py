@@ -1,4 +1,4 @@
-"""An endpoint of the management API, described: what a handler is given and the OpenAPI document is made from.
+"""The description of an endpoint of the management API, from which its handler and the OpenAPI document are made.
 
 The one law: an endpoint takes and answers nothing that its description does not have.
 """
@@ -49,7 +49,7 @@ class Endpoint(NamedTuple):
     group: str
     summary: str
     success: tuple[Success, ...]
-    errors: tuple[ErrorAnswer, ...] = ()  # beside those that every endpoint of its kind may have
+    errors: tuple[ErrorAnswer, ...] = ()  # beside the errors that every endpoint of its kind may have
     query: tuple[QueryField, ...] = ()
     filters: bool = False  # takes the filters in its query
     tags: bool = False  # takes `tag.KEY` in its query

@@ -35,11 +35,25 @@ class Context(Protocol):
 
     async def abort(
         self, code: grpc.StatusCode, details: str, trailing_metadata: tuple[tuple[str, bytes], ...] = ()
-    ) -> NoReturn: ...
-    async def write(self, message: bytes) -> None: ...
-    def cancelled(self) -> bool: ...
-    def invocation_metadata(self) -> tuple[tuple[str, str | bytes], ...]: ...
-    def peer(self) -> str: ...
+    ) -> NoReturn:
+        """End the call with a status; it does not return."""
+        ...
+
+    async def write(self, message: bytes) -> None:
+        """Send a message of a streaming answer."""
+        ...
+
+    def cancelled(self) -> bool:
+        """Whether the client has given the call up."""
+        ...
+
+    def invocation_metadata(self) -> tuple[tuple[str, str | bytes], ...]:
+        """The metadata of the call: names in lower case, and values."""
+        ...
+
+    def peer(self) -> str:
+        """The address of the client as grpc writes it, such as `ipv4:127.0.0.1:41234`."""
+        ...
 
 
 class Failure(NamedTuple):
@@ -50,7 +64,7 @@ class Failure(NamedTuple):
     status: bytes | None = None  # google.rpc.Status with details, in serialized form
 
 
-# Errors after which the same call may succeed, whatever the method. A full mailbox is not RESOURCE_EXHAUSTED: workers
+# Errors after which the same call may succeed, of any method. A full mailbox is not RESOURCE_EXHAUSTED: workers
 # would take their answer for too large, and give up the workflow (contract 3.5).
 TRY_AGAIN = (HostSilent, HostStopping, HostUnreachable, MailboxFull, RingUnknown, StoreFailed)
 
@@ -130,7 +144,7 @@ class ServiceTable(NamedTuple):
 
 
 def _bounded(method: Unary | Streaming, described: Any, unread: UnreadAnswers, repeatable: bool) -> Serve:
-    """Count what a method answers until it has been read."""
+    """Count the answers of a method until they have been read."""
 
     async def stream(request: Message, context: Context) -> None:
         await method(request, CountedContext(context, unread))
@@ -174,6 +188,7 @@ class CountedContext:
         self.peer = context.peer
 
     async def write(self, message: bytes) -> None:
+        """Send a message; a large one waits until the client has read the earlier ones."""
         if len(message) < COUNTED_BYTES:
             await self._context.write(message)
             return
@@ -235,6 +250,7 @@ class Unserved(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no typ
     """Answers the other methods of the services with UNIMPLEMENTED and a reason. It is added behind the services."""
 
     def service(self, handler_call_details: Any) -> Any:
+        """The handler that refuses a method of a known service; None for any other service."""
         name, _, method = handler_call_details.method.removeprefix("/").rpartition("/")
         if name not in WHY_UNSERVED:
             return None

@@ -1,4 +1,4 @@
-"""What the daemon and a worker process say to one another.
+"""The messages between the daemon and a worker process.
 
 The rule: a message is data, never code: a length and msgpack, not pickle. It goes
 through a pair of pipes that are no standard streams of the worker's, so that
@@ -24,10 +24,12 @@ LOGGED = 1  # the fields of a log record
 
 
 def packed(message: tuple[Any, ...]) -> bytes:
+    """A message as bytes, behind its length."""
     # Python's text may hold lone surrogates, and must come out as it went in.
     data: bytes = msgpack.packb(message, unicode_errors="surrogatepass")
     return LENGTH.pack(len(data)) + data
 
 
 def unpacked(data: bytes) -> Any:
+    """Read a message without its length."""
     return msgpack.unpackb(data, unicode_errors="surrogatepass")

@@ -42,6 +42,7 @@ class Task(Generic[T_co]):
 
     @property
     def is_failed(self) -> bool:
+        """Whether the task has ended with an error."""
         return self._error is not None
 
     def get_result(self) -> T_co:
@@ -98,14 +99,17 @@ class Task(Generic[T_co]):
     # The execution uses these.
 
     def owned_by(self, owner: Owner) -> bool:
+        """Whether the task is of this execution. One that was complete when it was made fits any."""
         return self._owner is owner or (self._owner is None and self.is_complete)
 
     def succeed(self, value: Any) -> None:
+        """Complete the task with a value. It must not be complete."""
         assert not self.is_complete
         self._value = value
         self._complete()
 
     def fail(self, error: Exception) -> None:
+        """Complete the task with an error. It must not be complete."""
         assert not self.is_complete
         self._error = error
         self._complete()
@@ -129,6 +133,9 @@ class Task(Generic[T_co]):
 
 def when_all(tasks: Iterable[Task[T]]) -> Task[list[T]]:
     """Combine tasks into one that waits for all of them.
+
+    Args:
+        tasks: Tasks of one workflow; none of them is a complete result too, an empty list.
 
     Returns:
         A task whose result is the list of their results, in their order. It fails as soon as the first of them does.
@@ -158,6 +165,9 @@ def when_all(tasks: Iterable[Task[T]]) -> Task[list[T]]:
 
 def when_any(tasks: Iterable[Task[Any]]) -> Task[Task[Any]]:
     """Combine tasks into one that waits for the first of them.
+
+    Args:
+        tasks: Tasks of one workflow; one at least.
 
     Returns:
         A task whose result is the first of them to complete or fail.

@@ -48,6 +48,7 @@ class OpenWork:
 
     @classmethod
     def of(cls, rows: Sequence[Row], *, remote: bool = False) -> "OpenWork":
+        """Find the work that is open after the rows of a generation."""
         work = cls()
         held: list[Event] = []
         for row in rows:
@@ -132,7 +133,8 @@ class OpenWork:
             self.timers[START_TIMER] = started.scheduled_start_us
 
 
-# What takes an event of a type into account, as `apply` does. Turns ask it themselves: each step comes here twice.
+# The functions that take an event of a type into account, as `apply` does. Turns ask it themselves: each step comes
+# here twice.
 TAKERS: dict[type[Any], Callable[[OpenWork, Any], None]] = {
     TaskScheduled: OpenWork._asked,
     TaskCompleted: OpenWork._answered,

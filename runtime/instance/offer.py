@@ -1,8 +1,8 @@
 """Offers: turns that wait for a remote worker to take them.
 
-The one law: what a turn feeds is settled when a worker takes it, and not when
-it is offered. A worker runs all of the history through the code again at every
-turn, so each arrival that comes along with another saves a whole run.
+The one law: the events of a turn are settled when a worker takes it, and not when it is
+offered. A worker runs all of the history through the code again at every turn, so each
+arrival that comes along with another saves a whole run.
 
 An offer does not wait for the commit of what it would feed. The answer counts
 only for an instance that has the same history and holds the same events in
@@ -42,11 +42,13 @@ class Offer:
 
     @property
     def fed(self) -> Sequence[Arrival]:
-        """What it would feed if it were settled now."""
+        """The events that it would feed if it were settled now."""
         return self._actor.held
 
     def settle(self) -> WorkflowTurnWork | None:
-        """Say what is fed; None if it cannot be taken any more: the instance was suspended, or has ended."""
+        """Settle the events that the turn feeds; None if it cannot be taken any more: the instance was suspended, or
+        has ended.
+        """
         actor = self._actor
         if actor.offered is not self:
             return None
@@ -94,7 +96,7 @@ def can_take_a_turn(actor: Instance) -> bool:
 
 
 def received(events: Iterable[TimedEvent]) -> bytes | None:
-    """What an instance may itself see of the histories above it."""
+    """The histories above an instance, as far as it may see them."""
     first = (timed.event for timed in events if isinstance(timed.event, ExecutionStarted))
     started = next(first, None)
     return started.propagated if started is not None else None

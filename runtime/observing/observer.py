@@ -54,7 +54,7 @@ class OperationWatch(Protocol):
         """Make the context of an operation: it is left when the operation ends, with the error of one that fails.
 
         Args:
-            name: The method of the facade, `start` for example. What a method asks of others is not told.
+            name: The method of the facade, `start` for example. The methods that it calls itself are not told.
         """
         ...
 
@@ -63,7 +63,9 @@ class Tracing(Protocol):
     """Takes spans. It is called on the event loop, and must neither wait nor raise."""
 
     @property
-    def choice(self) -> SpanChoice: ...
+    def choice(self) -> SpanChoice:
+        """Which spans are made."""
+        ...
 
     def now_us(self) -> int:
         """The wall clock; Unix time, microseconds."""
@@ -73,7 +75,8 @@ class Tracing(Protocol):
         """Give a new span its place, and say which span is above it.
 
         Args:
-            parent: What the caller has said; None: the span that is current in the caller's code, if there is one.
+            parent: The span that the caller has named; None: the span that is current in the caller's code, if there is
+                one.
             name: The span's.
 
         Returns:
@@ -99,17 +102,19 @@ class Ended(NamedTuple):
 
 
 class Audience:
-    """Those who are told what the turns of an engine have committed. None of them is there at first."""
+    """The listeners to the commits of an engine's turns. There is none at first."""
 
     def __init__(self) -> None:
         self.observer: Observer | None = None
         self.tracing: Tracing | None = None
 
     def tell_end(self, address: Address, ended: Ended) -> None:
+        """Tell the observer that an instance has ended."""
         if self.observer is not None:
             self.observer.workflow_ended(ended.name, Status(ended.status), ended.took_us / 1e6)
 
     def tell_spans(self, address: Address, spans: Sequence[EndedSpan]) -> None:
+        """Hand spans that have ended to the tracing."""
         if self.tracing is not None:
             for span in spans:
                 self.tracing.span_ended(span)

@@ -18,8 +18,7 @@ from ..dates import from_us, to_us
 from ..errors import InvalidRequest, PayloadError, WorkflowFailed
 from ..history.instance_state import InstanceState
 from ..history.status import Status
-from ..state.client import StateClient
-from ..state.state import States
+from ..state.client import StateClient, StateOperations
 from .facade import finished
 from .handle import Handle, Seconds, Workflow, WorkflowState
 from .steering.starting import IfExists, StartRequest
@@ -48,7 +47,12 @@ class StartOptions(RunOptions, total=False):
 
 
 class Operations(Protocol):
-    """What a client calls. Payloads are JSON text; `Client` says what each does."""
+    """The operations that a client calls. Payloads are JSON text; see the methods of `Client`."""
+
+    @property
+    def states(self) -> StateOperations:
+        """The state stores of the app."""
+        ...
 
     async def start(
         self,
@@ -57,23 +61,41 @@ class Operations(Protocol):
         instance_id: str | None = None,
         input: str | None = None,  # noqa: A002
         start_at_us: int | None = None,
-    ) -> str: ...
+    ) -> str:
+        """Start an instance, and return its id. `start_at_us` is Unix time in microseconds."""
+        ...
 
-    async def begin(self, request: StartRequest) -> str: ...
+    async def begin(self, request: StartRequest) -> str:
+        """Start an instance with all options of a start, and return its id."""
+        ...
 
-    async def inspect(self, instance_id: str) -> InstanceState | None: ...
+    async def inspect(self, instance_id: str) -> InstanceState | None:
+        """Read an instance; None: there is none."""
+        ...
 
-    async def wait(self, instance_id: str, until: Callable[[Status], bool] = finished) -> InstanceState: ...
+    async def wait(self, instance_id: str, until: Callable[[Status], bool] = finished) -> InstanceState:
+        """Wait until the status of an instance fulfils a condition, and read it."""
+        ...
 
-    async def raise_event(self, instance_id: str, name: str, data: str | None, *, key: str | None) -> None: ...
+    async def raise_event(self, instance_id: str, name: str, data: str | None, *, key: str | None) -> None:
+        """Send an event to an instance, once for each key."""
+        ...
 
-    async def suspend(self, instance_id: str, *, reason: str | None, recurse: bool) -> bool: ...
+    async def suspend(self, instance_id: str, *, reason: str | None, recurse: bool) -> bool:
+        """Suspend an instance; return whether this changed anything."""
+        ...
 
-    async def resume(self, instance_id: str, *, reason: str | None, recurse: bool) -> bool: ...
+    async def resume(self, instance_id: str, *, reason: str | None, recurse: bool) -> bool:
+        """Let a suspended instance go on; return whether this changed anything."""
+        ...
 
-    async def terminate(self, instance_id: str, *, output: str | None, recurse: bool, reason: str | None) -> bool: ...
+    async def terminate(self, instance_id: str, *, output: str | None, recurse: bool, reason: str | None) -> bool:
+        """End an instance without its code; return whether this changed anything."""
+        ...
 
-    async def purge(self, instance_id: str, *, recurse: bool, force: bool, reason: str | None) -> int: ...
+    async def purge(self, instance_id: str, *, recurse: bool, force: bool, reason: str | None) -> int:
+        """Forget an instance; return how many instances were forgotten."""
+        ...
 
 
 class Client:
@@ -91,14 +113,13 @@ class Client:
     def state(self, store: str) -> StateClient:
         """The values of a state store, which the app's SDKs in other languages reach with Dapr's state API.
 
+        Args:
+            store: The name of the store, such as `statestore`.
+
         Raises:
-            StateStoreNotFound: There is no such store.
-            InvalidRequest: The client is of a daemon: its state stores are reached with Dapr's state API.
+            StateStoreNotFound: There is no such store. Of a daemon the first call says so.
         """
-        states: States | None = getattr(self._operations, "states", None)
-        if states is None:
-            raise InvalidRequest("the state stores of a daemon are reached with Dapr's state API, not with this client")
-        return StateClient(states, store)
+        return StateClient(self._operations.states, store)
 
     @overload
     async def start(self, workflow: AsyncCode[R], **options: Unpack[StartOptions]) -> Handle[R]: ...
@@ -124,7 +145,7 @@ class Client:
 
         Args:
             start_at: When its code is to begin; UTC if it names no time zone.
-            tags: What lists can be filtered by; 16 at most.
+            tags: Names and values by which lists can be filtered; 16 at most.
             if_exists: If an instance has the id: `reject` refuses, also if it has ended; `return` returns that
                 instance, if it is of the same workflow; `restart`, the default, begins one anew that has ended.
             force: With `restart`: terminate one that has not ended.
@@ -182,7 +203,7 @@ class Client:
             workflow: The function, or the name by which it is registered.
             input: Any value that JSON can hold; None is no input.
             instance_id: Of the new instance; made up if it is None.
-            if_exists: What to do if the id is taken, as of `start`.
+            if_exists: The choice if the id is taken, as of `start`.
             idempotency_key: As of `start`. A program that repeats a call needs this or `if_exists`, or the call runs
                 again what has ended.
 
@@ -233,7 +254,14 @@ class Client:
         return self._output_decoder(state.name if workflow is None else workflow).decode(state.output)
 
     async def get(self, instance_id: str) -> WorkflowState | None:
-        """Describe an instance as last committed; None if there is none."""
+        """Describe an instance as last committed.
+
+        Args:
+            instance_id: The id, or a handle.
+
+        Returns:
+            The state with its payloads decoded; None if there is no such instance.
+        """
         state = await self._operations.inspect(id_of(instance_id))
         return self._described(state) if state is not None else None
 

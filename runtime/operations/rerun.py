@@ -153,7 +153,8 @@ def copied(
 
 
 def _without_unfed(rows: Sequence[Row]) -> list[Row]:
-    """Leave out what had arrived and was not fed by the last of these turns, as what arrives behind it is left out.
+    """Leave out events that had arrived and were not fed by the last of these turns, as all later arrivals are left
+    out.
 
     A worker's turn feeds what was held when the worker took it, and more may have arrived until it answered. The new
     instance would feed that in the place of the first thing that arrives for itself.
@@ -172,7 +173,7 @@ def _without_unfed(rows: Sequence[Row]) -> list[Row]:
 
 
 def _asked_behind(commands: Sequence[Command], event_id: int, waited_us: int) -> list[Command]:
-    """What a turn has asked for behind an event, as the new instance asks for it.
+    """The requests of a turn behind an event, as the new instance makes them.
 
     Raises:
         RerunRefused: The turn has ended the instance.
@@ -222,7 +223,7 @@ def _again(target: Event, rerun: Rerun, *, source_id: str, new_id: str, waited_u
 
 
 def _answered_children(rows: Sequence[Row]) -> set[int]:
-    """The event ids of the children whose end is in the history. What the last row holds is not copied."""
+    """The event ids of the children whose end is in the history. Events that the last row holds are not copied."""
     events = [event for row in rows for event in row.turn or ()] + [event for row in rows[:-1] for event in row.held]
     return {event.task_id for event in events if isinstance(event, ChildCompleted | ChildFailed)}
 

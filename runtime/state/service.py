@@ -1,4 +1,4 @@
-"""The state stores of one engine: what its host hosts for them, and the operations on them.
+"""The state stores of one engine: their actor types, and the operations on them.
 
 The rule: it is made before the host, which is told of its actors and of its route, and serves once the host is there.
 
@@ -27,9 +27,14 @@ class StateSettings(Protocol):
     """The part of an engine's settings that is used here."""
 
     @property
-    def state_stores(self) -> StateStores: ...
+    def state_stores(self) -> StateStores:
+        """The state stores of the daemon."""
+        ...
+
     @property
-    def namespace(self) -> str: ...
+    def namespace(self) -> str:
+        """Dapr's namespace of the daemon."""
+        ...
 
 
 class StateService:
@@ -54,12 +59,12 @@ class StateService:
 
     @property
     def types(self) -> Mapping[str, ActorType]:
-        """What its host hosts."""
+        """The actor types for its host."""
         return {self._own.state: self._actors}
 
     @property
     def routes(self) -> Mapping[str, Route]:
-        """What takes the messages of its actors."""
+        """The routes for the messages of its actors."""
         return {self._own.state_expiry: self.expiry.receive}
 
     @property

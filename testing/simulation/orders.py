@@ -163,6 +163,7 @@ class LateTimer(SimHandle):
         super().__init__(timer.callback, timer.args, timer.context, self.over_s)
 
     def cancel(self) -> None:
+        """Do not call it, and let it be over now."""
         super().cancel()
         self.over_s = min(self.over_s, self._loop.time())
 
@@ -187,7 +188,7 @@ class Lateness:
     def between_s(self, begin_s: float, end_s: float) -> float:
         """For how long, between two moments, some timer was due and had not fired yet.
 
-        What waits for one late timer after the other is late by that, and by no more.
+        Code that waits for one late timer after the other is late by that, and by no more.
 
         Args:
             begin_s, end_s: Virtual seconds.

@@ -1,4 +1,4 @@
-"""What libraries do in an order that does not repeat, put in order for as long as a world runs.
+"""Patches of libraries: steps whose order does not repeat are put in order for as long as a world runs.
 
 The one law: a patch changes an order and nothing else, and is taken away at the end of the world. If the library does
 not have the names that are patched any more, the world does not begin.
@@ -26,11 +26,12 @@ class OrderedSet(dict[T, None]):
     remove = dict.__delitem__
 
     def discard(self, value: T) -> None:
+        """Take an item out, if it is there."""
         self.pop(value, None)
 
 
 class PatchMissed(Exception):
-    """The installed anyio has other insides than those that are put in order here."""
+    """The installed anyio has other insides than the ones that are put in order here."""
 
     def __str__(self) -> str:
         return (

@@ -34,7 +34,7 @@ from .trial.trying import Finding, Trial, Tried, difference
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-# What the plugin for pytest looks for.
+# The mark that the plugin for pytest looks for.
 MARK = "perdure_plan"
 SCHEDULES = "perdure_schedules"
 
@@ -59,7 +59,7 @@ class Simulated:
         """Make a test of an `async def` that gets a world.
 
         Args:
-            app: What the host runs.
+            app: The app that the host runs.
             versions: In its place: the app as it was, and as it is. Hosts begin with the first.
             deploy: "forward": from one version to the next; "back and forth": to any other, at any time.
             hosts: One, as yet.
@@ -67,7 +67,7 @@ class Simulated:
             sweep: 2: each single fault and each pair of them; 1: each single one; 0: only the calm world.
             faults: Which kinds there are; all but those of the clock by default.
             settings: Of the engine.
-            within: How long, in virtual time, what is under way may take to end after the last fault.
+            within: How long, in virtual time, the work under way may take to end after the last fault.
 
         Raises:
             SimulationMisuse: That cannot be simulated.
@@ -124,7 +124,7 @@ class Simulated:
             app, story, seeds, sweep, faults, settings, within: As for the decorator.
 
         Returns:
-            What was tried.
+            The worlds that were tried.
 
         Raises:
             SimulationFailed: Something is broken.
@@ -209,7 +209,7 @@ def run_plan(plan: SimulationPlan, given: dict[str, Any], session: SimulationSes
 
 
 def _run_one(runner: WorldRunner, trial: Trial, session: SimulationSession) -> None:
-    """Run only what was asked for, and show it."""
+    """Run only the world that was asked for, and show it."""
     __tracebackhide__ = True
     if session.seed is not None:
         attempts = [(f"seed {session.seed}", trial.run_seed(session.seed))]

@@ -1,6 +1,6 @@
 """The management API of the host that is up, asked over a network that may lose requests and answers.
 
-The one law: as `network.py` has it: a request is repeated until it is answered, unless whoever asks wants to hear of a
+The one law: as `network.py` has it: a request is repeated until it is answered, unless the caller wants to hear of a
 lost answer. A stream is not taken up again by itself: it breaks with its host, and a program that follows events goes
 on behind the last one that it has seen.
 
@@ -26,21 +26,21 @@ from ...runtime.engine import Engine
 from ..simulation.calls import ConnectionLost
 from ..simulation.world import SimWorld
 
-# What an HTTP client repeats: the host is stopping, or its store does not answer.
+# The statuses after which an HTTP client repeats: the host is stopping, or its store does not answer.
 UNAVAILABLE = 503
 TAKEN = 409
 # How long until a request that had no answer is repeated.
 REPEAT_S = 0.2
-# What begins an instance under an id that the request may name, by the last piece of the path.
+# The requests that begin an instance under an id that they may name, by the last piece of the path.
 BEGINS = ("rerun", "import")
 
 
 class SimulatedServer(ApiServer):
-    """Asks whichever host is up.
+    """A management API that is asked of a host that is up.
 
     Args:
         once: Do not repeat a request.
-        tell: Told of what is asked to be done, for the story.
+        tell: Told of each request, for the story.
     """
 
     def __init__(self, world: SimWorld, *, once: bool, tell: Callable[[str], None]) -> None:
@@ -81,7 +81,7 @@ class SimulatedServer(ApiServer):
 
     @asynccontextmanager
     async def _stream(self, request: ApiRequest) -> AsyncIterator[AsyncIterator[str]]:
-        # What has come and was not read; None: there is no more.
+        # Pieces that have come and were not read; None: there is no more.
         lines: asyncio.Queue[str | BaseException | None] = asyncio.Queue()
         closed = asyncio.Event()
         request = replace(request, query=tuple(request.query))
@@ -133,7 +133,7 @@ class SimulatedServer(ApiServer):
 
 
 def _deed(request: ApiRequest) -> str | None:
-    """What a request does, in words; None: it only looks."""
+    """The effect of a request, in words; None: it only looks."""
     if request.method == "GET":
         return None
     *rest, last = unquote(request.path).split("/")[3:]

@@ -1,4 +1,4 @@
-"""One life of a host: what it knows of the others from the moment it joins until its row is gone.
+"""One life of a host: its knowledge of the others from the moment it joins until its row is gone.
 
 The rule: nothing of one life is carried into the next.
 
@@ -25,12 +25,12 @@ ONE_APP = 2**31  # more shards than an app has
 
 
 class HostLife:
-    """What a host knows in one of its lives.
+    """The knowledge of a host in one of its lives.
 
     Args:
         me: Its id.
         name_of: Makes the name of a host of its id.
-        tally: Counts what it does. It is for a report, and goes on over all lives.
+        tally: Counts the deeds of the host over all its lives, for a report.
     """
 
     def __init__(self, me: int, name_of: Callable[[int], str], tally: LeaseTally) -> None:
@@ -50,13 +50,14 @@ class HostLife:
         self.gone: dict[int, set[int]] = {}  # hosts whose process is said to have ended -> beats that did not prove it
         self.lent: dict[int, Gift] = {}  # shard -> what goes on for its actors, once it is given to this host
         self.tally = tally
-        self.stale = True  # what is known is not what the rows say
+        self.stale = True  # this host's view differs from the rows
         self.gives_at = inf  # when there is something to give again
         self.resumed = False  # the server is another one, and nothing of this host's is in memory yet
         self.may_resume = False  # this life may be over because the server is another one
 
     @property
     def states(self) -> Mapping[int, HostState]:
+        """The state of each host of the store by its number, as its row said at the last look."""
         return {host: row.state for host, row in self.rows.items()}
 
     @property
@@ -82,7 +83,7 @@ class HostLife:
 
     def know(self, hosts: Mapping[int, HostRow], now: float) -> None:
         """Take in who lives."""
-        # Who was there before this host is no newcomer.
+        # A host that was there before this one is no newcomer.
         began = now if self.rows else -inf
         self.rows = hosts
         self.since = {host: self.since.get(host, began) for host in hosts}
@@ -90,10 +91,10 @@ class HostLife:
         self.gone = {host: tried for host, tried in self.gone.items() if host in hosts}
 
     def jobs_for(self, epochs: Mapping[int, int]) -> Sequence[bytes]:
-        """What goes on elsewhere for the actors of shards that are this host's now.
+        """Activities that go on elsewhere for the actors of shards that are this host's now.
 
         Args:
-            epochs: Shard -> epoch. What was lent at another one is void.
+            epochs: Shard -> epoch. Activities that were lent at another one are void.
         """
         gifts = [(self.lent.pop(shard, None), epoch) for shard, epoch in epochs.items()]
         return [job for gift, epoch in gifts if gift is not None and gift.epoch == epoch for job in gift.jobs]

@@ -1,4 +1,4 @@
-"""Patience with a store: what it refuses now is tried again.
+"""Patience with a store: a call that it refuses now is tried again.
 
 The rule: a pause between two tries is short, and grows.
 
@@ -27,7 +27,7 @@ async def patiently(work: Callable[[], Awaitable[T]], *, while_: Callable[[], bo
         while_: Whether there is any sense in another try.
 
     Returns:
-        What was done; None: there was no more sense in it.
+        The result of the call; None: there was no more sense in it.
 
     Raises:
         StoreTooNew: Another try would come to the same.

@@ -1,4 +1,4 @@
-"""Lists, counts and the audit of a daemon: those of all hosts, whichever is asked.
+"""Lists, counts and the audit of a daemon: any host answers for all.
 
 The rule: no activation is needed, and none is made. A host reads its own part of the store, and the host that is asked
 merges. Hosts stand in a cursor in the order of their numbers, so that any host can go on where another has begun.
@@ -30,7 +30,8 @@ class Lists:
     """Reads lists of all hosts.
 
     Args:
-        peers: The other hosts of the daemon, if there are any. Those that share one store are not asked: it has all.
+        peers: The other hosts of the daemon, if there are any. Hosts that share one store are not asked: the store has
+            all actors.
     """
 
     def __init__(self, store: Store, peers: Peers | None) -> None:

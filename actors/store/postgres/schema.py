@@ -3,7 +3,7 @@
 The rule: hosts of the release before go on working while a step is taken. So a step adds, and changes or rewrites
 nothing that an older release reads. `meta` says which version the tables have, and the oldest version that a release
 must know to work with them: a release that knows less is refused. No statement here is changed in place;
-`tests/actors/store/postgres/test_schema.py` pins what is on disks already.
+`tests/actors/store/postgres/test_schema.py` pins the tables of databases that exist.
 
 A step is one transaction. It waits for no lock longer than LOCK_WAIT_MS, because behind a change of a table that waits
 all commits wait. An index for a table with rows is made by itself, CONCURRENTLY.
@@ -59,8 +59,8 @@ ITEMS = (
 
 TABLES = (
     'CREATE TABLE meta (name text COLLATE "C" PRIMARY KEY, value bigint NOT NULL)',
-    # One row, one host that lives. Who deletes it has killed the host. Never updated in passing: a commit has a lock on
-    # it. `life` grows with each reconnection, and voids what was sent before.
+    # One row, one host that lives. A host that deletes the row of another one has killed it. Never updated in passing:
+    # a commit has a lock on it. `life` grows with each reconnection, and voids what was sent before.
     """
     CREATE TABLE hosts (
         host bigint PRIMARY KEY,
@@ -76,7 +76,7 @@ TABLES = (
         apps text[]
     ) WITH (fillfactor = 50)
     """,
-    # Apart from `hosts`, because it is updated twice a second: while somebody holds a snapshot, each update leaves a
+    # Apart from `hosts`, because it is updated twice a second: while any session holds a snapshot, each update leaves a
     # version that every commit would have to step over.
     "CREATE TABLE beats (host bigint PRIMARY KEY, beat bigint NOT NULL DEFAULT 0) WITH (fillfactor = 10)",
     """
@@ -84,9 +84,9 @@ TABLES = (
     """,
     # Which host cannot reach which.
     "CREATE TABLE cuts (host bigint NOT NULL, peer bigint NOT NULL, PRIMARY KEY (host, peer))",
-    # What all hosts know: the authority that signs their certificates.
+    # Values that all hosts know: the authority that signs their certificates.
     'CREATE TABLE secrets (name text COLLATE "C" PRIMARY KEY, value bytea NOT NULL)',
-    # What actors have in common in lists. Few, so that rows and indexes have a number instead.
+    # The values that actors have in common in lists. Few, so that rows and indexes have a number instead.
     """
     CREATE TABLE kinds (
         kind int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -99,7 +99,7 @@ TABLES = (
     """,
     "CREATE TABLE tallies (kind int NOT NULL, more bigint NOT NULL)",
     # The active mark and the facets are columns, because setting them mostly rides on a row that is written anyhow.
-    # COLLATE "C": ids are in the order of their code points, whatever the language of the database.
+    # COLLATE "C": ids are in the order of their code points, in a database of any language.
     """
     CREATE TABLE actors (
         key bigint PRIMARY KEY,
@@ -171,7 +171,7 @@ TABLES = (
     ),
     *ITEMS,
 )
-# Which a schema that has some of them, and not `meta`, is known by as somebody else's.
+# A schema that has some of these tables, and not `meta`, belongs to another program.
 TABLE_NAMES = (
     "hosts", "beats", "shards", "cuts", "secrets", "kinds", "tallies", "actors", "log", "reminders", "tags", "audit",
     "items",
@@ -180,7 +180,7 @@ TABLE_NAMES = (
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """What leads from a version to the next one."""
+    """The statements that lead from a version to the next one."""
 
     statements: Sequence[str] = ()  # in one transaction
     indexes: Sequence[str] = ()  # before it, each by itself: CREATE INDEX CONCURRENTLY IF NOT EXISTS
@@ -316,7 +316,7 @@ async def _make_indexes(session: DatabaseSession, url: DatabaseUrl, indexes: Seq
     Who waits for another host polls, without a transaction: the making of an index waits for all that are open.
     """
     lock = (LOCK_CLASS, _lock_number(url))
-    # Behind a pooler a lock would stay with whichever session has got it. There two hosts may make an index twice.
+    # Behind a pooler a lock would stay with the session that has got it. There two hosts may make an index twice.
     while url.prepare and not (await session.run(TRY_LOCK, lock))[0][0]:  # noqa: ASYNC110  another process has it
         await anyio.sleep(LOCK_POLL_S)
     try:
@@ -335,7 +335,7 @@ async def _make_indexes(session: DatabaseSession, url: DatabaseUrl, indexes: Seq
 
 
 async def enter_apps(session: DatabaseSession, url: DatabaseUrl, asked: AppNames) -> Mapping[str, int]:
-    """Enter the apps of a host, and the shards of those that are new; return all apps, with their numbers.
+    """Enter the apps of a host, and the shards of new ones; return all apps, with their numbers.
 
     Raises:
         StoreFailed: A host lives that knows one app only.

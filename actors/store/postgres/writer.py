@@ -1,4 +1,4 @@
-"""The session that writes, and what becomes of a commit of which nobody knows whether it happened.
+"""The session that writes, and the fate of a commit of which nobody knows whether it happened.
 
 The rule: an unknown outcome is resolved, not guessed. Before anything else is sent or read, a new session raises the
 `life` of its host's row: that waits for the transaction of the session before, and voids what it may still have sent.
@@ -45,7 +45,7 @@ class _CommitRefused(Exception):
 
 
 class Writer:
-    """Writes for one host, in each of its lives. What was begun in one life fails in the next.
+    """Writes for one host, in each of its lives. A call that was begun in one life fails in the next.
 
     Args:
         patience_s: How long it tries, while the database is away.
@@ -198,7 +198,7 @@ class Writer:
         return None if session is None or session.lost else session
 
     def _joined(self) -> Presence:
-        """The life to which what is asked for now belongs."""
+        """The life to which a call made now belongs."""
         if self._presence is None:
             raise StoreFailed(f"this host has not joined {self._url.shown}; nothing was written")
         return self._presence
@@ -231,7 +231,7 @@ class Writer:
             raise presence.ended.with_traceback(None)
 
     def _require_timeline(self, presence: Presence, timeline: str) -> None:
-        """Refuse to go on, on a server that was promoted: what is in memory may be ahead of what it has."""
+        """Refuse to go on, on a server that was promoted: the memory of this host may be ahead of its rows."""
         if self._timeline and timeline != self._timeline:
             raise presence.end(
                 f"the server is another one than before (timeline {timeline}, was {self._timeline}): a copy that may "

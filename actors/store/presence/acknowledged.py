@@ -1,4 +1,5 @@
-"""What a host has acknowledged last of each actor, so that it can say what a server that took over does not have.
+"""The last entries that a host has acknowledged of actors, so that it can tell which of them a server that took over
+lacks.
 
 The rule: it is for a report, and nothing is decided by it. It knows the newest entries only, and only those under an
 epoch that the host still has: what another owner did with an actor is not this host's to tell.
@@ -36,7 +37,7 @@ class Acknowledged:
         for key in forgotten:
             last.pop(key, None)
         for (key, shard), position in zip(entries, positions, strict=True):
-            last.pop(key, None)  # the one that was written last stands last
+            last.pop(key, None)  # the latest write stands last
             last[key] = (shard, epochs[shard], position)
         while len(last) > KEPT_MAX:
             del last[next(iter(last))]

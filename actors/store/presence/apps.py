@@ -1,7 +1,7 @@
 """The apps of a store: each has a number, and its actors have a ring of their own.
 
 The rule: a number never changes and is given once. The app with number 0 is the first one; its ring has no name, so a
-store that knows of no app is that of its first app, whatever that is called. `meta` has a row `app:NAME` for each.
+store that knows of no app belongs to the first app that opens it. `meta` has a row `app:NAME` for each.
 
 Stores enter the apps of their host here; `actors/hosting/host.py` asks for it.
 """
@@ -18,7 +18,7 @@ class AppNames(NamedTuple):
     """The apps of a host, by their ids."""
 
     names: Sequence[str] = ()  # the host's first one first; none: the host takes the first app of the store for its own
-    every: bool = False  # the host has all apps of the store, whatever they are
+    every: bool = False  # the host has all apps of the store
     said: bool = True  # else the only one has no id but the name of its code, and may have been renamed
 
 

@@ -1,4 +1,4 @@
-"""Rows of items: what a batch of writes makes of them, and what is read of them.
+"""Rows of items: how a batch of writes changes them, and how they are read.
 
 The rule: a row holds the name of an item as UTF-8, and the value with a checksum before it, which is of the place too.
 
@@ -23,6 +23,7 @@ class ItemBatch:
         self._items: dict[tuple[int, bytes], Item | None] = {}
 
     def add(self, write: Write) -> None:
+        """Add the items of a write."""
         for name, item in write.items:
             self._items[write.key, name.encode()] = item
 
@@ -43,7 +44,7 @@ Owner = tuple[int, Any]  # an actor: its key, and its record as it stands in the
 
 
 def found_items(address: Address, owner: Owner, rows: Iterable[tuple[Any, ...]], unsealed: Unsealed) -> FoundItems:
-    """Make what was read of an actor's items.
+    """Make the answer of rows of an actor's items.
 
     Args:
         rows: Name, version, expiry and value of each.
@@ -62,7 +63,7 @@ def found_items(address: Address, owner: Owner, rows: Iterable[tuple[Any, ...]],
 
 
 def found_expiring(address: Address, owner: Owner, rows: Iterable[tuple[Any, ...]], unsealed: Unsealed) -> FoundItems:
-    """Make what was read of the items of an actor that expire.
+    """Make the answer of rows of an actor's items that expire.
 
     Args:
         rows: Expiry, name and version of each, in order.

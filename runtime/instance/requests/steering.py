@@ -1,4 +1,4 @@
-"""Steering: what the requests to suspend, resume, terminate, purge and release mean, and those of the host to recover
+"""Steering: the effects of requests to suspend, resume, terminate, purge and release, and of the host's to recover
 and to set aside.
 
 The rule: a request that an instance does not take changes nothing. One that changes it on behalf of a caller writes a
@@ -64,6 +64,7 @@ def _stuck_since_us(sheet: TurnSheet, record: InstanceRecord) -> int | None:
 
 
 def receive_check(sheet: TurnSheet, envelope: Envelope) -> None:
+    """Answer whether the instance is there and meets a condition."""
     if sheet.actor.record is None:
         sheet.answer(envelope, InstanceNotFound(sheet.actor.instance_id))
     elif meets(sheet, envelope, envelope.body.condition):
@@ -71,6 +72,7 @@ def receive_check(sheet: TurnSheet, envelope: Envelope) -> None:
 
 
 def receive_suspend(sheet: TurnSheet, envelope: Envelope) -> None:
+    """Suspend the instance, unless it is suspended or has ended."""
     if not meets(sheet, envelope, envelope.body.condition) or _refuses_while_aside(sheet, envelope):
         return
     if _is_so(sheet, envelope, Status.SUSPENDED):
@@ -100,6 +102,7 @@ def _is_so(sheet: TurnSheet, envelope: Envelope, *statuses: Status) -> bool:
 
 
 def receive_resume(sheet: TurnSheet, envelope: Envelope) -> None:
+    """Let a suspended instance go on."""
     if not meets(sheet, envelope, envelope.body.condition) or _refuses_while_aside(sheet, envelope):
         return
     if _is_so(sheet, envelope, Status.RUNNING, Status.PENDING):
@@ -108,7 +111,7 @@ def receive_resume(sheet: TurnSheet, envelope: Envelope) -> None:
         sheet.audit(envelope.body.by, AuditAction.RESUME)
         sheet.step(Step.RESUME if sheet.has_run else Step.RESUME_START)
         sheet.hold(ExecutionResumed(envelope.body.reason))
-        # What stalled it while it was suspended is found again, and recorded then.
+        # A mismatch that stalled it while it was suspended is found again, and recorded then.
         sheet.actor.stalled_here = False
         if not sheet.waits_for_start:
             sheet.arrived.extend(sheet.holding)
@@ -116,6 +119,7 @@ def receive_resume(sheet: TurnSheet, envelope: Envelope) -> None:
 
 
 def receive_terminate(sheet: TurnSheet, envelope: Envelope) -> None:
+    """End the instance without its code. A termination by a parent is for its own child only."""
     termination: Terminate = envelope.body
     record = sheet.actor.record
     if termination.parent is not None and (record is None or record.parent != termination.parent):
@@ -132,6 +136,7 @@ def receive_terminate(sheet: TurnSheet, envelope: Envelope) -> None:
 
 
 def receive_purge(sheet: TurnSheet, envelope: Envelope) -> None:
+    """Forget the instance, if its status allows it."""
     purge: Purge = envelope.body
     record = sheet.actor.record
     if not meets(sheet, envelope, purge.condition):
@@ -213,7 +218,7 @@ def put_aside(sheet: TurnSheet) -> None:
 
 
 def receive_release(sheet: TurnSheet, envelope: Envelope) -> None:
-    """Let an instance that was set aside go on, and ask again for what is open."""
+    """Let an instance that was set aside go on, and ask again for its open entries."""
     record = sheet.actor.record
     if not meets(sheet, envelope, envelope.body.condition):
         return

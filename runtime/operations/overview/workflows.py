@@ -1,4 +1,4 @@
-"""Workflows and activities of a daemon, with what there is of each.
+"""Workflows and activities of a daemon, with the number of instances and attempts of each.
 
 The rule: the figures come from the counters of the store and from the memory of the hosts; no instance is read.
 
@@ -75,7 +75,7 @@ class Inventory:
         ]
 
     async def _last_hour(self) -> dict[str, list[int]]:
-        """Count what has begun and ended within the last hour, by workflow."""
+        """Count the instances that have begun and ended within the last hour, by workflow."""
         total: dict[str, list[int]] = {}
         for report in (await self._reports.all()).values():
             if report is not None:

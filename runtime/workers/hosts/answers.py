@@ -39,7 +39,9 @@ class AnsweringHost(Protocol):
     """A host that has instances."""
 
     @property
-    def placement(self) -> Placement: ...
+    def placement(self) -> Placement:
+        """Tells which host has an instance."""
+        ...
 
     def is_open(self, address: Address) -> bool:
         """Whether an actor is this host's and takes messages now."""
@@ -121,7 +123,7 @@ class WorkerAnswers(TaskKeeper):
         form: TurnAnswerForm | ActivityAnswer,
         take: Take,
     ) -> None:
-        """Send an answer, in a task of its own, because its worker may hang up; and wait for what comes of it."""
+        """Send an answer, in a task of its own, because its worker may hang up; and wait for the outcome."""
         if self._tasks is None:
             raise HostStopping
         reply = Reply()

@@ -1,6 +1,6 @@
 """The store of one life of a host among others: the one that hosts share on PostgreSQL, with the stand-in for a server.
 
-The one law: who looks at a commit does so where the server has just done it, before anybody hears of it.
+The one law: a commit is looked at where the server has just done it, before any host hears of it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -28,7 +28,7 @@ class LifeClusterStore(PostgresClusterStore):
         acknowledged: Called with each commit, once this life has heard that it is there.
 
     Attributes:
-        link: What lies between this life and the server.
+        link: The network between this life and the server.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class LifeClusterStore(PostgresClusterStore):
     async def commit_telling(
         self, writes: Sequence[Write], fences: Mapping[int, int], told: Callable[[], None]
     ) -> None:
-        """Commit; `told` is called once the commit is there, before anybody hears of it."""
+        """Commit; `told` is called once the commit is there, before any host hears of it."""
         token = TOLD.set(partial(self._done, writes, fences, told))
         try:
             await self.commit(writes, fences)
@@ -62,5 +62,5 @@ class LifeClusterStore(PostgresClusterStore):
         told()
 
     def abandon(self) -> None:
-        """Cut what the operating system cuts of a process that was killed: its connections."""
+        """Cut the connections of the process, as the operating system does when one is killed."""
         self.link.abandon()

@@ -35,7 +35,9 @@ class ChosenWorld(Protocol):
     """The part of a world that a file has to do with."""
 
     @property
-    def choices(self) -> Choices: ...
+    def choices(self) -> Choices:
+        """The choices of the world."""
+        ...
 
 
 class FaultyConnection(sqlite3.Connection):
@@ -48,6 +50,11 @@ class FaultyConnection(sqlite3.Connection):
     choices: Choices | None = None
 
     def execute(self, sql: str, *given: Any) -> sqlite3.Cursor:
+        """Run a statement, unless a fault is chosen for it.
+
+        Raises:
+            sqlite3.OperationalError: The chosen fault.
+        """
         if self.choices is not None:
             fault = FAULTS.get(sql)
             if fault is not None and self.choices.fault(fault.stream):
@@ -121,7 +128,7 @@ class LifeSqliteStore(SqliteStore):
         await self.commit(writes, fences)
 
     def abandon(self) -> None:
-        """Take away what the operating system takes of a process that was killed: its connections and locks.
+        """Take away the connections and the locks of the process, as the operating system does when one is killed.
 
         SQLite would fold its -wal into the file when the last connection is closed, which a killed process does not.
         """

@@ -3,8 +3,8 @@
 The one law: a host that is killed takes its threads and processes along, in the middle of what they do.
 
 A process of an activity is a thread here: its function is found by its name, and its input and output cross as the
-bytes that they are between processes. What one process cannot see of another, a global variable that was changed, it
-can see here.
+bytes that they are between processes. A thing that one process cannot see of another, a global variable that was
+changed, it can see here.
 """
 
 import asyncio
@@ -72,7 +72,7 @@ class SimWorkshop:
         return self.processes_die and bool(self._choices.fault("process.dies"))
 
     def bury(self) -> None:
-        """End what is left of threads, those of dead hosts among them, in the order of their making."""
+        """End the threads that are left, also those of dead hosts, in the order of their making."""
         threads, self._threads = self._threads, {}
         for thread in threads:
             thread.bury()
@@ -119,6 +119,7 @@ class SimProcesses:
         self._dies = dies
 
     async def perform(self, reference: Reference, call: Call, payload: str | None) -> Performed:
+        """Perform an activity; its arguments and its result are packed as for a real process."""
         sent = packed((tuple(reference), call, payload))[LENGTH.size :]
         thread, answer = self._begin(partial(_perform, sent), _nothing)
         try:

@@ -44,7 +44,7 @@ def is_swept(stream: str) -> bool:
 
 @dataclass(slots=True)
 class Tried:
-    """What was tried."""
+    """The worlds that were tried."""
 
     kept: int = 0  # schedules that are kept
     unmet: list[str] = field(default_factory=list)  # choices of these that their worlds have not come to

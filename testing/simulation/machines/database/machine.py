@@ -1,6 +1,6 @@
 """The database of a world: a server that outlives the hosts, and what happens to it as a whole.
 
-The one law: what was committed is there, whatever happens to the server. Only a copy that was behind may have less,
+The one law: committed rows are there, after any fault of the server. Only a copy that was behind may have less,
 and then its timeline is another one.
 
     database.restart   the server crashes, and is away for a while
@@ -73,7 +73,7 @@ class SimDatabase:
         self.when_behind: list[Callable[[], None]] = []
         self.when_lost: list[Callable[[int], None]] = []
         self.losses = 0
-        self._silent_there_until_s = self._silent_back_until_s = 0.0  # for all, also those that come
+        self._silent_there_until_s = self._silent_back_until_s = 0.0  # for all, also later ones
 
     def link(self, tell: Tell | None = None) -> Link:
         """A new way to the server, which is the driver of a store too.
@@ -86,7 +86,7 @@ class SimDatabase:
         self.links.append(link)
         return link
 
-    # What happens to it.
+    # The faults that befall it.
 
     def restart(self, down_s: float, *, promoted: bool = False) -> None:
         """Crash, and be away for a while; or have a copy that has all in one's place."""
@@ -194,15 +194,23 @@ class WorldOfDatabase(Protocol):
     """The part of a world that a database has to do with."""
 
     @property
-    def choices(self) -> Choices: ...
+    def choices(self) -> Choices:
+        """The choices of the world."""
+        ...
 
     @property
-    def trace(self) -> WorldTrace: ...
+    def trace(self) -> WorldTrace:
+        """The story of the world."""
+        ...
 
     @property
-    def loop(self) -> SimLoop: ...
+    def loop(self) -> SimLoop:
+        """The loop of the world."""
+        ...
 
-    def kill(self, why: str = ...) -> None: ...
+    def kill(self, why: str = ...) -> None:
+        """End the host that is at work as SIGKILL does."""
+        ...
 
 
 class DatabaseStores:
@@ -252,7 +260,7 @@ class LifePostgresStore(PostgresStore):
     async def commit_telling(
         self, writes: Sequence[Write], fences: Mapping[int, int], told: Callable[[], None]
     ) -> None:
-        """Commit; `told` is called once the commit is there, before anybody hears of it."""
+        """Commit; `told` is called once the commit is there, before any host hears of it."""
         token = TOLD.set(told)
         try:
             await self.commit(writes, fences)
@@ -260,5 +268,5 @@ class LifePostgresStore(PostgresStore):
             TOLD.reset(token)
 
     def abandon(self) -> None:
-        """Cut what the operating system cuts of a process that was killed: its connections."""
+        """Cut the connections of the process, as the operating system does when one is killed."""
         self.link.abandon()
