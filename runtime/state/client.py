@@ -132,6 +132,7 @@ class StateClient:
 
 
 def deleted(asked: DeleteValue) -> StateChange:
+    """The change that deletes a value."""
     return StateChange(checked_key(asked.key), None, asked.etag or "")
 
 

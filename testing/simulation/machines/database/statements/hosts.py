@@ -192,6 +192,18 @@ def missing_entries(scene: Scene, statement: Statement, keys: Sequence[int], pos
     return [(key,) for key, position in asked if not any(scene.work.find(log, log.keys[0], (key, position)))]
 
 
+def missing_items(
+    scene: Scene, statement: Statement, keys: Sequence[int], names: Sequence[bytes], versions: Sequence[int]
+) -> Sequence[Row]:
+    items = scene.tables["items"]
+    missing: list[Row] = []
+    for key, name, version in zip(keys, names, versions, strict=True):
+        there = [row[items.at["version"]] for row in scene.work.rows(items, items.keys[0], (key, name))]
+        if (there[0] < version or not version) if there else version:
+            missing.append((key,))
+    return missing
+
+
 def look_at_host(scene: Scene, statement: Statement, host: int) -> Sequence[Row]:
     hosts = scene.tables["hosts"]
     return [(row[hosts.at["life"]],) for row in scene.work.rows(hosts, hosts.keys[0], host)]
