@@ -43,11 +43,25 @@ class DeleteValue(NamedTuple):
 class StateOperations(Protocol):
     """What it calls. Values are bytes; `States` says what each does."""
 
-    def require(self, store: str) -> None: ...
+    def require(self, store: str) -> None:
+        """Check a store's name, where that needs no request.
 
-    async def get(self, store: str, key: str) -> StateValue | None: ...
+        Raises:
+            StateStoreNotFound: There is no such store.
+        """
+        ...
 
-    async def change(self, store: str, changes: Sequence[StateChange], *, whole: bool = False) -> None: ...
+    async def get(self, store: str, key: str) -> StateValue | None:
+        """Read a value with its etag; None if there is none."""
+        ...
+
+    async def change(self, store: str, changes: Sequence[StateChange], *, whole: bool = False) -> None:
+        """Make changes in their order.
+
+        Args:
+            whole: All of them are made or none.
+        """
+        ...
 
 
 class StateClient:
@@ -132,7 +146,7 @@ class StateClient:
 
 
 def deleted(asked: DeleteValue) -> StateChange:
-    """The change that deletes a value."""
+    """Make the change that deletes a value."""
     return StateChange(checked_key(asked.key), None, asked.etag or "")
 
 

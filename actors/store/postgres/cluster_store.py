@@ -147,7 +147,7 @@ class PostgresClusterStore(PostgresStore):
         return True
 
     async def _tell_what_is_lost(self, acknowledged: Sequence[tuple[int, int]], items: Sequence[NotedItem]) -> None:
-        """Say how much of what was acknowledged the server does not have, before anybody writes to it.
+        """Say how much of what was acknowledged the server does not have, before a host writes to it.
 
         Args:
             acknowledged: Entries, each by the key of its actor and its position.
@@ -224,7 +224,7 @@ class PostgresClusterStore(PostgresStore):
         gift = _Gift(shard, to, epoch)
         self._gifts.append(gift)
         async with self._giving:
-            if gift in self._gifts:  # it has not gone along with those of somebody else
+            if gift in self._gifts:  # it has not gone along with another host's
                 gifts, self._gifts = self._gifts, []
                 await self._give(gifts)
         if gift.outcome is None:

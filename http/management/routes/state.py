@@ -61,12 +61,14 @@ class StoreRoutes:
         self.states = states
 
     async def get_value(self, call: ManagementCall) -> Response:
+        """Answer a value with its etag; 204 if there is none."""
         found = await self.states.get(call.piece("store"), call.piece("key"))
         if found is None:
             return Response(status_code=204)
         return Response(found.value, headers={**PAYLOAD_HEADERS, "etag": f'"{found.etag}"'}, media_type=BYTES)
 
     async def change_values(self, call: ManagementCall) -> Response:
+        """Make the changes of the body, all of them or none."""
         store = call.piece("store")
         body = await call.body(StateChanges)
         await self.states.change(store, changes_in(body), whole=True)
