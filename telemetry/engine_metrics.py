@@ -1,7 +1,7 @@
 """Metrics of the state of an engine: what there is, what waits and for how long, what commits cost, how the process is.
 
-The rule: each host tells of its own part, and a sum over hosts is the reader's. What cannot be known now has no sample,
-rather than a zero. Looking at the store is done for scrapes only.
+The rule: each host tells of its own part, and a sum over hosts is the reader's. A value that cannot be known now has no
+sample, rather than a zero. Looking at the store is done for scrapes only.
 
 `daemon/telemetry/metrics_port.py` makes one. docs/operations/metrics.md lists all of them.
 """
@@ -58,7 +58,7 @@ class MeasuredHost(Protocol):
 
 
 class OverdueWork(Protocol):
-    """What waits too long on a host; of `runtime/operations/overview/attention.py`."""
+    """The overdue work of a host; `Waits` of `runtime/operations/overview/attention.py` fulfils it."""
 
     @property
     def overdue_total(self) -> int:
@@ -72,7 +72,7 @@ class OverdueWork(Protocol):
 
 
 class Overdue(Protocol):
-    """Finds what waits too long; `Attentions` of `runtime/operations/overview/attention.py` fulfils it."""
+    """Finds overdue work; `Attentions` of `runtime/operations/overview/attention.py` fulfils it."""
 
     async def own(self) -> OverdueWork:
         """Find the overdue work of this host."""

@@ -31,7 +31,7 @@ FIRST_S = 1.0  # how long a new reader waits for the first answer of each other 
 
 
 class Change(NamedTuple):
-    """What a commit has changed in lists."""
+    """A change of lists by a commit."""
 
     address: Address
     facets: Facets | None  # since then; None: the actor is gone
@@ -48,7 +48,7 @@ class Place(NamedTuple):
 
 
 class News(NamedTuple):
-    """What has come behind a place."""
+    """The changes that have come behind a place."""
 
     changes: Sequence[Change]
     place: Place  # behind them
@@ -133,7 +133,7 @@ class Ring:
 
 
 class SharedSignal:
-    """A signal with several that wait for it."""
+    """A signal for which several tasks wait."""
 
     def __init__(self) -> None:
         # A dict, because its order is that in which they came: sets of objects have the order of their addresses.

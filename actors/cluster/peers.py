@@ -181,7 +181,7 @@ class Peers:
 
     Args:
         membership: Who they are, and which one this host is.
-        vocabulary: What they can say to each other.
+        vocabulary: The words in which they talk.
         transport: Connects them.
         patience_s: How long a commit of theirs may wait for the database that they share.
     """
@@ -349,7 +349,7 @@ class Peers:
             changed()
 
     def _refresh(self) -> None:
-        """Learn from the membership who lives: connect to those who came, and let go of those who are gone."""
+        """Learn from the membership which hosts live: connect to new ones, and let go of the others."""
         if self.membership.me != self._me:
             # This host has joined anew. Its earlier life is dead.
             self._me = self.membership.me

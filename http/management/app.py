@@ -35,14 +35,14 @@ from .routes.transfer import TRANSFER, TransferRoutes
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ManagementDoor:
-    """What the routes are made from.
+    """The parts of a daemon from which the routes are made.
 
     Args:
         app_id: The app that is meant where a request names none.
         tokens: None if callers need none.
         stopping: Set when the daemon begins to stop: what takes long ends then.
         event_json: Writes the events of histories; None leaves histories out.
-        configuration: What the daemon was told, without secrets.
+        configuration: The configuration as the daemon shows it, without secrets.
     """
 
     management: InstanceOperations

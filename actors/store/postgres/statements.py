@@ -93,7 +93,7 @@ PARTS: Mapping[str, tuple[Sequence[str], Mapping[str, str]]] = {
         ("bigint",),
         {"delete_": "DELETE FROM actors USING fence WHERE actors.key = ANY({keys})"},
     ),
-    # How many actors there are of each kind: what is added, in a row that is never changed. One counter that all
+    # How many actors there are of each kind: the difference, in a row that is never changed. One counter that all
     # commits update would slow all of them down as long as any session holds a snapshot.
     "tally": (
         ("int", "bigint"),
@@ -274,7 +274,7 @@ HOSTS = Statement(
     " b.beat"
     " FROM hosts AS h JOIN beats AS b USING (host)",
 )
-# What tells of each change of an owner (its epoch grows), of a host's state, or of a cut; and on which server.
+# Numbers that change with each owner (its epoch grows), state of a host, and cut; and the server's timeline.
 NEWS = (
     "concat((SELECT sum(epoch) FROM shards), ':', (SELECT sum(state) FROM hosts), ':',"
     " (SELECT string_agg(concat(host, '-', peer), ',') FROM cuts)), substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)"
@@ -340,7 +340,7 @@ REPLACE_SECRET = Statement(
     "INSERT INTO secrets (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
 )
 
-# What a host needs now and then.
+# Statements that a host needs now and then.
 
 TAKE_KEYS = Statement("take keys", "UPDATE meta SET value = value + $1 WHERE name = 'next_key' RETURNING value - $1")
 ADD_KINDS = Statement(
@@ -363,7 +363,7 @@ THIN_AUDIT = Statement(
 ANY_ACTOR = Statement("any actor", "SELECT 1 FROM actors LIMIT 1")
 SET_COPYING = Statement("set copying", "UPDATE meta SET value = $1 WHERE name = 'copying' RETURNING 1")
 
-# Reads. A join is a subquery with OFFSET 0, so that it goes along its index whatever the tables had in them when the
+# Reads. A join is a subquery with OFFSET 0, so that it goes along its index, for any contents of the tables when the
 # plan was made.
 
 # Record and log in one statement, or they would be of two moments. The log comes in rows of its own, in no order.

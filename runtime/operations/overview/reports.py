@@ -44,7 +44,7 @@ class ConnectedWorker(NamedTuple):
 
 
 class InHand(NamedTuple):
-    """What a worker of another host has in hand of one host."""
+    """The work of one host that a worker of another host has."""
 
     turns: int
     activities: int
@@ -59,7 +59,7 @@ class StoreSize(NamedTuple):
 
 
 class HostReport(NamedTuple):
-    """What one host of a daemon has."""
+    """The report of one host of a daemon."""
 
     name: str
     pid: int
@@ -228,7 +228,7 @@ class Reports:
     async def all(self) -> dict[str, HostReport | None]:
         """Collect the reports of all hosts, by their names; None for one that does not answer.
 
-        What a worker has in hand is that of all hosts in these.
+        In these a worker has the work of all hosts in hand.
         """
         reports: dict[str, HostReport | None] = {}
         if self.peers is not None:
