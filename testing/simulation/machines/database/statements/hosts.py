@@ -208,6 +208,7 @@ def missing_entries(scene: Scene, statement: Statement, keys: Sequence[int], pos
 def missing_items(
     scene: Scene, statement: Statement, keys: Sequence[int], names: Sequence[bytes], versions: Sequence[int]
 ) -> Sequence[Row]:
+    """The keys of those of some items that are not there as they were written; of version 0: that are there."""
     items = scene.tables["items"]
     missing: list[Row] = []
     for key, name, version in zip(keys, names, versions, strict=True):
