@@ -12,7 +12,6 @@ import pytest
 from perdure.benchmarks.drivers.load import (
     Backlog,
     End,
-    Extent,
     WrongResult,
     arrivals_us,
     backlog,
@@ -23,8 +22,11 @@ from perdure.benchmarks.drivers.load import (
     run_open,
     tally_loop,
 )
-from perdure.benchmarks.drivers.measure import Counts, Usage
+from perdure.benchmarks.drivers.measure import Counts, Span, Usage
 from perdure.benchmarks.workloads.table import BY_NAME
+from perdure.benchmarks.workloads.workload import Extent
+
+from ...support.benchmarks.results import Parts
 
 pytestmark = pytest.mark.anyio
 
@@ -92,14 +94,6 @@ class Clockwork(Pretender):
         self.time_us += round(delay_s * 1e6) + self.oversleep_us
 
 
-class Parts:
-    def __init__(self) -> None:
-        self.shares: list[float] = []
-
-    def part(self, share: float, units: int) -> None:
-        self.shares.append(share)
-
-
 async def test_a_closed_loop_keeps_so_many_under_way_and_no_more() -> None:
     engine = Pretender()
 
@@ -135,8 +129,8 @@ async def test_a_loop_counts_units_and_what_each_cost() -> None:
     assert figures["units_per_s"] == pytest.approx(5 * figures["instances_per_s"])
     assert "load_cpu_ms_per_unit" not in figures
     assert len(outcome.latencies_us) == 10
-    assert parts.shares == sorted(parts.shares)
-    assert parts.shares[-1] == 1.0
+    assert parts.told == sorted(parts.told)
+    assert parts.told[-1][0] == 1.0
 
 
 async def test_what_the_engine_does_until_all_loads_are_over_is_counted() -> None:
@@ -244,7 +238,7 @@ def test_a_number_of_arrivals_takes_the_time_that_it_needs() -> None:
     ],
 )
 def test_the_backlog_is_what_was_due_and_not_over(spans_us: list[tuple[int, int]], expected: Backlog) -> None:
-    assert backlog(spans_us) == expected
+    assert backlog([Span(due_us, due_us + took_us) for due_us, took_us in spans_us]) == expected
 
 
 async def test_a_rate_shows_what_was_due_what_ended_and_what_waited(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -266,4 +260,4 @@ async def test_a_rate_shows_what_was_due_what_ended_and_what_waited(monkeypatch:
     dues_us = arrivals_us(100.0, Extent(seconds=1.0))
     assert sorted(outcome.latencies_us, reverse=True) == [10_000_000 - due_us for due_us in dues_us]
     assert figures["sent_late_max_ms"] <= 1.0
-    assert parts.shares[-1] == 1.0
+    assert parts.told[-1][0] == 1.0

@@ -9,11 +9,6 @@ import pytest
 from perdure.benchmarks.peers import restate_worker
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.mark.anyio
 async def test_the_activity_adds_one() -> None:
     assert await restate_worker.add_one(41) == 42

@@ -12,11 +12,6 @@ from perdure.runtime.workers.items import ActivityAnswer, ActivityItem, Worker, 
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 def worker(*, stateful: bool) -> Worker:
     return Worker("peer", "agent", stateful)
 
