@@ -127,7 +127,7 @@ def bench(context: click.Context, /, **values: Any) -> None:
         raise click.ClickException("this needs psutil: pip install 'perdure[bench]'")
     if options.html is not None:
         see_that_it_can_be_drawn()
-    runs = options.runs()
+    options.chosen()  # or what was asked for does not go together
     try:
         options.prepare_peers()
     except PeerMissing as error:
@@ -136,7 +136,7 @@ def bench(context: click.Context, /, **values: Any) -> None:
         options.folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="perdure-bench-", dir=options.folder) as folder:
         try:
-            results = carry_out(runs, Path(folder))
+            results = carry_out(options.runs(), Path(folder))
         except RunFailed as error:
             raise click.ClickException(str(error)) from None
     for peer in options.engines:

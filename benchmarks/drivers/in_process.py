@@ -5,7 +5,6 @@ database: one host among those that share it, also where it is the only one. The
 share of the shards.
 """
 
-import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -32,7 +31,7 @@ from ...runtime.instance.message import workflow_address
 from ...runtime.settings import Opening, Settings
 from ..workloads.app import app, client
 from .database_server import pid_of_server, session_with
-from .load import End
+from .load import Driver, End
 from .measure import Counts, Usage, usage_of_self, usage_of_trees
 
 LOOK_AGAIN_S = 0.02
@@ -65,7 +64,7 @@ class EngineSetup:
         return Settings(always_replay=self.always_replay, activations_max=self.activations_max)
 
 
-class ProcessDriver:
+class ProcessDriver(Driver):
     """Calls the engine's client. Latencies end when the client has the result, after the commit that holds it.
 
     Args:
@@ -82,14 +81,11 @@ class ProcessDriver:
         owns: Callable[[int], bool] | None = None,
         server: int | None = None,
     ) -> None:
+        super().__init__()
         self.engine = engine
         self._rows = rows
         self._owns = owns
         self._server = server
-        self._ends: dict[str, End] = {}
-
-    def now_us(self) -> int:
-        return time.perf_counter_ns() // 1000
 
     async def start(self, workflow: str, value: Any) -> str:
         return await self.engine.client.start(workflow, input=value, instance_id=self.own_id())
@@ -113,12 +109,6 @@ class ProcessDriver:
     async def finish(self, instance_id: str) -> None:
         state = await self.engine.client.wait(instance_id)
         self._ends[instance_id] = End(self.now_us(), state.output)
-
-    async def ends(self, instance_ids: Sequence[str]) -> list[End]:
-        for instance_id in instance_ids:
-            if instance_id not in self._ends:
-                await self.finish(instance_id)
-        return [self._ends[instance_id] for instance_id in instance_ids]
 
     def engine_usage(self) -> Usage:
         return usage_of_self()

@@ -4,6 +4,8 @@ The rule: nothing here knows what is behind the driver. Another engine is anothe
 another function beside `closed_loop` and `open_loop`.
 """
 
+import time
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from random import Random
@@ -14,7 +16,7 @@ from anyio.lowlevel import checkpoint
 
 from ..workloads.app import GO
 from ..workloads.workload import Extent, Workload
-from .measure import Counts, LoadTally, RunOutcome, Span, Usage, cpu_between, distribution, outcome_of
+from .measure import Counts, LoadTally, RunOutcome, Span, Usage, cpu_between, distribution, outcome_of, usage_of_self
 
 # The least that is slept before an arrival. The event loop's timers count milliseconds, and a shorter sleep would be
 # none: the load would spin, on a core that the engine needs. So an arrival is up to this late, which is shown.
@@ -28,35 +30,50 @@ class End(NamedTuple):
     output: Any
 
 
-class Driver(Protocol):
-    """An engine, as the load sees it."""
+class Driver(ABC):
+    """An engine, as the load sees it; what most of them have in common."""
+
+    def __init__(self) -> None:
+        self._ends: dict[str, End] = {}
 
     def now_us(self) -> int:
         """The clock that all times of this driver are of; microseconds."""
+        return time.perf_counter_ns() // 1000
 
+    @abstractmethod
     async def start(self, workflow: str, value: Any) -> str:
         """Start an instance and return its id, once it is durable."""
 
+    @abstractmethod
     async def raise_event(self, instance_id: str, name: str, value: Any) -> None:
         """Send an event; durable when this returns."""
 
+    @abstractmethod
     async def finish(self, instance_id: str) -> None:
         """Wait until an instance has ended, as far as that can be told while the clock runs."""
 
     async def ends(self, instance_ids: Sequence[str]) -> list[End]:
         """Say when instances ended and with what, waiting for those that have not. The clock has stopped by then."""
+        for instance_id in instance_ids:
+            if instance_id not in self._ends:
+                await self.finish(instance_id)
+        return [self._ends[instance_id] for instance_id in instance_ids]
 
+    @abstractmethod
     def engine_usage(self) -> Usage:
         """What the engine has used, all its processes together."""
 
     def load_usage(self) -> Usage | None:
         """What the load has used; None if it shares the engine's process."""
+        return usage_of_self()
 
     def server_usage(self) -> Usage | None:
-        """What the engine's database server has used; None if it has none, or none that can be seen."""
+        """What the engine's database server has used; None if it has none of its own, or none that can be seen."""
+        return None
 
     def counts(self) -> Counts | None:
         """What the engine has done; None if it does not tell."""
+        return None
 
 
 class Progress(Protocol):

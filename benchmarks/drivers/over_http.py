@@ -24,8 +24,8 @@ from ..workloads.app import PIPE
 from .daemon import Daemon, serving
 from .http_client import HttpAnswer, HttpClient
 from .in_process import EngineSetup
-from .load import End
-from .measure import Counts, Usage, usage_of_self
+from .load import Driver, End
+from .measure import Usage
 
 PREFIX = "/v1.0/workflows/dapr"
 UNFINISHED = frozenset({"PENDING", "RUNNING", "SUSPENDED"})
@@ -46,7 +46,7 @@ class UnexpectedAnswer(Exception):
         return f"{self.request} was answered {self.answer.status} {self.answer.body.decode(errors='replace')!r}"
 
 
-class HttpDriver:
+class HttpDriver(Driver):
     """Speaks to a daemon.
 
     Args:
@@ -55,11 +55,11 @@ class HttpDriver:
     """
 
     def __init__(self, daemon: Daemon, client: HttpClient, reports: "ReportPipe | None", *, see: bool) -> None:
+        super().__init__()
         self._daemon = daemon
         self._client = client
         self._reports = reports
         self._see = see
-        self._ends: dict[str, End] = {}
 
     def now_us(self) -> int:
         # The wall clock, because the daemon's times are of it.
@@ -115,15 +115,6 @@ class HttpDriver:
 
     def engine_usage(self) -> Usage:
         return self._daemon.usage()
-
-    def load_usage(self) -> Usage | None:
-        return usage_of_self()
-
-    def server_usage(self) -> Usage | None:
-        return None
-
-    def counts(self) -> Counts | None:
-        return None  # nothing in the API tells
 
 
 class ReportPipe:

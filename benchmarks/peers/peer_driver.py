@@ -6,7 +6,6 @@ answers what nearly every engine can do (`Asking` of
 """
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
@@ -14,8 +13,8 @@ from pathlib import Path
 from typing import Any, TypeAlias
 from uuid import uuid4
 
-from ..drivers.load import End
-from ..drivers.measure import Counts, Usage, usage_of_self, usage_of_trees
+from ..drivers.load import Driver, End
+from ..drivers.measure import Usage, usage_of_trees
 from ..workloads.workload import Shape, Workload
 from .dbos import dbos_on_database, dbos_on_postgres, dbos_on_sqlite
 from .peer_process import Asking
@@ -31,17 +30,14 @@ OpenPeer: TypeAlias = Callable[[Path, Path], AbstractAsyncContextManager[tuple[A
 OPENERS: dict[str, OpenPeer] = {DBOS_SQLITE: dbos_on_sqlite, DBOS_POSTGRES: dbos_on_postgres, RESTATE: restate}
 
 
-class PeerDriver:
+class PeerDriver(Driver):
     """Asks a peer. An instance is one request that waits for its end, unless it must be there before an event."""
 
     def __init__(self, ask: Asking, pids: Sequence[int]) -> None:
+        super().__init__()
         self._ask = ask
         self._pids = pids
         self._outputs: dict[str, asyncio.Task[Any]] = {}
-        self._ends: dict[str, End] = {}
-
-    def now_us(self) -> int:
-        return time.perf_counter_ns() // 1000
 
     async def start(self, workflow: str, value: Any) -> str:
         instance_id = uuid4().hex
@@ -59,23 +55,8 @@ class PeerDriver:
         output = await (self._ask("wait", SIGNAL, instance_id, None) if task is None else task)
         self._ends[instance_id] = End(self.now_us(), output)
 
-    async def ends(self, instance_ids: Sequence[str]) -> list[End]:
-        for instance_id in instance_ids:
-            if instance_id not in self._ends:
-                await self.finish(instance_id)
-        return [self._ends[instance_id] for instance_id in instance_ids]
-
     def engine_usage(self) -> Usage:
-        return usage_of_trees(self._pids)
-
-    def load_usage(self) -> Usage | None:
-        return usage_of_self()
-
-    def server_usage(self) -> Usage | None:
-        return None  # it is one of the peer's processes
-
-    def counts(self) -> Counts | None:
-        return None  # nobody tells
+        return usage_of_trees(self._pids)  # its database's server is one of them
 
 
 async def warm_up(driver: PeerDriver, workload: Workload) -> None:

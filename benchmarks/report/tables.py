@@ -242,7 +242,7 @@ def ratios_table(ratios: Sequence[Ratio]) -> "Table":
             (
                 f"{one.ours.title}: {one.what}",
                 *(one.ours.driver_title, one.theirs.driver_title),
-                *(written(value, 2 if value < 10 else 1) for value in one.range[:3]),
+                *(written(value, 2 if one.range.median < 10 else 1) for value in one.range[:3]),
                 str(len(one.values)),
             )
         )

@@ -142,9 +142,10 @@ def panel(
     colors = told_apart("color", [COLORS[row["color"] % LINES_MAX] for row in firsts])
     dashes = told_apart("strokeDash", [DASHES[row["color"] % LINES_MAX if raw else row["dashed"]] for row in firsts])
     shapes = told_apart("shape", [SHAPES[row["color"] % LINES_MAX] for row in firsts])
+    y_scale = {"type": y, "zero": y == "linear", "nice": y == "linear"}
     encoding: Spec = {
         "x": {"field": "x", "type": "quantitative", "title": x_title, "scale": x_scale(x), "axis": x_axis(x, places)},
-        "y": {"field": "y", "type": "quantitative", "title": None, "scale": {"type": y, "zero": y == "linear", "nice": y == "linear"},
+        "y": {"field": "y", "type": "quantitative", "title": None, "scale": y_scale,
               "axis": {"labelExpr": GROUPED, "tickCount": 5}},
     }  # fmt: skip
     layer: list[Spec] = []

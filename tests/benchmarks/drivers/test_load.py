@@ -11,6 +11,7 @@ import pytest
 
 from perdure.benchmarks.drivers.load import (
     Backlog,
+    Driver,
     End,
     WrongResult,
     arrivals_us,
@@ -33,10 +34,11 @@ pytestmark = pytest.mark.anyio
 STEP_US = 1_000  # how long anything takes
 
 
-class Pretender:
+class Pretender(Driver):
     """Answers at once; each look at its clock takes it a millisecond on."""
 
     def __init__(self, *, output: Any = 5) -> None:
+        super().__init__()
         self.output = output
         self.time_us = 0
         self.started = 0
@@ -68,9 +70,6 @@ class Pretender:
         return Usage(cpu_s=self.started * 0.01, rss_bytes=2**20)
 
     def load_usage(self) -> Usage | None:
-        return None
-
-    def server_usage(self) -> Usage | None:
         return None
 
     def counts(self) -> Counts | None:

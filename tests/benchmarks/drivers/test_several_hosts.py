@@ -2,7 +2,8 @@
 
 import multiprocessing
 import os
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from perdure.benchmarks.drivers import several_hosts
 from perdure.benchmarks.drivers.in_process import EngineSetup
+from perdure.benchmarks.drivers.measure import LoadTally, Usage
 from perdure.benchmarks.drivers.several_hosts import (
     HostEnded,
     Watcher,
@@ -77,11 +79,7 @@ class SpokenHost:
     def hear(self) -> object:
         said = next(self.said)
         self.notes.append(said)
-        return (
-            several_hosts.LoadTally(spans=[], engine=several_hosts.Usage(cpu_s=0, rss_bytes=0))
-            if said == "sum"
-            else said
-        )
+        return LoadTally(spans=[], engine=Usage(cpu_s=0, rss_bytes=0)) if said == "sum" else said
 
     def go_on(self) -> None:
         self.notes.append("go on")
@@ -91,8 +89,8 @@ async def test_nobody_sums_up_before_all_loads_are_over(tmp_path: Path, monkeypa
     notes: list[str] = []
     dealt = shares(EngineSetup(folder=tmp_path, processes=2), CHAIN, Extent(seconds=1), "")
 
-    @several_hosts.asynccontextmanager
-    async def running(shares: object, watcher: object) -> several_hosts.AsyncIterator[list[SpokenHost]]:
+    @asynccontextmanager
+    async def running(shares: object, watcher: object) -> AsyncIterator[list[SpokenHost]]:
         yield [SpokenHost(share, notes) for share in dealt]
 
     monkeypatch.setattr(several_hosts, "running", running)

@@ -1,5 +1,7 @@
 """Side by side: which runs are paired, what becomes of the pairs, and what they should come to."""
 
+from typing import Any
+
 import pytest
 
 from perdure.benchmarks.report.ratios import marked, ratios_of
@@ -61,8 +63,8 @@ def test_a_store_on_a_server_is_compared_with_sqlite_and_with_the_peer_on_the_sa
     }
 
 
-def hosts(number: int, engine_ms: float, **server: float) -> Result:
-    options = {"processes": number, "instances": 1_500, "database": DATABASE}
+def hosts(number: int, engine_ms: float, **server: Any) -> Result:
+    options: dict[str, Any] = {"processes": number, "instances": 1_500, "database": DATABASE}
     return measured("W1", "postgresql", cpu_ms_per_unit=engine_ms, **options, **server)
 
 
@@ -104,6 +106,6 @@ def test_what_the_stub_takes_of_a_long_history_too_is_not_the_engines(
     ("options", "marks"),
     [({}, ["at least 15"]), ({"in_flight": 500}, []), ({"seconds": 0.3}, []), ({"durability": "relaxed"}, [])],
 )
-def test_marks_are_of_the_usual_load(options: dict[str, object], marks: list[str]) -> None:
+def test_marks_are_of_the_usual_load(options: dict[str, Any], marks: list[str]) -> None:
     pair = [measured("W1", driver, units_per_s=rate, **options) for driver, rate in (("process", 16.0), ("restate", 1))]
     assert [str(mark) for _, mark, _ in marked(ratios_of([results(*pair)]))] == marks
