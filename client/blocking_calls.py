@@ -94,7 +94,7 @@ class LoopOnDemand:
 
 
 class BlockingStream(Generic[T]):
-    """What comes one by one, for a `for`. Its `with`, or `close`, ends it before its end."""
+    """A stream for a `for`. Its `with`, or `close`, ends it early."""
 
     def __init__(self, items: Generator[T, None, None]) -> None:
         self._items = items

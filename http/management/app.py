@@ -35,7 +35,7 @@ from .routes.transfer import TRANSFER, TransferRoutes
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ManagementDoor:
-    """What the routes are made from.
+    """The parts of a daemon from which the routes are made.
 
     Args:
         app_id: The app that is meant where a request names none.

@@ -47,7 +47,7 @@ class StartOptions(RunOptions, total=False):
 
 
 class Operations(Protocol):
-    """What a client calls. Payloads are JSON text; `Client` says what each does."""
+    """The operations that a client calls. Payloads are JSON text; see the methods of `Client`."""
 
     @property
     def states(self) -> StateOperations:

@@ -40,7 +40,7 @@ class StateValue(NamedTuple):
 
 
 class StateRead(NamedTuple):
-    """What came of the reading of a key, among others."""
+    """The outcome of reading one key of several."""
 
     key: str
     value: StateValue | None  # None: there is none
