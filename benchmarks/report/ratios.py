@@ -38,7 +38,7 @@ def ratio_of(figure: Callable[[Figures], float]) -> Callable[[Figures, Figures],
     return lambda ours, theirs: figure(ours) / figure(theirs)
 
 
-class Comparison(NamedTuple):
+class Pairing(NamedTuple):
     """What is set beside what."""
 
     what: str  # the ratio in words
@@ -57,13 +57,13 @@ class Comparison(NamedTuple):
         return replace(run, driver=self.other, processes=1)
 
 
-COMPARISONS = (
-    *(Comparison("times as fast", driver, peer) for peer in PEERS for driver in (*DRIVERS, POSTGRES)),
-    Comparison("of its rate", POSTGRES, PROCESS),
-    Comparison("of the CPU of one host", POSTGRES, POSTGRES, ratio_of(cpu), several=True),
-    *(Comparison("of its rate", SDK, STUB, workload=workload) for workload in ("W1", "W2")),
-    Comparison("times the steps of one", SDK, SDK, several=True),
-    Comparison("times, what the engine adds to a turn in the end", SDK, STUB, engine_growth, workload=LONG_CHAIN.name),
+PAIRINGS = (
+    *(Pairing("times as fast", driver, peer) for peer in PEERS for driver in (*DRIVERS, POSTGRES)),
+    Pairing("of its rate", POSTGRES, PROCESS),
+    Pairing("of the CPU of one host", POSTGRES, POSTGRES, ratio_of(cpu), several=True),
+    *(Pairing("of its rate", SDK, STUB, workload=workload) for workload in ("W1", "W2")),
+    Pairing("times the steps of one", SDK, SDK, several=True),
+    Pairing("times, what the engine adds to a turn in the end", SDK, STUB, engine_growth, workload=LONG_CHAIN.name),
 )
 
 
@@ -136,19 +136,19 @@ def ratios_of(documents: Iterable[Results]) -> list[Ratio]:
         for result in document.results:
             # Of the ways that are compared only some are on the database that is named.
             runs.setdefault(replace(result.run.anywhere(), database=None), []).append(result.outcome)
-        for place, comparison in enumerate(COMPARISONS):
+        for place, pairing in enumerate(PAIRINGS):
             for run, outcomes in runs.items():
-                other = comparison.counterpart(run)
+                other = pairing.counterpart(run)
                 if other is None or other not in runs:
                     continue
                 values: list[float] = []
                 for ours, theirs in zip(outcomes, runs[other], strict=False):
                     with suppress(KeyError):  # a figure that was not measured
-                        values.append(comparison.value(ours.figures, theirs.figures))
+                        values.append(pairing.value(ours.figures, theirs.figures))
                 key = (place, run, build_of(document.machine))
                 if values and key not in found:
                     our, their = (Case(run=one, machine=document.machine, outcomes=runs[one]) for one in (run, other))
-                    found[key] = Ratio(what=comparison.what, ours=our, theirs=their, values=values)
+                    found[key] = Ratio(what=pairing.what, ours=our, theirs=their, values=values)
                 elif values:
                     found[key].values.extend(values)
     return list(found.values())
