@@ -16,10 +16,10 @@ from uuid import uuid4
 from ..drivers.load import Driver, End
 from ..drivers.measure import Usage, usage_of_trees
 from ..workloads.workload import Shape, Workload
-from .dbos import dbos_on_database, dbos_on_postgres, dbos_on_sqlite
+from .peer_dbos import dbos_on_database, dbos_on_postgres, dbos_on_sqlite
 from .peer_process import Asking
+from .peer_restate import restate
 from .peers import DBOS_POSTGRES, DBOS_SQLITE, PEERS, RESTATE, home_of
-from .restate import restate
 
 WARM_UP_US = 1_000_000  # Restate's first second is a third slower
 SIGNAL = "signal"  # the workflow that waits for an event, and so must be there before the event is

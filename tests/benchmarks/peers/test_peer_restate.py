@@ -6,7 +6,7 @@ import pytest
 
 from perdure.benchmarks.drivers.http_client import HttpAnswer, HttpClient
 from perdure.benchmarks.peers.peer_process import PeerFailed
-from perdure.benchmarks.peers.restate import Ingress, variables
+from perdure.benchmarks.peers.peer_restate import Ingress, variables
 
 
 class Script:

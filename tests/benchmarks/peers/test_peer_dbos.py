@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from perdure.benchmarks.peers.dbos import as_nobody
+from perdure.benchmarks.peers.peer_dbos import as_nobody
 from perdure.benchmarks.peers.peer_process import PeerFailed
 
 
