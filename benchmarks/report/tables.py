@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ..terminal import Line, colored, table, written
 from ..workloads.workload import HTTP, POSTGRES, PROCESS, SDK, Mark, Shape
 from .ratios import Ratio, marked, ratios_of
-from .results import Case, Results, cases_of
+from .results import DRIVER_TITLES, Case, Results, cases_of
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -200,7 +200,7 @@ def report(results: Results) -> "Iterator[RenderableType]":
             yield section_table(section, chosen)
     if ratios:
         yield ratios_table(ratios)
-        yield from (f"{name}: {about}" for name, about in results.peers.items())
+        yield from (f"{DRIVER_TITLES.get(name, name)}: {about}" for name, about in results.peers.items())
     loaded = {case.run.driver for case in cases if case.run.variant.shape in (*LOADS, Shape.OPEN)}
     notes = [NOTES[driver] for driver in NOTES if driver in loaded]
     notes += [OPEN_NOTE] * any(case.run.rate is not None for case in cases)
