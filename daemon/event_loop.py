@@ -117,7 +117,7 @@ class OwnedTask(asyncio.Task[Any]):
             return False
         if self.owned and who is CodeOwner.PROCESS:
             return super().cancel(msg)
-        # What it waits for is cancelled with it, and may be a future that gathers tasks of the daemon.
+        # The future that it waits for is cancelled with it, and may be a future that gathers tasks of the daemon.
         return call_as(CodeOwner.PASSED_ON, super().cancel, msg)
 
     def _may_cancel(self, who: Any, msg: Any | None) -> bool:

@@ -264,7 +264,7 @@ class HostedApp:
         if self._shared is not None:
             self._shared.leave()
 
-    # What moves with a shard; see `Sharing`.
+    # The work that moves with a shard; see `Sharing`.
 
     def lent(self, has: IsIn, waiting: Sequence[tuple[Address, Any]]) -> Sequence[bytes]:
         """Begin no more for actors of the app that are about to be another host's, and say what goes on."""

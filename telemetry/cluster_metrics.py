@@ -23,7 +23,7 @@ class DoubtingStore(Protocol):
 
     @property
     def doubts(self) -> CommitDoubts:
-        """What became of commits whose connection broke."""
+        """The outcomes of commits whose connection broke."""
         ...
 
     async def figures(self) -> ServerFigures | None:

@@ -54,7 +54,7 @@ def sampler_of(rate: float) -> Sampler:
 
 
 def resource_of(app_id: str) -> Resource:
-    """What the spans are of: a service with the app's id as its name, and what the OTEL_ variables add."""
+    """The resource of the spans: a service with the app's id as its name, and values of the OTEL_ variables."""
     return Resource.create({SERVICE_NAME: app_id}).merge(OTELResourceDetector().detect())
 
 

@@ -78,7 +78,7 @@ class FaultyStore(PassingStore):
         self._faults[name].add(nth, last=last)
 
     def fail_any(self, nth: int = 1, *, last: bool = False) -> None:
-        """Make the nth call from now on fail, whichever it is.
+        """Make the nth call from now on fail, of any method.
 
         Args:
             last: All calls after it fail too, as on a disk that is gone. To close it does not fail then.

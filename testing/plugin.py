@@ -90,7 +90,7 @@ def _session(item: pytest.Function) -> Any:
 
 
 def _again(item: pytest.Function) -> tuple[str, ...]:
-    """What runs a test again, in a process of its own."""
+    """The function that runs a test again, in a process of its own."""
     config = item.config
     command = [
         sys.executable,

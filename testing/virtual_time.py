@@ -96,11 +96,11 @@ def run_virtually(story: Callable[[], Awaitable[T]], *, backend: Literal["asynci
     """Run an async function in virtual time, and return its result.
 
     Args:
-        backend: What it runs on. trio has to be installed.
+        backend: `asyncio` or `trio`. trio has to be installed.
 
     Raises:
         Stuck: On asyncio: nothing is left that could happen, and the story waits. On trio the test does not end.
-        BaseException: What the story has raised.
+        BaseException: The error of the story.
     """
     return _on_trio(story) if backend == "trio" else _on_asyncio(story)
 

@@ -31,7 +31,7 @@ FIRST_S = 1.0  # how long a new reader waits for the first answer of each other 
 
 
 class Change(NamedTuple):
-    """What a commit has changed in lists."""
+    """A change of lists by a commit."""
 
     address: Address
     facets: Facets | None  # since then; None: the actor is gone

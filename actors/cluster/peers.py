@@ -181,7 +181,7 @@ class Peers:
 
     Args:
         membership: Who they are, and which one this host is.
-        vocabulary: What they can say to each other.
+        vocabulary: The words in which they talk.
         transport: Connects them.
         patience_s: How long a commit of theirs may wait for the database that they share.
     """

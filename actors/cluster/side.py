@@ -54,7 +54,7 @@ class HostSide(Protocol):
 
         Args:
             new: The address was just made up.
-            moved: What the other host has said; None: it is gone, and the message is without a reply.
+            moved: The answer of the other host; None: it is gone, and the message is without a reply.
         """
         ...
 

@@ -68,8 +68,8 @@ class Cluster(Protocol):
     can know; every method may be called again after that. Methods that change something carry the fence of this host,
     and raise `StoreTakenOver` once its row is gone.
 
-    A host has a *life* from each `join` or `resume` to the end of its row. What was begun in one life fails in the
-    next.
+    A host has a *life* from each `join` or `resume` to the end of its row. A call that was begun in one life fails in
+    the next.
     """
 
     @property
@@ -139,7 +139,7 @@ class Cluster(Protocol):
     async def owners(self) -> Sequence[ShardRow]:
         """Read the owners of all shards, in the order of their numbers.
 
-        It sees all that this host has done, and whatever was in doubt is settled before.
+        It sees all that this host has done, and all doubts are settled before.
         """
         ...
 

@@ -71,7 +71,7 @@ def answer(command: click.Command, instruction: str) -> Iterator[str]:
 
     Args:
         command: All of perdure.
-        instruction: What the script has put into `VARIABLE`, such as `zsh_complete`; another has no answer.
+        instruction: The value that the script has put into `VARIABLE`, such as `zsh_complete`; another has no answer.
     """
     shell, _, what = instruction.partition("_")
     found = get_completion_class(shell)

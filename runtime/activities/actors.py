@@ -430,7 +430,7 @@ class ActivityActors:
         self._send(address_of(asker), done)
 
 
-# What runs in each lane, and the limit on it.
+# The kind of activities in each lane, and the limit on it.
 LIMITS = {
     ActivityKind.LOOP: ("`async def`", "activities_max"),
     ActivityKind.THREAD: ("in threads", "activity_threads_max"),

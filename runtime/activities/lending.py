@@ -71,7 +71,7 @@ class Lending:
 
     def borrowed(self, jobs: Sequence[bytes], ring: str) -> None:
         """As `Sharing.borrowed`; jobs of other rings are other apps'."""
-        # What this host performs itself it knows, and what a host performs that is gone it begins.
+        # This host knows its own activities, and begins the ones of a host that is gone.
         lent = jobs_in(jobs, ring)
         self._moving.borrow([job for job in lent if not job.token and self._reaches(job.holder)])
         # A worker of this host may have one from the giver. Which of them the app has is seen when they are asked for.

@@ -48,7 +48,7 @@ class Row(NamedTuple):
     def taken_from(self, held: list[E]) -> list[E]:
         """Take what this row's turn has fed out of the arrivals that earlier rows hold, and return it, oldest first.
 
-        Without a turn nothing is fed. What this row holds itself is not added.
+        Without a turn nothing is fed. The events that this row holds itself are not added.
         """
         if self.turn is None:
             return []

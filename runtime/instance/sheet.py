@@ -129,7 +129,7 @@ class TurnSheet:
             actor.timeline = Timeline.of(actor.rows)
         return len(actor.timeline.events)
 
-    # What the stages write down.
+    # The findings of the stages.
 
     def takes(self, envelope: Envelope, *, stalled_too: bool = False) -> bool:
         """Answer a request; True if the instance is to act on it.

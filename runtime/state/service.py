@@ -59,12 +59,12 @@ class StateService:
 
     @property
     def types(self) -> Mapping[str, ActorType]:
-        """What its host hosts."""
+        """The actor types for its host."""
         return {self._own.state: self._actors}
 
     @property
     def routes(self) -> Mapping[str, Route]:
-        """What takes the messages of its actors."""
+        """The routes for the messages of its actors."""
         return {self._own.state_expiry: self.expiry.receive}
 
     @property

@@ -209,7 +209,7 @@ def value_of(item: Item | None, now_us: int) -> StateValue | None:
 
 
 def seen_in(found: FoundItems | None, names: Sequence[str]) -> dict[str, SeenItem]:
-    """What was read of items. One that is damaged counts as it stands: it can be overwritten without an etag."""
+    """The outcome of reading items. A damaged one counts as it stands: it can be overwritten without an etag."""
     there = found.items if found is not None else {}
     return {
         name: SeenItem(item.version, item.expires_us) if (item := there.get(name)) is not None else SeenItem(0, 0)

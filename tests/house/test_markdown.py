@@ -12,7 +12,7 @@ WIDTH = 100
 # Pages with wider lines, and why.
 WIDER: dict[str, str] = {}
 # What is printed is shown as it is.
-PRINTED = ("console", "text", "json", "diff", "")
+PRINTED = ("console", "text", "json", "diff", "proto", "")
 
 
 def prose_of(page: str) -> Iterator[str]:

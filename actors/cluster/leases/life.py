@@ -91,10 +91,10 @@ class HostLife:
         self.gone = {host: tried for host, tried in self.gone.items() if host in hosts}
 
     def jobs_for(self, epochs: Mapping[int, int]) -> Sequence[bytes]:
-        """What goes on elsewhere for the actors of shards that are this host's now.
+        """Activities that go on elsewhere for the actors of shards that are this host's now.
 
         Args:
-            epochs: Shard -> epoch. What was lent at another one is void.
+            epochs: Shard -> epoch. Activities that were lent at another one are void.
         """
         gifts = [(self.lent.pop(shard, None), epoch) for shard, epoch in epochs.items()]
         return [job for gift, epoch in gifts if gift is not None and gift.epoch == epoch for job in gift.jobs]

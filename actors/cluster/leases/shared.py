@@ -78,7 +78,7 @@ class SharedPeers:
 
     Args:
         share: Makes the membership and the transport.
-        vocabulary: What the hosts can say to each other.
+        vocabulary: The words in which the hosts talk.
     """
 
     def __init__(self, store: Store, share: Share, vocabulary: Vocabulary) -> None:

@@ -1,7 +1,7 @@
 """The work of a host at the store it shares: to kill the dead, to learn who owns what, to take and to give.
 
 The rule: it does one thing after another, so that what it knows does not change under its hands; what fails is left
-undone and found out anew. What other hosts tell (`told`) may come at any time: the higher epoch counts.
+undone and found out anew. News from other hosts (`told`) may come at any time: the higher epoch counts.
 
 `actors/cluster/leased.py` runs it, once for each life.
 """
@@ -43,7 +43,7 @@ class LeaseWork:
         name_of: Makes the name of a host of its id.
         lives: Whether this life goes on.
         changed: Called when other hosts have come or gone, before anything follows from it.
-        words: What it tells other hosts.
+        words: Its messages to other hosts.
         newcomer_s: How long a host has to live before the others give it shards.
     """
 

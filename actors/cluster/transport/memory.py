@@ -232,7 +232,7 @@ class _End(asyncio.Transport):
         if self._over:
             return
         if self.deaf or not self._link.network.lets_through(self._peer, self.me):
-            # What follows lost bytes never comes: TCP would wait for them.
+            # Bytes behind lost ones never come: TCP would wait for these.
             self.deaf = True
             return
         self._protocol.data_received(data)

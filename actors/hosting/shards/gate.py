@@ -134,7 +134,7 @@ class ShardGate:
     def send_on(self, address: Address, envelope: Envelope, *, new: bool = False) -> None:
         """Deliver a message whose shard has moved; what another host has sent goes back to it.
 
-        What the new owner finds in the store itself goes nowhere, and neither does what its actors send again.
+        Messages that the new owner finds in the store itself go nowhere, nor do messages that actors send again.
         """
         if envelope.body is RECOVER or isinstance(envelope.body, ReminderDue | SetAside):
             if self.is_open(address):

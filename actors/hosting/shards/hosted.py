@@ -49,9 +49,9 @@ class Sharing:
 
     source: ShardSource  # says which shards are its own
     gone: Callable[[Gone], None] = lambda gone: None  # called with actors that are not here any more
-    # What goes on when a shard moves. `has` says whether an actor is in that shard.
-    # Begins nothing more for actors that are about to be another host's, and says what goes on, for the next owner. It
-    # is given the messages of this host that wait for them, each with its actor: they go to the new owner.
+    # The work that goes on when a shard moves. `has` says whether an actor is in that shard. Begins nothing more for
+    # actors that are about to be another host's, and says what goes on, for the next owner. It is given the messages
+    # of this host that wait for them, each with its actor: they go to the new owner.
     lent: Callable[[IsIn, Sequence[tuple[Address, Any]]], Sequence[bytes]] = lambda has, waiting: ()
     kept: Callable[[IsIn], None] = lambda has: None  # they are not given after all
     borrowed: Callable[[Sequence[bytes]], None] = lambda jobs: None  # called with what other hosts do for actors here

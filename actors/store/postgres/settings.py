@@ -83,7 +83,7 @@ async def require_settings(session: DatabaseSession, url: DatabaseUrl) -> Mappin
     """Look that a session has its settings, and that the server is one that a store can be on.
 
     Returns:
-        What the server said.
+        The answer of the server.
 
     Raises:
         StoreFailed: It is not.

@@ -45,7 +45,7 @@ class _CommitRefused(Exception):
 
 
 class Writer:
-    """Writes for one host, in each of its lives. What was begun in one life fails in the next.
+    """Writes for one host, in each of its lives. A call that was begun in one life fails in the next.
 
     Args:
         patience_s: How long it tries, while the database is away.

@@ -1,6 +1,6 @@
 """Whether a store's file is the file that was worked on last: the number in its header, and `<path>.id` beside it.
 
-The rule: a file that was replaced is refused before SQLite opens it, because SQLite folds whatever -wal lies
+The rule: a file that was replaced is refused before SQLite opens it, because SQLite folds any -wal that lies
 beside a file into it.
 
 While a host has a store, `user_version` in the header of its file is a random number, "in use"; at rest, and in every

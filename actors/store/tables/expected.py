@@ -1,4 +1,4 @@
-"""What an actor says of its rows in other tables, which have no checksums; `perdure store check` compares.
+"""The rows of other tables that an actor expects. They have no checksums; `perdure store check` compares.
 
 The rule: a reminder that an actor must have and has not, or an active mark that is missing, is told of; one too many
 does no harm.

@@ -111,7 +111,7 @@ def receive_resume(sheet: TurnSheet, envelope: Envelope) -> None:
         sheet.audit(envelope.body.by, AuditAction.RESUME)
         sheet.step(Step.RESUME if sheet.has_run else Step.RESUME_START)
         sheet.hold(ExecutionResumed(envelope.body.reason))
-        # What stalled it while it was suspended is found again, and recorded then.
+        # A mismatch that stalled it while it was suspended is found again, and recorded then.
         sheet.actor.stalled_here = False
         if not sheet.waits_for_start:
             sheet.arrived.extend(sheet.holding)

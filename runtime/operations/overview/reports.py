@@ -228,7 +228,7 @@ class Reports:
     async def all(self) -> dict[str, HostReport | None]:
         """Collect the reports of all hosts, by their names; None for one that does not answer.
 
-        What a worker has in hand is that of all hosts in these.
+        In these a worker has the work of all hosts in hand.
         """
         reports: dict[str, HostReport | None] = {}
         if self.peers is not None:

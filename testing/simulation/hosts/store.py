@@ -28,7 +28,7 @@ class LifeClusterStore(PostgresClusterStore):
         acknowledged: Called with each commit, once this life has heard that it is there.
 
     Attributes:
-        link: What lies between this life and the server.
+        link: The network between this life and the server.
     """
 
     def __init__(

@@ -36,7 +36,7 @@ class Deed(NamedTuple):
     """A call that a fake has carried out for a host.
 
     Args:
-        told: What it was, as "charge order-0".
+        told: Its words in the story, such as "charge order-0".
         key: The keyword arguments, as text; the same for a call that is repeated under the same key.
         life: On whose behalf.
     """
@@ -79,14 +79,14 @@ class Outside:
 
     Args:
         world: Where it stands.
-        fake: What it is.
-        name: What it is called in stories and streams.
+        fake: The user's object.
+        name: Its name in stories and streams.
         lost: Makes the error of a call whose request or answer was lost.
         errors: Makers of errors that it may answer with.
         blocking: Waits on behalf of code that blocks.
 
     Attributes:
-        done: What it has done for hosts, oldest first.
+        done: The calls that it has carried out for hosts, oldest first.
     """
 
     def __init__(

@@ -37,7 +37,7 @@ def confirm(session: SimulationSession, schedule: Schedule, attempt: Attempt) ->
         file, outcome = Path(folder) / "schedule.json", Path(folder) / "outcome.json"
         write_schedules(file, session.node, [schedule], "to be confirmed")
         command = [*session.again, f"--perdure-schedule={file}", f"--perdure-outcome={outcome}"]
-        # What makes this process a part of a parallel run is not handed on.
+        # The variables that make this process a part of a parallel run are not handed on.
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(PARALLEL)}
         try:
             subprocess.run(  # noqa: S603  this Python, this test

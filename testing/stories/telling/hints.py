@@ -51,7 +51,7 @@ def hint(error: Exception, facts: WorldFacts) -> str | None:
 
 
 def _twice(deeds: Sequence[Deed]) -> Mapping[str, Sequence[Deed]]:
-    """What was done more than once."""
+    """The calls that were made more than once."""
     found: dict[str, list[Deed]] = {}
     for deed in deeds:
         found.setdefault(deed.told, []).append(deed)

@@ -20,7 +20,7 @@ def failures_file(root: Path, node: str) -> Path:
 
     Args:
         root: The folder of pytest.
-        node: What pytest calls the test.
+        node: The name of the test in pytest.
     """
     return root / FOLDER / f"{re.sub(r'[^A-Za-z0-9._-]+', '-', node).strip('-')}.json"
 

@@ -72,7 +72,7 @@ def _fork(job: int, jobs: int, seeds: int, until_s: float | None, run: Callable[
         with os.fdopen(writes, "wb") as answers:
             answers.write(json.dumps(told).encode())
     finally:
-        os._exit(0)  # nothing of the parent's is to be ended twice, whatever was raised
+        os._exit(0)  # nothing of the parent's is to be ended twice, after any error
 
 
 def _run_share(job: int, jobs: int, seeds: int, until_s: float | None, run: Callable[[int], Attempt]) -> dict[str, Any]:

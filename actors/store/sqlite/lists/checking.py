@@ -12,7 +12,7 @@ from ...tables.auditing import faults_of_audit, unseal_audit
 
 OF_FACETS = "SELECT f.key, f.created_us, json_extract(j.value, '$[0]') AS name, json_extract(j.value, '$[1]') AS value"
 
-# What must not be there, and in which words it is told of.
+# Rows that must not be there, and the words for them.
 WRONG = {
     "{} facets belong to no actor; the first has key {}": (
         "SELECT count(*), min(key) FROM facets WHERE key NOT IN (SELECT key FROM actors)"

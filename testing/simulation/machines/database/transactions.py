@@ -50,7 +50,7 @@ class Transaction:
         committed_at: Which of all commits its commit is; NEVER: it is open, or was undone.
         over: Whether it has ended.
         command: Which of its statements is under way, from 1.
-        waiting: What waits for its end, in order.
+        waiting: The statements that wait for its end, in order.
     """
 
     __slots__ = ("command", "committed_at", "ended", "locked", "made", "number", "over", "waiting")
@@ -76,7 +76,7 @@ class Version:
 
     Attributes:
         ender: Who has changed or deleted it; None: nobody.
-        newer: What an UPDATE has made of it.
+        newer: The version that an UPDATE has made of it.
         locks: By open transaction.
     """
 
