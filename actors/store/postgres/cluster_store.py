@@ -64,7 +64,7 @@ class PostgresClusterStore(PostgresStore):
 
     @property
     def intact(self) -> bool:
-        """Always: who is found dead joins again."""
+        """Always: a host that is found dead joins again."""
         return True
 
     @property

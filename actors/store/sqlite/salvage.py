@@ -258,7 +258,7 @@ def _rescue(connection: sqlite3.Connection, table: SalvagedTable) -> tuple[int, 
 
 
 def replace(connection: sqlite3.Connection, table: SalvagedTable) -> None:
-    """Put what was rescued in the place of a table. The caller holds the transaction."""
+    """Put the rescued rows in the place of a table. The caller holds the transaction."""
     _forget(connection, table.name)
     for part in table.parts:
         _create(connection, part)
