@@ -51,7 +51,7 @@ function One({ id }) {
   return html`<nav class="crumbs" aria-label="Where this is"><a href=${to(["operations"])}>Operations</a></nav>
     <${View} title=${data ? statusWord(data.action) : "Operation"} asked=${asked} actions=${data?.state === "RUNNING" ? html`<button onClick=${cancel}>Cancel the rest</button>` : null}>${() => html`
     <div class="card">
-      <p class="facts"><${State} state=${data.state} /><span>by ${data.actor}</span><span>began <${Moment} at=${data.created} /></span><span>took <${Length} from=${data.created} until=${data.ended} /></span></p>
+      <p class="facts"><${State} state=${data.state} /><span>by ${data.actor}</span><span>began <${Moment} at=${data.created} /></span><span>${data.ended ? "took" : "for"} <${Length} from=${data.created} until=${data.ended} /></span></p>
       ${data.reason ? html`<p>${data.reason}</p>` : null}
       <${Progress} verb=${ACTIONS[/** @type {keyof typeof ACTIONS} */ (data.action)]?.done ?? "done"} matches=${data.matches} done=${data.done} failed=${data.failed} skipped=${data.skipped} errors=${data.errors} />
     </div>`}<//>`;
