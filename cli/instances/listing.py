@@ -145,6 +145,8 @@ def count(where: Where, by: str, output: str, **options: Any) -> None:
 
     By status, name and root the count is exact at any size. With other filters it stops at 100 000.
     """
+    if output == "ids":
+        raise click.UsageError("A count has no ids. `perdure ls -o ids` prints those of the instances.")
     filters = filter_of(options)
     groups = [each for each in by.split(",") if each]
 
