@@ -131,5 +131,8 @@ class AppDirectory:
 
     def app_of(self, actor_type: str) -> str:
         """The id of the app to which the actors of a type belong."""
-        ring = ring_of(actor_type)
+        return self.app_with(ring_of(actor_type))
+
+    def app_with(self, ring: str) -> str:
+        """The id of the app that has a ring."""
         return ring or next((app_id for app_id, number in self._apps.items() if number == 0), "")

@@ -231,6 +231,12 @@ class Engine:
         """Make the client of this engine; `embedding/engine.py` makes one that can do more."""
         return Client(operations, self.app)
 
+    @property
+    def app_ids(self) -> Sequence[str]:
+        """The ids of all apps that `app_of` finds, the engine's own first."""
+        reached = map(self.directory.app_with, sorted(self._host.placement.rings)) if self._running else ()
+        return list(dict.fromkeys([*self.apps, *reached]))
+
     def app_of(self, app_id: str) -> HostedApp | None:
         """What is asked of the instances of an app, here or at the hosts that have it; None: no host has it."""
         found = self.apps.get(app_id) or self._visited.get(app_id)

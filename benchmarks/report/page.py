@@ -218,7 +218,7 @@ PAGE = """<!doctype html>
 </html>
 """
 
-# The colours of the page at /ui/ (http/page/static/styles/page.css); those of the drawings are in drawing.py.
+# The colours of the page at /ui/ (http/page/static/styles.css); those of the drawings are in drawing.py.
 STYLE = (
     """
 :root { color-scheme: light;

@@ -126,6 +126,14 @@ async def test_the_failure_of_an_activity_of_another_app_is_the_callers(settings
         assert await engine.client.run("refused") == "no money"
 
 
+async def test_an_engine_knows_the_ids_of_its_apps_before_it_runs_and_while_it_does(
+    settings: Settings, apps: Apps
+) -> None:
+    async with both(apps, settings) as engine:
+        assert engine.app_ids == ["shop", "bank"]
+    assert Engine(apps.bank, data=MemoryStore(), settings=settings).app_ids == ["bank"]
+
+
 async def test_ids_are_per_app(settings: Settings, apps: Apps) -> None:
     async with both(apps, settings) as engine:
         await engine.facade.start("order", instance_id="same", input='"tea"')

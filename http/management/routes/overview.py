@@ -1,7 +1,7 @@
 """The handlers that show the daemon: hosts, workers, workflows, activities, figures over time, the audit."""
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from starlette.responses import Response
@@ -101,12 +101,20 @@ class OverviewRoutes:
     Args:
         sidecar: The daemon.
         configuration: As it is in effect, without secrets.
+        app_ids: The apps that a request may name; None: that of the daemon alone.
     """
 
-    def __init__(self, management: InstanceOperations, sidecar: Sidecar, configuration: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        management: InstanceOperations,
+        sidecar: Sidecar,
+        configuration: Mapping[str, Any],
+        app_ids: Callable[[], Sequence[str]] | None = None,
+    ) -> None:
         self.management = management
         self.sidecar = sidecar
         self.configuration = dict(configuration)
+        self.app_ids = app_ids or (lambda: (sidecar.app_id,))
 
     async def get_system(self, call: ManagementCall) -> Response:
         hosts = await self.management.reports.all()
@@ -124,6 +132,7 @@ class OverviewRoutes:
                 version=self.sidecar.control.runtime_version,
                 python=platform.python_version(),
                 app_id=self.sidecar.app_id,
+                apps=list(self.app_ids()),
                 ready=self.sidecar.control.ready(),
                 began=Moment.at(min(report.began_us for report in known)),
                 hosts=len(hosts),

@@ -4,7 +4,7 @@ import { html, useEffect, useRef } from "../core/ui.js";
 import { theme } from "../core/kept.js";
 import uPlot from "../vendor/uplot.js";
 
-/** @typedef {{label: string, values: (number | null)[], tone: string}} Line tone: the name of a colour in styles/page.css */
+/** @typedef {{label: string, values: (number | null)[], tone: string}} Line tone: the name of a colour in styles.css */
 
 /**
  * @param {{title: string, startMs: number, stepS: number, lines: Line[], show: (value: number) => string, height?: number}} props
