@@ -234,8 +234,9 @@ class Engine:
     @property
     def app_ids(self) -> Sequence[str]:
         """The ids of all apps that `app_of` finds, the engine's own first."""
-        reached = map(self.directory.app_with, sorted(self._host.placement.rings)) if self._running else ()
-        return list(dict.fromkeys([*self.apps, *reached]))
+        own = {hosted.own.ring for hosted in self.apps.values()}
+        others = sorted(set(self._host.placement.rings) - own) if self._running else ()
+        return [*self.apps, *map(self.directory.app_with, others)]
 
     def app_of(self, app_id: str) -> HostedApp | None:
         """What is asked of the instances of an app, here or at the hosts that have it; None: no host has it."""
