@@ -70,6 +70,11 @@ class Unending:
     """Goes on until the awaited future is done. Comes before the class of an event loop."""
 
     def run_until_complete(self, future: Awaitable[T]) -> T:
+        """Run the loop until a future is done, also if code of the app stops the loop before.
+
+        Returns:
+            The result of the future.
+        """
         running: Any = super()
         loop: Any = self
         awaited = asyncio.ensure_future(future, loop=loop)
@@ -90,7 +95,7 @@ class Unending:
 
 
 class OwnedTask(asyncio.Task[Any]):
-    """A task that knows who began it. One of the daemon is cancelled by the daemon, and by nobody else.
+    """A task that knows who began it. Only the daemon cancels a task of its own.
 
     Attributes:
         owned: It is the daemon's. If it is lent to code of users, as those of activities are, this code may cancel it.

@@ -1,5 +1,7 @@
 """The messages of the wire, as classes, made of the descriptors in `rpc/protos/` when this module is loaded.
 
+The rule: no message of another package is used, nor registered beside these.
+
 They live in a descriptor pool of their own. Dapr's SDKs load messages of the
 same names into the process-wide pool, and a second file that declares a name
 there is a TypeError: an app that uses the SDK as a client could not host its
@@ -9,6 +11,8 @@ mypy cannot know the fields of these classes. `Message` says so in every
 signature: any field may be read and set, and a field that does not exist raises
 AttributeError. Stubs for some ninety messages would be twenty times this file,
 to check code that lies in `rpc/` alone and is covered by tests field by field.
+
+All modules of `rpc/` import it.
 """
 # ruff: noqa: N802  the methods' names are protobuf's
 
@@ -27,13 +31,34 @@ class Message(Protocol):
 
     DESCRIPTOR: Any
 
-    def SerializeToString(self, *, deterministic: bool = ...) -> bytes: ...
-    def MergeFromString(self, serialized: bytes) -> int: ...
-    def CopyFrom(self, other: "Message") -> None: ...
-    def HasField(self, name: str) -> bool: ...
-    def ClearField(self, name: str) -> None: ...
-    def WhichOneof(self, name: str) -> str | None: ...
-    def ListFields(self) -> list[tuple[Any, Any]]: ...
+    def SerializeToString(self, *, deterministic: bool = ...) -> bytes:
+        """The message as bytes of the wire."""
+        ...
+
+    def MergeFromString(self, serialized: bytes) -> int:
+        """Take the fields that bytes of the wire have into this message; return how many bytes were read."""
+        ...
+
+    def CopyFrom(self, other: "Message") -> None:
+        """Become equal to another message of the same class."""
+        ...
+
+    def HasField(self, name: str) -> bool:
+        """Whether a field that is optional, or is a message, is set."""
+        ...
+
+    def ClearField(self, name: str) -> None:
+        """Set a field to its default."""
+        ...
+
+    def WhichOneof(self, name: str) -> str | None:
+        """The name of the field that is set of a oneof; None: none is."""
+        ...
+
+    def ListFields(self) -> list[tuple[Any, Any]]:
+        """The fields that are set: descriptor and value."""
+        ...
+
     def __getattr__(self, name: str) -> Any: ...
     def __setattr__(self, name: str, value: Any) -> None: ...
 
@@ -44,8 +69,13 @@ class MessageClass(Protocol):
     DESCRIPTOR: Any
 
     def __call__(self, **fields: Any) -> Message: ...
-    def FromString(self, serialized: bytes) -> Message: ...
-    def SerializeToString(self, message: Message) -> bytes: ...
+    def FromString(self, serialized: bytes) -> Message:
+        """Read a message of bytes of the wire."""
+        ...
+
+    def SerializeToString(self, message: Message) -> bytes:
+        """The message as bytes of the wire."""
+        ...
 
 
 def split(descriptors: bytes) -> Iterator[bytes]:

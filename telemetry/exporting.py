@@ -38,7 +38,7 @@ class Exporting:
         return Traces(self._processor, resource=resource_of(app_id), sampler=self._sampler, choice=self._choice)
 
     def close(self) -> None:
-        """Send what is left, and stop. It blocks for as long as the collector lets it wait."""
+        """Send the spans that are left, and stop. It blocks for as long as the collector lets it wait."""
         self._processor.shutdown()
 
 

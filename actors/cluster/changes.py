@@ -48,7 +48,7 @@ class Place(NamedTuple):
 
 
 class News(NamedTuple):
-    """What has come behind a place."""
+    """The changes that have come behind a place."""
 
     changes: Sequence[Change]
     place: Place  # behind them
@@ -133,7 +133,7 @@ class Ring:
 
 
 class SharedSignal:
-    """A signal with several that wait for it."""
+    """A signal for which several tasks wait."""
 
     def __init__(self) -> None:
         # A dict, because its order is that in which they came: sets of objects have the order of their addresses.
@@ -258,10 +258,12 @@ class RingCopy:
         self._scope = anyio.CancelScope()
 
     def join(self) -> None:
+        """Count a reader, for whom the copy is kept from now on."""
         self._readers += 1
         self._joined.set()
 
     def leave(self) -> None:
+        """Count a reader less."""
         self._readers -= 1
 
     def end(self) -> None:

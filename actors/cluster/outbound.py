@@ -131,14 +131,15 @@ class Outbound:
         shares = membership.part is None
         self._wait_s = max(self.PATIENT_S, patience_s + self.BEYOND_S) if shares else self.ANSWER_S
         self._journal = Journal(__name__)
-        # Takes back what is not received. Set before `run`: the other host may be gone before that has begun.
+        # Takes back messages that were not received. Set before `run`: the other host may be gone before that has
+        # begun.
         self.side: HostSide | None = None
         self._wire: Wire | None = None  # while connected and welcome
         self._numbers = count()
         self._asked: dict[int, _Asked] = {}  # in the order of their times
         self._asking = Signal()
         self.posted: dict[int, PostedMessage] = {}  # without a receipt, in the order in which they were sent
-        self._held: dict[int, None] = {}  # of these, those that were not sent over this connection; in order
+        self._held: dict[int, None] = {}  # the ones among them that this connection has not sent; in order
         self._watches: dict[int, tuple[Address, Watch]] = {}
         self._was_reached = False
         self._refusals = 0  # in a row
@@ -267,7 +268,8 @@ class Outbound:
         self.posted = {number: each for number, each in self.posted.items() if each.shard not in shards}
 
     def recall(self, wanted: Callable[[Address], bool]) -> Sequence[tuple[Address, Envelope]]:
-        """Take back the messages without a receipt to some actors, in their order. What is still said of them is void.
+        """Take back the messages without a receipt to some actors, in their order. A later answer to one of them is
+        void.
 
         Args:
             wanted: Whether an actor is one of them.

@@ -107,7 +107,7 @@ class Placement:
         """Enter a ring, and return whether that is news.
 
         Args:
-            number: Of the ring among those that have shards of their own; rings of one number have the same shards.
+            number: Of the ring among the rings that have shards of their own; rings of one number have the same shards.
         """
         assert self._shards > 0
         news = ring not in self._rings
@@ -128,7 +128,7 @@ class Placement:
         return ring_of(address.type) in self._rings
 
     def shard_of(self, address: Address) -> int:
-        """The shard of an address, whoever owns it.
+        """The shard of an address, on any host.
 
         Raises:
             RingUnknown: Its ring is not known.
@@ -143,7 +143,7 @@ class Placement:
         return first + shard
 
     def shard_of_reminder(self, reminder: Reminder) -> int:
-        """The shard of a reminder's actor, whoever owns it."""
+        """The shard of a reminder's actor, on any host."""
         return self.shard_of(reminder.address)
 
     def locate(self, address: Address) -> int:

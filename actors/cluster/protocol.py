@@ -110,7 +110,7 @@ class RefusalFrame(Struct, frozen=True, array_like=True, tag=3):
 
 
 class ReceiptFrame(Struct, frozen=True, array_like=True, tag=4):
-    """A commit holds what came of a PostFrame."""
+    """A commit holds the effects of a PostFrame."""
 
     number: int
 
@@ -157,7 +157,7 @@ def plain(value: Any) -> Any:
 
 
 class FrameCodec:
-    """Packs the frames that one end sends, and reads those that it gets."""
+    """Packs the frames that one end sends, and reads the frames that it gets."""
 
     def __init__(self) -> None:
         self.pack = msgspec.msgpack.Encoder(enc_hook=plain).encode

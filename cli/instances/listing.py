@@ -135,7 +135,7 @@ def waiting(entry: Any) -> str:
         default="status",
         show_default=True,
         metavar="status,name,root",
-        help="What is counted apart; empty: nothing.",
+        help="The values that are counted apart; empty: none.",
     ),
     PLAIN_OUTPUT_OPTION,
     example="perdure count --by status,name --root",

@@ -74,10 +74,12 @@ class SupervisedHost:
 
     @property
     def name(self) -> str:
+        """The host's name in logs, such as `host-2`."""
         return name_of(self.index)
 
     @property
     def is_ready(self) -> bool:
+        """Whether the host has said that it is ready, and has not ended."""
         return self.ready_since_s is not None
 
 

@@ -1,4 +1,9 @@
-"""The route that serves the description of the API, and that of Dapr's routes beside it."""
+"""The route that serves the description of the API, and that of Dapr's routes beside it.
+
+The rule: a document is made once, when it is first asked for.
+
+`http/management/app.py` adds the route.
+"""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -45,6 +50,7 @@ class DescriptionRoutes:
         self.made: dict[str, bytes] = {}
 
     async def get_openapi(self, call: ManagementCall) -> Response:
+        """Answer the OpenAPI document that `of` names. Each is made once."""
         which = call.query.choice("of", "management", list(self.makers))
         if which not in self.made:
             self.made[which] = msgspec.json.encode(self.makers[which]())

@@ -1,8 +1,12 @@
 """The task hub: managing instances as Dapr's workflow SDKs do it.
 
+The rule: an error has the code and the text that SDKs look for.
+
 Each method decodes, calls the facade once and encodes. Errors end as in Dapr:
 mostly UNKNOWN with a text, because they are plain Go errors there; with a code
 of their own where SDKs look at it.
+
+`daemon/` serves it, with the methods of `work_items.py`.
 
 Source: contract 3.1, 3.22; durabletask-go `backend/executor.go`,
 dapr `pkg/runtime/wfengine/backends/actors`.
@@ -104,7 +108,7 @@ def task_hub(
 
 
 class Management:
-    """The methods for clients."""
+    """The methods of the task hub for clients."""
 
     def __init__(self, facade: Facade, *, app_id: str, actor: Callable[[Context], str]) -> None:
         self._facade = facade
@@ -134,18 +138,22 @@ class Management:
             return CreateInstanceResponse(instanceId=started)
 
     async def get(self, request: Message, context: Context) -> Message:
+        """Describe an instance (`GetInstance`)."""
         facade = self._target(request)
         return self._state(request, await facade.inspect(request.instanceId))
 
     async def wait_for_start(self, request: Message, context: Context) -> Message:
+        """Wait until an instance has begun, and describe it (`WaitForInstanceStart`)."""
         facade = self._target(request)
         return self._state(request, await facade.wait(request.instanceId, begun, await_creation=facade is self._facade))
 
     async def wait_for_completion(self, request: Message, context: Context) -> Message:
+        """Wait until an instance has ended, and describe it (`WaitForInstanceCompletion`)."""
         facade = self._target(request)
         return self._state(request, await facade.wait(request.instanceId, await_creation=facade is self._facade))
 
     async def raise_event(self, request: Message, context: Context) -> Message:
+        """Send an event to an instance (`RaiseEvent`)."""
         facade = self._target(request)
         await facade.raise_event(request.instanceId, request.name, text_from(request, "input"))
         return RaiseEventResponse()
@@ -193,12 +201,18 @@ class Management:
         return PurgeInstancesResponse(deletedInstanceCount=purged, isComplete={"value": True})
 
     async def list_ids(self, request: Message, context: Context) -> Message:
+        """List ids in pages (`ListInstanceIDs`)."""
         after = request.continuationToken if request.HasField("continuationToken") else None
         ids_max = min(request.pageSize or PAGE_IDS, PAGE_IDS_MAX)
         page = await self._facade.list_ids(after=after or None, ids_max=ids_max)
         return ListInstanceIDsResponse(instanceIds=page.ids, continuationToken=page.token)
 
     async def history(self, request: Message, context: Context) -> Message:
+        """Give the history of an instance (`GetInstanceHistory`).
+
+        Raises:
+            InstanceNotFound: There is no such instance.
+        """
         rows = await self._facade.history(request.instanceId)
         if rows is None:
             raise InstanceNotFound(request.instanceId)

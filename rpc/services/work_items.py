@@ -1,8 +1,12 @@
 """The worker's side of the task hub: Hello, the stream of work, and the answers.
 
+The rule: nothing is decided here.
+
 Each method decodes, calls the source of work once and encodes. The dispatcher
 decides which worker gets an item, whose answer counts, and where the work of a
 broken stream goes.
+
+`daemon/` serves it, with the methods of `task_hub.py`.
 
 Source: contract 3.3, 3.5, 3.6, 3.8.
 """
@@ -52,15 +56,21 @@ class WorkerStuck(PerdureError):
 class WorkSource(Protocol):
     """Gives work to streams and takes the answers; `runtime/workers/dispatcher.py` says what each raises."""
 
-    def connect(self, worker: Worker) -> AbstractAsyncContextManager[AsyncIterator[WorkItem | PassedItem]]: ...
+    def connect(self, worker: Worker) -> AbstractAsyncContextManager[AsyncIterator[WorkItem | PassedItem]]:
+        """Connect a worker; its work comes out of the stream as long as the context is entered."""
+        ...
 
-    async def complete_workflow(self, answer: WorkflowAnswer) -> None: ...
+    async def complete_workflow(self, answer: WorkflowAnswer) -> None:
+        """Take the answer of a worker to a turn."""
+        ...
 
-    async def complete_activity(self, answer: ActivityAnswer) -> None: ...
+    async def complete_activity(self, answer: ActivityAnswer) -> None:
+        """Take the answer of a worker to an activity."""
+        ...
 
 
 class WorkItems:
-    """The methods for workers.
+    """The methods of the task hub for workers.
 
     Args:
         writer: Writes the items of this host.
@@ -81,6 +91,7 @@ class WorkItems:
         self._send_timeout_s = send_timeout_s
 
     async def hello(self, request: Message, context: Context) -> Message:
+        """Answer a worker's first call, by which it sees that the daemon is there (`Hello`)."""
         return Empty()
 
     async def get_work_items(self, request: Message, context: Context) -> None:
@@ -114,6 +125,7 @@ class WorkItems:
             await context.write(serialized)
 
     async def complete_workflow(self, request: Message, context: Context) -> Message:
+        """Take the answer to a turn (`CompleteOrchestratorTask`)."""
         answer = workflow_answer(request)
         check_workflow_answer(answer)
         await self._source.complete_workflow(answer)
@@ -122,6 +134,7 @@ class WorkItems:
         return CompleteTaskResponse()
 
     async def complete_activity(self, request: Message, context: Context) -> Message:
+        """Take the answer to an activity (`CompleteActivityTask`)."""
         answer = activity_answer(request)
         wanted = False
         try:

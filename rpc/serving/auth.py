@@ -1,5 +1,9 @@
 """The check of the `dapr-api-token` key in the metadata of a call, as an interceptor.
 
+The rule: if the daemon has tokens, a call without one of them reaches no method.
+
+`rpc/serving/server.py` puts it in front of all services.
+
 Source: contract 1.8; dapr `pkg/api/grpc/auth.go`.
 """
 
@@ -24,6 +28,7 @@ class TokenInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grp
         self._tokens = tokens if isinstance(tokens, Tokens) else Tokens(tokens)
 
     async def intercept_service(self, continuation: Callable[[Any], Awaitable[Any]], handler_call_details: Any) -> Any:
+        """Let a call with a known token pass; answer all others with the reason."""
         token = token_of(handler_call_details.invocation_metadata)
         if self._tokens.know(token):
             return await continuation(handler_call_details)

@@ -24,7 +24,7 @@ MIB = 1024 * 1024
 
 
 class ClientAnswers:
-    """A client, by its connection, and what it has not read."""
+    """A client, by its connection, and its unread answers."""
 
     __slots__ = ("_moved", "bytes", "moved_s", "name", "turn")
 
@@ -36,11 +36,13 @@ class ClientAnswers:
         self._moved = anyio.Event()
 
     def move(self, now_s: float) -> None:
+        """Note that the client has read, and wake the waiting senders."""
         self.moved_s = now_s
         moved, self._moved = self._moved, anyio.Event()
         moved.set()
 
     async def moves(self) -> None:
+        """Wait until the client reads again."""
         await self._moved.wait()
 
 

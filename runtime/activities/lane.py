@@ -113,7 +113,7 @@ class Lane(Generic[Job]):
             self._full()
 
     async def _serve(self) -> None:
-        """Perform jobs in one task. Whatever a job has done to the task, the others are performed all the same."""
+        """Perform jobs in one task. A job that cancels or breaks the task does not keep the others from it."""
         self._called = False
         with anyio.CancelScope() as scope:
             task = LentTask()
@@ -174,7 +174,7 @@ class Steps(Awaitable[None]):
         scope: If this is cancelled, the coroutine is. One that goes on waiting all the same is left behind.
     """
 
-    # So often may a cancelled coroutine wait again, to put things in order. Each of these waits ends at once; of those
+    # So often may a cancelled coroutine wait again, to put things in order. Each of these waits ends at once; of waits
     # that are shielded only trio's count, which look the same from here.
     WAITS_MAX = 1_000
 

@@ -24,7 +24,7 @@ def recent_attempts() -> RecentAttempts:
 
 
 class ActivityLoad(NamedTuple):
-    """What there is of an activity now, on one host."""
+    """The attempts of an activity on one host, now."""
 
     running: int = 0
     waiting: int = 0
@@ -48,7 +48,7 @@ def oldest_of(asked: Iterable[tuple[str, int]]) -> dict[str, int]:
 
 
 class AttemptFigures(NamedTuple):
-    """What the newest attempts of an activity say."""
+    """The figures of the newest attempts of an activity."""
 
     attempts: int
     failed: int

@@ -1,5 +1,7 @@
 """Limits of the dispatcher: how many jobs remote workers may have at once.
 
+The rule: limits that do not fit each other are an error when they are made.
+
 The engine's settings hold them; `runtime/workers/dispatcher.py` keeps to them.
 """
 
@@ -40,7 +42,7 @@ class DispatchLimits:
         if together > self.ITEMS_PER_STREAM_MAX:
             raise ValueError(
                 f"activities_per_stream_max and workflows_per_stream_max must be at most {self.ITEMS_PER_STREAM_MAX} "
-                f"together, not {together}: some workers drop what is beyond"
+                f"together, not {together}: some workers drop longer frames"
             )
 
     def divided(self, hosts: int) -> "DispatchLimits":

@@ -1,4 +1,9 @@
-"""The plan of a simulated test: what `simulated(...)` was given, checked and frozen."""
+"""The plan of a simulated test: what `simulated(...)` was given, checked and frozen.
+
+The rule: a value that no simulation can use is an error where the decorator stands.
+
+`testing/stories/decorator.py` makes it.
+"""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -22,7 +27,7 @@ WORLD_CPU_S = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulationPlan:
-    """What a simulated test is to try.
+    """The worlds that a simulated test is to try.
 
     Raises:
         SimulationMisuse: It cannot be tried.
@@ -36,7 +41,7 @@ class SimulationPlan:
     sweep: int = 2  # 0: only the calm world, 1: each single fault, 2: each pair of faults too
     faults: Faults = field(default_factory=Faults)
     settings: Settings | None = None
-    within: timedelta = timedelta(days=30)  # virtual time, for what is under way to end after the last fault
+    within: timedelta = timedelta(days=30)  # virtual time, for the work under way to end after the last fault
     schedules: Sequence[Schedule] = ()  # tried first
     cpu_s: float = WORLD_CPU_S
 

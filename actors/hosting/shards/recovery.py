@@ -16,7 +16,7 @@ from ..mailroom import Mailroom
 
 
 class Recovery:
-    """Wakes what `Mailroom.unrecovered` has.
+    """Wakes the actors in `Mailroom.unrecovered`.
 
     Args:
         may_wake: Says whether an actor may be woken now; one that may not stays where it is.
@@ -35,13 +35,13 @@ class Recovery:
         self._more.set()
 
     async def run(self) -> None:
-        """Wake what there is, and what comes, until cancelled."""
+        """Wake the actors in the queue, and all that join it, until cancelled."""
         while True:
             await self.wake_all()
             await self._more.wait()
 
     async def wake_all(self) -> None:
-        """Wake what there is and may be woken."""
+        """Wake the actors in the queue that may be woken."""
         mailroom = self._mailroom
         while batch := list(islice(filter(self._may_wake, mailroom.unrecovered), self.BATCH)):
             for address in batch:

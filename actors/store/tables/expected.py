@@ -3,8 +3,8 @@
 The rule: a reminder that an actor must have and has not, or an active mark that is missing, is told of; one too many
 does no harm.
 
-`actors/store/sqlite/maintenance.py` and `actors/store/postgres/checking.py` compare; `cli/store.py` says what is
-expected.
+`actors/store/sqlite/maintenance.py` and `actors/store/postgres/checking.py` compare; `cli/store.py` gives them the
+expectation.
 """
 
 from collections.abc import Callable, Sequence, Set
@@ -15,7 +15,7 @@ from ..contract import Stored
 
 
 class Expected(NamedTuple):
-    """What an actor says of its rows in other tables."""
+    """The rows in other tables that an actor expects."""
 
     reminders: frozenset[tuple[str, int]]  # that it must have: name and due time
     active: bool  # it must have the active mark
@@ -48,7 +48,7 @@ def shortened(found: Sequence[str], rest: str) -> list[str]:
     """The first sentences, and one that says how many more there are.
 
     Args:
-        rest: What the others are, behind their number.
+        rest: A text for the others, behind their number.
     """
     more = len(found) - SHOWN_MAX
     return [*found[:SHOWN_MAX], f"{more} {rest}"] if more > 0 else [*found]

@@ -1,6 +1,10 @@
 """The handlers that start an instance and send it events, each once, however often it is asked.
 
+The rule: a request with a key that was used before changes nothing, and gets the same answer.
+
 The body is the payload, as in Dapr's routes; what else there is to say stands in the query and in headers.
+
+`http/management/app.py` adds the endpoints.
 """
 
 from starlette.responses import Response
@@ -78,13 +82,14 @@ STARTING = (START, SEND)
 
 
 class StartRoutes:
-    """The handlers."""
+    """The handlers of starts and events."""
 
     def __init__(self, management: InstanceOperations) -> None:
         self.steering = management.steering
         self.descriptions = management.views.descriptions
 
     async def start_instance(self, call: ManagementCall) -> Response:
+        """Start an instance: 201, or 200 for one that was started by this request before."""
         query = call.query
         asked = StartRequest(
             name=call.piece("name"),
@@ -101,6 +106,7 @@ class StartRoutes:
         return await started(call, self.descriptions, begun.instance_id, status=201 if begun.created else 200)
 
     async def send_event(self, call: ManagementCall) -> Response:
+        """Send an event to an instance."""
         instance_id = call.id
         data = await call.payload()
         await self.steering.raise_event(

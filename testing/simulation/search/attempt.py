@@ -14,14 +14,14 @@ from ..world import SimWorld
 
 
 class Attempt(NamedTuple):
-    """What came of a world.
+    """The outcome of a world.
 
     Args:
         error: What its story has raised; None: it is green.
         digest: The hash of its steps and commits.
         lines: What has happened.
         choices: What was chosen in it.
-        facts: What else whoever ran it has to tell of it.
+        facts: Further facts of the run, for the report.
     """
 
     error: Exception | None

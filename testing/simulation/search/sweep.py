@@ -15,12 +15,12 @@ from .attempt import Attempt, FoundFailure, Run, failing_again
 
 
 class Sweep(NamedTuple):
-    """What a sweep has tried.
+    """The worlds that a sweep has tried.
 
     Args:
         places: The single faults.
         pairs: The pairs of faults that were tried.
-        failures: Those that broke something: single ones, then pairs of two that break nothing alone.
+        failures: Faults that broke something: single ones, then pairs of two that break nothing alone.
         complete: Whether all were tried.
     """
 

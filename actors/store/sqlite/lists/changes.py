@@ -37,7 +37,7 @@ INSERT_TAGS = "INSERT OR IGNORE INTO tags (name, value, created_us, key) VALUES 
 
 
 class Before(NamedTuple):
-    """What the file has of an actor before a batch."""
+    """The facets and tags of an actor in the file before a batch."""
 
     kind: int
     created_us: int
@@ -73,7 +73,7 @@ class ListChanges:
         self.before.setdefault(key, Before(number, before.created_us, tags_of(before)))
 
     def finish(self, deleted: Iterable[int], kinds: Kinds, known_max: int) -> None:
-        """Add what is known once the batch is.
+        """Add the values that are known once the batch has been written.
 
         Args:
             deleted: The keys of the actors that it deletes.

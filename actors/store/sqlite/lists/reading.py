@@ -1,7 +1,7 @@
 """Reading lists and counts from a store's SQLite file.
 
 The rule: all that a page is made of is read from one snapshot, and a row that cannot be read keeps no other from its
-list. `actors/store/tables/paging.py` says what is asked.
+list. `actors/store/tables/paging.py` makes the queries.
 
 All functions run on a thread of their own, so that a load of an actor does not wait for a list;
 `actors/store/sqlite/store.py` sends them there.
@@ -97,7 +97,7 @@ def _listed(
 
 
 def _readable(sql: str, keys: Sequence[Any], connection: sqlite3.Connection) -> Sequence[tuple[Any, ...]]:
-    """Read the rows of these keys; if SQLite cannot, those that it can."""
+    """Read the rows of these keys; if SQLite cannot read all, the ones that it can."""
     try:
         return connection.execute(sql, keys).fetchall()
     except sqlite3.Error as error:

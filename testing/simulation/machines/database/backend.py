@@ -25,7 +25,7 @@ TIMELINE = "00000001"
 
 
 class Scene(NamedTuple):
-    """What the function of a statement works with."""
+    """The tables and the session that the function of a statement works with."""
 
     server: "ServerCore"
     backend: "Backend"
@@ -315,4 +315,5 @@ class ServerCore:
             backend.end()
 
     def all_tables(self) -> list[Table]:
+        """The tables of all schemas."""
         return [table for tables in self.schemas.values() for table in tables.values()]
