@@ -168,6 +168,7 @@ class Engine:
                 entered=self._enter,
             ),
         )
+        self.directory.rings = lambda: self._host.placement.rings if self._running else ()
         for hosted in self.apps.values():
             hosted.attach(self._host)
         self.items = opening.items
@@ -232,13 +233,6 @@ class Engine:
     def make_client(self, operations: EmbeddedOperations) -> Client:
         """Make the client of this engine; `embedding/engine.py` makes one that can do more."""
         return Client(operations, self.app)
-
-    @property
-    def app_ids(self) -> Sequence[str]:
-        """The ids of all apps that `app_of` finds, the engine's own first."""
-        own = {hosted.own.ring for hosted in self.apps.values()}
-        others = sorted(set(self._host.placement.rings) - own) if self._running else ()
-        return [*self.apps, *map(self.directory.app_with, others)]
 
     def app_of(self, app_id: str) -> HostedApp | None:
         """The app of an id, as this host has it, or as a way to the hosts that have it; None: no host has it."""

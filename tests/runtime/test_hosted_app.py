@@ -130,8 +130,9 @@ async def test_an_engine_knows_the_ids_of_its_apps_before_it_runs_and_while_it_d
     settings: Settings, apps: Apps
 ) -> None:
     async with both(apps, settings) as engine:
-        assert engine.app_ids == ["shop", "bank"]
-    assert Engine(apps.bank, data=MemoryStore(), settings=settings).app_ids == ["bank"]
+        assert engine.directory.reached(engine.apps) == ["shop", "bank"]
+    idle = Engine(apps.bank, data=MemoryStore(), settings=settings)
+    assert idle.directory.reached(idle.apps) == ["bank"]
 
 
 async def test_an_engine_without_an_app_knows_the_first_one_of_its_store_by_one_id_only(
@@ -141,7 +142,7 @@ async def test_an_engine_without_an_app_knows_the_first_one_of_its_store_by_one_
     async with Engine(apps.shop, data=store, settings=settings):
         pass
     async with Engine(data=store, settings=settings) as engine:
-        assert engine.app_ids == [engine.app_id]
+        assert engine.directory.reached(engine.apps) == [engine.app_id]
 
 
 async def test_ids_are_per_app(settings: Settings, apps: Apps) -> None:
