@@ -1,4 +1,4 @@
-"""The rules of the house that no tool knows: what lies where, and that what is named exists."""
+"""The rules of the house that no tool knows: what lies where, and that named files exist."""
 
 import re
 import subprocess
@@ -11,6 +11,7 @@ import pytest
 from perdure.cli.main import COMMANDS
 from perdure.cli.run_flags import RUN_OPTIONS
 
+from ..support.docs.blocks import blocks, pages
 from ..support.paths import ROOT
 from ..support.source import LAYERS, files, modules, read, texts
 
@@ -102,7 +103,7 @@ def has_test_file(module: str) -> bool:
 
 
 def test_only_the_root_and_the_users_tests_have_an_init() -> None:
-    # A folder `http` with one would shadow the standard library's for whoever starts Python here.
+    # A folder `http` with one would shadow the standard library's for a Python that starts here.
     # `testing` has names of its own for users, and no other package has that name on a path.
     assert (ROOT / "__init__.py").is_file()
     found = [path for layer in (*LAYERS, "tests", "examples") for path in (ROOT / layer).rglob("__init__.py")]
@@ -139,7 +140,8 @@ def test_files_that_are_named_without_their_folder_exist() -> None:
     name = re.compile(r"(?<=`)(?:\w+/)*\w+\.(?:py|md|toml|proto)(?=`)")
     ends = {"/".join(path.parts[start:]) for path in files() for start in range(len(path.parts))}
     named = {(str(text), found) for text in texts() for found in name.findall(read(text))}
-    missing = {f"{text}: {found}" for text, found in named if found not in ends | set(NOT_OURS)}
+    of_pages = {block.mark.removeprefix("file: ") for page in pages() for block in blocks(page)}
+    missing = {f"{text}: {found}" for text, found in named if found not in ends | of_pages | set(NOT_OURS)}
     assert not missing, "\n".join(sorted(missing))
     assert not set(NOT_OURS) - {found for _, found in named}, "nothing names these any more"
 

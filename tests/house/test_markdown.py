@@ -14,7 +14,7 @@ WIDER = {
     "docs/performance.md": "its tables become lists with the benchmarks' rooms",
 }
 # What is printed is shown as it is.
-PRINTED = ("console", "text", "json", "diff", "")
+PRINTED = ("console", "text", "json", "diff", "proto", "")
 
 
 def prose_of(page: str) -> Iterator[str]:

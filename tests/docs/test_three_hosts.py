@@ -7,18 +7,23 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from click.testing import Result
+from click.testing import CliRunner, Result
 
+from perdure.cli.main import main
+
+from ..support.docs.blocks import blocks, commands_of
+from ..support.docs.printed import shows
+from ..support.docs.reader import within
 from ..support.paths import ROOT
 from ..support.postgres import PostgresServer, installed
 from ..support.processes.daemon import Daemon
-from .test_pages import Run, commands, runner, shows, within
 
 pytestmark = pytest.mark.skipif(not installed(), reason="there is no PostgreSQL here")
 
-PAGE = ROOT / "docs" / "from-one-machine-to-three.md"
+PAGE = "docs/from-one-machine-to-three.md"
 URL = "postgresql://postgres@127.0.0.1:5432/shop"
 SHARDS = 1024
+NOBODY = "http://127.0.0.1:1"
 
 
 class Machine:
@@ -55,16 +60,12 @@ class Machine:
         """Run a command against the first daemon."""
         at = [self._data if word == URL else word for word in arguments]
         at = [str(self._folder / word) if word == "perdure.db" else word for word in at]
-        return runner(self.daemons[0])(*at, given=given) if self.daemons else runner_of_nobody()(*at, given=given)
+        return run_at(self.daemons[0].url if self.daemons else NOBODY, *at, given=given)
 
 
-def runner_of_nobody() -> Run:
-    """Run a command that needs no daemon."""
-
-    class Nobody:
-        url = "http://127.0.0.1:1"
-
-    return runner(Nobody())  # type: ignore[arg-type]
+def run_at(url: str, *arguments: str, given: str | None = None) -> Result:
+    """Run a command against the daemon at an address."""
+    return CliRunner().invoke(main, arguments, input=given, env={"PERDURE_SERVER": url})
 
 
 def shares(printed: str) -> Counter[int]:
@@ -80,7 +81,7 @@ def even(hosts: int) -> Counter[int]:
 
 @pytest.mark.slow
 def test_the_guide_from_one_machine_to_three(tmp_path: Path, own_server: PostgresServer) -> None:
-    page = PAGE.read_text()
+    page = (ROOT / PAGE).read_text()
     own_server.sql("CREATE DATABASE shop ENCODING 'UTF8' TEMPLATE template0")
     data = f"postgresql://postgres@127.0.0.1:{own_server.port}/shop"
     with ExitStack() as running:
@@ -97,7 +98,8 @@ def test_the_guide_from_one_machine_to_three(tmp_path: Path, own_server: Postgre
         )
         awaited, do = next(before)
         walked = 0
-        for command, lines in commands(page):
+        shown = (each for block in blocks(PAGE) if block.language == "console" for each in commands_of(block))
+        for command, lines in ((each.text, each.shown) for each in shown):
             if not command.startswith("perdure "):
                 continue  # of PostgreSQL
             if command.startswith(awaited):

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from ..support.docs.changes import changed
 from ..support.paths import ROOT
 
 TUTORIALS = ROOT / "docs" / "tutorials"
@@ -26,17 +27,6 @@ def blocks(page: str) -> Iterator[tuple[str, str, str]]:
     """What there is to do, to which file, and the block."""
     for found in BLOCK.finditer(page):
         yield found[1], found[2] or "", found[3]
-
-
-def changed(source: str, diff: str) -> str:
-    """A source after a diff whose parts each stand in it once."""
-    for hunk in diff.strip("\n").split("\n\n"):
-        lines = hunk.splitlines()
-        before = "".join(f"{line[1:]}\n" for line in lines if line[0] in " -")
-        after = "".join(f"{line[1:]}\n" for line in lines if line[0] in " +")
-        assert source.count(before) == 1, f"{before!r} is {source.count(before)} times in\n{source}"
-        source = source.replace(before, after)
-    return source
 
 
 def commands(block: str) -> Iterator[tuple[str, list[str]]]:
@@ -83,7 +73,7 @@ def shows(printed: list[str], shown: list[str]) -> bool:
     return any(real[at : at + len(said)] == said for at in range(len(real) - len(said) + 1))
 
 
-@pytest.mark.parametrize("name", sorted(path.name for path in TUTORIALS.glob("*.md")))
+@pytest.mark.parametrize("name", ["a-deploy-and-its-way-back.md", "charged-at-most-once.md"])
 def test_a_tutorial_runs_as_it_stands(name: str, tmp_path: Path) -> None:
     for what, file, block in blocks((TUTORIALS / name).read_text()):
         if what == "file":
