@@ -149,8 +149,8 @@ class BaseScenario(ABC):
 
     async def _story(self, world: BaseWorld) -> None:
         async with asyncio.TaskGroup() as tasks:
-            lives = [tasks.create_task(living.live()) for living in self.livings]
-            lives += [tasks.create_task(saver.live()) for saver in self.savers]
+            living: Sequence[Living | Saver] = (*self.livings, *self.savers)
+            lives = [tasks.create_task(each.live()) for each in living]
             if looks := self.choices.draw("story.looks", LOOKS_MAX):
                 tasks.create_task(self.reader.live(looks))
             tasks.create_task(self._heal(lives))
