@@ -26,12 +26,15 @@ class ShardKeeper(Protocol):
         """These are the rings of the store, with their numbers. What waits for one that was not known goes there."""
         ...
 
-    def opened(self, epochs: Mapping[int, int], jobs: Sequence[bytes] = ()) -> None:
+    def opened(
+        self, epochs: Mapping[int, int], jobs: Sequence[bytes] = (), *, lost: Collection[int] = frozenset()
+    ) -> None:
         """Shards are this host's now. It recovers them, and fires their reminders.
 
         Args:
             epochs: Shard -> epoch.
             jobs: What goes on elsewhere for their actors, as `close` has returned it at the host that gave them.
+            lost: Those of them whose owner has died. The others were given, or were nobody's.
         """
         ...
 

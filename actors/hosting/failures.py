@@ -26,7 +26,7 @@ from ..waiting.signal import Signal
 from ..waiting.taskless import no_current_task
 from .activation import Activation
 from .committer import TakenTurn
-from .flight_record import FlightRecord
+from .flight_record import Flights
 from .mailroom import Mailroom
 
 
@@ -56,7 +56,7 @@ class Failures:
         failing: Callable[[], bool],
         stalled: Callable[[Address], None] = lambda _: None,
         journal: Journal,
-        flight: FlightRecord | None = None,
+        flight: Flights | None = None,
     ) -> None:
         self._mailroom = mailroom
         self._flight = flight

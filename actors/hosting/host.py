@@ -52,7 +52,7 @@ from .activation import Activation
 from .border import Border
 from .committer import Committer
 from .failures import Failures
-from .flight_record import FlightRecord
+from .flight_record import FlightRecord, Flights
 from .left_out import LeftOut
 from .mailroom import Mailroom
 from .probation import Probation
@@ -61,6 +61,7 @@ from .reading.inspector import Inspector
 from .reading.listing import Lists
 from .reading.outsides import Outsides
 from .release import Release, Route
+from .shards.flights import FlightNotes
 from .shards.gate import ShardGate
 from .shards.hosted import HostedShards, Parts, Sharing
 from .shards.recovery import Recovery
@@ -81,6 +82,7 @@ class Precautions:
     """How a host begins."""
 
     flight: FlightRecord | None = None  # where it notes what is under way
+    notes: FlightNotes | None = None  # where it does, if it shares its store
     set_aside: Sequence[Address] = ()  # actors that are set aside before they take a turn
     # Begin nothing: no recovery and no reminders. Messages are delivered, and their turns are taken.
     dormant: bool = False
@@ -134,7 +136,8 @@ class Host:
         self._home: object = None
         self._routes = routes
         self._peers = peers
-        self._flight = precautions.flight
+        self._record = precautions.flight
+        self._flight: Flights | None = precautions.notes or precautions.flight
         self._dormant = precautions.dormant
         self._watches = Watches()
         self.journal = journal = precautions.journal or Journal()
@@ -186,6 +189,7 @@ class Host:
         self.commit_times = self._committer.took_s
         self.mailbox_depths, self.watch_commits = self._mailroom.depths, self._committer.watch_with
         self._probation = Probation(
+            self._record,
             self._flight,
             self._mailroom,
             self.placement,
@@ -199,7 +203,7 @@ class Host:
         self._outsides = Outsides(store, self._mailroom, self.placement, self._inspector, self._watches, source=source)
         self._recovery = Recovery(self._mailroom)
         self._gate: ShardGate | None = None  # where shards come and go
-        self._shards = self._share(sharing) if sharing is not None else None
+        self._shards = self._share(sharing, precautions.notes) if sharing is not None else None
         self._lists = Lists(store, peers)
         if peers is not None:
             self._outsides.answer(peers)
@@ -257,8 +261,8 @@ class Host:
                     self._mailroom.stopping = True
                     tasks.cancel_scope.cancel()
             self.journal.flush(now=True)
-            if self._flight is not None:
-                self._flight.close()
+            if self._record is not None:
+                self._record.close()
         except Exception as error:
             self._mailroom.ended_by = only_exception(error)
             raise
@@ -425,12 +429,17 @@ class Host:
         if self._flight is not None:
             tasks.start_soon(self._flight.run)
 
-    def _share(self, sharing: Sharing) -> HostedShards:
+    def _share(self, sharing: Sharing, notes: FlightNotes | None) -> HostedShards:
         """Make what keeps this host's shards as they come and go."""
         assert self._peers is not None, "hosts that share a store talk to each other"
         deliver, journal = self._mailroom.ask, self.journal
         gate = self._gate = self._mailroom.gate = ShardGate(self.placement, self._peers, deliver, journal)
         self._recovery = Recovery(self._mailroom, may_wake=gate.is_open)
+        if notes is not None:
+            self._mailroom.notes = notes
+            notes.attach(
+                self.placement, go_on=self._mailroom.resume, unrecovered=lambda: tuple(self._mailroom.unrecovered)
+            )
         parts = Parts(
             store=self.store,
             placement=self.placement,
@@ -443,6 +452,7 @@ class Host:
             turn_loop=self.turn_loop,
             probation=self._probation,
             peers=self._peers,
+            notes=notes,
         )
         return HostedShards(parts, sharing)
 

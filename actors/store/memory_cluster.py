@@ -26,6 +26,7 @@ from .contract import Inspection, Stored, Write
 from .errors import StoreFailed, StoreFenced, StoreInUse, StoreTakenOver, StoreTooNew, StoreUncertain
 from .memory import MemoryStore
 from .presence.beats import SLOW_S, Beats
+from .presence.flights import NO_SHARD, FlightKey, FlightNote
 from .presence.heart import BeatingHeart
 
 NAME = "this database in memory"
@@ -88,6 +89,7 @@ class MemoryDatabase:
         self.owners = {shard: ShardRow(shard, None, 0) for shard in range(shards)}
         self.cuts: set[tuple[int, int]] = set()
         self.secrets: dict[str, bytes] = {}
+        self.flights: dict[tuple[int, FlightKey], FlightNote] = {}  # by host and key
         self.timeline = 1
         self.format = 1
         self.broken: list[str] = []
@@ -104,10 +106,20 @@ class MemoryDatabase:
         self.hosts.pop(host, None)
         self.cuts = {cut for cut in self.cuts if host not in cut}
 
+    def leave(self, host: int) -> None:
+        """Delete all rows of a host that leaves in order."""
+        if host in self.hosts:
+            self.delete(host)
+            self.flights = {key: note for key, note in self.flights.items() if note.host != host}
+            self.owners = {
+                shard: row._replace(host=None) if row.host == host else row for shard, row in self.owners.items()
+            }
+
     def copy(self) -> Mapping[str, Any]:
         """All that is in it now, for `promote`."""
         contents = {name: deepcopy(vars(self.contents)[name]) for name in CONTENTS}
-        return {"contents": contents, "hosts": deepcopy(self.hosts), "owners": dict(self.owners), "cuts": self.cuts}
+        rows = {"owners": dict(self.owners), "cuts": self.cuts, "flights": dict(self.flights)}
+        return {"contents": contents, "hosts": deepcopy(self.hosts), **rows}
 
     def promote(self, copied: Mapping[str, Any]) -> None:
         """Go on from a copy that has not had what was committed since, as on a server that was promoted."""
@@ -116,7 +128,7 @@ class MemoryDatabase:
             ours.clear()
             (ours.extend if isinstance(ours, list) else ours.update)(deepcopy(value))
         self.hosts, self.owners = deepcopy(copied["hosts"]), dict(copied["owners"])
-        self.cuts = copied["cuts"]
+        self.cuts, self.flights = copied["cuts"], dict(copied["flights"])
         self.timeline += 1
 
 
@@ -165,7 +177,7 @@ class MemoryClusterStore(MemoryStore):
 
     async def close(self) -> None:
         if self._life is not None and self._is_open:
-            self.database.delete(self._life.host)
+            self.database.leave(self._life.host)
         self.abandon()
         await super().close()
 
@@ -262,7 +274,7 @@ class MemoryClusterStore(MemoryStore):
         return await self._done("resume", enter)
 
     async def leave(self) -> None:
-        await self._done("leave", lambda: self.database.delete(self.host))
+        await self._done("leave", lambda: self.database.leave(self.host))
         if self._life is not None:
             self._end(self._life, "it has left")
 
@@ -344,6 +356,33 @@ class MemoryClusterStore(MemoryStore):
 
     async def replace_secret(self, name: str, value: bytes) -> None:
         await self._done("replace_secret", lambda: self.database.secrets.__setitem__(name, value))
+
+    # What is under way.
+
+    async def note(self, put: Sequence[FlightNote], gone: Sequence[FlightKey] = ()) -> None:
+        def write(life: _Life) -> None:
+            for key in gone:
+                self.database.flights.pop((life.host, key), None)
+            for note in put:
+                self.database.flights[life.host, note.key] = note._replace(host=life.host)
+
+        await self._fenced("note", write)
+
+    async def flights(self) -> Sequence[FlightNote]:
+        return [note for _, note in sorted(self.database.flights.items())]
+
+    async def strike(self, epochs: Mapping[int, int]) -> None:
+        def delete(life: _Life) -> None:
+            flights, living = self.database.flights, self.database.hosts
+            needed = {note.host for note in flights.values() if note.shard != NO_SHARD and note.shard not in epochs}
+            self.database.flights = {
+                key: note
+                for key, note in flights.items()
+                if note.epoch >= epochs.get(note.shard, 0)
+                and (note.shard != NO_SHARD or note.host in living or note.host in needed)
+            }
+
+        await self._fenced("strike", delete)
 
     # Lives.
 

@@ -19,9 +19,11 @@ import anyio
 
 from ....journal.journal import Journal
 from ....journal.vocabulary import ACKNOWLEDGED_LOST
+from ...address import Address
 from ...release import own_release
 from ..cluster import HostCard, HostRow, HostState, ShardRow
 from ..errors import StoreError, StoreFailed, StoreTakenOver, StoreUncertain
+from ..presence.flights import FlightKey, FlightNote
 from ..presence.heart import BeatingHeart
 from .driver import DatabaseSession, Lost, Refused, Statement
 from .presence import SERVING, Other, PostgresBeater, Presence, kill, new_host
@@ -29,23 +31,28 @@ from .schema import raise_format, too_new
 from .statements import (
     CUT,
     CUTS,
+    FLIGHTS,
     GIVE,
     HOSTS,
     JOIN,
     LEAVE,
     MAKE_SECRET,
     MISSING_ENTRIES,
+    NOTE,
     REPLACE_SECRET,
     SECRET,
     SET_STATE,
     SHARDS,
     SOME_SHARDS,
+    STRIKE,
     UNCUT,
 )
 from .store import Opened, PostgresStore
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
+
+NOTED_COLUMNS = 11  # of a note, behind its host
 
 
 class PostgresClusterStore(PostgresStore):
@@ -241,6 +248,26 @@ class PostgresClusterStore(PostgresStore):
             gift.outcome = found[gift.shard]
             if gift.outcome[0] != host:
                 opened.epochs.pop(gift.shard, None)
+
+    # What is under way.
+
+    async def note(self, put: Sequence[FlightNote], gone: Sequence[FlightKey] = ()) -> None:
+        struck = [
+            [address.type for address, _ in gone],
+            [address.id for address, _ in gone],
+            [what for _, what in gone],
+        ]
+        rows = [(note.address.type, note.address.id, note.what, *note[3:]) for note in put]
+        columns = [[row[at] for row in rows] for at in range(NOTED_COLUMNS)]
+        await self._opened().writer.fenced(NOTE, (*struck, *columns), "noting what is under way")
+
+    async def flights(self) -> Sequence[FlightNote]:
+        rows = await self._read(FLIGHTS, "reading what was under way")
+        return [FlightNote(host, Address(type_, id_), *rest) for host, type_, id_, *rest in rows]
+
+    async def strike(self, epochs: Mapping[int, int]) -> None:
+        columns = list(epochs), list(epochs.values())
+        await self._opened().writer.fenced(STRIKE, columns, "striking what was under way")
 
     # What all know.
 
