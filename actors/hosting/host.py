@@ -81,8 +81,8 @@ class HostLimits:
 class Precautions:
     """How a host begins."""
 
-    flight: FlightRecord | None = None  # where it notes what is under way
-    notes: FlightNotes | None = None  # where it does, if it shares its store
+    flight: FlightRecord | None = None  # where it notes the turn and the attempts under way
+    notes: FlightNotes | None = None  # where it notes them, if it shares its store
     set_aside: Sequence[Address] = ()  # actors that are set aside before they take a turn
     # Begin nothing: no recovery and no reminders. Messages are delivered, and their turns are taken.
     dormant: bool = False

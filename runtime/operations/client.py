@@ -18,8 +18,7 @@ from ..dates import from_us, to_us
 from ..errors import InvalidRequest, PayloadError, WorkflowFailed
 from ..history.instance_state import InstanceState
 from ..history.status import Status
-from ..state.client import StateClient
-from ..state.state import States
+from ..state.client import StateClient, StateOperations
 from .facade import finished
 from .handle import Handle, Seconds, Workflow, WorkflowState
 from .steering.starting import IfExists, StartRequest
@@ -50,6 +49,11 @@ class StartOptions(RunOptions, total=False):
 class Operations(Protocol):
     """What a client calls. Payloads are JSON text; `Client` says what each does."""
 
+    @property
+    def states(self) -> StateOperations:
+        """The state stores of the app."""
+        ...
+
     async def start(
         self,
         name: str,
@@ -57,23 +61,41 @@ class Operations(Protocol):
         instance_id: str | None = None,
         input: str | None = None,  # noqa: A002
         start_at_us: int | None = None,
-    ) -> str: ...
+    ) -> str:
+        """Start an instance, and return its id. `start_at_us` is Unix time in microseconds."""
+        ...
 
-    async def begin(self, request: StartRequest) -> str: ...
+    async def begin(self, request: StartRequest) -> str:
+        """Start an instance with all options of a start, and return its id."""
+        ...
 
-    async def inspect(self, instance_id: str) -> InstanceState | None: ...
+    async def inspect(self, instance_id: str) -> InstanceState | None:
+        """Read an instance; None: there is none."""
+        ...
 
-    async def wait(self, instance_id: str, until: Callable[[Status], bool] = finished) -> InstanceState: ...
+    async def wait(self, instance_id: str, until: Callable[[Status], bool] = finished) -> InstanceState:
+        """Wait until the status of an instance fulfils a condition, and read it."""
+        ...
 
-    async def raise_event(self, instance_id: str, name: str, data: str | None, *, key: str | None) -> None: ...
+    async def raise_event(self, instance_id: str, name: str, data: str | None, *, key: str | None) -> None:
+        """Send an event to an instance, once for each key."""
+        ...
 
-    async def suspend(self, instance_id: str, *, reason: str | None, recurse: bool) -> bool: ...
+    async def suspend(self, instance_id: str, *, reason: str | None, recurse: bool) -> bool:
+        """Suspend an instance; return whether this changed anything."""
+        ...
 
-    async def resume(self, instance_id: str, *, reason: str | None, recurse: bool) -> bool: ...
+    async def resume(self, instance_id: str, *, reason: str | None, recurse: bool) -> bool:
+        """Let a suspended instance go on; return whether this changed anything."""
+        ...
 
-    async def terminate(self, instance_id: str, *, output: str | None, recurse: bool, reason: str | None) -> bool: ...
+    async def terminate(self, instance_id: str, *, output: str | None, recurse: bool, reason: str | None) -> bool:
+        """End an instance without its code; return whether this changed anything."""
+        ...
 
-    async def purge(self, instance_id: str, *, recurse: bool, force: bool, reason: str | None) -> int: ...
+    async def purge(self, instance_id: str, *, recurse: bool, force: bool, reason: str | None) -> int:
+        """Forget an instance; return how many instances were forgotten."""
+        ...
 
 
 class Client:
@@ -92,13 +114,9 @@ class Client:
         """The values of a state store, which the app's SDKs in other languages reach with Dapr's state API.
 
         Raises:
-            StateStoreNotFound: There is no such store.
-            InvalidRequest: The client is of a daemon: its state stores are reached with Dapr's state API.
+            StateStoreNotFound: There is no such store. Of a daemon the first call says so.
         """
-        states: States | None = getattr(self._operations, "states", None)
-        if states is None:
-            raise InvalidRequest("the state stores of a daemon are reached with Dapr's state API, not with this client")
-        return StateClient(states, store)
+        return StateClient(self._operations.states, store)
 
     @overload
     async def start(self, workflow: AsyncCode[R], **options: Unpack[StartOptions]) -> Handle[R]: ...
