@@ -239,7 +239,7 @@ class FlightNotes:
         """Write what is to be noted, until cancelled."""
         while True:
             await self._work.wait()
-            while pause_s := self._pause_s():
+            while self._pause_s() > 0:
                 if self._is_due():
                     try:
                         await self._write()
@@ -249,7 +249,7 @@ class FlightNotes:
                         continue
                 await self._end_watches()
                 if not self._asked:
-                    await self._work.wait_for(pause_s)
+                    await self._work.wait_for(self._pause_s())
 
     def _pause_s(self) -> float:
         """How long there is nothing to do but to sign; 0: there is nothing to note, and no shard is watched."""

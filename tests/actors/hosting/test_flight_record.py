@@ -184,6 +184,40 @@ def test_every_id_has_a_name_that_fits_and_is_its_own(processes: Processes, acto
     assert (id_of(suspect.name) is None) == (len(actor_id.encode("utf-8", "surrogatepass")) >= 200)
 
 
+def test_actors_of_several_apps_are_told_apart_by_their_types(processes: Processes) -> None:
+    # Given turns of two apps, and an activity that another app has asked for,
+    bank, call = Address("wf@bank", "x"), Address("call@bank", "x")
+    record = processes.begin()
+    record.types = frozenset(("wf", "wf@bank"))
+    record.begin(call, "c:1")
+    record.begin(X, "x1:3")
+    record.turn_begins(Address("worker-mark@bank", "x"))  # runs no code of users
+    record.turn_begins(bank)
+    # then each is suspect by its own address; that of the first app has the name that it always had.
+    record = processes.begin()
+    assert {record.address_of(suspect.name) for suspect in record.suspects} == {bank, call, X}
+    assert b"x" in {suspect.name for suspect in record.suspects}
+    record.types = frozenset(("wf", "wf@bank"))
+    record.turn_ended(bank)
+    record.clear_actor(call)
+    assert suspected(record) == [(b"x", b"x1:3")]
+    # Of one that cannot be read the next process knows too.
+    record.is_unreadable(bank)
+    record = processes.begin()
+    record.types = frozenset(("wf", "wf@bank"))
+    assert record.was_unreadable(bank)
+    assert not record.was_unreadable(X)
+
+
+def test_of_a_long_name_only_the_first_part_is_there(processes: Processes) -> None:
+    record = processes.begin()
+    record.begin(Address("wf@bank", "i" * 500), "x1:1")
+    record = processes.begin()
+    (suspect,) = record.suspects
+    assert record.address_of(suspect.name) is None
+    assert suspect.name == record.name(Address("wf@bank", "i" * 500))
+
+
 def test_the_file_is_the_users_alone(processes: Processes) -> None:
     processes.begin()
     assert stat.S_IMODE(processes.path.stat().st_mode) == 0o600

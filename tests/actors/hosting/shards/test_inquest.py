@@ -89,7 +89,7 @@ def test_a_shard_that_is_given_takes_its_suspects_along_and_nothing_is_counted()
 
 
 def test_the_one_that_is_nearest_to_a_decision_is_the_first() -> None:
-    notes = [sign(), note(A, ends=1, early=1), note(B, begun_s=None, ends=2, early=2, alone=1), note(C)]
+    notes = [sign(), note(A, ends=1, early=1), note(B, begun_s=None, ends=2, early=2, alone=2), note(C)]
     assert next(each.address.id for each in suspected(notes, {3: 8}, {3})) == "b"
 
 
