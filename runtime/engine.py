@@ -159,7 +159,6 @@ class Engine:
             peers=self.peers,
             precautions=Precautions(
                 flight=flight,
-                notes=self._notes,
                 set_aside=[Address(WORKFLOW, instance_id) for instance_id in opening.set_aside],
                 dormant=opening.dormant,
                 journal=journal,
@@ -226,6 +225,7 @@ class Engine:
 
         return Sharing(
             source=source,
+            notes=self._notes,
             gone=self._forget,
             lent=lambda has, waiting: [job for app in apps for job in app.lent(has, waiting)],
             kept=all_of(HostedApp.kept),

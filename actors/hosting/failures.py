@@ -26,7 +26,7 @@ from ..waiting.signal import Signal
 from ..waiting.taskless import no_current_task
 from .activation import Activation
 from .committer import TakenTurn
-from .flight_record import Flights
+from .flight_record import FlightRecord
 from .mailroom import Mailroom
 
 
@@ -56,7 +56,7 @@ class Failures:
         failing: Callable[[], bool],
         stalled: Callable[[Address], None] = lambda _: None,
         journal: Journal,
-        flight: Flights | None = None,
+        flight: FlightRecord | None = None,
     ) -> None:
         self._mailroom = mailroom
         self._flight = flight

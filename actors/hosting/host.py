@@ -15,9 +15,8 @@ the other, and each uses only the parts before it:
 
 Where hosts share a store, `actors/hosting/shards/` stands between: shards come and go while the host runs.
 
-`actors/hosting/committer.py` and `actors/hosting/loader.py` call the others through callbacks.
-The parts in `actors/hosting/reading/` read the store, and know of no activation.
-The engine makes a host (`runtime/engine.py`).
+`actors/hosting/committer.py` and `actors/hosting/loader.py` call the others through callbacks. The parts in
+`actors/hosting/reading/` read the store, and know of no activation. The engine makes a host (`runtime/engine.py`).
 """
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -61,7 +60,6 @@ from .reading.inspector import Inspector
 from .reading.listing import Lists
 from .reading.outsides import Outsides
 from .release import Release, Route
-from .shards.flights import FlightNotes
 from .shards.gate import ShardGate
 from .shards.hosted import HostedShards, Parts, Sharing
 from .shards.recovery import Recovery
@@ -82,7 +80,6 @@ class Precautions:
     """How a host begins."""
 
     flight: FlightRecord | None = None  # where it notes the turn and the attempts under way
-    notes: FlightNotes | None = None  # where it notes them, if it shares its store
     set_aside: Sequence[Address] = ()  # actors that are set aside before they take a turn
     # Begin nothing: no recovery and no reminders. Messages are delivered, and their turns are taken.
     dormant: bool = False
@@ -137,7 +134,7 @@ class Host:
         self._routes = routes
         self._peers = peers
         self._record = precautions.flight
-        self._flight: Flights | None = precautions.notes or precautions.flight
+        self._flight: Flights | None = sharing.notes if sharing is not None else self._record
         self._dormant = precautions.dormant
         self._watches = Watches()
         self.journal = journal = precautions.journal or Journal()
@@ -157,7 +154,7 @@ class Host:
             failing=lambda: self._committer.failing,
             stalled=self._lose_watches,
             journal=journal,
-            flight=self._flight,
+            flight=self._record,
         )
         self._reminders = ReminderLoop(
             store,
@@ -189,21 +186,16 @@ class Host:
         self.commit_times = self._committer.took_s
         self.mailbox_depths, self.watch_commits = self._mailroom.depths, self._committer.watch_with
         self._probation = Probation(
-            self._record,
-            self._flight,
-            self._mailroom,
-            self.placement,
-            set_aside=precautions.set_aside,
-            chance=self.instruments.chance,
-            journal=journal,
-        )
+            self._record, self._flight, self._mailroom, self.placement,
+            set_aside=precautions.set_aside, chance=self.instruments.chance, journal=journal,
+        )  # fmt: skip
         self._inspector = Inspector(store, refusal=self._mailroom.refusal)
         self._enlisting = Enlisting(store, types, journal)
         source = sharing.source if sharing is not None else None
         self._outsides = Outsides(store, self._mailroom, self.placement, self._inspector, self._watches, source=source)
         self._recovery = Recovery(self._mailroom)
         self._gate: ShardGate | None = None  # where shards come and go
-        self._shards = self._share(sharing, precautions.notes) if sharing is not None else None
+        self._shards = self._share(sharing) if sharing is not None else None
         self._lists = Lists(store, peers)
         if peers is not None:
             self._outsides.answer(peers)
@@ -429,17 +421,12 @@ class Host:
         if self._flight is not None:
             tasks.start_soon(self._flight.run)
 
-    def _share(self, sharing: Sharing, notes: FlightNotes | None) -> HostedShards:
+    def _share(self, sharing: Sharing) -> HostedShards:
         """Make what keeps this host's shards as they come and go."""
         assert self._peers is not None, "hosts that share a store talk to each other"
         deliver, journal = self._mailroom.ask, self.journal
         gate = self._gate = self._mailroom.gate = ShardGate(self.placement, self._peers, deliver, journal)
         self._recovery = Recovery(self._mailroom, may_wake=gate.is_open)
-        if notes is not None:
-            self._mailroom.notes = notes
-            notes.attach(
-                self.placement, go_on=self._mailroom.resume, unrecovered=lambda: tuple(self._mailroom.unrecovered)
-            )
         parts = Parts(
             store=self.store,
             placement=self.placement,
@@ -452,7 +439,7 @@ class Host:
             turn_loop=self.turn_loop,
             probation=self._probation,
             peers=self._peers,
-            notes=notes,
+            notes=sharing.notes,
         )
         return HostedShards(parts, sharing)
 

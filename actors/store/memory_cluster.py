@@ -141,8 +141,8 @@ class _Life:
     ended: StoreTakenOver | None = None
 
 
-class MemoryClusterStore(MemoryStore):
-    """The store of one host.
+class JoiningMemoryStore(MemoryStore):
+    """What a store of one host does in its lives, and what it notes of them.
 
     Args:
         link: Its way to the database.
@@ -163,17 +163,81 @@ class MemoryClusterStore(MemoryStore):
         self._heart: BeatingHeart | None = None
 
     @property
+    def heart(self) -> BeatingHeart:
+        assert self._heart is not None, "this host has never joined"
+        return self._heart
+
+    # What is under way.
+
+    async def note(self, put: Sequence[FlightNote], gone: Sequence[FlightKey] = ()) -> None:
+        def write(life: _Life) -> None:
+            for key in gone:
+                self.database.flights.pop((life.host, key), None)
+            for note in put:
+                self.database.flights[life.host, note.key] = note._replace(host=life.host)
+
+        await self._fenced("note", write)
+
+    async def flights(self) -> Sequence[FlightNote]:
+        return [note for _, note in sorted(self.database.flights.items())]
+
+    async def strike(self, epochs: Mapping[int, int]) -> None:
+        def delete(life: _Life) -> None:
+            flights, living = self.database.flights, self.database.hosts
+            needed = {note.host for note in flights.values() if note.shard != NO_SHARD and note.shard not in epochs}
+            self.database.flights = {
+                key: note
+                for key, note in flights.items()
+                if note.epoch >= epochs.get(note.shard, 0)
+                and (note.shard != NO_SHARD or note.host in living or note.host in needed)
+            }
+
+        await self._fenced("strike", delete)
+
+    # Lives.
+
+    def _end(self, life: _Life, why: str) -> StoreTakenOver:
+        if life.ended is None:
+            life.ended = StoreTakenOver(NAME, why, rejoins=True)
+            self.heart.stop()
+        return life.ended
+
+    async def _done(self, what: str, work: Callable[[], T]) -> T:
+        """Do something at the database."""
+        await self._link.there(what)
+        done = work()
+        await self._link.back(what)
+        return done
+
+    async def _fenced(self, what: str, work: Callable[[_Life], T]) -> T:
+        """Do something at the database, if the life that this call belongs to is not over by then."""
+        life = self._life
+        if life is None or not self._is_open:
+            raise StoreFailed(f"this host has not joined {NAME}")
+        if life.ended is not None:
+            raise life.ended.with_traceback(None)
+        await self._link.there(what)
+        if life.ended is not None:
+            raise life.ended.with_traceback(None)
+        if life.host not in self.database.hosts:
+            raise self._end(life, "another host has taken its shards")
+        if life.timeline != self.database.timeline:
+            raise self._end(life, "the server is another one")
+        done = work(life)
+        await self._link.back(what)
+        return done
+
+
+class MemoryClusterStore(JoiningMemoryStore):
+    """The store of one host."""
+
+    @property
     def host(self) -> int:
         return self._life.host if self._life is not None else 0
 
     @property
     def alive(self) -> bool:
         return self._life is not None and self._life.ended is None
-
-    @property
-    def heart(self) -> BeatingHeart:
-        assert self._heart is not None, "this host has never joined"
-        return self._heart
 
     async def close(self) -> None:
         if self._life is not None and self._is_open:
@@ -357,70 +421,12 @@ class MemoryClusterStore(MemoryStore):
     async def replace_secret(self, name: str, value: bytes) -> None:
         await self._done("replace_secret", lambda: self.database.secrets.__setitem__(name, value))
 
-    # What is under way.
-
-    async def note(self, put: Sequence[FlightNote], gone: Sequence[FlightKey] = ()) -> None:
-        def write(life: _Life) -> None:
-            for key in gone:
-                self.database.flights.pop((life.host, key), None)
-            for note in put:
-                self.database.flights[life.host, note.key] = note._replace(host=life.host)
-
-        await self._fenced("note", write)
-
-    async def flights(self) -> Sequence[FlightNote]:
-        return [note for _, note in sorted(self.database.flights.items())]
-
-    async def strike(self, epochs: Mapping[int, int]) -> None:
-        def delete(life: _Life) -> None:
-            flights, living = self.database.flights, self.database.hosts
-            needed = {note.host for note in flights.values() if note.shard != NO_SHARD and note.shard not in epochs}
-            self.database.flights = {
-                key: note
-                for key, note in flights.items()
-                if note.epoch >= epochs.get(note.shard, 0)
-                and (note.shard != NO_SHARD or note.host in living or note.host in needed)
-            }
-
-        await self._fenced("strike", delete)
-
     # Lives.
 
     def _begin(self, host: int) -> None:
         self._life = _Life(host, self.database.timeline)
         self._epochs = {}
         self._heart = BeatingHeart(_MemoryBeater(self.database, self._link, host), anyio.current_time(), threaded=False)
-
-    def _end(self, life: _Life, why: str) -> StoreTakenOver:
-        if life.ended is None:
-            life.ended = StoreTakenOver(NAME, why, rejoins=True)
-            self.heart.stop()
-        return life.ended
-
-    async def _done(self, what: str, work: Callable[[], T]) -> T:
-        """Do something at the database."""
-        await self._link.there(what)
-        done = work()
-        await self._link.back(what)
-        return done
-
-    async def _fenced(self, what: str, work: Callable[[_Life], T]) -> T:
-        """Do something at the database, if the life that this call belongs to is not over by then."""
-        life = self._life
-        if life is None or not self._is_open:
-            raise StoreFailed(f"this host has not joined {NAME}")
-        if life.ended is not None:
-            raise life.ended.with_traceback(None)
-        await self._link.there(what)
-        if life.ended is not None:
-            raise life.ended.with_traceback(None)
-        if life.host not in self.database.hosts:
-            raise self._end(life, "another host has taken its shards")
-        if life.timeline != self.database.timeline:
-            raise self._end(life, "the server is another one")
-        done = work(life)
-        await self._link.back(what)
-        return done
 
 
 class _MemoryBeater:

@@ -66,11 +66,7 @@ class FlightNotes:
         self._work = Signal()
 
     def attach(
-        self,
-        placement: Placement,
-        *,
-        go_on: Callable[[Address], bool],
-        unrecovered: Callable[[], Iterable[Address]],
+        self, placement: Placement, go_on: Callable[[Address], bool], unrecovered: Callable[[], Iterable[Address]]
     ) -> None:
         """Learn of the host.
 
@@ -223,15 +219,6 @@ class FlightNotes:
         """As of a flight record."""
         for key in [key for key in self._suspected if key[0] == address]:
             self._clear(key)
-
-    # As of a flight record, of which an embedded engine has none.
-
-    def was_unreadable(self, address: Address) -> bool:
-        """Never: of actors that cannot be read only a file tells."""
-        return False
-
-    def is_unreadable(self, address: Address) -> None:
-        """Note nothing."""
 
     # The notes.
 

@@ -50,6 +50,7 @@ class Sharing:
     """How a host shares its store with others."""
 
     source: ShardSource  # says which shards are its own
+    notes: FlightNotes | None = None  # of what is under way here
     gone: Callable[[Gone], None] = lambda gone: None  # called with actors that are not here any more
     # What goes on when a shard moves. `has` says whether an actor is in that shard.
     # Begins nothing more for actors that are about to be another host's, and says what goes on, for the next owner. It
@@ -92,6 +93,9 @@ class HostedShards:
         self._parts = parts
         self._sharing = sharing
         parts.gate.told = self._told
+        if (notes := parts.notes) is not None:
+            parts.mailroom.notes = notes
+            notes.attach(parts.placement, parts.mailroom.resume, lambda: tuple(parts.mailroom.unrecovered))
         self._opened = Signal()
         self._lost: set[int] = set()  # of the shards that are opening: those whose owner has died
         self._found: Sequence[Suspected] = ()  # who is suspect in them

@@ -55,7 +55,39 @@ T = TypeVar("T")
 NOTED_COLUMNS = 11  # of a note, behind its host
 
 
-class PostgresClusterStore(PostgresStore):
+class NotingPostgresStore(PostgresStore):
+    """What a host notes in its store of what is under way."""
+
+    async def note(self, put: Sequence[FlightNote], gone: Sequence[FlightKey] = ()) -> None:
+        struck = [
+            [address.type for address, _ in gone],
+            [address.id for address, _ in gone],
+            [what for _, what in gone],
+        ]
+        rows = [(note.address.type, note.address.id, note.what, *note[3:]) for note in put]
+        columns = [[row[at] for row in rows] for at in range(NOTED_COLUMNS)]
+        await self._opened().writer.fenced(NOTE, (*struck, *columns), "noting what is under way")
+
+    async def flights(self) -> Sequence[FlightNote]:
+        rows = await self._read(FLIGHTS, "reading what was under way")
+        return [FlightNote(host, Address(type_, id_), *rest) for host, type_, id_, *rest in rows]
+
+    async def strike(self, epochs: Mapping[int, int]) -> None:
+        columns = list(epochs), list(epochs.values())
+        await self._opened().writer.fenced(STRIKE, columns, "striking what was under way")
+
+    async def _read(self, statement: Statement, what: str) -> Sequence[Any]:
+        # Of rows that are damaged the reader tells as the server does.
+        return await self._once(lambda: self._opened().reader.run(statement, (), what), what)
+
+    async def _once(self, work: Callable[[], Awaitable[T]], what: str) -> T:
+        try:
+            return await work()
+        except (Lost, Refused) as error:
+            raise StoreFailed(f"{what} failed in {self.url.shown}: {error}") from error
+
+
+class PostgresClusterStore(NotingPostgresStore):
     """A store at an address like that of `PostgresStore`, which several hosts share; with the same arguments."""
 
     def __init__(self, data: str, **settings: Any) -> None:
@@ -249,26 +281,6 @@ class PostgresClusterStore(PostgresStore):
             if gift.outcome[0] != host:
                 opened.epochs.pop(gift.shard, None)
 
-    # What is under way.
-
-    async def note(self, put: Sequence[FlightNote], gone: Sequence[FlightKey] = ()) -> None:
-        struck = [
-            [address.type for address, _ in gone],
-            [address.id for address, _ in gone],
-            [what for _, what in gone],
-        ]
-        rows = [(note.address.type, note.address.id, note.what, *note[3:]) for note in put]
-        columns = [[row[at] for row in rows] for at in range(NOTED_COLUMNS)]
-        await self._opened().writer.fenced(NOTE, (*struck, *columns), "noting what is under way")
-
-    async def flights(self) -> Sequence[FlightNote]:
-        rows = await self._read(FLIGHTS, "reading what was under way")
-        return [FlightNote(host, Address(type_, id_), *rest) for host, type_, id_, *rest in rows]
-
-    async def strike(self, epochs: Mapping[int, int]) -> None:
-        columns = list(epochs), list(epochs.values())
-        await self._opened().writer.fenced(STRIKE, columns, "striking what was under way")
-
     # What all know.
 
     async def secret(self, name: str, make: Callable[[], bytes]) -> bytes:
@@ -300,16 +312,6 @@ class PostgresClusterStore(PostgresStore):
 
         await self._patiently(work)
         return rows
-
-    async def _read(self, statement: Statement, what: str) -> Sequence[Any]:
-        # Of rows that are damaged the reader tells as the server does.
-        return await self._once(lambda: self._opened().reader.run(statement, (), what), what)
-
-    async def _once(self, work: Callable[[], Awaitable[T]], what: str) -> T:
-        try:
-            return await work()
-        except (Lost, Refused) as error:
-            raise StoreFailed(f"{what} failed in {self.url.shown}: {error}") from error
 
 
 @dataclass(eq=False, slots=True)

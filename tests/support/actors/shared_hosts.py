@@ -74,8 +74,7 @@ class SharedHost:
             limits=HostLimits(activations_max=20),
             peers=self.peers,
             precautions=Precautions(
-                sharing=Sharing(source=self.membership, gone=self.gone.append),
-                notes=self.notes,
+                sharing=Sharing(source=self.membership, notes=self.notes, gone=self.gone.append),
                 set_aside=set_aside,
                 instruments=instruments,
             ),

@@ -64,7 +64,7 @@ class Bench:
         placement = Placement("me")
         placement.claimed(dict.fromkeys(range(SHARDS), 5), shards=SHARDS)
         self.unrecovered: list[Address] = []
-        self.notes.attach(placement, go_on=self._go_on, unrecovered=lambda: tuple(self.unrecovered))
+        self.notes.attach(placement, self._go_on, lambda: tuple(self.unrecovered))
 
     def _go_on(self, address: Address) -> bool:
         self.taken.append(address)

@@ -305,6 +305,7 @@ def some_shards(scene: Scene, statement: Statement, numbers: Sequence[int]) -> S
 def note(
     scene: Scene, statement: Statement, host: int, life: int, timeline: str, *columns: Any
 ) -> Waiting[Sequence[Row]]:
+    """Write and strike notes of a host."""
     table, work = scene.tables["flights"], scene.work
     require_text(columns)
     if not (yield from passes_fence(scene, host, life, timeline)):
@@ -329,6 +330,7 @@ def _as(row: Row, before: Row) -> Row:
 
 
 def flights(scene: Scene, statement: Statement) -> Sequence[Row]:
+    """The notes of all hosts."""
     table = scene.tables["flights"]
     wanted = table.getter(
         "host", "type", "id", "what", "shard", "epoch", "begun", "ends", "early", "alone", "took", "tried"
@@ -339,6 +341,7 @@ def flights(scene: Scene, statement: Statement) -> Sequence[Row]:
 def strike(
     scene: Scene, statement: Statement, host: int, life: int, timeline: str, *columns: Sequence[int]
 ) -> Waiting[Sequence[Row]]:
+    """Strike what was noted of shards before an epoch, and signs of life of hosts that are gone."""
     table, hosts, work = scene.tables["flights"], scene.tables["hosts"], scene.work
     if not (yield from passes_fence(scene, host, life, timeline)):
         return []
