@@ -43,13 +43,13 @@ def type_name(value: object) -> str:
 
 
 def class_name(cls: type[Any]) -> str:
-    """The name of a class, whatever its metaclass says."""
+    """The name of a class, also if its metaclass lies."""
     name: str = _name_of(cls)
     return cut(name, NAME_BYTES_MAX)
 
 
 def text_of(value: object) -> str:
-    """The text of an object, as `str` gives it; where it gives none, a sentence that says why, with what is known."""
+    """The text of an object, as `str` gives it; where it gives none, a sentence that says why."""
     try:
         return cut(str(value))
     except BaseException as error:  # of any kind: it comes from the object's own method

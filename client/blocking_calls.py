@@ -94,7 +94,7 @@ class LoopOnDemand:
 
 
 class BlockingStream(Generic[T]):
-    """What comes one by one, for a `for`. Its `with`, or `close`, ends it before its end."""
+    """A stream for a `for`. Its `with`, or `close`, ends it early."""
 
     def __init__(self, items: Generator[T, None, None]) -> None:
         self._items = items
@@ -145,7 +145,7 @@ class BlockingCalls:
     def _each_within(
         self, function: Callable[[RemoteClient], AbstractAsyncContextManager[AsyncIterator[T]]]
     ) -> BlockingStream[T]:
-        """Give one by one what comes inside of an `async with`."""
+        """Give the items of a stream inside of an `async with`."""
 
         async def entered(client: RemoteClient) -> AsyncGenerator[T, None]:
             async with function(client) as items:

@@ -118,7 +118,9 @@ async def main(
         api_tokens=tokens,
         body_bytes_max=config.max_body_bytes or BODY_BYTES_MAX,
         allowed_hosts=config.names(),
-        other_apps=OtherApps(lambda other: operations_of(engine, other), event_writer),
+        other_apps=OtherApps(
+            lambda other: operations_of(engine, other), event_writer, lambda: engine.directory.reached(engine.apps)
+        ),
         page=not config.no_ui,
     )
     engine = Engine(
@@ -391,7 +393,7 @@ def others_of(config: Config, code: Sequence[App | None]) -> tuple[OtherApp, ...
 
 
 def operations_of(engine: Engine, app_id: str) -> InstanceOperations | None:
-    """What the management API does to the instances of another app; None: no host has it."""
+    """The operations of the management API on the instances of another app; None: no host has it."""
     hosted = engine.app_of(app_id)
     return hosted.management if hosted is not None else None
 

@@ -1,11 +1,13 @@
 """The HTTP APIs as a Starlette app, made from a facade and the operations of management; `daemon/` serves it.
 
+The rule: this module only puts parts together: it decides nothing about a request.
+
 From the outside in: the raw path is cleaned, the token is checked (without tokens, that no web page asks), the route is
 found, the handler decodes, calls and encodes. An error of any of them becomes its answer in `http/errors.py`, for the
 management API in `http/management/resource.py`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -44,6 +46,7 @@ class OtherApps(NamedTuple):
 
     find: Callable[[str], InstanceOperations | None]  # None: no host has it
     event_json: Callable[[str], EventJson]  # writes the events of its histories
+    names: Callable[[], Sequence[str]]  # their ids, with that of the first app
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +90,7 @@ def create_app(
         stopping: Set when the daemon begins to stop, so that streams and long polls end.
         sidecar_routes: Whether Dapr's routes are there; an engine inside of a program is no sidecar.
         event_json: Writes the events of histories; None leaves histories out.
-        configuration: What the daemon was told, without secrets, for those who ask.
+        configuration: The configuration as the daemon shows it, without secrets.
     """
     assert sidecar.app_id == options.app_id, (sidecar.app_id, options.app_id)
     version = sidecar.control.runtime_version
@@ -116,6 +119,7 @@ def create_app(
             configuration=configuration or {},
             other_apps=others.find if others is not None else lambda app_id: None,
             event_json_of=others.event_json if others is not None else None,
+            app_ids=others.names if others is not None else None,
         )
         routes += management_routes(door, dapr)
         ui = PageRoutes().routes() if options.page else []

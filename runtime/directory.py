@@ -1,4 +1,4 @@
-"""The directory of apps: the addresses that the actors of each app have, and those to which what they ask for goes.
+"""The directory of apps: the addresses of each app's actors, and of the routes for their messages.
 
 The rule: the actors of a store's first app have the types below, and those of every other app have its id
 behind these (`actors/address.py`). Which app is the first one the store says when it is opened; until then it is that
@@ -7,7 +7,7 @@ of the engine.
 `runtime/engine.py` has one directory, and each of its apps has its addresses from it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from ..actors.address import FIRST_RING, Address, address_of, ring_of, type_in
 from ..actors.store.presence.apps import ring_named
@@ -31,7 +31,7 @@ NO_APP_ID = "perdure"  # of an engine without an app
 
 
 class AppAddresses:
-    """The addresses of one app. Its fields are the types of its actors, and of what their messages go to.
+    """The addresses of one app. Its fields are the types of its actors, and of the routes for their messages.
 
     Args:
         directory: Has those of the other apps.
@@ -109,6 +109,7 @@ class AppDirectory:
     def __init__(self, first: str) -> None:
         self._apps: Mapping[str, int] = {first: 0}
         self._known: dict[str, AppAddresses] = {}
+        self.rings: Callable[[], Collection[str]] = lambda: ()  # of the apps that a message reaches now
 
     @property
     def names(self) -> Mapping[str, int]:
@@ -131,5 +132,13 @@ class AppDirectory:
 
     def app_of(self, actor_type: str) -> str:
         """The id of the app to which the actors of a type belong."""
-        ring = ring_of(actor_type)
+        return self.app_with(ring_of(actor_type))
+
+    def reached(self, own: Iterable[str]) -> Sequence[str]:
+        """The ids of the apps that a request may name: first of this host, then of the others."""
+        rings = {self.of(app_id).ring: app_id for app_id in own}
+        return [*rings.values(), *map(self.app_with, sorted(set(self.rings()) - rings.keys()))]
+
+    def app_with(self, ring: str) -> str:
+        """The id of the app that has a ring."""
         return ring or next((app_id for app_id, number in self._apps.items() if number == 0), "")

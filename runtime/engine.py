@@ -1,5 +1,7 @@
 """An engine: an app, a store and a host, running inside an anyio program.
 
+The rule: an engine runs once: after its end, another one is made on the same store.
+
     async with Engine(app, data="perdure.db") as engine:
         print(await engine.client.run(greet, input="world"))
 
@@ -168,6 +170,7 @@ class Engine:
                 entered=self._enter,
             ),
         )
+        self.directory.rings = lambda: self._host.placement.rings if self._running else ()
         for hosted in self.apps.values():
             hosted.attach(self._host)
         self.items = opening.items
@@ -425,7 +428,7 @@ class Engine:
             app.forget(gone.has, dead=gone.dead)
 
     def _hurry(self) -> None:
-        """End the grace of the activities: who stops the engine was cancelled."""
+        """End the grace of the activities: the caller that stops the engine was cancelled."""
         self.stop_grace_s = 0
         if self._leaving is not None:
             self._leaving.cancel()

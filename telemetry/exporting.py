@@ -21,22 +21,21 @@ OTLP_HTTP_PATH = "/v1/traces"
 
 
 class Exporting:
-    """The traces of a daemon, and the threads that send them.
+    """Where the spans of a daemon go, and the threads that send them."""
 
-    Args:
-        app_id: The name of the service, unless OTEL_SERVICE_NAME or OTEL_RESOURCE_ATTRIBUTES has another.
-    """
-
-    def __init__(self, config: TracingConfig, app_id: str) -> None:
+    def __init__(self, config: TracingConfig) -> None:
         self._processor: SpanProcessor = _processor_of(config.targets)
         sampler = sampler_of(config.sampling) if config.sampling is not None else None
-        provider = TracerProvider(sampler=sampler, resource=resource_of(app_id), shutdown_on_exit=False)
-        self.traces = Traces(
-            self._processor,
-            resource=provider.resource,
-            sampler=provider.sampler,
-            choice=SpanChoice(turns=config.turns, own_generations=config.own_generations),
-        )
+        # The provider chooses a sampler by the variables where the configuration has none.
+        self._sampler = TracerProvider(sampler=sampler, shutdown_on_exit=False).sampler
+        self._choice = SpanChoice(turns=config.turns, own_generations=config.own_generations)
+
+    def traces_of(self, app_id: str) -> Traces:
+        """Make the spans of an app.
+
+        The name of their service is the app's, unless OTEL_SERVICE_NAME or OTEL_RESOURCE_ATTRIBUTES has another.
+        """
+        return Traces(self._processor, resource=resource_of(app_id), sampler=self._sampler, choice=self._choice)
 
     def close(self) -> None:
         """Send the spans that are left, and stop. It blocks for as long as the collector lets it wait."""
@@ -44,7 +43,7 @@ class Exporting:
 
 
 def sampler_of(rate: float) -> Sampler:
-    """Sample what the caller has sampled, and of the rest a share.
+    """Sample the traces that the caller has sampled, and of the rest a share.
 
     A caller that has *not* sampled decides nothing: .NET's HTTP client, and so Dapr's SDK for .NET, sends such a
     context with each call of a program that has no tracing. daprd makes the spans of its activities all the same.
@@ -54,7 +53,7 @@ def sampler_of(rate: float) -> Sampler:
 
 
 def resource_of(app_id: str) -> Resource:
-    """What the spans are of: a service with the app's id as its name, and what the OTEL_ variables add."""
+    """The resource of the spans: a service with the app's id as its name, and values of the OTEL_ variables."""
     return Resource.create({SERVICE_NAME: app_id}).merge(OTELResourceDetector().detect())
 
 

@@ -1,4 +1,4 @@
-"""The plugin for pytest: options of simulated tests, and what they tell at the end.
+"""The plugin for pytest: options of simulated tests, and their summary.
 
 The one law: it imports nothing of the engine until a simulated test is run, because it is loaded by every suite of
 every user who has perdure installed loads it.
@@ -52,7 +52,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 class _Summary:
-    """Gathers what simulated tests tell; with xdist in the process that has the terminal."""
+    """Gathers the lines of simulated tests; with xdist in the process that has the terminal."""
 
     def __init__(self) -> None:
         self._told: list[tuple[str, str]] = []
@@ -90,7 +90,7 @@ def _session(item: pytest.Function) -> Any:
 
 
 def _again(item: pytest.Function) -> tuple[str, ...]:
-    """What runs a test again, in a process of its own."""
+    """The function that runs a test again, in a process of its own."""
     config = item.config
     command = [
         sys.executable,

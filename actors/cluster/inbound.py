@@ -54,7 +54,7 @@ Method = Callable[..., Awaitable[Any]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reception:
-    """What all connections that come in have in common."""
+    """The parts that all incoming connections share."""
 
     side: HostSide
     watches: Watches  # of this host's actors
@@ -218,7 +218,7 @@ class Inbound:
                 logger.exception("another host called %r, and it broke", method.name)
             self.refuse(number, error)
 
-    # What goes back.
+    # Frames that go back.
 
     def send(self, frame: AnswerFrame | ResultFrame | ChangedFrame | ReceiptFrame | MovedFrame) -> None:
         """Send a frame back, unless the connection is over.

@@ -131,7 +131,8 @@ class Outbound:
         shares = membership.part is None
         self._wait_s = max(self.PATIENT_S, patience_s + self.BEYOND_S) if shares else self.ANSWER_S
         self._journal = Journal(__name__)
-        # Takes back what is not received. Set before `run`: the other host may be gone before that has begun.
+        # Takes back messages that were not received. Set before `run`: the other host may be gone before that has
+        # begun.
         self.side: HostSide | None = None
         self._wire: Wire | None = None  # while connected and welcome
         self._numbers = count()
@@ -373,7 +374,7 @@ class Outbound:
             self._membership.reached(self.name, False)
             self.told(self.name)
 
-    # What goes there.
+    # Frames that go there.
 
     def _post(self, address: Address, envelope: Envelope) -> None:
         """Send a message without a reply, and keep it until its receipt comes."""
@@ -420,7 +421,7 @@ class Outbound:
         if self._wire is not None:
             self._wire.send(self._codec.pack(frame))
 
-    # What comes back.
+    # Frames that come back.
 
     def _receive(self, wire: Wire, news: Signal, packed: bytes) -> None:
         frame = self._codec.from_host(packed)

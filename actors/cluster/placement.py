@@ -7,7 +7,7 @@ several it names the owner (docs/design/several-hosts.md).
 `actors/hosting/mailroom.py` asks it before it delivers, `actors/hosting/committer.py` takes epochs from it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from ..address import AT, FIRST_RING, Address, ring_of, shard_of
@@ -114,6 +114,11 @@ class Placement:
         self._rings[ring] = number * self._shards
         return news
 
+    @property
+    def rings(self) -> Collection[str]:
+        """The rings that are known."""
+        return self._rings.keys()
+
     def knows(self, actor_type: str) -> bool:
         """Whether the ring of a type is known, so that its actors have shards."""
         return (FIRST_RING if AT not in actor_type else ring_of(actor_type)) in self._rings
@@ -123,7 +128,7 @@ class Placement:
         return ring_of(address.type) in self._rings
 
     def shard_of(self, address: Address) -> int:
-        """The shard of an address, whoever owns it.
+        """The shard of an address, on any host.
 
         Raises:
             RingUnknown: Its ring is not known.
@@ -138,7 +143,7 @@ class Placement:
         return first + shard
 
     def shard_of_reminder(self, reminder: Reminder) -> int:
-        """The shard of a reminder's actor, whoever owns it."""
+        """The shard of a reminder's actor, on any host."""
         return self.shard_of(reminder.address)
 
     def locate(self, address: Address) -> int:

@@ -1,7 +1,7 @@
 """Probation: the suspects of the last end run one at a time, and culprits are set aside.
 
 The rule: a suspect takes no turn before it has the floor, so that nothing of it begins. All other actors recover at
-once. What arrives for a suspect meanwhile waits in its mailbox, and callers wait with it.
+once. A message that arrives for a suspect meanwhile waits in its mailbox, and callers wait with it.
 
 `actors/hosting/quarantine.py` decides who is suspect and for how long; `actors/hosting/host.py` runs the loop.
 """
@@ -31,12 +31,12 @@ GROUPS = 8  # more suspects than these have the floor together with others
 
 
 class Probation:
-    """Gives the floor to one suspect after the other.
+    """Lets one suspect after the other run.
 
     Args:
         record: What the process before this one has left; None: nobody is suspect as this one begins.
         flights: Knows the suspects; a record, or the notes of a host that shares its store. None: nobody ever is.
-        set_aside: Actors to set aside whatever they have done.
+        set_aside: Actors to set aside in any case.
         chance: Spreads the pauses before a trial.
         journal: Is told of suspects. That one is set aside its own turn tells.
     """

@@ -1,8 +1,8 @@
 """The second contract of a store that several hosts share: who lives, and who owns which shard.
 
-The rule: a host is a row. While the row is there the host lives; who deletes it has killed the host, and no commit of
-it happens afterwards. Its id is random, and new each time that it joins. No clock takes part: a host adds one to its
-beat, and others watch the number.
+The rule: a host is a row. While the row is there the host lives; another host that deletes it has killed the host, and
+no commit of it happens afterwards. Its id is random, and new each time that it joins. No clock takes part: a host adds
+one to its beat, and others watch the number.
 
 `actors/cluster/leased.py` decides with it, and `actors/store/presence/heart.py` beats. `actors/store/memory_cluster.py`
 and `actors/store/postgres/` fulfil it; `tests/actors/store/test_cluster_conformance.py` holds them to it.
@@ -27,14 +27,14 @@ FORMAT_OF_STATE = 2
 
 
 class HostState(IntEnum):
-    """What a host says of itself."""
+    """The state of a host, as its row has it."""
 
     SERVING = 0
     LEAVING = 1  # it gives its shards, and takes none
 
 
 class HostCard(NamedTuple):
-    """What a host says of itself when it joins."""
+    """The facts that a host gives of itself when it joins."""
 
     name: str  # of its machine; for people
     address: str  # where other hosts reach it: "10.0.0.7:50123"
@@ -71,8 +71,8 @@ class Cluster(FlightBook, Protocol):
     can know; every method may be called again after that. Methods that change something carry the fence of this host,
     and raise `StoreTakenOver` once its row is gone.
 
-    A host has a *life* from each `join` or `resume` to the end of its row. What was begun in one life fails in the
-    next.
+    A host has a *life* from each `join` or `resume` to the end of its row. A call that was begun in one life fails in
+    the next.
     """
 
     @property
@@ -96,7 +96,7 @@ class Cluster(FlightBook, Protocol):
 
     @property
     def heart(self) -> Heart:
-        """The beat of this life. Who has joined runs it."""
+        """The beat of this life. The host that has joined runs it."""
         ...
 
     @property
@@ -145,7 +145,7 @@ class Cluster(FlightBook, Protocol):
     async def owners(self) -> Sequence[ShardRow]:
         """Read the owners of all shards, in the order of their numbers.
 
-        It sees all that this host has done, and whatever was in doubt is settled before.
+        It sees all that this host has done, and all doubts are settled before.
         """
         ...
 

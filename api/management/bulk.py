@@ -1,4 +1,9 @@
-"""Bulk operations as the management API shows them: the request, the plan, and the progress of an operation."""
+"""Bulk operations as the management API shows them: the request, the plan, and the progress of an operation.
+
+The rule: these are records, and decoding a body checks its types.
+
+`http/management/routes/bulk.py` decodes and encodes them, and `client/management_client.py` does the reverse.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -23,7 +28,7 @@ ACTIONS = tuple(action.value for action in BulkAction)
 class BulkRequest(Struct, forbid_unknown_fields=True, kw_only=True):
     """The body of a bulk action: either a dry run of a filter, or the plan that a dry run gave.
 
-    What stands beside a plan must be what the plan has; a reason takes the place of the plan's.
+    Values beside a plan must be the plan's own; a reason takes the place of the plan's.
     """
 
     filter: Annotated[FilterBody | UnsetType, Meta(description="Which instances; an empty one fits all")] = UNSET
@@ -39,7 +44,7 @@ class BulkRequest(Struct, forbid_unknown_fields=True, kw_only=True):
     dry_run: Annotated[bool, Meta(description="Count, and give a plan; nothing is changed")] = False
     plan: Annotated[
         str | None,
-        Meta(description="What a dry run gave, in the last 15 minutes. What stands beside it must be what it has"),
+        Meta(description="The plan of a dry run in the last 15 minutes. Values beside it must be its own"),
     ] = None
 
     def check(self) -> None:

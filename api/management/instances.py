@@ -28,6 +28,9 @@ class WaitingFor(Struct, kw_only=True, frozen=True):
     event_id: Annotated[int | None, Meta(description="Of the event that asked for it; what `repair` takes")]
     state: Annotated[str | None, Meta(description="Of an activity, and of a turn for a worker: queued or running")]
     child_id: Annotated[str | None, Meta(description="Of a child: its instance id")]
+    app_id: Annotated[
+        str | UnsetType, Meta(description="Of an activity or a child that was asked of an app by its id: that id")
+    ] = UNSET
 
 
 class InstanceSummary(Struct, kw_only=True, frozen=True):
@@ -63,7 +66,7 @@ class InstanceList(Struct, kw_only=True, frozen=True):
 
 
 class CountGroup(Struct, omit_defaults=True, kw_only=True, frozen=True):
-    """How many instances share what was counted by; what was not counted by is left out."""
+    """How many instances share the values that were counted by. Other fields are left out."""
 
     count: Annotated[int, Meta(ge=0)]
     status: str | UnsetType = UNSET
@@ -113,7 +116,7 @@ class HistorySize(Struct, kw_only=True, frozen=True):
 
 
 class InstanceDetails(InstanceSummary, kw_only=True, frozen=True):
-    """An instance described: what a list has of it, and all that tells why it does not go on."""
+    """An instance described: the fields of a list, and all that tells why it does not go on."""
 
     execution_id: Annotated[str, Meta(description="Of the current generation")]
     first_execution_id: Annotated[str, Meta(description="Of the first generation; it stands in the ETag")]

@@ -1,7 +1,7 @@
 """A fence around the functions by which code of the app would stop, replace or cut off the daemon's process.
 
 The rule: what would leave no trace of who did it is refused, with a PermissionError that the code gets like any other:
-an activity fails by it, a workflow too. What ends the process at once passes: the next one finds the culprit
+an activity fails by it, a workflow too. A step that ends the process at once passes: the next one finds the culprit
 (`actors/hosting/quarantine.py`), and users simulate a crash that way. So SIGKILL, SIGABRT, SIGSEGV and their like pass,
 as `os._exit` does. Refused are:
 
@@ -53,7 +53,7 @@ STANDARD_STREAMS_LAST = 2
 
 
 class FileIdentity(NamedTuple):
-    """What tells whether a descriptor is still of the file that it was of."""
+    """The identity of a file, by which a descriptor of it is known again."""
 
     device: int
     inode: int
@@ -61,7 +61,7 @@ class FileIdentity(NamedTuple):
 
 
 class ProcessFence:
-    """What belongs to the daemon.
+    """The steps of user code that the fence judges: they would break the daemon's process.
 
     Args:
         supervisor: The process of the supervisor, if this one is a host of several.
@@ -82,7 +82,7 @@ class ProcessFence:
         self._is_ours: Callable[[int], bool] = lambda descriptor: False
 
     def imported(self) -> None:
-        """Take note that the app has been imported: what it has opened meanwhile is its own."""
+        """Take note that the app has been imported: files that it has opened meanwhile are its own."""
         self._of_the_app = frozenset(identities()) - self._before
 
     def begin(self, is_ours: Callable[[int], bool]) -> None:

@@ -183,7 +183,7 @@ class ActivityActors:
         return WorkState(job.began_us) if job is not None else None
 
     def loads(self) -> dict[str, ActivityLoad]:
-        """Count what waits and what runs here, by name."""
+        """Count the waiting and the running activities here, by name."""
         loads: dict[str, ActivityLoad] = {}
         for job in self._busy.values():
             name = job.definition.name
@@ -446,7 +446,7 @@ class ActivityActors:
         return address_of((self.own.workflow if invoke.call is None else self.own.call, invoke.home_id))
 
 
-# What runs in each lane, and the limit on it.
+# The kind of activities in each lane, and the limit on it.
 LIMITS = {
     ActivityKind.LOOP: ("`async def`", "activities_max"),
     ActivityKind.THREAD: ("in threads", "activity_threads_max"),

@@ -169,12 +169,12 @@ class Steps(Awaitable[None]):
     """Awaits the steps of a coroutine behind the first, in the context of its own that it has.
 
     Args:
-        wanted: What it waits for now.
+        wanted: The future that it waits for now.
         run: Runs a function in its context.
         scope: If this is cancelled, the coroutine is. One that goes on waiting all the same is left behind.
     """
 
-    # So often may a cancelled coroutine wait again, to put things in order. Each of these waits ends at once; of those
+    # So often may a cancelled coroutine wait again, to put things in order. Each of these waits ends at once; of waits
     # that are shielded only trio's count, which look the same from here.
     WAITS_MAX = 1_000
 

@@ -1,4 +1,4 @@
-"""What a function calls, as its bytecode tells without running it.
+"""The calls of a function, as its bytecode tells them without running it.
 
 The rule: neither the function runs nor a descriptor of a value that it names. A call that cannot be told is said to be
 unknown.
@@ -37,7 +37,7 @@ UNKNOWN: Any = _Unknown()
 
 
 class CallSites(NamedTuple):
-    """What was read of a function and the functions within it."""
+    """The calls in a function and the functions within it."""
 
     called: list[Any]  # the values that it calls
     named: list[Any]  # the values that it names, called or not

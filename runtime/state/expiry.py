@@ -29,7 +29,7 @@ RETRY_S = 1.0  # after a store, a mailbox or a host that did not take it
 
 
 class Expiry(Attendance):
-    """Forgets what has expired, with a task for each state store in which something has.
+    """Forgets expired items, with a task for each state store that has some.
 
     Args:
         store: Of this host.
@@ -57,7 +57,7 @@ class Expiry(Attendance):
         self._running: set[str] = set()
 
     def receive(self, address: Address, message: BeginExpiry) -> None:
-        """Forget what has expired in the state store of this name; do nothing if that is under way."""
+        """Forget the expired items of the state store of this name; do nothing if that is under way."""
         if address.id not in self._running:
             self._running.add(address.id)
             self._attend(address.id, self._forget_all, address.id)

@@ -33,8 +33,10 @@ PROMISES: dict[str, tuple[str, ...]] = {
     "ExecutionMetrics": ("Observer", "ActivityWatch"),
     "LoopClock": ("Clock",),
     "MachineClock": ("Clock",),
+    "JoiningMemoryStore": ("FlightBook",),
     "MemoryClusterStore": ("Cluster",),
     "MemoryStore": ("Store",),
+    "NotingPostgresStore": ("FlightBook",),
     "PassingStore": ("Store",),
     "PlainReader": ("Reader",),
     "PostgresBeater": ("Beater",),
@@ -60,11 +62,22 @@ PROMISES: dict[str, tuple[str, ...]] = {
     "WorkflowActorType": ("ActorType",),
 }
 
+RULE = re.compile(r"^The (?:rule|one law)(?: of its code)?: ", re.MULTILINE)
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def test_every_module_says_what_it_is() -> None:
     assert not [str(module) for module in documented() if not ast.get_docstring(parsed(module))]
+
+
+def test_every_module_says_which_rule_it_keeps() -> None:
+    # A tree of errors is the rule of its module.
+    docstrings = {str(module): ast.get_docstring(parsed(module)) or "" for module in documented() if module.parts[1:]}
+    assert not [name for name, text in docstrings.items() if not RULE.search(text) and not is_tree(text)]
+
+
+def is_tree(docstring: str) -> bool:
+    return "└──" in docstring or " as a tree." in docstring or "by who can mend it" in docstring
 
 
 def test_every_public_class_and_function_says_what_it_is() -> None:
@@ -172,7 +185,7 @@ def methods_of(class_name: str) -> dict[str, Function]:
 
 
 def members_of(class_name: str) -> set[str]:
-    """The names that the body of a class binds, and those that its methods set on `self`."""
+    """The names that the body of a class binds, and the names that its methods set on `self`."""
     _, node = classes()[class_name]
     names = {each.name for each in node.body if isinstance(each, Function)}
     for each in ast.walk(node):

@@ -1,4 +1,4 @@
-"""The management API of a running daemon: what is there, what it waits for, what happened, and what can be done.
+"""The management API of a running daemon: lists, descriptions, histories, and actions.
 
 One daemon serves all tests but those that stop it; each has ids of its own.
 """
@@ -484,6 +484,7 @@ def test_streams_and_waits_end_at_once_when_the_daemon_stops(tmp_path: Path) -> 
 
 def test_the_daemon_says_what_it_is_and_what_it_has(api: httpx.Client) -> None:
     system = get(api, "/system")
+    assert system["apps"] == ["shop"]
     assert (system["app_id"], system["hosts"], system["ready"], system["workers"]) == ("shop", 1, True, 0)
     assert system["store"]["bytes"] > 0
     assert system["configuration"]["durability"] == "full"

@@ -1,8 +1,8 @@
 """Checking a store on PostgreSQL, while a host may be using it.
 
 The rule: the store is not changed, and all is read as it is at one moment. Whether the pages of the server are sound,
-the server's own programs tell (`pg_amcheck`, checksums of pages); this tells whether the rows say what was written, and
-of each other what is so.
+the server's own programs tell (`pg_amcheck`, checksums of pages); this tells whether the rows are the ones written, and
+whether they agree.
 
 `cli/store.py` calls it.
 """
@@ -18,7 +18,7 @@ from .driver import DatabaseSession, Statement
 from .exporting import AUDIT, ROWS_AT_ONCE, PostgresSource, snapshot_of
 from .url import parse_url
 
-# What must not be there, and in which words it is told of.
+# Rows that must not be there, and the words for them.
 WRONG = {
     "{} log entries belong to no actor; the first has key {}": (
         "SELECT count(*), min(l.key) FROM log AS l WHERE l.key > 0"

@@ -23,6 +23,7 @@ from ...address import Address
 from ...release import own_release
 from ..cluster import HostCard, HostRow, HostState, ShardRow
 from ..errors import StoreError, StoreFailed, StoreTakenOver, StoreUncertain
+from ..presence.acknowledged import NotedItem
 from ..presence.flights import FlightKey, FlightNote
 from ..presence.heart import BeatingHeart
 from .driver import DatabaseSession, Lost, Refused, Statement
@@ -38,6 +39,7 @@ from .statements import (
     LEAVE,
     MAKE_SECRET,
     MISSING_ENTRIES,
+    MISSING_ITEMS,
     NOTE,
     REPLACE_SECRET,
     SECRET,
@@ -57,6 +59,15 @@ NOTED_COLUMNS = 11  # of a note, behind its host
 
 class NotingPostgresStore(PostgresStore):
     """What a host notes in its store of what is under way."""
+
+    @property
+    def host(self) -> int:
+        presence = self._presence
+        return presence.host if presence is not None else 0
+
+    @property
+    def _presence(self) -> Presence | None:
+        return self._open.presence if self._open is not None else None
 
     async def note(self, put: Sequence[FlightNote], gone: Sequence[FlightKey] = ()) -> None:
         struck = [
@@ -101,13 +112,8 @@ class PostgresClusterStore(NotingPostgresStore):
 
     @property
     def intact(self) -> bool:
-        """Always: who is found dead joins again."""
+        """Always: a host that is found dead joins again."""
         return True
-
-    @property
-    def host(self) -> int:
-        presence = self._presence
-        return presence.host if presence is not None else 0
 
     @property
     def alive(self) -> bool:
@@ -173,28 +179,37 @@ class PostgresClusterStore(NotingPostgresStore):
     async def resume(self) -> bool:
         opened, host = self._opened(), self.host
         acknowledged = opened.acknowledged.under(opened.epochs)
+        items = opened.acknowledged.items_under(opened.epochs)
         if opened.presence is not None:
             opened.presence.finish("the server is another one")
         try:
             await self._begin(opened, host)
         except StoreTakenOver:
             return False
-        await self._tell_what_is_lost(acknowledged)
+        await self._tell_what_is_lost(acknowledged, items)
         return True
 
-    async def _tell_what_is_lost(self, acknowledged: Sequence[tuple[int, int]]) -> None:
-        """Say how many of the entries that were acknowledged the server does not have, before a host writes to it."""
-        if not acknowledged:
-            return
-        columns = [list(column) for column in zip(*acknowledged, strict=True)]
+    async def _tell_what_is_lost(self, acknowledged: Sequence[tuple[int, int]], items: Sequence[NotedItem]) -> None:
+        """Say how much of what was acknowledged the server does not have, before a host writes to it.
+
+        Args:
+            acknowledged: Entries, each by the key of its actor and its position.
+        """
+        found = 0
+        asked: Sequence[tuple[Statement, Sequence[tuple[Any, ...]]]]
+        asked = (MISSING_ENTRIES, acknowledged), (MISSING_ITEMS, items)
         try:
-            missing = await self._opened().writer.run(MISSING_ENTRIES, columns, "looking for what was acknowledged")
+            for statement, rows in asked:
+                if rows:
+                    columns = [list(column) for column in zip(*rows, strict=True)]
+                    missing = await self._opened().writer.run(statement, columns, "looking for what was acknowledged")
+                    found += len(missing)
         except StoreFailed as error:
             logger.warning("nobody knows what the server that took over lacks: %s", error)
             return
-        if missing:
-            self.doubts.acknowledged_lost += len(missing)
-            self._journal.write(ACKNOWLEDGED_LOST, found=len(missing), known=len(acknowledged))
+        if found:
+            self.doubts.acknowledged_lost += found
+            self._journal.write(ACKNOWLEDGED_LOST, found=found, known=len(acknowledged) + len(items))
 
     async def _begin(self, opened: Opened, host: int) -> None:
         beater = PostgresBeater(host, self.url, self._connect)
@@ -281,7 +296,7 @@ class PostgresClusterStore(NotingPostgresStore):
             if gift.outcome[0] != host:
                 opened.epochs.pop(gift.shard, None)
 
-    # What all know.
+    # Values that all hosts know.
 
     async def secret(self, name: str, make: Callable[[], bytes]) -> bytes:
         found = await self._run(SECRET, (name,))
@@ -295,10 +310,6 @@ class PostgresClusterStore(NotingPostgresStore):
         await self._run(REPLACE_SECRET, (name, value))
 
     # Its parts.
-
-    @property
-    def _presence(self) -> Presence | None:
-        return self._open.presence if self._open is not None else None
 
     async def _run(self, statement: Statement, arguments: Sequence[Any]) -> Sequence[Any]:
         """Run a statement that may as well be run twice, whether this host has joined or not."""

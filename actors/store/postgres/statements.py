@@ -1,8 +1,8 @@
 """The statements of a store on PostgreSQL, but for those of lists.
 
 The rule: a commit is one statement. It takes a lock on its host's own row and writes all, or, without that row, nothing
-(`fence`). Who kills a host deletes that row, and waits for the commit that holds it; no other change of the row is ever
-waited for.
+(`fence`). A host that kills another one deletes that row, and waits for the commit that holds it; no other change of
+the row is ever waited for.
 
 A commit has a form for each set of its parts, so that a small one is planned and sent small. Each form is prepared
 once. docs/design/postgres.md says what was measured.
@@ -93,7 +93,7 @@ PARTS: Mapping[str, tuple[Sequence[str], Mapping[str, str]]] = {
         ("bigint",),
         {"delete_": "DELETE FROM actors USING fence WHERE actors.key = ANY({keys})"},
     ),
-    # How many actors there are of each kind: what is added, in a row that is never changed. One counter that all
+    # How many actors there are of each kind: the difference, in a row that is never changed. One counter that all
     # commits update would slow all of them down as long as any session holds a snapshot.
     "tally": (
         ("int", "bigint"),
@@ -236,12 +236,20 @@ MISSING_ENTRIES = Statement(
     "SELECT u.key FROM unnest($1::bigint[], $2::bigint[]) AS u (key, position)"
     " WHERE NOT EXISTS (SELECT FROM log l WHERE l.key = u.key AND l.position = u.position)",
 )
+# Which of the items, likewise. One that was forgotten (version 0) is lost if it is there.
+MISSING_ITEMS = Statement(
+    "missing items",
+    "SELECT u.key FROM unnest($1::bigint[], $2::bytea[], $3::bigint[]) AS u (key, name, version)"
+    " LEFT JOIN items AS i ON (i.key, i.name) = (u.key, u.name)"
+    " WHERE coalesce(i.version, 0) < u.version OR (u.version = 0 AND i.version IS NOT NULL)",
+)
 LOOK_AT_HOST = Statement("look at host", "SELECT life FROM hosts WHERE host = $1")
 
 # Hosts.
 
-# A row of the same place and address is of an earlier life of the same process: it holds that listening socket.
-# Not if hosts write a format that this one does not read. Who raises the format waits for this lock, and sees the host.
+# A row of the same place and address is of an earlier life of the same process: it holds that listening socket. Not if
+# hosts write a format that this one does not read. A host that raises the format waits for this lock, and sees the new
+# host.
 JOIN = Statement(
     "join",
     "WITH f AS (SELECT value FROM meta WHERE name = 'format' AND value <= $9 FOR SHARE),"
@@ -267,7 +275,7 @@ HOSTS = Statement(
     " b.beat"
     " FROM hosts AS h JOIN beats AS b USING (host)",
 )
-# What tells of each change of an owner (its epoch grows), of a host's state, or of a cut; and on which server.
+# Numbers that change with each owner (its epoch grows), state of a host, and cut; and the server's timeline.
 NEWS = (
     "concat((SELECT sum(epoch) FROM shards), ':', (SELECT sum(state) FROM hosts), ':',"
     " (SELECT string_agg(concat(host, '-', peer), ',') FROM cuts)), substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)"
@@ -365,7 +373,7 @@ REPLACE_SECRET = Statement(
     "INSERT INTO secrets (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
 )
 
-# What a host needs now and then.
+# Statements that a host needs now and then.
 
 TAKE_KEYS = Statement("take keys", "UPDATE meta SET value = value + $1 WHERE name = 'next_key' RETURNING value - $1")
 ADD_KINDS = Statement(
@@ -388,7 +396,7 @@ THIN_AUDIT = Statement(
 ANY_ACTOR = Statement("any actor", "SELECT 1 FROM actors LIMIT 1")
 SET_COPYING = Statement("set copying", "UPDATE meta SET value = $1 WHERE name = 'copying' RETURNING 1")
 
-# Reads. A join is a subquery with OFFSET 0, so that it goes along its index whatever the tables had in them when the
+# Reads. A join is a subquery with OFFSET 0, so that it goes along its index, for any contents of the tables when the
 # plan was made.
 
 # Record and log in one statement, or they would be of two moments. The log comes in rows of its own, in no order.

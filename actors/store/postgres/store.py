@@ -8,9 +8,9 @@ this host's row is gone (`FENCE` in `actors/store/postgres/statements.py`). No c
               ──list────> lister's session    the same; from the first list on
                           beat's session      twice a second: are there others, and is this host still here?
 
-While the database is away, commits and reads wait for it, up to `patience_s`, and go on. What becomes of a commit whose
-connection breaks: `actors/store/postgres/writer.py`. docs/design/postgres.md has the reasons and the measures.
-The engine makes one (`runtime/engine.py`), and gives it to its host.
+While the database is away, commits and reads wait for it, up to `patience_s`, and go on. The outcome of a commit whose
+connection breaks: `actors/store/postgres/writer.py`. docs/design/postgres.md has the reasons and the measures. The
+engine makes one (`runtime/engine.py`), and gives it to its host.
 """
 
 import logging
@@ -27,7 +27,7 @@ from ..contract import FoundItems, Inspection, Reminder, Stored, Unlisted, Write
 from ..cursor import position_of
 from ..errors import StoreError, StoreFailed, StoreFenced, StoreLocked, StoreTakenOver
 from ..listing import Counted, Facets, ListFilter, ListPage, Order, asks_kinds_only, grouped
-from ..presence.acknowledged import Acknowledged
+from ..presence.acknowledged import Acknowledged, items_of
 from ..presence.apps import AppNames
 from ..presence.beats import SLOW_S
 from ..presence.figures import CommitDoubts, ServerFigures
@@ -347,7 +347,7 @@ class Opened:
         self._folding: Any = None
 
     async def begin(self, presence: Presence) -> None:
-        """Begin another life. What a commit needs to know is read anew: the server may be another one than before.
+        """Begin another life. The values that a commit needs are read anew: the server may be another one than before.
 
         Raises:
             StoreTakenOver: This host's row is not there.
@@ -429,12 +429,11 @@ class Opened:
         what = f"a commit of {len(writes)} writes"
         epochs = dict(self.epochs)
         await self.writer.commit(commit_of(group.parts()), group.arguments(), receipt, what)
-        self.acknowledged.note(
-            ((key, shard) for key, shard, *_ in changes.entries),
-            (position for _, position, *_ in rows),
-            (*changes.logs_forgotten, *changes.deleted),
-            epochs,
-        )
+        entries = ((key, shard) for key, shard, *_ in changes.entries)
+        forgotten = (*changes.logs_forgotten, *changes.deleted)
+        self.acknowledged.note(entries, (position for _, position, *_ in rows), forgotten, epochs)
+        if changes.items_put or changes.items_dropped or changes.deleted:
+            self.acknowledged.note_items(items_of(writes), changes.deleted, epochs)
         self._unborn -= group.born
         self._count(group)
 

@@ -1,4 +1,4 @@
-"""Figures of a shared store and its server, for metrics: what was in doubt, whose clock is off, which copy lags.
+"""Figures of a shared store and its server, for metrics: commits in doubt, clocks that are off, copies that lag.
 
 The rule: nothing is decided by them. The server is asked only by someone who wants to know.
 
@@ -13,11 +13,13 @@ from typing import NamedTuple
 
 @dataclass(slots=True)
 class CommitDoubts:
-    """What became of commits, and of changes of an owner, whose connection broke. Counted since the host began."""
+    """The outcomes of commits, and of changes of owners, whose connection broke. Counted since the host began."""
 
     in_doubt: int = 0  # of which it had to be found out whether they had happened
     uncertain: int = 0  # of which it was not found out in time: their callers heard "may have happened"
-    acknowledged_lost: int = 0  # instances whose last acknowledged turn a server that took over does not have
+    acknowledged_lost: int = (
+        0  # instances and items whose last acknowledged turn, or change, a server that took over does not have
+    )
 
 
 class StandbyLag(NamedTuple):
@@ -29,7 +31,7 @@ class StandbyLag(NamedTuple):
 
 
 class ServerFigures(NamedTuple):
-    """What the store's server says of itself."""
+    """The figures that the store's server gives of itself."""
 
     clock_offset_s: float  # this host's clock minus the server's; off by half of the time that the answer took
     followers: int  # servers and programs that follow it now

@@ -1,4 +1,4 @@
-"""A batch of writes, sorted by rows instead of by write: what a reset and a delete forget, and what stays of the rest.
+"""A batch of writes, sorted by rows instead of by write, with the effects of resets and deletes.
 
 The rule: of several changes of a row the last counts, and entries of the log keep their order. A write that resets or
 deletes an actor forgets the entries that the store has of it, and entries that the batch has added before; one that
@@ -20,7 +20,7 @@ EntryRow = tuple[int, int, int, bytes]  # key, shard, time, entry; its position 
 
 
 class Batch(NamedTuple):
-    """What stays of a batch, apart from the rows of actors."""
+    """The changes of a batch, apart from the rows of actors."""
 
     logs_forgotten: Sequence[int]  # keys of the actors whose entries in the store are forgotten
     entries: Sequence[EntryRow]  # in their order

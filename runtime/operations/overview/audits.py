@@ -1,5 +1,7 @@
 """The audit as callers read it: each change of an instance, its author, time and reason, the newest first.
 
+The rule: an entry is never changed; only its age takes it away.
+
 `http/management/routes/overview.py` shows it. `runtime/history/audit.py` decides what each entry says.
 """
 
@@ -39,7 +41,7 @@ class Audits:
 
 
 def entry_of(row: Audited) -> AuditEntry:
-    """Read a row; of one that cannot be read, what the store knows of it."""
+    """Read a row; of one that cannot be read, the parts that the store itself knows."""
     try:
         return unpack_audit(row.body)
     except CorruptHistory:

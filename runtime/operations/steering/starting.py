@@ -42,7 +42,7 @@ NEAREST_MAX = 3
 
 
 class IfExists(StrEnum):
-    """What becomes of a start under an id that an instance has."""
+    """The choices for a start under an id that an instance has."""
 
     REJECT = "reject"  # it is refused, in any status of the holder
     RETURN = "return"  # the holder is returned, if it is of the same workflow
@@ -170,7 +170,7 @@ class Starting:
 
 
 def answers(holder: InstanceRecord, start: Start, key: str | None, if_exists: IfExists, instance_id: str) -> bool:
-    """Whether the holder of an id is what a start asks for.
+    """Whether the holder of an id is the instance that a start asks for.
 
     Raises:
         KeyReused: It was begun with the same key and another input.

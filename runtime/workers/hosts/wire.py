@@ -1,4 +1,4 @@
-"""What hosts tell each other of workers: the streams that end at them, items for those, and answers of the workers.
+"""The messages of hosts about workers: the streams that end at them, items for those, and answers of the workers.
 
 The rule: a stream is told of whole, and all streams of a host together with a number that only grows, so that what
 comes late or twice changes nothing.
@@ -36,7 +36,7 @@ class StreamList(NamedTuple):
 
 
 class Verdict(IntEnum):
-    """What the owner of an instance says of a worker's answer. The numbers are on the wire."""
+    """The verdict of an instance's owner on a worker's answer. The numbers are on the wire."""
 
     TAKEN = 0  # or void: an answer to a job that was given out anew
     UNKNOWN = 1  # it has no such job

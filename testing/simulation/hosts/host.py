@@ -64,7 +64,7 @@ class WorldOfHosts(Protocol):
         ...
 
     def new_life(self) -> tuple[Life, Instruments]:
-        """Begin a life, and say what it reads off the machine."""
+        """Begin a life, and make its readings of the machine."""
         ...
 
     def tell_up(self, life: Life, who: str) -> None:
@@ -105,7 +105,7 @@ class WorldOfHosts(Protocol):
 
 
 class SharingLife:
-    """What one life of a host consists of."""
+    """The parts of one life of a host."""
 
     def __init__(self, host: "SimHost", life: Life, instruments: Instruments) -> None:
         world = host.world

@@ -1,4 +1,4 @@
-"""Hints: what has usually led to a failure, and what to do about it, where that is known.
+"""Hints: the usual cause of a failure and its remedy, where they are known.
 
 The one law: a hint is given for what was seen in the world that failed, not for what might be.
 """
@@ -19,10 +19,10 @@ UNNAMED_AGAIN = (
     "A start without an id was repeated, and made another instance. Give it an instance_id, or an idempotency_key."
 )
 SAME_KEY = (
-    "It was done twice under the same {key}. Whoever takes a key has to remember what was done under it, and to answer "
-    "as the first time."
+    "It was done twice under the same {key}. The receiver of a key has to remember what it did under the key, and to "
+    "answer as the first time."
 )
-NO_KEY = "An activity may run again after a crash. Give ctx.task_execution_id to whoever must not do it twice."
+NO_KEY = "An activity may run again after a crash. Give ctx.task_execution_id to the system that must not do it twice."
 PATCHED = (
     "What has taken a patch needs code that has it. After a way back to code without, such instances wait until the "
     "new code is there again."
@@ -51,7 +51,7 @@ def hint(error: Exception, facts: WorldFacts) -> str | None:
 
 
 def _twice(deeds: Sequence[Deed]) -> Mapping[str, Sequence[Deed]]:
-    """What was done more than once."""
+    """The calls that were made more than once."""
     found: dict[str, list[Deed]] = {}
     for deed in deeds:
         found.setdefault(deed.told, []).append(deed)

@@ -37,7 +37,7 @@ INSERT_TAGS = "INSERT OR IGNORE INTO tags (name, value, created_us, key) VALUES 
 
 
 class Before(NamedTuple):
-    """What the file has of an actor before a batch."""
+    """The facets and tags of an actor in the file before a batch."""
 
     kind: int
     created_us: int
@@ -86,7 +86,7 @@ class ListChanges:
             self.kinds = kinds.unsaved(row[1] for row in self.facets.values())
 
     def look(self, connection: sqlite3.Connection) -> Mapping[int, Before]:
-        """Read what the file has of actors of which no write says it, and delete their tags.
+        """Read the facets and tags of actors whose writes do not say them, and delete their tags.
 
         On the writer's thread, inside the transaction and before its statements.
         """

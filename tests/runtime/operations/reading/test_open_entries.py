@@ -1,4 +1,4 @@
-"""What is open after a history: followed event by event, and settled by the names that rows have."""
+"""The open entries of a history: followed event by event, and settled by the names that rows have."""
 
 import pytest
 
@@ -52,6 +52,11 @@ def test_a_request_is_open_with_the_time_of_its_turn_until_its_answer() -> None:
     assert entries.timers == {3: OpenRequest(3, 10, None, due_us=900)}
     answered = open_entries([*asked, turn(20, TaskCompleted(1, None), ChildCompleted(2, None), TimerFired(3, 900))])
     assert (answered.tasks, answered.children, answered.timers) == ({}, {}, {})
+
+
+def test_a_request_to_another_app_names_that() -> None:
+    entries = open_entries([turn(10, STARTED, TASK._replace(target_app="bank"), CHILD._replace(target_app="bank"))])
+    assert (entries.tasks[1].app_id, entries.children[2].app_id) == ("bank", "bank")
 
 
 @pytest.mark.parametrize("answer", [TaskFailed(1, FAILURE), TaskCompleted(1, "1"), ChildFailed(2, None)])

@@ -82,7 +82,7 @@ def hosts(scene: Scene, statement: Statement) -> Sequence[Row]:
 
 
 def _news(scene: Scene) -> Row:
-    """What tells of changes of owners, states and cuts; and the timeline."""
+    """The numbers that change with owners, states and cuts; and the timeline."""
     shards, hosts, cuts = (scene.tables[name] for name in ("shards", "hosts", "cuts"))
     epochs = [row[shards.at["epoch"]] for row in scene.work.scan(shards)]
     states = [row[hosts.at["state"]] for row in scene.work.scan(hosts)]
@@ -224,6 +224,19 @@ def missing_entries(scene: Scene, statement: Statement, keys: Sequence[int], pos
     log = scene.tables["log"]
     asked = zip(keys, positions, strict=True)
     return [(key,) for key, position in asked if not any(scene.work.find(log, log.keys[0], (key, position)))]
+
+
+def missing_items(
+    scene: Scene, statement: Statement, keys: Sequence[int], names: Sequence[bytes], versions: Sequence[int]
+) -> Sequence[Row]:
+    """The keys of those of some items that are not there as they were written; of version 0: that are there."""
+    items = scene.tables["items"]
+    missing: list[Row] = []
+    for key, name, version in zip(keys, names, versions, strict=True):
+        there = [row[items.at["version"]] for row in scene.work.rows(items, items.keys[0], (key, name))]
+        if (there[0] < version or not version) if there else version:
+            missing.append((key,))
+    return missing
 
 
 def look_at_host(scene: Scene, statement: Statement, host: int) -> Sequence[Row]:
@@ -414,7 +427,7 @@ def secret(scene: Scene, statement: Statement, name: str) -> Sequence[Row]:
     return [(row[table.at["value"]],) for row in scene.work.rows(table, table.keys[0], name)]
 
 
-# What a host needs now and then.
+# Statements that a host needs now and then.
 
 
 def take_keys(scene: Scene, statement: Statement, number: int) -> Waiting[Sequence[Row]]:
