@@ -20,7 +20,7 @@ from ..actors.clock import Clock
 from ..actors.cluster.keeper import ShardSource
 from ..actors.cluster.leases.seen import ClusterSeen
 from ..actors.cluster.peers import Peers, RingPeers
-from ..actors.hosting.flight_record import FlightRecord
+from ..actors.hosting.flight_record import Flights
 from ..actors.hosting.host import Host
 from ..actors.hosting.release import Route
 from ..actors.hosting.shards.hosted import IsIn
@@ -76,7 +76,7 @@ class EngineParts:
     clock: Clock
     instruments: Instruments
     journal: Journal
-    flight: FlightRecord | None
+    flight: Flights | None
     workshop: Workshop
     peers: Peers | None  # the other hosts; None: there are none
     source: ShardSource | None  # says which shards are this host's, where hosts share the store

@@ -18,7 +18,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from ...actors.address import Address, address_of
-from ...actors.hosting.flight_record import FlightRecord
+from ...actors.hosting.flight_record import Flights
 from ...actors.instruments import SYSTEM, Chance, Stopwatch
 from ...actors.waiting.cancellation import let_cancellation_spread
 from ...journal.journal import Journal
@@ -81,7 +81,7 @@ class ActivityActors:
         now_us: Callable[[], int],
         elsewhere: Callable[[Address, Invoke], None] = lambda address, invoke: None,
         waits_for_workers: Callable[[], bool] = lambda: False,
-        flight: FlightRecord | None = None,
+        flight: Flights | None = None,
         workshop: Workshop | None = None,
     ) -> None:
         self._app = app
@@ -164,7 +164,11 @@ class ActivityActors:
             self._pass_on(address, invoke)
             return
         job = self._busy[address] = ActivityJob(
-            address, invoke, definition, asked_us=self._now_us() if self.timed else 0
+            address,
+            invoke,
+            definition,
+            asked_us=self._now_us() if self.timed else 0,
+            watched=self._flight is not None and self._flight.waits_for(self._home_of(invoke)),
         )
         if known is not None:
             known.later, job.earlier = job, known
@@ -283,10 +287,9 @@ class ActivityActors:
         address, invoke, definition = job.address, job.invoke, job.definition
         began_s = self.stopwatch()
         job.began_us = began_us = self._now_us()
-        # A process of its own ends alone.
-        flight = self._flight if definition.kind is not PROCESS else None
-        slot = flight.begin(invoke.instance_id, address.id) if flight is not None else -1
+        slot = -1
         try:
+            slot = await self._note(job)
             if self.tracing is None or invoke.trace is None:
                 result, failure = await self._call(job)
             else:
@@ -304,8 +307,8 @@ class ActivityActors:
                 withdrawn = not self._settle(job)
             elif not (withdrawn := self._busy.get(address) is not job):
                 del self._busy[address]
-            if slot >= 0 and flight is not None:
-                flight.end(slot)
+            if slot >= 0 and self._flight is not None:
+                self._flight.end(slot)
         if job.context is not None:
             self._end_span(job, failure, withdrawn=withdrawn)
         if withdrawn:
@@ -315,6 +318,16 @@ class ActivityActors:
         if self.observer is not None:
             self.observer.app_activity_ended(definition.name, failed=failure is not None, took_s=took_s)
         self._reply(invoke, result, failure, began_us)
+
+    async def _note(self, job: ActivityJob) -> int:
+        """Note that an activity begins; return its slot, -1 if it has none."""
+        flight = self._flight
+        if flight is None or job.definition.kind is PROCESS:  # a process of its own ends alone
+            return -1
+        home = self._home_of(job.invoke)
+        if job.watched or flight.waits_for(home):
+            await flight.noted(home, job.address.id)
+        return flight.begin(home, job.address.id)
 
     def _is_withdrawn(self, job: ActivityJob) -> bool:
         """Whether nothing waits for the answer of a job any more."""
@@ -426,8 +439,11 @@ class ActivityActors:
         self, invoke: Invoke, result: str | None, failure: FailureDetails | None, began_us: int | None = None
     ) -> None:
         done = ActivityDone(invoke.execution_id, invoke.task_id, result, failure, began_us)
-        asker = (self.own.workflow, invoke.instance_id) if invoke.call is None else (self.own.call, invoke.call)
-        self._send(address_of(asker), done)
+        self._send(self._home_of(invoke), done)
+
+    def _home_of(self, invoke: Invoke) -> Address:
+        """The actor of this app that has asked for an activity: an instance, or a call of another app's."""
+        return address_of((self.own.workflow if invoke.call is None else self.own.call, invoke.home_id))
 
 
 # The kind of activities in each lane, and the limit on it.

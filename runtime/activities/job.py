@@ -27,6 +27,7 @@ class ActivityJob(Struct, eq=False):
     earlier: "ActivityJob | None" = None
     # Of one that is in no lane: the host that performs it, or "" while its instance may become another host's.
     holder: str | None = None
+    watched: bool = False  # it is noted before it begins, however long it waits in its lane
     context: TraceContext | None = None  # of its span, once it has begun; None: it has none
 
     def __str__(self) -> str:
