@@ -579,7 +579,7 @@ async def test_a_host_that_leaves_takes_its_notes_along_and_leaves_its_shards_to
 async def test_who_has_a_shard_strikes_what_was_noted_of_it_before(cluster: ClusterBench) -> None:
     one, other, third = [await cluster.host() for _ in range(3)]
     first, second, last = [await store.join(card(number)) for number, store in enumerate((one, other, third))]
-    sign = {"what": "", "shard": NO_SHARD, "epoch": 0}
+    sign: dict[str, Any] = {"what": "", "shard": NO_SHARD, "epoch": 0}
     await one.note([flight(first), flight(first, B, shard=SHARD + 1), flight(first, SIGN_OF_LIFE, **sign)])
     await other.note([flight(second, SIGN_OF_LIFE, **sign)])
     await third.note([flight(last, epoch=2), flight(last, SIGN_OF_LIFE, **sign)])
