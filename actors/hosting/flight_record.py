@@ -84,7 +84,7 @@ def record_beside(path: str, *, actor_type: str, slots: int) -> "FlightRecord":
 
 
 class Flights(Protocol):
-    """What is told of all that begins and ends in a process, and knows who is suspect.
+    """Hears of all work that begins and ends in a process, and knows who is suspect.
 
     A flight record is one, and so is `actors/hosting/shards/flights.py` where hosts share a store.
     """

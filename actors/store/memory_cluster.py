@@ -172,7 +172,7 @@ class JoiningMemoryStore(MemoryStore):
         assert self._heart is not None, "this host has never joined"
         return self._heart
 
-    # What is under way.
+    # Work under way.
 
     async def note(self, put: Sequence[FlightNote], gone: Sequence[FlightKey] = ()) -> None:
         def write(life: _Life) -> None:

@@ -70,7 +70,7 @@ class SharedStore(NamedTuple):
     membership: SharedMembership
     transport: Transport
     patience_s: float = 0.0  # how long a commit waits for a database that is away
-    book: FlightBook | None = None  # where hosts note what is under way; None: they do not
+    book: FlightBook | None = None  # where hosts note their work under way; None: they do not
 
 
 # Makes it, once for a host.

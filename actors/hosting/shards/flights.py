@@ -1,4 +1,4 @@
-"""The flight notes of a host that shares its store: what is under way here, for the hosts that come after it.
+"""The flight notes of a host that shares its store: the work under way here, for the hosts that come after it.
 
 The rule: a host pays for this only while it has a reason. As long as no host has died nothing is noted. A shard whose
 owner has died is *watched* by the next one: what begins for its actors is noted in the store before it begins, and
@@ -22,21 +22,21 @@ from ...waiting.signal import Signal
 from ..quarantine import EARLY_S, Suspect
 from .inquest import Suspected, label_of, suspected
 
-# How long a shard is watched. What a takeover begins anew begins at once: what was in flight, what is due, what other
+# How long a shard is watched. A takeover begins its work anew at once: turns in flight, reminders that are due, messages that other
 # hosts send again, and callers that have waited (`WaitingRoom.WAIT_S`).
 WATCH_S = 10.0
 # How often a host that has something under way notes that it lives; and if all of it has been for longer than EARLY_S.
 SIGN_S = 0.25
 LATE_SIGN_S = 5.0
 RETRY_S = 0.5  # after a store that has not taken the notes
-NOTES_AT_ONCE = 1_000  # of what is about to begin, with one statement
-NOTES_MAX = 10_000  # what is under way beyond them is not noted
+NOTES_AT_ONCE = 1_000  # of work about to begin, with one statement
+NOTES_MAX = 10_000  # work under way beyond them is not noted
 
 TURN = ""  # as the activity of a note
 
 
 class FlightNotes:
-    """What is under way on one host, and who is suspect there.
+    """The work under way on one host, and who is suspect there.
 
     Args:
         book: Where it is noted.
@@ -51,7 +51,7 @@ class FlightNotes:
         self._go_on: Callable[[Address], bool] = lambda address: False
         self._unrecovered: Callable[[], Iterable[Address]] = tuple
         self._watched: dict[int, float] = {}  # shard -> until when, at least
-        self._struck: dict[int, int] = {}  # of watched shards: what is to be struck from before this epoch
+        self._struck: dict[int, int] = {}  # of watched shards: notes from before this epoch are to be struck
         self._suspected: dict[FlightKey, Suspect] = {}
         self._kept: set[Address] = set()  # the actors of suspects
         self._heard: dict[FlightKey, float] = {}  # suspects that have had the floor -> until when they may still begin
@@ -110,7 +110,7 @@ class FlightNotes:
             self._work.set()
 
     def leave(self, has: Callable[[Address], bool], shard: int | None) -> None:
-        """Forget what is noted of actors that are not here any more. The next owner reads what they are suspected of.
+        """Forget the notes of actors that are not here any more. The next owner reads what they are suspected of.
 
         Args:
             shard: Theirs; None: all of them, and this host was taken for dead.
@@ -223,7 +223,7 @@ class FlightNotes:
     # The notes.
 
     async def run(self) -> None:
-        """Write what is to be noted, until cancelled."""
+        """Write the notes, until cancelled."""
         while True:
             await self._work.wait()
             while self._pause_s() > 0:
@@ -231,7 +231,7 @@ class FlightNotes:
                     try:
                         await self._write()
                     except Exception as error:
-                        as_store_error(error, "noting what is under way")
+                        as_store_error(error, "noting work under way")
                         await anyio.sleep(RETRY_S)
                         continue
                 await self._end_watches()

@@ -50,7 +50,7 @@ class Sharing:
     """How a host shares its store with others."""
 
     source: ShardSource  # says which shards are its own
-    notes: FlightNotes | None = None  # of what is under way here
+    notes: FlightNotes | None = None  # of work under way here
     gone: Callable[[Gone], None] = lambda gone: None  # called with actors that are not here any more
     # The work that goes on when a shard moves. `has` says whether an actor is in that shard. Begins nothing more for
     # actors that are about to be another host's, and says what goes on, for the next owner. It is given the messages

@@ -58,7 +58,7 @@ NOTED_COLUMNS = 11  # of a note, behind its host
 
 
 class NotingPostgresStore(PostgresStore):
-    """What a host notes in its store of what is under way."""
+    """A store in which a host notes its work under way."""
 
     @property
     def host(self) -> int:
@@ -77,7 +77,7 @@ class NotingPostgresStore(PostgresStore):
         ]
         rows = [(note.address.type, note.address.id, note.what, *note[3:]) for note in put]
         columns = [[row[at] for row in rows] for at in range(NOTED_COLUMNS)]
-        await self._opened().writer.fenced(NOTE, (*struck, *columns), "noting what is under way")
+        await self._opened().writer.fenced(NOTE, (*struck, *columns), "noting work under way")
 
     async def flights(self) -> Sequence[FlightNote]:
         rows = await self._read(FLIGHTS, "reading what was under way")

@@ -57,7 +57,7 @@ ITEMS = (
     "ALTER TABLE items SET (autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 1000)",
 )
 
-# What is under way on hosts that have a reason to note it, which version 5 has brought. Rows that come and go.
+# Work under way on hosts that have a reason to note it, which version 5 has brought. Rows that come and go.
 FLIGHTS = (
     """
     CREATE TABLE flights (

@@ -326,7 +326,7 @@ GIVE = Statement(
     " SELECT ok FROM fence",
 )
 SOME_SHARDS = Statement("some shards", "SELECT shard, host, epoch FROM shards WHERE shard = ANY($1::int[])")
-# What is under way. No row is both noted and struck.
+# Work under way. No row is both noted and struck.
 NOTE = Statement(
     "note",
     f"WITH {FENCE}, gone AS (DELETE FROM flights AS f"

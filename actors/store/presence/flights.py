@@ -1,6 +1,6 @@
-"""Flights: what is under way on a host that shares its store, as it is noted there for the host that comes after it.
+"""Flights: the work under way on a host that shares its store, as it is noted there for the host that comes after it.
 
-The rule: a host notes only what is its own, under its own id and the epoch of the shard, and its notes stay when it is
+The rule: a host notes only its own work, under its own id and the epoch of the shard, and its notes stay when it is
 killed. Who takes a shard from it reads them; who leaves in order takes its own away.
 
 `actors/hosting/shards/flights.py` writes them, and `actors/hosting/shards/inquest.py` says what follows from them.
@@ -59,12 +59,12 @@ class FlightBook(Protocol):
 
         Args:
             put: No two of them have one key.
-            gone: Keys; none is one of those that are put.
+            gone: Keys; none is a key in `put`.
         """
         ...
 
     async def flights(self) -> Sequence[FlightNote]:
-        """Read the notes of all hosts, also of those that are gone, by host and key."""
+        """Read the notes of all hosts, also of hosts that are gone, by host and key."""
         ...
 
     async def strike(self, epochs: Mapping[int, int]) -> None:

@@ -312,7 +312,7 @@ def some_shards(scene: Scene, statement: Statement, numbers: Sequence[int]) -> S
     return [wanted(row) for each in dict.fromkeys(numbers) for row in scene.work.rows(table, table.keys[0], each)]
 
 
-# What is under way.
+# Work under way.
 
 
 def note(
