@@ -22,8 +22,8 @@ from ...waiting.signal import Signal
 from ..quarantine import EARLY_S, Suspect
 from .inquest import Suspected, label_of, suspected
 
-# How long a shard is watched. A takeover begins its work anew at once: turns in flight, reminders that are due, messages that other
-# hosts send again, and callers that have waited (`WaitingRoom.WAIT_S`).
+# How long a shard is watched. A takeover begins its work anew at once: turns in flight, reminders that are due,
+# messages that other hosts send again, and callers that have waited (`WaitingRoom.WAIT_S`).
 WATCH_S = 10.0
 # How often a host that has something under way notes that it lives; and if all of it has been for longer than EARLY_S.
 SIGN_S = 0.25
