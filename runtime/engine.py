@@ -162,6 +162,7 @@ class Engine:
                 journal=journal,
                 instruments=opening.instruments,
                 sharing=self._sharing(self._source) if self._source is not None else None,
+                heard=self._heard,
                 apps=names,
                 entered=self._enter,
             ),
@@ -224,7 +225,6 @@ class Engine:
             lent=lambda has, waiting: [job for app in apps for job in app.lent(has, waiting)],
             kept=all_of(HostedApp.kept),
             borrowed=all_of(HostedApp.borrowed),
-            heard=all_of(HostedApp.heard),
         )
 
     def make_client(self, operations: EmbeddedOperations) -> Client:
@@ -417,6 +417,10 @@ class Engine:
         """Forget what is done here for instances that are another host's now."""
         for app in self.apps.values():
             app.forget(gone.has, dead=gone.dead)
+
+    def _heard(self, body: Any) -> None:
+        for app in self.apps.values():
+            app.heard(body)
 
     def _hurry(self) -> None:
         """End the grace of the activities: who stops the engine was cancelled."""

@@ -45,6 +45,7 @@ from ..observing.spans import activity_span
 from ..observing.trace_context import TraceContext, context_of, span_of_dispatch
 from ..workers.activity_figures import ActivityLoad, oldest_of, recent_attempts
 from ..workers.lent import activity_address
+from .elsewhere import ActivitiesElsewhere
 from .job import ActivityJob, earlier_of
 from .lane import Lane
 from .limits import ActivityLimits
@@ -113,6 +114,8 @@ class ActivityActors:
         self.timed = False  # whether it is noted when activities are asked for
         self.chance: Chance = SYSTEM.chance
         self.recent = recent_attempts()
+        self.hosts: ActivitiesElsewhere | None = None  # those that perform what this one has not; None: there are none
+        self._leaving = False  # nothing of other hosts is begun any more
 
     def __len__(self) -> int:
         """How many activities are under way or waiting."""
@@ -154,14 +157,18 @@ class ActivityActors:
 
     def receive(self, address: Address, invoke: Invoke) -> None:
         """Take a message: perform this activity, once for each address at a time."""
-        if self.moving.lent and self.moving.keeps(address, invoke, self._activities.get(invoke.name)):
-            return
+        definition = self._activities.get(invoke.name)
+        holder = None
+        if self.moving.lent:
+            if definition is None and not invoke.again:
+                holder = self.moving.holder_of(address)
+            elif self.moving.keeps(address, invoke, definition):
+                return
         known = self._busy.get(address)
         if self._stopping or (known is not None and (not invoke.again or known.began_us is None)):
             return
-        definition = self._activities.get(invoke.name)
         if definition is None:
-            self._pass_on(address, invoke)
+            self._pass_on(address, invoke, holder)
             return
         job = self._busy[address] = ActivityJob(
             address, invoke, definition, asked_us=self._now_us() if self.timed else 0
@@ -206,6 +213,8 @@ class ActivityActors:
         """Do not begin activities of an instance, and cancel those that have begun if the instance was ended."""
         addresses = [activity_address(message.execution_id, n) for n in message.task_ids]
         self.moving.withdraw(message, addresses)
+        if self.hosts is not None:
+            self.hosts.withdraw(message, addresses)
         found = (self._busy.get(address) for address in addresses)
         # In the order of the message: a set of objects has that of their addresses.
         jobs = dict.fromkeys(job for job in found if job is not None)
@@ -249,13 +258,50 @@ class ActivityActors:
             self._busy.pop(job.address, None)
             self._lanes[job.definition.kind].cancel(job)
         self.moving.forget(has)
+        if self.hosts is not None:
+            self.hosts.leave(has)
 
-    def _pass_on(self, address: Address, invoke: Invoke) -> None:
-        """Leave an activity that the app does not have to remote workers, or fail it as a worker would."""
+    def _pass_on(self, address: Address, invoke: Invoke, holder: str | None) -> None:
+        """Leave an activity that the app does not have to other hosts or remote workers, or fail it as a worker would.
+
+        Args:
+            holder: The host that performs it already; None: none is known to.
+        """
+        hosts = self.hosts
+        if hosts is not None and hosts.takes(address, invoke, holder):
+            return
         if self._app is None or invoke.wire is not None or self._waits_for_workers():
             self._elsewhere(address, invoke)
         else:
-            self._reply(invoke, None, _not_registered(invoke.name, self._app))
+            others = len(hosts.others) if hosts is not None else 0
+            self._reply(invoke, None, _not_registered(invoke.name, self._app, others))
+
+    def attach(self, hosts: ActivitiesElsewhere) -> None:
+        """Perform activities for other hosts, and have them perform those that this one has not."""
+        self.hosts = hosts
+        hosts.perform, hosts.receive, hosts.withdrawn = self._perform_for_other, self.receive, self.withdraw
+        hosts.fail = lambda invoke, failure: self._reply(invoke, None, failure)
+
+    def _perform_for_other(self, invoke: Invoke) -> bool:
+        """Perform an activity of another host's instance; False: it cannot be performed here."""
+        address = activity_address(invoke.execution_id, invoke.task_id)
+        if invoke.name not in self._activities or ((self._stopping or self._leaving) and address not in self._busy):
+            return False
+        self.receive(address, invoke)
+        if (job := self._busy.get(address)) is not None:
+            job.foreign = True
+        return True
+
+    def leave_others(self) -> None:
+        """Begin no more activities of other hosts' instances, and tell those of the ones that have not begun."""
+        self._leaving = True
+        foreign = [job for job in self._busy.values() if job.foreign and job.holder is None and job.earlier is None]
+        back = [job for job in foreign if not self._lanes[job.definition.kind].has_begun(job)]
+        for job in back:
+            self._lanes[job.definition.kind].withdraw(job.invoke.home_id, (job,))
+            del self._busy[job.address]
+        if self.hosts is not None:
+            self.hosts.give_back(job.invoke for job in back)
 
     async def stop(self, grace_s: float) -> None:
         """Begin no more activities, give those under way `grace_s` seconds to finish, and cancel the rest."""
@@ -265,6 +311,8 @@ class ActivityActors:
                 del self._busy[job.address]
             lane.waiting.clear()
         self.moving.stop()
+        if self.hosts is not None:
+            self.hosts.stop()
         with anyio.move_on_after(grace_s) as self._grace:
             while self._busy:  # noqa: ASYNC110  once, while stopping
                 await anyio.sleep(0.005)
@@ -306,6 +354,8 @@ class ActivityActors:
                 del self._busy[address]
             if slot >= 0 and flight is not None:
                 flight.end(slot)
+        if job.foreign and self.hosts is not None:
+            self.hosts.ended(address)
         if job.context is not None:
             self._end_span(job, failure, withdrawn=withdrawn)
         if withdrawn:
@@ -447,10 +497,17 @@ def _headers(context: TraceContext | None, trace: Trace) -> tuple[str | None, st
     return told[0] or None, told[2]
 
 
-def _not_registered(name: str, app: App) -> FailureDetails:
+def _not_registered(name: str, app: App, others: int) -> FailureDetails:
+    """The failure of an activity that nobody has.
+
+    Args:
+        others: How many other hosts the app has.
+    """
+    nor = f" Nor have its {others} other hosts." if others > 1 else " Nor has its other host." if others else ""
     return FailureDetails(
         error_type="ActivityNotRegisteredError",
         message=f"Activity function named {name!r} was not registered in app {app.name!r}!"
+        + nor
         + did_you_mean(name, app.activities),
         non_retriable=True,
     )
