@@ -162,7 +162,6 @@ class Engine:
                 journal=journal,
                 instruments=opening.instruments,
                 sharing=self._sharing(self._source) if self._source is not None else None,
-                heard=self._heard,
                 apps=names,
                 entered=self._enter,
             ),
@@ -417,10 +416,6 @@ class Engine:
         """Forget what is done here for instances that are another host's now."""
         for app in self.apps.values():
             app.forget(gone.has, dead=gone.dead)
-
-    def _heard(self, body: Any) -> None:
-        for app in self.apps.values():
-            app.heard(body)
 
     def _hurry(self) -> None:
         """End the grace of the activities: who stops the engine was cancelled."""

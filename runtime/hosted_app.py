@@ -158,7 +158,9 @@ class HostedApp:
                 now_us=parts.clock.now_us,
                 journal=journal,
             )
-            self.activities.attach(elsewhere)
+            self.activities.attach(elsewhere, self.peers)
+        if parts.peers is not None:
+            parts.peers.hear(self._heard)
         self.lending = lending_of(self.activities, self.dispatcher.lent, self.peers, parts.source)
         self._surroundings = Surroundings(
             app,
@@ -295,7 +297,7 @@ class HostedApp:
             self._shared.leave()
         if self.code is not None:
             self.code.leave()
-        self.activities.leave_others()
+        self.activities.leave_foreign()
 
     # What moves with a shard; see `Sharing`.
 
@@ -315,13 +317,6 @@ class HostedApp:
         """Learn of what other hosts do for actors of the app."""
         if self.lending is not None:
             self.lending.borrowed(jobs, self.own.ring)
-
-    def heard(self, body: Any) -> None:
-        """Learn that a commit holds a message of another host."""
-        if self.lending is not None:
-            self.lending.heard(body)
-        if self.activities.hosts is not None and type(body) is ActivityDone:
-            self.activities.hosts.answered(body)
 
     def forget(self, has: IsIn, *, dead: bool) -> None:
         """Forget what is done here for actors that are another host's now."""
@@ -381,6 +376,13 @@ class HostedApp:
 
     def _awaits_code(self, instance_id: str) -> bool:
         return self.awaited is not None and self.awaited.awaits(instance_id)
+
+    def _heard(self, body: Any) -> None:
+        """Learn that a commit holds a message of another host."""
+        if self.lending is not None:
+            self.lending.heard(body)
+        if self.activities.hosts is not None and type(body) is ActivityDone:
+            self.activities.hosts.answered(body)
 
     def _activity_state(self, instance_id: str, execution_id: str, task_id: int) -> WorkState | None:
         here = self.activities.state_of(execution_id, task_id)

@@ -6,7 +6,6 @@ to the owner.
 `actors/hosting/host.py` makes it for `Peers.running`.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 from ..address import Address
@@ -24,25 +23,15 @@ class Border:
     """This host, as its connections to the others use it: a `HostSide`.
 
     A message for an actor of a shard that another host owns is refused with `NotOwner`, and its sender sends it there.
-
-    Args:
-        heard: Called with a message of another host that a commit of this one holds.
     """
 
     def __init__(
-        self,
-        mailroom: Mailroom,
-        release: Release,
-        placement: Placement,
-        shards: HostedShards | None = None,
-        *,
-        heard: Callable[[Any], None] = lambda body: None,
+        self, mailroom: Mailroom, release: Release, placement: Placement, shards: HostedShards | None = None
     ) -> None:
         self._mailroom = mailroom
         self._release = release
         self._placement = placement
         self._shards = shards
-        self._heard = heard
 
     def receive(self, address: Address, envelope: Envelope, *, new: bool = False) -> None:
         """Take a message of another host."""
@@ -51,10 +40,6 @@ class Border:
     def acknowledge(self, sender: Any) -> None:
         """Learn that a commit of another host holds a message."""
         self._release.acknowledge(sender)
-
-    def committed(self, body: Any) -> None:
-        """Learn that a commit of this host holds a message of another one."""
-        self._heard(body)
 
     def returned(self, address: Address, envelope: Envelope, *, new: bool, moved: Moved | None) -> None:
         """Deliver a message again, with which another host has done nothing."""

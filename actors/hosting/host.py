@@ -87,7 +87,6 @@ class Precautions:
     journal: Journal | None = None  # writes its log
     instruments: Instruments = SYSTEM
     sharing: Sharing | None = None  # how it shares its store; None: its part of the store is its own
-    heard: Callable[[Any], None] = lambda body: None  # called with a message of another host that a commit holds
     apps: AppNames = NO_NAMES  # whose actors it has
     entered: Callable[[Mapping[str, int]], None] = lambda apps: None  # told all apps of the store, with their numbers
 
@@ -128,7 +127,6 @@ class Host:
         precautions = precautions or Precautions()
         sharing = precautions.sharing
         self._apps, self._entered = precautions.apps, precautions.entered
-        self._heard = precautions.heard
         self.instruments = precautions.instruments
         self._thread: int | None = None  # in which the host was opened
         # Where it was opened; all calls come from there. On asyncio the event loop, elsewhere the thread.
@@ -244,8 +242,7 @@ class Host:
                 if self._peers is not None:
                     await stack.enter_async_context(
                         self._peers.running(
-                            Border(self._mailroom, self._release, self.placement, self._shards, heard=self._heard),
-                            self._watches,
+                            Border(self._mailroom, self._release, self.placement, self._shards), self._watches
                         )
                     )
                 tasks = await stack.enter_async_context(anyio.create_task_group())

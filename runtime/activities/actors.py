@@ -18,6 +18,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from ...actors.address import Address, address_of
+from ...actors.cluster.peers import AppPeers
 from ...actors.hosting.flight_record import FlightRecord
 from ...actors.instruments import SYSTEM, Chance, Stopwatch
 from ...actors.waiting.cancellation import let_cancellation_spread
@@ -35,7 +36,6 @@ from ..authoring.app import ActivityDefinition, ActivityKind, App
 from ..authoring.codec import Encoder
 from ..authoring.context import ActivityContext
 from ..authoring.fence import Performed, perform
-from ..authoring.misuse import did_you_mean
 from ..directory import AppAddresses
 from ..history.event import Trace
 from ..history.failure import FailureDetails, failure_of
@@ -45,7 +45,8 @@ from ..observing.spans import activity_span
 from ..observing.trace_context import TraceContext, context_of, span_of_dispatch
 from ..workers.activity_figures import ActivityLoad, oldest_of, recent_attempts
 from ..workers.lent import activity_address
-from .elsewhere import ActivitiesElsewhere
+from .elsewhere import ActivitiesElsewhere, not_registered
+from .foreign import ForeignActivities
 from .job import ActivityJob, earlier_of
 from .lane import Lane
 from .limits import ActivityLimits
@@ -115,7 +116,7 @@ class ActivityActors:
         self.chance: Chance = SYSTEM.chance
         self.recent = recent_attempts()
         self.hosts: ActivitiesElsewhere | None = None  # those that perform what this one has not; None: there are none
-        self._leaving = False  # nothing of other hosts is begun any more
+        self._foreign: ForeignActivities | None = None
 
     def __len__(self) -> int:
         """How many activities are under way or waiting."""
@@ -187,7 +188,7 @@ class ActivityActors:
 
     def loads(self) -> dict[str, ActivityLoad]:
         """Count what waits and what runs here, by name."""
-        loads: dict[str, ActivityLoad] = {}
+        loads: dict[str, ActivityLoad] = dict(self.hosts.loads()) if self.hosts is not None else {}
         for job in self._busy.values():
             name = job.definition.name
             loads[name] = loads.get(name, ActivityLoad()).with_one(job.began_us)
@@ -195,7 +196,8 @@ class ActivityActors:
 
     def oldest_waiting(self) -> dict[str, int]:
         """When the oldest of those that wait was asked for, by name; Unix time, microseconds."""
-        return oldest_of((job.definition.name, job.asked_us) for job in self._busy.values() if job.began_us is None)
+        here = [(job.definition.name, job.asked_us) for job in self._busy.values() if job.began_us is None]
+        return oldest_of([*here, *(self.hosts.oldest_waiting() if self.hosts is not None else ())])
 
     def limit_of(self, name: str) -> int | None:
         """How many of an activity are performed at once, alone or with others of its kind; None: any number."""
@@ -274,34 +276,19 @@ class ActivityActors:
             self._elsewhere(address, invoke)
         else:
             others = len(hosts.others) if hosts is not None else 0
-            self._reply(invoke, None, _not_registered(invoke.name, self._app, others))
+            self._reply(invoke, None, not_registered(invoke.name, self._app, others))
 
-    def attach(self, hosts: ActivitiesElsewhere) -> None:
-        """Perform activities for other hosts, and have them perform those that this one has not."""
+    def attach(self, hosts: ActivitiesElsewhere, peers: AppPeers) -> None:
+        """Have other hosts perform what this one has not, and perform for them what they have not."""
         self.hosts = hosts
-        hosts.perform, hosts.receive, hosts.withdrawn = self._perform_for_other, self.receive, self.withdraw
+        self._foreign = foreign = ForeignActivities(peers, names=self._activities, busy=self._busy, lanes=self._lanes)
+        hosts.receive, foreign.receive, foreign.withdrawn = self.receive, self.receive, self.withdraw
         hosts.fail = lambda invoke, failure: self._reply(invoke, None, failure)
 
-    def _perform_for_other(self, invoke: Invoke) -> bool:
-        """Perform an activity of another host's instance; False: it cannot be performed here."""
-        address = activity_address(invoke.execution_id, invoke.task_id)
-        if invoke.name not in self._activities or ((self._stopping or self._leaving) and address not in self._busy):
-            return False
-        self.receive(address, invoke)
-        if (job := self._busy.get(address)) is not None:
-            job.foreign = True
-        return True
-
-    def leave_others(self) -> None:
-        """Begin no more activities of other hosts' instances, and tell those of the ones that have not begun."""
-        self._leaving = True
-        foreign = [job for job in self._busy.values() if job.foreign and job.holder is None and job.earlier is None]
-        back = [job for job in foreign if not self._lanes[job.definition.kind].has_begun(job)]
-        for job in back:
-            self._lanes[job.definition.kind].withdraw(job.invoke.home_id, (job,))
+    def leave_foreign(self) -> None:
+        """Begin no more activities of other hosts' instances."""
+        for job in self._foreign.leave() if self._foreign is not None else ():
             del self._busy[job.address]
-        if self.hosts is not None:
-            self.hosts.give_back(job.invoke for job in back)
 
     async def stop(self, grace_s: float) -> None:
         """Begin no more activities, give those under way `grace_s` seconds to finish, and cancel the rest."""
@@ -311,8 +298,9 @@ class ActivityActors:
                 del self._busy[job.address]
             lane.waiting.clear()
         self.moving.stop()
-        if self.hosts is not None:
+        if self.hosts is not None and self._foreign is not None:
             self.hosts.stop()
+            self._foreign.leaving = True
         with anyio.move_on_after(grace_s) as self._grace:
             while self._busy:  # noqa: ASYNC110  once, while stopping
                 await anyio.sleep(0.005)
@@ -354,10 +342,8 @@ class ActivityActors:
                 del self._busy[address]
             if slot >= 0 and flight is not None:
                 flight.end(slot)
-        if job.foreign and self.hosts is not None:
-            self.hosts.ended(address)
-        if job.context is not None:
-            self._end_span(job, failure, withdrawn=withdrawn)
+        if job.foreign or job.context is not None:
+            self._tell_end(job, failure, withdrawn=withdrawn)
         if withdrawn:
             return  # it has ended all the same, and nothing waits for its answer
         took_s = self.stopwatch() - began_s
@@ -393,6 +379,12 @@ class ActivityActors:
         job.context = above.at(span_of_dispatch(self.chance(16).hex()))
         with tracing.current(job.context):
             return await self._call(job)
+
+    def _tell_end(self, job: ActivityJob, failure: FailureDetails | None, *, withdrawn: bool) -> None:
+        if job.foreign and self._foreign is not None:
+            self._foreign.ended(job.address)
+        if job.context is not None:
+            self._end_span(job, failure, withdrawn=withdrawn)
 
     def _end_span(self, job: ActivityJob, failure: FailureDetails | None, *, withdrawn: bool) -> None:
         invoke, above = job.invoke, context_of(job.invoke.trace)
@@ -495,19 +487,3 @@ def _headers(context: TraceContext | None, trace: Trace) -> tuple[str | None, st
     """W3C's headers of an activity: of its own span, or of what its instance is part of."""
     told = context.trace if context is not None else trace
     return told[0] or None, told[2]
-
-
-def _not_registered(name: str, app: App, others: int) -> FailureDetails:
-    """The failure of an activity that nobody has.
-
-    Args:
-        others: How many other hosts the app has.
-    """
-    nor = f" Nor have its {others} other hosts." if others > 1 else " Nor has its other host." if others else ""
-    return FailureDetails(
-        error_type="ActivityNotRegisteredError",
-        message=f"Activity function named {name!r} was not registered in app {app.name!r}!"
-        + nor
-        + did_you_mean(name, app.activities),
-        non_retriable=True,
-    )

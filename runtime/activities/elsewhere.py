@@ -1,18 +1,15 @@
-"""Activities elsewhere: those of this host's instances that only other hosts have, and those that others ask this one for.
+"""Activities elsewhere: those of this host's instances that only other hosts have.
 
-The rule: the host that has the instance asks, and the host that is asked performs the activity or refuses it. It never
-passes it on, so no activity goes in circles. A refusal counts until that host tells its names anew. The answer goes to
-whichever host has the instance by then, and a commit there ends the job.
-
-Asking twice changes nothing: an activity that is under way is begun once, and of one that has ended the answer is on
-its way. So a host is asked again over each new connection.
+The rule: the host that has the instance asks, and the host that is asked performs the activity or refuses it
+(`foreign.py`). A refusal counts until that host tells its names anew. The answer goes to whichever host has the
+instance by then, and a commit there ends the job. To ask twice changes nothing, so a host is asked again over each new
+connection.
 
 `runtime/hosted_app.py` has one, where there are other hosts; `runtime/activities/actors.py` gives it what it cannot
 perform. docs/design/side-by-side.md says why it is so.
 """
 
 import logging
-from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from zlib import crc32
 
@@ -20,31 +17,25 @@ import anyio
 from msgspec import Struct
 
 from ...actors.address import Address
-from ...actors.cluster.method import HostMethod
 from ...actors.cluster.peers import AppPeers
 from ...actors.errors import FrameTooLong, HostLost, HostSilent, HostUnreachable, PerdureError
 from ...actors.waiting.task_keeper import TaskKeeper
 from ...journal.journal import Journal
 from ...journal.vocabulary import ACTIVITY_AWAITED, ACTIVITY_ELSEWHERE
+from ..authoring.app import App
+from ..authoring.misuse import did_you_mean
 from ..history.failure import FailureDetails, failure_of
 from ..instance.message import ActivityDone, Invoke, Withdraw
 from ..workers.activity_figures import ActivityLoad
 from ..workers.hosts.code import CodeKind, CodeOfHosts
 from ..workers.lent import LentJob, activity_address
+from .foreign import BACK, PERFORM, WITHDRAW_FOREIGN
 
 logger = logging.getLogger(__name__)
 
 AGAIN_S = 0.1  # before a host is asked again that could not be reached
 # What goes in one request, unless a single activity has more characters.
 JOBS_MAX, CHARS_MAX = 32, 1024 * 1024
-ENDED_MAX = 10_000  # activities of other hosts that are remembered as ended
-
-# Perform activities; says of each whether it is performed.
-PERFORM = HostMethod("activities.perform", (Sequence[Invoke],), Sequence[bool])
-# By the name of the host that tells: it does not perform these after all, by their execution and event ids.
-BACK = HostMethod("activities.back", (str, Sequence[tuple[str, int]]), None)
-# Do not perform these any more.
-WITHDRAW = HostMethod("activities.withdraw", (Withdraw,), None)
 
 
 class AwayJob(Struct, eq=False):
@@ -88,20 +79,14 @@ class ActivitiesElsewhere(TaskKeeper):
         self._apart = apart
         self._now_us = now_us
         self.journal = journal.at(__name__)
-        # Set by those who perform: perform one for another host, if it can be; receive one again that no host has; and
-        # let one fail.
-        self.perform: Callable[[Invoke], bool] = lambda invoke: False
+        # Set by who performs: takes one that no host has any more, and lets one fail.
         self.receive: Callable[[Address, Invoke], None] = lambda address, invoke: None
         self.fail: Callable[[Invoke, FailureDetails], None] = lambda invoke, failure: None
-        self.withdrawn: Callable[[Withdraw], None] = lambda message: None
         self._jobs: dict[Address, AwayJob] = {}
         self._queues: dict[str, dict[AwayJob, None]] = {}  # host -> what it is to be asked for, in order
         self._asking: set[str] = set()  # hosts that are being asked
         self._told: set[tuple[str, str]] = set()  # activities and hosts of which the log has been told
-        self._ended: OrderedDict[Address, None] = OrderedDict()  # that were performed for other hosts
-        peers.answer(PERFORM, self._perform)
         peers.answer(BACK, self._take_back)
-        peers.answer(WITHDRAW, lambda message: self.withdrawn(message))
         peers.listen(self._connection_changed)
         code.follow(self._look)
 
@@ -143,7 +128,7 @@ class ActivitiesElsewhere(TaskKeeper):
         for host in dict.fromkeys(job.host for job in found):
             if host is not None:
                 self._unqueue(host, [job for job in found if job.host == host])
-                self._peers.tell(host, WITHDRAW, message)
+                self._peers.tell(host, WITHDRAW_FOREIGN, message)
 
     def answered(self, done: ActivityDone) -> None:
         """Learn that a commit of this host holds an answer which has come from another host."""
@@ -210,7 +195,7 @@ class ActivitiesElsewhere(TaskKeeper):
     # Hosts are asked.
 
     def _place(self, job: AwayJob) -> None:
-        """Choose a host for an activity: every host that has its instance chooses the same, and all are chosen alike."""
+        """Choose a host for an activity. Each owner of its instance chooses the same; all are chosen equally often."""
         name = job.invoke.name
         job.host, job.taken = None, False
         if job.closed:
@@ -274,10 +259,14 @@ class ActivitiesElsewhere(TaskKeeper):
         return jobs
 
     async def _ask_for(self, host: str, jobs: Sequence[AwayJob]) -> bool:
-        """Ask a host for activities; return False if it is to be asked again later."""
+        """Ask a host for activities.
+
+        Returns:
+            False if it is to be asked again, a moment later.
+        """
         outbound = self._peers.find(host)
         if outbound is None:
-            return True  # those are placed anew as hosts have changed
+            return True  # these are placed anew as hosts have changed
         asked = [job.invoke for job in jobs]
         try:
             verdicts: Sequence[bool] = await self._peers.call(outbound, PERFORM, asked)
@@ -286,27 +275,27 @@ class ActivitiesElsewhere(TaskKeeper):
         except FrameTooLong as error:
             if len(jobs) > 1:
                 return all([await self._ask_for(host, [job]) for job in jobs])
-            (job,) = jobs
-            if self._end(job, host):
-                self.fail(job.invoke, failure_of(error))
+            if self._end(jobs[0], host):
+                self.fail(jobs[0].invoke, failure_of(error))
             return True
         except PerdureError as error:
             logger.warning("%s does not perform activities of other hosts: %s", host, error)
             verdicts = [False] * len(jobs)
-        # All that the host does not have, before any is placed anew.
-        current = [self._is_current(job, host, invoke) for job, invoke in zip(jobs, asked, strict=True)]
-        for job, takes in zip(jobs, verdicts, strict=True):
+        for invoke, takes in zip(asked, verdicts, strict=True):
             if not takes:
-                self._code.refused(host, CodeKind.ACTIVITY, job.invoke.name)
-        for job, is_current, takes in zip(jobs, current, verdicts, strict=True):
-            if not is_current:
-                continue
-            self._unqueue(host, [job])
-            if takes:
-                job.taken = True
-            elif job.host == host and not job.closed:
-                self._place(job)
+                self._code.refused(host, CodeKind.ACTIVITY, invoke.name)
+        for job, invoke, takes in zip(jobs, asked, verdicts, strict=True):
+            if self._is_current(job, host, invoke):
+                self._unqueue(host, [job])
+                self._hear(job, takes=takes)
         return True
+
+    def _hear(self, job: AwayJob, *, takes: bool) -> None:
+        """Learn whether the host of an activity performs it."""
+        if takes:
+            job.taken = True
+        elif not job.closed:
+            self._place(job)
 
     def _is_current(self, job: AwayJob, host: str, invoke: Invoke) -> bool:
         """Whether a host was asked for what is still wanted of it."""
@@ -342,23 +331,18 @@ class ActivitiesElsewhere(TaskKeeper):
                 self._unqueue(host, [job])
                 self._place(job)
 
-    # Activities of other hosts' instances.
 
-    def _perform(self, invokes: Sequence[Invoke]) -> Sequence[bool]:
-        return [
-            (not invoke.again and activity_address(invoke.execution_id, invoke.task_id) in self._ended)
-            or self.perform(invoke)
-            for invoke in invokes
-        ]
+def not_registered(name: str, app: App, others: int) -> FailureDetails:
+    """The failure of an activity that nobody has.
 
-    def ended(self, address: Address) -> None:
-        """Remember that an activity of another host's instance has ended: its answer is on its way."""
-        self._ended[address] = None
-        if len(self._ended) > ENDED_MAX:
-            self._ended.popitem(last=False)
-
-    def give_back(self, invokes: Iterable[Invoke]) -> None:
-        """Tell the other hosts of activities that are not performed here after all."""
-        ids = [(invoke.execution_id, invoke.task_id) for invoke in invokes]
-        for host in self._peers.names if ids else ():
-            self._peers.tell(host, BACK, self._peers.membership.me, ids)
+    Args:
+        others: How many other hosts the app has.
+    """
+    nor = f" Nor have its {others} other hosts." if others > 1 else " Nor has its other host." if others else ""
+    return FailureDetails(
+        error_type="ActivityNotRegisteredError",
+        message=f"Activity function named {name!r} was not registered in app {app.name!r}!"
+        + nor
+        + did_you_mean(name, app.activities),
+        non_retriable=True,
+    )

@@ -115,7 +115,7 @@ class CodeOfHosts(TaskKeeper):
         self._followers.append(changed)
 
     def refused(self, host: str, kind: CodeKind, name: str) -> None:
-        """Learn from a host that it does not have a name which it has told. It counts again once the host tells anew."""
+        """Learn from a host that it does not have a name which it has told; until it tells anew."""
         told = self._told.get(host)
         if told is not None and name in told.names[kind]:
             self._learn(host, told._replace(names={**told.names, kind: told.names[kind] - {name}}))
