@@ -274,7 +274,7 @@ class ActorFailed(PerdureError):
 
 
 class ActorStalled(PerdureError):
-    """The actor's rows in the store cannot be read. What is sent to it waits; it can be purged."""
+    """The actor's rows in the store cannot be read. Messages to it wait; it can be purged."""
 
     def __init__(self, address: Address, reason: str) -> None:
         super().__init__(address, reason)

@@ -1,6 +1,6 @@
 """A store on a database, shared: this host's membership by leases, and how other hosts reach it.
 
-The rule: whoever reaches the database finds the other hosts in it. What a host needs to be found (its address, its
+The rule: a host that reaches the database finds the other hosts in it. What a host needs to be found (its address, its
 certificate) is known once the store is open, and before it joins.
 
 `runtime/engine.py` shares a store on PostgreSQL so, unless it is told otherwise.
@@ -51,7 +51,7 @@ def share_of(
     Args:
         peer_address: Where they reach this one; None: at the address of this machine that reaches the database.
         stuck_after_s: A host whose event loop stands still for longer shows no more that it lives.
-        newcomer_s: How long it has to live before it gets shards from those that stay.
+        newcomer_s: How long it has to live before the others give it shards.
         apps: The ids of its apps; none: it has the first app of the store.
 
     Raises:
@@ -146,7 +146,7 @@ class DatabaseTransport:
             self._tls.identify(me)
 
     def verify(self, endpoint: Endpoint, connection: asyncio.BaseTransport) -> None:
-        """Check that the host at the other end is the one that is meant."""
+        """Check that the other end is the host that was meant."""
         self._ready().verify(endpoint, connection)
 
     def caller(self, connection: asyncio.BaseTransport) -> str | None:

@@ -1,4 +1,4 @@
-"""A file by a name that somebody gave or may have put there: read as far as makes sense, or refused in a sentence.
+"""A file by a name that a user gave, or that any program may have made: read up to a limit, or refused in a sentence.
 
 The rule: nothing is waited for and nothing is read without a bound, whatever stands at the name: a folder, a pipe that
 nobody writes to, a device without an end. An error says what stands there.
@@ -68,13 +68,13 @@ def read_plain(path: str | os.PathLike[str], *, bytes_max: int, pipe_s: float = 
 
     Args:
         bytes_max: A larger file is refused.
-        pipe_s: How long a pipe that somebody has open for writing may take, as of `<(command)` in a shell.
+        pipe_s: How long a pipe with a writer may take, as of `<(command)` in a shell.
 
     Raises:
         FileUnfit: It cannot be read, or has more bytes, or is a pipe through which its content does not come.
     """
     path = os.fspath(path)
-    # Without O_NONBLOCK the system waits for somebody who writes to a pipe.
+    # Without O_NONBLOCK the system waits for a writer of a pipe.
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
     try:
         descriptor = os.open(path, flags | getattr(os, "O_CLOEXEC", 0))

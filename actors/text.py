@@ -1,7 +1,7 @@
-"""Text that can be stored, sent and logged, of whatever object it is made.
+"""Text that can be stored, sent and logged, made of any object.
 
-The rule: no function here raises, whatever the methods of a user's object do, and
-each returns a plain `str` of bounded length that has a form in UTF-8.
+The rule: no function here raises, even if the methods of a user's object do, and each
+returns a plain `str` of bounded length that has a form in UTF-8.
 
 An exception or a value of user code is an object with methods of its own: its
 `__str__` may raise, return None or be megabytes long, its class may lie about its
@@ -52,7 +52,7 @@ def text_of(value: object) -> str:
     """The text of an object, as `str` gives it; where it gives none, a sentence that says why, with what is known."""
     try:
         return cut(str(value))
-    except BaseException as error:  # whatever it is, it comes from the object's own method
+    except BaseException as error:  # of any kind: it comes from the object's own method
         return _no_text(value, "__str__", error)
 
 

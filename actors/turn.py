@@ -72,7 +72,7 @@ RECOVER = Recover()
 class SetAside(NamedTuple):
     """The message to an actor that is set aside: begin nothing from here on, also after a restart.
 
-    It is the first message in the mailbox, and may come twice. What else arrives is kept.
+    It is the first message in the mailbox, and may come twice. Other messages are kept.
     """
 
     reason: str

@@ -11,7 +11,7 @@ from ..actors.errors import PerdureError
 
 
 class Door(StrEnum):
-    """What is served at an address."""
+    """A protocol that a port serves."""
 
     HTTP = "HTTP"
     GRPC = "gRPC"

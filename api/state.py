@@ -198,7 +198,7 @@ def query_unsupported(store: str) -> StateProblem:
 
 
 def metadata_of(value: StateValue) -> dict[str, str]:
-    """What is said of a value beside its etag."""
+    """The metadata of a value beside its etag."""
     if not value.expires_us:
         return {}
     expires = datetime.fromtimestamp(min(value.expires_us, END_US) // 1_000_000, UTC)

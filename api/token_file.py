@@ -18,7 +18,7 @@ from .tokens import NamedToken, name_by_place
 
 BYTES_MAX = 1024 * 1024
 NAMED = re.compile(r"([A-Za-z0-9_.-]+)\s*=\s*(.*[^=\s].*)")  # not the padding of a bare token in base 64
-PADDED = re.compile(r"[A-Za-z0-9+/]{18,}={1,2}")  # a bare token in base 64; what is shorter is a name without a token
+PADDED = re.compile(r"[A-Za-z0-9+/]{18,}={1,2}")  # a bare token in base 64; a shorter text is a name without a token
 
 
 class TokenFileBad(PerdureError):

@@ -66,7 +66,7 @@ class Tokens:
         return self._name_of_match(seal, {known: _seal(known, text) for _, known in self._digests})
 
     def _name_of_match(self, given: bytes, expected: dict[bytes, bytes]) -> str | None:
-        """Compare with what is expected of each known digest; return the name of the first that fits."""
+        """Compare with each known digest; return the name of the first that fits."""
         found: str | None = None
         for token_name, known in self._digests:
             if hmac.compare_digest(given, expected[known]) and found is None:

@@ -42,11 +42,11 @@ class TraceTarget:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TracingConfig:
-    """What is traced, and where the spans go."""
+    """Which requests are traced, and where the spans go."""
 
     targets: tuple[TraceTarget, ...] = ()  # none: contexts are made and passed on, and nothing is sent
-    # The share of traces that is sampled, 0 to 1, of those that the caller has not sampled. None: OTEL_TRACES_SAMPLER
-    # says, whose default is to sample what the caller has, and what comes without a trace.
+    # The share of traces that is sampled, 0 to 1, among requests whose caller has not sampled them. None:
+    # OTEL_TRACES_SAMPLER says, whose default is to sample what the caller has, and what comes without a trace.
     sampling: float | None = None
     turns: bool = False  # a span for each turn
     own_generations: bool = False  # each generation has a trace of its own, as in Dapr

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from .measure import RunOutcome
+from .drivers.measure import RunOutcome
 from .run import Run, perform
 from .run_process import ProgressMessage, Teller, run_alone, write
 

@@ -14,24 +14,24 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from ..daemon.config import PROCESSES_MAX
-from .beside import beside, with_peers
 from .child import RunFailed, run_in_child
 from .commands import compare, draw, gate, report, see_that_it_can_be_drawn
-from .lists import lists
+from .drivers.sdk.sdk_driver import HISTORY, SdkResults, SdkRunFailed, SdkSetup, through_sdk
+from .drivers.sdk.sdk_driver import WORKLOADS as SDK_WORKLOADS
 from .machine import machine
-from .machine_load import LoadReading
-from .on_postgres import folder_or_database, lines_of
-from .peers import DBOS_POSTGRES, PEERS, Peer, PeerMissing, demand, install
-from .peers import described as peer_described
-from .report import driver_title, print_report
-from .results import Result, Results, interleaved
+from .peers.peers import DBOS_POSTGRES, PEERS, Peer, PeerMissing, demand, install
+from .peers.peers import described as peer_described
+from .report.beside import beside, with_peers
+from .report.machine_load import LoadReading
+from .report.on_postgres import folder_or_database, lines_of
+from .report.results import Result, Results, interleaved
+from .report.tables import driver_title, print_report
 from .run import Run
 from .run_process import ProgressMessage
-from .sdk_driver import HISTORY, SdkResults, SdkRunFailed, SdkSetup, through_sdk
-from .sdk_driver import WORKLOADS as SDK_WORKLOADS
-from .state import state
-from .workload import BASIC, DRIVERS, POSTGRES, SECONDS, Shape, Workload
-from .workloads import BY_NAME, SUITES, WORKLOADS
+from .studies.lists import lists
+from .studies.state import state
+from .workloads.table import BY_NAME, SUITES, WORKLOADS
+from .workloads.workload import BASIC, DRIVERS, POSTGRES, SECONDS, Shape, Workload
 
 SECONDS_QUICK = 0.3
 QUICK_PART = 20  # a workload with a number of instances of its own has so many times fewer when it is quick

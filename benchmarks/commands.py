@@ -8,15 +8,15 @@ import click
 import msgspec
 from rich.console import Console
 
-from . import compare as comparing
-from .budget import DEFAULT_PATH, beyond_limits, compared, failures, read_budget, table, write_budget
-from .cases import cases_of
-from .counts import count_all
-from .drawing import NothingToDrawWith, demand_matplotlib, write_png
-from .page import write_page
-from .plots import plots
-from .results import Results
-from .workloads import BY_NAME
+from .budget.budget import DEFAULT_PATH, beyond_limits, compared, failures, read_budget, table, write_budget
+from .budget.counts import count_all
+from .report import compare as comparing
+from .report.cases import cases_of
+from .report.drawing import NothingToDrawWith, demand_matplotlib, write_png
+from .report.page import write_page
+from .report.plots import plots
+from .report.results import Results
+from .workloads.table import BY_NAME
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 

@@ -9,25 +9,25 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from .crash import run_crash
-from .fleet import run_fleet
-from .history_growth import run_history_growth
-from .http_driver import http_driver
-from .idle import run_idle, run_idle_daemon
-from .load import Extent, OpenDriver, Progress, run_events, run_loop, run_open
-from .measure import RunOutcome
-from .peer_driver import peer_driver
-from .peers import PEERS
-from .postgres_driver import postgres_driver
-from .process_driver import EngineSetup, process_driver
-from .recovery import run_recovery
-from .reminder_storm import run_reminder_storm
-from .several_hosts import run_hosts_on_database, run_several_hosts
-from .sleepers import ACTIVATIONS_MAX, run_sleepers
-from .soak import run_soak
-from .timer_storm import run_timer_storm
-from .workload import HTTP, POSTGRES, PROCESS, Shape, Workload
-from .workloads import BY_NAME
+from .drivers.http_driver import http_driver
+from .drivers.load import Extent, OpenDriver, Progress, run_events, run_loop, run_open
+from .drivers.measure import RunOutcome
+from .drivers.postgres_driver import postgres_driver
+from .drivers.process_driver import EngineSetup, process_driver
+from .drivers.several_hosts import run_hosts_on_database, run_several_hosts
+from .peers.peer_driver import peer_driver
+from .peers.peers import PEERS
+from .studies.crash import run_crash
+from .studies.fleet import run_fleet
+from .studies.history_growth import run_history_growth
+from .studies.idle import run_idle, run_idle_daemon
+from .studies.recovery import run_recovery
+from .studies.reminder_storm import run_reminder_storm
+from .studies.sleepers import ACTIVATIONS_MAX, run_sleepers
+from .studies.soak import run_soak
+from .studies.timer_storm import run_timer_storm
+from .workloads.table import BY_NAME
+from .workloads.workload import HTTP, POSTGRES, PROCESS, Shape, Workload
 
 # What is not put onto a driver: each of these makes the engine it needs, on the folder of the setup.
 AT_SCALE: dict[tuple[Shape, str], Callable[[EngineSetup, Workload, Extent, Progress], Awaitable[RunOutcome]]] = {

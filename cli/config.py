@@ -44,7 +44,7 @@ def apps_of(
     """Put the apps of a daemon together: their code, their ids and their ports.
 
     Args:
-        targets: Their code. Ids belong to these in their order; those that are left are of apps that workers have.
+        targets: Their code. Ids belong to these in their order; further ids are of apps that workers have.
         grpc_ports: One for each app; or that of the first, and the others have the next ones.
         values: The other options, by their names.
 
@@ -83,7 +83,7 @@ def build_config(
     flags: Mapping[str, str] = RUN_FLAGS,
     **values: Any,
 ) -> Config:
-    """Make the configuration out of the parsed options, and check those that depend on each other.
+    """Make the configuration out of the parsed options, and check the ones that depend on each other.
 
     Args:
         api_tokens: None if there is none.
@@ -122,7 +122,7 @@ def build_config(
         check_peer_address(config, read_peer_address(config.limits.peer_address))
     if is_url(config.data) and config.durability != "full":
         raise click.UsageError(
-            "--durability relaxed: on PostgreSQL each commit is flushed, because what is in memory must not be ahead "
+            "--durability relaxed: on PostgreSQL each commit is flushed, because memory must not be ahead "
             "of what the server has after a crash. Leave it out."
         )
     if config.api_tokens and config.api_token_file:

@@ -117,8 +117,9 @@ def _notes(
 def daprd(ctx: click.Context, /, *, install: str | None, version: bool, build_info: bool, **values: Any) -> None:
     """Stand in for Dapr's sidecar.
 
-    Takes daprd's flags; those that are not below are ignored, with one line in the log. What daprd has no flag for is
-    set by the variables of `perdure run`: PERDURE_DATA (by default ./perdure-ID.db), PERDURE_DURABILITY and so on.
+    Takes daprd's flags; flags that are not below are ignored, with one line in the log. Options that daprd has no flag
+    for are set by the variables of `perdure run`: PERDURE_DATA (by default ./perdure-ID.db), PERDURE_DURABILITY and so
+    on.
     """
     if install is not None:
         folder = Path(install)
@@ -154,10 +155,12 @@ def daprd(ctx: click.Context, /, *, install: str | None, version: bool, build_in
 
 
 def announce(line: str) -> None:
+    """Print a line to standard output at once, for the program that waits for it."""
     print(line, flush=True)
 
 
 def our_version() -> str:
+    """The version of the installed package; `unknown` in a tree that is not installed."""
     try:
         return version("perdure")
     except PackageNotFoundError:  # run from a source tree that was never installed

@@ -84,6 +84,11 @@ class Daprd(FirstLine, click.Command):
     """A command with daprd's command line: click reads the flags that count, and `IGNORED` lists the others."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the flags that count, and note the ignored ones.
+
+        Raises:
+            UsageError: A flag that daprd does not have, or a value that is refused.
+        """
         counted = {option.opts[0].removeprefix("--") for option in self.params} | {"help"}
         kept: list[str] = []
         ignored: list[str] = []

@@ -79,7 +79,7 @@ STATE_STORE_NAME = "statestore.yaml"
 def write_dapr_home(folder: Path) -> list[Path]:
     """Write the folder `components` with a state store and the file `config.yaml` beside `.dapr/bin`.
 
-    What is there already stays as it is: the file, and a folder that has resources. `dapr run` checks that `components`
+    A file that exists stays as it is, and so does a folder that has resources. `dapr run` checks that `components`
     exists. It names `config.yaml` to the sidecar without a check, and the sidecar refuses a file that does not exist,
     as Dapr's own does.
 

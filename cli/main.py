@@ -69,9 +69,11 @@ class LazyGroup(FirstLine, click.Group):
         return None
 
     def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names of all commands, without importing one."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command of a name; None: there is none."""
         if cmd_name not in COMMANDS:
             return None
         if cmd_name not in DAEMONS and isinstance(ctx.obj, EarlySignals):
@@ -82,6 +84,7 @@ class LazyGroup(FirstLine, click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands into the help, by section."""
         for title, names in SECTIONS.items():
             with formatter.section(title):
                 formatter.write_dl([(name, COMMANDS[name][2]) for name in names.split()])

@@ -59,6 +59,11 @@ class Setting(click.Option):
         super().__init__([flag, *names], envvar=self.variables, show_envvar=True, show_default=True, **rest)
 
     def resolve_envvar_value(self, ctx: click.Context) -> str | None:
+        """Read the environment variable.
+
+        Raises:
+            BadParameter: It is set and empty, and the flag takes no empty value.
+        """
         value = super().resolve_envvar_value(ctx)
         if value is None and self.refuses_empty:
             # Usually a script uses a variable that was never set. See `parse_tokens`.
@@ -70,6 +75,7 @@ class Setting(click.Option):
         return value
 
     def get_error_hint(self, ctx: click.Context | None) -> str:
+        """The flag, or the environment variable if the value came from there, for an error."""
         source = ctx.get_parameter_source(self.name) if ctx and self.name else None
         if source is not ParameterSource.ENVIRONMENT:
             return self.opts[0]

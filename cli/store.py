@@ -30,6 +30,7 @@ class StoreGroup(click.Group):
     """Commands that end with a sentence where a store, or its address, does not do."""
 
     def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; an error of Perdure's becomes its sentence, with the flag that helps."""
         try:
             return super().invoke(ctx)
         except PerdureError as error:
@@ -51,9 +52,9 @@ def check(data: str) -> None:
     """Say whether a store is sound.
 
     Reads every page and every table, and compares what they say of each other: also the timers of each instance with
-    its history. A daemon may go on working meanwhile.
-    Of a store of several processes, all files are read. What is wrong is listed, and the exit code is 1 then.
-    Of a store on PostgreSQL its rows are compared; of the server's pages its own programs tell (pg_amcheck).
+    its history. A daemon may go on working meanwhile. Of a store of several processes, all files are read. Errors
+    are listed, and the exit code is 1 then. Of a store on PostgreSQL its rows are compared; of the server's pages
+    its own programs tell (pg_amcheck).
     """
     from ..actors.store.sqlite import maintenance  # noqa: PLC0415  `perdure store --help` needs no SQLite
     from ..actors.store.tables.expected import Expected  # noqa: PLC0415  as above

@@ -74,10 +74,12 @@ class Answer(NamedTuple):
 
     @property
     def good(self) -> bool:
+        """Whether the status is 2xx."""
         return 200 <= self.status < 300
 
     @property
     def text(self) -> str:
+        """The body as text; bytes that are not UTF-8 are replaced."""
         return self.content.decode("utf-8", "replace")
 
 
@@ -157,7 +159,7 @@ class ApiServer(ABC):
         try:
             return msgspec.json.decode(given.content, type=answer)
         except msgspec.MsgspecError as error:
-            what = f"{self.url} has answered with what is no {answer.__name__}: {error}. Is it this version of Perdure?"
+            what = f"{self.url} has answered with no {answer.__name__}: {error}. Is it this version of Perdure?"
             raise ServerRefused(given.status, "", what) from None
 
     def checked(self, given: Answer, instance_id: str | None) -> Answer:
@@ -226,6 +228,7 @@ async def lines_of(pieces: AsyncIterator[bytes]) -> AsyncGenerator[str, None]:
 
 
 def text_of(line: bytes) -> str:
+    """A line of a stream as text, without its end; bytes that are not UTF-8 are replaced."""
     return line.removesuffix(b"\r").decode("utf-8", "replace")
 
 

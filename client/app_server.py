@@ -121,10 +121,11 @@ class Content:
     """The body of a request, as an app receives it."""
 
     def __init__(self, content: bytes) -> None:
-        self.gone = anyio.Event()  # whoever has asked
+        self.gone = anyio.Event()  # the peer that has asked
         self._content: bytes | None = content
 
     async def receive(self) -> Message:
+        """Give the body in one ASGI message; after that wait until the caller is gone, and say so."""
         content, self._content = self._content, None
         if content is not None:
             return {"type": "http.request", "body": content, "more_body": False}

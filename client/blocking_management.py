@@ -74,7 +74,7 @@ class BlockingManagement(BlockingInstances):
         """Count instances.
 
         Args:
-            by: `status`, `name`, `root`: what is counted apart.
+            by: `status`, `name`, `root`: the values that are counted apart.
         """
         return self._call(lambda client: client.count(by=by, **filter))
 

@@ -144,7 +144,7 @@ class ManagementClient(Client):
         """Count instances.
 
         Args:
-            by: `status`, `name`, `root`: what is counted apart.
+            by: `status`, `name`, `root`: the values that are counted apart.
         """
         groups = ",".join([by] if isinstance(by, str) else by)
         query = [*query_of(filter), *([("by", groups)] if groups else [])]

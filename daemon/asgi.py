@@ -34,7 +34,7 @@ def asgi(
 
     Args:
         api_tokens: Each opens it. The keys of a mapping are their names, which stand in the audit.
-        unauthenticated: Whoever reaches it may use it: the program around it asks for a login, say.
+        unauthenticated: All who reach it may use it: the program around it asks for a login, say.
         allowed_hosts: Without tokens: the names under which the program is reached. Requests under other names with a
             dot are refused, so that no web page reaches it under a name of its own.
         page: Whether there is a page at `/ui/`, below the `root_path`.
@@ -47,7 +47,7 @@ def asgi(
         raise ValueError("api_tokens is a list of texts, none of them empty: an empty one would be no secret.")
     if bool(given) is unauthenticated:
         raise ValueError(
-            "perdure.asgi opens the engine to whoever knows a token or, if you say so, to all: give either "
+            "perdure.asgi opens the engine to callers that know a token or, if you say so, to all: give either "
             "api_tokens=[...] or unauthenticated=True."
         )
     import anyio  # noqa: PLC0415  the rule above

@@ -54,7 +54,7 @@ class Config:
     app_id: str | None  # of the first app; None: its name
     others: tuple[AppConfig, ...] = ()  # the apps beside it
     api_tokens: tuple[str, ...] = field(repr=False)  # a caller must send one of them; none: no token is asked for
-    allowed_hosts: tuple[str, ...] = ()  # names that are answered without a token, beside those that need no permission
+    allowed_hosts: tuple[str, ...] = ()  # answered without a token, beside the names that need no permission
     api_token_file: str | None = None  # more of them, a line for each; read again at SIGHUP
     no_ui: bool = False  # whether there is no page at /ui/
     max_body_bytes: int | None  # None: what the HTTP API and the gRPC API each take by default
@@ -76,7 +76,7 @@ class Config:
     folder: str | None = None  # the working folder of worker processes; None: what it is when the engine begins
 
     def anchored(self, folder: str) -> "Config":
-        """Tie what is relative to a folder, because the present one is another by now."""
+        """Tie relative paths to a folder, because the present one is another by now."""
         data = self.data if self.data == ":memory:" or "://" in self.data else os.path.join(folder, self.data)
         token_file = os.path.join(folder, self.api_token_file) if self.api_token_file is not None else None
         return replace(self, data=data, api_token_file=token_file, folder=folder)

@@ -198,7 +198,7 @@ def keep_from_others(
     ports: ExitStack,
     fence: ProcessFence | None,
 ) -> None:
-    """Keep what is the daemon's in this process from forked children, and from code of the app.
+    """Keep the daemon's files and sockets from forked children, and from code of the app.
 
     Args:
         served: The ports of all servers.

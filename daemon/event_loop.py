@@ -70,6 +70,11 @@ class Unending:
     """Goes on until the awaited future is done. Comes before the class of an event loop."""
 
     def run_until_complete(self, future: Awaitable[T]) -> T:
+        """Run the loop until a future is done, also if code of the app stops the loop before.
+
+        Returns:
+            The result of the future.
+        """
         running: Any = super()
         loop: Any = self
         awaited = asyncio.ensure_future(future, loop=loop)

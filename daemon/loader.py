@@ -122,6 +122,7 @@ def pick_app(module: ModuleType, source: str, name: str | None) -> App:
 
 
 def apps_of(module: ModuleType) -> dict[str, App]:
+    """The apps among the names of a module, by name."""
     return {name: value for name, value in vars(module).items() if isinstance(value, App)}
 
 

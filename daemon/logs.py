@@ -61,6 +61,7 @@ class OneLine(logging.Filter):
         self._seen: dict[str, tuple[float, int]] = {}  # by the text: when it last passed, and how many did not since
 
     def filter(self, record: logging.LogRecord) -> bool:
+        """Put the traceback into the line, and let the record pass unless one of its kind has passed lately."""
         if not record.exc_info:
             return True
         now_s = self._clock()
@@ -78,7 +79,7 @@ class OneLine(logging.Filter):
 
 @contextlib.contextmanager
 def prints_to(handler: StandardError) -> Iterator[None]:
-    """Send what is printed to standard error, by the way of the log.
+    """Send printed lines to standard error, by the way of the log.
 
     A program that waits for the ready line reads standard output, so the print() of an app goes to standard error.
     """
@@ -87,7 +88,7 @@ def prints_to(handler: StandardError) -> Iterator[None]:
         try:
             yield
         finally:
-            with contextlib.suppress(OSError, ValueError):  # code of the app has closed what is below it
+            with contextlib.suppress(OSError, ValueError):  # code of the app has closed the stream below it
                 stream.flush()
 
 
@@ -95,6 +96,7 @@ class SafeLine(logging.Formatter):
     """Formats any exception, also one whose own methods raise."""
 
     def formatException(self, ei: Any) -> str:  # noqa: N802
+        """Format an exception; if its own methods raise, describe it without them."""
         try:
             return clean(super().formatException(ei))
         except BaseException:
@@ -113,9 +115,11 @@ class TextLine(SafeLine):
         super().__init__(f"%(asctime)s %(levelname)s {origin}: %(message)s")
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802
+        """The time of a record, as ISO 8601 in UTC with milliseconds."""
         return timestamp(record)
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
+        """The line, with the fields of `extra=` behind the message."""
         fields = "".join(f" {name}={plain(value)}" for name, value in fields_of(record).items())
         return f"{super().formatMessage(record)}{fields}"
 
@@ -128,6 +132,7 @@ class JsonLine(SafeLine):
         self._origin = {} if host is None else {"host": host}
 
     def format(self, record: logging.LogRecord) -> str:
+        """Make the object of a record. Fields of `extra=` do not replace the fields named above."""
         line: dict[str, Any] = {
             "time": timestamp(record),
             "level": record.levelname,

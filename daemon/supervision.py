@@ -78,6 +78,7 @@ class Member:
 
     @property
     def name(self) -> str:
+        """The host's name in logs, such as `host-2`."""
         return name_of(self.membership.index)
 
     def say(self, message: FromHost) -> None:

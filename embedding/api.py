@@ -1,6 +1,6 @@
 """The management API of an embedded engine, for the engine's own client.
 
-The rule: nothing but the client in this process reaches it, so it asks for no token, and what is changed through it is
+The rule: nothing but the client in this process reaches it, so it asks for no token, and a change made through it is
 changed on behalf of the program (`EMBEDDED`).
 
 `embedding/engine.py` has one. `perdure.asgi` makes the one that a program serves.
@@ -20,7 +20,7 @@ SERVES = ("http.app", "http.embedded", "http.auth", "daemon.asgi", "api.sidecar"
 
 
 def load() -> None:
-    """Import what the first request would: for whoever needs requests to be alike (a simulated world does)."""
+    """Import the modules that the first request would: a simulated world needs all requests to be alike."""
     root = __name__.partition(".")[0]
     for name in SERVES:
         import_module(f"{root}.{name}")

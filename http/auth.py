@@ -35,7 +35,7 @@ MANAGEMENT = "/api/v1"
 # Keys of a scope: who asks, and through which door. No request from outside can have them.
 ACTOR = "perdure_actor"
 DOOR = "perdure_door"
-API = "api"  # the door of whoever comes from outside, in the audit
+API = "api"  # the door of callers from outside, in the audit
 
 TOKEN_MISSING = ErrorAnswer(
     401,

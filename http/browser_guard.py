@@ -47,7 +47,7 @@ class BrowserGuard:
     """Answers 403 to a request that a browser may have sent for another site's page.
 
     Args:
-        allowed_hosts: Names that are answered beside those that need no permission; `.example.com` stands for
+        allowed_hosts: Names that are answered beside the names that need no permission; `.example.com` stands for
             that name and all below it, `*` for all names.
     """
 

@@ -32,6 +32,7 @@ class HealthRoutes:
         self.control = control
 
     def routes(self) -> list[Route]:
+        """The routes of both probes."""
         return [route(LIVE, "GET", self.live), route(READY, "GET", self.ready)]
 
     async def live(self, request: Request) -> Response:

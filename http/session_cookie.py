@@ -54,6 +54,7 @@ def known_by_cookie(tokens: Tokens, scope: Scope, *, now_s: float) -> str | None
 
 
 def sealed_text(until_s: int) -> bytes:
+    """The text that the cookie's seal covers."""
     return f"perdure session until {until_s}".encode()
 
 

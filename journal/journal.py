@@ -1,4 +1,4 @@
-"""The journal: writes lines of the vocabulary to the log, and counts those that would be too many.
+"""The journal: writes lines of the vocabulary to the log, and counts the lines that would be too many.
 
 The rule: nothing that happens often can fill a log. Of each kind of line as many are written in an interval as its
 burst allows; what follows is counted, and the count is written with the next line of the kind or by `flush`.
@@ -17,7 +17,7 @@ from .line import LogLine, Note
 
 INTERVAL_S = 10.0
 FLUSH_S = 1.0  # how often `flush` is to be called while lines are left out
-KINDS_MAX = 256  # beyond them lines of one event are counted together, whatever they are about
+KINDS_MAX = 256  # beyond them lines of one event are counted together, for all their values
 TEXT_CHARS_MAX = 2_000  # of one value in a sentence; the failure in the store has the whole text
 
 Kind: TypeAlias = tuple[str, ...]
@@ -28,7 +28,7 @@ class _Counted:
     since_s: float  # when the interval began
     written: int = 0  # in the interval
     left_out: int = 0
-    level: int = 0  # the highest of those that were left out
+    level: int = 0  # the highest level among the lines that were left out
     # The last one that was left out.
     last: tuple[logging.Logger, LogLine, dict[str, Any]] | None = None
 

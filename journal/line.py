@@ -17,7 +17,7 @@ class LogLine(NamedTuple):
     event: str  # the field `event`, by which a program finds the line
     level: int  # as `logging` has it
     text: str  # the sentence: a template of str.format, filled with the values
-    fields: tuple[str, ...] = ()  # the values that are fields of the record too; those that are None are left out
+    fields: tuple[str, ...] = ()  # the values that are fields of the record too; None is left out
     burst: int = BURST
 
     def fields_of(self, values: dict[str, Any]) -> dict[str, Any]:

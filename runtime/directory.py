@@ -120,7 +120,7 @@ class AppDirectory:
 
     def settle(self, apps: Mapping[str, int]) -> None:
         """Learn of the apps of the store."""
-        # A store without any has that of the engine, whatever it is called.
+        # A store without any has the engine's app, under any name.
         self._apps = apps or self._apps
         for app_id, addresses in self._known.items():
             addresses.settle(ring_named(app_id, self._apps))

@@ -231,7 +231,7 @@ class Engine:
         return Client(operations, self.app)
 
     def app_of(self, app_id: str) -> HostedApp | None:
-        """What is asked of the instances of an app, here or at the hosts that have it; None: no host has it."""
+        """The app of an id, as this host has it, or as a way to the hosts that have it; None: no host has it."""
         found = self.apps.get(app_id) or self._visited.get(app_id)
         if found is None and self._running:
             own = self.directory.of(app_id)
@@ -413,7 +413,7 @@ class Engine:
                 await app.lending.hand_over()
 
     def _forget(self, gone: Gone) -> None:
-        """Forget what is done here for instances that are another host's now."""
+        """Forget the work under way here for instances that are another host's now."""
         for app in self.apps.values():
             app.forget(gone.has, dead=gone.dead)
 

@@ -19,7 +19,7 @@ PerdureError
 │   ├── RepairRefused              a repair of what the instance does not wait for
 │   ├── WorkflowUnknown            a start of a workflow that the app does not have, and no worker may have
 │   ├── RunChanged                 the id belongs to another run than the caller has seen
-│   └── NoMatch                    the instance is not what the request is for, or is no more
+│   └── NoMatch                    the instance does not meet the request's condition, or is gone
 ├── NondeterminismError            workflow code that no longer fits its history
 ├── WorkflowMisuse                 workflow code took a step that replay cannot repeat
 ├── WorkflowFailed                 an instance ended otherwise than COMPLETED (raised by Client.run)
@@ -215,13 +215,13 @@ class WorkflowUnknown(RequestRefused):
 
 
 class RepairRefused(RequestRefused):
-    """The instance does not wait for what is to be repaired, or not so that this repair would help."""
+    """The instance does not wait for the entry to be repaired, or waits in a way that this repair does not end."""
 
     def __init__(self, instance_id: str, event_id: int, why: str, status: Status) -> None:
         super().__init__(instance_id, event_id, why, status)
         self.instance_id = instance_id
         self.event_id = event_id  # that the request names
-        self.why = why  # what is so, and what to do
+        self.why = why  # the state of the instance, and what to do
         self.status = status  # of the instance
 
     def __str__(self) -> str:
@@ -229,7 +229,7 @@ class RepairRefused(RequestRefused):
 
 
 class RunChanged(RequestRefused):
-    """The id belongs to another run than the one that the caller has seen."""
+    """The id belongs to another run than the caller has seen."""
 
     def __init__(self, instance_id: str, *, expected: Sequence[str], found: str) -> None:
         super().__init__(instance_id, expected, found)

@@ -1,7 +1,7 @@
 """A hosted app: all that one app has of an engine, which may have several apps on one host and one store.
 
-The rule: nothing here is another app's. The apps of an engine share its host, with it commits, reminders and the limits
-on what is in memory; each has its own instances, workers, activities, limits on these, operations and reports.
+The rule: nothing here belongs to another app. The apps of an engine share its host, with it commits, reminders and the
+limits on memory; each has its own instances, workers, activities, limits on these, operations and reports.
 
 `runtime/engine.py` makes one for each of its apps.
 """
@@ -95,8 +95,8 @@ class HostedApp:
         app: Its code; None: workers have it.
         own: Its addresses.
         propagate: Writes histories for remote workers that may see them.
-        items: Writes what its workers are sent, for the workers of other hosts; or makes, for its app id, what does,
-            when it is needed. None: those are given none.
+        items: Writes the items of its workers, for the workers of other hosts; or makes such a writer for its app id
+            when it is needed. None: workers of other hosts get no items.
     """
 
     def __init__(
@@ -319,7 +319,7 @@ class HostedApp:
             self.lending.borrowed(jobs, self.own.ring)
 
     def forget(self, has: IsIn, *, dead: bool) -> None:
-        """Forget what is done here for actors that are another host's now."""
+        """Forget the work under way here for actors that are another host's now."""
         ids = self.ids_in(has)
         self.activities.leave(ids, cancel=dead)
         self.dispatcher.leave(ids)

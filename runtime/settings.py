@@ -99,8 +99,8 @@ class OtherApp:
 class Opening:
     """How an engine begins."""
 
-    # Note what is under way in a file beside the store, so that an instance whose code ends this process is found and
-    # set aside (docs/design/flight-record.md). Only for an engine with a file.
+    # Note the attempts under way in a file beside the store, so that an instance whose code ends this process is found
+    # and set aside (docs/design/flight-record.md). Only for an engine with a file.
     flight_record: bool = False
     set_aside: tuple[str, ...] = ()  # ids of instances that are set aside before anything of them begins
     folder: str | None = None  # the working folder of worker processes; None: that of this process when it begins
@@ -111,4 +111,4 @@ class Opening:
     # A host that shares its store, and whose event loop stands still for longer, shows no more that it lives.
     stuck_after_s: float = inf
     others: Sequence[OtherApp] = ()  # the apps beside the first one
-    dormant: bool = False  # recover nothing and fire no timer: only what is asked of the engine happens
+    dormant: bool = False  # recover nothing and fire no timer: only requests have effects

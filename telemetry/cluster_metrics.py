@@ -1,7 +1,7 @@
 """Metrics of a host among others: who lives, whose shards are whose, what was in doubt, which clock is off.
 
-The rule: each host tells of itself and of what it sees; a sum over hosts is the reader's. What is not known, because
-there is no such store or its server does not answer, has no sample, rather than a zero.
+The rule: each host tells of itself and of the hosts that it sees; the reader sums over hosts. A value that is unknown,
+because there is no such store or its server does not answer, has no sample, rather than a zero.
 
 `daemon/daemon.py` makes one with `--metrics-port`. docs/hosts.md says what each of them means.
 """
@@ -74,7 +74,7 @@ class ClusterMetrics(Collector):
         self._figures = await figures()
 
     def collect(self) -> Iterator[Metric]:
-        """Return what is known. Called for each scrape."""
+        """Return the metrics with known values. Called for each scrape."""
         yield self._gauge("perdure_shards_owned", "Shards that this host owns.", self._owned())
         if (seen := self._seen()) is not None:
             yield from self._of_hosts(seen)

@@ -32,27 +32,51 @@ class MeasuredHost(Protocol):
     """A host as these metrics see it; `Reports` of `runtime/operations/overview/reports.py` fulfils it."""
 
     @property
-    def tells_of_store(self) -> bool: ...
-    def own(self) -> HostReport: ...
-    async def counts(self) -> Counted: ...
-    def oldest_waiting(self) -> Mapping[str, int]: ...
-    def mailbox_depths(self) -> tuple[int, int]: ...
-    def watch_commits(self, watch: Callable[[float, float], None]) -> None: ...
+    def tells_of_store(self) -> bool:
+        """Whether this host gives the figures that are of the whole store, so that they are not counted twice."""
+        ...
+
+    def own(self) -> HostReport:
+        """The report of this host alone."""
+        ...
+
+    async def counts(self) -> Counted:
+        """Count the instances by status and name: of this host's part of the store, or of a shared store."""
+        ...
+
+    def oldest_waiting(self) -> Mapping[str, int]:
+        """When the oldest waiting activity was asked for, by name; Unix time, microseconds."""
+        ...
+
+    def mailbox_depths(self) -> tuple[int, int]:
+        """The messages that wait in all mailboxes, and in the fullest one."""
+        ...
+
+    def watch_commits(self, watch: Callable[[float, float], None]) -> None:
+        """Have a function called for each commit of this host."""
+        ...
 
 
 class OverdueWork(Protocol):
     """What waits too long on a host; of `runtime/operations/overview/attention.py`."""
 
     @property
-    def overdue_total(self) -> int: ...
+    def overdue_total(self) -> int:
+        """How many timers are overdue."""
+        ...
+
     @property
-    def unserved_total(self) -> int: ...
+    def unserved_total(self) -> int:
+        """How many instances wait for workers that are gone."""
+        ...
 
 
 class Overdue(Protocol):
     """Finds what waits too long; `Attentions` of `runtime/operations/overview/attention.py` fulfils it."""
 
-    async def own(self) -> OverdueWork: ...
+    async def own(self) -> OverdueWork:
+        """Find the overdue work of this host."""
+        ...
 
 
 class EngineMetrics(Collector):
@@ -120,7 +144,7 @@ class EngineMetrics(Collector):
             logger.debug("the store has not answered a scrape: %s", error)
 
     def collect(self) -> Iterator[Metric]:
-        """Return what is known. Called for each scrape."""
+        """Return the metrics with known values. Called for each scrape."""
         report = self._watched.own()
         yield self._gauge("perdure_ready", "Whether this host takes requests and writes.", self._ready())
         yield from self._of_instances()

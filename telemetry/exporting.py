@@ -39,7 +39,7 @@ class Exporting:
         )
 
     def close(self) -> None:
-        """Send what is left, and stop. It blocks for as long as the collector lets it wait."""
+        """Send the spans that are left, and stop. It blocks for as long as the collector lets it wait."""
         self._processor.shutdown()
 
 

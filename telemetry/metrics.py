@@ -155,12 +155,12 @@ class Shown:
         self._registry = registry
 
     def collect(self) -> Iterator[Metric]:
-        """Return what is shown."""
+        """Return the metrics that are shown."""
         return map(_without_created, self._registry.collect())
 
     def restricted_registry(self, names: Iterable[str]) -> "Shown":
         """The same with some of the metrics only; for `?name[]=` of a scrape."""
-        return Shown(self._registry.restricted_registry(names))  # type: ignore[arg-type]  # it has what is used here
+        return Shown(self._registry.restricted_registry(names))  # type: ignore[arg-type]  # it has the methods used here
 
 
 def _without_created(metric: Metric) -> Metric:

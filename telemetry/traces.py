@@ -75,6 +75,7 @@ class Traces:
         self._scope = InstrumentationScope(SCOPE, own_release())
 
     def begin(self, parent: TraceContext | None, name: str) -> tuple[TraceContext, TraceContext | None]:
+        """Begin a span, under the span of the caller if there is one."""
         above = _span_context(parent) if parent is not None else otel.get_current_span().get_span_context()
         if above.is_valid:
             parent = _context_of(above)
@@ -90,12 +91,14 @@ class Traces:
         return context, parent
 
     def span_ended(self, span: EndedSpan) -> None:
+        """Hand a span that has ended to OpenTelemetry. An error is logged, and the span is lost."""
         try:
             self._processor.on_end(self._readable(span))
         except Exception:  # a processor of the user's may raise anything
             logger.exception("a span of kind %s was lost", span.kind)
 
     def current(self, context: TraceContext) -> AbstractContextManager[None]:
+        """Make a span the current one of OpenTelemetry, as long as the context is entered."""
         return _current(_span_context(context))
 
     def _readable(self, span: EndedSpan) -> ReadableSpan:

@@ -33,7 +33,7 @@ class FaultyStore(PassingStore):
         store.fail_next_commit()   # it is the one that will fail
         store.release()
 
-    The counters count the calls that got past the gate, including those that then failed.
+    The counters count the calls that got past the gate, including the ones that then failed.
 
     Any call can be made to fail, by its name or by its place among all calls:
 
@@ -107,12 +107,15 @@ class FaultyStore(PassingStore):
         self._damaged[address] = StoreDamaged(address, reason)
 
     def fail_next_commit(self) -> None:
+        """Let the next commit fail."""
         self.fail_commit(1)
 
     def fail_next_load(self) -> None:
+        """Let the next load fail."""
         self.fail_load(1)
 
     def fail_next_inspect(self) -> None:
+        """Let the next inspection fail."""
         self.fail_inspect(1)
 
     def hold(self) -> None:
@@ -132,6 +135,7 @@ class FaultyStore(PassingStore):
         self._load_gate.close()
 
     def release_loads(self) -> None:
+        """Let held loads go on, and later ones pass."""
         self._load_gate.open()
 
     # The contract of a store, where it may fail. All else is passed on.
@@ -209,6 +213,11 @@ class CallFaults:
         self._from: int | None = None  # all from this one on
 
     def add(self, nth: int, *, last: bool = False) -> None:
+        """Let the nth call from now on fail, counted from 1; `last` lets all after it fail too.
+
+        Raises:
+            FaultyStoreMisuse: `nth` is less than 1.
+        """
         if nth < 1:
             raise FaultyStoreMisuse(f"the first call that can fail is number 1, not {nth}")
         self._failing.add(self._calls + nth)
@@ -216,6 +225,7 @@ class CallFaults:
             self._from = self._calls + nth
 
     def clear(self) -> None:
+        """Let no call fail."""
         self._failing.clear()
         self._from = None
 
@@ -244,15 +254,18 @@ class Gate:
         self._reached: anyio.Event | None = None
 
     def close(self) -> None:
+        """Keep calls waiting from now on."""
         if self._opened is None:
             self._opened, self._reached = anyio.Event(), anyio.Event()
 
     def open(self) -> None:
+        """Let all calls pass."""
         if self._opened is not None:
             self._opened.set()
         self._opened = self._reached = None
 
     async def pass_through(self) -> None:
+        """Pass, or wait until the gate is open."""
         # Again, should it be closed before this task is through.
         while self._opened is not None:
             assert self._reached is not None
@@ -260,6 +273,11 @@ class Gate:
             await self._opened.wait()
 
     async def reached(self) -> None:
+        """Wait until a call waits at the gate.
+
+        Raises:
+            FaultyStoreMisuse: The gate is open.
+        """
         if self._reached is None:
             raise FaultyStoreMisuse("no commit is held: call hold() first")
         await self._reached.wait()

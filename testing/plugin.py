@@ -1,7 +1,7 @@
 """The plugin for pytest: options of simulated tests, and what they tell at the end.
 
-The one law: it imports nothing of the engine until a simulated test is run, because every suite of everybody who has
-perdure installed loads it.
+The one law: it imports nothing of the engine until a simulated test is run, because it is loaded by every suite of
+every user who has perdure installed loads it.
 """
 
 import sys
@@ -16,6 +16,7 @@ TOLD = "perdure simulation"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options of simulated tests."""
     group = parser.getgroup("perdure", "simulated tests of perdure")
     group.addoption(
         "--perdure-seeds", type=int, metavar="N", help="worlds tried at random, in place of each test's own"
@@ -32,6 +33,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Iterator[None]:
+    """Run a simulated test with the options of this session; leave all others to pytest."""
     __tracebackhide__ = True
     if not hasattr(pyfuncitem.obj, MARK):
         return (yield)
@@ -45,6 +47,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Iterator[None]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    """Add the summary of simulated tests."""
     config.pluginmanager.register(_Summary(), "perdure-summary")
 
 

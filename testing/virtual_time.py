@@ -78,12 +78,13 @@ class ThreadedLoop(SimLoop):
     def call_soon_threadsafe(  # type: ignore[override]
         self, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> SimHandle:
+        """Call a function in a step of the loop, from any thread."""
         handle = self.call_soon(callback, *args, context=context)
         self._called.release()
         return handle
 
     def wait_for_outsiders(self) -> bool:
-        # Every call is counted, and those that came while there was something to do are counted off first.
+        # Every call is counted, and calls that came while there was something to do are counted off first.
         others = set(threading.enumerate()) - self._threads_before
         while self._called.acquire(timeout=self.PATIENCE_S if others else 0.0):
             if self._ready:

@@ -258,10 +258,12 @@ class RingCopy:
         self._scope = anyio.CancelScope()
 
     def join(self) -> None:
+        """Count a reader, for whom the copy is kept from now on."""
         self._readers += 1
         self._joined.set()
 
     def leave(self) -> None:
+        """Count a reader less."""
         self._readers -= 1
 
     def end(self) -> None:

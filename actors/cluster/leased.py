@@ -54,7 +54,7 @@ class LeasedMembership:
         tell: Tells another host of shards that were given to it. It may be lost: the rows say the same, later.
         gone: Whether the process at a place has certainly ended.
         stuck_after_s: A host whose event loop stands still for longer beats no more.
-        newcomer_s: How long a host has to live before it gets shards from those that stay.
+        newcomer_s: How long a host has to live before the others give it shards.
     """
 
     part: Part | None = None  # all hosts share one store
@@ -365,4 +365,4 @@ class LeasedMembership:
 
 
 async def _lend_nothing(gift: Gift) -> None:
-    """Nobody is told: what goes on is begun anew."""
+    """No actor is told: an activity that goes on here is begun anew by the next owner."""

@@ -138,7 +138,7 @@ class Outbound:
         self._asked: dict[int, _Asked] = {}  # in the order of their times
         self._asking = Signal()
         self.posted: dict[int, PostedMessage] = {}  # without a receipt, in the order in which they were sent
-        self._held: dict[int, None] = {}  # of these, those that were not sent over this connection; in order
+        self._held: dict[int, None] = {}  # the ones among them that this connection has not sent; in order
         self._watches: dict[int, tuple[Address, Watch]] = {}
         self._was_reached = False
         self._refusals = 0  # in a row
@@ -267,7 +267,8 @@ class Outbound:
         self.posted = {number: each for number, each in self.posted.items() if each.shard not in shards}
 
     def recall(self, wanted: Callable[[Address], bool]) -> Sequence[tuple[Address, Envelope]]:
-        """Take back the messages without a receipt to some actors, in their order. What is still said of them is void.
+        """Take back the messages without a receipt to some actors, in their order. A later answer to one of them is
+        void.
 
         Args:
             wanted: Whether an actor is one of them.

@@ -107,7 +107,7 @@ class Placement:
         """Enter a ring, and return whether that is news.
 
         Args:
-            number: Of the ring among those that have shards of their own; rings of one number have the same shards.
+            number: Of the ring among the rings that have shards of their own; rings of one number have the same shards.
         """
         assert self._shards > 0
         news = ring not in self._rings

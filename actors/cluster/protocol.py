@@ -157,7 +157,7 @@ def plain(value: Any) -> Any:
 
 
 class FrameCodec:
-    """Packs the frames that one end sends, and reads those that it gets."""
+    """Packs the frames that one end sends, and reads the frames that it gets."""
 
     def __init__(self) -> None:
         self.pack = msgspec.msgpack.Encoder(enc_hook=plain).encode

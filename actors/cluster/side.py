@@ -46,7 +46,7 @@ class HostSide(Protocol):
         ...
 
     def returned(self, address: Address, envelope: Envelope, *, new: bool, moved: Moved | None) -> None:
-        """Take back a message of this host with which nothing was done, to deliver it to whoever owns the actor now.
+        """Take back a message of this host with which nothing was done, to deliver it to the actor's present owner.
 
         Args:
             new: The address was just made up.

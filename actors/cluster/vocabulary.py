@@ -66,7 +66,7 @@ class Vocabulary:
         return self._of_type.keys()
 
     def say(self, value: Any) -> tuple[str, Raw]:
-        """Pack a value: its word, and what the word is said of.
+        """Pack a value: its word, and the data that the word stands before.
 
         Raises:
             NotPortable: It has no word, or cannot be packed.

@@ -1,9 +1,10 @@
 """A wire: frames between two hosts of a daemon, both ways, many in one packet.
 
 The rule: a frame is a length and as many bytes. A message that is longer than a frame may be goes in several, all but
-the last of which have a mark in their length. What comes is only looked at by the reader of its end, which takes it
-for data and never for code; a frame or a message that is too long, and one that the reader refuses, end the connection.
-An end that is full says so, and counts what is sent all the same: who sends decides what waits, and what is refused.
+the last of which have a mark in their length. What comes is only looked at by the reader of its end, which takes it for
+data and never for code; a frame or a message that is too long, and one that the reader refuses, end the connection. An
+end that is full says so, and counts the frames that come all the same. The sender decides which messages wait, and
+which are refused.
 
 `actors/cluster/outbound.py` and `actors/cluster/inbound.py` have an end each.
 """
@@ -108,6 +109,7 @@ class Wire(asyncio.Protocol):
             self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the transport, and let the owner of this end look at it. If that fails, the connection is refused."""
         self._transport = cast(asyncio.Transport, transport)
         if self._made is not None:
             try:
@@ -116,13 +118,16 @@ class Wire(asyncio.Protocol):
                 self.refuse(error)
 
     def pause_writing(self) -> None:
+        """Note that the transport's buffer is full."""
         self.full = True
 
     def resume_writing(self) -> None:
+        """Note that there is room again, and tell the sender."""
         self.full, self.piled = False, 0
         self.has_room()
 
     def data_received(self, data: bytes) -> None:
+        """Hand over the frames that are whole; a frame that cannot be read ends the connection."""
         if self._transport is None:
             return
         self._buffer += data
@@ -133,6 +138,7 @@ class Wire(asyncio.Protocol):
             self.refuse(error)
 
     def connection_lost(self, error: Exception | None) -> None:
+        """Forget the rest of a frame, and tell the owner of this end."""
         self._transport = None
         self.over = True
         self._buffer.clear()
@@ -179,7 +185,7 @@ class Wire(asyncio.Protocol):
             self._journal.write(WIRE_REFUSED, host=self.peer, reason=str(error))
         self._buffer.clear()
         self.close()
-        self._transport = None  # what still comes is not read
+        self._transport = None  # frames that still come are not read
 
     def _flush(self) -> None:
         waiting, self._waiting, self._waiting_bytes = self._waiting, [], 0

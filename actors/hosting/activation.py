@@ -196,11 +196,12 @@ class Activations:
         return self._table.get(address)
 
     def add(self, activation: Activation) -> None:
+        """Enter an activation whose actor has none yet."""
         assert activation.address not in self._table, activation.address
         self._table[activation.address] = activation
 
     def remove(self, activation: Activation) -> None:
-        """Forget an activation, if it is the one that stands in the table."""
+        """Forget an activation, if the table has it."""
         if self._table.get(activation.address) is activation:
             del self._table[activation.address]
 

@@ -101,7 +101,7 @@ class Committer:
         self._idle = Signal()
         self._failed_at: float | None = None  # by the event loop's clock
         self._last_s = (0.0, 0.0)  # the last commit, from when to when by the stopwatch
-        self.turn_over_s = 0.0  # when the last turn was over; told by whoever takes them
+        self.turn_over_s = 0.0  # when the last turn was over; the turn loop sets it
         self._settling: dict[Signal, None] = {}  # raised when a commit has ended; in the order in which they came
         self._lives = 0  # how often all was abandoned
         self.commits = 0

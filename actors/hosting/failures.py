@@ -185,7 +185,7 @@ class Failures:
         if address in self._told or len(self._told) >= self.TOLD_MAX:
             return
         self._told.add(address)
-        # What the store holds is not what this release can read: a bug, so the traceback helps.
+        # This release cannot read the rows of the store: a bug, so the traceback helps.
         cause = error.cause if isinstance(error, ActorFailed) else None
         self._journal.write(
             INSTANCE_UNREADABLE,

@@ -1,4 +1,4 @@
-"""The flight record: what is under way in this process, for the process that comes after it.
+"""The flight record: the attempts under way in this process, for the process that comes after it.
 
 The rule: the record outlives the process, not the machine. It is a mapped file beside the store that is never flushed;
 a power cut is not the fault of what was under way, and leaves a record that nobody believes, or an old one.
@@ -52,7 +52,7 @@ UNREADABLE_SLOTS_AT = 32
 UNREADABLE = struct.Struct("<BxH200s")  # 1: in use; the length of the name, the name
 UNREADABLE_MAX = 64  # of more of them, the oldest are forgotten
 NAME_BYTES = 200
-BYTES_MAX = 64 * 1024 * 1024  # of a record that is read, unless this one has more; what is larger is no record
+BYTES_MAX = 64 * 1024 * 1024  # of a record that is read, unless this one has more; a larger file is no record
 WHAT_BYTES = 96
 
 # How often the record shows that the process is alive, while something is under way. It tells how long that took.
@@ -87,13 +87,13 @@ class FlightRecord:
     Args:
         path: Its file.
         actor_type: Only turns of actors of this type run code that can end the process.
-        slots: For how many attempts at once there is room; what is beyond is not noted.
+        slots: For how many attempts at once there is room; further ones are not noted.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, actor_type: str, slots: int) -> None:
         self.path = os.fspath(path)
         self.actor_type = actor_type
-        self.suspects: list[Suspect] = []  # with which this process began; those that are cleared are not in it
+        self.suspects: list[Suspect] = []  # with which this process began, without the cleared ones
         self.cleared = Signal()  # a suspect was cleared
         self.unreadable: list[bytes] = []  # names of actors that could not be read, in this process or one before
         self._slots = slots
@@ -163,8 +163,8 @@ class FlightRecord:
     def mend(self) -> bool:
         """Give the file back what was cut off behind the mapping, and say whether something was.
 
-        The record begins anew then: what is under way at that moment is not in it. It is called within an access to the
-        mapping, so it touches nothing but the file (`daemon/process/mapped_files.py`).
+        The record begins anew then: attempts under way at that moment are not in it. It is called within an access to
+        the mapping, so it touches nothing but the file (`daemon/process/mapped_files.py`).
 
         Raises:
             OSError: It cannot be written.
@@ -192,7 +192,7 @@ class FlightRecord:
                 await anyio.sleep(ALIVE_S)
             self._alive = False
 
-    # What is under way.
+    # The attempts under way.
 
     def turn_begins(self, address: Address) -> None:
         """Note that an actor takes its turn now."""

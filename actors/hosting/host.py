@@ -80,7 +80,7 @@ class HostLimits:
 class Precautions:
     """How a host begins."""
 
-    flight: FlightRecord | None = None  # where it notes what is under way
+    flight: FlightRecord | None = None  # where it notes the attempts under way
     set_aside: Sequence[Address] = ()  # actors that are set aside before they take a turn
     # Begin nothing: no recovery and no reminders. Messages are delivered, and their turns are taken.
     dormant: bool = False

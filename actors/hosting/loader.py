@@ -96,7 +96,7 @@ class Loader:
                     await read.send((activations, await self._read(activations)))
 
     async def _gather(self) -> None:
-        """Keep the batch open for those that come together with the ones in line."""
+        """Keep the batch open for reads that come together with the ones in line."""
         for _ in range(self.GATHER_ROUNDS):
             in_line = len(self._queue)
             if in_line >= self.BATCH:

@@ -237,7 +237,9 @@ class Mailroom:
         self._strays.append((address, envelope))
 
     def call_strays(self) -> None:
-        """Deliver what has waited for a ring that was not known. What a sender that is gone has sent is dropped."""
+        """Deliver the messages that waited for a ring that was not known. Messages of a sender that is gone are
+        dropped.
+        """
         strays, self._strays = self._strays, []
         for address, envelope in strays:
             if not (isinstance(envelope.sender, Activation) and envelope.sender.dropped):

@@ -10,7 +10,7 @@ process ends during this pause, the suspect was not under way, and is no suspect
 process as long after its begin as it did before; an end that comes sooner or later counts as a first one. So a process
 that is killed from outside again and again does not make a culprit of the work that it happened to have.
 
-`actors/hosting/flight_record.py` keeps what was under way; `actors/hosting/probation.py` does what is decided here.
+`actors/hosting/flight_record.py` keeps the attempts; `actors/hosting/probation.py` carries out the decisions made here.
 docs/design/flight-record.md has the reasons.
 """
 
@@ -51,7 +51,7 @@ class Suspect(NamedTuple):
 
     name: bytes
     what: bytes
-    ends: int = 1  # in a row, the last one included; of late ones those that were near
+    ends: int = 1  # in a row, the last one included; of late ones only the near ones
     early: int = 1  # the last of them that were early and near
     alone: int = 0  # the last of them at which no other suspect was under way
     took_s: float = 0.0  # until the last end
@@ -99,7 +99,7 @@ def suspects_after(before: Sequence[Suspect], under_way: Sequence[Flight]) -> li
     """Say who is suspect after an end that was not orderly, in the order in which they are tried.
 
     Args:
-        before: The suspects of the process that has ended, without those that it has cleared.
+        before: The suspects of the process that has ended, without the ones that it has cleared.
         under_way: What was under way when it ended.
     """
     known = {(suspect.name, suspect.what): suspect for suspect in before}

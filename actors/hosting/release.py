@@ -43,7 +43,7 @@ class Release:
 
     Args:
         routes: By type of address, the functions that take messages to other addresses than actors.
-        changes: Takes what changes in lists, as long as anybody reads it.
+        changes: Takes the changes of lists, as long as they have a reader.
         retire: Takes the active mark from an actor that has nothing in flight.
         journal: Writes the notes of turns, under the name that the maker of the host has given it.
     """

@@ -94,7 +94,7 @@ class TurnLoop:
             while self._runnable and not self.halted:
                 activation = self._runnable.popleft()
                 self._take_turn(activation)
-                # Before this turn the slice was not over, so what it lasts longer is this turn's.
+                # Before this turn the slice was not over, so its excess is this turn's.
                 now_s = self._committer.turn_over_s = self._stopwatch()
                 if (over_s := now_s - ends_s) > 0:
                     if over_s > self.SLOW_S:

@@ -47,6 +47,7 @@ class Unreadable:
         self._audit = audit
 
     def turn(self, envelopes: Sequence[Envelope], now_us: int) -> Turn:
+        """Purge the actor if a message asks for it; answer all others with `ActorStalled`."""
         turn = Turn(busy=self._active)
         for envelope in envelopes:
             purged = self._exists and self._purges(envelope.body)
@@ -61,4 +62,4 @@ class Unreadable:
         return turn
 
     def close(self) -> None:
-        pass
+        """Do nothing: there is no state."""

@@ -79,7 +79,7 @@ class ReminderLoop:
         if self._seen.wall_us <= at_us <= self._steady_until_us:
             self._window.set(reminder)
         else:
-            # Before this reminder is in memory: a step back concerns only those that were set before it.
+            # Before this reminder is in memory: a step back concerns only reminders that were set before it.
             now = self._compare()
             wait_us = reminder.due_us - at_us
             if at_us > now.wall_us and wait_us <= self.SOON_S * 1e6:

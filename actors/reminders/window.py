@@ -186,8 +186,8 @@ class ReminderWindow:
     def pop_due(self, now: Reading, *, limit: int) -> list[Reminder]:
         """Take out the reminders that are due by either clock, at most `limit`.
 
-        Those whose deadline has come are the first, in the order of their deadlines; then come those that are due by
-        the wall clock, earliest first.
+        Reminders whose deadline has come are the first, in the order of their deadlines; then come reminders that are
+        due by the wall clock, earliest first.
         """
         if self._left:
             self._purge()

@@ -144,9 +144,9 @@ class Cluster(Protocol):
         ...
 
     async def kill(self, host: int, beat: int) -> bool:
-        """Delete the row of another host, if its beat is still the one that was seen.
+        """Delete the row of another host, if its beat is still the given one.
 
-        Waits for a commit of it that is under way. False: it has beaten, or somebody else has killed it.
+        Waits for a commit of it that is under way. False: it has beaten, or another host has killed it.
         """
         ...
 
@@ -157,7 +157,7 @@ class Cluster(Protocol):
             seen: Shards, and their epochs as they were read. A shard whose epoch is another by now is left out.
 
         Returns:
-            Shard -> new epoch, of those that are this host's now. Commits for them are accepted from here on.
+            Shard -> new epoch, of the shards that are this host's now. Commits for them are accepted from here on.
         """
         ...
 

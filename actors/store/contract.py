@@ -109,8 +109,8 @@ class FoundItems(NamedTuple):
     """Some items of an actor, and its record, of the same moment."""
 
     record: bytes
-    items: dict[str, Item] = {}  # noqa: RUF012  never changed. By name; without those that are not there
-    damaged: dict[str, str] = {}  # noqa: RUF012  those that are not what was written, and how they differ
+    items: dict[str, Item] = {}  # noqa: RUF012  never changed. By name; absent ones are left out
+    damaged: dict[str, str] = {}  # noqa: RUF012  items that differ from the ones written, and how
     expiring: Sequence[Expiring] = ()  # in the order of their times
 
 
@@ -226,8 +226,8 @@ class Store(Protocol):
         """Read items of an actor; None for an actor that is not there. It sees commits as `load` does.
 
         Args:
-            names: Those that are asked for.
-            expiring: How many are listed, without their values, of those that expire first. Not with `names`.
+            names: Of the items that are asked for.
+            expiring: How many items are listed, without their values: the ones that expire first. Not with `names`.
 
         Raises:
             StoreDamaged: The record is not what was written.

@@ -23,7 +23,16 @@ embeds the engine has none. `daemon` adds the flag, from the fields of the error
 import logging
 
 from ..address import Address
-from ..errors import PerdureError
+from ..errors import (
+    HostLost,
+    HostSilent,
+    HostStopping,
+    HostUnreachable,
+    MailboxFull,
+    NotOwner,
+    PerdureError,
+    RingUnknown,
+)
 from .part import Part
 
 logger = logging.getLogger(__name__)
@@ -61,7 +70,7 @@ class StoreTooNew(StoreError):
 
 
 class StoreDivided(StoreError):
-    """The file holds another part of a store than the one that was asked for."""
+    """The file holds another part of a store than was asked for."""
 
     def __init__(self, path: str, *, found: Part, asked: Part) -> None:
         super().__init__(path, found, asked)
@@ -127,7 +136,7 @@ class ListsUnfinished(StoreError):
 
 
 class StoreDamaged(StoreError):
-    """The rows of one actor are not what was written. Nothing is given out of them; other actors are not affected.
+    """The rows of one actor differ from the ones written. No reader gets them; other actors are not affected.
 
     Attributes:
         key: The actor's key in the store, with which it can be deleted; None if that cannot be read either.
@@ -252,3 +261,17 @@ class StoreUncertain(StoreError):
             f"{self.what} may have happened: the store did not answer in time ({self.cause}). "
             "Look before you repeat it."
         )
+
+
+# After these a message to an actor was not taken, or nobody knows whether it was. It is sent again, and its receiver
+# takes it once.
+SEND_AGAIN = (
+    HostLost,
+    HostSilent,
+    HostStopping,
+    HostUnreachable,
+    MailboxFull,
+    NotOwner,
+    RingUnknown,
+    StoreError,
+)

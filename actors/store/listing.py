@@ -1,6 +1,6 @@
-"""Lists and counts of actors: what they are filtered by, and what a store answers.
+"""Lists and counts of actors: the filter, and the answer of a store.
 
-The rule: what a list is filtered by is given with the write that changes it (`Write.facets`), as values. A store
+The rule: the write that changes a facet, by which lists are filtered, has it as a value (`Write.facets`). A store
 never reads it out of a record, which only the actor's type understands.
 
 `actors/store/contract.py` has the methods; the type of an actor says what its facets are. `matches` is the meaning of a
@@ -45,6 +45,7 @@ class Order(Enum):
 
     @property
     def descending(self) -> bool:
+        """Whether the list begins with the largest value."""
         return self.value.startswith("-")
 
 
@@ -139,7 +140,7 @@ def fits(wanted: ListFilter, id_: str, facets: Facets) -> bool:
 
 
 def matches_kind(wanted: ListFilter, status: str, name: str, *, root: bool) -> bool:
-    """Whether the conditions of a filter for status, name and root hold, which are those that counters answer."""
+    """Whether the conditions of a filter for status, name and root hold. Counters answer these three."""
     return (
         (wanted.statuses is None or status in wanted.statuses)
         and status not in wanted.not_statuses

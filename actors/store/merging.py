@@ -17,7 +17,9 @@ class Placed(Protocol):
     """An item that knows where it stands in its host's list."""
 
     @property
-    def position(self) -> Position: ...
+    def position(self) -> Position:
+        """The place of the item in the order of the list."""
+        ...
 
 
 class Ordered(NamedTuple):

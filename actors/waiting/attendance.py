@@ -1,6 +1,6 @@
-"""A task group that an engine runs, in which what it is sent is done.
+"""A task group of an engine, for the work that messages to it ask for.
 
-The rule: a route of the host may not wait, so what it is sent is done in a task of its own.
+The rule: a route of the host may not wait, so each message to it is worked on in a task of its own.
 
 `runtime/operations/child_starter.py`, `event_sender.py` and `bulk/runner.py` are such, and `runtime/state/expiry.py`.
 """
@@ -13,7 +13,7 @@ from anyio.abc import TaskGroup
 
 
 class Attendance:
-    """Does what it is told to in tasks, while it runs."""
+    """Runs the functions that it is given as tasks, while it runs itself."""
 
     def __init__(self) -> None:
         self._tasks: TaskGroup | None = None
@@ -27,7 +27,7 @@ class Attendance:
             await anyio.sleep_forever()
 
     def leave(self, has: Callable[[str], bool]) -> None:
-        """Cancel what is done for actors that are another host's now, which does it anew.
+        """Cancel the tasks for actors that are another host's now, which begins them anew.
 
         Args:
             has: Whether the actor of an id is one of them.

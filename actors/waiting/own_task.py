@@ -1,4 +1,4 @@
-"""An asyncio task of its own for what is entered and left.
+"""An asyncio task of its own for a context manager.
 
 anyio's scopes must be left in the task that has entered them. A fixture, a start and a stop hook, and two cells of a
 notebook are different tasks. So the task group of an engine lives in a task that this module makes, and callers only
@@ -113,7 +113,7 @@ class OwnTask:
             except asyncio.CancelledError:
                 self._hurry()
                 await self._wait_shielded(HURRY_S)
-                # The caller may be part of what is to end: an activity that stops its own engine.
+                # The caller may be part of the engine that is to end: an activity that stops it.
                 await self._cut_off(HURRY_S)
                 raise
             # The callback of the task's end comes a round of the event loop later.

@@ -31,10 +31,12 @@ class Reply:
         return self._done
 
     def succeed(self, value: Any) -> None:
+        """Fill the slot with a value."""
         self._value = value
         self._fill()
 
     def fail(self, error: BaseException) -> None:
+        """Fill the slot with an error, which the waiting caller raises."""
         self._error = error
         self._fill()
 

@@ -50,9 +50,11 @@ class Watches(dict[Address, list[Watch]]):
     """The watches of a host's actors, by address. An address without a watch has no list."""
 
     def add(self, address: Address, watch: Watch) -> None:
+        """Add a watch of an actor."""
         self.setdefault(address, []).append(watch)
 
     def remove(self, address: Address, watch: Watch) -> None:
+        """Remove a watch that was added before."""
         watches = self[address]
         watches.remove(watch)
         if not watches:

@@ -1,4 +1,4 @@
-"""Bulk operations as the management API shows them: what is asked for, the plan, and how far an operation is."""
+"""Bulk operations as the management API shows them: the request, the plan, and the progress of an operation."""
 
 from collections.abc import Sequence
 from datetime import datetime

@@ -129,11 +129,13 @@ def words_of(action: str, done: "ActionDone") -> str:
     describe="Let instances take no further step until they are resumed. What arrives meanwhile is kept.",
 )
 def suspend(recurse: bool) -> dict[str, Any]:
+    """The options with which instances are suspended."""
     return {"recurse": recurse}
 
 
 @_action("resume", RECURSE_OFF, example="perdure resume order-17", describe="Let suspended instances go on.")
 def resume(recurse: bool) -> dict[str, Any]:
+    """The options with which instances are resumed."""
     return {"recurse": recurse}
 
 
@@ -142,9 +144,10 @@ def resume(recurse: bool) -> dict[str, Any]:
     RECURSE,
     payload_option("--output", "The result that it then has."),
     example="perdure terminate order-17 --reason 'customer called'",
-    describe="End instances without asking their code. Stalled ones, and those that are set aside, end too.",
+    describe="End instances without asking their code. Stalled ones and ones that are set aside end too.",
 )
 def terminate(recurse: bool, output: msgspec.Raw | None) -> dict[str, Any]:
+    """The options with which instances are terminated."""
     return {"recurse": recurse, **({"output": output} if output is not None else {})}
 
 
@@ -153,9 +156,10 @@ def terminate(recurse: bool, output: msgspec.Raw | None) -> dict[str, Any]:
     RECURSE,
     click.Option(["--force"], is_flag=True, help="With any status."),
     example="perdure purge --all-matching --status completed --updated-before 7d",
-    describe="Forget instances that have ended. With --force those that have not, too.",
+    describe="Forget instances that have ended. With --force also instances that have not ended.",
 )
 def purge(recurse: bool, force: bool) -> dict[str, Any]:
+    """The options with which instances are purged."""
     return {"recurse": recurse, "force": force}
 
 

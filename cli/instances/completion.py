@@ -14,7 +14,7 @@ from click.shell_completion import ShellComplete, get_completion_class
 SHELLS = ("bash", "zsh", "fish")
 VARIABLE = "_PERDURE_COMPLETE"
 
-# Not click's: bash ends a word at each `:`, `=` and `@`, which ids and options have, and replaces only what is behind
+# Not click's: bash ends a word at each `:`, `=` and `@`, which ids and options have, and replaces only the text behind
 # the last one. So it is told the line, and which characters these are. They are not changed: they are every command's.
 BASH = """\
 _perdure_completion() {
@@ -41,7 +41,7 @@ BEGIN_WORDS = "@$"  # readline's rl_special_prefixes: they end a word, and belon
 def completion(shell: str) -> None:
     """Let a shell complete perdure's commands.
 
-    What is printed is a script for the shell to read. Behind a command it completes options and statuses, and asks
+    It prints a script for the shell to read. Behind a command it completes options and statuses, and asks
     the daemon for the ids of instances, the names of workflows and of events that an instance waits for, and
     operations. A daemon that does not answer within a second is left alone.
 
@@ -82,7 +82,7 @@ def answer(command: click.Command, instruction: str) -> Iterator[str]:
         args, begun, kept = words_of(os.environ.get("COMP_LINE", ""), os.environ.get("COMP_WORDBREAKS", ""))
     else:
         (args, begun), kept = shells.get_completion_args(), ""
-    # Of `--status=fai` click completes what is behind the `=`; shells replace the whole word, or bash's part of it.
+    # Of `--status=fai` click completes the text behind the `=`; shells replace the whole word, or bash's part of it.
     flag, equals, _ = begun.partition("=")
     before = flag + equals if equals and flag.startswith("-") else ""
     for item in shells.get_completions(args, begun):

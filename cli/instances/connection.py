@@ -32,7 +32,7 @@ TIME_OVER = 6
 
 EXIT_CODES = (
     (DONE, "done"),
-    (FAILED, "the instance has failed, or some of those that were selected"),
+    (FAILED, "the instance has failed, or some of the selected ones have"),
     (USAGE, "the command is not written as it should be"),
     (NOT_FOUND, "there is no such instance"),
     (REFUSED, "the daemon has refused it"),
@@ -110,6 +110,7 @@ class DaemonCommand(click.Command):
         self.example = example
 
     def invoke(self, ctx: click.Context) -> Any:
+        """Put the daemon's address, the token and the app id into a `Where`, and call the command with it."""
         if os.environ.get("NO_COLOR"):
             ctx.color = False
         token = token_of(ctx.params.pop("token_file"))
@@ -231,7 +232,7 @@ def code_of(error: PerdureError) -> int:
         case ServerAddressInvalid() | TokenInvalid() | InvalidRequest():
             return USAGE
         case ServerRefused(status=404, code="ERR_ROUTE_NOT_FOUND" | "ERR_DIRECT_INVOKE" | ""):
-            return REFUSED  # by a daemon that is older than the command, or by what is none
+            return REFUSED  # by a daemon that is older than the command, or by another program
         case ServerRefused(status=404):
             return NOT_FOUND
         case ServerRefused(status=400):
@@ -246,7 +247,7 @@ async def for_each(ids: Sequence[str], work: Callable[[str], Awaitable[str | Non
     """Do something to one instance after another, and say what could not be done.
 
     Args:
-        work: Returns what is said when it is done.
+        work: Returns the line to print when it is done.
 
     Returns:
         DONE; with one id its own exit code; with several FAILED if it could not be done to some of them.

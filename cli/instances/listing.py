@@ -135,7 +135,7 @@ def waiting(entry: Any) -> str:
         default="status",
         show_default=True,
         metavar="status,name,root",
-        help="What is counted apart; empty: nothing.",
+        help="The values that are counted apart; empty: none.",
     ),
     PLAIN_OUTPUT_OPTION,
     example="perdure count --by status,name --root",
@@ -145,6 +145,8 @@ def count(where: Where, by: str, output: str, **options: Any) -> None:
 
     By status, name and root the count is exact at any size. With other filters it stops at 100 000.
     """
+    if output == "ids":
+        raise click.UsageError("A count has no ids. `perdure ls -o ids` prints those of the instances.")
     filters = filter_of(options)
     groups = [each for each in by.split(",") if each]
 

@@ -1,4 +1,4 @@
-"""`perdure operations` and `perdure audit`: what is being done to many instances, and who has done what.
+"""`perdure operations` and `perdure audit`: the bulk operations of a daemon, and who has changed what.
 
 The rule: as of `cli/instances/connection.py`. `cli/main.py` has them in its list.
 """

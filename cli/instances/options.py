@@ -162,7 +162,7 @@ FILTER_OPTIONS = (
     click.Option(
         ["--stuck-for"],
         metavar="LENGTH",
-        help="Only those that are stalled, set aside, or have an activity open and took no turn for so long: 15m.",
+        help="Only instances that are stalled, set aside, or have an activity open and took no turn for so long: 15m.",
     ),
 )
 FILTER_NAMES = tuple(str(option.name) for option in FILTER_OPTIONS)
@@ -184,7 +184,7 @@ OUTPUT_OPTION = output_option("-o", "--output", help="How it is shown; ids is on
 PLAIN_OUTPUT_OPTION = output_option("-o", "--output", help="How it is shown; ids is one a line.")
 # Of commands that change something. It has no long name: --output of `terminate` is the result that the instance gets.
 ACTION_OUTPUT_OPTION = output_option(
-    "-o", "shape", help="What is printed of each that was done: a line, an object of JSON on a line, or the id."
+    "-o", "shape", help="The output for each instance: a line, an object of JSON on a line, or the id."
 )
 IDS_ARGUMENT = click.Argument(["ids"], type=word, nargs=-1, metavar="[ID|-]...", shell_complete=suggesting.ids)
 ID_ARGUMENT = click.Argument(["instance_id"], type=word, metavar="ID", shell_complete=suggesting.ids)

@@ -55,7 +55,7 @@ def cell(value: object) -> str:
 
 
 def visible(text: str) -> str:
-    """Show a text; what is not printable is escaped."""
+    """Show a text; unprintable characters are escaped."""
     return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
 
 

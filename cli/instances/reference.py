@@ -17,10 +17,11 @@ WIDTH = 96  # of the help in the page
 HEAD = """# Commands on instances
 
 This page lists the commands that see and steer the instances of a running daemon. Each takes
-`--server URL` (or `PERDURE_SERVER`) and `--token-file FILE` behind its name. The same for a store that
-no daemon has: `perdure store ls`, `terminate`, `purge`, `release`.
+`--server URL` (or `PERDURE_SERVER`) and `--token-file FILE` behind its name. The same for a store
+that no daemon has: `perdure store ls`, `terminate`, `purge`, `release`.
 
-It is made from the commands: `python -m perdure.cli.instances.reference > docs/reference/commands.md`.
+It is made from the commands:
+`python -m perdure.cli.instances.reference > docs/reference/commands.md`.
 
 ## Exit codes
 

@@ -1,6 +1,6 @@
 """`perdure repair`: answering what an instance waits for, in the place of what does not answer.
 
-The rule: the history is not rewritten. What is appended could have arrived by itself.
+The rule: the history is not rewritten. Each event that is appended could have arrived by itself.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,10 @@ ACTIONS = ("retry", "complete", "fail", "fire", "release")
     ID_ARGUMENT,
     click.Argument(["action"], type=click.Choice(ACTIONS), metavar="|".join(ACTIONS)),
     click.Option(
-        ["--event-id"], type=int, metavar="N", help="What is answered; `perdure show` has it. Not for release."
+        ["--event-id"],
+        type=int,
+        metavar="N",
+        help="The entry that is answered; `perdure show` has its id. Not for release.",
     ),
     payload_option("--result", "Of complete: the result."),
     click.Option(["--failure"], metavar="TEXT", help="Of fail: the message of the failure."),

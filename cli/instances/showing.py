@@ -64,6 +64,7 @@ def show(where: Where, instance_id: str, output: str, with_input: bool, with_res
 
 
 def as_dict(described: "InstanceDetails") -> dict[str, Any]:
+    """The details of an instance as plain values, for JSON."""
     import msgspec  # noqa: PLC0415
 
     built: dict[str, Any] = msgspec.to_builtins(described)
@@ -136,7 +137,7 @@ def failure(report: "FailureReport", *, cause: bool = False) -> str:
         type=click.Choice(["none", "head", "full"]),
         default="head",
         show_default=True,
-        help="Their first characters; or all of those that are not too long.",
+        help="Their first characters; or whole payloads that are not too long.",
     ),
     PLAIN_OUTPUT_OPTION,
     example="perdure history order-17 --newest --limit 20",

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 
 def store_option(flag: str, name: str, text: str) -> click.Option:
+    """Make an option that takes the address of a store."""
     return click.Option([flag, name], type=str, required=True, metavar="PATH", help=text, callback=checked(parse_path))
 
 

@@ -145,8 +145,8 @@ def terminate(ids: Sequence[str], data: str, app_id: str | None, recurse: bool, 
 def purge(ids: Sequence[str], data: str, app_id: str | None, recurse: bool, force: bool, reason: str | None) -> None:
     """Forget instances.
 
-    No daemon may have the store. Purged can be what is finished, stalled, set aside, or cannot be read; --force purges
-    others too.
+    No daemon may have the store. Instances that are finished, stalled, set aside, or cannot be read can be purged;
+    --force purges others too.
     """
 
     def act(facade: "Facade", one: str, by: "By") -> Awaitable[int]:
@@ -162,8 +162,8 @@ def purge(ids: Sequence[str], data: str, app_id: str | None, recurse: bool, forc
 def release(ids: Sequence[str], data: str, app_id: str | None, reason: str | None) -> None:
     """Let instances that are set aside go on.
 
-    No daemon may have the store. The next daemon begins what is open, and delivers what has arrived meanwhile. If an
-    instance ends that daemon too, it is set aside again after three ends.
+    No daemon may have the store. The next daemon begins the open entries, and delivers the messages that have arrived
+    meanwhile. If an instance ends that daemon too, it is set aside again after three ends.
     """
     each(data, ids, lambda facade, one, by: facade.release(one, begin=False, by=by), "is released", reason, app_id)
 
@@ -211,6 +211,7 @@ def each(
 
 
 def complain(text: str) -> None:
+    """Print an error to standard error."""
     click.echo(f"Error: {text}", err=True)
 
 
@@ -253,6 +254,7 @@ async def instances(facade: "Facade") -> AsyncIterator[InstanceLine]:
 
 
 async def describe(facade: "Facade", instance_id: str) -> InstanceLine:
+    """Describe an instance in a line. One that cannot be read is described by its error."""
     try:
         state = await facade.inspect(instance_id)
     except PerdureError as error:
@@ -266,6 +268,7 @@ async def describe(facade: "Facade", instance_id: str) -> InstanceLine:
 
 
 def date(us: int) -> str:
+    """A time (Unix time, microseconds) as ISO 8601 in UTC."""
     from ...runtime.dates import from_us  # noqa: PLC0415  as above
 
     return from_us(us).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -32,6 +32,11 @@ def read_rate(value: Any) -> float:
 
 
 def read_text(value: Any) -> str:
+    """Read a text out of a value of YAML.
+
+    Raises:
+        ValueError: It is no text.
+    """
     if not isinstance(value, str):
         raise ValueError(f"a text was expected, not {value!r}.")
     return value.strip()
@@ -46,6 +51,11 @@ def read_protocol(value: Any) -> TraceProtocol | None:
 
 
 def read_truth(value: Any) -> bool:
+    """Read a truth value out of a value of YAML.
+
+    Raises:
+        ValueError: It is neither true nor false.
+    """
     if not isinstance(value, bool):
         raise ValueError(f"{value!r} is neither true nor false.")
     return value
@@ -59,6 +69,11 @@ def read_headers(value: Any) -> tuple[tuple[str, str], ...]:
 
 
 def read_url(value: Any) -> str:
+    """Read the address of a collector out of a value of YAML; empty: there is none.
+
+    Raises:
+        ValueError: It is no address with HTTP.
+    """
     address = read_text(value)
     if address and urlsplit(address).scheme not in ("http", "https"):
         raise ValueError(f"{address!r} is no address of a collector such as http://localhost:9411/api/v2/spans.")

@@ -90,6 +90,7 @@ def supervise(config: Config, announce: Callable[[str], None], target: Target = 
 
 
 def raise_failed(failed: Failed) -> NoReturn:
+    """Raise the error for a host that has failed: `ImportFailed` with a traceback of the app's, else `HostFailed`."""
     raise ImportFailed(failed.why) if failed.is_traceback else HostFailed(failed.why)
 
 

@@ -22,6 +22,8 @@ PAUSE_S_MIN = 0.1
 PAUSE_S_MAX = 5.0
 # A host that has been silent for so long hangs, or was stopped by a signal.
 SILENT_S = 5.0
+# The same before it is ready: code of the app is imported and a store is opened then, which a busy machine draws out.
+STARTING_SILENT_S = 60.0
 GO_ON_S = 2.0  # how long one that was stopped has to be heard again when it is told to go on
 LOOK_S = 1.0  # how often the supervisor looks at the hosts that beat
 # A supervisor that looks later than this was not running itself, and blames no host for the time between.
@@ -72,7 +74,13 @@ class SupervisedHost:
 
     @property
     def name(self) -> str:
+        """The host's name in logs, such as `host-2`."""
         return name_of(self.index)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the host has said that it is ready, and has not ended."""
+        return self.ready_since_s is not None
 
 
 class Supervisor:
@@ -230,11 +238,13 @@ class Supervisor:
             if late_s > LATE_S - LOOK_S:
                 host.beat_at_s += late_s
             silent_s = now_s - host.beat_at_s
-            if silent_s <= SILENT_S + GO_ON_S * host.told_to_go_on:
+            if silent_s <= SILENT_S:
                 continue
             if not host.told_to_go_on and self._processes.go_on(host.index):
                 host.told_to_go_on = True
                 self._journal.write(HOST_CONTINUED, host=host.name, silent_s=silent_s)
+                continue
+            if silent_s <= (SILENT_S if host.is_ready else STARTING_SILENT_S) + GO_ON_S * host.told_to_go_on:
                 continue
             self._tell_killed(host, f"{host.name} has not been heard for {silent_s:.1f} s")
             self._kill(host)
@@ -274,7 +284,7 @@ class Supervisor:
             logger.info("%s is ready again", host.name)
         host.ready_since_s = now_s
         host.was_ready = True
-        if not (self._announced or self._stopping) and all(each.ready_since_s is not None for each in self._hosts):
+        if not (self._announced or self._stopping) and all(each.is_ready for each in self._hosts):
             self._announced = True
             self._announce(line)
 

@@ -10,7 +10,7 @@ import anyio
 
 
 class Grace:
-    """What is left of the time for a stop.
+    """The rest of the time for a stop.
 
     Args:
         total_s: `--stop-grace`.

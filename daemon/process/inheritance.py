@@ -22,7 +22,7 @@ DESCRIPTORS = ("/proc/self/fd", "/dev/fd")  # where a process finds its open fil
 
 
 class Inheritance:
-    """Closes in each forked child what is the daemon's.
+    """Closes the daemon's files and sockets in each forked child.
 
     A context manager. The system has no way to take such a hook back; after the end it does nothing.
 

@@ -1,9 +1,8 @@
 """Settings of the interpreter that the daemon lives by, kept in place while code of the app runs.
 
-The rule: what is as it was when the daemon began to serve stays so: the collector of garbage runs, calls may be nested
-as deep, threads are switched as often and can be begun, and the system gives as many files and as much memory. An app
-that sets them while it is imported has its way.
-`daemon/daemon.py` starts it.
+The rule: the interpreter's settings stay as they were when the daemon began to serve: the collector of garbage runs,
+calls may be nested as deep, threads are switched as often and can be begun, and the system gives as many files and as
+much memory. An app that sets them while it is imported has its way. `daemon/daemon.py` starts it.
 """
 
 import gc

@@ -16,8 +16,8 @@ as `os._exit` does. Refused are:
 * `sys.set_asyncgen_hooks` in the thread of the event loop, whose hooks those are: they are called in each request.
 * Limits of the process (setrlimit(2)) below what they are: others would have no file, no memory or no thread.
 
-`sys.settrace` and `sys.setprofile` pass, and are noted: what is left behind is taken off the thread of the event loop
-(`daemon/process/interpreter_guard.py`).
+`sys.settrace` and `sys.setprofile` pass, and are noted: a function that is left behind is taken off the thread of the
+event loop (`daemon/process/interpreter_guard.py`).
 
 In a forked child they are as ever. Code that calls the C library itself gets past the fence. `daemon/serve.py` puts the
 fence up, and `daemon/daemon.py` says which descriptors are the daemon's.
@@ -47,7 +47,7 @@ PACKAGE = __name__.partition(".")[0] + "."
 EVENT_LOOP = f"{PACKAGE}daemon.event_loop"
 ASYNCIO = "asyncio.base_events"  # sets the hooks of asynchronous generators where its loop begins and ends, or is ended
 
-# The process stands still, unless somebody has said otherwise. SIGSTOP does so in any case.
+# The process stands still, unless a program has set the signal's action. SIGSTOP does so in any case.
 STANDS_STILL = (signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)
 STANDARD_STREAMS_LAST = 2
 
@@ -86,7 +86,7 @@ class ProcessFence:
         self._of_the_app = frozenset(identities()) - self._before
 
     def begin(self, is_ours: Callable[[int], bool]) -> None:
-        """Take note that the event loop runs, and that no code of the app does yet: what is open is the daemon's.
+        """Take note that the event loop runs, and that no code of the app does yet: all open files are the daemon's.
 
         Args:
             is_ours: Whether a descriptor that is opened from now on is the daemon's (`Inheritance.is_ours`).
@@ -95,60 +95,75 @@ class ProcessFence:
         others = {*range(STANDARD_STREAMS_LAST + 1), *self._of_the_app}
         self._descriptors = {each: identity for each, identity in identities().items() if each not in others}
 
-    # What is asked for, and the sentence that refuses it; None: it may be done.
+    # A step, and the sentence that refuses it; None: it may be done.
 
     def kill(self, process: int, number: int) -> str | None:
+        """Judge `os.kill`, of this process, its group or its supervisor."""
         own = process in (self._process, 0, -1) or process == -os.getpgrp()
         return self._signal(number) if own else self._signal_to_supervisor(process)
 
     def killpg(self, group: int, number: int) -> str | None:
+        """Judge `os.killpg`, of the group of this process."""
         return self._signal(number) if group in (0, os.getpgrp()) else None
 
     def raise_signal(self, number: int) -> str | None:
+        """Judge `signal.raise_signal`."""
         return self._signal(number)
 
     def pthread_kill(self, thread: int, number: int) -> str | None:
+        """Judge `signal.pthread_kill`, which reaches the process through any thread."""
         return self._signal(number)
 
     def settrace(self, function: object) -> None:
+        """Note `sys.settrace`, which passes."""
         self._note("settrace", function)
 
     def setprofile(self, function: object) -> None:
+        """Note `sys.setprofile`, which passes."""
         self._note("setprofile", function)
 
     def set_asyncgen_hooks(self, *_: object, **__: object) -> str | None:
+        """Judge `sys.set_asyncgen_hooks`, which is refused in the thread of the event loop."""
         own = threading.current_thread() is threading.main_thread()
         return "sets functions that the daemon's event loop would call" if own else None
 
     def trace_threads(self, function: object) -> str | None:
+        """Judge `threading.settrace` and `setprofile`, which are refused unless they take a function away."""
         return "sets a function that threads of the daemon would call too" if function is not None else None
 
     def setrlimit(self, limit: int, values: tuple[int, int]) -> str | None:
+        """Judge `resource.setrlimit`: a limit that the daemon needs may not become worse."""
         names = [
             each.name for each in limits_of_the_process() if each.number == limit and each.worse(values, each.read())
         ]
         return f"lowers {names[0]}, which holds for the daemon too" if names else None
 
     def prlimit(self, process: int, limit: int, values: tuple[int, int] | None = None, /) -> str | None:
+        """Judge `resource.prlimit` of this process, as `setrlimit`."""
         own = values is not None and process in (0, self._process)
         return self.setrlimit(limit, values) if own and values is not None else None
 
     def interrupt_main(self, number: int = signal.SIGINT) -> str | None:
+        """Judge `_thread.interrupt_main`, with a signal that would stop the daemon."""
         return self._signal(number) if number in STOP_SIGNALS else None
 
     def execute(self, path: object, *_: object) -> str | None:
+        """Judge the `os.exec` functions: all are refused."""
         return "puts another program into the place of the daemon: use subprocess, or fork first"
 
     def close(self, descriptor: int) -> str | None:
+        """Judge `os.close`, of the daemon's descriptors and the standard streams."""
         if 0 <= descriptor <= STANDARD_STREAMS_LAST:
             return "closes a standard stream of the daemon's: put another file into its place with os.dup2"
         return self.dup2(-1, descriptor)
 
     def dup2(self, descriptor: int, target: int, *_: object, **__: object) -> str | None:
-        # Standard streams are everybody's, as long as they are open.
+        """Judge `os.dup2`, which closes its target."""
+        # All code may use standard streams, as long as they are open.
         return f"closes descriptor {target}, which is the daemon's" if self._has(target) else None
 
     def closerange(self, low: int, high: int) -> str | None:
+        """Judge `os.closerange`, if a descriptor of the daemon's is in the range."""
         within = [each for each in list(open_descriptors()) if low <= each < high]
         ours = sum(each <= STANDARD_STREAMS_LAST or self._has(each) for each in within)
         return f"closes {ours} descriptors that are the daemon's" if ours else None

@@ -46,6 +46,7 @@ class SignalFence:
 
     @property
     def importing(self) -> bool:
+        """Whether the app is being imported."""
         return not self.imported and not _serving()
 
 

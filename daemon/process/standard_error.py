@@ -1,7 +1,7 @@
 """Writing to standard error without ever waiting for its reader, or for its disk.
 
 The rule: what cannot be written at once waits, up to a limit, for a thread that exists only as long as something
-waits. What is beyond the limit is dropped and counted, and the count is a line of the log. So neither a pipe that
+waits. Text beyond the limit is dropped and counted, and the count is a line of the log. So neither a pipe that
 nobody reads nor a terminal that is stopped nor a file on a disk that hangs holds up anything.
 
 A file takes everything at once or not at all, and cannot be asked beforehand which it will be. Its lines are written by
@@ -23,7 +23,7 @@ from collections import deque
 from typing import Any, TextIO
 
 BACKLOG_BYTES_MAX = 1024 * 1024
-FLUSH_S = 1.0  # how long the end of the process waits for what is not written yet
+FLUSH_S = 1.0  # how long the end of the process waits for unwritten text
 RETRY_S = 0.05  # where the system cannot tell when a stream takes more
 DISK_S = 0.1  # how long a caller waits for a disk, once
 LINGER_S = 1.0  # how long the thread waits for the next line to a file
@@ -52,6 +52,7 @@ class StandardError(logging.Handler):
         self._hangs = False  # a caller has waited for the disk in vain
 
     def emit(self, record: logging.LogRecord) -> None:
+        """Format a record, and leave it to the thread that writes."""
         try:
             self.put((self.format(record) + "\n").encode("utf-8", "backslashreplace"))
         except RecursionError:
@@ -87,7 +88,7 @@ class StandardError(logging.Handler):
         self._changed.notify_all()
 
     def _begin_anew(self) -> None:
-        """Forget, in a forked child, what is its parent's to write."""
+        """Forget, in a forked child, the text that its parent writes."""
         self._backlog.clear()
         self._pid, self._backlog_bytes, self._dropped, self._thread = os.getpid(), 0, 0, None
         assert self.lock is not None

@@ -157,4 +157,5 @@ def answer_to(head: bytes, why: str) -> bytes:
 
 
 def refusal(code: str, why: str) -> dict[str, str]:
+    """The body of an answer in Dapr's form: the code, and why the request was refused."""
     return {"errorCode": code, "message": f"{why}; nothing of this request was done"}

@@ -46,11 +46,22 @@ class Watched(Protocol):
     """The engine, as far as another thread may look at it."""
 
     @property
-    def commit_under_way(self) -> int | None: ...
+    def commit_under_way(self) -> int | None:
+        """The number of the commit under way; None: there is none."""
+        ...
+
     @property
-    def store_intact(self) -> bool: ...
-    def set_hanging(self, hanging: bool) -> None: ...
-    def tell_blocked(self) -> None: ...
+    def store_intact(self) -> bool:
+        """Whether the store's files are where they were opened."""
+        ...
+
+    def set_hanging(self, hanging: bool) -> None:
+        """Say whether a commit hangs: while it does, the engine is not ready and refuses new work."""
+        ...
+
+    def tell_blocked(self) -> None:
+        """Let the engine know that the log has been told which code blocks the event loop."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +73,7 @@ class PulseLimits:
     commit_s: float = 5.0
 
     def of(self, step: CodeStep) -> float:
+        """How long a step of user code may last; seconds."""
         return self.workflow_step_s if step.kind is StepKind.WORKFLOW else self.activity_step_s
 
 

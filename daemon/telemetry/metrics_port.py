@@ -1,4 +1,4 @@
-"""The port of the metrics, which is taken only if there are to be any, and what is served there.
+"""The port of the metrics, which is taken only if metrics are on, and the app that answers there.
 
 The rule: a daemon with tokens asks for one here too, unless it is told otherwise. `perdure daprd` leaves the port open,
 as Dapr's is.

@@ -17,7 +17,7 @@ from ...runtime.engine import Engine
 
 logger = logging.getLogger(__name__)
 
-CLOSE_S = 3.0  # for what is left to be sent
+CLOSE_S = 3.0  # for spans that are still to be sent
 
 
 @asynccontextmanager

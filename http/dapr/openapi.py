@@ -296,6 +296,7 @@ def sidecar_paths() -> dict[str, Json]:
 
 
 def sidecar_operation(operation_id: str, summary: str) -> Json:
+    """Describe an operation under the tag `sidecar`."""
     return {"tags": ["sidecar"], "operationId": operation_id, "summary": summary}
 
 
@@ -383,8 +384,10 @@ def closed(properties: Json, *, optional: tuple[str, ...] = ()) -> Json:
 
 
 def json_response(description: str, schema: Json) -> Json:
+    """Describe an answer whose body is JSON of this schema."""
     return {"description": description, "content": {"application/json": {"schema": schema}}}
 
 
 def ref(schema: str) -> Json:
+    """Refer to a schema of the document by its name."""
     return {"$ref": f"#/components/schemas/{schema}"}

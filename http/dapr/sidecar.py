@@ -25,6 +25,7 @@ class SidecarRoutes:
         self.body_bytes_max = body_bytes_max
 
     def routes(self) -> list[Route]:
+        """The routes with their handlers."""
         return [
             route("/v1.0/healthz", "GET", self.healthz),
             route("/v1.0/healthz/outbound", "GET", self.healthz_outbound),
@@ -34,6 +35,7 @@ class SidecarRoutes:
         ]
 
     async def healthz(self, request: Request) -> Response:
+        """Answer 204 if the engine is ready, and if a given app id is this daemon's."""
         if not self.sidecar.control.ready():
             raise Refusal(NOT_READY, detail="engine")
         # A prober that names the app wants to know whether another one has taken the port over.
@@ -43,22 +45,26 @@ class SidecarRoutes:
         return Response(status_code=204)
 
     async def healthz_outbound(self, request: Request) -> Response:
+        """Answer 204 if the engine is ready."""
         # In Dapr this is ready earlier: it does not wait for the app. Here nothing waits for the app.
         if not self.sidecar.control.ready():
             raise Refusal(OUTBOUND_NOT_READY)
         return Response(status_code=204)
 
     async def get_metadata(self, request: Request) -> Response:
+        """Describe the sidecar."""
         body = msgspec.json.encode(metadata_json(await self.sidecar.describe()))
         return Response(body, media_type="application/json")
 
     async def put_metadata(self, request: Request) -> Response:
+        """Put a value into the metadata of all hosts."""
         key = parameter(request, "key")
         value = await read_text(request, bytes_max=self.body_bytes_max)
         await self.sidecar.put(key, value)
         return Response(status_code=204)
 
     async def shutdown(self, request: Request) -> Response:
+        """Begin a stop; with `dapr-force-shutdown: true` a forced one."""
         self.sidecar.control.shutdown(request.headers.get("dapr-force-shutdown", "").lower() == "true")
         return Response(status_code=204)
 

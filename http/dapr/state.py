@@ -58,6 +58,7 @@ class StateRoutes:
         ]
 
     async def get_state(self, request: Request) -> Response:
+        """Answer the value of a key with its etag; 204 if there is none."""
         store, key = parameter(request, "store"), parameter(request, "key")
         with self.told("get", store, key):
             value = await self.of(store).get(store, key)
@@ -68,6 +69,7 @@ class StateRoutes:
         return Response(value.value, 200, headers, JSON)
 
     async def save_state(self, request: Request) -> Response:
+        """Save the values of the body, a list of keys and values."""
         store = parameter(request, "store")
         with self.told("save", store):
             self.of(store)
@@ -84,6 +86,7 @@ class StateRoutes:
         return nothing()
 
     async def delete_state(self, request: Request) -> Response:
+        """Delete a value, with `If-Match` only if it has this etag."""
         store, key = parameter(request, "store"), parameter(request, "key")
         etag = request.headers.get("if-match", "")
         with self.told("delete", store, key):
@@ -92,6 +95,7 @@ class StateRoutes:
         return nothing()
 
     async def get_bulk_state(self, request: Request) -> Response:
+        """Answer the values of many keys, each with its etag or its error."""
         store = parameter(request, "store")
         with self.told("get_bulk", store):
             self.of(store)
@@ -104,6 +108,7 @@ class StateRoutes:
         return Response(msgspec.json.encode([bulk_item(each) for each in found]), media_type=JSON)
 
     async def transact_state(self, request: Request) -> Response:
+        """Make the changes of the body together or not at all."""
         store = parameter(request, "store")
         with self.told("transact", store):
             self.of(store)
@@ -118,6 +123,7 @@ class StateRoutes:
         return nothing()
 
     async def query_state(self, request: Request) -> Response:
+        """Refuse a query, as a state store of Dapr without queries does."""
         store = parameter(request, "store")
         with self.told("get", store):
             self.of(store)
@@ -157,10 +163,12 @@ MALFORMED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 def nothing() -> Response:
+    """The answer 204."""
     return Response(status_code=204)
 
 
 def detail_of(error: Exception) -> str:
+    """The text of an error for the answer; `EOF`, as Go says, for an error without text."""
     return str(error) or "EOF"
 
 
@@ -201,10 +209,12 @@ def upsert(fields: Fields, metadata: Mapping[str, str]) -> StateChange:
 
 
 def key_and_etag(fields: Fields) -> tuple[str, str]:
+    """Read the key and the etag of an item; empty where they are missing."""
     return TEXT.decode(fields.get("key", NULL)) or "", TEXT.decode(fields.get("etag", NULL)) or ""
 
 
 def first_write_in(fields: Fields) -> bool:
+    """Whether the options of an item ask that the first write wins."""
     options = OBJECT.decode(given) if bytes(given := fields.get("options", NULL)) != b"null" else {}
     own = folded(options)
     texts = [TEXT.decode(own.get(name, NULL)) or "" for name in ("concurrency", "consistency")]

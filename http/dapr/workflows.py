@@ -70,6 +70,7 @@ class WorkflowRoutes:
         ]
 
     async def start(self, request: Request) -> Response:
+        """Start an instance; 202 with its id."""
         workflow_name = parameter(request, "workflow_name")
         # Exact case: `instanceId`, as a page of Dapr's documentation has it, is another key and means nothing.
         instance_id = query(request, "instanceID") or None
@@ -82,6 +83,7 @@ class WorkflowRoutes:
         return Response(msgspec.json.encode({"instanceID": started}), 202, media_type=JSON)
 
     async def get(self, request: Request) -> Response:
+        """Describe an instance."""
         instance_id = parameter(request, "instance_id")
         state = await self.facade_of(request).inspect(instance_id)
         if state is None:
@@ -89,6 +91,7 @@ class WorkflowRoutes:
         return Response(state_json(state), media_type=JSON)
 
     async def raise_event(self, request: Request) -> Response:
+        """Send an event to an instance."""
         instance_id = parameter(request, "instance_id")
         event_name = parameter(request, "event_name")
         facade = self.facade_of(request)
@@ -97,21 +100,25 @@ class WorkflowRoutes:
         return accepted()
 
     async def pause(self, request: Request) -> Response:
+        """Suspend an instance."""
         facade, instance_id = await self.instance_of(request)
         await facade.suspend(instance_id, by=by_of(request))
         return accepted()
 
     async def resume(self, request: Request) -> Response:
+        """Let a suspended instance go on."""
         facade, instance_id = await self.instance_of(request)
         await facade.resume(instance_id, by=by_of(request))
         return accepted()
 
     async def terminate(self, request: Request) -> Response:
+        """End an instance and its children."""
         facade, instance_id = await self.instance_of(request)
         await facade.terminate(instance_id, recurse=True, by=by_of(request))
         return accepted()
 
     async def purge(self, request: Request) -> Response:
+        """Forget an instance that has ended, and its children."""
         facade, instance_id = await self.instance_of(request)
         await facade.purge(instance_id, recurse=True, by=by_of(request))
         return accepted()

@@ -41,7 +41,7 @@ class Pages:
 
     Args:
         ready: Whether the daemon takes work now.
-        version: Perdure's, which the landing page tells those that have shown a token.
+        version: Perdure's, which the landing page tells callers that have shown a token.
         dapr: Whether Dapr's routes are there too; else nothing leads to them.
         ui: The same of the page at `/ui/`.
     """
@@ -53,6 +53,7 @@ class Pages:
         self.files = {path.name: lines_of(path, left_out) for path in STATIC.iterdir()}
 
     def routes(self) -> list[Route]:
+        """The routes of the landing page, the reference and its files."""
         return [
             route("/", "GET", self.home),
             route("/docs", "GET", self.docs),

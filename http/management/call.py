@@ -21,7 +21,7 @@ from .endpoint import APP_ID, Endpoint
 
 Body = TypeVar("Body", bound=msgspec.Struct)
 
-# An element of a list of entity tags, which may be empty (RFC 9110, 5.6.1 and 8.8.3), and what is behind it. A tag may
+# An element of a list of entity tags, which may be empty (RFC 9110, 5.6.1 and 8.8.3), and the rest behind it. A tag may
 # have lost its quotes: a person has typed it.
 ETAG = re.compile(r'[ \t]*(?:(?P<weak>W/)?"(?P<tag>[!#-~\x80-\xff]*)"|(?P<typed>[A-Za-z0-9-]+))?[ \t]*(?:,|$)')
 KEY = re.compile("[!-~]{1,256}")  # an Idempotency-Key

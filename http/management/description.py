@@ -45,6 +45,7 @@ class DescriptionRoutes:
         self.made: dict[str, bytes] = {}
 
     async def get_openapi(self, call: ManagementCall) -> Response:
+        """Answer the OpenAPI document that `of` names. Each is made once."""
         which = call.query.choice("of", "management", list(self.makers))
         if which not in self.made:
             self.made[which] = msgspec.json.encode(self.makers[which]())

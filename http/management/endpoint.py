@@ -49,7 +49,7 @@ class Endpoint(NamedTuple):
     group: str
     summary: str
     success: tuple[Success, ...]
-    errors: tuple[ErrorAnswer, ...] = ()  # beside those that every endpoint of its kind may have
+    errors: tuple[ErrorAnswer, ...] = ()  # beside the errors that every endpoint of its kind may have
     query: tuple[QueryField, ...] = ()
     filters: bool = False  # takes the filters in its query
     tags: bool = False  # takes `tag.KEY` in its query

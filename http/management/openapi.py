@@ -155,7 +155,7 @@ def operation(endpoint: Endpoint, *, secured: bool) -> Json:
 
 
 def errors_of(endpoint: Endpoint, *, secured: bool) -> Iterable[ErrorAnswer]:
-    """Give the errors of an endpoint: its own, and those that any like it may have."""
+    """Give the errors of an endpoint: its own, and the ones that any like it may have."""
     yield FILTER_INVALID if endpoint.filters else QUERY_INVALID
     yield PATH_MALFORMED
     yield NO_ROUTE
@@ -261,6 +261,7 @@ def filter_parameters() -> list[Json]:
 
 
 def moment_or_text(name: str) -> Json:
+    """The schema of a condition in a filter: a date for names that end with `_after` or `_before`, else a text."""
     return {"type": "string", **({"format": "date-time"} if name.endswith(("_after", "_before")) else {})}
 
 
@@ -270,7 +271,7 @@ def header_parameters(endpoint: Endpoint) -> list[Json]:
 
 
 def schemas(endpoints: Sequence[Endpoint]) -> Json:
-    """Describe the structs that the endpoints name, and those that these hold."""
+    """Describe the structs that the endpoints name, and the structs that these hold."""
     structs = {success.struct for endpoint in endpoints for success in endpoint.success if success.struct is not None}
     structs |= {endpoint.body for endpoint in endpoints if isinstance(endpoint.body, type)}
     ordered = sorted(structs, key=lambda struct: struct.__name__)

@@ -60,6 +60,7 @@ class Asset:
 
     @property
     def media_type(self) -> str:
+        """The type of the file, by the end of its name."""
         return TYPES[Path(self.name).suffix]
 
     @cached_property
@@ -90,6 +91,7 @@ class PageRoutes:
         self.release = everything.hexdigest()[:12]
 
     def routes(self) -> list[Route]:
+        """The routes of the page and its files."""
         return [
             route("/ui", "GET", self.open),
             route("/ui/static/{release}/{name:path}", "GET", self.file),

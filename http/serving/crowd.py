@@ -45,21 +45,36 @@ class ConnectionLimits:
 
 
 class ClientConnection(Protocol):
-    """What is asked of a connection here."""
+    """A connection, as this module needs it."""
 
     since_s: float  # when its present wait began
     unread_bytes: float  # of its answer, when last looked at
     moved_s: float  # when that was last less than before
     half_closed: bool  # its client sends no more; nothing tells whether it still reads
 
-    def waiting(
-        self,
-    ) -> str | None: ...  # for what of its client it waits, as a key of `_deadline_s`; None: it does not
-    def closing(self) -> bool: ...
-    def bytes_unread(self) -> int: ...
-    def body_bytes(self) -> int: ...
-    def give_up(self, waited_for: str) -> None: ...  # the client took too long
-    def cut_off(self) -> None: ...  # at once, with all that waits to be read
+    def waiting(self) -> str | None:
+        """For what of its client the connection waits, as a key of `_deadline_s`; None: it does not wait."""
+        ...
+
+    def closing(self) -> bool:
+        """Whether the connection is being closed."""
+        ...
+
+    def bytes_unread(self) -> int:
+        """How many bytes of answers the client has not read."""
+        ...
+
+    def body_bytes(self) -> int:
+        """How many bytes of the present body have come."""
+        ...
+
+    def give_up(self, waited_for: str) -> None:
+        """End the connection, because its client took too long for this."""
+        ...
+
+    def cut_off(self) -> None:
+        """End the connection at once, with all that waits to be read."""
+        ...
 
 
 HEAD, BODY, IDLE, LINGER = "head", "body", "idle", "linger"
@@ -111,7 +126,7 @@ class Crowd:
         self.stalled[connection] = None
         unread = sum(each.bytes_unread() for each in self.stalled)
         while unread > self.limits.unread_bytes_max and len(self.stalled) > 1:
-            # Of those that stand equally long, the one that stalled first.
+            # Of connections that stand equally long, the one that stalled first.
             longest = min(self.stalled, key=lambda each: each.moved_s)
             unread -= longest.bytes_unread()
             self.drop(longest)

@@ -66,6 +66,7 @@ class PlainHttp(HttpToolsProtocol):
     # The connection's beginning and end
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin; refuse the connection if there are too many and none can be given up."""
         super().connection_made(transport)
         self.flow = ReadersPace(transport)
         self.since_s = self.moved_s = self.crowd.now_s
@@ -77,6 +78,7 @@ class PlainHttp(HttpToolsProtocol):
             self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """Tell the request that its client is gone."""
         self.crowd.flow(self)
         self.disconnect()
         super().connection_lost(exc)
@@ -88,11 +90,11 @@ class PlainHttp(HttpToolsProtocol):
             cycle.message_event.set()
 
     def eof_received(self) -> bool | None:  # type: ignore[override]
-        """Answer a client that has sent its last request whole and closed its end; close what is not whole."""
+        """Answer a client that has sent its last request whole and closed its end; close at an unfinished request."""
         cycle = self.cycle
         if self.lingering or self.in_head or cycle is None or cycle.response_complete or cycle.more_body:
             return None  # the transport closes itself
-        # `cycle` is the last of those that wait; its answer closes the connection.
+        # `cycle` is the last request that waits; its answer closes the connection.
         self.half_closed = True
         cycle.keep_alive = False
         return True
@@ -116,6 +118,7 @@ class PlainHttp(HttpToolsProtocol):
     # What comes
 
     def data_received(self, data: bytes) -> None:
+        """Count the bytes against the limits, and hand them to the parser."""
         if self.lingering or self.deaf:
             return
         self.received += len(data)
@@ -153,21 +156,25 @@ class PlainHttp(HttpToolsProtocol):
         return b"\r\n".join([*head, b"", rest])
 
     def on_message_begin(self) -> None:
+        """Begin to count the head of a request."""
         self.in_head = True
         self.head_bytes = 0
         self.since_s = self.crowd.now_s
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        # A trailer is no header: what is asked of headers was decided before it came.
+        """Take a header; trailers are left out."""
+        # A trailer is no header: the headers were judged before it came.
         if self.in_head:
             super().on_header(name, value)
 
     def on_body(self, body: bytes) -> None:
+        """Take a part of a body."""
         self.beside_bytes = 0
         super().on_body(body)
 
     def on_headers_complete(self) -> None:
+        """Judge the head of a request, and begin to count its body."""
         self.in_head = False
         self.beside_bytes = 0
         self.since_s = self.crowd.now_s
@@ -181,6 +188,7 @@ class PlainHttp(HttpToolsProtocol):
             super().on_headers_complete()
 
     def on_message_complete(self) -> None:
+        """Take the end of a request, unless it asks for another protocol."""
         if not self.parser.should_upgrade():
             super().on_message_complete()
 
@@ -203,6 +211,7 @@ class PlainHttp(HttpToolsProtocol):
             self.flow.resume_reading()
 
     def begin_next(self) -> None:
+        """Begin the request that waited for the answer before it."""
         self.flow.resume_reading()
         cycle, app = self.pipeline.pop()
         self._start_asgi_task(cycle, app)
@@ -212,12 +221,14 @@ class PlainHttp(HttpToolsProtocol):
         super()._start_asgi_task(cycle, app)
 
     def pause_writing(self) -> None:
+        """Read no more from a client that does not read."""
         super().pause_writing()
         # What a client asks for next would wait beside the answer that it does not read.
         self.flow.pause_reading()
         self.crowd.stall(self)
 
     def resume_writing(self) -> None:
+        """Go on with a client that reads again."""
         super().resume_writing()
         self.crowd.flow(self)
         if self.transport.is_closing():
@@ -229,7 +240,7 @@ class PlainHttp(HttpToolsProtocol):
             self.flow.resume_reading()
 
     def refuse(self, status: int, text: str) -> None:
-        """Answer what is no request, and end the connection.
+        """Answer bytes that are no request, and end the connection.
 
         If requests before it still have their answers to come, these are sent, and end the connection: a refusal now
         would be taken for the answer to the first of them.
@@ -244,10 +255,12 @@ class PlainHttp(HttpToolsProtocol):
         cycle.transport = ClosesGently(self)
 
     def answer_and_linger(self, status: int, text: str) -> None:
+        """Answer with a status and a text, and close once the client has had the time to read it."""
         self.answer(status, text)
         self.linger()
 
     def answer(self, status: int, text: str, more: bytes = b"") -> None:
+        """Answer with a status and a text, outside of any request; `more` are header lines, each with its end."""
         self.transport.write(
             b"%bcontent-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\n%bconnection: close\r\n\r\n%b"
             % (STATUS_LINE[status], len(text), more, text.encode())
@@ -271,6 +284,7 @@ class PlainHttp(HttpToolsProtocol):
     # What the crowd asks
 
     def waiting(self) -> str | None:
+        """What of its client the connection waits for: `head`, `body`, `idle` or `linger`; None: nothing."""
         cycle = self.cycle
         if self.lingering:
             return LINGER
@@ -284,12 +298,15 @@ class PlainHttp(HttpToolsProtocol):
         return None
 
     def closing(self) -> bool:
+        """Whether the connection is being closed."""
         return self.transport.is_closing()
 
     def bytes_unread(self) -> int:
+        """How many bytes of answers the client has not read."""
         return self.transport.get_write_buffer_size()
 
     def body_bytes(self) -> int:
+        """How many bytes of the present body have come."""
         return self.received - self.body_from
 
     def give_up(self, waited_for: str) -> None:
@@ -317,6 +334,7 @@ class ReadersPace(FlowControl):
     """Reads nothing from a client that does not read its answers."""
 
     def resume_reading(self) -> None:
+        """Read again, unless the client does not read."""
         if not self.write_paused:
             super().resume_reading()
 
@@ -330,6 +348,7 @@ class ClosesGently:
         self.is_closing = connection.transport.is_closing
 
     def close(self) -> None:
+        """Close the connection; if its client may still send, let it read the answer first."""
         if self.connection.cycle.more_body or self.connection.deaf:
             self.connection.linger()
         else:
@@ -342,10 +361,12 @@ class RequestLog:
     level = logging.INFO
 
     def error(self, message: str, *values: object, exc_info: BaseException | None = None) -> None:
+        """Log an error with its traceback, but for the cancellation at the end of the server."""
         if not isinstance(exc_info, asyncio.CancelledError):
             logger.error(message.rstrip(), *values, exc_info=exc_info)
 
     def warning(self, message: str, *values: object) -> None:
+        """Log a warning."""
         logger.warning(message.rstrip(), *values)
 
 

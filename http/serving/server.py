@@ -77,6 +77,7 @@ class EmbeddedServer(uvicorn.Server):
         yield
 
     async def main_loop(self) -> None:
+        """Serve until the event is set, and look at deadlines meanwhile."""
         # The first tick fills in the Date header; no answer can have been sent without it yet.
         await self.on_tick(0)
         self.ready()
@@ -88,6 +89,7 @@ class EmbeddedServer(uvicorn.Server):
             self.sweep()
 
     def sweep(self) -> None:
+        """Look at the deadlines of all connections."""
         connections: Any = self.server_state.connections
         self.crowd.sweep(connections, asyncio.get_running_loop().time())
 

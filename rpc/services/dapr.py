@@ -94,6 +94,7 @@ class DaprWorkflows:
         self._actor = actor
 
     async def start(self, request: Message, context: Context) -> Message:
+        """Start an instance (`StartWorkflow`)."""
         instance_id = request.instance_id or None
         if instance_id is not None:
             check_new_id(instance_id)
@@ -118,6 +119,7 @@ class DaprWorkflows:
         return GetWorkflowResponse(**workflow(state))
 
     async def raise_event(self, request: Message, context: Context) -> Message:
+        """Send an event to an instance (`RaiseEventWorkflow`)."""
         if not request.instance_id:
             raise Refusal(ID_MISSING)
         if not request.event_name:
@@ -129,21 +131,25 @@ class DaprWorkflows:
         return Empty()
 
     async def pause(self, request: Message, context: Context) -> Message:
+        """Suspend an instance (`PauseWorkflow`)."""
         facade = self._check(request)
         await facade.suspend(request.instance_id, by=self._by(context))
         return Empty()
 
     async def resume(self, request: Message, context: Context) -> Message:
+        """Let a suspended instance go on (`ResumeWorkflow`)."""
         facade = self._check(request)
         await facade.resume(request.instance_id, by=self._by(context))
         return Empty()
 
     async def terminate(self, request: Message, context: Context) -> Message:
+        """End an instance and its children (`TerminateWorkflow`)."""
         facade = self._check(request)
         await facade.terminate(request.instance_id, recurse=True, by=self._by(context))
         return Empty()
 
     async def purge(self, request: Message, context: Context) -> Message:
+        """Forget an instance that has ended, and its children (`PurgeWorkflow`)."""
         facade = self._check(request)
         await facade.purge(request.instance_id, recurse=True, by=self._by(context))
         return Empty()
@@ -169,6 +175,7 @@ class DaprInfo:
         self._sidecar = sidecar
 
     async def get_metadata(self, request: Message, context: Context) -> Message:
+        """Describe the sidecar (`GetMetadata`)."""
         metadata = await self._sidecar.describe()
         actors = [{"type": kind, "count": count} for kind, count in metadata.active_actors.items()]
         workers = metadata.connected_workers
@@ -188,10 +195,12 @@ class DaprInfo:
         )
 
     async def set_metadata(self, request: Message, context: Context) -> Message:
+        """Put a value into the metadata of all hosts (`SetMetadata`)."""
         await self._sidecar.put(request.key, request.value)
         return Empty()
 
     async def shutdown(self, request: Message, context: Context) -> Message:
+        """Begin an orderly stop (`Shutdown`)."""
         self._sidecar.control.shutdown(False)
         return Empty()
 

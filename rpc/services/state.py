@@ -69,6 +69,7 @@ class DaprState:
         return GetStateResponse(data=value.value, etag=value.etag, metadata=metadata_of(value))
 
     async def get_bulk(self, request: Message, context: Context) -> Message:
+        """Get many values (`GetBulkState`). A key that cannot be read has its error in its item."""
         with in_daprs_words(StateCall("get_bulk", request.store_name)):
             found = await self._of(request.store_name).get_many(request.store_name, list(request.keys))
         items: list[dict[str, Any]] = []
@@ -80,6 +81,7 @@ class DaprState:
         return GetBulkStateResponse(items=items)
 
     async def save(self, request: Message, context: Context) -> Message:
+        """Save values (`SaveState`)."""
         with in_daprs_words(StateCall("save", request.store_name)):
             states = self._of(request.store_name)
             if not all(item.key for item in request.states):
@@ -88,22 +90,26 @@ class DaprState:
         return Empty()
 
     async def query(self, request: Message, context: Context) -> Message:
+        """Refuse a query (`QueryStateAlpha1`), as a state store of Dapr without queries does."""
         with in_daprs_words(StateCall("get", request.store_name)):
             self._of(request.store_name)
         raise query_unsupported(request.store_name)
 
     async def delete(self, request: Message, context: Context) -> Message:
+        """Delete a value (`DeleteState`)."""
         with in_daprs_words(StateCall("delete", request.store_name, request.key)):
             await self._of(request.store_name).change(request.store_name, [deleted(request)])
         return Empty()
 
     async def delete_bulk(self, request: Message, context: Context) -> Message:
+        """Delete many values (`DeleteBulkState`)."""
         with in_daprs_words(StateCall("delete_bulk", request.store_name)):
             changes = [deleted(item) for item in request.states]
             await self._of(request.store_name).change(request.store_name, changes)
         return Empty()
 
     async def transact(self, request: Message, context: Context) -> Message:
+        """Make changes together or not at all (`ExecuteStateTransaction`)."""
         store = request.storeName
         with in_daprs_words(StateCall("transact", store)):
             states = self._of(store)

@@ -134,18 +134,22 @@ class Management:
             return CreateInstanceResponse(instanceId=started)
 
     async def get(self, request: Message, context: Context) -> Message:
+        """Describe an instance (`GetInstance`)."""
         facade = self._target(request)
         return self._state(request, await facade.inspect(request.instanceId))
 
     async def wait_for_start(self, request: Message, context: Context) -> Message:
+        """Wait until an instance has begun, and describe it (`WaitForInstanceStart`)."""
         facade = self._target(request)
         return self._state(request, await facade.wait(request.instanceId, begun, await_creation=facade is self._facade))
 
     async def wait_for_completion(self, request: Message, context: Context) -> Message:
+        """Wait until an instance has ended, and describe it (`WaitForInstanceCompletion`)."""
         facade = self._target(request)
         return self._state(request, await facade.wait(request.instanceId, await_creation=facade is self._facade))
 
     async def raise_event(self, request: Message, context: Context) -> Message:
+        """Send an event to an instance (`RaiseEvent`)."""
         facade = self._target(request)
         await facade.raise_event(request.instanceId, request.name, text_from(request, "input"))
         return RaiseEventResponse()
@@ -193,12 +197,18 @@ class Management:
         return PurgeInstancesResponse(deletedInstanceCount=purged, isComplete={"value": True})
 
     async def list_ids(self, request: Message, context: Context) -> Message:
+        """List ids in pages (`ListInstanceIDs`)."""
         after = request.continuationToken if request.HasField("continuationToken") else None
         ids_max = min(request.pageSize or PAGE_IDS, PAGE_IDS_MAX)
         page = await self._facade.list_ids(after=after or None, ids_max=ids_max)
         return ListInstanceIDsResponse(instanceIds=page.ids, continuationToken=page.token)
 
     async def history(self, request: Message, context: Context) -> Message:
+        """Give the history of an instance (`GetInstanceHistory`).
+
+        Raises:
+            InstanceNotFound: There is no such instance.
+        """
         rows = await self._facade.history(request.instanceId)
         if rows is None:
             raise InstanceNotFound(request.instanceId)

@@ -52,11 +52,17 @@ class WorkerStuck(PerdureError):
 class WorkSource(Protocol):
     """Gives work to streams and takes the answers; `runtime/workers/dispatcher.py` says what each raises."""
 
-    def connect(self, worker: Worker) -> AbstractAsyncContextManager[AsyncIterator[WorkItem | PassedItem]]: ...
+    def connect(self, worker: Worker) -> AbstractAsyncContextManager[AsyncIterator[WorkItem | PassedItem]]:
+        """Connect a worker; its work comes out of the stream as long as the context is entered."""
+        ...
 
-    async def complete_workflow(self, answer: WorkflowAnswer) -> None: ...
+    async def complete_workflow(self, answer: WorkflowAnswer) -> None:
+        """Take the answer of a worker to a turn."""
+        ...
 
-    async def complete_activity(self, answer: ActivityAnswer) -> None: ...
+    async def complete_activity(self, answer: ActivityAnswer) -> None:
+        """Take the answer of a worker to an activity."""
+        ...
 
 
 class WorkItems:
@@ -81,6 +87,7 @@ class WorkItems:
         self._send_timeout_s = send_timeout_s
 
     async def hello(self, request: Message, context: Context) -> Message:
+        """Answer a worker's first call, by which it sees that the daemon is there (`Hello`)."""
         return Empty()
 
     async def get_work_items(self, request: Message, context: Context) -> None:
@@ -114,6 +121,7 @@ class WorkItems:
             await context.write(serialized)
 
     async def complete_workflow(self, request: Message, context: Context) -> Message:
+        """Take the answer to a turn (`CompleteOrchestratorTask`)."""
         answer = workflow_answer(request)
         check_workflow_answer(answer)
         await self._source.complete_workflow(answer)
@@ -122,6 +130,7 @@ class WorkItems:
         return CompleteTaskResponse()
 
     async def complete_activity(self, request: Message, context: Context) -> Message:
+        """Take the answer to an activity (`CompleteActivityTask`)."""
         answer = activity_answer(request)
         wanted = False
         try:

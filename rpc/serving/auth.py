@@ -24,6 +24,7 @@ class TokenInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grp
         self._tokens = tokens if isinstance(tokens, Tokens) else Tokens(tokens)
 
     async def intercept_service(self, continuation: Callable[[Any], Awaitable[Any]], handler_call_details: Any) -> Any:
+        """Let a call with a known token pass; answer all others with the reason."""
         token = token_of(handler_call_details.invocation_metadata)
         if self._tokens.know(token):
             return await continuation(handler_call_details)

@@ -35,11 +35,25 @@ class Context(Protocol):
 
     async def abort(
         self, code: grpc.StatusCode, details: str, trailing_metadata: tuple[tuple[str, bytes], ...] = ()
-    ) -> NoReturn: ...
-    async def write(self, message: bytes) -> None: ...
-    def cancelled(self) -> bool: ...
-    def invocation_metadata(self) -> tuple[tuple[str, str | bytes], ...]: ...
-    def peer(self) -> str: ...
+    ) -> NoReturn:
+        """End the call with a status; it does not return."""
+        ...
+
+    async def write(self, message: bytes) -> None:
+        """Send a message of a streaming answer."""
+        ...
+
+    def cancelled(self) -> bool:
+        """Whether the client has given the call up."""
+        ...
+
+    def invocation_metadata(self) -> tuple[tuple[str, str | bytes], ...]:
+        """The metadata of the call: names in lower case, and values."""
+        ...
+
+    def peer(self) -> str:
+        """The address of the client as grpc writes it, such as `ipv4:127.0.0.1:41234`."""
+        ...
 
 
 class Failure(NamedTuple):
@@ -174,6 +188,7 @@ class CountedContext:
         self.peer = context.peer
 
     async def write(self, message: bytes) -> None:
+        """Send a message; a large one waits until the client has read the earlier ones."""
         if len(message) < COUNTED_BYTES:
             await self._context.write(message)
             return
@@ -235,6 +250,7 @@ class Unserved(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no typ
     """Answers the other methods of the services with UNIMPLEMENTED and a reason. It is added behind the services."""
 
     def service(self, handler_call_details: Any) -> Any:
+        """The handler that refuses a method of a known service; None for any other service."""
         name, _, method = handler_call_details.method.removeprefix("/").rpartition("/")
         if name not in WHY_UNSERVED:
             return None

@@ -36,7 +36,7 @@ WAITING = {
     "grpc.server.max_pending_requests_hard_limit": WAITING_CALLS_MAX,  # the same, so that none is refused at random
 }
 
-# Calls of one connection at once. A client's library holds back what is beyond; by default there is no limit.
+# Calls of one connection at once. A client's library holds back further ones; by default there is no limit.
 CONNECTION_CALLS_MAX = 20_000
 
 # So that the work of a machine that has vanished goes to another one. Dapr waits 5 s for the answer to a ping, which is

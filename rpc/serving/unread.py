@@ -36,11 +36,13 @@ class ClientAnswers:
         self._moved = anyio.Event()
 
     def move(self, now_s: float) -> None:
+        """Note that the client has read, and wake the waiting senders."""
         self.moved_s = now_s
         moved, self._moved = self._moved, anyio.Event()
         moved.set()
 
     async def moves(self) -> None:
+        """Wait until the client reads again."""
         await self._moved.wait()
 
 

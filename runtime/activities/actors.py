@@ -195,7 +195,7 @@ class ActivityActors:
         return loads
 
     def oldest_waiting(self) -> dict[str, int]:
-        """When the oldest of those that wait was asked for, by name; Unix time, microseconds."""
+        """When the oldest waiting activity was asked for, by name; Unix time, microseconds."""
         here = [(job.definition.name, job.asked_us) for job in self._busy.values() if job.began_us is None]
         return oldest_of([*here, *(self.hosts.oldest_waiting() if self.hosts is not None else ())])
 
@@ -212,7 +212,7 @@ class ActivityActors:
         }[definition.kind]
 
     def withdraw(self, message: Withdraw) -> None:
-        """Do not begin activities of an instance, and cancel those that have begun if the instance was ended."""
+        """Do not begin activities of an instance, and cancel running ones if the instance was ended."""
         addresses = [activity_address(message.execution_id, n) for n in message.task_ids]
         self.moving.withdraw(message, addresses)
         if self.hosts is not None:
@@ -238,11 +238,11 @@ class ActivityActors:
     def leave(self, has: Callable[[str], bool], *, cancel: bool) -> None:
         """Do not begin activities of instances that are another host's now, which begins them itself.
 
-        The answers of those that have begun count there, if they come first.
+        Answers of running activities count there, if they come first.
 
         Args:
             has: Whether an instance is one of them.
-            cancel: Cancel those that have begun.
+            cancel: Cancel running activities too.
         """
         jobs = {job: None for job in self._busy.values() if has(job.invoke.home_id)}
         begun = [job for job in jobs if self._lanes[job.definition.kind].has_begun(job)]
@@ -484,6 +484,6 @@ NO_HEADERS = (None, None)
 
 
 def _headers(context: TraceContext | None, trace: Trace) -> tuple[str | None, str | None]:
-    """W3C's headers of an activity: of its own span, or of what its instance is part of."""
+    """W3C's headers of an activity: of its own span, or of the trace that its instance is part of."""
     told = context.trace if context is not None else trace
     return told[0] or None, told[2]

@@ -91,6 +91,7 @@ class CallActor:
 
     @property
     def log_fields(self) -> Mapping[str, Any]:
+        """The name of the activity, for records of the log."""
         invoke = self._record.invoke if self._record is not None else None
         return MappingProxyType({"activity": invoke.name} if invoke is not None else {})
 

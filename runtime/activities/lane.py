@@ -113,7 +113,7 @@ class Lane(Generic[Job]):
             self._full()
 
     async def _serve(self) -> None:
-        """Perform jobs in one task. Whatever a job has done to the task, the others are performed all the same."""
+        """Perform jobs in one task. A job that cancels or breaks the task does not keep the others from it."""
         self._called = False
         with anyio.CancelScope() as scope:
             task = LentTask()

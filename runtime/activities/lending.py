@@ -33,7 +33,7 @@ def lending_of(
 
 
 class Lending:
-    """The activities of one host that others perform for it, and those that it performs for others.
+    """The activities that other hosts perform for one host, and the ones that it performs for them.
 
     Args:
         work: The activities that workers perform.

@@ -1,6 +1,6 @@
 """The limits on activities that are performed here, as the part of an engine's settings that says them.
 
-The rule: settings name the workshop (`runtime/settings.py`), so what is in the workshop does not import settings.
+The rule: settings name the workshop (`runtime/settings.py`), so a workshop does not import settings.
 """
 
 from typing import Protocol
@@ -12,13 +12,21 @@ class ActivityLimits(Protocol):
     """How many activities of each kind are under way at once; `Settings` says what each means."""
 
     @property
-    def activities_max(self) -> int: ...
+    def activities_max(self) -> int:
+        """How many asynchronous activities are under way at once."""
+        ...
 
     @property
-    def activity_threads_max(self) -> int: ...
+    def activity_threads_max(self) -> int:
+        """How many activities are under way in threads at once."""
+        ...
 
     @property
-    def activity_processes_max(self) -> int: ...
+    def activity_processes_max(self) -> int:
+        """How many activities are under way in processes at once."""
+        ...
 
     @property
-    def dispatch(self) -> DispatchLimits: ...
+    def dispatch(self) -> DispatchLimits:
+        """The limits of remote workers."""
+        ...

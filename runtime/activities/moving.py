@@ -1,7 +1,7 @@
-"""Moving activities: what becomes of activities whose instances become another host's, or come from one.
+"""Moving activities: the fate of activities whose instances move to another host, or come from one.
 
 The rule: an activity that has begun goes on where it is. One that has not is begun by the new owner; until it is known
-who that is, nobody begins it. What another host performs is not begun here, as long as anything may come of it.
+who that is, nobody begins it. An activity that another host performs is not begun here, as long as an answer may come.
 
 `runtime/activities/actors.py` has one, and `runtime/activities/lending.py` calls it as shards come and go.
 """
@@ -41,7 +41,7 @@ class MovingActivities:
             me: The name of this host.
 
         Returns:
-            Those that go on, here or where this host has them from.
+            The jobs that go on, here or on the host from which this one has them.
         """
         lent = [each for each in self.lent.values() if has(each.instance_id)]
         for job in [job for job in self._busy.values() if job.holder is None and has(job.invoke.home_id)]:

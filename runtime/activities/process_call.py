@@ -33,6 +33,7 @@ class Reference(NamedTuple):
 
     @classmethod
     def of(cls, function: Callable[..., Any]) -> "Reference":
+        """The place of a function of this process."""
         module = sys.modules.get(function.__module__)
         return cls(function.__module__, function.__qualname__, getattr(module, "__file__", None))
 

@@ -1,8 +1,8 @@
 """Worker processes: those of activities with `executor="process"`, as the daemon sees them.
 
-The rule: a worker performs one activity at a time, and what it prints or logs
-meanwhile is in the log before its result is taken. A worker that ends, for whatever
-reason, is a failure of the activity that it performed, and of no other.
+The rule: a worker performs one activity at a time, and what it prints or logs meanwhile
+is in the log before its result is taken. A worker that ends, for any reason, is a
+failure of the activity that it performed, and of no other.
 
 `runtime/activities/actors.py` has a pool; its lane limits how many calls there are
 at once, and with them how many workers.
@@ -59,7 +59,8 @@ class ProcessPool:
         self._idle: deque[tuple[WorkerProcess, float]] = deque()  # and since when (event loop's clock)
 
     async def perform(self, reference: Reference, call: Call, payload: str | None) -> Performed:
-        """Perform an activity in a worker. If this is cancelled, the worker and what it has started are killed.
+        """Perform an activity in a worker. If this is cancelled, the worker and the programs that it has started are
+        killed.
 
         Args:
             reference: The function.
@@ -86,7 +87,7 @@ class ProcessPool:
             return performed
 
     def _take_idle(self) -> "WorkerProcess | None":
-        """Take the worker that was used last, and end those that have not been used for long."""
+        """Take the worker that was used last, and end the ones that have not been used for long."""
         found = None
         while self._idle and found is None:
             worker, _ = self._idle.pop()
@@ -241,7 +242,7 @@ class WorkerProcess:
             self._answered.set()
 
     async def _end(self) -> None:
-        """End the process: in order if it has no activity, else at once. Log what is left of its output."""
+        """End the process: in order if it has no activity, else at once. Log the rest of its output."""
         if not self._busy:
             with suppress(*GONE):
                 await self._to.aclose()
@@ -303,7 +304,7 @@ class WorkerProcess:
         target.handle(record)
 
     async def _read_output(self) -> None:
-        """Log what is printed, line by line, until the last program that has the worker's output has ended."""
+        """Log the output, line by line, until the last program that has the worker's streams has ended."""
         while True:
             await anyio.wait_readable(self._output)
             try:

@@ -23,6 +23,8 @@ from .actors import ActivityActors
 
 
 class StepKind(Enum):
+    """The kind of user code that a step runs."""
+
     WORKFLOW = "workflow"
     ACTIVITY = "activity"
 

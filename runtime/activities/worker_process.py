@@ -1,9 +1,9 @@
 """A worker process: performs activities with `executor="process"`, one after the other.
 
-The rule: the standard streams belong to user code. At its start the worker moves
-the daemon's messages away from them to descriptors of its own, which no child
-program inherits. Input is then empty, and what is printed goes to a pipe that the
-daemon reads into its log. Log records are sent as messages.
+The rule: the standard streams belong to user code. At its start the worker moves the
+daemon's messages away from them to descriptors of its own, which no child program
+inherits. Input is then empty, and the output goes to a pipe that the daemon reads into
+its log. Log records are sent as messages.
 
 `runtime/activities/process_pool.py` starts it with `python -m`, and speaks to it in
 the words of `runtime/activities/worker_protocol.py`.
@@ -27,7 +27,7 @@ from .worker_protocol import DONE, LENGTH, LOGGED, READY, packed, unpacked
 # The attributes of every record. User code has given the others with `extra=`.
 STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
-DESCRIPTORS_FROM = 10  # of the channel: away from those that shell scripts use by number
+DESCRIPTORS_FROM = 10  # of the channel: away from the ones that shell scripts use by number
 
 
 def main() -> None:
@@ -74,12 +74,14 @@ class Channel:
         os.register_at_fork(after_in_child=self.close)
 
     def close(self) -> None:
+        """Close both ends, once."""
         if self.open:
             self.open = False
             os.close(self._in)
             os.close(self._out)
 
     def greet(self) -> None:
+        """Tell the daemon that the worker is ready."""
         self._write(READY)
 
     def receive(self) -> Any:
@@ -141,6 +143,7 @@ class Forward(logging.Handler):
         self._formatter = logging.Formatter()
 
     def emit(self, record: logging.LogRecord) -> None:
+        """Send a record, with its fields as plain values."""
         try:
             error = self._formatter.formatException(record.exc_info) if record.exc_info else None
             extra = {

@@ -24,10 +24,12 @@ LOGGED = 1  # the fields of a log record
 
 
 def packed(message: tuple[Any, ...]) -> bytes:
+    """A message as bytes, behind its length."""
     # Python's text may hold lone surrogates, and must come out as it went in.
     data: bytes = msgpack.packb(message, unicode_errors="surrogatepass")
     return LENGTH.pack(len(data)) + data
 
 
 def unpacked(data: bytes) -> Any:
+    """Read a message without its length."""
     return msgpack.unpackb(data, unicode_errors="surrogatepass")

@@ -24,7 +24,15 @@ T = TypeVar("T")
 class WorkerProcesses(Protocol):
     """Performs activities in processes of their own; `runtime/activities/process_pool.py` says how."""
 
-    async def perform(self, reference: Reference, call: Call, payload: str | None) -> Performed: ...
+    async def perform(self, reference: Reference, call: Call, payload: str | None) -> Performed:
+        """Perform an activity in a process.
+
+        Args:
+            reference: The place of its function.
+            call: What the activity knows of its call.
+            payload: Its input, JSON text; None: it has none.
+        """
+        ...
 
 
 class Workshop(Protocol):

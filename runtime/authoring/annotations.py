@@ -148,7 +148,7 @@ class PydanticReader:
             except pydantic.errors.PydanticUserError as error:
                 if error.code != "type-adapter-config-unused":
                     raise
-                # A dataclass takes this from what it is in, and from nowhere else.
+                # A dataclass takes this from the type that holds it, and from nowhere else.
                 self._adapter = pydantic.TypeAdapter(list[wanted], config=config)
                 self._in_list = True
         except Exception as error:
@@ -193,6 +193,7 @@ class JsonShape(NamedTuple):
     literals: Mapping[str, frozenset[Any]] = {}  # the values that a field can have, of fields that are Literals
 
     def may_be(self, value: Any) -> bool:
+        """Whether a value of JSON may be this member."""
         if self.kind != _kind(value):
             return False
         if not isinstance(value, dict):

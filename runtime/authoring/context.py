@@ -40,20 +40,35 @@ class Orders(Protocol):
     """
 
     @property
-    def instance_id(self) -> str: ...
+    def instance_id(self) -> str:
+        """The id of the instance."""
+        ...
+
     @property
-    def execution_id(self) -> str: ...
+    def execution_id(self) -> str:
+        """The id of this generation of the instance."""
+        ...
+
     @property
-    def parent_id(self) -> str | None: ...
+    def parent_id(self) -> str | None:
+        """The id of the parent; None: there is none."""
+        ...
+
     @property
-    def workflow_name(self) -> str: ...
+    def workflow_name(self) -> str:
+        """The name under which the workflow is registered."""
+        ...
+
     @property
     def now_us(self) -> int:
         """When the current turn began; Unix time, microseconds."""
         ...
 
     @property
-    def replaying(self) -> bool: ...
+    def replaying(self) -> bool:
+        """Whether the code repeats a turn that is in the history."""
+        ...
+
     def expect_stepping(self) -> None:
         """Check that the workflow's own code runs right now.
 
@@ -64,7 +79,10 @@ class Orders(Protocol):
 
     def call_activity(
         self, activity: Callable[..., Any] | str, value: Any, policy: RetryPolicy | None, app_id: str | None
-    ) -> Task[Any]: ...
+    ) -> Task[Any]:
+        """Ask for an activity; see `WorkflowContext.call_activity`."""
+        ...
+
     def call_child_workflow(
         self,
         workflow: Callable[..., Any] | str,
@@ -72,12 +90,29 @@ class Orders(Protocol):
         instance_id: str | None,
         policy: RetryPolicy | None,
         app_id: str | None,
-    ) -> Task[Any]: ...
-    def create_timer(self, fire_at: datetime | timedelta | float) -> Task[None]: ...
-    def wait_for_external_event(self, name: str, timeout: datetime | timedelta | float | None) -> Task[Any]: ...
-    def continue_as_new(self, value: Any, *, save_events: bool) -> None: ...
-    def set_custom_status(self, status: Any) -> None: ...
-    def is_patched(self, name: str) -> bool: ...
+    ) -> Task[Any]:
+        """Ask for a child; see `WorkflowContext.call_child_workflow`."""
+        ...
+
+    def create_timer(self, fire_at: datetime | timedelta | float) -> Task[None]:
+        """Ask for a timer; see `WorkflowContext.create_timer`."""
+        ...
+
+    def wait_for_external_event(self, name: str, timeout: datetime | timedelta | float | None) -> Task[Any]:
+        """Wait for an event; see `WorkflowContext.wait_for_external_event`."""
+        ...
+
+    def continue_as_new(self, value: Any, *, save_events: bool) -> None:
+        """Go on as a new generation; see `WorkflowContext.continue_as_new`."""
+        ...
+
+    def set_custom_status(self, status: Any) -> None:
+        """Set the custom status; see `WorkflowContext.set_custom_status`."""
+        ...
+
+    def is_patched(self, name: str) -> bool:
+        """Ask for a patch; see `WorkflowContext.is_patched`."""
+        ...
 
 
 class WorkflowContext:
@@ -99,6 +134,7 @@ class WorkflowContext:
 
     @property
     def instance_id(self) -> str:
+        """The id of the instance."""
         return self._orders.instance_id
 
     @property
@@ -108,6 +144,7 @@ class WorkflowContext:
 
     @property
     def workflow_name(self) -> str:
+        """The name under which the workflow is registered."""
         return self._orders.workflow_name
 
     @property
@@ -291,7 +328,7 @@ class WorkflowContext:
         return when_any(tasks)
 
     def __getattr__(self, name: str) -> Any:
-        """Say what is meant, perhaps, or that an activity has been called as a function."""
+        """Name the attribute that was probably meant, or say that an activity has been called as a function."""
         if name.startswith("_"):
             raise AttributeError(name)
         raise no_member(name, dir(type(self)), activitys=name in ActivityContext.__struct_fields__)
@@ -331,7 +368,7 @@ class ActivityContext(Struct, frozen=True):
 
 
 class _FieldsLogger(logging.LoggerAdapter[logging.Logger]):
-    """A logger with fields on each record, beside those that the caller gives with `extra=`.
+    """A logger with fields on each record, beside the caller's of `extra=`.
 
     Args:
         said: Stands in front of each message, for logs that show no fields.

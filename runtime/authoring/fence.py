@@ -1,9 +1,9 @@
 """The fence around a call of user code that takes an input and gives a result.
 
-The rule: a call never raises. Whatever the function, its input's type, its result's
-type or its exception does, the outcome is a result as JSON text or a failure. Even
-KeyboardInterrupt, SystemExit and a cancellation are failures of the code that
-raised them: the daemon's own signals are never raised in user code.
+The rule: a call never raises. If the function, its input's type, its result's type or
+its exception does, the outcome is a result as JSON text or a failure. Even
+KeyboardInterrupt, SystemExit and a cancellation are failures of the code that raised
+them: the daemon's own signals are never raised in user code.
 
 Activities in threads and in other processes are called here. Those on the event
 loop are awaited by `runtime/activities/actors.py`, which tells the daemon's own

@@ -25,7 +25,7 @@ class WorkflowLimits:
     name_bytes_max: int = 1024  # of an activity, a workflow, an event, a patch, an id that code or a caller chose
     history_events_warn: int = 10_000  # of one generation; a long history never fails
     held_events_max: int = 100_000  # arrivals of an instance that takes none; some 50 MB. Beyond it events are refused
-    # A text of so many characters is below all limits on payloads, whatever they are.
+    # A text of so many characters is below the smallest limit that payloads can have.
     light_chars: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:

@@ -51,6 +51,7 @@ def no_function(verb: str, kind: str, given: Any) -> WorkflowMisuse:
 
 
 def no_policy(verb: str, given: Any) -> WorkflowMisuse:
+    """The error for a retry policy that is none."""
     return WorkflowMisuse(
         f"retry_policy of ctx.{verb} takes a perdure.RetryPolicy, not {type_name(given)}. "
         "Write retry_policy=perdure.RetryPolicy(first_retry_interval=timedelta(seconds=1), max_number_of_attempts=3)."
@@ -58,6 +59,7 @@ def no_policy(verb: str, given: Any) -> WorkflowMisuse:
 
 
 def one_list(verb: str) -> WorkflowMisuse:
+    """The error for tasks that were not given as one list."""
     return WorkflowMisuse(f"ctx.{verb} takes one list of tasks. Write ctx.{verb}([one, other]), with brackets.")
 
 
@@ -167,7 +169,7 @@ def _needs_a_loop(said: str) -> WorkflowMisuse:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A sentence that names what is meant, perhaps; with a blank in front. Empty if nothing is close."""
+    """A sentence that names the name probably meant, with a blank in front. Empty if no name is close."""
     lower = {each.casefold(): each for each in known}
     close = difflib.get_close_matches(name.casefold()[:200], lower, n=1, cutoff=0.7)
     return f" Did you mean {lower[close[0]]!r}?" if close else ""

@@ -42,6 +42,7 @@ class Task(Generic[T_co]):
 
     @property
     def is_failed(self) -> bool:
+        """Whether the task has ended with an error."""
         return self._error is not None
 
     def get_result(self) -> T_co:
@@ -98,14 +99,17 @@ class Task(Generic[T_co]):
     # The execution uses these.
 
     def owned_by(self, owner: Owner) -> bool:
+        """Whether the task is of this execution. One that was complete when it was made fits any."""
         return self._owner is owner or (self._owner is None and self.is_complete)
 
     def succeed(self, value: Any) -> None:
+        """Complete the task with a value. It must not be complete."""
         assert not self.is_complete
         self._value = value
         self._complete()
 
     def fail(self, error: Exception) -> None:
+        """Complete the task with an error. It must not be complete."""
         assert not self.is_complete
         self._error = error
         self._complete()

@@ -37,6 +37,7 @@ class Call(Struct, eq=False):
 
     @property
     def is_activity(self) -> bool:
+        """Whether an activity was asked for, and not a child."""
         return self.what == "Activity"
 
     def failed(self, task_id: int) -> FailedCall:

@@ -1,6 +1,6 @@
 """What a function calls, as its bytecode tells without running it.
 
-The rule: nothing of the function runs, and no descriptor of a value that it names. What cannot be told is said to be
+The rule: neither the function runs nor a descriptor of a value that it names. A call that cannot be told is said to be
 unknown.
 
 A callee is told if it is a name (global, of an outer function, or a local one that was given such a value), an
@@ -102,7 +102,7 @@ class _Reader:
             self._learn(code)
 
     def _learn(self, code: CodeType) -> None:
-        """Remember what local names are given."""
+        """Remember the values that local names are given."""
         steps = _steps(code)
         for index, step in enumerate(steps):
             if step.name in STORES:
@@ -130,7 +130,7 @@ class _Reader:
                 self.calls_unknown |= variable
             else:
                 sites.called.append(value)
-                # What it makes is called later, wherever that is.
+                # The function that it makes is called later, anywhere.
                 self.calls_unknown |= value is functools.partial
 
     def _start_of_callee(self, steps: Sequence[_Step], null: int) -> int:

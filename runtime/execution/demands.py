@@ -1,9 +1,9 @@
 """Checks of what workflow code asks for: names that can be stored, and sizes within the limits.
 
 The rule: an execution that goes beyond a limit fails with it, even if the code catches the error. In replay no limit
-holds: what was recorded is repeated, whatever the limits are by now (docs/limits.md).
+holds: recorded demands are repeated, also beyond the present limits (docs/limits.md).
 
-Executions call these for what is not plain and short, so that the usual call costs a comparison.
+Executions call these for values that are not plain and short, so that the usual call costs a comparison.
 """
 
 from typing import Any, Protocol
@@ -31,7 +31,7 @@ def exceed(execution: Asking, what: str, limit: str, found: int) -> None:
     """Let an execution fail with a limit, unless it is replayed.
 
     Args:
-        what: What is too much.
+        what: The thing that is too large, for people.
         limit: The name of a field of WorkflowLimits.
         found: How much there is.
 

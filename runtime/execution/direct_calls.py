@@ -6,7 +6,7 @@ calls, call an activity, or name one and call something that cannot be told? Har
 does are run under a profile function, which raises when that call is made. So a workflow that makes none pays one
 comparison for each step, and code that only looks like a call is never refused.
 
-What is not seen: an activity that comes from the result of a function or an attribute of an unknown object, or that is
+It does not see an activity that comes from the result of a function or an attribute of an unknown object, or that is
 handed through two functions.
 
 `runtime/execution/drive.py` uses it, and the engine gives it the profile function. In replay nothing is refused: what
@@ -47,7 +47,7 @@ def _activities_of(app: App) -> Activities:
 
 
 def _read(function: Any, activities: Activities) -> Activities:
-    """Read a function and those that it calls, as far as it can be told which they are."""
+    """Read a function and the functions that it calls, as far as they can be told."""
     found: dict[CodeType, str] = {}
     waiting = [function]
     seen: dict[CodeType, CallSites] = {}

@@ -1,13 +1,11 @@
 """An execution: one generation of an instance, as running workflow code.
 
-The one law: events in, commands out, and nothing else. There is no clock here,
-no I/O and no event loop; the user's coroutine or generator is driven by hand.
-The same events at the same times give the same commands, so an execution can be
-replayed.
+The one law: events in, commands out, and nothing else. There is no clock here, no I/O and no event loop; the user's
+coroutine or generator is driven by hand. The same events at the same times give the same commands, so an execution can
+be replayed.
 
-A workflow actor keeps it in memory from turn to turn and feeds it. After an
-eviction or a crash `runtime/execution/replay.py` makes it again from the
-history.
+A workflow actor keeps it in memory from turn to turn and feeds it. After an eviction or a crash
+`runtime/execution/replay.py` makes it again from the history.
 """
 
 import inspect
@@ -170,7 +168,7 @@ class Execution:
             elif isinstance(event, ExecutionStarted):
                 self._start(event)
         if self.interrupted is not None:
-            # Whatever the code has made of it: the commands of this turn are not those that it would give again.
+            # Even if the code has caught it: the commands of this turn are not the ones that it would give again.
             raise self.interrupted
         if pending.notes:
             self.notes, pending.notes = (*self.notes, *pending.notes), ()
@@ -212,10 +210,11 @@ class Execution:
         self._pending.clear()
 
     # The verbs of the context. Names become plain text that can be stored: the turn compares and packs them, outside of
-    # the user's code, and a subclass of `str` has methods of its own.
-    # What the code gives is Any here: a compiled build would refuse another type before our own words do.
+    # the user's code, and a subclass of `str` has methods of its own. The command is Any here: a compiled build would
+    # refuse another type before our own words do.
 
     def expect_stepping(self) -> None:
+        """Raise WorkflowMisuse unless the workflow's code is being run."""
         if not self.stepping:
             raise WorkflowMisuse(
                 "a workflow's context was used outside its workflow (in another task or thread, or while the workflow "
@@ -371,7 +370,7 @@ class Execution:
             self._generator = inspect.isgenerator(result)
             has_steps = self._generator or inspect.iscoroutine(result)
         except BaseException as error:
-            # Whatever it is, it comes from the user's code: a signal of the daemon's is never raised in it.
+            # Of any kind, it comes from the user's code: a signal of the daemon's is never raised in it.
             self._fail(error, frames_skipped=1)
             return
         finally:

@@ -15,7 +15,7 @@ from .pending import Pending
 
 
 def notes_of_unawaited(pending: Pending) -> Iterator[Note]:
-    """Note the calls that failed before the code waited for them, and the first of those that are still under way."""
+    """Note the calls that failed before the code waited for them, and the first call that is still under way."""
     for call, failure in pending.unheard:
         if not call.task.awaited:
             yield _note(call, f"has failed: {failure.error_type}: {failure.message[:200]}", failure.error_type)

@@ -63,17 +63,23 @@ class ExecutionCompleted(NamedTuple):
 
 
 class ExecutionTerminated(NamedTuple):
+    """The instance was to end without its code."""
+
     output: str | None
     recurse: bool
     wire: bytes | None = None
 
 
 class ExecutionSuspended(NamedTuple):
+    """The instance was to take no further step."""
+
     reason: str | None
     wire: bytes | None = None
 
 
 class ExecutionResumed(NamedTuple):
+    """The instance was to go on."""
+
     reason: str | None
     wire: bytes | None = None
 
@@ -111,6 +117,8 @@ class TaskScheduled(NamedTuple):
 
 
 class TaskCompleted(NamedTuple):
+    """An activity has a result."""
+
     task_id: int
     result: str | None
     # Of its TaskScheduled. SDKs for .NET match by it, and a turn that is sent without the past holds no TaskScheduled.
@@ -122,6 +130,8 @@ class TaskCompleted(NamedTuple):
 
 
 class TaskFailed(NamedTuple):
+    """A try of an activity has failed."""
+
     task_id: int
     failure: tuple[Any, ...]  # FailureDetails.pack
     task_execution_id: str | None = None
@@ -171,6 +181,8 @@ class EventSent(NamedTuple):
 
 
 class ChildCompleted(NamedTuple):
+    """A child has ended with a result."""
+
     task_id: int
     result: str | None
     wire: bytes | None = None
@@ -178,6 +190,8 @@ class ChildCompleted(NamedTuple):
 
 
 class ChildFailed(NamedTuple):
+    """A child has failed, was terminated, or could not be started."""
+
     task_id: int
     failure: tuple[Any, ...] | None  # None: terminated
     wire: bytes | None = None
@@ -196,6 +210,8 @@ class TimerCreated(NamedTuple):
 
 
 class TimerFired(NamedTuple):
+    """The time of a timer has come."""
+
     timer_id: int  # -1: the scheduled start of the instance
     fire_at_us: int
     wire: bytes | None = None
@@ -203,6 +219,8 @@ class TimerFired(NamedTuple):
 
 
 class EventRaised(NamedTuple):
+    """An event came from outside, or from another instance."""
+
     name: str  # as spelled by the sender; compared without case
     input: str | None
     wire: bytes | None = None

@@ -1,7 +1,7 @@
 """Failures: the facts of an exception that are stored, enough to show it and to raise it again elsewhere.
 
-The one law: a failure is a value, and its packed form never changes its meaning,
-because files hold it. Making one of an exception survives whatever the exception does.
+The one law: a failure is a value, and its packed form never changes its meaning, because files
+hold it. Making one of an exception survives all that the exception's own methods do.
 
 Activities, children and workflows fail with one. Source: contract 3.15
 (TaskFailureDetails).
@@ -32,6 +32,7 @@ class FailedCall:
 
     @classmethod
     def unpack(cls, packed: Any) -> "FailedCall":
+        """Read the call that `pack` has written."""
         kind, name, id_, attempt, *rest = packed
         return cls(
             kind=kind, name=name, id=id_, attempt=attempt, failure=FailureDetails.unpack(rest[0]) if rest else None
@@ -56,7 +57,8 @@ class FailureDetails:
     inner: "FailureDetails | None" = None
     non_retriable: bool = False
     wire: bytes | None = None  # the parts from an SDK without a field here: a serialized TaskFailureDetails
-    # What failed, if this is the failure of code that an activity or a child let down. It is never sent to a worker.
+    # The failed call, if this is the failure of code that an activity or a child let down. It is never sent to a
+    # worker.
     call: FailedCall | None = None
 
     @property
@@ -114,6 +116,7 @@ class FailureDetails:
 
     @classmethod
     def unpack(cls, packed: Any) -> "FailureDetails":
+        """Read the failure that `pack` has written."""
         error_type, message, stack_trace, inner, non_retriable, *rest = packed
         return cls(
             error_type=error_type,

@@ -40,6 +40,7 @@ class OpenWaits:
 
     @classmethod
     def of(cls, rows: Iterable[Row]) -> "OpenWaits":
+        """Find the waits that are open after the rows of a generation."""
         found = cls()
         for row in rows:
             found.add(row)
@@ -76,7 +77,7 @@ class OpenWaits:
             self.waits = [wait for wait in self.waits if wait.event_id != event.timer_id]
 
     def _settle(self, told: Sequence[str | int], at_us: int) -> None:
-        """Keep of the waits those that a row tells of, and add those that were not known or were taken for ended.
+        """Keep the waits that a row tells of, and add the ones that were not known or were taken for ended.
 
         Of several waits for an event the history does not tell which was the oldest, if they began in one turn.
         """

@@ -48,6 +48,7 @@ class OpenWork:
 
     @classmethod
     def of(cls, rows: Sequence[Row], *, remote: bool = False) -> "OpenWork":
+        """Find the work that is open after the rows of a generation."""
         work = cls()
         held: list[Event] = []
         for row in rows:

@@ -87,7 +87,8 @@ class InstanceRecord(NamedTuple):
         Args:
             packer: Used again by a caller that packs many records, because a new one makes a buffer first.
         """
-        # What few instances have is left out by all others: earlier releases can read such a record, and it is short.
+        # Fields that few instances have are left out of all other records: earlier releases can read these, and they
+        # are short.
         count = COMMON_FIELDS if self[COMMON_FIELDS:] == ABSENT else self._last()
         packed: bytes = (packer or msgpack.Packer()).pack((FORMAT, *self[:count]))
         return packed
@@ -102,7 +103,7 @@ class InstanceRecord(NamedTuple):
 
 COMMON_FIELDS = 11
 ABSENT = tuple(InstanceRecord._field_defaults[name] for name in InstanceRecord._fields[COMMON_FIELDS:])
-NEEDED_FIELDS = 6  # those that every release has written
+NEEDED_FIELDS = 6  # every release has written these
 KNOWN_FIELDS = 1 + len(InstanceRecord._fields)  # with the format in front; a later release may write more
 
 
@@ -140,7 +141,7 @@ def status_in(packed: bytes) -> Status:
         if packed[begin] == FORMAT:
             return STATUS_OF[packed[begin + 1]]
     except (IndexError, KeyError):
-        pass  # the whole of it tells what is wrong
+        pass  # reading the whole record finds the error
     return unpack_record(packed).status
 
 

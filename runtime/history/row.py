@@ -71,6 +71,7 @@ class RowPacker:
         consumed: int | None = None,
         waits: Sequence[str | int] | None = None,
     ) -> bytes:
+        """Write a row; the fields are those of `Row`."""
         fed = [*map(pack_event, turn)] if turn is not None else None
         kept = [*map(pack_event, held)] if held else ()
         if waits is None:

@@ -44,10 +44,11 @@ class Timeline:
         self.has_run = False  # whether the code of this generation has had a turn
         self.version: str | None = None  # the named version of the code, as the last turn has it
         self._tasks: dict[int, str] = {}
-        self.timers: set[int] = set()  # ids of those that the code has set
+        self.timers: set[int] = set()  # ids of the timers that the code has set
 
     @classmethod
     def of(cls, rows: Iterable[Row]) -> "Timeline":
+        """Make the history of the rows of a generation."""
         timeline = cls()
         for row in rows:
             timeline.add(row)

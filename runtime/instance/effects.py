@@ -145,7 +145,7 @@ def withdraw(sheet: TurnSheet, tasks: Iterable[TaskScheduled], *, ended: bool = 
     """Take back activities that nothing waits for any more.
 
     Args:
-        ended: The instance ends without its code: also what has begun is of no use.
+        ended: The instance ends without its code: running activities are of no use either.
     """
     actor = sheet.actor
     record = actor.record
@@ -256,6 +256,7 @@ def terminate_children(sheet: TurnSheet) -> None:
 
 
 def terminate_child(sheet: TurnSheet, child: ChildCreated) -> None:
+    """Send a termination to a child, which is for this child only."""
     termination = Terminate(None, recurse=True, parent=_link(sheet, child))
     app = sheet.actor.surroundings.own.of(child.target_app)
     sheet.turn.messages.append((app.instance(child.instance_id), termination))

@@ -39,7 +39,7 @@ from .sheet import TurnSheet
 
 STEPS = {Status.COMPLETED: Step.COMPLETE, Status.FAILED: Step.FAIL, Status.TERMINATED: Step.TERMINATE}
 
-# What is for the instance whatever generation it is in. Answers are for the generation that asked.
+# Messages for the instance in any generation. Answers are for the generation that asked.
 OUTLIVE_A_GENERATION = (EventRaised, ExecutionSuspended, ExecutionResumed)
 
 
@@ -185,7 +185,7 @@ def _latest(received: Iterable[bytes]) -> bytes:
 
 
 def _outliving(events: Sequence[Arrival]) -> list[Arrival]:
-    """Keep what is for the instance whatever generation it is in.
+    """Keep the messages for the instance in any generation.
 
     A resumption whose suspension stays behind stays behind too: workers refuse a history with one alone.
     """

@@ -1,4 +1,4 @@
-"""What is sent to the actors of this layer.
+"""The messages to the actors of this layer.
 
 A message changes nothing by itself: the actor that gets it decides.
 """
@@ -55,6 +55,8 @@ class Start(Struct, frozen=True, array_like=True):
 
 
 class RaiseEvent(NamedTuple):
+    """An event for the instance."""
+
     name: str
     input: str | None
     key: bytes | None = None  # of an event that another instance has sent: the receiver takes it once
@@ -82,31 +84,39 @@ class EventsTaken(NamedTuple):
     keys: Sequence[bytes]
 
 
-# Requests of callers. `by` is None in those that the engine makes by itself: they are not audited.
+# Requests of callers. `by` is None in requests that the engine makes by itself: they are not audited.
 
 
 class Suspend(NamedTuple):
+    """A request to take no further step."""
+
     reason: str | None  # stands in the history; that of `by` in the audit
     by: By | None = None
     condition: Condition = ANY
 
 
 class Resume(NamedTuple):
+    """A request to go on."""
+
     reason: str | None  # as of Suspend
     by: By | None = None
     condition: Condition = ANY
 
 
 class Terminate(NamedTuple):
+    """A request to end without asking the code."""
+
     output: str | None
     recurse: bool
-    parent: Parent | None = None  # from a parent: only for the child that it started, not for whoever has its id
+    parent: Parent | None = None  # from a parent: only for the child that it started, not for another with its id
     by: By | None = None
     condition: Condition = ANY
     stalled_too: bool = False  # else a stalled instance refuses, as in Dapr; from a parent it never does
 
 
 class Purge(NamedTuple):
+    """A request to forget the instance."""
+
     force: bool
     by: By | None = None
     condition: Condition = ANY
@@ -122,7 +132,7 @@ class Check(NamedTuple):
 class ReleaseAside(NamedTuple):
     """Let an instance that is set aside go on. Answered with None, or InstanceNotFound, or InstanceNotSetAside."""
 
-    begin: bool = True  # False: only record it; the next daemon begins what is open
+    begin: bool = True  # False: only record it; the next daemon begins the open entries
     by: By | None = None
     condition: Condition = ANY
 
@@ -170,7 +180,7 @@ class Invoke(Struct, frozen=True):
     attempt: int | None = None  # the number of this try, from 1 on; None: a remote worker's code did not say
     again: bool = False  # perform it although it is under way: the first answer counts
     trace: Trace | None = None  # that its instance is part of
-    caller: str | None = None  # the id of the app that asks; None: the one that performs it
+    caller: str | None = None  # the id of the app that asks; None: the performing app's own
     call: str | None = None  # the id of the call that has it performed; None: the instance itself
 
     @property

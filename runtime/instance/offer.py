@@ -1,8 +1,8 @@
 """Offers: turns that wait for a remote worker to take them.
 
-The one law: what a turn feeds is settled when a worker takes it, and not when
-it is offered. A worker runs all of the history through the code again at every
-turn, so each arrival that comes along with another saves a whole run.
+The one law: the events of a turn are settled when a worker takes it, and not when it is
+offered. A worker runs all of the history through the code again at every turn, so each
+arrival that comes along with another saves a whole run.
 
 An offer does not wait for the commit of what it would feed. The answer counts
 only for an instance that has the same history and holds the same events in
@@ -46,7 +46,9 @@ class Offer:
         return self._actor.held
 
     def settle(self) -> WorkflowTurnWork | None:
-        """Say what is fed; None if it cannot be taken any more: the instance was suspended, or has ended."""
+        """Settle the events that the turn feeds; None if it cannot be taken any more: the instance was suspended, or
+        has ended.
+        """
         actor = self._actor
         if actor.offered is not self:
             return None

@@ -1,4 +1,4 @@
-"""Receiving: what each message means for an instance as it stands.
+"""Receiving: the effect of each message on an instance in its present state.
 
 The one law: a receiver changes the sheet and runs no code. The table
 `RECEIVERS` has one function for each type of message; `turn.py` calls it for
@@ -135,7 +135,7 @@ def _receive_start(sheet: TurnSheet, envelope: Envelope) -> None:
 
 
 def _has_begun(record: InstanceRecord, start: Start) -> bool:
-    """Whether an instance is, or may be, the one that a start has begun before.
+    """Whether a start has, or may have, begun this instance before.
 
     A later generation has another execution id. One that has ended is taken for it: to run it again would be worse than
     not to start another.
@@ -236,7 +236,7 @@ def _receive_import(sheet: TurnSheet, envelope: Envelope) -> None:
     record = given.record.pack(actor.surroundings.record_packer)
     facets = facets_of(given.record, given.changed_us)
     actor.remember(Stored(key=0, record=record, entries=given.entries, active=False, facets=facets))
-    sheet.record_before = _record_now(sheet)  # what is written of it is said here
+    sheet.record_before = _record_now(sheet)  # changes of the record are announced from here
     sheet.turn.record, sheet.turn.facets = record, facets
     sheet.turn.earlier, sheet.turn.entry = given.entries[:-1], given.entries[-1]
     sheet.turn.reset = sheet.turn.reset or sheet.turn.delete
@@ -403,14 +403,14 @@ def _receive_reminder(sheet: TurnSheet, envelope: Envelope) -> None:
         sheet.timers_set.pop(timer_id, None)  # another reminder in this turn may have set it again, see below
         sheet.arrive(TimerFired(timer_id, reminder.due_us))
         return
-    # Its timer is of an earlier generation, or its event came first. But it may also be what is left of a row that has
-    # changed on the disk, where no checksum tells. The timers that it may have been for are set again: the history
-    # says when they are due, and a reminder that comes twice does no harm.
+    # Its timer is of an earlier generation, or its event came first. But it may also be the rest of a row that has
+    # changed on the disk, where no checksum tells. The timers that it may have been for are set again: the history says
+    # when they are due, and a reminder that comes twice does no harm.
     sheet.doubt_timers(each for each, due_us in timers.items() if due_us <= sheet.now_us or each == timer_id)
 
 
 def _receive_continue(sheet: TurnSheet, envelope: Envelope) -> None:
-    """Do nothing: `take_turn` feeds what is held."""
+    """Do nothing: `take_turn` feeds the held events."""
 
 
 def _receive_answer(sheet: TurnSheet, envelope: Envelope) -> None:

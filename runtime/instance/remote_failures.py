@@ -1,7 +1,7 @@
 """The failures of calls in the turns of remote workers: notes for the log, and the call that a failure tells of.
 
-The rule: a worker's failure is kept as it came. What is known beside it, which activity or child failed and on which
-attempt, comes from the history, where every try of a call has the same `task_execution_id` (contract 3.16).
+The rule: a worker's failure is kept as it came. What else the instance knows, which activity or child failed and on
+which attempt, comes from the history, where every try of a call has the same `task_execution_id` (contract 3.16).
 
 `remote.py` calls these with the answer of a worker.
 """

@@ -84,10 +84,11 @@ class TurnSheet:
         self.spans_ended = False  # whether the span of the generation is among them
         self.consumed: int | None = None  # of what was held, how much this turn feeds; None: all
 
-    # What the instance is, with what this turn has made of it so far.
+    # The state of the instance, with the changes of this turn so far.
 
     @property
     def status(self) -> Status:
+        """The status, with the changes of this turn."""
         assert self.actor.record is not None
         return self.actor.record.status
 
@@ -98,6 +99,7 @@ class TurnSheet:
 
     @property
     def waits_for_start(self) -> bool:
+        """Whether the time for which the start is scheduled has not come."""
         return START_TIMER in self.actor.open.timers
 
     @property
@@ -115,6 +117,7 @@ class TurnSheet:
 
     @property
     def generation(self) -> int:
+        """The number of the generation, with the changes of this turn."""
         assert self.actor.record is not None
         return self.actor.record.generation
 
@@ -163,11 +166,12 @@ class TurnSheet:
         self.holding.append(event)
 
     def hold_all(self) -> None:
-        """Feed nothing in this turn: keep all that has arrived, in front of what is held already."""
+        """Feed nothing in this turn: keep all that has arrived, in front of the events held already."""
         self.holding[:0] = self.arrived
         self.arrived.clear()
 
     def answer(self, envelope: Envelope, answer: Any) -> None:
+        """Answer a message that has a reply, after the commit; an exception is raised at the caller."""
         if envelope.reply is not None:
             self.turn.replies.append((envelope.reply, answer))
 
@@ -193,7 +197,7 @@ class TurnSheet:
         Args:
             by: None: the engine does it by itself, and nothing is written.
             source: Of a rerun: the instance that is run again.
-            detail: Of a repair: what is done.
+            detail: Of a repair: its kind.
 
         Returns:
             The id of the entry.

@@ -37,9 +37,17 @@ class Offered(Protocol):
     patience_s: float
 
     @property
-    def fed(self) -> Sequence[Arrival]: ...
-    def settle(self) -> WorkflowTurnWork | None: ...
-    def hurry(self) -> bool: ...
+    def fed(self) -> Sequence[Arrival]:
+        """The events that the turn feeds, once they are settled."""
+        ...
+
+    def settle(self) -> WorkflowTurnWork | None:
+        """Settle the events and return the work for the worker; None: the turn cannot be taken any more."""
+        ...
+
+    def hurry(self) -> bool:
+        """End the wait for further events if none can come soon; return whether it ends only now."""
+        ...
 
 
 class Instance:
@@ -86,7 +94,7 @@ class Instance:
         self.asked_again: Turn | None = None
         self.events = 0  # how many the history of this generation has
         self.execution: Execution | None = None
-        # What is durable and not fed yet.
+        # Events that are durable and not fed yet.
         self.held: list[Arrival] = []
         # Of a remote execution: its history as its worker knows it, the patches that were applied, the turn that
         # is offered to workers or with one now, and when the code has run last (Unix time, microseconds).
@@ -100,7 +108,7 @@ class Instance:
         self.last_us = 0
         # Children whose id the code chose, as long as no message has said that they exist.
         self.unconfirmed: set[int] = set()
-        # Events for other instances that these are not known to have, by their keys; and the keys of those that others
+        # Events for other instances that these are not known to have, by their keys; and the keys of events that others
         # sent to this one. Oldest first; None: there was none yet, as in most instances.
         self.outbox: dict[bytes, EventSent | DetachedCreated] | None = None
         self.received: dict[bytes, None] | None = None
@@ -190,7 +198,7 @@ class Instance:
                 self.spans.remember(self.rows)
         for row in self.rows:
             row.taken_from(self.held)
-            self.held.extend(row.held)  # type: ignore[arg-type]  # only what arrives is ever held
+            self.held.extend(row.held)  # type: ignore[arg-type]  # only arrivals are ever held
         self.waits = last_waits(self.rows)
         if self.record.remote:
             self.timeline = Timeline.of(self.rows)

@@ -19,8 +19,8 @@ from ..history.row import RowPacker
 from ..history.timed_event import TimedEvent
 from ..observing.spans import SpanChoice
 
-# What is shown of an instance's history to what it asks for: its id, the events, a Propagation, and what it may
-# itself see; out comes a serialized PropagatedHistory, or None.
+# Makes the part of an instance's history that its activities and children see. In go its id, the events, a Propagation,
+# and the history that it may itself see; out comes a serialized PropagatedHistory, or None.
 Propagate: TypeAlias = Callable[[str, Sequence[TimedEvent], int, bytes | None], bytes | None]
 
 
@@ -51,4 +51,5 @@ class Surroundings:
         self.own = self.addresses or AppAddresses(self.app_id)
 
     def definition(self, name: str) -> WorkflowDefinition | None:
+        """The app's workflow of a name; None: the app has none."""
         return self.app.workflows.get(name) if self.app is not None else None

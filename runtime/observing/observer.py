@@ -63,7 +63,9 @@ class Tracing(Protocol):
     """Takes spans. It is called on the event loop, and must neither wait nor raise."""
 
     @property
-    def choice(self) -> SpanChoice: ...
+    def choice(self) -> SpanChoice:
+        """Which spans are made."""
+        ...
 
     def now_us(self) -> int:
         """The wall clock; Unix time, microseconds."""
@@ -106,10 +108,12 @@ class Audience:
         self.tracing: Tracing | None = None
 
     def tell_end(self, address: Address, ended: Ended) -> None:
+        """Tell the observer that an instance has ended."""
         if self.observer is not None:
             self.observer.workflow_ended(ended.name, Status(ended.status), ended.took_us / 1e6)
 
     def tell_spans(self, address: Address, spans: Sequence[EndedSpan]) -> None:
+        """Hand spans that have ended to the tracing."""
         if self.tracing is not None:
             for span in spans:
                 self.tracing.span_ended(span)

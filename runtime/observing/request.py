@@ -54,9 +54,14 @@ class Startable(Protocol):
     """A request to start an instance of a workflow; `Start` of `runtime/instance/message.py` fulfils it."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """The name of the workflow."""
+        ...
+
     @property
-    def trace(self) -> Trace | None: ...
+    def trace(self) -> Trace | None:
+        """The trace that the start is part of; None: there is none."""
+        ...
 
 
 S = TypeVar("S", bound=Startable)

@@ -71,7 +71,7 @@ class EndedSpan(NamedTuple):
 
 
 class SpanChoice(NamedTuple):
-    """Which spans an engine makes beside those that Dapr has."""
+    """Which spans an engine makes beside Dapr's."""
 
     turns: bool = False  # one for each turn
     # A generation that continues as new begins a trace of its own, as in Dapr; else it stays in that of the first.
@@ -106,14 +106,14 @@ class SpanNotes:
             self._take_in(row.at_us, (*(row.turn or ()), *row.held))
 
     def take_in(self, at_us: int, events: Iterable[Event], instance_id: str) -> list[EndedSpan]:
-        """Take in the events of a turn, and return the spans of those that have one."""
+        """Take in the events of a turn, and return the spans of the ones that have one."""
         return [
             self._span_of(at_us, event, began_us, instance_id, place)
             for place, (event, began_us) in enumerate(self._take_in(at_us, events))
         ]
 
     def _take_in(self, at_us: int, events: Iterable[Event]) -> list[tuple[TimerFired | EventRaised, int]]:
-        """Take in events; return those that have spans, each with its beginning."""
+        """Take in events; return the ones that have spans, each with its beginning."""
         spans: list[tuple[TimerFired | EventRaised, int]] = []
         for event in events:
             if isinstance(event, TimerCreated):
@@ -259,13 +259,24 @@ class AskedActivity(Protocol):
     """An activity that was asked for; `Invoke` of `runtime/instance/message.py` fulfils it."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """The name of the activity."""
+        ...
+
     @property
-    def instance_id(self) -> str: ...
+    def instance_id(self) -> str:
+        """The id of the instance that asked."""
+        ...
+
     @property
-    def task_id(self) -> int: ...
+    def task_id(self) -> int:
+        """The event id of the request."""
+        ...
+
     @property
-    def attempt(self) -> int | None: ...
+    def attempt(self) -> int | None:
+        """The number of the try, from 1; None: it is not known."""
+        ...
 
 
 def activity_span(

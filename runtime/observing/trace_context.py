@@ -1,7 +1,7 @@
 """Trace contexts: the places of spans in traces, in the form of W3C's Trace Context, as events and messages carry them.
 
 The rule: a text that cannot be read is no trace, and never an error. An id that has to be the same after a restart
-follows from what is stored; nothing here draws one by chance.
+follows from stored values; nothing here draws one by chance.
 
 Source: contract 3.18; https://www.w3.org/TR/trace-context/.
 """

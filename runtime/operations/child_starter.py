@@ -16,17 +16,8 @@ from typing import Any
 import anyio
 
 from ...actors.address import Address
-from ...actors.errors import (
-    HostLost,
-    HostSilent,
-    HostStopping,
-    HostUnreachable,
-    MailboxFull,
-    NotOwner,
-    PerdureError,
-    RingUnknown,
-)
-from ...actors.store.errors import StoreError
+from ...actors.errors import PerdureError
+from ...actors.store.errors import SEND_AGAIN
 from ...actors.text import type_name
 from ...actors.waiting.attendance import Attendance
 from ...journal.journal import Journal
@@ -80,16 +71,7 @@ class ChildStarter(Attendance):
         while True:
             try:
                 await self._facade.request_start(address.id, start)
-            except (
-                StoreError,
-                MailboxFull,
-                HostStopping,
-                HostUnreachable,
-                HostLost,
-                HostSilent,
-                NotOwner,
-                RingUnknown,
-            ):
+            except SEND_AGAIN:
                 await anyio.sleep(RETRY_S)
             except Exception as error:
                 # The parent may not wait for it, or have ended: then this line alone tells.

@@ -16,8 +16,7 @@ from typing import Any
 import anyio
 
 from ...actors.address import Address
-from ...actors.errors import HostLost, HostSilent, HostStopping, HostUnreachable, MailboxFull, NotOwner, RingUnknown
-from ...actors.store.errors import StoreError
+from ...actors.store.errors import SEND_AGAIN
 from ...actors.text import type_name
 from ...actors.waiting.attendance import Attendance
 from ...journal.journal import Journal
@@ -55,7 +54,7 @@ class EventSender(Attendance):
         self._keys: set[bytes] = set()  # of all that wait
 
     def receive(self, address: Address, message: SendEvent) -> None:
-        """Deliver an event, behind those that its sender has for the same receiver.
+        """Deliver an event, behind earlier ones of its sender for the same receiver.
 
         Args:
             address: Of the receiver.
@@ -107,16 +106,7 @@ class EventSender(Attendance):
                     await facade.request_start(receiver_id, _start_of(event))
                 else:
                     await facade.deliver(receiver_id, RaiseEvent(event.name, event.input, message.key))
-            except (
-                StoreError,
-                MailboxFull,
-                HostStopping,
-                HostUnreachable,
-                HostLost,
-                HostSilent,
-                NotOwner,
-                RingUnknown,
-            ):
+            except SEND_AGAIN:
                 await anyio.sleep(RETRY_S)
             except (InstanceExists, ChildUnfinished) as error:
                 self._tell(message, f", and that id is taken: {error}")

@@ -267,7 +267,7 @@ class Facade:
         """Let a suspended instance go on.
 
         Args:
-            reason: As for `suspend`, and so are `condition` and what is returned.
+            reason: As for `suspend`, and so are `condition` and the result.
 
         Raises:
             InstanceNotFound, InstanceStalled, RunChanged, NoMatch
@@ -290,7 +290,7 @@ class Facade:
 
         Args:
             output: The result that the instance then has; JSON text.
-            recurse: End its children too; also those that are stalled.
+            recurse: End its children too; also stalled ones.
             condition: What the instance must still be.
             stalled_too: End it even if it is stalled. One that is set aside is ended in any case.
 
@@ -315,7 +315,7 @@ class Facade:
         """Let an instance that is set aside go on.
 
         Args:
-            begin: False only records it; what is open begins with the next daemon of the store.
+            begin: False only records it; open entries begin with the next daemon of the store.
             condition: What the instance must still be.
 
         Raises:
@@ -343,7 +343,7 @@ class Facade:
             recurse: Forget its descendants too; all of them must be finished.
             force: Forget it with any status.
             condition: What the instance itself must still be.
-            stalled_too: Forget stalled ones too. Those that are set aside are forgotten in any case.
+            stalled_too: Forget stalled ones too. Instances that are set aside are forgotten in any case.
 
         Raises:
             InstanceNotFound, InstanceUnfinished, InstanceStalled, RunChanged, NoMatch
@@ -379,7 +379,7 @@ class Facade:
         address = self.own.instance(instance_id)
         with self._watch.operation("wait"), self._host.watch(address) as watch:
             while True:
-                watch.record = None  # what is committed from here on counts, whether the inspection sees it or not
+                watch.record = None  # commits from here on count, whether the inspection sees them or not
                 watch.lost = False
                 try:
                     inspection = await self._host.inspect(address)
@@ -439,7 +439,7 @@ class Facade:
     ) -> int:
         """Forget the instances that a filter fits, and return how many were forgotten.
 
-        Instances that are not finished are passed over, unless `force`; so are those that are purged meanwhile.
+        Instances that are not finished are passed over, unless `force`; so are instances that are purged meanwhile.
 
         Args:
             created_from_us: Unix time, microseconds; included. None: since ever. That of `created_to_us` is excluded.

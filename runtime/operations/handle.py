@@ -49,9 +49,13 @@ class WorkflowState:
 class Steered(Protocol):
     """The methods of a client that a handle has too."""
 
-    async def result(self, instance_id: str, *, workflow: Workflow | None, timeout: Seconds) -> Any: ...  # noqa: ASYNC109
+    async def result(self, instance_id: str, *, workflow: Workflow | None, timeout: Seconds) -> Any:  # noqa: ASYNC109
+        """Wait for the end of an instance, and return its output; see `Client.result`."""
+        ...
 
-    async def get(self, instance_id: str) -> WorkflowState | None: ...
+    async def get(self, instance_id: str) -> WorkflowState | None:
+        """Describe an instance; see `Client.get`."""
+        ...
 
     async def wait(
         self,
@@ -59,17 +63,29 @@ class Steered(Protocol):
         *,
         until: Callable[[Status], bool],
         timeout: Seconds,  # noqa: ASYNC109
-    ) -> WorkflowState: ...
+    ) -> WorkflowState:
+        """Wait for a status; see `Client.wait`."""
+        ...
 
-    async def raise_event(self, instance_id: str, name: str, data: Any, *, idempotency_key: str | None) -> None: ...
+    async def raise_event(self, instance_id: str, name: str, data: Any, *, idempotency_key: str | None) -> None:
+        """Send an event; see `Client.raise_event`."""
+        ...
 
-    async def suspend(self, instance_id: str, *, reason: str | None, recurse: bool) -> bool: ...
+    async def suspend(self, instance_id: str, *, reason: str | None, recurse: bool) -> bool:
+        """Suspend an instance; see `Client.suspend`."""
+        ...
 
-    async def resume(self, instance_id: str, *, reason: str | None, recurse: bool) -> bool: ...
+    async def resume(self, instance_id: str, *, reason: str | None, recurse: bool) -> bool:
+        """Let an instance go on; see `Client.resume`."""
+        ...
 
-    async def terminate(self, instance_id: str, *, output: Any, recurse: bool, reason: str | None) -> bool: ...
+    async def terminate(self, instance_id: str, *, output: Any, recurse: bool, reason: str | None) -> bool:
+        """End an instance; see `Client.terminate`."""
+        ...
 
-    async def purge(self, instance_id: str, *, recurse: bool, force: bool, reason: str | None) -> int: ...
+    async def purge(self, instance_id: str, *, recurse: bool, force: bool, reason: str | None) -> int:
+        """Forget an instance; see `Client.purge`."""
+        ...
 
 
 class Handle(str, Generic[R]):

@@ -1,6 +1,6 @@
 """Purging: an instance is forgotten with its family, children first.
 
-The rule: the instance itself goes last, so that a purge that is cut short can be repeated and finds what is left.
+The rule: the instance itself goes last, so that a purge that is cut short can be repeated and finds the rest.
 
 The facade uses it.
 """
@@ -29,7 +29,7 @@ class PurgeFilter(NamedTuple):
         """Whether an instance is one of them.
 
         Args:
-            force: Also those that have not ended.
+            force: Also instances that have not ended.
         """
         return (
             (force or state.status.terminal)

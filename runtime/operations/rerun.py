@@ -153,7 +153,8 @@ def copied(
 
 
 def _without_unfed(rows: Sequence[Row]) -> list[Row]:
-    """Leave out what had arrived and was not fed by the last of these turns, as what arrives behind it is left out.
+    """Leave out events that had arrived and were not fed by the last of these turns, as all later arrivals are left
+    out.
 
     A worker's turn feeds what was held when the worker took it, and more may have arrived until it answered. The new
     instance would feed that in the place of the first thing that arrives for itself.

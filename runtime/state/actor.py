@@ -37,6 +37,7 @@ class StateRecord(NamedTuple):
     due_us: int = 0  # the reminder; 0: none
 
     def pack(self) -> bytes:
+        """The record as bytes."""
         packed: bytes = msgpack.packb((FORMAT, *self))
         return packed
 
@@ -197,7 +198,7 @@ class StateActor:
         if reminder.due_us != self._record.due_us:
             turn.reminders_cleared.append((reminder.name, reminder.due_us))
             return
-        # It is cleared with what it is for: after a crash it comes again.
+        # It is cleared with the expiry that it is for: after a crash it comes again.
         turn.messages.append((Address(self._expiry, self._store), BeginExpiry()))
 
     def _remind_at(self, expires_us: int, turn: Turn) -> None:
@@ -235,13 +236,20 @@ class RecentItems:
         """An item as it is now; None: that cannot be told.
 
         Args:
-            seen: As somebody has read it; None: nobody has.
+            seen: As an earlier read of the caller had it; None: there was none.
             seen_at: When: the version of the store then.
         """
         known = self.get(name)
         return known if known is not None else seen if seen_at >= self.floor else None
 
     def put(self, name: str, item: SeenItem, at: int) -> None:
+        """Note a write. The oldest note makes room if there are too many.
+
+        Args:
+            name: Of the item.
+            item: Its version and expiry after the write.
+            at: The version of the store's record with the write.
+        """
         self._items.pop(name, None)
         self._items[name] = item, at
         if len(self._items) > RECENT_MAX:

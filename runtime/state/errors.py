@@ -5,7 +5,7 @@ RequestRefused
     ├── StateStoreNotFound    no state store has that name
     ├── StateKeyInvalid       a key that no value can have
     ├── StateOptionInvalid    an option, or a time to live, that is none
-    └── EtagMismatch          a value is not the one that the caller has seen
+    └── EtagMismatch          a value has changed since the caller read it
 
 StateUnavailable              nothing was done; the same request may succeed later
 """
@@ -50,9 +50,9 @@ class StateOptionInvalid(StateRefused):
 
 
 class EtagMismatch(StateRefused):
-    """Values are not those that the caller has seen; of a transaction, and of a single change, nothing was done.
+    """Values have changed since the caller read them; of a transaction, and of a single change, nothing was done.
 
-    Of several changes that are not a transaction, those that are not named here were made.
+    Of several changes that are not a transaction, the ones not named here were made.
 
     Args:
         positions: Those of the changes that were refused, in the request.

@@ -1,4 +1,4 @@
-"""What is said to the actor of a state store, and what it answers. Hosts send it to each other, but for `BeginExpiry`.
+"""The messages to the actor of a state store, and its answers. Hosts send it to each other, but for `BeginExpiry`.
 
 The rule: a field never changes its meaning, and new ones go to the end, with a default.
 """

@@ -27,9 +27,14 @@ class StateSettings(Protocol):
     """The part of an engine's settings that is used here."""
 
     @property
-    def state_stores(self) -> StateStores: ...
+    def state_stores(self) -> StateStores:
+        """The state stores of the daemon."""
+        ...
+
     @property
-    def namespace(self) -> str: ...
+    def namespace(self) -> str:
+        """Dapr's namespace of the daemon."""
+        ...
 
 
 class StateService:

@@ -61,7 +61,7 @@ class States:
     """The state stores of an engine.
 
     Args:
-        stores: Those that there are.
+        stores: All of the daemon.
         own: The addresses of the app whose keys they are, and for which they are kept.
         namespace: For stores that prefix keys with it.
         writable: Whether all hosts on the store know of state stores.
@@ -137,7 +137,7 @@ class States:
 
         Raises:
             StateStoreNotFound, StateKeyInvalid: Nothing was changed.
-            EtagMismatch: A value is not the one that the caller has seen; it says which changes were not made.
+            EtagMismatch: A value has changed since the caller read it; it says which changes were not made.
             StateUnavailable, StoreError, HostStopping and what else `Host.ask` raises: Nothing was changed.
             HostLost, StoreUncertain: Nobody knows whether it was.
         """
@@ -186,7 +186,7 @@ class States:
             )
 
     def _address(self, store: StateStore) -> Address:
-        # What apps share is kept by the first app of Perdure's store, and what is an app's own by that app.
+        # The first app of Perdure's store keeps the values that apps share, and each app its own.
         return state_address(store.name) if store.shared else state_address(store.name, self._own.state)
 
     def _item_name(self, store: StateStore, key: str) -> str:

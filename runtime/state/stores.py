@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ...actors.store.contract import ITEM_NAME_BYTES_MAX
 from .errors import StateKeyInvalid, StateStoreNotFound
 
-USUAL_STORE = "statestore"  # the one that is there if no other is named
+USUAL_STORE = "statestore"  # exists if no other is named
 SEPARATOR = "||"
 STORE_NAME_BYTES_MAX = 256
 
@@ -103,6 +103,7 @@ class StateStores:
 
     @property
     def names(self) -> Sequence[str]:
+        """The names of all stores."""
         return [store.name for store in self.stores]
 
     def find(self, name: str) -> StateStore:

@@ -24,7 +24,7 @@ def recent_attempts() -> RecentAttempts:
 
 
 class ActivityLoad(NamedTuple):
-    """What there is of an activity now, on one host."""
+    """The attempts of an activity on one host, now."""
 
     running: int = 0
     waiting: int = 0

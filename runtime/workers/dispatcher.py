@@ -122,7 +122,7 @@ class Dispatcher:
         return list(dict.fromkeys(job.request.instance_id for job in self._jobs.values()))
 
     def loads(self) -> dict[str, ActivityLoad]:
-        """Count the activities that wait for a worker, and those that workers have, by name."""
+        """Count the activities that wait for a worker, and the ones that workers have, by name."""
         loads: dict[str, ActivityLoad] = {}
         for job in self._jobs.values():
             if isinstance(job.request, Invoke):
@@ -233,7 +233,7 @@ class Dispatcher:
         for job in [job for job in self._jobs.values() if has(job.home_id)]:
             self._drop(job)
         for stream in self.streams:
-            # What is still answered to these goes to their next owner.
+            # Later answers to these go to their next owner.
             stream.unanswered.forget([key for key in stream.unanswered if has(instance_of(key))])
         for instance_id in [instance_id for instance_id in self._stalled if has(instance_id)]:
             del self._stalled[instance_id]

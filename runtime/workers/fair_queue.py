@@ -63,7 +63,7 @@ class FairQueue(Generic[Item]):
         return item
 
     def remove(self, owner: str, items: Collection[Item]) -> None:
-        """Drop items of an owner, those that are there."""
+        """Drop the items of an owner that are in the queue."""
         queue = self.queues.get(owner)
         if queue is None:
             return
@@ -74,4 +74,5 @@ class FairQueue(Generic[Item]):
             del self.queues[owner]
 
     def clear(self) -> None:
+        """Drop all items."""
         self.queues.clear()

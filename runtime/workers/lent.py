@@ -1,7 +1,7 @@
 """Lent jobs: activities that one host performs for instances which are another host's now.
 
 The rule: an activity that is under way when the shard of its instance moves goes on where it is, and its answer goes to
-the new owner. That host knows it as lent, and begins it only if the one that performs it is gone.
+the new owner. That host knows it as lent, and begins it only if the performing host is gone.
 
 `runtime/activities/moving.py` has those of the app, `runtime/workers/lent_work.py` those of workers, and
 `runtime/activities/lending.py` what passes between hosts.

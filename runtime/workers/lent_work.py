@@ -45,7 +45,7 @@ class LentWork:
         self._room = room
         self._drop = drop
         self._add = add
-        self._held_back: list[Invoke] = []  # of shards that are closed: whoever has them next gives these out
+        self._held_back: list[Invoke] = []  # of shards that are closed: their next owner gives these out
         self._lent: dict[Address, LentJob] = {}  # by the address of the activity; nothing has come of them here
         self._awaited: dict[Address, Invoke] = {}  # what was asked for of these; another host sends the answer
         self._answered: OrderedDict[Address, None] = OrderedDict()  # before it was asked for
@@ -60,7 +60,7 @@ class LentWork:
             me: The name of this host.
 
         Returns:
-            Those that workers have.
+            The activities that workers have.
         """
         lent = [each for each in self._lent.values() if has(each.instance_id)]
         for job in [job for job in self._jobs.values() if has(job.home_id)]:
@@ -83,7 +83,7 @@ class LentWork:
             self._add(activity_address(invoke.execution_id, invoke.task_id), invoke)
 
     def leave(self, has: Callable[[str], bool]) -> None:
-        """Forget what is known of instances that are another host's now."""
+        """Forget instances that are another host's now."""
         self._forget_held_back(has)
         for address in [address for address, each in self._lent.items() if has(each.instance_id)]:
             self._end(address)

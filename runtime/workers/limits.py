@@ -40,7 +40,7 @@ class DispatchLimits:
         if together > self.ITEMS_PER_STREAM_MAX:
             raise ValueError(
                 f"activities_per_stream_max and workflows_per_stream_max must be at most {self.ITEMS_PER_STREAM_MAX} "
-                f"together, not {together}: some workers drop what is beyond"
+                f"together, not {together}: some workers drop longer frames"
             )
 
     def divided(self, hosts: int) -> "DispatchLimits":

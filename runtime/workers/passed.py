@@ -77,7 +77,7 @@ class PassedItems:
         return bool(lease) and self._live.get(host) == lease
 
     def keep(self, hosts: Collection[str]) -> None:
-        """Forget the items of all other hosts than these: they are gone, and whoever follows them gives out anew."""
+        """Forget the items of all other hosts than these: they are gone, and their successors give out anew."""
         for host in [host for host in self._received if host not in hosts]:
             self.forget(host)
 

@@ -87,7 +87,7 @@ class Room:
 
 
 def _to_do(stream: Stream) -> int:
-    """What streams are compared by: how many jobs they have, and how far their workers are."""
+    """The sort key of streams: how many jobs they have, and how far their workers are."""
     return stream.load if stream.gate is None else stream.load + NEARER_BY
 
 

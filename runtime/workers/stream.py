@@ -304,7 +304,7 @@ class Stream:
             self._ready.append(heappop(self._patient)[2])
 
     def _take_unanswered(self) -> None:
-        """Make the turns ready again to which no answer has come in time, and give up those that are withdrawn."""
+        """Make the turns ready again to which no answer has come in time, and give up the withdrawn ones."""
         if self._check_at_s is None or self._check_at_s > anyio.current_time():
             return
         now_s = anyio.current_time()
@@ -375,7 +375,7 @@ class Stream:
         job.request = turn
         self._note_sent(job)
         self._await_answer(job)
-        # What is sent again is sent whole: the worker may not have got the first.
+        # A second sending is whole: the worker may not have got the first.
         cached = self._cached(turn) if not again else None
         past = turn.past[cached or 0 : turn.position]
         return WorkflowItem(turn.instance_id, turn.execution_id, past, turn.new, job.token, cached, turn.propagated)

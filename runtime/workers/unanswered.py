@@ -18,7 +18,9 @@ class Keyed(Protocol):
     """A job, as far as its answer tells it from others."""
 
     @property
-    def key(self) -> Address: ...
+    def key(self) -> Address:
+        """The address by which its answer finds the job."""
+        ...
 
     def has_token(self, token: str) -> bool:
         """Whether it was given out under a token."""
@@ -51,7 +53,7 @@ class Unanswered(Generic[J]):
 
         Args:
             token: That it has; empty: none.
-            job: The one that is to be answered, if there is one.
+            job: The job to be answered, if there is one.
 
         Returns:
             The job that the answer is to: that one if the worker has it, else the oldest; None if it has none.
@@ -114,13 +116,13 @@ class HeldJobs(Generic[J]):
         return self._held.pop(key, None) is not None
 
     def let_go(self, keys: Iterable[Address]) -> None:
-        """Queue those that have waited for answers with these keys."""
+        """Queue the jobs that have waited for answers with these keys."""
         for key in keys:
             if (job := self._held.pop(key, None)) is not None:
                 self._give_back(job)
 
     def answered(self, key: Address, token: str, job: J | None, given: HasUnanswered[J] | None) -> bool:
-        """Take what is answered off the list of its worker.
+        """Take an answered job off the list of its worker.
 
         Args:
             job: The one with this key that is to be answered, if there is one.

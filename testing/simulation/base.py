@@ -105,7 +105,7 @@ class BaseWorld(ABC):
         self._lives = count(1)
         self._arrived: list[asyncio.Future[None]] = []  # of callers that wait for a host
 
-    # Whoever has the world.
+    # For the owner of the world.
 
     def run(self, story: Callable[[Self], Awaitable[T]], *, cpu_s: float | None = None) -> T:
         """Start what there is, let the story happen, stop all in order, and return the story's result.

@@ -1,11 +1,10 @@
 """Choices: all that is up to chance in a world, as small numbers in named streams.
 
 The one law: 0 is calm. A choice that is 0 is a fault that does not happen, the oldest step, the usual pause; so the
-list of those that were not 0, the *schedule*, is short, and a world without one is calm.
+list of the choices that were not 0, the *schedule*, is short, and a world without one is calm.
 
-A seed is how a schedule is made; a schedule is what is replayed and kept. Each stream has a generator of its own, so
-that one draw more in one moves nothing in another. Streams are named by what they are about ("kill.unheard"), never by
-when.
+A seed makes a schedule; the schedule is replayed and kept. Each stream has a generator of its own, so that one draw
+more in one moves nothing in another. Streams are named by what they are about ("kill.unheard"), never by when.
 
 A world makes thousands of choices, and nearly all of them are 0. So a stream of faults knows which of its draws is the
 next that is not, and asks its generator only then.

@@ -3,8 +3,6 @@
 The one law: nothing about a run depends on the machine. The loop takes the next step itself, the oldest or the one
 that its `StepOrder` chooses, and lets time jump to the next timer when no step is ready.
 
-What is done for each step is written for speed: a search takes millions of them.
-
 All code of a host runs in a context in which HOST is the number of its *life*: tasks, callbacks and timers inherit it.
 A life is killed by taking none of its steps any more. Nothing of it is cancelled, and no `finally` of it runs, as after
 `kill -9`.
@@ -31,21 +29,17 @@ T = TypeVar("T")
 # The number of the life whose code runs; 0: code of the world's own.
 HOST: ContextVar[int] = ContextVar("perdure_simulated_host", default=0)
 
-
 # Generations of the collector. It is off while a loop runs, so that all that is made there is young.
 YOUNG, MIDDLE_AGED, OLD = 0, 1, 2
-# How many loops run between two collections of what is old: worlds that are over, which somebody has kept for a while.
-LOOPS_BETWEEN = 20
+LOOPS_BETWEEN = 20  # so many loops run between two collections of old objects: worlds that are over, and were kept
 # So many old objects are the program's heap, which has grown: a suite of thousands of tests, of which these are a few.
 GROWN_OBJECTS = 100_000
-# So many tasks that are done are kept at least.
-TASKS_KEPT = 1_000
-# So many steps are named of those that go on and on.
-TOLD_MAX = 5
+TASKS_KEPT = 1_000  # so many tasks that are done are kept at least
+TOLD_MAX = 5  # so many steps are named in the report of steps that go on and on
 
 
 class Stuck(Exception):
-    """No step is ready, no timer is set, and what is waited for has not come."""
+    """No step is ready, no timer is set, and the awaited value has not come."""
 
     def __init__(
         self, what: str = "nothing is left that could happen, and the story waits: it awaits what nobody will give"
@@ -79,12 +73,15 @@ class SimHandle:
         self.number: int = owner.number if type(owner) is SimTask else 0
 
     def cancel(self) -> None:
+        """Do not call it."""
         self.gone = True
 
     def cancelled(self) -> bool:
+        """Whether it was cancelled."""
         return self.gone
 
     def when(self) -> float:
+        """The virtual time at which it is due; seconds."""
         return self.when_s
 
     @property
@@ -136,7 +133,7 @@ class SimTask(asyncio.Task[T]):
 
 
 class SimFuture(asyncio.Future[T]):
-    """A future whose hash is a number. It has none until somebody asks, which is seldom."""
+    """A future whose hash is a number. It has none until it is hashed, which is seldom."""
 
     __slots__ = ("number",)
 
@@ -153,7 +150,7 @@ class SimFuture(asyncio.Future[T]):
 
 
 class SimLoop(asyncio.AbstractEventLoop):
-    """The loop.
+    """The loop. Code that runs for each step is written for speed: a search takes millions of steps.
 
     Args:
         order: Chooses the order of steps; without one the oldest is next, as on asyncio's loop.
@@ -225,6 +222,7 @@ class SimLoop(asyncio.AbstractEventLoop):
     def call_at(  # type: ignore[override]
         self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> SimHandle:
+        """Call a function at a virtual time. A chosen delay may make it later."""
         handle = SimHandle(callback, args, context, when)
         if when < math.inf:
             if self.delay is not None and handle.life:
@@ -236,6 +234,7 @@ class SimLoop(asyncio.AbstractEventLoop):
         return SimFuture(loop=self)
 
     def create_task(self, coro: Any, **named: Any) -> SimTask[Any]:
+        """Make a task of this loop, which belongs to the life of the code that makes it."""
         task: SimTask[Any] = SimTask(coro, loop=self, **named)
         context: Context | None = named.get("context")
         task.life = HOST.get() if context is None else context.get(HOST, 0)
@@ -257,6 +256,7 @@ class SimLoop(asyncio.AbstractEventLoop):
         return self._closed
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
+        """Keep an error that no code has caught, for the world."""
         self.errors.append(context)
 
     def get_task_factory(self) -> None:
@@ -296,7 +296,7 @@ class SimLoop(asyncio.AbstractEventLoop):
         self.held.setdefault(life, [])
 
     def go_on(self, life: int) -> None:
-        """Take the steps of a life again; those that were held are due now."""
+        """Take the steps of a life again; held ones are due now."""
         self._ready.extend(self.held.pop(life, ()))
 
     def close(self) -> None:
@@ -362,7 +362,7 @@ class SimLoop(asyncio.AbstractEventLoop):
 
     @classmethod
     def _freeze_heap(cls) -> None:
-        """Leave to the collector what is made from now on. What was frozen before, and is garbage now, goes."""
+        """Leave to the collector the objects made from now on. Objects frozen before that are garbage now go."""
         cls._heap_frozen = True
         gc.unfreeze()
         gc.collect()
@@ -410,7 +410,7 @@ class SimLoop(asyncio.AbstractEventLoop):
                 look()
 
     def _jump(self) -> bool:
-        """Let time jump to the next timer, as nobody can run; False: there is none, and somebody outside has called."""
+        """Let time jump to the next timer, as no step can run; False: there is none, and code outside has called."""
         timers = self._timers
         while timers and timers[0][2].gone:
             heapq.heappop(timers)
@@ -436,7 +436,7 @@ class SimLoop(asyncio.AbstractEventLoop):
         self._next_odd = min(self._busy_until + 1, *self.long_steps, sys.maxsize)
 
     def _livelock(self, now: SimHandle) -> Livelock:
-        """Say who goes on and on: the step that is due, and those that are ready behind it."""
+        """Name the steps that go on and on: the due one, and the ready ones behind it."""
         going = dict.fromkeys(_whose(each) for each in (now, *self._ready) if not each.gone)
         shown = "; ".join(islice(going, TOLD_MAX))
         more = f"; and {len(going) - TOLD_MAX} more" if len(going) > TOLD_MAX else ""
@@ -478,7 +478,7 @@ def _whose(handle: SimHandle) -> str:
 
 
 def _to_close(coroutine: Any) -> "list[Coroutine[Any, Any, Any]]":
-    """A task's coroutine, and what is inside of one that has not begun: anyio has one of its own around each."""
+    """A task's coroutine, and the inner one of a coroutine that has not begun: anyio has one of its own around each."""
     if not inspect.iscoroutine(coroutine):
         return []
     inside: list[Any] = []

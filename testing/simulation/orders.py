@@ -163,6 +163,7 @@ class LateTimer(SimHandle):
         super().__init__(timer.callback, timer.args, timer.context, self.over_s)
 
     def cancel(self) -> None:
+        """Do not call it, and let it be over now."""
         super().cancel()
         self.over_s = min(self.over_s, self._loop.time())
 

@@ -26,11 +26,12 @@ class OrderedSet(dict[T, None]):
     remove = dict.__delitem__
 
     def discard(self, value: T) -> None:
+        """Take an item out, if it is there."""
         self.pop(value, None)
 
 
 class PatchMissed(Exception):
-    """The installed anyio has other insides than those that are put in order here."""
+    """The installed anyio has other insides than the ones that are put in order here."""
 
     def __str__(self) -> str:
         return (

@@ -16,7 +16,7 @@ from types import FrameType
 
 from .loop import SimLoop
 
-# What is raised may be caught by the code that is ended; then it is raised again after so many seconds.
+# The code that is ended may catch the exception; then it is raised again after so many seconds.
 AGAIN_S = 0.5
 
 
@@ -28,7 +28,7 @@ class WorldTooLong(Exception):
 def walled(loop: SimLoop, cpu_s: float | None) -> Iterator[None]:
     """End what runs in the block once it has taken so much of the processor's time.
 
-    There is no wall in other threads than the main one, on systems without interval timers, and where somebody else
+    There is no wall in other threads than the main one, on systems without interval timers, and where other code
     has set the timer.
 
     Args:

@@ -30,13 +30,21 @@ class UnderTheSky(Protocol):
     clock: MachineClock
     deploys: Deploys
 
-    def kill(self, why: str = ...) -> None: ...
+    def kill(self, why: str = ...) -> None:
+        """End the host as SIGKILL does; it is started again."""
+        ...
 
-    def pause(self, seconds: float) -> None: ...
+    def pause(self, seconds: float) -> None:
+        """Stop the host for so many seconds, as SIGSTOP does."""
+        ...
 
-    def set_clock(self, seconds: float) -> None: ...
+    def set_clock(self, seconds: float) -> None:
+        """Set the wall clock by so many seconds."""
+        ...
 
-    async def restart(self) -> None: ...
+    async def restart(self) -> None:
+        """Stop the host in order, and start it again."""
+        ...
 
 
 class Weather:
@@ -48,12 +56,14 @@ class Weather:
         self._next: SimHandle | None = None
 
     def begin(self) -> None:
+        """Set the time of the next fault."""
         pause_s = min(max(WEATHER_S, WEATHER_SHARE * self._passed_s), WEATHER_S_MAX)
         self._passed_s += pause_s
         # A timer, as a task would take two steps in place of one, in all calm worlds too.
         self._next = self._world.loop.call_later(pause_s, self._strike, context=self._world.loop.outside)
 
     def end(self) -> None:
+        """Let no further fault happen."""
         if self._next is not None:
             self._next.cancel()
 

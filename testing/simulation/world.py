@@ -31,7 +31,7 @@ from .weather import Weather
 
 T = TypeVar("T")
 
-# Gives the store that a life opens, with the instruments of that life. What is in it outlives the life.
+# Gives the store that a life opens, with the instruments of that life. Its rows outlive the life.
 StoreOf: TypeAlias = Callable[["SimWorld", Instruments], LifeStore]
 
 # How many shards a store in memory has; the first is its usual number.
@@ -72,7 +72,7 @@ class SimWorld(BaseWorld):
         self._restart: SimHandle | None = None
         self._steering = asyncio.Lock()  # a stop and a restart at once would have two hosts on one disk
 
-    # Whoever has the world.
+    # For the owner of the world.
 
     @property
     def contents(self) -> LifeStore:

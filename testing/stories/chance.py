@@ -24,9 +24,11 @@ class ChosenRandom(Random):
         super().__init__(0)
 
     def random(self) -> float:
+        """A chosen number from 0.0 on, below 1.0."""
         return float(self.getrandbits(BITS_MAX)) / 2.0**BITS_MAX
 
     def getrandbits(self, k: int, /) -> int:
+        """A chosen number of so many bits."""
         value = 0
         while k > 0:
             bits = min(k, BITS_MAX)
@@ -38,7 +40,9 @@ class ChosenRandom(Random):
         """Does nothing: the seed is the world's."""
 
     def getstate(self) -> Any:
+        """Refuse: choices have no state."""
         raise NotImplementedError("the state of a world's chance is the world's")
 
     def setstate(self, state: Any) -> None:
+        """Refuse: choices have no state."""
         raise NotImplementedError("the state of a world's chance is the world's")

@@ -67,7 +67,7 @@ class Simulated:
             sweep: 2: each single fault and each pair of them; 1: each single one; 0: only the calm world.
             faults: Which kinds there are; all but those of the clock by default.
             settings: Of the engine.
-            within: How long, in virtual time, what is under way may take to end after the last fault.
+            within: How long, in virtual time, the work under way may take to end after the last fault.
 
         Raises:
             SimulationMisuse: That cannot be simulated.

@@ -16,7 +16,7 @@ class InvariantFailed(AssertionError):
 
     Args:
         name: Of what must hold.
-        what: What is the case.
+        what: The finding, for people.
     """
 
     def __init__(self, name: str, what: str) -> None:

@@ -44,7 +44,7 @@ class Faults:
 
     @classmethod
     def none(cls) -> "Faults":
-        """No faults at all: what is left is the story's own choices."""
+        """No faults at all: only the story's own choices are left."""
         return cls(**{field.name: False for field in fields(cls)})
 
 

@@ -1,6 +1,6 @@
 """The management API of the host that is up, asked over a network that may lose requests and answers.
 
-The one law: as `network.py` has it: a request is repeated until it is answered, unless whoever asks wants to hear of a
+The one law: as `network.py` has it: a request is repeated until it is answered, unless the caller wants to hear of a
 lost answer. A stream is not taken up again by itself: it breaks with its host, and a program that follows events goes
 on behind the last one that it has seen.
 
@@ -40,7 +40,7 @@ class SimulatedServer(ApiServer):
 
     Args:
         once: Do not repeat a request.
-        tell: Told of what is asked to be done, for the story.
+        tell: Told of each request, for the story.
     """
 
     def __init__(self, world: SimWorld, *, once: bool, tell: Callable[[str], None]) -> None:

@@ -1,8 +1,8 @@
 """The client of a story: the methods of `Engine.client`, over a network that may lose requests and answers. Those of
 the management API go over it as requests (`management.py`).
 
-The one law: it repeats a request until it is answered, as HTTP clients and load balancers do. Whoever wants to hear of
-a lost answer takes the one that asks once.
+The one law: it repeats a request until it is answered, as HTTP clients and load balancers do. A caller that wants to
+hear of a lost answer takes the one that asks once.
 
 A start that is repeated and finds the instance under way was done by the request before it, and is answered so.
 """
@@ -108,7 +108,7 @@ class SimulatedNetwork:
             await anyio.sleep(REPEAT_S)
 
     async def _look_at_start(self, who: str | None) -> None:
-        """Note what a start that is repeated may find, for whoever explains what comes of it."""
+        """Note what a repeated start may find, for the explanation of a failure."""
         if who is None:
             self.unnamed_again = True
             return

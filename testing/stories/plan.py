@@ -36,7 +36,7 @@ class SimulationPlan:
     sweep: int = 2  # 0: only the calm world, 1: each single fault, 2: each pair of faults too
     faults: Faults = field(default_factory=Faults)
     settings: Settings | None = None
-    within: timedelta = timedelta(days=30)  # virtual time, for what is under way to end after the last fault
+    within: timedelta = timedelta(days=30)  # virtual time, for the work under way to end after the last fault
     schedules: Sequence[Schedule] = ()  # tried first
     cpu_s: float = WORLD_CPU_S
 

@@ -1,9 +1,8 @@
-"""What must hold in the world of any app, without anybody's asking.
+"""The rules that must hold in the world of any app, without being asked for.
 
-    no instance stalls, nor is set aside      at each commit
-    what is under way ends or falls asleep    at the end, after the last fault
-    the code stands where its history ends    at the end
-    no error reaches the event loop           at the end
+    no instance stalls, nor is set aside      at each commit work under way ends or
+    falls asleep at the end, after the last fault the code stands where its history ends
+    at the end no error reaches the event loop           at the end
 
 The one law: these read what is on the disk, and change nothing.
 """

@@ -1,7 +1,7 @@
-"""Settling: what is under way ends, or it is said who waits for what since when.
+"""Settling: all work under way ends, or the report says who waits for what since when.
 
 The one law: an instance that waits for an activity, a child or its own code is under way; one that waits for an event,
-a timer, the date of its start or a resumption is asleep. What is under way has to go on once the faults are over.
+a timer, the date of its start or a resumption is asleep. Work under way has to go on once the faults are over.
 """
 
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ class Sleeper(NamedTuple):
 
     @property
     def asleep(self) -> bool:
-        """Whether nothing is to happen but what is due later, or is given by others.
+        """Whether all that is to happen is due later, or comes from outside.
 
         A child is an instance too, and stands in the list itself.
         """
@@ -48,7 +48,7 @@ class Sleeper(NamedTuple):
 
 
 async def settle(world: SimWorld, within: timedelta, *, ended: bool) -> None:
-    """Let time run until all instances have ended, or also until those that have not are asleep.
+    """Let time run until all instances have ended, or until the others are asleep.
 
     Args:
         within: So much virtual time at most.
@@ -89,7 +89,7 @@ async def unended(engine: Engine) -> list[Sleeper]:
 
 
 def told(waiting: Sequence[Sleeper], within: timedelta) -> str:
-    """What is said of those that have not ended in so much time."""
+    """The report of the instances that have not ended in so much time."""
     shown = "; ".join(map(str, waiting[:5]))
     more = f"; and {len(waiting) - 5} more" if len(waiting) > 5 else ""
     return f"{len(waiting)} of the instances have not ended {within} after the last fault: {shown}{more}"

@@ -47,7 +47,7 @@ class World:
 
     Args:
         world: The machine, its host and the choices.
-        within: How long what is under way may take to end after the last fault.
+        within: How long the work under way may take to end after the last fault.
         blocking: Waits on behalf of code that blocks.
 
     Attributes:
@@ -73,7 +73,7 @@ class World:
         self.met: Counter[str] = Counter()
         world.on_step.append(self._look)
 
-    # What is there.
+    # The things of the world.
 
     def outside(
         self,
@@ -144,7 +144,7 @@ class World:
         """
         self.met[name] += bool(happens)
 
-    # What is up to chance.
+    # Chances.
 
     def pick(self, low: int, high: int, *, name: str | None = None) -> int:
         """Choose a number from `low` to `high`; the calm world has `low`.
@@ -220,7 +220,7 @@ class World:
         """
         return await self._world.ask(lambda engine: _save(engine, Path(path)))
 
-    # Whoever runs the test.
+    # For the runner of the test.
 
     async def live(self, story: Callable[..., Any], given: dict[str, Any]) -> None:
         """Let the story happen, and check what must hold at its end.
@@ -256,7 +256,7 @@ class World:
             task.cancel()
 
     async def _heal(self) -> None:
-        """End all faults. What is being deployed is deployed to its end; on a way back it may be any version."""
+        """End all faults. A deployment under way goes to its end; on a way back it may be any version."""
         world = self._world
         if not world.choices.calmed and world.deploys.choose("deploy.last"):
             await world.restart()

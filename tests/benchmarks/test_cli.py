@@ -8,7 +8,7 @@ from click.testing import CliRunner, Result
 
 from perdure.benchmarks.cli import Options
 from perdure.benchmarks.cli import bench as command
-from perdure.benchmarks.workloads import WORKLOADS
+from perdure.benchmarks.workloads.table import WORKLOADS
 from perdure.cli.main import main
 
 

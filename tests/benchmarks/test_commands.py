@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from perdure.benchmarks.results import Result as Measured
+from perdure.benchmarks.report.results import Result as Measured
 from perdure.cli.main import main
 
 from ..support.benchmarks.cases import measured

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from perdure.benchmarks.run import AT_SCALE, Run, perform
-from perdure.benchmarks.workload import BASIC, Shape
-from perdure.benchmarks.workloads import BY_NAME, WORKLOADS
+from perdure.benchmarks.workloads.table import BY_NAME, WORKLOADS
+from perdure.benchmarks.workloads.workload import BASIC, Shape
 
 pytestmark = pytest.mark.anyio
 

@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from perdure.actors.store.sqlite.maintenance import check
-from perdure.benchmarks.many_instances import write_instances
+from perdure.benchmarks.studies.many_instances import write_instances
 
 from ..support.processes.daemon import Daemon
 

@@ -5,8 +5,8 @@ stood still for DEAD_S by this host's clock belongs to a dead host, if each of t
 within SLOW_S. Who has slept has seen nothing, and begins anew; who got no answer in time judges nobody for QUIET_S,
 because when a database comes back, one host reaches it sooner than another.
 
-A wrong judgement costs time, never truth: a kill is done on condition that the number is still the one that was seen,
-and nothing is committed by a host whose row is gone.
+A wrong judgement costs time, never truth: a kill has the condition that the number of beats is the number that was
+seen, and nothing is committed by a host whose row is gone.
 
 `actors/cluster/leased.py` has a table for each life, and fills it from `actors/store/presence/heart.py`.
 """

@@ -30,7 +30,7 @@ class HostLife:
     Args:
         me: Its id.
         name_of: Makes the name of a host of its id.
-        tally: Counts what it does. It is for a report, and goes on over all lives.
+        tally: Counts the deeds of the host over all its lives, for a report.
     """
 
     def __init__(self, me: int, name_of: Callable[[int], str], tally: LeaseTally) -> None:
@@ -50,13 +50,14 @@ class HostLife:
         self.gone: dict[int, set[int]] = {}  # hosts whose process is said to have ended -> beats that did not prove it
         self.lent: dict[int, Gift] = {}  # shard -> what goes on for its actors, once it is given to this host
         self.tally = tally
-        self.stale = True  # what is known is not what the rows say
+        self.stale = True  # this host's view differs from the rows
         self.gives_at = inf  # when there is something to give again
         self.resumed = False  # the server is another one, and nothing of this host's is in memory yet
         self.may_resume = False  # this life may be over because the server is another one
 
     @property
     def states(self) -> Mapping[int, HostState]:
+        """The state of each host of the store by its number, as its row said at the last look."""
         return {host: row.state for host, row in self.rows.items()}
 
     @property

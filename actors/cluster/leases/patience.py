@@ -1,4 +1,4 @@
-"""Patience with a store: what it refuses now is tried again.
+"""Patience with a store: a call that it refuses now is tried again.
 
 The rule: a pause between two tries is short, and grows.
 

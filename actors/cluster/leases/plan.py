@@ -36,7 +36,7 @@ def plan(
     for shard, owner in sorted(owners.items(), key=itemgetter(0)):
         (pool if owner is None else kept.get(owner, pool)).append(shard)
     share, more = divmod(len(owners), len(takers))
-    # Those that have most may have one more, so that they need not give it.
+    # The hosts with most shards may have one more, so that they need not give it.
     by_size = sorted(kept, key=lambda host: (-len(kept[host]), host))
     quotas = {host: share + (i < more) for i, host in enumerate(by_size)}
     for host, shards in kept.items():
@@ -72,7 +72,7 @@ def having(number: int, hosts: Mapping[int, HostState], apps: Mapping[int, Colle
 
 
 def takers_of(hosts: Mapping[int, HostState], cuts: Collection[tuple[int, int]] = ()) -> frozenset[int]:
-    """The hosts that own shards: of those that serve, the largest set in which all reach each other.
+    """The hosts that own shards: of the hosts that serve, the largest set in which all reach each other.
 
     Of two sets of a size it is that with the lowest ids.
     """
@@ -105,7 +105,7 @@ def _largest(hosts: frozenset[int], apart: Mapping[int, set[int]]) -> tuple[int,
     if len(hosts) > EXACT_MAX:
         worst = max(hosts, key=lambda host: (degrees[host], host))
         return _largest(hosts - {worst}, apart)
-    # Either it is in the set, and those that it cannot reach are not; or it is not.
+    # Either it is in the set, and the hosts that it cannot reach are not; or it is not.
     with_it = tuple(sorted((worst, *_largest(hosts - apart[worst] - {worst}, apart))))
     without = _largest(hosts - {worst}, apart)
     return min(with_it, without, key=lambda found: (-len(found), found))

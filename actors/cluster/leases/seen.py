@@ -1,4 +1,4 @@
-"""What is told of a leased membership: to people, and between hosts.
+"""Views of a leased membership: for people, and for the other hosts.
 
 The rule: these are values. `actors/cluster/leased.py` makes them; the wire carries gifts, and the overview of hosts
 shows what was seen.

@@ -101,5 +101,5 @@ class ShardTable:
         return {shard: (self._rows[shard].epoch, since) for shard, since in self._free_since.items()}
 
     def row(self, shard: int) -> ShardRow:
-        """What is known of a shard."""
+        """The owner and the epoch of a shard, as this host knows them."""
         return self._rows[shard]

@@ -25,7 +25,7 @@ from .seen import Gift
 logger = logging.getLogger(__name__)
 
 ANYONE_S = 1.0  # a free shard that its planned owner has not taken for so long may be taken by anyone
-NEWCOMER_S = 10.0  # a host gets no shards from those that stay before it has lived for so long
+NEWCOMER_S = 10.0  # a host gets no shards from the others before it has lived for so long
 GIVEN_AT_ONCE, LEFT_AT_ONCE = 4, 16  # shards that are given at a time, by a host that stays, and by one that leaves
 
 
@@ -44,7 +44,7 @@ class LeaseWork:
         lives: Whether this life goes on.
         changed: Called when other hosts have come or gone, before anything follows from it.
         words: What it tells other hosts.
-        newcomer_s: How long a host has to live before it gets shards from those that stay.
+        newcomer_s: How long a host has to live before the others give it shards.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class LeaseWork:
         self._newcomer_s = newcomer_s
 
     async def do(self) -> None:
-        """Do what there is to do.
+        """Do the steps that are due.
 
         Raises:
             StoreError: Something was left undone; it is found out anew next time.
@@ -155,7 +155,7 @@ class LeaseWork:
             self._life.stale = True
 
     async def _take(self) -> None:
-        """Take what is nobody's and shall be this host's."""
+        """Take the shards without an owner that the plan gives to this host."""
         life = self._life
         free = life.free_for_me(self._cluster.shards)
         if not free:

@@ -5,8 +5,8 @@ Certificates hold from the year 2000 to the end of 9999, so that a clock that is
 that is dead is known by its name, which no other host ever has.
 
 The store keeps the authorities (`Cluster.secret` in `actors/store/cluster.py`, under AUTHORITIES), and
-`actors/cluster/transport/tls.py` connects hosts with what is signed here. Needs the package `cryptography`, which comes
-with the extra `postgres`.
+`actors/cluster/transport/tls.py` connects hosts with the certificates that are signed here. Needs the package
+`cryptography`, which comes with the extra `postgres`.
 """
 
 import re
@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 AUTHORITIES = "authorities"  # the name of the secret
-KEPT = 2  # authorities of a store: the newest signs, and those that were signed by the one before it are trusted too
+KEPT = 2  # authorities of a store: the newest signs, and certificates of the one before it are trusted too
 FROM, UNTIL = datetime(2000, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 
 
@@ -111,7 +111,7 @@ def make_secret() -> bytes:
 
 
 def with_new_authority(secret: bytes) -> bytes:
-    """Put a new authority in front of those that a store has. What the last but one has signed is trusted no more.
+    """Put a new authority in front of the store's. Certificates of the last but one are trusted no more.
 
     Raises:
         SecretUnreadable: It is no secret of a store.

@@ -118,7 +118,7 @@ class TlsTransport:
             _notice_silence(found)
 
     def verify(self, endpoint: Endpoint, connection: asyncio.BaseTransport) -> None:
-        """Check that the host at the other end is the one that is meant."""
+        """Check that the other end is the host that was meant."""
         assert isinstance(endpoint, TcpEndpoint), endpoint
         found = self._name_in(connection)
         if found != endpoint.name:

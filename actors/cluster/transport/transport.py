@@ -1,6 +1,6 @@
 """A transport: how the hosts of a daemon reach one another.
 
-The rule: a transport carries bytes and knows who is at the other end; what the bytes mean is the wire's.
+The rule: a transport carries bytes and knows who is at the other end; the wire knows what the bytes mean.
 
 `actors/cluster/peers.py` listens with it and `actors/cluster/outbound.py` connects with it. `unix.py`, `tls.py` and
 `memory.py` are transports.
@@ -17,7 +17,7 @@ class Listener(Protocol):
     """Takes connections of other hosts."""
 
     def close(self) -> None:
-        """Take no more connections. Those that are there stay."""
+        """Take no more connections. The present ones stay."""
         ...
 
 
@@ -48,7 +48,7 @@ class Transport(Protocol):
         ...
 
     def verify(self, endpoint: Endpoint, connection: asyncio.BaseTransport) -> None:
-        """Check that the host at the other end of a connection is the one that the endpoint means.
+        """Check that the other end of a connection is the host that the endpoint means.
 
         Raises:
             PermissionError: It is another one.
@@ -62,6 +62,6 @@ class Transport(Protocol):
             None: This transport lets nobody but hosts of this daemon connect, and does not know which one it is.
 
         Raises:
-            PermissionError: Whoever has connected is no host of this daemon.
+            PermissionError: The other end is no host of this daemon.
         """
         ...

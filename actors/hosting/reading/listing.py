@@ -30,7 +30,8 @@ class Lists:
     """Reads lists of all hosts.
 
     Args:
-        peers: The other hosts of the daemon, if there are any. Those that share one store are not asked: it has all.
+        peers: The other hosts of the daemon, if there are any. Hosts that share one store are not asked: the store has
+            all actors.
     """
 
     def __init__(self, store: Store, peers: Peers | None) -> None:

@@ -109,7 +109,7 @@ class Outsides:
 
     @property
     def _may_answer(self) -> bool:
-        """Whether what is in memory counts now."""
+        """Whether an outside in memory counts now."""
         return self._source is None or self._source.may_answer
 
     def watch(self, address: Address) -> AbstractContextManager[Watch]:
@@ -131,7 +131,7 @@ class Outsides:
             following.end()
 
     def lose(self, shards: Collection[int] | None) -> None:
-        """Watch the actors of these shards at whoever has them now, and let the watchers look again; None: of all."""
+        """Watch the actors of these shards at their present owners, and let the watchers look again; None: of all."""
         for following in list(self._following):
             if shards is None or self._placement.shard_of(following.address) in shards:
                 following.end()
@@ -172,7 +172,7 @@ class _Watching:
 
 
 class _Following:
-    """A watch of a caller here, and what ends that it is told."""
+    """A watch of a caller on this host, and the scope whose end stops it."""
 
     __slots__ = ("address", "end", "watch")
 

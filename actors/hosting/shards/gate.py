@@ -67,7 +67,7 @@ class ShardGate:
         self._filled = Signal()
 
     def settle(self) -> None:
-        """Say anew whether anything is unsettled. To be called after each change of what is opening or closed."""
+        """Say anew whether a shard is unsettled. Called after each change of the shards that open or are closed."""
         self.unsettled = bool(self.opening or self.closed or self.room.shards)
 
     def is_open(self, address: Address) -> bool:
@@ -214,7 +214,7 @@ class ShardGate:
         if is_remote(envelope):
             return True  # it goes back
         outbound = self._peers.find(owner)
-        # What an actor sends is kept by the connection, also before it is made.
+        # The connection keeps an actor's messages, also before it is made.
         return outbound is not None and (outbound.connected or envelope.reply is None)
 
 

@@ -244,7 +244,7 @@ class HostedShards:
         """Send to the new owners of shards what their last ones may not have taken, and watch their actors there."""
         self._parts.outsides.lose(shards)
         for shard, sent in self._recalled(shards).items():
-            # What waits, and what is sent to the new owner from now on, must not overtake these.
+            # Messages that wait, and messages to the new owner from now on, must not overtake these.
             self._parts.gate.let_go(shard, sent)
 
     def _recalled(self, shards: Set[int]) -> Mapping[int, Sequence[tuple[Address, Envelope]]]:
@@ -260,7 +260,7 @@ class HostedShards:
         return placement.owner(shard) != placement.host and placement.moved(shard, owner)
 
     def _forget(self, has: Callable[[Address], bool], *, dead: bool) -> None:
-        """Forget what is to be recovered of actors that are not here any more, and have others forget them."""
+        """Drop recoveries of actors that are not here any more, and have the other parts of the engine forget them."""
         parts = self._parts
         for address in [address for address in parts.mailroom.unrecovered if has(address)]:
             del parts.mailroom.unrecovered[address]

@@ -35,13 +35,13 @@ class Recovery:
         self._more.set()
 
     async def run(self) -> None:
-        """Wake what there is, and what comes, until cancelled."""
+        """Wake the actors in the queue, and all that join it, until cancelled."""
         while True:
             await self.wake_all()
             await self._more.wait()
 
     async def wake_all(self) -> None:
-        """Wake what there is and may be woken."""
+        """Wake the actors in the queue that may be woken."""
         mailroom = self._mailroom
         while batch := list(islice(filter(self._may_wake, mailroom.unrecovered), self.BATCH)):
             for address in batch:

@@ -1,4 +1,4 @@
-"""Copying a store to another one, of whatever kind: each actor with its history, and the audit.
+"""Copying a store to another one of any kind: each actor with its history, and the audit.
 
 The rule: the source is read and not changed, and nobody works on either store meanwhile. The target holds how far the
 copying has come, in the commit that has got there, so that it goes on after a crash. It counts as a store once both
@@ -50,6 +50,7 @@ class CopiedActor(NamedTuple):
 
     @property
     def size(self) -> int:
+        """The bytes of the record and the entries."""
         return len(self.record) + sum(len(entry) for _, entry in self.entries)
 
 
@@ -128,10 +129,12 @@ class CopyProgress(NamedTuple):
     items: CopyPlace = CopyPlace()
 
     def record(self) -> bytes:
+        """The progress as JSON, as the target keeps it."""
         return json.dumps(self).encode()
 
     @classmethod
     def of(cls, record: bytes) -> "CopyProgress":
+        """Read the progress that `record` has written."""
         source, *places = json.loads(record)
         return cls(source, *(CopyPlace(*place) for place in places))
 
@@ -266,7 +269,7 @@ async def _batches(
 
 
 def _writes(actor: CopiedActor, target: Store, apps: Mapping[str, int]) -> Iterator[Write]:
-    """The writes that make an actor what it is."""
+    """The writes that make an actor equal to the one read."""
     key, shard = target.new_key(), shard_in(actor.address, apps, shards=target.shards, apart=target.rings_apart)
     at_us, entry = actor.entries[0] if actor.entries else (0, None)
     yield Write(

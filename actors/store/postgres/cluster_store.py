@@ -144,7 +144,7 @@ class PostgresClusterStore(PostgresStore):
         return True
 
     async def _tell_what_is_lost(self, acknowledged: Sequence[tuple[int, int]]) -> None:
-        """Say how many of the entries that were acknowledged the server does not have, before anybody writes to it."""
+        """Say how many of the entries that were acknowledged the server does not have, before a host writes to it."""
         if not acknowledged:
             return
         columns = [list(column) for column in zip(*acknowledged, strict=True)]
@@ -213,7 +213,7 @@ class PostgresClusterStore(PostgresStore):
         gift = _Gift(shard, to, epoch)
         self._gifts.append(gift)
         async with self._giving:
-            if gift in self._gifts:  # it has not gone along with those of somebody else
+            if gift in self._gifts:  # it has not gone along with another host's
                 gifts, self._gifts = self._gifts, []
                 await self._give(gifts)
         if gift.outcome is None:

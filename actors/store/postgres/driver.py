@@ -121,7 +121,7 @@ class DatabaseDriver(Protocol):
 
 
 class AsyncpgDriver:
-    """The driver that everybody uses.
+    """The driver of all stores but the tests' own.
 
     Raises:
         StoreFailed: asyncpg is not installed.
@@ -302,7 +302,9 @@ def _cut_when_silent(connection: Any) -> None:
 class Later(Protocol):
     """What happens later, unless it is cancelled."""
 
-    def cancel(self) -> object: ...
+    def cancel(self) -> object:
+        """Do not let it happen, if it has not happened yet."""
+        ...
 
 
 def call_later(seconds: float, function: Callable[[], None]) -> Later:
@@ -316,5 +318,5 @@ def spawn(work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
 
 
 async def ended(task: "asyncio.Task[None]") -> None:
-    """Wait until a task is done, whatever its end is."""
+    """Wait until a task is done, however it ends."""
     await asyncio.wait([task])

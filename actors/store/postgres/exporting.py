@@ -1,7 +1,7 @@
 """Reading a store on PostgreSQL from start to end, for a copy and for a check.
 
-The rule: all is of one moment, whoever works on the store meanwhile, and nothing is given out that is not what was
-written. It takes as much memory for a large store as for a small one.
+The rule: all is of one moment, even if a daemon works on the store meanwhile, and no row is given out that differs from
+what was written. It takes as much memory for a large store as for a small one.
 
 `actors/store/copying/copying.py` reads it; `actors/store/postgres/checking.py` does, too.
 """
@@ -183,6 +183,9 @@ class Timers:
         self._ended = False
 
     async def of(self, key: int) -> Sequence[tuple[str, int]]:
+        """Read the reminders of an actor: name and due time, Unix time in microseconds. Keys are asked for in ascending
+        order.
+        """
         own: list[tuple[str, int]] = []
         while (row := await self._peek()) is not None and row[0] <= key:
             if row[0] == key:  # else it has outlived its actor

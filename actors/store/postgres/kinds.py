@@ -41,4 +41,5 @@ class KindNumbers:
 
     @property
     def all(self) -> Mapping[int, Kind]:
+        """All known kinds, by number."""
         return self._kinds

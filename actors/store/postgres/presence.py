@@ -1,8 +1,9 @@
 """The presence of a host in a store: its row, its beat, and what it may do to other hosts.
 
-The rule: no clock of another machine counts. A host adds one to its number in `beats`; others watch the number, each
-by its own monotonic clock. One that stands still for DEAD_S, seen by a host whose own queries worked all that time,
-belongs to a host that is dead, and its row is deleted: on condition that the number is still the one that was seen.
+The rule: no clock of another machine counts. A host adds one to its number in `beats`; others watch the number, each by
+its own monotonic clock. One that stands still for DEAD_S, seen by a host whose own queries worked all that time,
+belongs to a host that is dead, and its row is deleted: on condition that its number of beats is still the number that
+was seen.
 
 A host that shares the store is judged by the others (`actors/cluster/leased.py`), and its beat is a heart with a
 connection of its own. One that has the store alone (`perdure store copy`, say) is refused while another one lives, and
@@ -191,7 +192,7 @@ class Presence:
         return self.ended
 
     def finish(self, why: str) -> None:
-        """End this life in order: what is still under way in it fails."""
+        """End this life in order: calls that are still under way in it fail."""
         if self.ended is None:
             self.ended = self._taken_over(why)
         if self.heart is not None:

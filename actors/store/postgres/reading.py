@@ -97,7 +97,7 @@ class ReadingSession:
         return self._session
 
     async def close(self) -> None:
-        """End the session, and what is under way."""
+        """End the session, and the statement under way."""
         self._closed = True
         session, self._session = self._session, None
         if session is not None:
@@ -220,7 +220,7 @@ async def read_items(
     return (found_expiring if expiring else found_items)(address, owner, own, ALL_SEALED)
 
 
-# What is in order.
+# Lists in an order.
 
 
 async def read_ids(reader: ReadingSession, actor_type: str, after: str | None, limit: int) -> Sequence[str]:

@@ -3,7 +3,7 @@
 The rule: hosts of the release before go on working while a step is taken. So a step adds, and changes or rewrites
 nothing that an older release reads. `meta` says which version the tables have, and the oldest version that a release
 must know to work with them: a release that knows less is refused. No statement here is changed in place;
-`tests/actors/store/postgres/test_schema.py` pins what is on disks already.
+`tests/actors/store/postgres/test_schema.py` pins the tables of databases that exist.
 
 A step is one transaction. It waits for no lock longer than LOCK_WAIT_MS, because behind a change of a table that waits
 all commits wait. An index for a table with rows is made by itself, CONCURRENTLY.
@@ -76,7 +76,7 @@ TABLES = (
         apps text[]
     ) WITH (fillfactor = 50)
     """,
-    # Apart from `hosts`, because it is updated twice a second: while somebody holds a snapshot, each update leaves a
+    # Apart from `hosts`, because it is updated twice a second: while any session holds a snapshot, each update leaves a
     # version that every commit would have to step over.
     "CREATE TABLE beats (host bigint PRIMARY KEY, beat bigint NOT NULL DEFAULT 0) WITH (fillfactor = 10)",
     """
@@ -171,7 +171,7 @@ TABLES = (
     ),
     *ITEMS,
 )
-# Which a schema that has some of them, and not `meta`, is known by as somebody else's.
+# A schema that has some of these tables, and not `meta`, belongs to another program.
 TABLE_NAMES = (
     "hosts", "beats", "shards", "cuts", "secrets", "kinds", "tallies", "actors", "log", "reminders", "tags", "audit",
     "items",
@@ -335,7 +335,7 @@ async def _make_indexes(session: DatabaseSession, url: DatabaseUrl, indexes: Seq
 
 
 async def enter_apps(session: DatabaseSession, url: DatabaseUrl, asked: AppNames) -> Mapping[str, int]:
-    """Enter the apps of a host, and the shards of those that are new; return all apps, with their numbers.
+    """Enter the apps of a host, and the shards of new ones; return all apps, with their numbers.
 
     Raises:
         StoreFailed: A host lives that knows one app only.

@@ -113,7 +113,7 @@ async def require_settings(session: DatabaseSession, url: DatabaseUrl) -> Mappin
 
 
 def replication_warning(found: Mapping[str, str], url: DatabaseUrl) -> str | None:
-    """What is to be said of a server with standbys that no commit waits for; None of any other.
+    """The warning about a server with standbys that no commit waits for; None for any other server.
 
     Args:
         found: What `require_settings` has returned.

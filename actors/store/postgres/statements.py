@@ -39,7 +39,7 @@ PARTS: Mapping[str, tuple[Sequence[str], Mapping[str, str]]] = {
         ("bigint", "bigint", "bigint", "bytea"),
         {"log_": "INSERT INTO log (key, position, at_us, entry) SELECT u.* FROM {rows} AS u, fence"},
     ),
-    # Actors that are new. Never ON CONFLICT: one that is there under this key would be somebody else's.
+    # New actors. Never ON CONFLICT: an actor that has this key already would be another host's.
     "create": (
         ACTOR_TYPES,
         {"create_": f"INSERT INTO actors ({ACTOR}) SELECT u.* FROM {{rows}} AS u, fence"},
@@ -94,7 +94,7 @@ PARTS: Mapping[str, tuple[Sequence[str], Mapping[str, str]]] = {
         {"delete_": "DELETE FROM actors USING fence WHERE actors.key = ANY({keys})"},
     ),
     # How many actors there are of each kind: what is added, in a row that is never changed. One counter that all
-    # commits update would slow all of them down as long as somebody holds a snapshot.
+    # commits update would slow all of them down as long as any session holds a snapshot.
     "tally": (
         ("int", "bigint"),
         {"tally_": "INSERT INTO tallies (kind, more) SELECT u.* FROM {rows} AS u, fence"},
@@ -128,7 +128,7 @@ PARTS: Mapping[str, tuple[Sequence[str], Mapping[str, str]]] = {
             )
         },
     ),
-    # Tags that actors had before and have not any more. The columns have those that they have.
+    # Tags that actors had before and have not any more. The columns have their present tags.
     "untag": (
         TAG_TYPES,
         {

@@ -10,7 +10,6 @@ this host's row is gone (`FENCE` in `actors/store/postgres/statements.py`). No c
 
 While the database is away, commits and reads wait for it, up to `patience_s`, and go on. What becomes of a commit whose
 connection breaks: `actors/store/postgres/writer.py`. docs/design/postgres.md has the reasons and the measures.
-
 The engine makes one (`runtime/engine.py`), and gives it to its host.
 """
 
@@ -370,7 +369,7 @@ class Opened:
             seen: Shards, and their epochs.
 
         Returns:
-            Those that were taken.
+            The shards that were taken.
         """
         presence = self.presence
         columns = [shard for shard, _ in seen], [epoch for _, epoch in seen]
@@ -387,6 +386,7 @@ class Opened:
     # Keys.
 
     def new_key(self) -> int:
+        """Take a key of the block that this host has reserved, or raise StoreFailed if the block is used up."""
         if not self._keys:
             raise StoreFailed("no key is left of the block that was taken last; nothing was written")
         key, self._keys = self._keys[0], self._keys[1:]
@@ -397,7 +397,7 @@ class Opened:
         """Take a block of keys, if half of the last one is used."""
         if len(self._keys) < KEYS_AT_ONCE // 2:
             ((first,),) = await self.writer.run(TAKE_KEYS, (KEYS_AT_ONCE,), "taking keys")
-            # What is left of the block before is left alone: keys grow with time.
+            # The rest of the block before is left alone: keys grow with time.
             self._keys = range(first, first + KEYS_AT_ONCE)
 
     def are_born(self, keys: Any) -> None:
@@ -408,6 +408,7 @@ class Opened:
     # Commits.
 
     async def commit(self, writes: Sequence[Write]) -> None:
+        """Write a batch in one transaction; see `Store.commit`. Raises StoreTakenOver if another life has begun."""
         presence = self.presence
         changes = changes_of(writes, self._unborn)
         await self._learn(changes)
@@ -451,7 +452,7 @@ class Opened:
             self._folding = spawn(self._fold())
 
     async def _fold(self) -> None:
-        """Make few rows of many tallies. What is not done now is done later."""
+        """Make few rows of many tallies. The rest is done at the next call."""
         try:
             await self.lister.run(FOLD_TALLIES, (), "folding the tallies")
             self._tallied = 0
@@ -470,6 +471,7 @@ class Opened:
         return counts
 
     async def close(self) -> None:
+        """End the life of the host in order, after the statements under way, and close the sessions."""
         session = await self.writer.close()
         if self.presence is not None:
             await self.presence.leave(session)

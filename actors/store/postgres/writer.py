@@ -198,7 +198,7 @@ class Writer:
         return None if session is None or session.lost else session
 
     def _joined(self) -> Presence:
-        """The life to which what is asked for now belongs."""
+        """The life to which a call made now belongs."""
         if self._presence is None:
             raise StoreFailed(f"this host has not joined {self._url.shown}; nothing was written")
         return self._presence
@@ -231,7 +231,7 @@ class Writer:
             raise presence.ended.with_traceback(None)
 
     def _require_timeline(self, presence: Presence, timeline: str) -> None:
-        """Refuse to go on, on a server that was promoted: what is in memory may be ahead of what it has."""
+        """Refuse to go on, on a server that was promoted: the memory of this host may be ahead of its rows."""
         if self._timeline and timeline != self._timeline:
             raise presence.end(
                 f"the server is another one than before (timeline {timeline}, was {self._timeline}): a copy that may "

@@ -36,7 +36,7 @@ class Acknowledged:
         for key in forgotten:
             last.pop(key, None)
         for (key, shard), position in zip(entries, positions, strict=True):
-            last.pop(key, None)  # the one that was written last stands last
+            last.pop(key, None)  # the latest write stands last
             last[key] = (shard, epochs[shard], position)
         while len(last) > KEPT_MAX:
             del last[next(iter(last))]

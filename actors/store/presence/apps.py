@@ -1,7 +1,7 @@
 """The apps of a store: each has a number, and its actors have a ring of their own.
 
 The rule: a number never changes and is given once. The app with number 0 is the first one; its ring has no name, so a
-store that knows of no app is that of its first app, whatever that is called. `meta` has a row `app:NAME` for each.
+store that knows of no app belongs to the first app that opens it. `meta` has a row `app:NAME` for each.
 
 Stores enter the apps of their host here; `actors/hosting/host.py` asks for it.
 """

@@ -33,4 +33,4 @@ class ServerFigures(NamedTuple):
 
     clock_offset_s: float  # this host's clock minus the server's; off by half of the time that the answer took
     followers: int  # servers and programs that follow it now
-    lags: Sequence[StandbyLag]  # of those that this user may see
+    lags: Sequence[StandbyLag]  # of the standbys that this user may see

@@ -208,6 +208,15 @@ def publish(partial: str, path: str) -> None:
 
 
 def refuse_existing(paths: Sequence[str], how: str) -> None:
+    """Refuse to write to paths at which a file of a store exists already.
+
+    Args:
+        paths: Of the stores to be made.
+        how: Says for people how the file is in the way, such as "exists".
+
+    Raises:
+        StoreFailed: A file exists.
+    """
     for path in paths:
         for beside in BESIDE:
             if os.path.lexists(path + beside):
@@ -215,6 +224,7 @@ def refuse_existing(paths: Sequence[str], how: str) -> None:
 
 
 def remove(paths: Sequence[str]) -> None:
+    """Delete the files of stores, as far as they exist."""
     for path in paths:
         for beside in BESIDE:
             with suppress(FileNotFoundError):

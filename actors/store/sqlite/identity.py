@@ -1,4 +1,4 @@
-"""The hold of a process on a store's file: which file it is, and that no other process has it, by whatever name.
+"""The hold of a process on a store's file: which file it is, and that no other process has it under any name.
 
 The rule: the file is opened before SQLite's connections to it and closed after them, and by nothing else in this
 process. When a process closes any descriptor of a file, its POSIX locks on that file are dropped, and SQLite's locks
@@ -29,7 +29,7 @@ if sys.platform != "win32":
 
 logger = logging.getLogger(__name__)
 
-MODE = 0o600  # what a store holds is its user's alone
+MODE = 0o600  # only the user of the daemon may read a store
 LOCKED_BYTE = 2**62  # of a file of a few terabytes at most
 SHARED_FIRST, SHARED_BYTES = 0x4000_0002, 510  # what SQLite's readers lock (os.h of SQLite)
 HEADER_BYTES, USER_VERSION_AT, APPLICATION_ID_AT = 100, 60, 68  # of a database of SQLite's (fileformat2.html)
@@ -128,7 +128,7 @@ class Hold:
         """Remember which files SQLite works on. To be called when its connections are open.
 
         Args:
-            number: The one that its header has, or has as soon as its -wal is folded.
+            number: The number that its header has, or has as soon as its -wal is folded.
 
         Raises:
             StoreGone: They have gone away meanwhile.
@@ -141,7 +141,7 @@ class Hold:
                 self.index = SharedIndex(f"{self.path}-shm")
                 found = self.read(0, HEADER_BYTES)
                 own = found[:USER_VERSION_AT] + number.to_bytes(4, "big") + found[USER_VERSION_AT + 4 :]
-                # A new file has no header as long as somebody reads it.
+                # A new file has no header as long as another connection reads it.
                 self._headers = frozenset(map(_constant, (found, own))) if found else frozenset()
         except OSError as error:
             raise StoreGone(self.path, f"cannot be found ({error.strerror})") from error
@@ -190,7 +190,7 @@ class Hold:
                 fcntl.fcntl(self._descriptor, fcntl.F_OFD_SETLK, region)
 
     def close_in_child(self) -> None:
-        """Close the descriptors of this process, which is a fork of the one that has the file."""
+        """Close the descriptors of this process, which is a fork of the process that has the file."""
         self._close()
         # The lock of the name belongs to the open file too, and would outlive the parent.
         descriptor = getattr(getattr(self._lock, "_context", None), "lock_file_fd", None)
@@ -279,7 +279,7 @@ def _unescaped(name: bytes) -> bytes:
 
 
 def _constant(header: bytes) -> bytes:
-    """What no commit changes in the header of a file: what it is, its program's number, and the time of work on it."""
+    """The part of a header that no commit changes: its format, its program's number, and the time of work on it."""
     version, program = (header[at : at + 4] for at in (USER_VERSION_AT, APPLICATION_ID_AT))
     return header[:18] + version + program
 

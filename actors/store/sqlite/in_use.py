@@ -1,6 +1,6 @@
-"""Whether a store's file is the one that was worked on last: the number in its header, and `<path>.id` beside it.
+"""Whether a store's file is the file that was worked on last: the number in its header, and `<path>.id` beside it.
 
-The rule: a file that is not what it was is refused before SQLite opens it, because SQLite folds whatever -wal lies
+The rule: a file that was replaced is refused before SQLite opens it, because SQLite folds whatever -wal lies
 beside a file into it.
 
 While a host has a store, `user_version` in the header of its file is a random number, "in use"; at rest, and in every
@@ -44,7 +44,7 @@ MAGIC = b"PrdrId01"
 LAYOUT = struct.Struct("<8sQIIqB16s")
 POSITION = struct.Struct("<q")
 POSITION_AT = struct.calcsize("<8sQII")
-BYTES_MAX = 4096  # of an id; what is larger is none
+BYTES_MAX = 4096  # of an id; a larger file is none
 UNKNOWN = 0  # a store whose number has not been written yet
 
 HEADER_MAGIC = b"SQLite format 3\0"
@@ -63,6 +63,7 @@ class Ids:
     boot: bytes = bytes(16)
 
     def packed(self) -> bytes:
+        """The contents as bytes, with the layout `LAYOUT`."""
         return LAYOUT.pack(MAGIC, self.store, self.number, self.next, self.position, self.flushed, self.boot)
 
 
@@ -75,7 +76,7 @@ class InUse:
         chance: Draws the number.
 
     Raises:
-        StoreFailed: The file is not the one that was worked on last; nothing was changed.
+        StoreFailed: The file is not the file that was worked on last; nothing was changed.
     """
 
     def __init__(self, hold: Hold, *, trusted: bool, chance: Chance = SYSTEM.chance) -> None:
@@ -117,7 +118,7 @@ class InUse:
         """Say, on the disk, that the header may have the new number from now on.
 
         Args:
-            number: The one that it has.
+            number: The number that it has.
 
         Raises:
             StoreFailed: The id cannot be written.
@@ -236,6 +237,7 @@ def refuse_missing(path: str) -> None:
 
 
 def emptied(path: str) -> str:
+    """The sentence for a store whose file is missing or empty although it has an id."""
     return (
         f"{path} is missing or empty, and {path}.id says that there was a store. {PUT_BACK} "
         f"To begin a new store instead, delete {path}.id."
@@ -279,7 +281,7 @@ def refuse_foreign(path: str, header: bytes, ids: Ids | None) -> None:
             raise StoreFailed(emptied(path))
         return
     if not is_store(header):
-        return  # what it is, the store says better
+        return  # the store's error says better what it is
     number = number_in(header)
     allowed = () if ids is None else (ids.number, ids.next)
     if number != 0:
@@ -291,6 +293,7 @@ def refuse_foreign(path: str, header: bytes, ids: Ids | None) -> None:
 
 
 def is_store(header: bytes) -> bool:
+    """Whether the first 100 bytes of a file are the header of a store."""
     (application_id,) = struct.unpack_from(">I", header.ljust(100, b"\0"), APPLICATION_ID_AT)
     return header.startswith(HEADER_MAGIC) and application_id == schema.APPLICATION_ID
 

@@ -121,6 +121,13 @@ def faults_in(path: str, expect: Expect | None = None) -> list[str]:
 
 
 def faults(connection: sqlite3.Connection, path: str, expect: Expect | None) -> list[str]:
+    """Check a file in one transaction, and say what is wrong in it: a sentence for each fault.
+
+    Args:
+        connection: To the file, for reading.
+        path: Of the file, for the sentences.
+        expect: Tells what the lists should say of an actor; None: they are not compared.
+    """
     connection.execute("BEGIN")
     found = [row for (row,) in connection.execute("PRAGMA integrity_check") if row != "ok"]
     meta = dict(connection.execute("SELECT name, value FROM meta").fetchall())
@@ -204,6 +211,7 @@ def unlike_expected(connection: sqlite3.Connection, unsealed: Unsealed, expect: 
 
 
 def name_of(connection: sqlite3.Connection, key: int) -> str:
+    """The address of an actor as text; where the file has no actor of the key, a text with the key."""
     row = connection.execute("SELECT type, id FROM actors WHERE key = ?", (key,)).fetchone()
     return str(Address(*row)) if row is not None else f"the actor of key {key}"
 

@@ -45,6 +45,7 @@ def rows_of(prefix: str, columns: int, values: Sequence[Any], suffix: str = "") 
 
 @cache
 def sql_of(prefix: str, columns: int, rows: int, suffix: str) -> str:
+    """Make a statement with many rows of placeholders: `prefix (?, ?), (?, ?) suffix`."""
     row = f"({', '.join('?' * columns)})"
     return f"{prefix}{', '.join([row] * rows)}{suffix}"
 

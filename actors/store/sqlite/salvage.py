@@ -34,7 +34,7 @@ class SalvagedTable:
     """A table that is read in spite of a damaged page."""
 
     name: str
-    said: str  # what is damaged, for people
+    said: str  # the damage, for people
     parts: tuple[str, ...]  # the beginnings of its statements in `schema.TABLES`
     probes: tuple[str, ...]  # read each page of which a commit may have need
     columns: tuple[str, ...]  # its own key first; the key of the actor is `key`
@@ -304,6 +304,6 @@ def _readable(
         return None
     if row is None or row[: table.indexed] != known:
         return None
-    # What is of another type is not what was written.
+    # A value of another type is not the one written.
     rest = zip(row[table.indexed :], table.blank, strict=True)
     return row if all(type(value) is type(blank) for value, blank in rest) else None

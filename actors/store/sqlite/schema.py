@@ -193,7 +193,7 @@ TABLES = (
 MIGRATIONS: Mapping[int, Sequence[str]] = {
     # Before there were parts, each file was the whole of its store.
     1: ["INSERT INTO meta (name, value) VALUES ('part', 0), ('parts', 1), ('layout', 0)"],
-    # Records and entries have checksums from here on. No row is rewritten: those that are there have none.
+    # Records and entries have checksums from here on. No row is rewritten: older rows have none.
     2: [
         """
         INSERT INTO meta (name, value) VALUES
@@ -260,7 +260,7 @@ def read_apps(connection: sqlite3.Connection) -> Mapping[str, int]:
 
 
 def write_apps(apps: Mapping[str, int], connection: sqlite3.Connection) -> None:
-    """Put these apps into the place of those that are there. The caller holds the transaction."""
+    """Replace the apps of the file by these. The caller holds the transaction."""
     gone = [(f"{PREFIX}{name}",) for name in read_apps(connection) if name not in apps]
     connection.executemany("DELETE FROM meta WHERE name = ?", gone)
     rows = [(f"{PREFIX}{name}", number) for name, number in apps.items()]

@@ -115,7 +115,7 @@ class SqliteStore:
         self._hold: Hold | None = None
         self._in_use: InUse | None = None
         self._checkpoints: Checkpoints | None = None
-        self._gone: StoreGone | None = None  # once the files are not those that were opened
+        self._gone: StoreGone | None = None  # once other files are in the place of the opened ones
         self._look_at_s = 0.0  # when `intact` looks again; the stopwatch's
 
     @property
@@ -347,7 +347,7 @@ class SqliteStore:
             raise self._gone.with_traceback(None)
 
     def _look(self, hold: Hold) -> None:
-        """Compare the files with those that were opened. Once they differ, it stays at that."""
+        """Compare the files with the ones that were opened. Once they differ, the store is gone for good."""
         if self._gone is None and (how := hold.moved()) is not None:
             self._gone = StoreGone(self._path, how)
             logger.error("%s", self._gone)
@@ -443,7 +443,7 @@ def prepare(path: str, durability: Durability, new: NewFile, in_use: InUse, conn
         connection.execute(f"PRAGMA user_version = {in_use.number}")
         return kinds
 
-    fold(connection)  # what is in the -wal may have another number than the file
+    fold(connection)  # the header in the -wal may have another number than the file
     (number,) = connection.execute("PRAGMA user_version").fetchone()
     damaged = damaged_in(connection, version) if version is not None else []
     underived = derived_damaged_in(connection, path) if version is not None else None
@@ -492,7 +492,7 @@ def rest(connection: sqlite3.Connection) -> bool:
 
 
 def _there(found: Sequence[T | StoreError | None], require: Callable[[], None]) -> Sequence[T | StoreError | None]:
-    """What was read. Rows are damaged only in files that are still those that were opened, which `require` says."""
+    """The rows that were read. Rows count as damaged only in the files that were opened, which `require` checks."""
     if any(isinstance(row, StoreError) for row in found):
         require()
     return found

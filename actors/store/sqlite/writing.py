@@ -60,6 +60,9 @@ def transact(work: Callable[[sqlite3.Connection], T], connection: sqlite3.Connec
 
 
 def roll_back(connection: sqlite3.Connection) -> None:
+    """End a transaction that is open, and change nothing. An error of SQLite's is passed over: the transaction is gone
+    then.
+    """
     if connection.in_transaction:
         with suppress(sqlite3.Error):
             connection.execute("ROLLBACK")
@@ -83,7 +86,7 @@ class Fences:
         self._version = None
 
     def check(self, expected: Mapping[int, int], connection: sqlite3.Connection) -> None:
-        """Compare the epochs with those that the host knows.
+        """Compare the epochs with the ones that the host knows.
 
         Args:
             expected: Shard to epoch.

@@ -1,4 +1,4 @@
-"""Asking a database without waiting for it: what is asked next follows from what was answered.
+"""Asking a database without waiting for it: each question follows from the answers before it.
 
 The rule: what decides yields questions and is sent the rows of their answers; it knows neither a connection nor a loop.
 So one piece of code serves a thread that asks SQLite and a task that asks PostgreSQL.

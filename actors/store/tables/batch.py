@@ -1,7 +1,7 @@
 """A batch of writes, sorted by rows instead of by write: what a reset and a delete forget, and what stays of the rest.
 
 The rule: of several changes of a row the last counts, and entries of the log keep their order. A write that resets or
-deletes an actor forgets the entries that the store has of it, and those that the batch has added before; one that
+deletes an actor forgets the entries that the store has of it, and entries that the batch has added before; one that
 deletes it adds nothing.
 
 `actors/store/sqlite/writing.py` and `actors/store/postgres/changes.py` sort with it; what the row of an actor becomes,

@@ -48,7 +48,7 @@ def shortened(found: Sequence[str], rest: str) -> list[str]:
     """The first sentences, and one that says how many more there are.
 
     Args:
-        rest: What the others are, behind their number.
+        rest: A text for the others, behind their number.
     """
     more = len(found) - SHOWN_MAX
     return [*found[:SHOWN_MAX], f"{more} {rest}"] if more > 0 else [*found]

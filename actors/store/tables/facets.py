@@ -1,6 +1,6 @@
 """The facets of an actor as the columns of a row, and its tags as rows of their own.
 
-The rule: what is written is read again as it was, and a row that is not what was written has no facets; it keeps no
+The rule: facets are read as they were written, and a row that differs from the one written has none; it keeps no
 other row from being read.
 
 `actors/store/sqlite/lists/changes.py` and `actors/store/postgres/changes.py` write with it; what reads actors and lists
@@ -19,7 +19,9 @@ Tags = tuple[tuple[str, str], ...]
 class KindsByNumber(Protocol):
     """The kinds of a store."""
 
-    def get(self, number: int, /) -> Kind | None: ...
+    def get(self, number: int, /) -> Kind | None:
+        """The kind of a number; None: it is not known."""
+        ...
 
 
 def facets_in(

@@ -1,4 +1,4 @@
-"""Rows of items: what a batch of writes makes of them, and what is read of them.
+"""Rows of items: how a batch of writes changes them, and how they are read.
 
 The rule: a row holds the name of an item as UTF-8, and the value with a checksum before it, which is of the place too.
 
@@ -23,6 +23,7 @@ class ItemBatch:
         self._items: dict[tuple[int, bytes], Item | None] = {}
 
     def add(self, write: Write) -> None:
+        """Add the items of a write."""
         for name, item in write.items:
             self._items[write.key, name.encode()] = item
 

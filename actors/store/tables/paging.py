@@ -1,7 +1,7 @@
 """Finding the actors of a page or of a count: which way is gone, how far, and where the next page begins.
 
-The rule: a page costs what it examines, and it examines `EXAMINED_MAX` actors at most, whatever is asked for and
-however many actors there are. Nothing is sorted but what is known to be short.
+The rule: a page costs what it examines, and it examines `EXAMINED_MAX` actors at most, for any filter and
+any number of actors. Only lists that are known to be short are sorted.
 
 `actors/store/sqlite/lists/reading.py` and `actors/store/postgres/lists/reading.py` put its questions to their
 databases, all in one snapshot.
@@ -24,7 +24,7 @@ EXAMINED_IN_FLIGHT_MAX = EXAMINED_MAX // 8
 
 
 class Asked(NamedTuple):
-    """What is asked for."""
+    """The filter, the order and the size of a page."""
 
     actor_type: str
     wanted: ListFilter
@@ -35,11 +35,12 @@ class Asked(NamedTuple):
 class Found(NamedTuple):
     """The actors of a part of a list, in its order."""
 
-    places: Sequence[tuple[Any, int]]  # what the list is ordered by, and the key
+    places: Sequence[tuple[Any, int]]  # the value by which the list is ordered, and the key
     examined_to: tuple[Any, int] | None  # more may follow behind this one; None: this is the end
 
     @property
     def keys(self) -> Sequence[int]:
+        """The keys of the actors, in the order of the list."""
         return [key for _, key in self.places]
 
 

@@ -59,6 +59,7 @@ class ListQuery(ABC):
 
     @property
     def direction(self) -> str:
+        """The direction of the order as SQL has it."""
         return "DESC" if self.order.descending else "ASC"
 
     @property
@@ -145,13 +146,21 @@ class ListQuery(ABC):
         """It is of one of the kinds; None if that need not be asked."""
 
     @abstractmethod
-    def has_prefix(self) -> Clause: ...
+    def has_prefix(self) -> Clause:
+        """Make the condition that the id begins with the prefix of the filter."""
+        ...
 
     @abstractmethod
-    def has_tag(self, name: str, value: str) -> Clause: ...
+    def has_tag(self, name: str, value: str) -> Clause:
+        """Make the condition that the actor has a tag of this name and value."""
+        ...
 
     @abstractmethod
-    def in_flight(self, since_us: int) -> Clause: ...
+    def in_flight(self, since_us: int) -> Clause:
+        """Make the condition that the actor has work in flight and took no turn since a time (Unix time, microseconds),
+        or has one of the statuses that count as stuck.
+        """
+        ...
 
     @abstractmethod
     def behind_place(self, at: str, key: str, behind: Position) -> Clause:
@@ -178,13 +187,19 @@ class ListQuery(ABC):
     # Ways without an order.
 
     @abstractmethod
-    def tagged(self, name: str, value: str) -> Way: ...
+    def tagged(self, name: str, value: str) -> Way:
+        """The way over all actors with a tag of this name and value."""
+        ...
 
     @abstractmethod
-    def children(self) -> Way: ...
+    def children(self) -> Way:
+        """The way over all children of the parent in the filter."""
+        ...
 
     @abstractmethod
-    def with_prefix(self) -> Way: ...
+    def with_prefix(self) -> Way:
+        """The way over all actors whose ids begin with the prefix of the filter."""
+        ...
 
     @abstractmethod
     def marked(self) -> Way:

@@ -1,4 +1,4 @@
-"""What is read of an actor: its rows with their checksums compared, as the contract has it.
+"""Reading an actor: its rows with their checksums compared, as the contract has it.
 
 The rule: a row that is not what was written makes its actor damaged, and no other.
 

@@ -142,18 +142,21 @@ class ActionRoutes:
         self.descriptions = management.views.descriptions
 
     async def suspend_instance(self, call: ManagementCall) -> Response:
+        """Suspend an instance."""
         instance_id, run, action = call.id, condition_of(call), await call.body(Action)
         by = by_of(call, action.reason)
         already = await self.steering.suspend(instance_id, by=by, recurse=action.recurse or False, condition=run)
         return done(instance_id, already)
 
     async def resume_instance(self, call: ManagementCall) -> Response:
+        """Let a suspended instance go on."""
         instance_id, run, action = call.id, condition_of(call), await call.body(Action)
         by = by_of(call, action.reason)
         already = await self.steering.resume(instance_id, by=by, recurse=action.recurse or False, condition=run)
         return done(instance_id, already)
 
     async def terminate_instance(self, call: ManagementCall) -> Response:
+        """End an instance without its code."""
         instance_id, run, action = call.id, condition_of(call), await call.body(Action)
         already = await self.steering.terminate(
             instance_id,
@@ -165,6 +168,7 @@ class ActionRoutes:
         return done(instance_id, already, status=202)
 
     async def purge_instance(self, call: ManagementCall) -> Response:
+        """Forget an instance."""
         instance_id, run, action = call.id, condition_of(call), await call.body(Action)
         affected = await self.steering.purge(
             instance_id,
@@ -176,6 +180,7 @@ class ActionRoutes:
         return Response(encode(ActionDone(id=instance_id, affected=affected)), media_type=JSON)
 
     async def repair_instance(self, call: ManagementCall) -> Response:
+        """Give an instance the answer that it waits for, or release one that was set aside."""
         instance_id, run, asked = call.id, condition_of(call), await call.body(RepairRequest)
         by = by_of(call, asked.reason)
         if asked.action == "release":
@@ -200,6 +205,7 @@ class ActionRoutes:
         return done(instance_id)
 
     async def rerun_instance(self, call: ManagementCall) -> Response:
+        """Start a copy of an instance from an event of its history; with `dry_run` only plan it."""
         instance_id, run, asked = call.id, condition_of(call), await call.body(RerunBody)
         if asked.dry_run:
             plan = await self.steering.plan_rerun(instance_id, from_event=asked.from_event, condition=run)
@@ -250,5 +256,6 @@ def condition_of(call: ManagementCall) -> Condition:
 
 
 def done(instance_id: str, already: Status | None = None, *, status: int = 200) -> Response:
+    """The answer to an action that was made, or had been made already."""
     told = ActionDone(id=instance_id, already=already.name if already is not None else UNSET)
     return Response(encode(told), status, media_type=JSON)

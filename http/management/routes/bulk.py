@@ -109,6 +109,7 @@ class BulkRoutes:
         self.app_id = app_id
 
     async def bulk_action(self, call: ManagementCall) -> Response:
+        """Plan an action on all instances of a filter, or begin one that was planned."""
         name = call.piece("action")
         if name not in ACTIONS:
             raise Refusal(NO_SUCH_ROUTE, path=own_path(call.request.scope))
@@ -144,14 +145,17 @@ class BulkRoutes:
         return Restated(selection, body.options, body.rate)
 
     async def list_operations(self, call: ManagementCall) -> Response:
+        """List bulk operations, the newest first."""
         limit = call.query.number("limit", LIMIT, low=1, high=LIMIT_MAX)
         page = await self.bulk.list(cursor=call.query.text("cursor"), limit=limit)
         return Response(encode(operation_list(page)), media_type=JSON)
 
     async def get_operation(self, call: ManagementCall) -> Response:
+        """Describe a bulk operation."""
         return Response(encode(operation_info(await self.bulk.get(call.id))), media_type=JSON)
 
     async def cancel_operation(self, call: ManagementCall) -> Response:
+        """End a bulk operation before its end."""
         body = await call.body(CancelRequest)
         status = await self.bulk.cancel(call.id, by=By(call.actor, "api", body.reason))
         return Response(encode(operation_info(status)), media_type=JSON)

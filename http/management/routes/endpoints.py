@@ -33,15 +33,18 @@ WAIT_LENGTH: Json = {
 
 
 def words(*options: str) -> Json:
+    """The schema of a parameter that is one of these words."""
     return {"type": "string", "enum": list(options)}
 
 
 def listed(*options: str) -> Json:
+    """The schema of a parameter that lists some of these words, with commas."""
     one = "|".join(options)
     return {"type": "string", "pattern": f"^({one})(,({one}))*$"}
 
 
 def number(low: int, high: int) -> Json:
+    """The schema of a parameter that is a whole number from `low` to `high`."""
     return {"type": "integer", "minimum": low, "maximum": high}
 
 

@@ -52,7 +52,7 @@ HISTORY = Endpoint(
         QueryField(
             "payloads",
             words(*PAYLOADS),
-            f"`none`, their first {HEAD_CHARS} characters (`head`, the default), or all of those that have at most "
+            f"`none`, their first {HEAD_CHARS} characters (`head`, the default), or whole payloads that have at most "
             f"{FULL_BYTES_MAX // 1024} KiB (`full`)",
         ),
     ),
@@ -86,6 +86,7 @@ class HistoryRoutes:
         self.event_json = event_json
 
     async def get_history(self, call: ManagementCall) -> Response:
+        """List the events of an instance in pages."""
         instance_id = call.id
         order = call.query.choice("order", ORDERS[0], ORDERS)
         payloads = call.query.choice("payloads", "head", PAYLOADS)
@@ -114,12 +115,15 @@ class HistoryRoutes:
         }
 
     async def get_input(self, call: ManagementCall) -> Response:
+        """Answer a payload that an event or the instance was given, whole."""
         return await self.payload(call, "input")
 
     async def get_result(self, call: ManagementCall) -> Response:
+        """Answer the result of an event or of the instance, whole."""
         return await self.payload(call, "result")
 
     async def get_failure(self, call: ManagementCall) -> Response:
+        """Answer the failure of an event or of the instance, whole."""
         return await self.payload(call, "failure")
 
     async def payload(self, call: ManagementCall, kind: str) -> Response:

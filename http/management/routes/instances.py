@@ -42,6 +42,7 @@ class InstanceRoutes:
         self.stopping = stopping
 
     async def list_instances(self, call: ManagementCall) -> Response:
+        """List the instances of a filter in pages."""
         wanted = call.query.filter(app_id=self.app_id)
         order = Order(call.query.choice("order", ORDERS[0], ORDERS))
         extras = call.query.choices("with", EXTRAS)
@@ -93,11 +94,13 @@ class InstanceRoutes:
         return InstanceList(items=items, cursor=page.cursor)
 
     async def count_instances(self, call: ManagementCall) -> Response:
+        """Count the instances of a filter."""
         by = call.query.choices("by", COUNTED_BY)
         counted = await self.views.listing.count(call.query.filter(app_id=self.app_id), by)  # type: ignore[arg-type]
         return Response(encode(counts(counted, by)), media_type=JSON)
 
     async def get_instance(self, call: ManagementCall) -> Response:
+        """Describe an instance."""
         return described(await self.describe(call.id))
 
     async def describe(self, instance_id: str) -> InstanceDetails:
@@ -108,6 +111,7 @@ class InstanceRoutes:
         return details(found)
 
     async def wait_for_instance(self, call: ManagementCall) -> Response:
+        """Describe an instance as soon as it has a status that is waited for, or when the time is over."""
         instance_id, words = call.id, waited_for(call)
         timeout_us = call.query.length("timeout", WAIT_US, high_us=WAIT_MAX_S * 10**6)
         with anyio.move_on_after(timeout_us / 1e6):
@@ -116,6 +120,7 @@ class InstanceRoutes:
         return Response(status_code=204)
 
     async def get_tree(self, call: ManagementCall) -> Response:
+        """Describe the descendants of an instance."""
         depth = call.query.number("depth", DEPTH, low=0, high=DEPTH_MAX)
         return Response(encode(tree(await self.views.trees.tree(call.id, depth))), media_type=JSON)
 

@@ -109,6 +109,7 @@ class OverviewRoutes:
         self.configuration = dict(configuration)
 
     async def get_system(self, call: ManagementCall) -> Response:
+        """Describe the daemon: its hosts, its store, counts."""
         hosts = await self.management.reports.all()
         known = [report for report in hosts.values() if report is not None]
         counted = await self.management.views.listing.count(InstanceFilter(), ("status",))
@@ -134,10 +135,12 @@ class OverviewRoutes:
         )
 
     async def get_attention(self, call: ManagementCall) -> Response:
+        """List the instances that may need a person."""
         found = await self.management.attentions.find()
         return shown(AttentionView(**{name: concern(each) for name, each in found._asdict().items()}))
 
     async def list_hosts(self, call: ManagementCall) -> Response:
+        """List the hosts of the daemon."""
         reports = self.management.reports
         seen = reports.seen()
         lines = roster(await reports.all(), seen)
@@ -151,6 +154,7 @@ class OverviewRoutes:
         )
 
     async def list_workers(self, call: ManagementCall) -> Response:
+        """List the remote workers that are connected to any host."""
         hosts = await self.management.reports.all()
         workers = [worker for report in hosts.values() if report is not None for worker in report.workers]
         return shown(
@@ -171,14 +175,17 @@ class OverviewRoutes:
         )
 
     async def list_workflows(self, call: ManagementCall) -> Response:
+        """List the workflows that are registered or have instances."""
         found = await self.management.inventory.workflows()
         return shown(WorkflowList(items=[workflow(each) for each in found]))
 
     async def list_activities(self, call: ManagementCall) -> Response:
+        """List the activities that are registered or have attempts."""
         found = await self.management.inventory.activities()
         return shown(ActivityList(items=[activity(each) for each in found]))
 
     async def get_series(self, call: ManagementCall) -> Response:
+        """Answer series of figures over the last hour."""
         names = call.query.choices("names", list(NAMES)) or list(NAMES)
         window_us = call.query.length("window", WINDOW_US, high_us=WINDOW_US)
         step_us = call.query.length("step", STEP_S * 10**6, high_us=WINDOW_US)
@@ -187,6 +194,7 @@ class OverviewRoutes:
         return shown(SeriesView(start=Moment.at(page.from_us), step=page.step_us // 10**6, values=values))
 
     async def list_audit(self, call: ManagementCall) -> Response:
+        """List the entries of the audit in pages, the newest first."""
         query = call.query
         action = query.values.get("action")
         wanted = AuditFilter(
@@ -207,10 +215,12 @@ def shown(struct: object) -> Response:
 
 
 def concern(found: Concern) -> ConcernView:
+    """Some instances of one kind that may need a person, as the API shows them."""
     return ConcernView(count=found.total, more=found.more, items=[summary(item) for item in found.items])
 
 
 def host(line: RosterLine) -> HostView:
+    """A host, as the API shows it; a host that does not answer has no report."""
     report, seen = line.report, line.seen
     of_seen: dict[str, Any] = {}
     if seen is not None:
@@ -244,6 +254,7 @@ def host(line: RosterLine) -> HostView:
 
 
 def workflow(report: WorkflowReport) -> WorkflowView:
+    """A workflow, as the API shows it."""
     started, completed, failed, terminated = report.last_hour
     schema = report.input_schema
     return WorkflowView(
@@ -256,6 +267,7 @@ def workflow(report: WorkflowReport) -> WorkflowView:
 
 
 def activity(report: ActivityReport) -> ActivityView:
+    """An activity, as the API shows it."""
     figures = report.figures
     return ActivityView(
         name=report.name,
@@ -272,6 +284,7 @@ def activity(report: ActivityReport) -> ActivityView:
 
 
 def audit_entry(entry: AuditEntry) -> AuditEntryView:
+    """An entry of the audit, as the API shows it."""
     return AuditEntryView(
         at=Moment.at(entry.at_us),
         actor=entry.actor,

@@ -54,6 +54,7 @@ class SessionRoutes:
         self.throttle = Throttle()
 
     async def log_in(self, call: ManagementCall) -> Response:
+        """Answer a known token with the cookie of a session."""
         request = call.request
         # Another site's page must not use up the failures that its reader's address has.
         if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
@@ -72,6 +73,7 @@ class SessionRoutes:
         return cookie_answer(call, value)
 
     async def log_out(self, call: ManagementCall) -> Response:
+        """End the session of this browser."""
         return cookie_answer(call, "", lasts_s=0)
 
 

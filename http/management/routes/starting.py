@@ -85,6 +85,7 @@ class StartRoutes:
         self.descriptions = management.views.descriptions
 
     async def start_instance(self, call: ManagementCall) -> Response:
+        """Start an instance: 201, or 200 for one that was started by this request before."""
         query = call.query
         asked = StartRequest(
             name=call.piece("name"),
@@ -101,6 +102,7 @@ class StartRoutes:
         return await started(call, self.descriptions, begun.instance_id, status=201 if begun.created else 200)
 
     async def send_event(self, call: ManagementCall) -> Response:
+        """Send an event to an instance."""
         instance_id = call.id
         data = await call.payload()
         await self.steering.raise_event(

@@ -76,12 +76,14 @@ class StreamRoutes:
         self.stopping = stopping
 
     async def follow_instances(self, call: ManagementCall) -> Response:
+        """Stream the changes of the instances of a filter."""
         wanted = call.query.filter(app_id=self.app_id)
         if wanted.stuck_for_us is not None:
             raise call.query.refusal("'stuck_for' cannot be followed: it changes without an event. Ask the list.")
         return self.stream(call, wanted, None)
 
     async def follow_instance(self, call: ManagementCall) -> Response:
+        """Stream the changes of an instance."""
         instance_id = call.id
         if await self.descriptions.outline(instance_id) is None:
             raise InstanceNotFound(instance_id)

@@ -80,6 +80,7 @@ class TransferRoutes:
         self.stopping = stopping
 
     async def export_instance(self, call: ManagementCall) -> Response:
+        """Stream an instance as lines of JSON."""
         lines = self.transfer.export(call.id)
         # The first line is read before the status is sent, so that an instance that is not there is answered with 404.
         first = await anext(aiter(lines))
@@ -100,6 +101,7 @@ class TransferRoutes:
         return LiveStream(produce, self.stopping, media_type=NDJSON, last_word=STOPPED)
 
     async def import_instance(self, call: ManagementCall) -> Response:
+        """Import an instance of such lines."""
         lines = lines_of(call.request, bytes_max=IMPORT_BYTES_MAX)
         async with aclosing(lines):
             instance_id = await self.transfer.import_(lines, by=by_of(call), new_id=call.query.word("id"))

@@ -59,7 +59,7 @@ def receive_repair(sheet: TurnSheet, envelope: Envelope) -> None:
 
 
 def entry_of(work: OpenWork, event_id: int) -> Entry | None:
-    """Say what kind of entry is open under an event id; None: there is none."""
+    """Return the kind of the open entry under an event id; None: there is none."""
     if event_id in work.tasks:
         return Entry.ACTIVITY
     if event_id in work.children:

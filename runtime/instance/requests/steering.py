@@ -64,6 +64,7 @@ def _stuck_since_us(sheet: TurnSheet, record: InstanceRecord) -> int | None:
 
 
 def receive_check(sheet: TurnSheet, envelope: Envelope) -> None:
+    """Answer whether the instance is there and meets a condition."""
     if sheet.actor.record is None:
         sheet.answer(envelope, InstanceNotFound(sheet.actor.instance_id))
     elif meets(sheet, envelope, envelope.body.condition):
@@ -71,6 +72,7 @@ def receive_check(sheet: TurnSheet, envelope: Envelope) -> None:
 
 
 def receive_suspend(sheet: TurnSheet, envelope: Envelope) -> None:
+    """Suspend the instance, unless it is suspended or has ended."""
     if not meets(sheet, envelope, envelope.body.condition) or _refuses_while_aside(sheet, envelope):
         return
     if _is_so(sheet, envelope, Status.SUSPENDED):
@@ -100,6 +102,7 @@ def _is_so(sheet: TurnSheet, envelope: Envelope, *statuses: Status) -> bool:
 
 
 def receive_resume(sheet: TurnSheet, envelope: Envelope) -> None:
+    """Let a suspended instance go on."""
     if not meets(sheet, envelope, envelope.body.condition) or _refuses_while_aside(sheet, envelope):
         return
     if _is_so(sheet, envelope, Status.RUNNING, Status.PENDING):
@@ -116,6 +119,7 @@ def receive_resume(sheet: TurnSheet, envelope: Envelope) -> None:
 
 
 def receive_terminate(sheet: TurnSheet, envelope: Envelope) -> None:
+    """End the instance without its code. A termination by a parent is for its own child only."""
     termination: Terminate = envelope.body
     record = sheet.actor.record
     if termination.parent is not None and (record is None or record.parent != termination.parent):
@@ -132,6 +136,7 @@ def receive_terminate(sheet: TurnSheet, envelope: Envelope) -> None:
 
 
 def receive_purge(sheet: TurnSheet, envelope: Envelope) -> None:
+    """Forget the instance, if its status allows it."""
     purge: Purge = envelope.body
     record = sheet.actor.record
     if not meets(sheet, envelope, purge.condition):
@@ -213,7 +218,7 @@ def put_aside(sheet: TurnSheet) -> None:
 
 
 def receive_release(sheet: TurnSheet, envelope: Envelope) -> None:
-    """Let an instance that was set aside go on, and ask again for what is open."""
+    """Let an instance that was set aside go on, and ask again for its open entries."""
     record = sheet.actor.record
     if not meets(sheet, envelope, envelope.body.condition):
         return

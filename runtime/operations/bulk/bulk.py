@@ -88,7 +88,7 @@ class Bulk:
             plan: As `Plan.write` gave it.
             action: Must be the plan's.
             by: A reason takes the place of the plan's.
-            restated: What is said beside the plan, and must be the plan's; None: nothing.
+            restated: Values given beside the plan, which must be the plan's; None: none.
 
         Raises:
             InvalidRequest, PlanExpired: Nothing was begun.
@@ -98,7 +98,7 @@ class Bulk:
         if read.action is not action:
             raise InvalidRequest(f"the plan is one to {read.action.value} instances, not to {action.value} them")
         if restated is not None and (name := read.difference(restated)) is not None:
-            raise InvalidRequest(f"the plan has another {name!r} than the request: make a dry run of what is meant")
+            raise InvalidRequest(f"the plan has another {name!r} than the request: make a dry run of that request")
         operation = BulkOperation(
             read.action,
             read.selection,

@@ -1,4 +1,4 @@
-"""A bulk operation on disk: what is done to all instances that a filter fits, and how far it has come.
+"""A bulk operation on disk: an action on all instances that a filter fits, and its progress.
 
 The rule: the position in the list of instances and the counts are one record, written together, so that an
 operation goes on behind the last instance that it is known to have asked.
@@ -135,7 +135,7 @@ def _as_it_is(value: Any) -> Any:
     return value
 
 
-# The conditions of a filter by name, each as msgpack has it. Those that say nothing are left out.
+# The conditions of a filter by name, each as msgpack has it. Empty ones are left out.
 _SETS = ("statuses", "not_statuses", "names", "not_names")
 _VALUES = (
     "id_prefix",

@@ -1,6 +1,6 @@
 """The audit as callers read it: each change of an instance, its author, time and reason, the newest first.
 
-`http/management/routes/overview.py` shows it. What each entry says is decided in `runtime/history/audit.py`.
+`http/management/routes/overview.py` shows it. `runtime/history/audit.py` decides what each entry says.
 """
 
 from collections.abc import Sequence

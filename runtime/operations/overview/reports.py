@@ -98,7 +98,7 @@ class ActivityPlace(Protocol):
         ...
 
     def oldest_waiting(self) -> Mapping[str, int]:
-        """When the oldest of those that wait was asked for, by name; Unix time, microseconds."""
+        """When the oldest waiting activity was asked for, by name; Unix time, microseconds."""
         ...
 
 
@@ -220,7 +220,7 @@ class Reports:
 
     @property
     def store_kind(self) -> str:
-        """What the store is made of."""
+        """The parts of the store, and their sizes."""
         store = self._host.store
         kinds = {SqliteStore: "sqlite", MemoryStore: "memory", PostgresStore: "postgresql"}
         return next((name for kind, name in kinds.items() if isinstance(store, kind)), type(store).__name__)
@@ -257,7 +257,7 @@ def in_all(report: HostReport, elsewhere: Sequence[Mapping[str, InHand]]) -> Hos
 
 
 def in_order(name: str) -> tuple[int, str]:
-    """What names of hosts are ordered by: host-2 stands before host-10."""
+    """The sort key of a host's name: host-2 stands before host-10."""
     return len(name), name
 
 

@@ -1,6 +1,6 @@
 """The roster: the hosts of a daemon, each with its own report and with what the host that answers sees of it.
 
-The rule: a host that lives stands here once, whether it answers or not, and what is not known of it is left out.
+The rule: a host that lives stands here once, whether it answers or not, and unknown figures of it are left out.
 
 `http/management/routes/overview.py` shows it.
 """
@@ -23,7 +23,7 @@ class RosterLine(NamedTuple):
 
 
 def roster(reports: Mapping[str, HostReport | None], seen: ClusterSeen | None) -> Sequence[RosterLine]:
-    """Put together what is known of each host.
+    """Put together the known figures of each host.
 
     Args:
         reports: Of the hosts that were asked, by their names.

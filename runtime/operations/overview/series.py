@@ -31,7 +31,7 @@ COUNTED = {
     "turns": "Turns of actors",
     "commits": "Group commits",
 }
-# What it is at the end of a step. Of several hosts they are added up, but for the last, of which the largest counts.
+# Values at the end of a step. Those of several hosts are added up, but for the last, of which the largest counts.
 MEASURED = {
     "activations": "Actors in memory",
     "activities_running": "Activities that run",

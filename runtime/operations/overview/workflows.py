@@ -1,4 +1,4 @@
-"""Workflows and activities of a daemon, with what there is of each.
+"""Workflows and activities of a daemon, with the number of instances and attempts of each.
 
 The rule: the figures come from the counters of the store and from the memory of the hosts; no instance is read.
 

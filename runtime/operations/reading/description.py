@@ -1,7 +1,7 @@
 """Descriptions: all that a person needs to know of one instance, to see why it does not go on.
 
-The rule: a description is read from what is committed and from what the hosts have under way. It runs no code, and an
-instance that cannot be read has one too.
+The rule: a description is read from committed rows and from the work that the hosts have under way. It runs no code,
+and an instance that cannot be read has one too.
 
 The management API and the listing use it (`runtime/operations/reading/listing.py`).
 """
@@ -71,7 +71,7 @@ class Descriptions:
     """Describes instances.
 
     Args:
-        work: Finds what is under way.
+        work: Finds the work under way.
         own: The addresses of their app.
     """
 
@@ -177,7 +177,7 @@ class Descriptions:
             if inspection is not None and inspection.record:
                 changed_us, facets = inspection.updated_us, inspection.facets
                 record = unpack_record(inspection.record)
-        # As Dapr's doors have it: whatever it was, it is stalled.
+        # As Dapr's doors have it: with any earlier status, it is stalled.
         facets = replace(facets or facets_of(record, changed_us), status=Status.STALLED.name, ended_us=None)
         return Description(
             item=item_of(instance_id, record, facets, app_id=self._own.app_id),

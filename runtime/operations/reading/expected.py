@@ -1,7 +1,7 @@
 """The reminders and the active mark that an instance must have in its store, as its record and history say.
 
-The rule: only what is certain. Which timeouts of waits are over, the execution of native code alone knows, and a child
-that is not confirmed may have been confirmed since.
+The rule: only certain things are expected. Which timeouts of waits are over, the execution of native code alone knows,
+and a child that is not confirmed may have been confirmed since.
 
 `perdure store check` compares the tables with it, because reminders and marks have no checksums.
 """

@@ -31,7 +31,7 @@ class FeedKind(StrEnum):
 
 
 class FeedEvent(NamedTuple):
-    """What a reader is told."""
+    """A word to a reader of the feed."""
 
     kind: FeedKind
     position: str  # behind it; opaque
@@ -54,7 +54,7 @@ class Feed:
         """Follow a list until the block ends.
 
         Args:
-            wanted: What the list is filtered by; how long something is in flight cannot be followed.
+            wanted: The filter of the list; for how long an entry is in flight cannot be followed.
             only: The id of the instance that is followed; None: all that fit.
             after: The position of the last event that was read; None: from now on.
         """

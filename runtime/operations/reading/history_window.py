@@ -1,8 +1,8 @@
 """Windows of a history: the events of some of its rows, without unpacking those before them.
 
-The rule: an event is the same whatever window it is seen in, and the same as in the whole timeline
-(`runtime/history/timeline.py`). What a row takes from earlier ones is looked for there: the arrivals that it feeds, the
-execution ids of the tasks that were answered, and the version that was settled last.
+The rule: an event is the same in any window, and the same as in the whole timeline (`runtime/history/timeline.py`).
+What a row takes from earlier ones is looked for there: the arrivals that it feeds, the execution ids of the tasks that
+were answered, and the version that was settled last.
 
 Pages of histories are made of windows (`runtime/operations/reading/history_page.py`).
 """

@@ -1,4 +1,4 @@
-"""Open entries of a history: what an instance has asked for and has no answer to, with since when and which attempt.
+"""Open entries of a history: requests of an instance that have no answer, each with its time and its attempt.
 
 The rule: it follows from the rows alone, and no code is run for it. `runtime/history/open_work.py` keeps the same for
 turns, which need less; this is for readers.
@@ -45,7 +45,7 @@ class OpenRequest(NamedTuple):
 
 @dataclass(slots=True)
 class OpenEntries:
-    """What is open after some rows. Tables are by event id."""
+    """The entries open after some rows. Tables are by event id."""
 
     tasks: dict[int, OpenRequest]
     children: dict[int, OpenRequest]
@@ -65,7 +65,7 @@ class OpenEntries:
 
 
 def open_entries(rows: Iterable[Row]) -> OpenEntries:
-    """Find what is open after the rows of a generation."""
+    """Find the entries that are open after the rows of a generation."""
     walk = Walk()
     for row in rows:
         walk.add(row)

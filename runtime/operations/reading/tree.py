@@ -1,6 +1,6 @@
 """Trees: an instance with its descendants, as far as one asks for.
 
-The rule: a tree has at most TREE_MAX instances, whatever it is asked for; where it is cut it says so.
+The rule: a tree has at most TREE_MAX instances, under any request; where it is cut it says so.
 
 The management API uses it.
 """

@@ -1,4 +1,4 @@
-"""Work under way: which activities run, and whether a worker has the turn, on whichever host that is.
+"""Work under way: which activities run, and whether a worker has the turn, on any host.
 
 The rule: a host is asked only for an instance that has open work which is not found here.
 
@@ -41,7 +41,7 @@ class WorkLocator:
             peers.answer(METHOD, self.here)
 
     async def find(self, instance_id: str, execution_id: str, task_ids: Collection[int]) -> UnderWay:
-        """Find what is under way for a generation of an instance.
+        """Find the work under way for a generation of an instance.
 
         Args:
             task_ids: The event ids of its open activities.
@@ -55,7 +55,7 @@ class WorkLocator:
         return together([found, *others])
 
     def here(self, instance_id: str, execution_id: str, task_ids: Collection[int]) -> UnderWay:
-        """Find what of it is on this host."""
+        """Find the part of it that is on this host."""
         states = {task_id: self._activity(instance_id, execution_id, task_id) for task_id in task_ids}
         known = {task_id: state for task_id, state in states.items() if state is not None}
         return UnderWay(self._turn(instance_id, execution_id), known, self._awaits_code(instance_id))

@@ -31,7 +31,7 @@ def views_of(host: Host, work: WorkLocator, own: AppAddresses) -> Views:
     """Make the readers of a host.
 
     Args:
-        work: Finds what is under way for an instance.
+        work: Finds the work under way for an instance.
         own: The addresses of the app whose instances are read.
     """
     descriptions = Descriptions(host, work, own)

@@ -1,6 +1,6 @@
 """Waiting: what an instance waits for, so that a person can see why it does not go on.
 
-The rule: it follows from the record, the open entries of the history, and what the hosts say is under way. No code is
+The rule: it follows from the record, the open entries of the history, and the work that the hosts report. No code is
 run for it.
 
 `runtime/operations/reading/description.py` uses it.
@@ -51,7 +51,7 @@ class Waiting(NamedTuple):
 
 
 class UnderWay(NamedTuple):
-    """What is under way for an instance on the hosts of a daemon."""
+    """The work under way for an instance on the hosts of a daemon."""
 
     turn: WorkState | None = None  # for a remote worker
     activities: Mapping[int, WorkState] = {}  # by event id; others are queued
@@ -79,7 +79,7 @@ def waiting_for(record: InstanceRecord, entries: OpenEntries, under_way: UnderWa
 
 
 def _obstacles(record: InstanceRecord, entries: OpenEntries) -> list[Waiting]:
-    """What keeps the instance from a turn, whatever arrives."""
+    """The conditions that keep the instance from a turn, also when messages arrive."""
     found: list[Waiting] = []
     if record.set_aside is not None:
         found.append(Waiting(WaitKind.RELEASE, record.name, entries.held_since_us or record.created_us))

@@ -35,7 +35,7 @@ BY_RETENTION = By("engine", "engine", "its time was over, and perhaps that of ot
 class RetentionLoop:
     """Forgets finished instances one by one, without their children, which have times of their own.
 
-    The store lists the instances of a status in the order in which they have ended, so a look reads those that
+    The store lists the instances of a status in the order in which they have ended, so a look reads the ones that
     are due, and the first that is not. The loop looks at the start, when the first instance that it knows of is
     due, and after the shortest time for which any instance is kept, because none that ends after a look can be due
     before that. It looks no more often than once a second, and not at all if no turn was taken since the last look
@@ -124,7 +124,7 @@ class RetentionLoop:
             self._thin_at_us = now.wall_us + round(self.THIN_EVERY_S * 1e6)
 
     async def _look(self, now_us: int) -> None:
-        """Forget what is due, and set the time of the next look."""
+        """Forget the instances that are due, and set the time of the next look."""
         turns = self._turns()
         self._told = False
         is_due = self._due_us is not None and self._due_us <= now_us

@@ -1,6 +1,6 @@
 """Exported histories: an instance as lines of JSON, and back.
 
-The rule: what was written is read again as it was, event for event. So an instance that is exported, imported and
+The rule: an export is read again as it was written, event for event. So an instance that is exported, imported and
 exported again gives the same lines, and the history of native code can be replayed.
 
 The first line is the header: the format, the id and the record. Each further line is an event, with the number of its
@@ -26,7 +26,7 @@ from ..tags import checked_tags
 FORMAT = "perdure-instance-1"
 MOMENT_MAX_US = 2**62
 
-# Of the record: what is on its way to others, and why it does not go on, stay with the daemon.
+# Of the record: messages on their way to others, and the reason of a stall, stay with the daemon.
 LEFT_OUT = {"outbox", "stall", "set_aside"}
 KINDS: Mapping[str, Any] = {kind.__name__: kind for kind in TAGS}
 
@@ -202,14 +202,14 @@ def _header(values: dict[str, Any]) -> ExportHeader:
     given["status"] = Status[given["status"]]
     if unknown := given.keys() - set(InstanceRecord._fields) | given.keys() & LEFT_OUT:
         raise ValueError(f"the record has a field {min(unknown)!r}, which an export does not have")
-    # In their order, and those that are not given as they are by default: of a tuple, msgspec checks each field.
+    # In their order; absent ones have their defaults: of a tuple, msgspec checks each field.
     defaults = InstanceRecord._field_defaults
     fields = [given[name] if name in given else defaults[name] for name in InstanceRecord._fields]
     record = msgspec.convert(fields, InstanceRecord)
     header = ExportHeader(msgspec.convert(values["id"], str), record, _moment(values["changed_us"]))
     for moment in (record.created_us, record.first_us or 0, record.started_us or 0):
         _moment(moment)
-    # What cannot be written is found here, and not in the turn that writes it.
+    # Values that cannot be written are found here, and not in the turn that writes them.
     record.pack()
     header.instance_id.encode()
     checked_tags(dict(record.tags))

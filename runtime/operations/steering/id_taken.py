@@ -1,4 +1,4 @@
-"""The refusal for an id that another instance has, with what that one is."""
+"""The refusal for an id that another instance has, with that instance's workflow and status."""
 
 from ....actors.hosting.host import Host
 from ...directory import AppAddresses

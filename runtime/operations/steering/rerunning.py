@@ -60,14 +60,14 @@ class RerunStep(NamedTuple):
 
     event_id: int
     kind: str  # of KINDS
-    name: str | None  # of the activity, the workflow or the event; of a timer what it is for
+    name: str | None  # of the activity, the workflow or the event; of a timer its purpose
 
 
 class RerunPlan(NamedTuple):
     """What a rerun would do."""
 
     kept: Sequence[RerunStep]  # with the answers that they have had
-    repeated: Sequence[RerunStep]  # are asked for again; what follows them is as far as the code decides as it did
+    repeated: Sequence[RerunStep]  # are asked for again; what follows them holds if the code decides as it did
 
 
 class Rerunning:
@@ -175,7 +175,7 @@ def _input_of(rows: Sequence[Row]) -> str | None:
 
 
 def _trace_of(rows: Sequence[Row]) -> Trace | None:
-    """The trace in which that generation began. What runs it again is part of it too."""
+    """The trace in which that generation began. The rerun is part of it too."""
     started = _start_in(rows)
     return started.trace if started is not None else None
 

@@ -1,7 +1,7 @@
 """Starting: a start under an id that may be taken, or that is sent again.
 
 The rule: a caller that repeats a start with its idempotency key gets the instance that the first one has begun, and
-nothing is started a second time, whatever has become of the instance. (Unless it was purged.)
+nothing is started a second time, in any later state of the instance. (Unless it was purged.)
 
 `steering.py` has it in its face.
 """
@@ -44,7 +44,7 @@ NEAREST_MAX = 3
 class IfExists(StrEnum):
     """What becomes of a start under an id that an instance has."""
 
-    REJECT = "reject"  # it is refused, whatever has become of the holder
+    REJECT = "reject"  # it is refused, in any status of the holder
     RETURN = "return"  # the holder is returned, if it is of the same workflow
     RESTART = "restart"  # a finished holder begins anew
 
@@ -95,7 +95,7 @@ class Starting:
         self._elsewhere = elsewhere
 
     async def start(self, request: StartRequest, by: By) -> Begun:
-        """Start an instance, or find the one that is there; see `Steering.start`."""
+        """Start an instance, or find the present one; see `Steering.start`."""
         name, key, if_exists = request.name, request.key, request.if_exists
         self.check_workflow(name)
         instance_id = request.instance_id

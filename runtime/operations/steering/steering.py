@@ -1,8 +1,7 @@
 """Steering: what the management API, the command line and the Python client do to instances.
 
 The rule: an instance that is stuck can always be got rid of, so these terminate and purge stalled instances too. Each
-change is made on behalf of somebody (`By`), and only if the instance is still what the caller takes it for
-(`Condition`).
+change has an author (`By`), and is made only if the instance still meets the caller's condition (`Condition`).
 
 Dapr's doors do not come here: they call the facade, which refuses what Dapr refuses. `Engine.steering` is one.
 """
@@ -46,7 +45,7 @@ class Steering:
         self._rerunning = Rerunning(host, facade, self._starting.check_workflow)
 
     async def start(self, request: StartRequest, *, by: By) -> Begun:
-        """Start an instance, or find the one that is there.
+        """Start an instance, or find the present one.
 
         Args:
             by: On whose behalf a holder of the id is terminated.
@@ -86,11 +85,11 @@ class Steering:
     async def suspend(
         self, instance_id: str, *, by: By, recurse: bool = False, condition: Condition = ANY
     ) -> Status | None:
-        """Let an instance take no further step until it is resumed. What arrives is kept.
+        """Let an instance take no further step until it is resumed. Arrivals are kept.
 
         Args:
             by: On whose behalf; its reason stands in the history too.
-            recurse: Suspend its descendants too, also those that begin meanwhile. Those that are stalled are passed
+            recurse: Suspend its descendants too, also ones that begin meanwhile. Stalled ones are passed
                 over.
             condition: What the instance itself must still be.
 
@@ -154,7 +153,7 @@ class Steering:
         recurse: bool = True,
         condition: Condition = ANY,
     ) -> Status | None:
-        """End an instance, whatever it waits for. A finished one stays as it is.
+        """End an instance at once, without its code. A finished one stays as it is.
 
         Args:
             by: On whose behalf.
@@ -201,7 +200,7 @@ class Steering:
         )
 
     async def release(self, instance_id: str, *, by: By, condition: Condition = ANY) -> None:
-        """Let an instance that is set aside go on: what is open begins again.
+        """Let an instance that is set aside go on: its open entries begin again.
 
         Raises:
             InstanceNotFound, InstanceNotSetAside, RunChanged, NoMatch: Nothing was done.
@@ -242,7 +241,7 @@ class Steering:
 
         Args:
             by: On whose behalf.
-            from_event: The event id from which on it is run again (contract 3.22); what was answered before is kept.
+            from_event: The event id from which on it is run again (contract 3.22); earlier answers are kept.
                 None: from its beginning, with the input of its last generation.
             new_id: Of the new instance; None: a new UUID.
             input: Another input, JSON text: of the instance, or of the event.
@@ -276,7 +275,7 @@ class Steering:
         )
 
     async def _for_descendants(self, root_id: str, act: Callable[[Relative], Awaitable[None]]) -> None:
-        """Do something to all descendants, and to those that begin meanwhile."""
+        """Do something to all descendants, and to the ones that begin meanwhile."""
         done: set[Address] = set()
         for _ in range(PASSES_MAX):
             family = await self._descendants.family(root_id)

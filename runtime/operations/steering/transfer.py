@@ -1,6 +1,6 @@
 """Transfer: an instance is written out as lines, and read into another daemon's store.
 
-The rule: what is imported has ended, and nothing comes of it: no activity is performed, nothing is sent, no timer is
+The rule: an imported instance has ended, and has no effects: no activity is performed, nothing is sent, no timer is
 set, also after a restart. It can be looked at, run again and purged like any other.
 
 `Engine.transfer` is one.

@@ -39,7 +39,9 @@ class AnsweringHost(Protocol):
     """A host that has instances."""
 
     @property
-    def placement(self) -> Placement: ...
+    def placement(self) -> Placement:
+        """Tells which host has an instance."""
+        ...
 
     def is_open(self, address: Address) -> bool:
         """Whether an actor is this host's and takes messages now."""

@@ -36,8 +36,8 @@ def shared_workers(
     """Share the workers of a host with others, if there may be others.
 
     Args:
-        items: Writes the items of this host; or makes, for its app id, what does, when it is needed. None: it can write
-            none, and its instances have the workers of this host only.
+        items: Writes the items of this host; or makes such a writer for its app id when it is needed. None: it can
+            write none, and its instances have the workers of this host only.
     """
     if peers is None:
         return None

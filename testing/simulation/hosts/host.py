@@ -29,7 +29,7 @@ from ..machines.workshop import SimWorkshop
 from ..trace import WorldTrace
 from .store import LifeClusterStore
 
-# How long a host has to live before it gets shards from those that stay.
+# How long a host has to live before the others give it shards.
 NEWCOMER_S = 1.0
 FIRST_PORT = 50_000
 
@@ -51,31 +51,57 @@ class WorldOfHosts(Protocol):
     kills: int
     lives: "dict[int, SharingLife]"
 
-    async def sleep(self, seconds: float) -> None: ...
+    async def sleep(self, seconds: float) -> None:
+        """Let virtual time pass; seconds."""
+        ...
 
-    def tell(self, who: str, what: str) -> None: ...
+    def tell(self, who: str, what: str) -> None:
+        """Add a line to the story."""
+        ...
 
-    def is_over(self, life: int) -> bool: ...
+    def is_over(self, life: int) -> bool:
+        """Whether a life hears of nothing any more."""
+        ...
 
-    def new_life(self) -> tuple[Life, Instruments]: ...
+    def new_life(self) -> tuple[Life, Instruments]:
+        """Begin a life, and say what it reads off the machine."""
+        ...
 
-    def tell_up(self, life: Life, who: str) -> None: ...
+    def tell_up(self, life: Life, who: str) -> None:
+        """Take note that a host takes requests."""
+        ...
 
-    def tell_end(self, life: Life, who: str, task: "asyncio.Task[None]") -> bool: ...
+    def tell_end(self, life: Life, who: str, task: "asyncio.Task[None]") -> bool:
+        """Take note that a host has ended by itself; return whether it is to be started again."""
+        ...
 
-    def restart_pause_s(self, failures: int) -> float: ...
+    def restart_pause_s(self, failures: int) -> float:
+        """Choose how long it takes until a host that has ended is started again; seconds."""
+        ...
 
-    def hold(self, life: Life, seconds: float, who: str) -> None: ...
+    def hold(self, life: Life, seconds: float, who: str) -> None:
+        """Stop a life for a while, as SIGSTOP does."""
+        ...
 
-    def cut_calls(self, life: Life) -> None: ...
+    def cut_calls(self, life: Life) -> None:
+        """Tell all callers of a life that it has ended."""
+        ...
 
-    def kill_life(self, made: "SharingLife", why: str) -> None: ...
+    def kill_life(self, made: "SharingLife", why: str) -> None:
+        """End a life as SIGKILL does."""
+        ...
 
-    def committed(self, made: "SharingLife", writes: Sequence[Write]) -> None: ...
+    def committed(self, made: "SharingLife", writes: Sequence[Write]) -> None:
+        """Look at writes that the database has just committed."""
+        ...
 
-    def seen_committed(self, made: "SharingLife", writes: Sequence[Write], fences: Mapping[int, int]) -> None: ...
+    def seen_committed(self, made: "SharingLife", writes: Sequence[Write], fences: Mapping[int, int]) -> None:
+        """Check a commit of one host against those of the others."""
+        ...
 
-    def seen_acknowledged(self, made: "SharingLife", writes: Sequence[Write], fences: Mapping[int, int]) -> None: ...
+    def seen_acknowledged(self, made: "SharingLife", writes: Sequence[Write], fences: Mapping[int, int]) -> None:
+        """Check a commit that its host has been told of."""
+        ...
 
 
 class SharingLife:
@@ -148,6 +174,7 @@ class SimHost:
 
     @property
     def name(self) -> str:
+        """The host's name in the story."""
         return f"host {self.number}"
 
     @property

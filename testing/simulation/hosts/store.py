@@ -1,6 +1,6 @@
 """The store of one life of a host among others: the one that hosts share on PostgreSQL, with the stand-in for a server.
 
-The one law: who looks at a commit does so where the server has just done it, before anybody hears of it.
+The one law: a commit is looked at where the server has just done it, before any host hears of it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -49,7 +49,7 @@ class LifeClusterStore(PostgresClusterStore):
     async def commit_telling(
         self, writes: Sequence[Write], fences: Mapping[int, int], told: Callable[[], None]
     ) -> None:
-        """Commit; `told` is called once the commit is there, before anybody hears of it."""
+        """Commit; `told` is called once the commit is there, before any host hears of it."""
         token = TOLD.set(partial(self._done, writes, fences, told))
         try:
             await self.commit(writes, fences)

@@ -33,15 +33,25 @@ class HostUnderTheSky(Protocol):
     """A host that has weather."""
 
     @property
-    def stopped(self) -> bool: ...
+    def stopped(self) -> bool:
+        """Whether the host has been stopped."""
+        ...
 
-    def kill(self, why: str) -> None: ...
+    def kill(self, why: str) -> None:
+        """End the host as SIGKILL does; it is started again."""
+        ...
 
-    def pause(self, seconds: float) -> None: ...
+    def pause(self, seconds: float) -> None:
+        """Stop the host for so many seconds, as SIGSTOP does."""
+        ...
 
-    def stop(self, *, again_s: float | None = None) -> None: ...
+    def stop(self, *, again_s: float | None = None) -> None:
+        """Stop the host in order; it is started again after so many seconds. None: when the world chooses."""
+        ...
 
-    def cut_off(self, seconds: float, *, there: bool = True) -> None: ...
+    def cut_off(self, seconds: float, *, there: bool = True) -> None:
+        """Cut the host off from the database for so many seconds, on the way there or on the way back."""
+        ...
 
 
 class HostsUnderTheSky(Protocol):
@@ -51,11 +61,17 @@ class HostsUnderTheSky(Protocol):
     choices: Choices
 
     @property
-    def hosts(self) -> Sequence[HostUnderTheSky]: ...
+    def hosts(self) -> Sequence[HostUnderTheSky]:
+        """The hosts of the world."""
+        ...
 
-    async def sleep(self, seconds: float) -> None: ...
+    async def sleep(self, seconds: float) -> None:
+        """Let virtual time pass; seconds."""
+        ...
 
-    def part(self, one: int, other: int, seconds: float, *, one_way: bool) -> None: ...
+    def part(self, one: int, other: int, seconds: float, *, one_way: bool) -> None:
+        """Cut two hosts off from each other for so many seconds, both ways or one way."""
+        ...
 
 
 class HostsWeather:
@@ -68,11 +84,13 @@ class HostsWeather:
         self._rolling = False
 
     def begin(self) -> None:
+        """Set the time of the next fault."""
         pause_s = min(max(WEATHER_S, WEATHER_SHARE * self._passed_s), WEATHER_S_MAX)
         self._passed_s += pause_s
         self._next = self._world.loop.call_later(pause_s, self._strike, context=self._world.loop.outside)
 
     def end(self) -> None:
+        """Let no further fault happen."""
         if self._next is not None:
             self._next.cancel()
 

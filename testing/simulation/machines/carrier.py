@@ -33,7 +33,7 @@ class InlineCarrier:
         connection: The connection, which nothing else uses.
 
     Attributes:
-        when_done: Called when the function that is called next has done its work, before anybody hears of it.
+        when_done: Called when the function that is called next has done its work, before its caller hears of it.
     """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -42,7 +42,7 @@ class InlineCarrier:
         self.when_done: Callable[[], None] | None = None
 
     async def call(self, function: Callable[[sqlite3.Connection], T]) -> T:
-        """Run a function, after those that were called before it. It runs also if the caller is cancelled."""
+        """Run a function, after earlier calls. It runs also if the caller is cancelled."""
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[T] = loop.create_future()
         self._called.append(_Called(function, self.when_done, answer))

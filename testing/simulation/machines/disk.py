@@ -46,7 +46,9 @@ class TellingStore(Protocol):
 
     async def commit_telling(
         self, writes: Sequence[Write], fences: Mapping[int, int], told: Callable[[], None]
-    ) -> None: ...
+    ) -> None:
+        """Commit; `told` is called once the commit is on the disk, before its caller hears of it."""
+        ...
 
 
 class SimDisk(PassingStore):
@@ -55,7 +57,7 @@ class SimDisk(PassingStore):
     Args:
         choices: Say what fails.
         kill: Kills the host that has it open.
-        committed: Called with the writes of each commit once they are on the disk, before anybody hears of it.
+        committed: Called with the writes of each commit once they are on the disk, before its caller hears of it.
 
     Attributes:
         inner: The store that the present life has open, or is to open.

@@ -1,7 +1,8 @@
 """The network between the hosts of a world: what TCP and TLS are to them, in virtual time.
 
-The one law: within a connection bytes come in their order, once, or not at all. What is cut holds back what was sent;
-once it has been silent for SILENT_S the connection is over at both ends, and what was on its way is lost.
+The one law: within a connection bytes come in their order, once, or not at all. A cut connection holds back the bytes
+that were sent; once it has been silent for SILENT_S the connection is over at both ends, and what was on its way is
+lost.
 
 Each place has a stream of choices of its own:
 
@@ -83,17 +84,20 @@ class SimNetwork:
         return (machine_of(sender), machine_of(receiver)) not in self._cut
 
     def listen(self, address: str, listener: "SimListener") -> None:
+        """Let a listener have the connections to an address."""
         self._listeners[address] = listener
 
     def stop_listening(self, address: str, listener: "SimListener") -> None:
+        """Refuse connections to an address from now on, if it is this listener's."""
         if self._listeners.get(address) is listener:
             del self._listeners[address]
 
     def forget(self, connection: "SimConnection") -> None:
+        """Forget a connection that is over."""
         self._connections.pop(connection, None)
 
     async def connect(self, caller: "SimTransport", endpoint: TcpEndpoint, wire: asyncio.Protocol) -> None:
-        """Connect a wire to whoever listens at an address.
+        """Connect a wire to the listener at an address.
 
         Raises:
             OSError: Nobody listens there, or nothing gets through.
@@ -189,6 +193,7 @@ class SimConnection:
 
     @property
     def ends(self) -> "tuple[ConnectionEnd, ConnectionEnd]":
+        """Both ends, the caller's first."""
         return self._caller, self._callee
 
     def begin(self, wire: asyncio.Protocol, listener: SimListener) -> None:
@@ -209,7 +214,7 @@ class SimConnection:
             self.end()
 
     def end(self) -> None:
-        """End both ends, and lose what is on its way."""
+        """End both ends, and lose the bytes on their way."""
         for end in self.ends:
             end.lose()
 
@@ -249,6 +254,7 @@ class ConnectionEnd(asyncio.Transport):
             self.protocol.connection_made(self)
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Send bytes to the other end, or lose them if the connection is over."""
         if self.over or self.other is None:
             return
         network = self._network
@@ -300,9 +306,11 @@ class ConnectionEnd(asyncio.Transport):
             self.protocol.connection_lost(None)
 
     def abort(self) -> None:
+        """Close at once."""
         self.close()
 
     def close(self) -> None:
+        """End this end; the other one hears of it later."""
         if not self.over:
             self._deaf = True
             self.lose()
@@ -310,6 +318,7 @@ class ConnectionEnd(asyncio.Transport):
             self.other.expect(None, self._network.trip_s)
 
     def is_closing(self) -> bool:
+        """Whether this end is over."""
         return self.over
 
     def call(self, function: Callable[..., None], *given: object) -> None:

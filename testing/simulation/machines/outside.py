@@ -1,6 +1,6 @@
 """Systems outside: a fake behind a network that loses, delays and doubles calls. The fake itself never dies.
 
-The one law: whoever calls from a host may not hear of what was done; whoever looks from the story sees it at once.
+The one law: a caller on a host may not hear of a call's effect; the story sees it at once.
 
 Each method of a fake has streams of choices of its own; for `bank.charge`:
 
@@ -53,9 +53,13 @@ class HasHosts(Protocol):
     loop: SimLoop
     trace: WorldTrace
 
-    def kill(self, why: str) -> None: ...
+    def kill(self, why: str) -> None:
+        """End the host that is at work as SIGKILL does."""
+        ...
 
-    def touched(self) -> None: ...
+    def touched(self) -> None:
+        """Take note that the outside has changed."""
+        ...
 
 
 class BlockingCode(Protocol):

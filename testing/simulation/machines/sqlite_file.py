@@ -35,7 +35,9 @@ class ChosenWorld(Protocol):
     """The part of a world that a file has to do with."""
 
     @property
-    def choices(self) -> Choices: ...
+    def choices(self) -> Choices:
+        """The choices of the world."""
+        ...
 
 
 class FaultyConnection(sqlite3.Connection):
@@ -48,6 +50,11 @@ class FaultyConnection(sqlite3.Connection):
     choices: Choices | None = None
 
     def execute(self, sql: str, *given: Any) -> sqlite3.Cursor:
+        """Run a statement, unless a fault is chosen for it.
+
+        Raises:
+            sqlite3.OperationalError: The chosen fault.
+        """
         if self.choices is not None:
             fault = FAULTS.get(sql)
             if fault is not None and self.choices.fault(fault.stream):

@@ -72,7 +72,7 @@ class SimWorkshop:
         return self.processes_die and bool(self._choices.fault("process.dies"))
 
     def bury(self) -> None:
-        """End what is left of threads, those of dead hosts among them, in the order of their making."""
+        """End the threads that are left, also those of dead hosts, in the order of their making."""
         threads, self._threads = self._threads, {}
         for thread in threads:
             thread.bury()
@@ -119,6 +119,7 @@ class SimProcesses:
         self._dies = dies
 
     async def perform(self, reference: Reference, call: Call, payload: str | None) -> Performed:
+        """Perform an activity; its arguments and its result are packed as for a real process."""
         sent = packed((tuple(reference), call, payload))[LENGTH.size :]
         thread, answer = self._begin(partial(_perform, sent), _nothing)
         try:

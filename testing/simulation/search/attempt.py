@@ -21,7 +21,7 @@ class Attempt(NamedTuple):
         digest: The hash of its steps and commits.
         lines: What has happened.
         choices: What was chosen in it.
-        facts: What else whoever ran it has to tell of it.
+        facts: Further facts of the run, for the report.
     """
 
     error: Exception | None

@@ -20,7 +20,7 @@ class Sweep(NamedTuple):
     Args:
         places: The single faults.
         pairs: The pairs of faults that were tried.
-        failures: Those that broke something: single ones, then pairs of two that break nothing alone.
+        failures: Faults that broke something: single ones, then pairs of two that break nothing alone.
         complete: Whether all were tried.
     """
 

@@ -60,7 +60,7 @@ class Fence:
             raise self.escaped
 
     def switches(self) -> list[Switch]:
-        """What is to be replaced."""
+        """The names to replace, with their substitutes."""
         found = [
             Switch(socket.socket, name, self._fenced(_own(socket.socket, name), _connecting, NO_NETWORK))
             for name in ("connect", "connect_ex", "sendto")

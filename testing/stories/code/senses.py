@@ -66,7 +66,7 @@ class Senses:
         return world if world.loop.is_closed() else None
 
     def switches(self, scopes: Iterable[dict[str, Any]]) -> list[Switch]:
-        """What is to be replaced.
+        """The names to replace, with their substitutes.
 
         Args:
             scopes: The globals of the user's own modules.

@@ -27,7 +27,7 @@ def threads_on_loop(world: SimWorld) -> None:
 
 
 def thread_switches(senses: Senses, scopes: Iterable[dict[str, Any]]) -> list[Switch]:
-    """What is to be replaced for `anyio.to_thread.run_sync`.
+    """The names to replace for `anyio.to_thread.run_sync`, with their substitutes.
 
     Args:
         scopes: The globals of the user's own modules.

@@ -29,7 +29,7 @@ class SimulationSession:
     trace: bool = False  # write down each step
     outcome: Path | None = None  # where a process that is to confirm a failure says what came of it
     again: tuple[str, ...] = ()  # what runs the test again, in a process of its own
-    tell: Callable[[str], None] = _nobody  # takes what is to be shown at the end
+    tell: Callable[[str], None] = _nobody  # takes the lines to be shown at the end
 
 
 SESSION: ContextVar[SimulationSession] = ContextVar("perdure_simulation_session", default=SimulationSession())  # noqa: B039  frozen

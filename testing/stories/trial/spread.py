@@ -1,6 +1,6 @@
 """Seeds in several processes: each takes every so-manieth, and tells what it has seen.
 
-The one law: a process that shares the work is a fork of this one, because tests and what is in them cannot be sent.
+The one law: a process that shares the work is a fork of this one, because tests and their values cannot be sent.
 """
 
 import json

@@ -53,3 +53,9 @@ def test_counts_are_by_what_was_asked_for(run: Run, new_id: str, three: list[str
     assert [line.split() for line in said.lines] == [["STATUS", "COUNT"], ["RUNNING", "2"], ["SUSPENDED", "1"]]
     counted = run("count", "--id-prefix", new_id, "--by", "", "-o", "json").json
     assert counted == {"counts": [{"count": 3}], "more": False}
+
+
+def test_a_count_has_no_ids(run: Run) -> None:
+    said = run("count", "-o", "ids")
+    assert said.code == 2
+    assert "A count has no ids" in said.err

@@ -10,6 +10,7 @@ from perdure.daemon.hosts.supervisor import (
     PAUSE_S_MAX,
     PAUSE_S_MIN,
     SILENT_S,
+    STARTING_SILENT_S,
     Supervisor,
     describe_exit,
 )
@@ -335,6 +336,33 @@ def test_a_stopped_host_that_does_not_go_on_is_killed() -> None:
     scene.processes.since()
     beat_and_look(scene, 1, from_s=13, to_s=20)
     assert scene.processes.since() == [("go on", 0)]
+
+
+def test_a_host_that_is_not_ready_yet_may_be_silent_for_longer() -> None:
+    # Given a host that has beaten and then imports code for long, when it has been silent for 5 s, then it goes on,
+    scene = Scene(ready=False)
+    scene.processes.since()
+    scene.supervisor.handle_message(0, Beat(0), 0)
+    beat_and_look(scene, 1, from_s=0, to_s=round(STARTING_SILENT_S) + 1)
+    assert scene.processes.since() == []
+    # and is killed at last, because it may hang.
+    beat_and_look(scene, 1, from_s=round(STARTING_SILENT_S) + 1, to_s=round(STARTING_SILENT_S) + 3)
+    assert scene.processes.since() == [("kill", 0)]
+
+
+def test_a_host_that_is_started_again_has_the_longer_time_again() -> None:
+    scene = Scene()
+    scene.supervisor.handle_end(0, -9, 1)
+    scene.supervisor.act(2)
+    scene.supervisor.handle_message(0, Beat(0), 2)
+    scene.processes.since()
+    beat_and_look(scene, 1, from_s=2, to_s=30)
+    assert scene.processes.since() == []
+    # Ready, it is held to the shorter one.
+    scene.supervisor.handle_message(0, Beat(0), 30)
+    scene.supervisor.handle_message(0, Ready("ready"), 30)
+    beat_and_look(scene, 1, from_s=30, to_s=38)
+    assert scene.processes.since() == [("kill", 0)]
 
 
 def test_a_host_that_has_not_begun_to_beat_is_not_killed() -> None:

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from perdure.benchmarks.measure import RunOutcome
-from perdure.benchmarks.results import Result
+from perdure.benchmarks.drivers.measure import RunOutcome
+from perdure.benchmarks.report.results import Result
 
 from .results import result
 

@@ -2,11 +2,11 @@
 
 from dataclasses import replace
 
+from perdure.benchmarks.drivers.measure import RunOutcome
 from perdure.benchmarks.machine import Machine
-from perdure.benchmarks.measure import RunOutcome
-from perdure.benchmarks.results import Result, Results
+from perdure.benchmarks.report.results import Result, Results
 from perdure.benchmarks.run import Run
-from perdure.benchmarks.workloads import BY_NAME
+from perdure.benchmarks.workloads.table import BY_NAME
 
 MACHINE = Machine(
     perdure="1.2.3",

@@ -27,6 +27,7 @@ def numbered(sql: str) -> str:
 
 
 def columns(alias: str) -> str:
+    """The columns that a way selects, of the table with this alias."""
     return ", ".join(f"{alias}.{name}" for name in COLUMNS)
 
 
@@ -46,9 +47,11 @@ class PostgresQuery(ListQuery):
         return Clause("d.kind = ANY(?::int[])", (list(self.kinds),))
 
     def has_prefix(self) -> Clause:
+        """Make the condition that the id begins with the prefix of the filter."""
         return Clause("starts_with(d.id, ?)", (self.wanted.id_prefix,))
 
     def has_tag(self, name: str, value: str) -> Clause:
+        """Make the condition that the actor has a tag of this name and value."""
         return Clause(TAGGED, (name, value))
 
     def in_flight(self, since_us: int) -> Clause:

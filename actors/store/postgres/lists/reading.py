@@ -76,7 +76,7 @@ AUDITED = f"SELECT {AUDIT_COLUMNS} FROM audit WHERE number = ANY(?::bigint[])"
 
 
 async def _query(asked: Asked, kinds: KindNumbers, session: DatabaseSession) -> PostgresQuery:
-    """Look up the kinds, also those that another host has brought."""
+    """Look up the kinds, also kinds that another host has added."""
     kinds.learn(await session.run(KINDS))
     numbers = list(matching(kinds.all, asked.actor_type, asked.wanted))
     return PostgresQuery(

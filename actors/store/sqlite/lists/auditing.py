@@ -1,6 +1,6 @@
 """The audit in a store's SQLite file.
 
-The rule: a row goes into the file with the commit that it tells of, and is never changed; those that are too old go.
+The rule: a row goes into the file with the commit that it tells of, and is never changed; rows that are too old go.
 `actors/store/sqlite/writing.py` writes it, and `actors/store/sqlite/store.py` reads and thins.
 """
 

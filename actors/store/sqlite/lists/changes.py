@@ -73,7 +73,7 @@ class ListChanges:
         self.before.setdefault(key, Before(number, before.created_us, tags_of(before)))
 
     def finish(self, deleted: Iterable[int], kinds: Kinds, known_max: int) -> None:
-        """Add what is known once the batch is.
+        """Add the values that are known once the batch has been written.
 
         Args:
             deleted: The keys of the actors that it deletes.

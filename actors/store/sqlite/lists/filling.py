@@ -41,6 +41,7 @@ class Filling:
 
     @property
     def done(self) -> bool:
+        """Whether all actors of earlier releases are in the lists."""
         return self.listed_key >= self.unlisted_key
 
     def require(self) -> None:
@@ -68,6 +69,7 @@ class Filling:
         return Filled(rows, kinds.unsaved(row[1] for row in rows), listed_key)
 
     def done_to(self, key: int) -> None:
+        """Note that the lists have all actors up to a key."""
         self.listed_key = max(self.listed_key, key)
 
 

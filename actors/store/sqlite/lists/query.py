@@ -28,11 +28,13 @@ class SqliteQuery(ListQuery):
         return None if self.all_kinds else self._of_kinds()
 
     def has_prefix(self) -> Clause:
+        """Make the condition that the id begins with the prefix of the filter."""
         prefix = self.wanted.id_prefix
         sql = "EXISTS (SELECT 1 FROM actors AS a WHERE a.key = f.key AND substr(a.id, 1, ?) = ?)"
         return Clause(sql, (len(prefix), prefix))
 
     def has_tag(self, name: str, value: str) -> Clause:
+        """Make the condition that the actor has a tag of this name and value."""
         return Clause(TAGGED, (name, value))
 
     def in_flight(self, since_us: int) -> Clause:

@@ -97,7 +97,7 @@ def _listed(
 
 
 def _readable(sql: str, keys: Sequence[Any], connection: sqlite3.Connection) -> Sequence[tuple[Any, ...]]:
-    """Read the rows of these keys; if SQLite cannot, those that it can."""
+    """Read the rows of these keys; if SQLite cannot read all, the ones that it can."""
     try:
         return connection.execute(sql, keys).fetchall()
     except sqlite3.Error as error:

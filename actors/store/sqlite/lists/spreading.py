@@ -1,7 +1,7 @@
 """Copying what lists show, and the audit, from the files of a store to the files of another number of hosts.
 
 The rule: the numbers of kinds, and the keys of actors, are those of each new file. A fill that is not finished begins
-anew: what is there already stays.
+anew: rows that are there already stay.
 
 `actors/store/sqlite/layout.py` copies the other tables first, and these with the same function.
 """

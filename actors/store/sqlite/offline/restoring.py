@@ -59,7 +59,7 @@ def restore(backup: str | os.PathLike[str], data: str | os.PathLike[str]) -> str
         except (OSError, sqlite3.Error) as error:
             raise StoreFailed(f"restoring {target} failed: {error}") from error
         finally:
-            # What is left is in the way of nothing; the next restore removes it.
+            # Files that are left are in the way of nothing; the next restore removes them.
             with suppress(OSError):
                 remove(partials)
     return aside
@@ -90,6 +90,7 @@ def old_files(target: str, parts: int) -> list[str]:
 
 
 def is_part(path: str, index: int) -> bool:
+    """Whether a file is the part of a store with this index."""
     if not os.path.isfile(path):
         return False
     with suppress(StoreError):

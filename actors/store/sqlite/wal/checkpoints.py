@@ -66,7 +66,7 @@ class Checkpoints:
             self._wanted.set()
 
     async def close(self) -> None:
-        """End the thread; what it is copying it leaves. To be called when no commit follows."""
+        """End the thread, in the middle of a copy too. To be called when no commit follows."""
         if self._thread is None:
             self._ended = True
         else:

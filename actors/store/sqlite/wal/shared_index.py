@@ -36,6 +36,7 @@ class Frames(NamedTuple):
 
     @property
     def left(self) -> int:
+        """How many pages have not been copied into the file yet."""
         return max(0, self.all - self.copied)
 
 
@@ -95,6 +96,7 @@ class SharedIndex:
         return bool(frames) and wal_bytes < WAL_HEADER_BYTES + frames * frame_bytes
 
     def close(self) -> None:
+        """Close the descriptor."""
         os.close(self._descriptor)
 
     def _make_anew(self) -> None:

@@ -315,4 +315,5 @@ class ServerCore:
             backend.end()
 
     def all_tables(self) -> list[Table]:
+        """The tables of all schemas."""
         return [table for tables in self.schemas.values() for table in tables.values()]

@@ -73,7 +73,7 @@ class SimDatabase:
         self.when_behind: list[Callable[[], None]] = []
         self.when_lost: list[Callable[[int], None]] = []
         self.losses = 0
-        self._silent_there_until_s = self._silent_back_until_s = 0.0  # for all, also those that come
+        self._silent_there_until_s = self._silent_back_until_s = 0.0  # for all, also later ones
 
     def link(self, tell: Tell | None = None) -> Link:
         """A new way to the server, which is the driver of a store too.
@@ -194,15 +194,23 @@ class WorldOfDatabase(Protocol):
     """The part of a world that a database has to do with."""
 
     @property
-    def choices(self) -> Choices: ...
+    def choices(self) -> Choices:
+        """The choices of the world."""
+        ...
 
     @property
-    def trace(self) -> WorldTrace: ...
+    def trace(self) -> WorldTrace:
+        """The story of the world."""
+        ...
 
     @property
-    def loop(self) -> SimLoop: ...
+    def loop(self) -> SimLoop:
+        """The loop of the world."""
+        ...
 
-    def kill(self, why: str = ...) -> None: ...
+    def kill(self, why: str = ...) -> None:
+        """End the host that is at work as SIGKILL does."""
+        ...
 
 
 class DatabaseStores:
@@ -252,7 +260,7 @@ class LifePostgresStore(PostgresStore):
     async def commit_telling(
         self, writes: Sequence[Write], fences: Mapping[int, int], told: Callable[[], None]
     ) -> None:
-        """Commit; `told` is called once the commit is there, before anybody hears of it."""
+        """Commit; `told` is called once the commit is there, before any host hears of it."""
         token = TOLD.set(told)
         try:
             await self.commit(writes, fences)

@@ -34,7 +34,7 @@ VERY_LATE_S = 10.0
 # How a connection breaks around a statement.
 NEVER_ARRIVES, ARRIVES_LATE, ARRIVES_VERY_LATE, ANSWER_IS_LOST = 1, 2, 3, 4
 LATENESS_S: Mapping[int, float] = {ARRIVES_LATE: LATE_S, ARRIVES_VERY_LATE: VERY_LATE_S}
-# What is refused to who connects.
+# The refusal of a connection.
 STARTING = Refused("57P03", "the database system is starting up")
 FULL = Refused("53300", "sorry, too many clients already")
 CONNECTING: Sequence[Refused | Lost] = (STARTING, FULL, Lost("the connection was reset"))
@@ -56,7 +56,7 @@ class Link:
         tell: Is told of faults.
 
     Attributes:
-        sessions: Those that are not over.
+        sessions: All that are not over.
         silent_there_until_s, silent_back_until_s: Until when nothing gets through; the loop's clock.
         felt_until_s: Until when what has befallen its statements lasts: slow ones, and such as hold locks.
         sent: How often each statement was sent.
@@ -104,7 +104,7 @@ class Link:
                 loop.call_later(SILENT_S, session.fall_silent, context=Context())
 
     def heal(self) -> None:
-        """Let everything through from now on. What is under way already comes when it would have."""
+        """Let everything through from now on. Messages under way already come when they would have."""
         self.silent_there_until_s = self.silent_back_until_s = 0.0
 
     def feel(self, seconds: float) -> None:
@@ -121,7 +121,7 @@ class Link:
 
 
 def left_s(until_s: float, now_s: float) -> float:
-    """How long it is until then. What is left of a sum of two times is no time."""
+    """How long it is until then. The rounding rest of a sum of two times is no time."""
     left = until_s - now_s
     return left if left > ROUNDED_S else 0.0
 
@@ -241,11 +241,13 @@ class SimSession:
             raise
 
     def arrived_back(self, trip: "Trip") -> None:
+        """Take note that a statement's answer has come."""
         if self._trip is trip:
             self._trip = None
 
     @property
     def link(self) -> Link:
+        """The connection to the server."""
         return self._link
 
     def _be_lost(self, why: str) -> None:
@@ -289,6 +291,7 @@ class Trip:
 
     @property
     def name(self) -> str:
+        """The name of the statement, for the story."""
         return self._statement.name if self._statement is not None else "making of tables"
 
     def leave(self) -> None:

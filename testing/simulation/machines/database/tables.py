@@ -147,9 +147,11 @@ class Table:
         return tuple(self.at[name] for name in names)
 
     def all(self) -> list[Version]:
+        """All versions of all rows."""
         return list(self._versions.values())
 
     def keep(self, version: Version) -> None:
+        """Add a version of a row, and enter it into the indexes."""
         self._serial += 1
         version.serial = self._serial
         self._versions[self._serial] = version
@@ -162,6 +164,7 @@ class Table:
                 there.append(version)
 
     def forget(self, version: Version) -> None:
+        """Take a version away, if it is there."""
         if self._versions.pop(version.serial, None) is None:
             return
         for _, getter, found in self._getters:

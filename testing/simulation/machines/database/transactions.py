@@ -34,9 +34,13 @@ CONFLICT = 5
 class KeepsVersions(Protocol):
     """What a table is for transactions."""
 
-    def all(self) -> "list[Version]": ...
+    def all(self) -> "list[Version]":
+        """All versions of all rows."""
+        ...
 
-    def forget(self, version: "Version") -> None: ...
+    def forget(self, version: "Version") -> None:
+        """Take a version away."""
+        ...
 
 
 class Transaction:
@@ -73,7 +77,7 @@ class Version:
     Attributes:
         ender: Who has changed or deleted it; None: nobody.
         newer: What an UPDATE has made of it.
-        locks: By transaction, of those that are open.
+        locks: By open transaction.
     """
 
     __slots__ = ("ended_in", "ender", "locks", "made_in", "maker", "newer", "row", "serial", "table")
@@ -101,6 +105,7 @@ class Ledger:
         self._dead: deque[tuple[int, Version]] = deque()
 
     def begin(self) -> Transaction:
+        """Begin a transaction."""
         return Transaction(next(self._numbers))
 
     def commit(self, transaction: Transaction) -> None:
@@ -139,6 +144,7 @@ class Ledger:
         return number
 
     def release(self, number: int) -> None:
+        """Forget a snapshot, and the versions that it alone could see."""
         self._snapshots.pop(number, None)
         self._prune()
 

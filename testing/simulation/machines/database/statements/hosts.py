@@ -1,4 +1,4 @@
-"""The statements of hosts and their shards: who lives, who owns what, and what is counted for all.
+"""The statements of hosts and their shards: who lives, who owns which shard, and the counts for all.
 
 The one law: each does what its SQL in `actors/store/postgres/statements.py` does, in the order in which the server does
 it: the main query first, then the parts that nobody has asked for, from the last to the first.
@@ -18,6 +18,7 @@ from .committing import passes_fence, require_text
 
 
 def join(scene: Scene, statement: Statement, *arguments: Any) -> Waiting[Sequence[Row]]:
+    """JOIN: enter a host with a new number and its first beat."""
     require_text(arguments)
     hosts, beats, work = scene.tables["hosts"], scene.tables["beats"], scene.work
     host, state, name, place, address, release, wire_min, wire_max, format_max, apps = arguments
@@ -49,6 +50,7 @@ def join(scene: Scene, statement: Statement, *arguments: Any) -> Waiting[Sequenc
 def set_state(
     scene: Scene, statement: Statement, host: int, life: int, timeline: str, state: int
 ) -> Waiting[Sequence[Row]]:
+    """SET_STATE: change the state of a host, behind its fence."""
     if not (yield from passes_fence(scene, host, life, timeline)):
         return []
     yield from serve(scene, statement, host, state)
@@ -56,6 +58,7 @@ def set_state(
 
 
 def serve(scene: Scene, statement: Statement, host: int, state: int) -> Waiting[Sequence[Row]]:
+    """SERVE: change the state of a host without a fence."""
     hosts, work = scene.tables["hosts"], scene.work
     lives: list[Row] = []
     for version in work.find(hosts, hosts.keys[0], host):
@@ -66,6 +69,7 @@ def serve(scene: Scene, statement: Statement, host: int, state: int) -> Waiting[
 
 
 def hosts(scene: Scene, statement: Statement) -> Sequence[Row]:
+    """HOSTS: the rows of all hosts, each with its beat."""
     table, beats, work = scene.tables["hosts"], scene.tables["beats"], scene.work
     wanted = table.getter(
         "host", "state", "name", "place", "address", "release", "wire_min", "wire_max", "format_max", "apps"
@@ -118,6 +122,7 @@ def _forget_receipts(scene: Scene, host: int) -> Waiting[None]:
 
 
 def beat(scene: Scene, statement: Statement, host: int) -> Waiting[Sequence[Row]]:
+    """BEAT: count a host's beat, and return the beats of all with the news."""
     beats, work = scene.tables["beats"], scene.work
     seen, news = list(work.scan(beats)), _news(scene)
     counted = 0
@@ -129,6 +134,7 @@ def beat(scene: Scene, statement: Statement, host: int) -> Waiting[Sequence[Row]
 
 
 def look(scene: Scene, statement: Statement, host: int) -> Sequence[Row]:
+    """LOOK: the beats of all hosts with the news, and whether this host's row is there."""
     beats, hosts, work = scene.tables["beats"], scene.tables["hosts"], scene.work
     wanted, news = beats.getter("host", "beat"), _news(scene)
     counted = len(work.find(hosts, hosts.keys[0], host))
@@ -136,6 +142,7 @@ def look(scene: Scene, statement: Statement, host: int) -> Sequence[Row]:
 
 
 def kill(scene: Scene, statement: Statement, host: int, beat: int) -> Waiting[Sequence[Row]]:
+    """KILL: delete a host whose beat is the one that was seen, with its receipts."""
     if not (yield from _gone(scene, scene.tables["beats"], host, beat)):
         return []
     gone = yield from _gone(scene, scene.tables["hosts"], host)
@@ -145,6 +152,7 @@ def kill(scene: Scene, statement: Statement, host: int, beat: int) -> Waiting[Se
 
 
 def leave(scene: Scene, statement: Statement, host: int) -> Waiting[Sequence[Row]]:
+    """LEAVE: delete the row of a host that ends in order."""
     if (yield from _gone(scene, scene.tables["beats"], host)):
         yield from _gone(scene, scene.tables["hosts"], host)
         yield from _forget_receipts(scene, host)
@@ -153,10 +161,12 @@ def leave(scene: Scene, statement: Statement, host: int) -> Waiting[Sequence[Row
 
 
 def backend(scene: Scene, statement: Statement) -> Sequence[Row]:
+    """BACKEND: the number of this session at the server."""
     return [(scene.backend.pid,)]
 
 
 def end_blocking(scene: Scene, statement: Statement, pid: int) -> Sequence[Row]:
+    """END_BLOCKING: end the session that holds the lock for which another one waits."""
     blocked = scene.server.backends.get(pid)
     holder = blocked.execution.waits_for if blocked is not None and blocked.execution is not None else None
     blocking = scene.server.backend_of(holder) if holder is not None else None
@@ -170,6 +180,7 @@ def end_blocking(scene: Scene, statement: Statement, pid: int) -> Sequence[Row]:
 
 
 def revive(scene: Scene, statement: Statement, host: int) -> Waiting[Sequence[Row]]:
+    """REVIVE: give a host's row another life."""
     hosts, work = scene.tables["hosts"], scene.work
     lives: list[Row] = []
     for version in work.find(hosts, hosts.keys[0], host):
@@ -182,17 +193,20 @@ def revive(scene: Scene, statement: Statement, host: int) -> Waiting[Sequence[Ro
 
 
 def find_entry(scene: Scene, statement: Statement, key: int, position: int) -> Sequence[Row]:
+    """FIND_ENTRY: whether an entry of the log is there."""
     log = scene.tables["log"]
     return [(1,) for _ in scene.work.find(log, log.keys[0], (key, position))]
 
 
 def missing_entries(scene: Scene, statement: Statement, keys: Sequence[int], positions: Sequence[int]) -> Sequence[Row]:
+    """MISSING_ENTRIES: the keys of entries that are not there."""
     log = scene.tables["log"]
     asked = zip(keys, positions, strict=True)
     return [(key,) for key, position in asked if not any(scene.work.find(log, log.keys[0], (key, position)))]
 
 
 def look_at_host(scene: Scene, statement: Statement, host: int) -> Sequence[Row]:
+    """LOOK_AT_HOST: the life that a host's row has."""
     hosts = scene.tables["hosts"]
     return [(row[hosts.at["life"]],) for row in scene.work.rows(hosts, hosts.keys[0], host)]
 
@@ -201,6 +215,7 @@ def look_at_host(scene: Scene, statement: Statement, host: int) -> Sequence[Row]
 
 
 def shards(scene: Scene, statement: Statement) -> Sequence[Row]:
+    """SHARDS: owner and epoch of all shards."""
     table = scene.tables["shards"]
     wanted = table.getter("shard", "host", "epoch")
     return sorted(wanted(row) for row in scene.work.scan(table))
@@ -209,6 +224,7 @@ def shards(scene: Scene, statement: Statement) -> Sequence[Row]:
 def take(
     scene: Scene, statement: Statement, host: int, life: int, timeline: str, seen: Sequence[int], epochs: Sequence[int]
 ) -> Waiting[Sequence[Row]]:
+    """TAKE: make a host the owner of free shards whose epochs are the ones that were seen."""
     table, work = scene.tables["shards"], scene.work
     if not (yield from passes_fence(scene, host, life, timeline)):
         return []
@@ -236,6 +252,7 @@ def take(
 def give(
     scene: Scene, statement: Statement, host: int, life: int, timeline: str, *columns: Sequence[int]
 ) -> Waiting[Sequence[Row]]:
+    """GIVE: hand shards on to other hosts, with the next epochs."""
     table, work, hosts = scene.tables["shards"], scene.work, scene.tables["hosts"]
     if not (yield from passes_fence(scene, host, life, timeline)):
         return []
@@ -255,6 +272,7 @@ def give(
 
 
 def some_shards(scene: Scene, statement: Statement, numbers: Sequence[int]) -> Sequence[Row]:
+    """SOME_SHARDS: owner and epoch of some shards."""
     table = scene.tables["shards"]
     wanted = table.getter("shard", "host", "epoch")
     return [wanted(row) for each in dict.fromkeys(numbers) for row in scene.work.rows(table, table.keys[0], each)]
@@ -264,12 +282,14 @@ def some_shards(scene: Scene, statement: Statement, numbers: Sequence[int]) -> S
 
 
 def cuts(scene: Scene, statement: Statement) -> Sequence[Row]:
+    """CUTS: which hosts cannot reach which."""
     table = scene.tables["cuts"]
     wanted = table.getter("host", "peer")
     return [wanted(row) for row in scene.work.scan(table)]
 
 
 def cut(scene: Scene, statement: Statement, host: int, life: int, timeline: str, peer: int) -> Waiting[Sequence[Row]]:
+    """CUT: note that a host cannot reach another one."""
     hosts, table = scene.tables["hosts"], scene.tables["cuts"]
     if not (yield from passes_fence(scene, host, life, timeline)):
         return []
@@ -279,6 +299,7 @@ def cut(scene: Scene, statement: Statement, host: int, life: int, timeline: str,
 
 
 def uncut(scene: Scene, statement: Statement, host: int, life: int, timeline: str, peer: int) -> Waiting[Sequence[Row]]:
+    """UNCUT: take that note back."""
     table = scene.tables["cuts"]
     if not (yield from passes_fence(scene, host, life, timeline)):
         return []
@@ -288,12 +309,14 @@ def uncut(scene: Scene, statement: Statement, host: int, life: int, timeline: st
 
 
 def make_secret(scene: Scene, statement: Statement, name: str, value: bytes) -> Waiting[Sequence[Row]]:
+    """MAKE_SECRET: keep a secret, unless there is one of this name."""
     table = scene.tables["secrets"]
     yield from scene.work.insert(table, table.row(name=name, value=value), or_nothing=True)
     return []
 
 
 def replace_secret(scene: Scene, statement: Statement, name: str, value: bytes) -> Waiting[Sequence[Row]]:
+    """REPLACE_SECRET: keep a secret in the place of the one of this name."""
     table = scene.tables["secrets"]
     row = table.row(name=name, value=value)
     while not (yield from scene.work.insert(table, row, or_nothing=True)):
@@ -305,6 +328,7 @@ def replace_secret(scene: Scene, statement: Statement, name: str, value: bytes) 
 
 
 def secret(scene: Scene, statement: Statement, name: str) -> Sequence[Row]:
+    """SECRET: the secret of a name."""
     table = scene.tables["secrets"]
     return [(row[table.at["value"]],) for row in scene.work.rows(table, table.keys[0], name)]
 
@@ -313,10 +337,12 @@ def secret(scene: Scene, statement: Statement, name: str) -> Sequence[Row]:
 
 
 def take_keys(scene: Scene, statement: Statement, number: int) -> Waiting[Sequence[Row]]:
+    """TAKE_KEYS: reserve a block of keys; return its first."""
     return (yield from _set_meta(scene, "next_key", lambda value: value + number, lambda value: value - number))
 
 
 def set_copying(scene: Scene, statement: Statement, value: int) -> Waiting[Sequence[Row]]:
+    """SET_COPYING: note whether a copy into the store is unfinished."""
     return (yield from _set_meta(scene, "copying", lambda _: value, lambda _: 1))
 
 
@@ -331,6 +357,7 @@ def _set_meta(scene: Scene, name: str, change: Any, returned: Any) -> Waiting[Se
 
 
 def add_kinds(scene: Scene, statement: Statement, *columns: Sequence[Any]) -> Waiting[Sequence[Row]]:
+    """ADD_KINDS: enter kinds that are not there yet."""
     require_text(columns)
     kinds = scene.tables["kinds"]
     for type_, status, name, root in zip(*columns, strict=True):
@@ -340,6 +367,7 @@ def add_kinds(scene: Scene, statement: Statement, *columns: Sequence[Any]) -> Wa
 
 
 def fold_tallies(scene: Scene, statement: Statement) -> Waiting[Sequence[Row]]:
+    """FOLD_TALLIES: make one row for each kind of many."""
     tallies, work = scene.tables["tallies"], scene.work
     total: Counter[int] = Counter()
     for version in work.versions(tallies):
@@ -353,6 +381,7 @@ def fold_tallies(scene: Scene, statement: Statement) -> Waiting[Sequence[Row]]:
 
 
 def thin_audit(scene: Scene, statement: Statement, before_us: int, limit: int) -> Waiting[Sequence[Row]]:
+    """THIN_AUDIT: delete the oldest entries from before a time."""
     audit, work = scene.tables["audit"], scene.work
     place = audit.getter("at_us", "number")
     old = [version for version in work.versions(audit) if version.row[audit.at["at_us"]] < before_us]

@@ -42,6 +42,7 @@ def list_(scene: Scene, statement: Statement, *values: Any) -> Sequence[Row]:
 
 
 def tallied(scene: Scene, statement: Statement) -> Sequence[Row]:
+    """TALLIED: the number of actors of each kind."""
     tallies = scene.tables["tallies"]
     totals: dict[int, tuple[int, int]] = {}
     for kind, more in scene.work.scan(tallies):

@@ -15,20 +15,24 @@ from .committing import FACETS, require_text
 
 
 def read_meta(scene: Scene, statement: Statement) -> Sequence[Row]:
+    """READ_META: the names and values of `meta`."""
     return list(scene.work.scan(scene.tables["meta"]))
 
 
 def older_hosts(scene: Scene, statement: Statement) -> Sequence[Row]:
+    """OLDER_HOSTS: a host of a release that knows no apps, if one lives."""
     hosts = scene.tables["hosts"]
     said = hosts.getter("name", "release")
     return [said(row) for row in scene.work.scan(hosts) if row[hosts.at["apps"]] is None][:1]
 
 
 def tables_there(scene: Scene, statement: Statement, schema: str) -> Sequence[Row]:
+    """TABLES_THERE: the names of the tables of a schema."""
     return [(name,) for name in scene.server.schemas.get(schema, ())]
 
 
 def show(scene: Scene, statement: Statement, names: Sequence[str]) -> Sequence[Row]:
+    """SHOW: settings of the server."""
     settings = {
         "server_version_num": str(VERSION_MIN * 10_000),
         "server_encoding": "UTF8",
@@ -40,6 +44,7 @@ def show(scene: Scene, statement: Statement, names: Sequence[str]) -> Sequence[R
 
 
 def kinds(scene: Scene, statement: Statement) -> Sequence[Row]:
+    """KINDS: all kinds with their numbers."""
     table = scene.tables["kinds"]
     wanted = table.getter("kind", "type", "status", "name", "root")
     return [wanted(row) for row in scene.work.scan(table)]
@@ -57,6 +62,7 @@ def _asked(scene: Scene, types: Sequence[str], ids: Sequence[str]) -> Iterable[R
 
 
 def load(scene: Scene, statement: Statement, types: Sequence[str], ids: Sequence[str]) -> Sequence[Row]:
+    """LOAD: actors, each with its entries."""
     actors, log, work = scene.tables["actors"], scene.tables["log"], scene.work
     wanted = actors.getter("record", "type", "id", "active", *FACETS)
     entry = log.getter("key", "position", "at_us", "entry")
@@ -71,6 +77,7 @@ def load(scene: Scene, statement: Statement, types: Sequence[str], ids: Sequence
 
 
 def inspect(scene: Scene, statement: Statement, types: Sequence[str], ids: Sequence[str]) -> Sequence[Row]:
+    """INSPECT: actors, each with its record and its last entry."""
     actors, log, work = scene.tables["actors"], scene.tables["log"], scene.work
     wanted = actors.getter("type", "id", "key", "record", *FACETS)
     entry = log.getter("position", "at_us", "entry")
@@ -83,6 +90,7 @@ def inspect(scene: Scene, statement: Statement, types: Sequence[str], ids: Seque
 
 
 def items(scene: Scene, statement: Statement, type_: str, id_: str, names: Sequence[bytes]) -> Sequence[Row]:
+    """ITEMS: items of an actor, by name, with its record."""
     table, actors = scene.tables["items"], scene.tables["actors"]
     owner, wanted = actors.getter("key", "record"), table.getter("name", "version", "expires_us", "value")
     found: list[Row] = []
@@ -94,6 +102,7 @@ def items(scene: Scene, statement: Statement, type_: str, id_: str, names: Seque
 
 
 def expiring(scene: Scene, statement: Statement, type_: str, id_: str, limit: int) -> Sequence[Row]:
+    """EXPIRING: the items of an actor that expire first."""
     table, actors = scene.tables["items"], scene.tables["actors"]
     owner, wanted = actors.getter("key", "record"), table.getter("expires_us", "name", "version")
     found: list[Row] = []
@@ -105,14 +114,17 @@ def expiring(scene: Scene, statement: Statement, type_: str, id_: str, limit: in
 
 
 def find_key(scene: Scene, statement: Statement, type_: str, id_: str) -> Sequence[Row]:
+    """FIND_KEY: the key of an actor."""
     return [(row[scene.tables["actors"].at["key"]],) for row in _asked(scene, [type_], [id_])]
 
 
 def any_actor(scene: Scene, statement: Statement) -> Sequence[Row]:
+    """ANY_ACTOR: a row if there is any actor."""
     return [(1,) for _ in scene.work.scan(scene.tables["actors"])][:1]
 
 
 def ids(scene: Scene, statement: Statement, type_: str, limit: int, behind: str | None = None) -> Sequence[Row]:
+    """IDS: a page of the ids of a type, in their order."""
     actors = scene.tables["actors"]
     address = actors.getter("type", "id")
     found = (address(row) for row in scene.work.scan(actors))
@@ -122,12 +134,14 @@ def ids(scene: Scene, statement: Statement, type_: str, limit: int, behind: str 
 
 
 def active(scene: Scene, statement: Statement, shards: Sequence[int] | None) -> Sequence[Row]:
+    """ACTIVE: the actors with an active mark, of some shards or of all."""
     actors = scene.tables["actors"]
     wanted, at, shard_at = actors.getter("key", "type", "id"), actors.at["active"], actors.at["shard"]
     return [wanted(row) for row in scene.work.scan(actors) if row[at] and (shards is None or row[shard_at] in shards)]
 
 
 def reminders(scene: Scene, statement: Statement, *arguments: Any) -> Sequence[Row]:
+    """REMINDERS: a page of reminders in the order of their times, of some shards or of all."""
     due_us, key, name, limit, due_to_us, key_to, name_to, shards = arguments
     table, actors, work = scene.tables["reminders"], scene.tables["actors"], scene.work
     place, address = table.getter("due_us", "key", "name"), actors.getter("type", "id")
@@ -149,18 +163,21 @@ def reminders(scene: Scene, statement: Statement, *arguments: Any) -> Sequence[R
 
 
 def page(scene: Scene, statement: Statement, after: int, limit: int) -> Sequence[Row]:
+    """PAGE: a page of all actors in the order of their keys, for an export."""
     actors = scene.tables["actors"]
     wanted = actors.getter("key", "type", "id", "record", "active", *FACETS)
     return sorted((row for each in scene.work.scan(actors) if (row := wanted(each))[0] > after), key=_first)[:limit]
 
 
 def logs(scene: Scene, statement: Statement, keys: Sequence[int]) -> Sequence[Row]:
+    """LOGS: the entries of these actors."""
     log = scene.tables["log"]
     wanted = log.getter("key", "position", "at_us", "entry")
     return [wanted(row) for key in dict.fromkeys(keys) for row in scene.work.rows(log, log.places("key"), key)]
 
 
 def timers(scene: Scene, statement: Statement) -> Sequence[Row]:
+    """TIMERS: open a cursor over all reminders."""
     table = scene.tables["reminders"]
     wanted = table.getter("key", "name", "due_us")
     scene.backend.cursor = sorted(wanted(row) for row in scene.work.scan(table))
@@ -168,23 +185,27 @@ def timers(scene: Scene, statement: Statement) -> Sequence[Row]:
 
 
 def next_timers(scene: Scene, statement: Statement) -> Sequence[Row]:
+    """NEXT_TIMERS: the next rows of that cursor."""
     rows = scene.backend.cursor
     scene.backend.cursor = rows[ROWS_AT_ONCE:]
     return rows[:ROWS_AT_ONCE]
 
 
 def close_timers(scene: Scene, statement: Statement) -> Sequence[Row]:
+    """CLOSE_TIMERS: close the cursor."""
     scene.backend.cursor = []
     return []
 
 
 def audit_page(scene: Scene, statement: Statement, after: int, limit: int) -> Sequence[Row]:
+    """AUDIT_PAGE: a page of the audit in the order of its numbers."""
     audit = scene.tables["audit"]
     wanted = audit.getter("number", "at_us", "id", "action", "author", "body")
     return sorted((row for each in scene.work.scan(audit) if (row := wanted(each))[0] > after), key=_first)[:limit]
 
 
 def items_page(scene: Scene, statement: Statement, key: int, name: bytes, limit: int) -> Sequence[Row]:
+    """ITEMS_PAGE: a page of all items in the order of keys and names, each with its actor."""
     table, actors = scene.tables["items"], scene.tables["actors"]
     wanted, address = table.getter("key", "name", "version", "expires_us", "value"), actors.getter("type", "id")
     rows = sorted(row for each in scene.work.scan(table) if (row := wanted(each))[:2] > (key, name))[:limit]

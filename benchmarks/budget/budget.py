@@ -1,0 +1,166 @@
+"""The budget: what the fixed load of `counts.py` may cost, in a file that is checked in.
+
+The one law: a count that rises past its budget is a decision, not an accident.
+The author of a change accepts the new count, and the change of the file stands in
+the commit that caused it, beside the reason. Limits are no budget: a second flush
+for one group cannot be accepted.
+"""
+
+import platform
+import sqlite3
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import TypeAlias
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from .counts import CountedLoad
+
+# Load -> its counts.
+Budget: TypeAlias = Mapping[str, Mapping[str, int]]
+
+DEFAULT_PATH = Path("benchmarks") / "budget" / "budget.toml"  # of a clone, from its root
+
+# By how much a count may rise unnoticed, in parts of its budget; what is not here is exact. Twenty runs on a busy
+# machine differed by 0.7 % in calls and not at all in bytes.
+TOLERANCES = {"python_calls": 0.02, "wal_bytes": 0.02, "blocks_in_flight": 0.05}
+# The same for a count around zero: less than one block for each of the instances that ran.
+SLACK = {"blocks_retained": 150}
+
+HEADER = """\
+# What a fixed load may cost, in counts. `perdure bench gate` compares, and `perdure bench gate --accept` writes this
+# file anew; docs/performance.md says what is counted. Accepted with {python}, SQLite {sqlite}.
+"""
+
+
+class BudgetVerdict(Enum):
+    """How a count compares with its budget."""
+
+    KEPT = "as accepted"
+    ROSE = "rose"
+    FELL = "fell"
+    NEW = "new"
+
+    @property
+    def passes(self) -> bool:
+        # A new count has no budget that it could be within.
+        return self in (BudgetVerdict.KEPT, BudgetVerdict.FELL)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """A count beside its budget."""
+
+    counted: CountedLoad
+    count: str
+    accepted: int | None
+    found: int
+
+    @property
+    def verdict(self) -> BudgetVerdict:
+        if self.accepted is None:
+            return BudgetVerdict.NEW
+        room = self.accepted * TOLERANCES.get(self.count, 0) + SLACK.get(self.count, 0)
+        if abs(self.found - self.accepted) <= room:
+            return BudgetVerdict.KEPT
+        return BudgetVerdict.ROSE if self.found > self.accepted else BudgetVerdict.FELL
+
+    def __str__(self) -> str:
+        each = f"{self.found / self.counted.units:.4g} a {self.counted.unit}"
+        if self.accepted is None:
+            return f"{self.counted.name}: {self.count} is {self.found:,} ({each}) and has no budget yet"
+        change = f"{self.verdict.value} from {self.accepted:,} to {self.found:,}"
+        return f"{self.counted.name}: {self.count} {change} ({each}; {self.counted.what})"
+
+
+def compared(budget: Budget, found: Sequence[CountedLoad]) -> list[Comparison]:
+    """Put every count beside its budget. What is not counted any more is zero now."""
+    return [
+        Comparison(
+            counted=counted,
+            count=count,
+            accepted=budget.get(counted.name, {}).get(count),
+            found=counted.counts.get(count, 0),
+        )
+        for counted in found
+        for count in dict.fromkeys((*counted.counts, *budget.get(counted.name, {})))
+    ]
+
+
+def beyond_limits(found: Sequence[CountedLoad]) -> Iterator[str]:
+    """What no budget may allow, a sentence for each."""
+    for counted in found:
+        counts = counted.counts
+        for holds, sentence in (
+            (counts["commits"] <= counts["batches"], f"{counts['commits']} flushes for {counts['batches']} groups"),
+            (
+                counts["runs_in_a_commit_max"] <= 1,
+                "a transaction that comes back to a table which it has already written in the same way",
+            ),
+            (
+                counts.get("rows_insert_log", 0) <= counts["turns"],
+                f"{counts.get('rows_insert_log', 0)} rows of history for {counts['turns']} turns",
+            ),
+        ):
+            if not holds:
+                yield f"{counted.name}: {sentence}; at most one is allowed"
+
+
+def failures(budget: Budget, found: Sequence[CountedLoad]) -> list[str]:
+    """Everything for which the gate stays shut, a sentence for each."""
+    risen = [str(comparison) for comparison in compared(budget, found) if not comparison.verdict.passes]
+    return [*beyond_limits(found), *risen]
+
+
+def read_budget(path: Path) -> Budget:
+    """Read a budget; an empty one if there is no file.
+
+    Raises:
+        tomllib.TOMLDecodeError: It is none.
+    """
+    return tomllib.loads(path.read_text()) if path.exists() else {}
+
+
+def write_budget(path: Path, found: Sequence[CountedLoad]) -> None:
+    python = f"{platform.python_implementation()} {platform.python_version()}"
+    header = HEADER.format(python=python, sqlite=sqlite3.sqlite_version)
+    path.write_text("\n".join((header, *(section(counted) for counted in found))))
+
+
+def section(counted: CountedLoad) -> str:
+    """A load as a table of TOML; names and numbers need no quoting."""
+    lines = [f"[{counted.name}] # {counted.what}; units: {counted.units} {counted.unit}s"]
+    lines += [f"{count} = {number}" for count, number in counted.counts.items()]
+    return "\n".join(lines) + "\n"
+
+
+def table(comparisons: Sequence[Comparison]) -> Table:
+    """The counts, for a terminal of 80 columns."""
+    made = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for heading in ("", ""):
+        made.add_column(heading, no_wrap=True)
+    for heading in ("budget", "found", "each", ""):
+        made.add_column(heading, justify="right", no_wrap=True)
+    load = ""
+    for comparison in comparisons:
+        counted = comparison.counted
+        if counted.name != load:
+            made.add_section()
+        made.add_row(
+            counted.name if counted.name != load else "",
+            comparison.count,
+            f"{comparison.accepted:,}" if comparison.accepted is not None else "-",
+            f"{comparison.found:,}",
+            f"{comparison.found / counted.units:.4g}",
+            comparison.verdict.value,
+            style=STYLES[comparison.verdict],
+        )
+        load = counted.name
+    return made
+
+
+STYLES = {BudgetVerdict.KEPT: "", BudgetVerdict.FELL: "green", BudgetVerdict.ROSE: "red", BudgetVerdict.NEW: "yellow"}

@@ -1,0 +1,180 @@
+"""A SQLite store that counts what is done to it, and commits in lock step with its host.
+
+The one law: a group is committed only when everything else has come to rest.
+In production a group holds what arrived while the last one was being flushed,
+so its size depends on the disk and on the thread that writes. Here a commit
+waits until no read is under way and the event loop has had its rounds, so the same
+load makes the same groups on every machine.
+
+Nothing is taken from the store's word: SQLite itself tells of each statement
+(its trace), and of the rows that it changed (`total_changes`).
+"""
+
+import re
+import sqlite3
+import sys
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import groupby
+from pathlib import Path
+
+import anyio
+
+from ...actors.address import Address
+from ...actors.store.contract import Inspection, Reminder, Stored, Write
+from ...actors.store.errors import StoreError
+from ...actors.store.sqlite.store import SqliteStore
+
+# More than there are wake-ups in a row in the engine; a test finds the same counts with half as many.
+ROUNDS = 10
+
+WRITING = re.compile(r"\s*(INSERT|REPLACE|UPDATE|DELETE)(?:\s+OR\s+\w+)?\s+(?:INTO\s+|FROM\s+)?(\w+)", re.IGNORECASE)
+
+
+@dataclass(slots=True)
+class StoreTally:
+    """Counts of the groups, transactions, statements and rows that a store has written."""
+
+    batches: int = 0  # groups of turns that the host handed over
+    commits: int = 0  # transactions that wrote; each is a flush
+    statements: int = 0  # of these transactions, without BEGIN and COMMIT
+    rows: Counter[str] = field(default_factory=Counter)  # "insert log" -> rows that it changed
+    runs_max: int = 0  # how often, at most, one transaction came back to writing one table in one way
+    wal_bytes: int = 0
+    blocks_max: int = 0  # the most blocks of memory that Python had when a group was about to be committed
+
+
+class CountingStore(SqliteStore):
+    """A store in the file at `path`, with a tally.
+
+    Args:
+        rounds: How many rounds of the event loop a commit waits, with no read under way.
+    """
+
+    def __init__(self, path: Path, *, rounds: int = ROUNDS) -> None:
+        super().__init__(path)
+        self._wal = Path(f"{path}-wal")
+        self._rounds = rounds
+        self._reads = 0
+        self._committing = False
+        self._batches = 0
+        self._blocks_max = 0
+        self._wal_bytes = 0
+        self._trace: Trace | None = None
+
+    async def open(self) -> None:
+        await super().open()
+        assert self._writer is not None
+        self._trace = await self._writer.call(Trace)
+
+    async def settled(self) -> None:
+        """Wait until every task waits, and each for a timer or for the caller."""
+        await self._quiet()
+        while self._committing:
+            await self._quiet()
+
+    async def _quiet(self) -> None:
+        """Wait until every task waits, and each for a commit, a timer or the caller."""
+        rounds = 0
+        while rounds < self._rounds:
+            await anyio.lowlevel.checkpoint()
+            rounds = 0 if self._reads else rounds + 1
+
+    async def take(self) -> StoreTally:
+        """Return the counts since the last take, and begin new ones. No read or write may be under way."""
+        assert self._writer is not None
+        assert self._trace is not None
+        trace = self._trace
+        tally = await self._writer.call(lambda _: trace.take())
+        wal_bytes = self._wal.stat().st_size
+        tally.wal_bytes, self._wal_bytes = wal_bytes - self._wal_bytes, wal_bytes
+        tally.batches, self._batches = self._batches, 0
+        tally.blocks_max, self._blocks_max = self._blocks_max, 0
+        return tally
+
+    async def commit(self, writes: Sequence[Write], fences: Mapping[int, int]) -> None:
+        self._committing = True  # one at a time: the next group fills meanwhile
+        try:
+            await self._quiet()
+            self._batches += 1
+            self._blocks_max = max(self._blocks_max, sys.getallocatedblocks())
+            await super().commit(writes, fences)
+        finally:
+            self._committing = False
+
+    async def load(self, addresses: Sequence[Address]) -> Sequence[Stored | StoreError | None]:
+        with self._reading():
+            return await super().load(addresses)
+
+    async def inspect(self, addresses: Sequence[Address]) -> Sequence[Inspection | StoreError | None]:
+        with self._reading():
+            return await super().inspect(addresses)
+
+    async def reminders(
+        self,
+        *,
+        after: Reminder | None,
+        limit: int,
+        until: Reminder | None = None,
+        shards: Collection[int] | None = None,
+    ) -> Sequence[Reminder]:
+        with self._reading():
+            return await super().reminders(after=after, limit=limit, until=until, shards=shards)
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        self._reads += 1
+        try:
+            yield
+        finally:
+            self._reads -= 1
+
+
+class Trace:
+    """Listens to a connection, on its thread."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        # A checkpoint would begin the WAL anew, and its size would tell nothing.
+        connection.execute("PRAGMA wal_autocheckpoint = 0")
+        self._connection = connection
+        self._tally = StoreTally()
+        self._kinds: list[str] = []  # of the transaction under way, a statement each
+        self._changes = connection.total_changes
+        connection.set_trace_callback(self._statement)
+
+    def take(self) -> StoreTally:
+        self._count_rows()
+        tally, self._tally = self._tally, StoreTally()
+        return tally
+
+    def _statement(self, sql: str) -> None:
+        """Told of each statement before it runs, and so after the one before it."""
+        self._count_rows()
+        verb = sql.split(None, 1)[0].upper()
+        if verb == "BEGIN":
+            self._kinds = []
+        elif verb == "COMMIT":
+            self._count_transaction()
+        else:
+            self._kinds.append(kind_of(sql))
+
+    def _count_rows(self) -> None:
+        changes = self._connection.total_changes
+        if changes > self._changes:
+            self._tally.rows[self._kinds[-1]] += changes - self._changes
+            self._changes = changes
+
+    def _count_transaction(self) -> None:
+        if any(self._kinds):
+            self._tally.commits += 1
+            self._tally.statements += len(self._kinds)
+            runs = Counter(kind for kind, _ in groupby(self._kinds) if kind)
+            self._tally.runs_max = max(self._tally.runs_max, *runs.values())
+
+
+def kind_of(sql: str) -> str:
+    """What a statement does to which table, as "insert log"; nothing if it does not write."""
+    found = WRITING.match(sql)
+    return f"{found[1]} {found[2]}".lower() if found else ""

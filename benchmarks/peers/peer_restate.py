@@ -1,0 +1,97 @@
+"""Restate: its server, workflows on its Python SDK, and its ingress, through which they are called.
+
+A call of the ingress waits for the workflow's result, so a request is all that
+an instance takes. The load's client is the one that asks Perdure's daemon.
+"""
+
+import json
+import os
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from ..drivers.http_client import HttpAnswer, HttpClient
+from . import restate_worker
+from .peer_process import PeerFailed, free_port, logged, ready
+from .peers import python_of
+
+LOCALHOST = "127.0.0.1"
+
+
+class RestateCalls:
+    """Asks the ingress."""
+
+    def __init__(self, client: HttpClient) -> None:
+        self._client = client
+
+    async def call(self, workflow: str, instance_id: str, value: Any) -> Any:
+        return json.loads(await self._asked(f"/{workflow}/{instance_id}/run", value))
+
+    async def start(self, workflow: str, instance_id: str, value: Any) -> None:
+        await self._asked(f"/{workflow}/{instance_id}/run/send", value)
+
+    async def send(self, workflow: str, instance_id: str, value: Any) -> None:
+        await self._asked(f"/{workflow}/{instance_id}/go", value)
+
+    async def wait(self, workflow: str, instance_id: str) -> Any:
+        path = f"/restate/workflow/{workflow}/{instance_id}/attach"
+        return json.loads(checked(f"GET {path}", await self._client.get(path)))
+
+    async def _asked(self, path: str, value: Any) -> bytes:
+        return checked(f"POST {path}", await self._client.post(path, json.dumps(value).encode()))
+
+
+def checked(request: str, answer: HttpAnswer) -> bytes:
+    """The body of an answer that is no error."""
+    if answer.status not in (200, 201, 202):
+        raise PeerFailed(f"{request} was answered {answer.status} {answer.body.decode(errors='replace')!r}")
+    return answer.body
+
+
+def variables(ingress: int, admin: int, fabric: int) -> dict[str, str]:
+    """The server's configuration: where it listens, and that it tells nobody of it."""
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("RESTATE_")}
+    return ours | {
+        "RESTATE_LISTEN_MODE": "tcp",
+        "RESTATE_INGRESS__BIND_ADDRESS": f"{LOCALHOST}:{ingress}",
+        "RESTATE_ADMIN__BIND_ADDRESS": f"{LOCALHOST}:{admin}",
+        "RESTATE_BIND_ADDRESS": f"{LOCALHOST}:{fabric}",
+        "RESTATE_LOG_FILTER": "warn",
+        "RESTATE_DISABLE_TELEMETRY": "true",
+    }
+
+
+@asynccontextmanager
+async def restate(home: Path, folder: Path) -> AsyncIterator[tuple[RestateCalls, Sequence[int]]]:
+    """Run a server on a fresh folder, with its defaults, and register the workflows with it."""
+    ingress, admin, fabric, service = (free_port() for _ in range(4))
+    # Isolated: the script's folder has modules whose names are others' too.
+    worker = [str(python_of(home)), "-I", str(Path(restate_worker.__file__)), str(service), str(workers())]
+    command = [str(server_of(home)), "--base-dir", str(folder), "--no-logo"]
+    with (
+        logged(command, folder, "restate-server", env=variables(ingress, admin, fabric)) as server,
+        logged(worker, folder, "hypercorn") as workflows,
+    ):
+        async with HttpClient(LOCALHOST, admin) as management, HttpClient(LOCALHOST, ingress) as client:
+            deployment = json.dumps({"uri": f"http://{LOCALHOST}:{service}"}).encode()
+
+            async def registered() -> bool:
+                return (await management.post("/deployments", deployment)).status == 201
+
+            async def accepts() -> bool:
+                return (await client.get("/restate/health")).status == 200
+
+            await ready(server, registered)
+            await ready(server, accepts)
+            yield RestateCalls(client), [server.pid, workflows.pid]
+
+
+def workers() -> int:
+    """So many processes serve the workflows. On two cores, two were a fifth faster than one in W1 and W2."""
+    return os.cpu_count() or 1
+
+
+def server_of(home: Path) -> Path:
+    """The server itself; npm's command is a script that starts it."""
+    return next(home.glob("node_modules/@restatedev/restate-server-*/bin/restate-server"))

@@ -1,0 +1,168 @@
+"""S6: whether an instance gets slower as its history grows, and how fast one is rebuilt from its history.
+
+A chain of activities, each of which says when it ran, one chain at a time. From
+one body to the next there is one turn, its commit, and the ways between them;
+that is the latency of a turn. The chains end in a wait, so that their histories
+can be taken up again: cold, from the rows in the store to the running code, by
+the functions that an activation calls.
+"""
+
+import time
+from collections.abc import Sequence
+from itertools import pairwise
+from statistics import median
+from typing import NamedTuple
+
+import anyio
+
+from ...actors.store.contract import Stored
+from ...actors.store.durability import Durability
+from ...actors.store.sqlite.store import SqliteStore
+from ...runtime.execution.replay import replay
+from ...runtime.instance.actor import WorkflowActorType
+from ...runtime.instance.message import workflow_address
+from ...runtime.instance.surroundings import Surroundings
+from ..drivers.load import Extent, Progress, WrongResult
+from ..drivers.measure import RunOutcome, percentile
+from ..drivers.process_driver import EngineSetup, ProcessDriver, process_driver
+from ..workloads.app import GO, app
+from ..workloads.workload import Workload
+from .waking import FENCE, LOOK_EVERY_S, TooSlow
+
+SHORT_LENGTHS = (10, 100)  # events
+LONG_LENGTHS = (1_000, 10_000, 50_000)
+EVENTS_PER_S = 12_500  # the longest history there is for each second that a run should last
+EVENTS_PER_STEP = 2  # scheduled, completed
+SHORT_CHAINS = 20  # before the long ones, and as many behind them: the machine may change its mood
+SHORT_STEPS = 80  # of each
+AROUND = 0.05  # of a long length: turns up to so far from it count as turns at it
+AROUND_SHORT = 0.5
+COLD_TIMES = 5  # each history is rebuilt
+PATIENCE_S = 300.0
+
+
+class Chain(NamedTuple):
+    """A chain that has taken its steps, and waits."""
+
+    instance_id: str
+    steps: int
+
+
+class Cold(NamedTuple):
+    """A history, rebuilt once."""
+
+    events: int
+    load_s: float
+    decode_s: float
+    replay_s: float
+
+    @property
+    def whole_s(self) -> float:
+        return self.load_s + self.decode_s + self.replay_s
+
+
+async def run_history_growth(setup: EngineSetup, workload: Workload, extent: Extent, progress: Progress) -> RunOutcome:
+    lengths = [length for length in LONG_LENGTHS if length <= extent.seconds * EVENTS_PER_S]
+    steps = [int(length * (1 + AROUND)) // EVENTS_PER_STEP for length in lengths]
+    async with process_driver(setup) as driver:
+        short = [await chain(driver, workload, SHORT_STEPS) for _ in range(SHORT_CHAINS)]
+        long = []
+        for position, each in enumerate(steps):
+            long.append(await chain(driver, workload, each))
+            progress.part(0.9 * sum(steps[: position + 1]) / sum(steps), sum(steps[: position + 1]))
+        short += [await chain(driver, workload, SHORT_STEPS) for _ in range(SHORT_CHAINS)]
+    figures: dict[str, float] = {}
+    for length, ready in zip(lengths, long, strict=True):
+        figures |= cold_figures(length, [await rebuilt(setup, ready) for _ in range(COLD_TIMES)])
+    async with process_driver(setup) as driver:
+        ran_us = [await end(driver, ready) for ready in (*short, *long)]
+    figures |= turn_figures((*SHORT_LENGTHS, *lengths), ran_us)
+    progress.part(1.0, sum(steps))
+    return RunOutcome(figures={"events": float(max(lengths, default=0)), **figures})
+
+
+async def chain(driver: ProcessDriver, workload: Workload, steps: int) -> Chain:
+    """Run a chain up to its wait."""
+    turns = driver.engine.turns
+    instance_id = await driver.start(workload.workflow, steps)
+    with anyio.move_on_after(PATIENCE_S) as patience:
+        # One turn to begin, and one for each result.
+        while driver.engine.turns < turns + 1 + steps:  # noqa: ASYNC110  to look costs nothing beside a turn
+            await anyio.sleep(LOOK_EVERY_S)
+        # What was taken before this one is durable when this one is.
+        await driver.start(*FENCE)
+    if patience.cancelled_caught:
+        raise TooSlow(f"{steps} steps were not over in {PATIENCE_S:g} s")
+    return Chain(instance_id, steps)
+
+
+async def end(driver: ProcessDriver, chain: Chain) -> list[int]:
+    """Let a chain end, and return when each of its steps ran; microseconds.
+
+    Raises:
+        WrongResult: Steps are missing, or not in their order.
+    """
+    await driver.raise_event(chain.instance_id, GO, None)
+    (found,) = await driver.ends([chain.instance_id])
+    ran_us: list[int] = found.output
+    if len(ran_us) != chain.steps or ran_us != sorted(ran_us):
+        raise WrongResult(chain.instance_id, expected=f"{chain.steps} times in order", found=ran_us)
+    return ran_us
+
+
+def turn_figures(lengths: Sequence[int], chains: Sequence[Sequence[int]]) -> dict[str, float]:
+    """The latency of a turn at each length, and how it has grown from the first to the last.
+
+    Args:
+        chains: When the steps of each chain ran.
+    """
+    figures = {}
+    for length in lengths:
+        around = AROUND if length in LONG_LENGTHS else AROUND_SHORT
+        took_us = sorted(
+            later - earlier
+            for ran_us in chains
+            for position, (earlier, later) in enumerate(pairwise(ran_us))
+            if abs(EVENTS_PER_STEP * (position + 1) - length) <= around * length
+        )
+        figures[f"at_{length}_p50_ms"] = percentile(took_us, 50) / 1000
+        figures[f"at_{length}_p99_ms"] = percentile(took_us, 99) / 1000
+    if lengths[-1] == LONG_LENGTHS[-1]:
+        figures["turn_growth_times"] = figures[f"at_{lengths[-1]}_p50_ms"] / figures[f"at_{lengths[0]}_p50_ms"]
+    return figures
+
+
+async def rebuilt(setup: EngineSetup, chain: Chain) -> Cold:
+    """Take a chain's history from the store to the running code, as an activation does, with nothing in any cache."""
+    actor_type = WorkflowActorType(Surroundings(app))
+    address = workflow_address(chain.instance_id)
+    store = SqliteStore(setup.store, durability=Durability(setup.durability))
+    await store.open()
+    try:
+        began_s = time.perf_counter()
+        (stored,) = await store.load([address])
+        loaded_s = time.perf_counter()
+    finally:
+        await store.close()
+    assert isinstance(stored, Stored), stored
+    decoding_s = time.perf_counter()
+    actor = actor_type.activate(address, stored)
+    decoded_s = time.perf_counter()
+    assert actor.record is not None, chain
+    definition = actor.surroundings.definition(actor.record.name)
+    assert definition is not None, actor.record
+    execution, _ = replay(definition, actor.surroundings.encoder, instance_id=chain.instance_id, rows=actor.rows)
+    replayed_s = time.perf_counter()
+    execution.close()
+    events = sum(len(row.turn or ()) + len(row.held) for row in actor.rows)
+    return Cold(events, loaded_s - began_s, decoded_s - decoding_s, replayed_s - decoded_s)
+
+
+def cold_figures(length: int, cold: Sequence[Cold]) -> dict[str, float]:
+    """Events a second, of the whole and of its parts; medians."""
+    return {
+        f"cold_{length}_events_per_s": median(each.events / each.whole_s for each in cold),
+        f"load_{length}_events_per_s": median(each.events / each.load_s for each in cold),
+        f"decode_{length}_events_per_s": median(each.events / each.decode_s for each in cold),
+        f"replay_{length}_events_per_s": median(each.events / each.replay_s for each in cold),
+    }

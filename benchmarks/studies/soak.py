@@ -1,0 +1,126 @@
+"""S10: the loop of W1 for a long time: whether the engine gets slower, or larger.
+
+Throughput and RSS are sampled each second. What is said of them is a slope in
+percent an hour, with the interval in which the true one lies with a
+probability of 95 %: a run of minutes cannot tell a drift from noise, and the
+interval says so.
+
+The one law: the load keeps nothing of what it has done. It shares the engine's
+process, and what it kept would look like a leak.
+"""
+
+import time
+from collections.abc import Sequence
+from math import isinf
+
+import anyio
+
+from ..drivers.load import Extent, Progress, WrongResult
+from ..drivers.measure import RunOutcome, Usage, usage_of_self
+from ..drivers.process_driver import EngineSetup, ProcessDriver, process_driver
+from ..workloads.workload import Workload
+from .slope import Slope, slope_of
+
+SAMPLE_EVERY_S = 1.0
+WARM_SHARE = 0.2  # of the run, in which caches fill: sampled, and not in the slope
+SAMPLES_MIN = 10  # for a slope
+ERROR_MAX_PERCENT_PER_H = 30.0  # a slope that may be further off says nothing of a drift of a few percent
+S_PER_H = 3_600.0
+
+
+class Diary:
+    """What was seen, sample by sample."""
+
+    def __init__(self) -> None:
+        self.at_s: list[float] = []
+        self.units_per_s: list[float] = []
+        self.rss_mib: list[float] = []
+
+    def series(self) -> dict[str, list[float]]:
+        return {"at_s": self.at_s, "units_per_s": self.units_per_s, "rss_mib": self.rss_mib}
+
+
+async def run_soak(setup: EngineSetup, workload: Workload, extent: Extent, progress: Progress) -> RunOutcome:
+    async with process_driver(setup) as driver:
+        return await soak(driver, workload, extent, progress)
+
+
+async def soak(
+    driver: ProcessDriver,
+    workload: Workload,
+    extent: Extent,
+    progress: Progress,
+    *,
+    sample_every_s: float = SAMPLE_EVERY_S,
+) -> RunOutcome:
+    diary = Diary()
+    done = 0
+    began_s, used = time.perf_counter(), usage_of_self()
+
+    def passed_s() -> float:
+        return time.perf_counter() - began_s
+
+    async def work() -> None:
+        nonlocal done
+        while passed_s() < extent.seconds:
+            instance_id = await driver.start(workload.workflow, workload.input)
+            state = await driver.engine.client.wait(instance_id)
+            if state.output != workload.output:
+                raise WrongResult(instance_id, expected=workload.output, found=state.output)
+            done += 1
+
+    async def sample() -> None:
+        seen, seen_s = 0, 0.0
+        while passed_s() < extent.seconds:
+            await anyio.sleep(max(0.0, seen_s + sample_every_s - passed_s()))
+            now_s = passed_s()
+            diary.at_s.append(now_s)
+            diary.units_per_s.append((done - seen) * workload.units / (now_s - seen_s))
+            diary.rss_mib.append(usage_of_self().rss_bytes / 2**20)
+            seen, seen_s = done, now_s
+            progress.part(min(1.0, now_s / extent.seconds), done * workload.units)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(sample)
+        for _ in range(workload.in_flight):
+            tasks.start_soon(work)
+    return RunOutcome(
+        figures=figures_of(diary, done, workload.units, passed_s(), used, usage_of_self()), series=diary.series()
+    )
+
+
+def figures_of(diary: Diary, done: int, units: int, elapsed_s: float, before: Usage, after: Usage) -> dict[str, float]:
+    warm = int(len(diary.at_s) * WARM_SHARE)
+    figures = {
+        "elapsed_s": elapsed_s,
+        "instances": float(done),
+        "units_per_s": done * units / elapsed_s,
+        "cpu_ms_per_unit": (after.cpu_s - before.cpu_s) * 1000 / max(1, done * units),
+        "rss_mib": after.rss_bytes / 2**20,
+    }
+    figures |= drift("throughput", diary.at_s[warm:], diary.units_per_s[warm:])
+    return figures | drift("rss", diary.at_s[warm:], diary.rss_mib[warm:])
+
+
+def drift(name: str, at_s: Sequence[float], values: Sequence[float]) -> dict[str, float]:
+    """A slope in percent of the mean an hour, how far it may be off, and how much of it is beyond doubt.
+
+    Nothing, if too little was seen for a slope; and not the last, with which
+    marks are compared, if it is 0 only because too little was seen.
+    """
+    if len(values) < SAMPLES_MIN:
+        return {}
+    slope = slope_of(at_s, values)
+    if isinf(slope.error):
+        return {}
+    to_percent = 100 * S_PER_H / slope.mean if slope.mean else 0.0
+    error, certain = slope.error * to_percent, beyond_doubt(slope) * to_percent
+    figures = {f"{name}_slope_percent_per_h": slope.each * to_percent, f"{name}_slope_error_percent_per_h": error}
+    if certain > 0 or error <= ERROR_MAX_PERCENT_PER_H:
+        figures[f"{name}_drift_percent_per_h"] = certain
+    return figures
+
+
+def beyond_doubt(slope: Slope) -> float:
+    """The least change that the interval allows, whichever way; 0 if it allows none."""
+    return max(0.0, abs(slope.each) - slope.error)

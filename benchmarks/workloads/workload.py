@@ -1,0 +1,130 @@
+"""A workload as a value: its shape, its extent, and the marks that it is to reach.
+
+`benchmarks/workloads/table.py` has the tables of them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Any, Self
+
+PROCESS = "process"  # the engine in the load's own process
+HTTP = "http"  # a daemon, and the load in another process
+POSTGRES = "postgresql"  # the engine in the load's own process, its store on a database
+DRIVERS = (PROCESS, HTTP)
+SECONDS = 4.0
+SECONDS_MARKED = 3.0  # a run that is over sooner was spent warming up, and says nothing about marks
+
+BASIC = "basic"
+DAPR = "dapr"
+SCALE = "scale"
+
+
+class Shape(Enum):
+    """How a workload is loaded onto an engine."""
+
+    LOOP = "so many instances in flight: when one completes, the next is started"
+    OPEN = "instances started at moments that were set before, whether or not others have ended"
+    EVENTS = "instances that wait for an event; the clock runs from the first event"
+    SLEEP = "instances asleep on a timer, beyond what may be in memory"
+    CRASH = "the loop, a kill -9 in its middle, and a restart"
+    TIMER_STORM = "workflows that are all due at once"
+    REMINDER_STORM = "actors whose reminders are all due at once"
+    HISTORY = "instances with ever longer histories, taken up again from the store"
+    FLEET = "instances asleep, and some of them due at once"
+    IDLE = "nothing to do, beside instances asleep"
+    RECOVERY = "many instances in the middle of their work, a kill -9, and a restart"
+    SOAK = "the loop for a long time"
+
+
+# What several processes can share, and how they are reached then. A daemon gets its load as always; in process each
+# host has a share of the load, which only a closed loop can be dealt out in. What is left is about one engine: how it
+# sleeps, idles or starts again.
+SHARED = frozenset({(Shape.LOOP, PROCESS), (Shape.LOOP, HTTP), (Shape.EVENTS, HTTP), (Shape.OPEN, HTTP)})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """What a figure should reach on two cores with an SSD, at full durability."""
+
+    driver: str
+    figure: str  # a key of `RunOutcome.figures`
+    what: str  # the figure in words
+    digits: int = 0  # behind the point, when it is shown
+    at_least: float | None = None
+    at_most: float | None = None
+    in_flight: int | None = None  # holds with so many under way; None: with the workload's own number
+
+    def reached(self, value: float) -> bool:
+        above = self.at_least is None or value >= self.at_least
+        return above and (self.at_most is None or value <= self.at_most)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """One thing to measure."""
+
+    name: str
+    title: str
+    what: str
+    shape: Shape
+    workflow: str  # its name in `app.py`
+    input: Any
+    output: Any  # what each instance must return
+    unit: str  # what throughput counts
+    units: int  # how many there are in one instance
+    in_flight: int
+    also_in_flight: tuple[int, ...] = ()  # numbers with which it is run besides, for a curve
+    instances: int | None = None  # how many a run has; None: as many as fit into its time
+    rate: float | None = None  # instances a second that arrive, with Shape.OPEN
+    processes: int = 1  # that share the work; on a database, hosts that share it
+    drivers: tuple[str, ...] = DRIVERS
+    marks: tuple[Mark, ...] = ()
+    suite: str = BASIC
+    seconds: float = SECONDS  # how long a run goes on, if nothing else is asked for
+    # With how many instances the marks hold, where it is not the time that counts; None: with none that is asked for.
+    marks_from: int | None = None
+
+    def marks_hold(self, *, seconds: float, instances: int | None) -> bool:
+        """Whether a run of this extent is one to which the marks apply."""
+        if instances in (None, self.instances):
+            return seconds >= min(SECONDS_MARKED, self.seconds)
+        return self.marks_from is not None and instances >= self.marks_from
+
+    def variants(self, in_flight: Sequence[int] = ()) -> list[Self]:
+        """As it is run: once for each number in flight, its own ones if none are named."""
+        numbers = in_flight or (self.in_flight, *self.also_in_flight)
+        return [self.with_in_flight(number) for number in dict.fromkeys(numbers)]
+
+    def with_in_flight(self, in_flight: int) -> Self:
+        """The same with another number of instances under way at once, and the marks that are of that number."""
+        if in_flight == self.in_flight:
+            return self
+        marks = tuple(mark for mark in self.marks if mark.in_flight == in_flight)
+        return replace(self, title=f"{self.title} at {in_flight}", in_flight=in_flight, marks=marks)
+
+    def with_rate(self, rate: float | None) -> Self:
+        """The same with instances that arrive at a rate; for None, as it is."""
+        if rate is None:
+            return self
+        return replace(self, title=f"{self.title} {rate:g}/s", shape=Shape.OPEN, rate=rate, marks=())
+
+    def with_processes(self, processes: int) -> Self:
+        """The same on so many processes, with the drivers that can do that, and no marks: they are of one."""
+        if processes == 1:
+            return self
+        enough = self.shape is Shape.OPEN or self.in_flight >= processes
+        drivers = tuple(driver for driver in self.drivers if enough and (self.shape, driver) in SHARED)
+        return replace(self, processes=processes, drivers=drivers, marks=())
+
+    def with_hosts(self, hosts: int) -> Self:
+        """The same on so many hosts that share a database, each with as many instances in flight; no marks, as above.
+
+        With others than loops there are none of it.
+        """
+        if hosts == 1:
+            return self
+        return replace(self, processes=hosts, drivers=(POSTGRES,) if self.shape is Shape.LOOP else (), marks=())
+
+    def without_marks(self) -> Self:
+        return replace(self, marks=())

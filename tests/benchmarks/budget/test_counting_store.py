@@ -1,0 +1,111 @@
+"""The counting store: what SQLite did, in lock step with the host."""
+
+import sqlite3
+from pathlib import Path
+
+import anyio
+import pytest
+
+from perdure.actors.address import Address
+from perdure.actors.store.contract import Write
+from perdure.benchmarks.budget.counting_store import CountingStore, StoreTally, Trace, kind_of
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+def traced(*statements: str) -> StoreTally:
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    connection.execute("CREATE TABLE log (n UNIQUE)")
+    connection.execute("CREATE TABLE actors (n)")
+    trace = Trace(connection)
+    for statement in statements:
+        connection.execute(statement)
+    tally = trace.take()
+    connection.close()
+    return tally
+
+
+def test_rows_are_those_that_changed_and_not_those_that_were_named() -> None:
+    tally = traced(
+        "BEGIN",
+        "INSERT INTO log VALUES (1), (2), (3)",
+        "INSERT OR IGNORE INTO log VALUES (3), (4)",
+        "UPDATE log SET n = -n WHERE n > 2",
+        "DELETE FROM log WHERE n = 99",
+        "COMMIT",
+    )
+    assert tally.rows == {"insert log": 4, "update log": 2}
+    assert (tally.commits, tally.statements) == (1, 4)
+
+
+def test_a_transaction_that_only_reads_is_no_commit() -> None:
+    assert traced("BEGIN", "SELECT * FROM log", "COMMIT").commits == 0
+
+
+def test_rows_after_the_last_statement_are_counted_too() -> None:
+    assert traced("INSERT INTO log VALUES (1)").rows == {"insert log": 1}
+
+
+def test_coming_back_to_a_table_is_noticed() -> None:
+    straight = ("INSERT INTO log VALUES (1)", "INSERT INTO log VALUES (2)", "INSERT INTO actors VALUES (1)")
+    assert traced("BEGIN", *straight, "COMMIT").runs_max == 1
+    assert traced("BEGIN", *straight, "INSERT INTO log VALUES (3)", "COMMIT").runs_max == 2
+    # In the next transaction it is no coming back.
+    assert traced("BEGIN", *straight, "COMMIT", "BEGIN", "INSERT INTO log VALUES (3)", "COMMIT").runs_max == 1
+
+
+def test_what_a_statement_does_is_read_off_its_beginning() -> None:
+    assert kind_of("INSERT OR IGNORE INTO active (key) VALUES (1)") == "insert active"
+    assert kind_of("\n  DELETE FROM log WHERE key IN (VALUES (1))") == "delete log"
+    assert kind_of("UPDATE meta SET value = 1") == "update meta"
+    assert kind_of("SELECT 'DELETE FROM log'") == ""
+
+
+@pytest.mark.anyio
+async def test_a_tally_begins_where_the_last_one_ended(tmp_path: Path) -> None:
+    store = CountingStore(tmp_path / "a.db")
+    await store.open()
+    try:
+        fences = await store.claim("here", now_us=0)
+        await store.take()
+        write = Write(key=store.new_key(), address=Address("T", "a"), shard=0, at_us=1, record=b"r", entry=b"e")
+        await store.commit([write], fences)
+        tally = await store.take()
+        again = await store.take()
+    finally:
+        await store.close()
+    assert (tally.batches, tally.commits) == (1, 1)
+    assert tally.rows == {"insert actors": 1, "insert log": 1}
+    assert tally.wal_bytes > 0
+    assert tally.blocks_max > 0
+    assert (again.batches, again.commits, again.rows, again.wal_bytes) == (0, 0, {}, 0)
+
+
+@pytest.mark.anyio
+async def test_a_commit_waits_until_reads_are_over(tmp_path: Path) -> None:
+    store = CountingStore(tmp_path / "a.db")
+    await store.open()
+    order: list[str] = []
+    try:
+        fences = await store.claim("here", now_us=0)
+        write = Write(key=store.new_key(), address=Address("T", "a"), shard=0, at_us=1, record=b"r")
+
+        async def read() -> None:
+            for _ in range(3):
+                await store.load([write.address])
+            order.append("read")
+
+        async def commit() -> None:
+            await store.commit([write], fences)
+            order.append("committed")
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(commit)
+            tasks.start_soon(read)
+        await store.settled()
+    finally:
+        await store.close()
+    assert order == ["read", "committed"]

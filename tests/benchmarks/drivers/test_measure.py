@@ -1,0 +1,130 @@
+"""Figures: percentiles are values that were seen, and what was not measured is not there."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from perdure.benchmarks.drivers.measure import (
+    Counts,
+    LoadTally,
+    Span,
+    Usage,
+    distribution,
+    medians,
+    outcome_of,
+    percentile,
+    spreads,
+    usage_of,
+    usage_of_self,
+    usage_of_trees,
+)
+
+
+@pytest.mark.parametrize(
+    ("values", "percent", "expected"),
+    [
+        ([7], 50, 7),
+        ([7], 99, 7),
+        ([1, 2, 3, 4], 50, 2),
+        ([1, 2, 3, 4], 51, 3),
+        ([1, 2, 3, 4], 100, 4),
+        (list(range(1, 101)), 95, 95),
+        (list(range(1, 101)), 99, 99),
+        (list(range(1, 102)), 99, 100),
+    ],
+)
+def test_a_percentile_is_the_nearest_rank(values: list[float], percent: float, expected: float) -> None:
+    assert percentile(values, percent) == expected
+
+
+def test_a_distribution_is_in_milliseconds_whatever_the_order() -> None:
+    assert distribution([3_000, 1_000, 2_000], prefix="late_") == {
+        "late_p50_ms": 2.0,
+        "late_p95_ms": 3.0,
+        "late_p99_ms": 3.0,
+        "late_max_ms": 3.0,
+    }
+
+
+def test_no_values_have_no_distribution() -> None:
+    assert distribution([]) == {}
+
+
+def test_medians_are_of_the_runs_that_have_the_figure() -> None:
+    assert medians([{"a": 1.0, "b": 5.0}, {"a": 9.0}, {"a": 2.0}]) == {"a": 2.0, "b": 5.0}
+
+
+def test_a_spread_is_relative_to_the_median() -> None:
+    assert spreads([{"a": 90.0}, {"a": 100.0}, {"a": 110.0}]) == {"a": 0.2}
+
+
+def test_a_single_run_and_a_median_of_zero_have_no_spread() -> None:
+    assert spreads([{"a": 1.0}]) == {}
+    assert spreads([{"a": 0.0}, {"a": 0.0}]) == {}
+
+
+def test_usages_add_up() -> None:
+    assert Usage(cpu_s=1.0, rss_bytes=2) + Usage(cpu_s=0.5, rss_bytes=3) == Usage(cpu_s=1.5, rss_bytes=5)
+
+
+def test_a_process_uses_time_and_memory() -> None:
+    before = usage_of_self()
+    sum(range(1_000_000))
+    after = usage_of_self()
+    assert after.cpu_s > before.cpu_s
+    assert after.rss_bytes > 2**20
+    assert usage_of(os.getpid()).cpu_s > 0
+
+
+def test_what_a_child_used_that_has_ended_is_counted_too() -> None:
+    # Given a process whose child used a tenth of a second and is gone,
+    burn = "import time\nwhile time.process_time() < 0.1: pass"
+    program = f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {burn!r}])\nprint(flush=True)\ninput()"
+    with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        # then it is in the usage of the tree, and not in that of the process alone.
+        tree, alone = usage_of_trees([process.pid]), usage_of(process.pid)
+        process.kill()
+    assert tree.cpu_s - alone.cpu_s >= 0.09  # ticks of 10 ms
+    assert tree.rss_bytes > 0
+
+
+def test_loads_that_ran_together_are_summed_up_over_their_common_time() -> None:
+    # Given two loads, of which the second begins and ends later,
+    first = LoadTally(
+        spans=[Span(0, 400_000), Span(300_000, 500_000)],
+        engine=Usage(cpu_s=0.25, rss_bytes=2**20),
+        counts=Counts(commits=4, turns=30, rows=20),
+    )
+    second = LoadTally(
+        spans=[Span(100_000, 1_000_000)],
+        engine=Usage(cpu_s=0.05, rss_bytes=2**21),
+        counts=Counts(commits=1, turns=30, rows=40),
+    )
+    # when they are summed up,
+    outcome = outcome_of([first, second], units=5)
+    # then their time is from the first beginning to the last end,
+    figures = outcome.figures
+    assert (figures["elapsed_s"], figures["instances"], figures["units_per_s"]) == (1.0, 3, 15)
+    # latencies are in the order of the beginnings, whoever began,
+    assert outcome.latencies_us == [400_000, 900_000, 200_000]
+    # and all else is of both.
+    assert figures["cpu_ms_per_unit"] == pytest.approx(0.3 * 1000 / 15)
+    assert figures["rss_mib"] == 3
+    assert (figures["commits_per_s"], figures["units_per_commit"]) == (5, 3)
+    assert (figures["turns_per_unit"], figures["rows_per_turn"]) == (4, 1)
+    assert "load_cpu_ms_per_unit" not in figures
+
+
+def test_a_load_without_instances_adds_only_what_its_engine_did() -> None:
+    one = LoadTally(spans=[Span(0, 500_000)], engine=Usage(cpu_s=0.1, rss_bytes=0), load_cpu_s=0.2, server_cpu_s=0.4)
+    none = LoadTally(spans=[], engine=Usage(cpu_s=0.3, rss_bytes=0), load_cpu_s=0.1)
+    figures = outcome_of([one, none], units=1).figures
+    assert (figures["elapsed_s"], figures["instances"]) == (0.5, 1)
+    assert figures["cpu_ms_per_unit"] == pytest.approx(400)
+    assert figures["load_cpu_ms_per_unit"] == pytest.approx(300)
+    assert figures["server_cpu_ms_per_unit"] == pytest.approx(400)
+    assert "commits_per_s" not in figures
