@@ -34,6 +34,7 @@ def test_it_waits_at_a_host_with_the_old_code_and_goes_on_after_the_deploy() -> 
         assert await status_of(instance_id, new) is Status.PENDING
         for each in engines.engines:
             found = await each.engine.management.views.descriptions.describe(instance_id)
+            assert found is not None
             assert [(waits.kind, waits.name) for waits in found.waiting_for] == [(WaitKind.CODE, "new_waits")]
         await replace(old, engines, two)
         await completes(instance_id, new, "a b by new")
