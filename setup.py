@@ -2,8 +2,8 @@
 
     PERDURE_COMPILE=1 pip install .
 
-The one law: without that variable nothing here has any effect. What is
-compiled is the same source, listed in pyproject.toml (`tool.perdure.compiled`).
+The one law: without that variable nothing here has any effect. The compiled modules have the same source, listed in
+pyproject.toml (`tool.perdure.compiled`).
 """
 
 import contextlib
@@ -45,7 +45,7 @@ xcode-select --install), or name another compiler: CC=clang.
 
 
 class BuildExtensions(build_ext):
-    """Run the C compiler; if that fails, say what is needed."""
+    """Run the C compiler; if that fails, say which packages it needs."""
 
     def build_extensions(self) -> None:
         try:

@@ -58,7 +58,7 @@ class MailboxFull(PerdureError):
 
 
 class WaitingRoomFull(MailboxFull):
-    """As many callers as may wait already for a shard that is on its way from one host to another."""
+    """A shard is on its way from one host to another, and no more callers may wait for it."""
 
     def __str__(self) -> str:
         return (
@@ -187,7 +187,7 @@ class PeerAddressNeeded(PerdureError):
 
 
 class PeerPortUnusable(PerdureError):
-    """A host cannot listen to other hosts where it was told to."""
+    """A host cannot listen to other hosts at the address that it was given."""
 
     def __init__(self, host: str, port: int, reason: str) -> None:
         super().__init__(host, port, reason)
@@ -286,7 +286,7 @@ class ActorStalled(PerdureError):
 
 
 class CursorInvalid(PerdureError):
-    """A list was asked to go on from a place that is none of its own."""
+    """A list was asked to go on from a place of another list."""
 
     def __init__(self, cursor: str) -> None:
         super().__init__(cursor)

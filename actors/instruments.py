@@ -23,7 +23,7 @@ Chance: TypeAlias = Callable[[int], bytes]
 
 @dataclass(frozen=True, slots=True)
 class Instruments:
-    """What a host reads off the machine; by default that of the machine it runs on.
+    """The readings that a host takes of its machine: time, chance. By default they are real.
 
     Args:
         stopwatch: How long slices of turns, commits and activities take.

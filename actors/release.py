@@ -1,4 +1,9 @@
-"""The release of Perdure that this process runs, as other hosts and people are told of it."""
+"""The release of Perdure that this process runs, as other hosts and people are told of it.
+
+The rule: it is the version of the installed package, and `unknown` in a tree that is not installed.
+
+Hosts say it to each other and to the store, and the management API shows it.
+"""
 
 import importlib.metadata
 from functools import cache

@@ -49,7 +49,7 @@ def class_name(cls: type[Any]) -> str:
 
 
 def text_of(value: object) -> str:
-    """The text of an object, as `str` gives it; where it gives none, a sentence that says why, with what is known."""
+    """The text of an object, as `str` gives it; where it gives none, a sentence that says why."""
     try:
         return cut(str(value))
     except BaseException as error:  # of any kind: it comes from the object's own method

@@ -1,5 +1,9 @@
 """An instance as Dapr's API describes it: the parts that HTTP and gRPC share.
 
+The rule: a property without a value is left out.
+
+`http/dapr/state_json.py` and `rpc/services/dapr.py` answer with them.
+
 Source: contract 1.3; dapr `pkg/api/universal/workflow.go` (GetWorkflow).
 """
 

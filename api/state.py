@@ -84,7 +84,7 @@ class StateProblem(PerdureError):
 
 
 class StateCall(NamedTuple):
-    """What a request wants, for the words of its errors."""
+    """The call of a request, for the words of its errors."""
 
     operation: str  # a key of FAILURES
     store: str

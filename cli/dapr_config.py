@@ -90,7 +90,7 @@ def read_config(paths: Sequence[str]) -> DaprConfig:
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """What folders of resources have."""
+    """The resources of folders."""
 
     stores: tuple[StateStore, ...] = ()  # components of a type state.*
     ignored: tuple[str, ...] = ()  # the others, such as `Component pubsub (pubsub.redis)`: they have no meaning here

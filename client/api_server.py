@@ -33,7 +33,7 @@ TOKEN_HEADER = "dapr-api-token"  # noqa: S105  the name of a header
 
 
 class Rest(TypedDict, total=False):
-    """What there may be to say of a request; see `ApiRequest`."""
+    """The optional parts of a request; see `ApiRequest`."""
 
     query: Query
     headers: Mapping[str, str] | None
@@ -71,6 +71,7 @@ class Answer(NamedTuple):
     status: int
     reason: str  # the phrase behind the status; may be empty
     content: bytes
+    etag: str = ""  # with its quotes; empty: it has none
 
     @property
     def good(self) -> bool:

@@ -45,17 +45,18 @@ class AppServer(ApiServer):
 
     async def _send(self, request: ApiRequest) -> Answer:
         content = Content(request.content or b"")
-        status, pieces = 0, list[bytes]()
+        status, etag, pieces = 0, b"", list[bytes]()
 
         async def take(message: Message) -> None:
-            nonlocal status
+            nonlocal status, etag
             if message["type"] == "http.response.start":
                 status = message["status"]
+                etag = dict(message.get("headers", ())).get(b"etag", b"")
             elif message["type"] == "http.response.body":
                 pieces.append(message.get("body", b""))
 
         await self._app(self._scope_of(request), content.receive, take)
-        return Answer(status, phrase(status), b"".join(pieces))
+        return Answer(status, phrase(status), b"".join(pieces), etag.decode("latin-1"))
 
     @asynccontextmanager
     async def _stream(self, request: ApiRequest) -> AsyncIterator[AsyncIterator[str]]:

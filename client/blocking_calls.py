@@ -17,6 +17,7 @@ from typing import Any, Generic, Self, TypeVar
 import anyio
 from anyio.from_thread import BlockingPortal
 
+from ..runtime.state.client import StateClient
 from .remote_client import RemoteClient
 
 T = TypeVar("T")
@@ -93,7 +94,7 @@ class LoopOnDemand:
 
 
 class BlockingStream(Generic[T]):
-    """What comes one by one, for a `for`. Its `with`, or `close`, ends it before its end."""
+    """A stream for a `for`. Its `with`, or `close`, ends it early."""
 
     def __init__(self, items: Generator[T, None, None]) -> None:
         self._items = items
@@ -161,3 +162,19 @@ class BlockingCalls:
                 yield item
         finally:
             loop.call(items.aclose)
+
+
+class BlockingStateCalls:
+    """Calls the client of a state store in the event loop of another client, and waits.
+
+    Args:
+        store: Its name.
+    """
+
+    def __init__(self, calls: BlockingCalls, store: str) -> None:
+        self._calls = calls
+        self._store = store
+
+    def _call(self, function: Callable[[StateClient], Awaitable[T]]) -> T:
+        """Do something with the state store, and wait for it."""
+        return self._calls._call(lambda client: function(client.state(self._store)))

@@ -14,6 +14,7 @@ from ..runtime.operations.client import AsyncCode, GeneratorCode, IfTaken, RunOp
 from ..runtime.operations.facade import finished
 from ..runtime.operations.handle import Seconds, Workflow, WorkflowState
 from .blocking_calls import BlockingCalls
+from .blocking_state import BlockingState
 
 R = TypeVar("R")
 
@@ -109,6 +110,14 @@ class BlockingHandle(str, Generic[R]):
 
 class BlockingInstances(BlockingCalls):
     """The methods of `Client`, each of which waits."""
+
+    def state(self, store: str) -> BlockingState:
+        """The values of a state store, which the app's SDKs in other languages reach with Dapr's state API.
+
+        Raises:
+            StateStoreNotFound: There is no such store. Of a daemon the first call says so.
+        """
+        return BlockingState(self, store)
 
     @overload
     def start(self, workflow: AsyncCode[R], **options: Unpack[StartOptions]) -> BlockingHandle[R]: ...

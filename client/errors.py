@@ -49,7 +49,7 @@ class ServerAddressInvalid(PerdureError):
 
 
 class TokenInvalid(PerdureError):
-    """What was given as a token cannot be one. Its error does not show it."""
+    """A given token cannot be one. The error does not show it."""
 
     def __init__(self, position: int) -> None:
         super().__init__(position)

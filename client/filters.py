@@ -16,7 +16,7 @@ Length = timedelta | float | str  # a number is seconds; a text is `90s`, `15m`,
 
 
 class Filter(TypedDict, total=False):
-    """What instances are to have in common. All of it must hold; nothing holds for every instance."""
+    """The conditions of a filter. All must hold; without any, all instances fit."""
 
     status: str | Iterable[str]  # `running`, `failed`, in any case; a `!` in front negates the whole list
     name: str | Iterable[str]  # of workflows; the same

@@ -27,6 +27,7 @@ from ..runtime.operations.steering.starting import IfExists, StartRequest, check
 from .api_server import ApiServer, path_of
 from .errors import ServerRefused
 from .filters import text_of_value
+from .remote_states import RemoteStates
 
 SET_ASIDE = "SET_ASIDE"
 POLL_S = 60  # of one request of a wait; the server allows 300
@@ -45,6 +46,7 @@ class RemoteOperations:
 
     def __init__(self, server: ApiServer) -> None:
         self.server = server
+        self.states = RemoteStates(server)
 
     async def start(
         self,

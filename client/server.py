@@ -113,7 +113,8 @@ class Server(ApiServer):
 
 def answer_of(response: httpx2.Response) -> Answer:
     """What a response has, once it was read."""
-    return Answer(response.status_code, response.reason_phrase, response.content)
+    etag = response.headers.get("etag", "")
+    return Answer(response.status_code, response.reason_phrase, response.content, etag)
 
 
 def checked_url(url: str) -> str:

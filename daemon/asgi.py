@@ -72,7 +72,7 @@ def asgi(
             allowed_hosts=tuple(allowed_hosts),
             page=page,
         ),
-        Sidecar(EmbeddedControl(engine), app_id=app_id),
+        Sidecar(EmbeddedControl(engine), app_id=app_id, states=engine.states),
         engine.management,
         stopping=stopping,
         event_json=event_writer(app_id),

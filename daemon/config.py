@@ -97,7 +97,7 @@ class Config:
         return (self.host, *self.allowed_hosts)
 
     def public(self, app_id: str) -> dict[str, Any]:
-        """What the daemon was told, for those who ask it: all but secrets."""
+        """The configuration as the daemon shows it: all but secrets."""
         shown = {name.name: getattr(self, name.name) for name in fields(self) if name.name not in SECRET}
         shown["data"] = self.shown_data
         shown["others"] = [{name.name: getattr(each, name.name) for name in fields(each)} for each in self.others]

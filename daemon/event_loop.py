@@ -95,7 +95,7 @@ class Unending:
 
 
 class OwnedTask(asyncio.Task[Any]):
-    """A task that knows who began it. One of the daemon is cancelled by the daemon, and by nobody else.
+    """A task that knows who began it. Only the daemon cancels a task of its own.
 
     Attributes:
         owned: It is the daemon's. If it is lent to code of users, as those of activities are, this code may cancel it.

@@ -16,7 +16,7 @@ app = perdure.App("monitor")
 
 @dataclass(frozen=True)
 class Watch:
-    """What is watched, and how far we are."""
+    """The watched job, and the number of looks."""
 
     url: str
     every_s: float

@@ -84,7 +84,7 @@ def refused(ctx: perdure.WorkflowContext, reason: str) -> dict[str, Any]:
 
 
 # Activities touch the world. Each runs at least once: after a crash in the middle of one, it is run again with
-# the same `task_execution_id`. Whoever takes that as an idempotency key does the deed once, and answers the
+# the same `task_execution_id`. A receiver that takes it as an idempotency key does the deed once, and answers the
 # second time as it did the first.
 
 

@@ -26,7 +26,7 @@ async def book(ctx: perdure.ActivityContext, place: str) -> str:
     if place == "moon":
         # Trying again would not help, so the retry policy is told not to.
         raise perdure.NonRetryableError("nobody flies to the moon")
-    # The key is the same each time this call is tried. Whoever books with it twice books once.
+    # The key is the same each time this call is tried, so two bookings with it are one.
     return f"{place} booked under {ctx.task_execution_id}"
 
 

@@ -1,5 +1,7 @@
 """The HTTP APIs as a Starlette app, made from a facade and the operations of management; `daemon/` serves it.
 
+The rule: this module only puts parts together: it decides nothing about a request.
+
 From the outside in: the raw path is cleaned, the token is checked (without tokens, that no web page asks), the route is
 found, the handler decodes, calls and encodes. An error of any of them becomes its answer in `http/errors.py`, for the
 management API in `http/management/resource.py`.
@@ -87,7 +89,7 @@ def create_app(
         stopping: Set when the daemon begins to stop, so that streams and long polls end.
         sidecar_routes: Whether Dapr's routes are there; an engine inside of a program is no sidecar.
         event_json: Writes the events of histories; None leaves histories out.
-        configuration: What the daemon was told, without secrets, for those who ask.
+        configuration: The configuration as the daemon shows it, without secrets.
     """
     assert sidecar.app_id == options.app_id, (sidecar.app_id, options.app_id)
     version = sidecar.control.runtime_version

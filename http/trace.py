@@ -1,4 +1,9 @@
-"""The trace of a request: W3C's headers traceparent and tracestate, as a start carries them on."""
+"""The trace of a request: W3C's headers traceparent and tracestate, as a start carries them on.
+
+The rule: a header that breaks the form of W3C is taken for none.
+
+`http/dapr/workflows.py` and `http/management/call.py` read it.
+"""
 
 from starlette.requests import Request
 

@@ -1,5 +1,7 @@
 """Compile `rpc/protos/` into `descriptors.binpb` beside them: run `python rpc/generate.py` after editing a .proto.
 
+The rule: it is run by hand, and its output is committed.
+
 The file is a serialized FileDescriptorSet in which each file stands after the
 files that it imports; `rpc/messages.py` reads it. A script of the tree:
 it needs grpcio-tools, which an installed Perdure does not have.

@@ -1,5 +1,7 @@
 """The messages of the wire, as classes, made of the descriptors in `rpc/protos/` when this module is loaded.
 
+The rule: no message of another package is used, nor registered beside these.
+
 They live in a descriptor pool of their own. Dapr's SDKs load messages of the
 same names into the process-wide pool, and a second file that declares a name
 there is a TypeError: an app that uses the SDK as a client could not host its
@@ -9,6 +11,8 @@ mypy cannot know the fields of these classes. `Message` says so in every
 signature: any field may be read and set, and a field that does not exist raises
 AttributeError. Stubs for some ninety messages would be twenty times this file,
 to check code that lies in `rpc/` alone and is covered by tests field by field.
+
+All modules of `rpc/` import it.
 """
 # ruff: noqa: N802  the methods' names are protobuf's
 

@@ -1,5 +1,7 @@
 """Dates as integers: Unix time in microseconds, which SQLite can hold and order.
 
+The rule: no date is a float, and none has a zone but UTC.
+
 The whole layer computes with them; dates of Python appear in the API only.
 """
 

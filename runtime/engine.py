@@ -1,5 +1,7 @@
 """An engine: an app, a store and a host, running inside an anyio program.
 
+The rule: an engine runs once: after its end, another one is made on the same store.
+
     async with Engine(app, data="perdure.db") as engine:
         print(await engine.client.run(greet, input="world"))
 

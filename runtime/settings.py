@@ -1,5 +1,7 @@
 """The limits of an engine, as one frozen value.
 
+The rule: a setting is checked when it is made, and never changed.
+
 Programs that embed an engine make one; the daemon makes it of its configuration.
 """
 

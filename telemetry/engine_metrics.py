@@ -58,7 +58,7 @@ class MeasuredHost(Protocol):
 
 
 class OverdueWork(Protocol):
-    """What waits too long on a host; of `runtime/operations/overview/attention.py`."""
+    """The overdue work of a host; `Waits` of `runtime/operations/overview/attention.py` fulfils it."""
 
     @property
     def overdue_total(self) -> int:
@@ -72,7 +72,7 @@ class OverdueWork(Protocol):
 
 
 class Overdue(Protocol):
-    """Finds what waits too long; `Attentions` of `runtime/operations/overview/attention.py` fulfils it."""
+    """Finds overdue work; `Attentions` of `runtime/operations/overview/attention.py` fulfils it."""
 
     async def own(self) -> OverdueWork:
         """Find the overdue work of this host."""

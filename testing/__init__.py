@@ -1,5 +1,7 @@
 """What users test with: simulated worlds (`simulated`, `World`), old histories (`replay`), older code (`app_at`).
 
+The rule: importing it imports no engine.
+
 A name is imported when it is asked for: pytest's plugin lies here, and is loaded by every suite (`testing/plugin.py`).
 """
 

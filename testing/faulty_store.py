@@ -21,7 +21,7 @@ CALLS = ("open", "close", "claim", "commit", "load", "inspect", "items", "ids", 
 
 
 class FaultyStoreMisuse(PerdureError):
-    """A test asks a store that fails on demand for what it cannot do."""
+    """A test asks a store that fails on demand for a fault that it cannot make."""
 
 
 class FaultyStore(PassingStore):

@@ -52,7 +52,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 class _Summary:
-    """Gathers what simulated tests tell; with xdist in the process that has the terminal."""
+    """Gathers the lines of simulated tests; with xdist in the process that has the terminal."""
 
     def __init__(self) -> None:
         self._told: list[tuple[str, str]] = []

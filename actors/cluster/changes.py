@@ -48,7 +48,7 @@ class Place(NamedTuple):
 
 
 class News(NamedTuple):
-    """What has come behind a place."""
+    """The changes that have come behind a place."""
 
     changes: Sequence[Change]
     place: Place  # behind them
@@ -133,7 +133,7 @@ class Ring:
 
 
 class SharedSignal:
-    """A signal with several that wait for it."""
+    """A signal for which several tasks wait."""
 
     def __init__(self) -> None:
         # A dict, because its order is that in which they came: sets of objects have the order of their addresses.

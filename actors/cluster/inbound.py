@@ -54,7 +54,7 @@ Method = Callable[..., Awaitable[Any]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reception:
-    """What all connections that come in have in common."""
+    """The parts that all incoming connections share."""
 
     side: HostSide
     watches: Watches  # of this host's actors

@@ -46,7 +46,7 @@ LEAVE_S = 20.0
 
 
 class LeasedMembership:
-    """One host among those that share a store.
+    """One of the hosts that share a store.
 
     Args:
         card: What this host says of itself; asked each time that it joins.

@@ -131,7 +131,8 @@ class Outbound:
         shares = membership.part is None
         self._wait_s = max(self.PATIENT_S, patience_s + self.BEYOND_S) if shares else self.ANSWER_S
         self._journal = Journal(__name__)
-        # Takes back what is not received. Set before `run`: the other host may be gone before that has begun.
+        # Takes back messages that were not received. Set before `run`: the other host may be gone before that has
+        # begun.
         self.side: HostSide | None = None
         self._wire: Wire | None = None  # while connected and welcome
         self._numbers = count()

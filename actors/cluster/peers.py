@@ -354,7 +354,7 @@ class Peers:
             changed()
 
     def _refresh(self) -> None:
-        """Learn from the membership who lives: connect to those who came, and let go of those who are gone."""
+        """Learn from the membership which hosts live: connect to new ones, and let go of the others."""
         if self.membership.me != self._me:
             # This host has joined anew. Its earlier life is dead.
             self._me = self.membership.me

@@ -123,7 +123,7 @@ class Placement:
         return ring_of(address.type) in self._rings
 
     def shard_of(self, address: Address) -> int:
-        """The shard of an address, whoever owns it.
+        """The shard of an address, on any host.
 
         Raises:
             RingUnknown: Its ring is not known.
@@ -138,7 +138,7 @@ class Placement:
         return first + shard
 
     def shard_of_reminder(self, reminder: Reminder) -> int:
-        """The shard of a reminder's actor, whoever owns it."""
+        """The shard of a reminder's actor, on any host."""
         return self.shard_of(reminder.address)
 
     def locate(self, address: Address) -> int:

@@ -110,7 +110,7 @@ class RefusalFrame(Struct, frozen=True, array_like=True, tag=3):
 
 
 class ReceiptFrame(Struct, frozen=True, array_like=True, tag=4):
-    """A commit holds what came of a PostFrame."""
+    """A commit holds the effects of a PostFrame."""
 
     number: int
 

@@ -1,7 +1,7 @@
 """The vocabulary of a daemon's hosts: the types of the messages, answers and errors that they send each other.
 
-The rule: a value crosses as a word and as data of the one type that the word stands for. What is not in the vocabulary
-neither leaves nor enters a host, and reading a value runs no code that another host has chosen.
+The rule: a value crosses as a word and as data of the one type that the word stands for. Types outside the vocabulary
+neither leave nor enter a host, and reading a value runs no code that another host has chosen.
 
 This layer knows no workflow: `runtime/words.py` enters the words of workflows. `actors/cluster/outbound.py` and
 `actors/cluster/inbound.py` speak with it.
@@ -28,7 +28,7 @@ class NotPortable(PerdureError):
 
 
 class WireWord(NamedTuple):
-    """A type of which messages and answers are."""
+    """A type of messages, answers or values in them."""
 
     word: str  # on the wire; it never changes its meaning
     type: type[Any]
@@ -39,7 +39,7 @@ class WireWord(NamedTuple):
 
 
 class Vocabulary:
-    """What the hosts of a daemon can say to each other. All of them have the same.
+    """The words in which the hosts of a daemon talk. All hosts have the same.
 
     Args:
         words: The types of messages to actors, and of their answers that are no plain values.
@@ -95,7 +95,7 @@ class Vocabulary:
             unpack = self._unpackers[word]
             return value if unpack is None else unpack(value)
         except (msgspec.MsgspecError, PerdureError, *BAD_VALUE) as error:
-            raise FrameRefused(f"it says {word!r} of what is none: {error}") from error
+            raise FrameRefused(f"its {word!r} is none: {error}") from error
 
 
 # What the unpackers of rows and records raise for values that are none.

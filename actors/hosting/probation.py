@@ -27,7 +27,7 @@ BY_REQUEST = (
 
 
 class Probation:
-    """Gives the floor to one suspect after the other.
+    """Lets one suspect after the other run.
 
     Args:
         record: None: nobody is suspect.

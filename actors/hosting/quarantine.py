@@ -38,7 +38,7 @@ PAUSE_CHANCE = 0.5
 
 
 class Flight(NamedTuple):
-    """One thing that was under way when the process ended."""
+    """One attempt that was under way when the process ended."""
 
     name: bytes  # of the actor (`name_of` in `actors/hosting/flight_record.py`)
     what: bytes  # its activity; empty: its turn
@@ -47,7 +47,7 @@ class Flight(NamedTuple):
 
 
 class Suspect(NamedTuple):
-    """One thing that was under way at the last end, and perhaps at the ends before."""
+    """One attempt that was under way at the last end, and perhaps at the ends before."""
 
     name: bytes
     what: bytes

@@ -34,7 +34,7 @@ class Audited(NamedTuple):
 
 
 class AuditFilter(NamedTuple):
-    """What a row must be to be listed. All conditions must hold."""
+    """The conditions for rows of the audit to be listed. All must hold."""
 
     id: str | None = None
     author: str | None = None

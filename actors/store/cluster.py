@@ -26,14 +26,14 @@ FORMAT_OF_STATE = 2
 
 
 class HostState(IntEnum):
-    """What a host says of itself."""
+    """The state of a host, as its row has it."""
 
     SERVING = 0
     LEAVING = 1  # it gives its shards, and takes none
 
 
 class HostCard(NamedTuple):
-    """What a host says of itself when it joins."""
+    """The facts that a host gives of itself when it joins."""
 
     name: str  # of its machine; for people
     address: str  # where other hosts reach it: "10.0.0.7:50123"

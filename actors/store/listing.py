@@ -51,7 +51,7 @@ class Order(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListFilter:
-    """What an actor must be to stand in a list. All conditions must hold; an empty one holds for every actor."""
+    """The conditions for an actor to stand in a list. All must hold; an empty one holds for every actor."""
 
     statuses: frozenset[str] | None = None  # one of these
     not_statuses: frozenset[str] = frozenset()  # none of these

@@ -75,7 +75,7 @@ class _Host:
 
 
 class MemoryDatabase:
-    """What several stores share.
+    """A database in memory, which several stores share.
 
     Attributes:
         broken: What hosts have done that none may do, a sentence each. Tests look that it stays empty.

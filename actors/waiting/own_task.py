@@ -1,11 +1,11 @@
 """An asyncio task of its own for a context manager.
 
+The rule: only this module uses asyncio for it. On trio `runtime/engine.py` enters and leaves in the caller's
+task.
+
 anyio's scopes must be left in the task that has entered them. A fixture, a start and a stop hook, and two cells of a
 notebook are different tasks. So the task group of an engine lives in a task that this module makes, and callers only
 tell it to leave.
-
-The rule: what is asyncio's own about this stands here. On trio `runtime/engine.py` enters and leaves in the caller's
-task.
 """
 
 import asyncio

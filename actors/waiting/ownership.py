@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 class CodeOwner(Enum):
-    """Who runs. Any other value is the task that is lent to the code that runs."""
+    """The owner of the code that runs. Any other value is the task that is lent to that code."""
 
     PROCESS = "process"  # code of the process's own
     USER = "user"

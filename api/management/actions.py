@@ -1,4 +1,9 @@
-"""The bodies of requests that steer an instance, and of their answers."""
+"""The bodies of requests that steer an instance, and of their answers.
+
+The rule: these are records, and decoding a body checks its types.
+
+`http/management/routes/actions.py` decodes and encodes them, and `client/remote.py` does the reverse.
+"""
 
 from typing import Annotated, Literal
 
@@ -8,7 +13,7 @@ Reason = Annotated[str | None, Meta(description="Why; it stands in the audit, fo
 
 
 class Action(Struct, forbid_unknown_fields=True, kw_only=True):
-    """The body of suspend, resume, terminate and purge. Each takes all of it, and heeds what it can mean."""
+    """The body of suspend, resume, terminate and purge. Each takes all fields, and heeds its own."""
 
     reason: Reason = None
     recurse: Annotated[
@@ -31,7 +36,7 @@ class GivenFailure(Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class RepairRequest(Struct, forbid_unknown_fields=True, kw_only=True):
-    """What an instance is to get that it waits for."""
+    """The answer that an instance is to get to an open entry."""
 
     action: Annotated[
         Literal["retry", "complete", "fail", "fire", "release"],
@@ -69,7 +74,7 @@ class RerunBody(Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class RerunStepInfo(Struct, kw_only=True, frozen=True):
-    """Something that an instance has asked for."""
+    """A request of an instance in its history."""
 
     event_id: int
     kind: Annotated[str, Meta(description="activity, child, timer, event or detached")]
@@ -79,7 +84,7 @@ class RerunStepInfo(Struct, kw_only=True, frozen=True):
 
 
 class RerunPreview(Struct, kw_only=True, frozen=True):
-    """What a rerun would do."""
+    """The steps that a rerun would keep and repeat."""
 
     kept: Annotated[list[RerunStepInfo], Meta(description="With the answers that they have had")]
     repeated: Annotated[

@@ -1,4 +1,9 @@
-"""Bulk operations as the management API shows them: the request, the plan, and the progress of an operation."""
+"""Bulk operations as the management API shows them: the request, the plan, and the progress of an operation.
+
+The rule: these are records, and decoding a body checks its types.
+
+`http/management/routes/bulk.py` decodes and encodes them, and `client/management_client.py` does the reverse.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime

@@ -1,4 +1,9 @@
-"""Histories as the management API shows them: Dapr's events as protobuf's JSON has them, each with a key."""
+"""Histories as the management API shows them: Dapr's events as protobuf's JSON has them, each with a key.
+
+The rule: these are records. An event is kept as JSON, because its shape is Dapr's.
+
+`http/management/routes/histories.py` makes them, and `client/management_client.py` reads them.
+"""
 
 from collections.abc import Callable
 from typing import Annotated, Any

@@ -63,7 +63,7 @@ class InstanceList(Struct, kw_only=True, frozen=True):
 
 
 class CountGroup(Struct, omit_defaults=True, kw_only=True, frozen=True):
-    """How many instances share what was counted by; what was not counted by is left out."""
+    """How many instances share the values that were counted by. Other fields are left out."""
 
     count: Annotated[int, Meta(ge=0)]
     status: str | UnsetType = UNSET
@@ -113,7 +113,7 @@ class HistorySize(Struct, kw_only=True, frozen=True):
 
 
 class InstanceDetails(InstanceSummary, kw_only=True, frozen=True):
-    """An instance described: what a list has of it, and all that tells why it does not go on."""
+    """An instance described: the fields of a list, and all that tells why it does not go on."""
 
     execution_id: Annotated[str, Meta(description="Of the current generation")]
     first_execution_id: Annotated[str, Meta(description="Of the first generation; it stands in the ETag")]

@@ -1,4 +1,9 @@
-"""The daemon as the management API shows it: its hosts, workers, workflows, activities, figures and its audit."""
+"""The daemon as the management API shows it: its hosts, workers, workflows, activities, figures and its audit.
+
+The rule: these are records.
+
+`http/management/routes/overview.py` makes them, and `client/management_client.py` reads them.
+"""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -88,7 +93,7 @@ class WorkerList(Struct, kw_only=True, frozen=True):
 
 
 class LastHour(Struct, kw_only=True, frozen=True):
-    """What has become of instances within the last hour, or since the daemon began."""
+    """How instances began and ended within the last hour, or since the daemon began."""
 
     started: Count
     completed: Count
@@ -144,7 +149,7 @@ class ConcernView(Struct, kw_only=True, frozen=True):
 
 
 class AttentionView(Struct, kw_only=True, frozen=True):
-    """What a person should look at first."""
+    """The instances that a person should look at first."""
 
     stalled: ConcernView
     set_aside: ConcernView

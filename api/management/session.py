@@ -1,4 +1,9 @@
-"""The login of a browser, as the management API has it."""
+"""The login of a browser, as the management API has it.
+
+The rule: it is a record, and decoding a body checks its types.
+
+`http/management/routes/session.py` reads it.
+"""
 
 from typing import Annotated
 
@@ -6,6 +11,6 @@ from msgspec import Meta, Struct
 
 
 class Login(Struct, forbid_unknown_fields=True, kw_only=True):
-    """What a browser sends to log in."""
+    """The body with which a browser logs in."""
 
     token: Annotated[str, Meta(description="An API token")]

@@ -40,6 +40,7 @@ from ...runtime.operations.reading.history_page import EventMissing, HistoryChan
 from ...runtime.operations.rerun import EventNotFound, EventNotRerunnable, RerunExists, RerunRefused
 from ...runtime.operations.steering.exported import ImportMalformed
 from ...runtime.operations.steering.transfer import ImportUnfinished
+from ...runtime.state.errors import EtagMismatch, StateKeyInvalid, StateStoreNotFound, StateUnavailable
 from ..words import INTERNAL, NOT_FOUND, TRY_AGAIN, ErrorAnswer, Refusal
 
 FILTER_INVALID = ErrorAnswer(400, "ERR_FILTER_INVALID", "{detail}")
@@ -83,6 +84,10 @@ EVENT_MISSING = ErrorAnswer(404, "ERR_EVENT_NOT_FOUND", "{error}")
 HISTORY_CHANGED = ErrorAnswer(409, "ERR_HISTORY_CHANGED", "{error}")
 OPERATION_MISSING = ErrorAnswer(404, "ERR_OPERATION_NOT_FOUND", "{error}. GET /api/v1/operations lists them.")
 PLAN_EXPIRED = ErrorAnswer(409, "ERR_PLAN_EXPIRED", "{error}")
+STATE_STORE_MISSING = ErrorAnswer(404, "ERR_STATE_STORE_NOT_FOUND", "{error}")
+STATE_KEY_INVALID = ErrorAnswer(400, "ERR_STATE_KEY_INVALID", "{error}")
+STATE_UNAVAILABLE = ErrorAnswer(503, "ERR_STATE_UNAVAILABLE", "{error}")
+ETAG_MISMATCH = ErrorAnswer(409, "ERR_ETAG_MISMATCH", "{error}")
 LISTS_UNFINISHED = ErrorAnswer(503, "ERR_LISTS_UNFINISHED", "{error}")
 HOST_STOPPING = TRY_AGAIN[HostStopping]
 REQUEST_INVALID = ErrorAnswer(400, "ERR_REQUEST_INVALID", "{error}")
@@ -118,6 +123,10 @@ ANSWERS: Mapping[type[PerdureError], ErrorAnswer] = {
     HistoryChanged: HISTORY_CHANGED,
     OperationNotFound: OPERATION_MISSING,
     PlanExpired: PLAN_EXPIRED,
+    StateStoreNotFound: STATE_STORE_MISSING,
+    StateKeyInvalid: STATE_KEY_INVALID,
+    StateUnavailable: STATE_UNAVAILABLE,
+    EtagMismatch: ETAG_MISMATCH,
     ListsUnfinished: LISTS_UNFINISHED,
     CorruptHistory: HISTORY_UNREADABLE,
     StoreDamaged: HISTORY_UNREADABLE,

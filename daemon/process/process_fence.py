@@ -53,7 +53,7 @@ STANDARD_STREAMS_LAST = 2
 
 
 class FileIdentity(NamedTuple):
-    """What tells whether a descriptor is still of the file that it was of."""
+    """The identity of a file, by which a descriptor of it is known again."""
 
     device: int
     inode: int
@@ -61,7 +61,7 @@ class FileIdentity(NamedTuple):
 
 
 class ProcessFence:
-    """What belongs to the daemon.
+    """The steps of user code that the fence judges: they would break the daemon's process.
 
     Args:
         supervisor: The process of the supervisor, if this one is a host of several.

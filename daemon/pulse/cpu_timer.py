@@ -14,7 +14,7 @@ from .kernel_timer import CLOCK_PROCESS_CPUTIME_ID, KernelTimer
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CpuAlarm:
-    """What a timer of CPU time is for: the kernel's signal that it uses, and what it uses where there is none."""
+    """The use of a timer of CPU time: the kernel's signal for it, and the signal where there is none."""
 
     below_last: int  # how far the signal is below SIGRTMAX, whose neighbours have no names
     interval_timer: int  # of setitimer(2)

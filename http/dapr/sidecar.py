@@ -1,5 +1,9 @@
 """The routes by which SDKs and Dapr's command line find, describe and stop the sidecar.
 
+The rule: each handler makes one call of the sidecar (`api/sidecar.py`), which answers for all hosts.
+
+`http/app.py` adds the routes.
+
 Source: contract 1.7; dapr `pkg/api/http/healthz.go`, `metadata.go`, `shutdown.go`.
 """
 

@@ -1,6 +1,10 @@
 """The state routes of Dapr.
 
+The rule: an error is answered in Dapr's words for the call that was made.
+
 Every handler decodes, makes one call and encodes; `api/state.py` has the words of errors.
+
+`http/app.py` adds the routes.
 
 Source: dapr `pkg/api/http/http.go` (the state handlers).
 """

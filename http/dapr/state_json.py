@@ -1,7 +1,11 @@
 """An instance as the JSON object that Dapr answers a GET with.
 
+The rule: equal states make equal bytes.
+
 The shape is that of protobuf's JSON: fields in the order of their numbers, and
 none whose value is the default of its type.
+
+`http/dapr/workflows.py` answers with it.
 
 Source: contract 1.3; dapr `pkg/api/universal/workflow.go` (GetWorkflow).
 """

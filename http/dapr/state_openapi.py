@@ -1,4 +1,7 @@
-"""The state routes described in OpenAPI, for the document of `openapi.py`."""
+"""The state routes described in OpenAPI, for the document of `openapi.py`.
+
+The rule: each route of `state.py` stands here, with the answers that it can give.
+"""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any

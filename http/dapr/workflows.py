@@ -1,7 +1,11 @@
 """The seven workflow routes of Dapr, each under its three prefixes.
 
+The rule: the three prefixes answer alike.
+
 Every handler decodes, calls the facade once and encodes. An error is raised, and
 `http/errors.py` answers it in the words that belong to the handler's name.
+
+`http/app.py` adds the routes.
 
 Source: contract 1.1, 1.2, 1.5, 1.6; dapr `pkg/api/http/workflow.go` and
 `pkg/api/universal/workflow.go`.

@@ -28,13 +28,14 @@ from .routes.instances import InstanceRoutes
 from .routes.overview import OVERVIEW, OverviewRoutes
 from .routes.session import LOGIN, LOGOUT, SessionRoutes
 from .routes.starting import STARTING, StartRoutes
+from .routes.state import STATE, StoreRoutes
 from .routes.streams import STREAMS, StreamRoutes
 from .routes.transfer import TRANSFER, TransferRoutes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ManagementDoor:
-    """What the routes are made from.
+    """The parts of a daemon from which the routes are made.
 
     Args:
         app_id: The app that is meant where a request names none.
@@ -92,6 +93,7 @@ ENDPOINTS: Sequence[Endpoint] = (
     *TRANSFER,
     *BULK_ENDPOINTS,
     *STREAMS,
+    *STATE,
     *OVERVIEW,
     LOGIN,
     LOGOUT,
@@ -118,6 +120,8 @@ def _tables(door: ManagementDoor) -> list[tuple[Sequence[Endpoint], object]]:
         (OVERVIEW, OverviewRoutes(management, door.sidecar, door.configuration)),
         ((LOGIN, LOGOUT), SessionRoutes(door.tokens)),
     ]
+    if (states := door.sidecar.states) is not None:
+        tables.append((STATE, StoreRoutes(states.of_app(door.app_id))))
     if door.event_json is not None:
         tables.append((HISTORIES, HistoryRoutes(management, door.event_json)))
     return tables

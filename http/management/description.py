@@ -1,4 +1,9 @@
-"""The route that serves the description of the API, and that of Dapr's routes beside it."""
+"""The route that serves the description of the API, and that of Dapr's routes beside it.
+
+The rule: a document is made once, when it is first asked for.
+
+`http/management/app.py` adds the route.
+"""
 
 from collections.abc import Callable, Sequence
 from functools import partial

@@ -39,6 +39,7 @@ GROUPS = {
     "actions": "What can be done about it",
     "bulk": "The same for all instances that a filter fits",
     "events": "What changes, as it changes",
+    "state": "The values of state stores, which Dapr's state API has too",
     "daemon": "The daemon, its workflows, workers and store",
     "session": "The login of a browser",
 }
@@ -65,6 +66,7 @@ HEADERS: dict[str, Json] = {
 PIECES = {
     "id": "The id. It may be any text; percent-encode it.",
     "name": "The name, as it is spelled; percent-encode it.",
+    "store": "The name of a state store, such as `statestore`",
     "action": "suspend, resume, terminate, purge or rerun",
 }
 

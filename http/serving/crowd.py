@@ -27,7 +27,7 @@ KEEP_ALIVE_S = 120.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionLimits:
-    """What a client may ask of a port."""
+    """The limits of a port on the connections of its clients."""
 
     connections_max: int = 1_000
     head_s: float = 20.0  # from the connection, or the first byte of a request, to the end of the head

@@ -33,7 +33,7 @@ HOST = re.compile(rb"[A-Za-z0-9!$%&()*+,\-.:;=\[\]'_~]*")
 
 
 class PlainHttp(HttpToolsProtocol):
-    """A connection.
+    """A connection of HTTP/1.1.
 
     Java's own client, and every client built on it, offers HTTP/2 with each request
     (`Upgrade: h2c`). A server may ignore that (RFC 9110, 7.8). uvicorn ignores it,

@@ -1,7 +1,11 @@
 """Dapr's own API over gRPC: the fourteen workflow calls, metadata and shutdown; `state.py` has the calls of state.
 
+The rule: a call answers as its HTTP route does.
+
 Each method decodes, calls the facade once and encodes. The calls and the words of
 errors are those of HTTP (`http/dapr/`, `api/words.py`).
+
+`daemon/` serves it beside the other services.
 
 Source: contract 2, 1.4; dapr `pkg/api/universal/workflow.go`, `metadata.go`.
 """
@@ -86,7 +90,7 @@ def dapr(
 
 
 class DaprWorkflows:
-    """The workflow calls."""
+    """The workflow calls of Dapr's service."""
 
     def __init__(self, facade: Facade, *, app_id: str, actor: Callable[[Context], str]) -> None:
         self._facade = facade

@@ -1,6 +1,10 @@
 """The state calls of Dapr's API over gRPC.
 
+The rule: a call answers as its HTTP route does.
+
 Each method decodes, makes one call and encodes; `api/state.py` has the words of errors.
+
+`rpc/services/dapr.py` has the service that they belong to.
 
 Source: dapr `pkg/api/grpc/grpc.go` (the state methods), `pkg/api/universal/state_query.go`.
 """
@@ -55,7 +59,7 @@ def state_methods(states: States | None) -> Mapping[str, Unary]:
 
 
 class DaprState:
-    """The state calls."""
+    """The state calls of Dapr's service."""
 
     def __init__(self, states: States | None) -> None:
         self._states = states

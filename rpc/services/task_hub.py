@@ -1,8 +1,12 @@
 """The task hub: managing instances as Dapr's workflow SDKs do it.
 
+The rule: an error has the code and the text that SDKs look for.
+
 Each method decodes, calls the facade once and encodes. Errors end as in Dapr:
 mostly UNKNOWN with a text, because they are plain Go errors there; with a code
 of their own where SDKs look at it.
+
+`daemon/` serves it, with the methods of `work_items.py`.
 
 Source: contract 3.1, 3.22; durabletask-go `backend/executor.go`,
 dapr `pkg/runtime/wfengine/backends/actors`.
@@ -104,7 +108,7 @@ def task_hub(
 
 
 class Management:
-    """The methods for clients."""
+    """The methods of the task hub for clients."""
 
     def __init__(self, facade: Facade, *, app_id: str, actor: Callable[[Context], str]) -> None:
         self._facade = facade

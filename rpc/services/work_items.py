@@ -1,8 +1,12 @@
 """The worker's side of the task hub: Hello, the stream of work, and the answers.
 
+The rule: nothing is decided here.
+
 Each method decodes, calls the source of work once and encodes. The dispatcher
 decides which worker gets an item, whose answer counts, and where the work of a
 broken stream goes.
+
+`daemon/` serves it, with the methods of `task_hub.py`.
 
 Source: contract 3.3, 3.5, 3.6, 3.8.
 """
@@ -66,7 +70,7 @@ class WorkSource(Protocol):
 
 
 class WorkItems:
-    """The methods for workers.
+    """The methods of the task hub for workers.
 
     Args:
         writer: Writes the items of this host.

@@ -1,5 +1,9 @@
 """The check of the `dapr-api-token` key in the metadata of a call, as an interceptor.
 
+The rule: if the daemon has tokens, a call without one of them reaches no method.
+
+`rpc/serving/server.py` puts it in front of all services.
+
 Source: contract 1.8; dapr `pkg/api/grpc/auth.go`.
 """
 

@@ -24,7 +24,7 @@ MIB = 1024 * 1024
 
 
 class ClientAnswers:
-    """A client, by its connection, and what it has not read."""
+    """A client, by its connection, and its unread answers."""
 
     __slots__ = ("_moved", "bytes", "moved_s", "name", "turn")
 

@@ -1,4 +1,9 @@
-"""Failures on the wire, verbatim both ways (contract 3.15)."""
+"""Failures on the wire, verbatim both ways (contract 3.15).
+
+The rule: a failure that came over the wire goes out as it came.
+
+`rpc/wire/history.py` and `rpc/wire/actions.py` use it.
+"""
 
 from typing import Any
 

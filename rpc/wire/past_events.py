@@ -1,14 +1,14 @@
 """The pasts of instances as they were serialized, for workers that keep no histories.
 
-Such a worker is sent the whole history with every turn, and writing it anew
-each time made a turn cost as much as all turns before it together.
-
 The one law: bytes serve only the very history that they were made from. The
 proof is the event at their end: a `TimedEvent` stands in one history, in one
 place, and the events before it never change (`runtime/history/timeline.py`). So it
 is compared by identity. An equal event would prove nothing: the same id may have
 had another history before a purge, and a child that is begun again even has the
 same execution id.
+
+Such a worker is sent the whole history with every turn, and writing it anew
+each time made a turn cost as much as all turns before it together.
 
 `rpc/services/work_items.py` keeps one `PastEvents` for all workers.
 """

@@ -1,5 +1,7 @@
 """Histories that an activity or a child may see of the workflows above it (contract 3.21).
 
+The rule: a history is shown as far as its instances allow, and no further.
+
 Unsigned: SDKs take a chunk without signatures, and Perdure has no keys.
 
 The engine gets `propagation` from `daemon/`, because it knows no wire.

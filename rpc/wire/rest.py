@@ -1,11 +1,15 @@
 """The difference between a message and the event that is kept of it, so that all of the message comes back.
 
+The rule: a message and its event, written and read again, are equal to the message.
+
 Our events have fields for the values that the engine uses. A message is kept as
 such an event and its rest: the difference between the message and the event as
 it would be written, that is unknown fields, fields without a counterpart, and
 values that the event holds less exactly. Mostly there is no rest, which costs
 nothing; the alternative, the whole message beside the event, would store every
 payload twice.
+
+`rpc/wire/history.py` and `rpc/wire/failure.py` use it.
 """
 
 from ..messages import Message, MessageClass

@@ -80,7 +80,7 @@ class CallActorType:
 
 
 class CallActor:
-    """A call."""
+    """The actor of a call: an activity that another app has asked this one for."""
 
     was_stalled = False
 

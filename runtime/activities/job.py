@@ -1,5 +1,7 @@
 """A job: one activity that is to be performed, in its lane or elsewhere.
 
+The rule: it is a record, and decides nothing.
+
 `runtime/activities/actors.py` has one for each activity that has no answer yet.
 """
 

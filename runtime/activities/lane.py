@@ -174,7 +174,7 @@ class Steps(Awaitable[None]):
         scope: If this is cancelled, the coroutine is. One that goes on waiting all the same is left behind.
     """
 
-    # So often may a cancelled coroutine wait again, to put things in order. Each of these waits ends at once; of those
+    # So often may a cancelled coroutine wait again, to put things in order. Each of these waits ends at once; of waits
     # that are shielded only trio's count, which look the same from here.
     WAITS_MAX = 1_000
 

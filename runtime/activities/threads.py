@@ -1,10 +1,10 @@
 """Calls of plain functions in threads, some of which nothing waits for any more.
 
-A thread that the system does not give (its limit is reached) is no failure of a call: it waits, and asks again.
-
 The rule: a thread cannot be cancelled. A call whose task is cancelled is
 *abandoned*: its function goes on, its outcome has no reader, and the number of
 abandoned calls is known until each of them has ended.
+
+A thread that the system does not give (its limit is reached) is no failure of a call: it waits, and asks again.
 
 The activity actors call their plain functions here. The lane of the threads
 learns the number, and keeps the threads of a process within twice the limit.

@@ -185,7 +185,7 @@ def eager(wanted: Any) -> Any:
 
 
 class JsonShape(NamedTuple):
-    """What JSON a member of a union can be."""
+    """The JSON that a member of a union can be."""
 
     kind: str  # null, bool, number, text, list or object
     required: frozenset[str] = frozenset()

@@ -69,6 +69,6 @@ def perform(
 
 
 class ToAwait(NamedTuple):
-    """What a plain function has returned where its result was expected: it gives the result when it is awaited."""
+    """An awaitable that a plain function has returned in place of its result."""
 
     value: Awaitable[Any]

@@ -12,7 +12,7 @@ MIB = 2**20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkflowLimits:
-    """What one instance may ask for. Beyond `…_warn` there is a line in the log, beyond `…_max` the instance fails.
+    """The limits of one instance. Beyond `…_warn` there is a line in the log, beyond `…_max` the instance fails.
 
     Raises:
         ValueError: A limit is below 1.

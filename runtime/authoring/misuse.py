@@ -21,7 +21,7 @@ AWAIT_ONLY = (
 
 
 class NoSuchMember(WorkflowMisuse, AttributeError):
-    """Workflow code has asked its context or a task for something that it does not have."""
+    """Workflow code has asked its context or a task for an attribute that it does not have."""
 
 
 def no_task(asked: Any) -> WorkflowMisuse:

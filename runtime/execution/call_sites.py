@@ -37,7 +37,7 @@ UNKNOWN: Any = _Unknown()
 
 
 class CallSites(NamedTuple):
-    """What was read of a function and the functions within it."""
+    """The calls in a function and the functions within it."""
 
     called: list[Any]  # the values that it calls
     named: list[Any]  # the values that it names, called or not

@@ -1,5 +1,7 @@
 """Ids of instances and executions: random, and in the order in which they are made.
 
+The rule: ids ascend from millisecond to millisecond.
+
 Rows of instances that were started together lie together in the store, so that
 a commit touches half as many pages as with ids that are random from the first
 digit on. The facade and reruns make them.

@@ -1,5 +1,7 @@
 """The state of an instance as callers see it, one frozen value.
 
+The rule: it is read from a committed record, and never changed.
+
 `runtime/history/record.py` makes it; the facade gives it to the doors and to
 Python's client.
 """

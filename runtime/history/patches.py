@@ -1,5 +1,7 @@
 """The patches of its code that an instance has taken (contract 3.19), read from its history.
 
+The rule: a patch that an instance has taken once stays taken.
+
 Workflow actors read them when an instance of a remote worker comes into memory.
 """
 

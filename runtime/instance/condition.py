@@ -14,7 +14,7 @@ from ..history.record import InstanceRecord
 
 
 class Condition(NamedTuple):
-    """What must hold. All of it must; an empty condition holds for every instance."""
+    """A condition of a request. All parts must hold; an empty one holds for every instance."""
 
     # The execution id of the first generation (`InstanceRecord.run_id`) is one of these; None: any.
     runs: frozenset[str] | None = None

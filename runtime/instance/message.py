@@ -1,6 +1,6 @@
 """The messages to the actors of this layer.
 
-A message changes nothing by itself: the actor that gets it decides.
+The rule: a message changes nothing by itself; the actor that gets it decides.
 """
 
 from collections.abc import Sequence
@@ -138,7 +138,7 @@ class ReleaseAside(NamedTuple):
 
 
 class RepairAction(StrEnum):
-    """What a person does about an open entry of an instance. The words are those of the API."""
+    """The kinds of repairs of an open entry. The words are the API's."""
 
     RETRY = "retry"  # perform an activity again: one that hangs beside the first, one that waits for its next try now
     COMPLETE = "complete"  # answer an activity or a child with a result

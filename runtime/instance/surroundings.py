@@ -26,7 +26,7 @@ Propagate: TypeAlias = Callable[[str, Sequence[TimedEvent], int, bytes | None], 
 
 @dataclass(slots=True)
 class Surroundings:
-    """What a workflow actor knows beside its instance. Not frozen: `Engine.observe` and `trace` set fields later."""
+    """The parts of an engine that a workflow actor uses. Not frozen: `Engine.observe` and `trace` set fields later."""
 
     app: App | None  # None: no workflow code is here; instances wait for it
     app_id: str = field(default=NO_APP_ID, kw_only=True)

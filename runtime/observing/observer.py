@@ -101,7 +101,7 @@ class Ended(NamedTuple):
 
 
 class Audience:
-    """Those who are told what the turns of an engine have committed. None of them is there at first."""
+    """The listeners to the commits of an engine's turns. There is none at first."""
 
     def __init__(self) -> None:
         self.observer: Observer | None = None

@@ -79,7 +79,7 @@ class SpanChoice(NamedTuple):
 
 
 class SpanNotes:
-    """What an instance remembers of its generation, for its span.
+    """The facts of a generation that its span needs, kept in the record of its instance.
 
     Args:
         above: The context in which the generation began.

@@ -18,8 +18,7 @@ from ..dates import from_us, to_us
 from ..errors import InvalidRequest, PayloadError, WorkflowFailed
 from ..history.instance_state import InstanceState
 from ..history.status import Status
-from ..state.client import StateClient
-from ..state.state import States
+from ..state.client import StateClient, StateOperations
 from .facade import finished
 from .handle import Handle, Seconds, Workflow, WorkflowState
 from .steering.starting import IfExists, StartRequest
@@ -48,7 +47,12 @@ class StartOptions(RunOptions, total=False):
 
 
 class Operations(Protocol):
-    """What a client calls. Payloads are JSON text; `Client` says what each does."""
+    """The operations that a client calls. Payloads are JSON text; see the methods of `Client`."""
+
+    @property
+    def states(self) -> StateOperations:
+        """The state stores of the app."""
+        ...
 
     async def start(
         self,
@@ -110,13 +114,9 @@ class Client:
         """The values of a state store, which the app's SDKs in other languages reach with Dapr's state API.
 
         Raises:
-            StateStoreNotFound: There is no such store.
-            InvalidRequest: The client is of a daemon: its state stores are reached with Dapr's state API.
+            StateStoreNotFound: There is no such store. Of a daemon the first call says so.
         """
-        states: States | None = getattr(self._operations, "states", None)
-        if states is None:
-            raise InvalidRequest("the state stores of a daemon are reached with Dapr's state API, not with this client")
-        return StateClient(states, store)
+        return StateClient(self._operations.states, store)
 
     @overload
     async def start(self, workflow: AsyncCode[R], **options: Unpack[StartOptions]) -> Handle[R]: ...

@@ -31,7 +31,7 @@ FORMAT = 1
 
 
 class StateRecord(NamedTuple):
-    """What the store keeps of a state store beside its items."""
+    """The record of a state store, beside its items."""
 
     version: int = 0  # grows by one with each change; that of an item is the one by which it was saved
     due_us: int = 0  # the reminder; 0: none
@@ -217,7 +217,7 @@ class StateActor:
 
 
 class RecentItems:
-    """What an actor has written lately: the version and the expiry of each item, and when.
+    """The latest writes of an actor: the version and the expiry of each item, and when.
 
     Args:
         floor: The version of the store up to which nothing is known.

@@ -29,7 +29,7 @@ RETRY_S = 1.0  # after a store, a mailbox or a host that did not take it
 
 
 class Expiry(Attendance):
-    """Forgets what has expired, with a task for each state store in which something has.
+    """Forgets expired items, with a task for each state store that has some.
 
     Args:
         store: Of this host.

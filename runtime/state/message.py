@@ -34,7 +34,7 @@ class ItemChange(NamedTuple):
 
 
 class SeenItem(NamedTuple):
-    """What a caller has read of an item."""
+    """An item as a caller has read it."""
 
     version: int  # 0: it is not there
     expires_us: int
@@ -58,7 +58,7 @@ class ExpireItems(NamedTuple):
 
 
 class ItemsChanged(NamedTuple):
-    """What came of changes."""
+    """The outcome of changes."""
 
     stale: bool  # nothing was done: read again what they depend on
     refused: list[tuple[int, str]]  # the positions of changes that were not made, and why

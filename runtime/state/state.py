@@ -40,7 +40,7 @@ class StateValue(NamedTuple):
 
 
 class StateRead(NamedTuple):
-    """What came of the reading of a key, among others."""
+    """The outcome of reading one key of several."""
 
     key: str
     value: StateValue | None  # None: there is none
@@ -97,6 +97,14 @@ class States:
             namespace=self._namespace,
             writable=self._writable,
         )
+
+    def require(self, store: str) -> None:
+        """Look whether there is a store of a name.
+
+        Raises:
+            StateStoreNotFound: There is none.
+        """
+        self.stores.find(store)
 
     async def get(self, store: str, key: str) -> StateValue | None:
         """Read the value of a key; None if there is none.

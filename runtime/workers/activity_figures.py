@@ -48,7 +48,7 @@ def oldest_of(asked: Iterable[tuple[str, int]]) -> dict[str, int]:
 
 
 class AttemptFigures(NamedTuple):
-    """What the newest attempts of an activity say."""
+    """The figures of the newest attempts of an activity."""
 
     attempts: int
     failed: int

@@ -1,4 +1,9 @@
-"""The keys of the jobs of a dispatcher: an answer names the instance and the task, and not the generation."""
+"""The keys of the jobs of a dispatcher: an answer names the instance and the task, and not the generation.
+
+The rule: the same work has the same key, given out by any host.
+
+`runtime/workers/dispatcher.py` finds jobs by them.
+"""
 
 from collections.abc import Mapping
 

@@ -1,5 +1,7 @@
 """Limits of the dispatcher: how many jobs remote workers may have at once.
 
+The rule: limits that do not fit each other are an error when they are made.
+
 The engine's settings hold them; `runtime/workers/dispatcher.py` keeps to them.
 """
 

@@ -40,7 +40,7 @@ TOKENLESS_AGENT = "dapr-js-sdk"
 
 
 class TurnGiver(NamedTuple):
-    """Who has given out a turn to a worker that does not say tokens."""
+    """The host that has given a turn to a worker that sends no tokens."""
 
     host: str  # its name; "": this host
     lease: str  # under which it delivers to the worker's stream, which the next process of the host does not

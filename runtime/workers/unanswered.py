@@ -85,7 +85,7 @@ class Unanswered(Generic[J]):
 
 
 class HasUnanswered(Protocol[J]):
-    """A stream, as far as its worker has what it has not answered."""
+    """A stream, as the owner of its worker's unanswered jobs."""
 
     unanswered: Unanswered[J]
 

@@ -140,7 +140,7 @@ class _Stream:
 
 
 class _Told(_Stream):
-    """Does what a schedule says."""
+    """Makes the choices of a schedule."""
 
     def __init__(self, name: str, values: Mapping[int, int]) -> None:
         super().__init__(name)

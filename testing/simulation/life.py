@@ -44,7 +44,7 @@ class Life:
 
 
 class WorldMachine(Protocol):
-    """What outlives lives, and learns of the end of each."""
+    """A machine of the world, which outlives lives and learns of the end of each."""
 
     def life_ended(self, number: int) -> None:
         """Learn that a life was killed or has stopped, and that no step of it is taken any more."""

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 
 class TracedLine(NamedTuple):
-    """Something that happened, for a story."""
+    """An event of a world, as a line of the story."""
 
     at_s: float  # virtual seconds
     who: str  # "host 1", "disk", "story"
@@ -23,7 +23,7 @@ class TracedLine(NamedTuple):
 
 
 class WorldTrace:
-    """Gathers what happens.
+    """Gathers the events of a world.
 
     Args:
         keep: Keep each step, to compare two runs; a hundred bytes each.

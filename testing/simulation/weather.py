@@ -23,7 +23,7 @@ CLOCK_STEPS_S = (0.0, 5.0, -5.0, 3_600.0, -3_600.0)
 
 
 class UnderTheSky(Protocol):
-    """What has weather."""
+    """A host that has weather."""
 
     loop: SimLoop
     choices: Choices

@@ -1,4 +1,9 @@
-"""Chance of a story: a generator of random numbers whose numbers are choices, so that they shrink with the rest."""
+"""Chance of a story: a generator of random numbers whose numbers are choices, so that they shrink with the rest.
+
+The rule: equal choices give equal numbers.
+
+`testing/stories/world.py` gives one to the story and to the app.
+"""
 
 from random import Random
 from typing import Any

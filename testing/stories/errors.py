@@ -12,7 +12,7 @@ class SimulationFailed(AssertionError):
 
 
 class InvariantFailed(AssertionError):
-    """Something that must hold does not.
+    """An invariant does not hold.
 
     Args:
         name: Of what must hold.
@@ -50,4 +50,4 @@ class Escaped(Exception):
 
 
 class SimulationMisuse(Exception):
-    """A simulation was asked for what it cannot do; the message says what to do."""
+    """A simulation cannot do what it was asked for; the message says what to do instead."""

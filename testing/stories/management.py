@@ -36,7 +36,7 @@ BEGINS = ("rerun", "import")
 
 
 class SimulatedServer(ApiServer):
-    """Asks whichever host is up.
+    """A management API that is asked of a host that is up.
 
     Args:
         once: Do not repeat a request.

@@ -1,4 +1,9 @@
-"""The plan of a simulated test: what `simulated(...)` was given, checked and frozen."""
+"""The plan of a simulated test: what `simulated(...)` was given, checked and frozen.
+
+The rule: a value that no simulation can use is an error where the decorator stands.
+
+`testing/stories/decorator.py` makes it.
+"""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -22,7 +27,7 @@ WORLD_CPU_S = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulationPlan:
-    """What a simulated test is to try.
+    """The worlds that a simulated test is to try.
 
     Raises:
         SimulationMisuse: It cannot be tried.

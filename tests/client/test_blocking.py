@@ -15,8 +15,10 @@ import perdure
 from perdure import Handle, InstanceNotFound, Status, WorkflowFailed
 from perdure.client.blocking import BlockingClient
 from perdure.client.blocking_instances import BlockingHandle
+from perdure.client.blocking_state import BlockingState
 from perdure.client.errors import ServerUnreachable
 from perdure.client.remote_client import RemoteClient
+from perdure.runtime.state.client import StateClient
 
 from ..support.paths import ROOT
 from ..support.processes.daemon import Daemon
@@ -115,12 +117,14 @@ def methods(kind: type[Any]) -> dict[str, Callable[..., Any]]:
 
 
 def test_it_has_the_methods_of_the_other_client() -> None:
-    # `state` is of embedded engines: a client of a daemon has it from its base, and refuses.
-    assert set(methods(RemoteClient)) - {"state"} == set(methods(BlockingClient)) - {"call", "close"}
+    assert set(methods(RemoteClient)) == set(methods(BlockingClient)) - {"call", "close"}
     assert set(methods(Handle)) == set(methods(BlockingHandle))
+    assert set(methods(StateClient)) == set(methods(BlockingState))
 
 
-@pytest.mark.parametrize(("twin", "original"), [(BlockingClient, RemoteClient), (BlockingHandle, Handle)])
+@pytest.mark.parametrize(
+    ("twin", "original"), [(BlockingClient, RemoteClient), (BlockingHandle, Handle), (BlockingState, StateClient)]
+)
 def test_their_parameters_are_the_same(twin: type[Any], original: type[Any]) -> None:
     for name in set(methods(twin)) & set(methods(original)):
         assert parameters(methods(twin)[name]) == parameters(methods(original)[name]), name

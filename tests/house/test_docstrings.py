@@ -60,11 +60,22 @@ PROMISES: dict[str, tuple[str, ...]] = {
     "WorkflowActorType": ("ActorType",),
 }
 
+RULE = re.compile(r"^The (?:rule|one law)(?: of its code)?: ", re.MULTILINE)
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def test_every_module_says_what_it_is() -> None:
     assert not [str(module) for module in documented() if not ast.get_docstring(parsed(module))]
+
+
+def test_every_module_says_which_rule_it_keeps() -> None:
+    # A tree of errors is the rule of its module.
+    docstrings = {str(module): ast.get_docstring(parsed(module)) or "" for module in documented() if module.parts[1:]}
+    assert not [name for name, text in docstrings.items() if not RULE.search(text) and not is_tree(text)]
+
+
+def is_tree(docstring: str) -> bool:
+    return "└──" in docstring or " as a tree." in docstring or "by who can mend it" in docstring
 
 
 def test_every_public_class_and_function_says_what_it_is() -> None:

@@ -225,6 +225,7 @@ class PlainOperations:
 
     def __init__(self, direct: EmbeddedOperations) -> None:
         self._direct = direct
+        self.states = direct.states
 
     async def start(self, name: str, **named: Any) -> str:
         return await self._direct.start(name, **named)

@@ -57,6 +57,7 @@ from ..runtime.operations.client import AsyncCode, GeneratorCode, IfTaken, RunOp
 from ..runtime.operations.facade import finished
 from ..runtime.operations.handle import Seconds, Workflow, WorkflowState
 from .blocking_calls import BlockingCalls
+from .blocking_state import BlockingState
 
 R = TypeVar("R")
 ''',
@@ -99,10 +100,30 @@ from .filters import Filter, Moment
 from .management_client import BulkWord, Order, Payloads, Report, StatusChange
 ''',
 )
-TWINS = (INSTANCES, MANAGEMENT)
+STATE = Twin(
+    "client/blocking_state.py",
+    "runtime/state/client.py",
+    "StateClient",
+    "BlockingState",
+    "BlockingStateCalls",
+    '''"""The blocking twin of `StateClient`.
 
-# Of embedded engines: a client of a daemon refuses it.
-LEFT_OUT = {"state"}
+The rule: each method is the one of `StateClient`, and waits.
+
+{notice}
+"""
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any, TypeVar, overload
+
+from ..runtime.state.client import DeleteValue, SavedValue, SetValue
+from .blocking_calls import BlockingStateCalls
+
+T = TypeVar("T")
+''',
+)
+TWINS = (INSTANCES, MANAGEMENT, STATE)
 
 HANDLE = ("runtime/operations/handle.py", "Handle")
 
@@ -114,6 +135,7 @@ WORDS = (
     (r"\bAsyncGenerator\[AsyncIterator\[(\w+)\], None\]", r"BlockingStream[\1]"),
     (r"\bAsyncGenerator\[(\w+), None\]", r"BlockingStream[\1]"),
     (r"\bHandle\b", "BlockingHandle"),
+    (r"\bStateClient\b", STATE.name),
     (r"\bSteered\b", f'"{INSTANCES.name}"'),
 )
 
@@ -135,7 +157,7 @@ def make(twin: Twin) -> str:
 def methods(source: str, original: ast.ClassDef) -> Iterator[str]:
     """Make the methods of a twin."""
     for node in original.body:
-        if isinstance(node, Function) and not node.name.startswith("_") and node.name not in LEFT_OUT:
+        if isinstance(node, Function) and not node.name.startswith("_"):
             decorators = [ast.unparse(each) for each in node.decorator_list]
             if "overload" in decorators:
                 yield "    @overload\n" + blocking(segment(source, node)) + "\n"
@@ -152,7 +174,9 @@ def method(source: str, node: Function, *, within: bool) -> str:
     # The docstring's own raw lines: the last one may be the first.
     call = f"client.{node.name}({', '.join(arguments(node))})"
     returned = ast.unparse(node.returns) if node.returns is not None else "None"
-    if isinstance(node, ast.FunctionDef):
+    if returned == STATE.original:
+        body = f"return {STATE.name}(self, {', '.join(arguments(node))})"
+    elif isinstance(node, ast.FunctionDef):
         body = f"client = self._unopened\nhandle = {call}\nreturn BlockingHandle(handle, self, handle.workflow)"
     elif returned.startswith("Handle["):
         body = f"handle = self._call(lambda client: {call})\nreturn BlockingHandle(handle, self, handle.workflow)"

@@ -24,7 +24,7 @@ AWAY_MAX_S = 160.0
 
 
 class BeatTable:
-    """What one host has seen of the beats of others, in one of its lives.
+    """The beats of other hosts, as one host has seen them in one of its lives.
 
     Args:
         me: The id of the host that judges.

@@ -25,7 +25,7 @@ ONE_APP = 2**31  # more shards than an app has
 
 
 class HostLife:
-    """What a host knows in one of its lives.
+    """The knowledge of a host in one of its lives.
 
     Args:
         me: Its id.

@@ -61,7 +61,7 @@ class ClusterSeen(NamedTuple):
 
 @dataclass(slots=True)
 class LeaseTally:
-    """What a host has done over all its lives."""
+    """The counts of a host's deeds over all its lives."""
 
     killed: int = 0
     taken: int = 0

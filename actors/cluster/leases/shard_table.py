@@ -14,7 +14,7 @@ from ..placement import Ownership
 
 
 class TableChanges(NamedTuple):
-    """What rows have told."""
+    """The changes of the table that rows have brought."""
 
     mine: dict[int, int]  # shards that have become this host's -> epoch
     moved: dict[int, Ownership | None]  # others that have another owner than before, or none
@@ -22,7 +22,7 @@ class TableChanges(NamedTuple):
 
 
 class ShardTable:
-    """Who owns which shard.
+    """The owner and the epoch of each shard.
 
     Args:
         me: The id of this host.

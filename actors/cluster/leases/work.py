@@ -30,7 +30,7 @@ GIVEN_AT_ONCE, LEFT_AT_ONCE = 4, 16  # shards that are given at a time, by a hos
 
 
 class GiverWords(NamedTuple):
-    """What a host tells another one of shards. Both may be lost."""
+    """The two messages of a host to another one about shards. Both may be lost."""
 
     tell: Callable[[int, Sequence[Gift]], None]  # that they were given to it
     lend: Callable[[Gift], Awaitable[None]]  # what goes on for the actors of one that is about to be given to it

@@ -31,18 +31,18 @@ FROM, UNTIL = datetime(2000, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 5
 
 
 class SecretUnreadable(ValueError):
-    """The secret of the store is not what this release has written."""
+    """The secret of the store has no form that this release writes."""
 
 
 class Authority(NamedTuple):
-    """What signs the certificates of a store's hosts. Both parts are PEM."""
+    """The authority that signs the certificates of a store's hosts. Both parts are PEM."""
 
     key: bytes
     certificate: bytes
 
 
 class Identity(NamedTuple):
-    """What a host shows to others. Both parts are PEM."""
+    """The certificate and the key of a host. Both parts are PEM."""
 
     key: bytes
     certificate: bytes

@@ -1,4 +1,4 @@
-"""The outsides of actors as last committed, and those who watch them, on whichever host an actor is.
+"""The outsides of actors as last committed, and their watchers, for actors of all hosts.
 
 The rule: an owner answers from memory, if it may; a host that is not the owner asks it, and reads the store itself
 where all hosts share one and the owner does not answer. A watch follows its actor when the shard moves; the watcher
@@ -75,7 +75,7 @@ class Outsides:
         return await self._inspector.inspect(address)
 
     async def inspect_for_other(self, address: Address) -> Inspection | None:
-        """Read an outside for another host, whoever owns the actor: no host is asked twice."""
+        """Read an outside for another host. The actor is not sought further: no host is asked twice."""
         activation = self._mailroom.activations.peek(address)
         if activation is not None and (outside := activation.outside) is not None and self._may_answer:
             return outside
@@ -154,7 +154,7 @@ class Outsides:
 
 
 class _Watching:
-    """A watch of an actor that is here for the life of this host. A class, because a generator takes twice as long."""
+    """A watch of an actor that this host has for its life. A class, because a generator takes twice as long."""
 
     __slots__ = ("_address", "_watch", "_watches")
 

@@ -37,7 +37,7 @@ IsIn = Callable[[Address], bool]  # says whether an actor is one of some
 
 
 class Gone(NamedTuple):
-    """Actors that are not this host's any more. What was begun for them here is another host's to do."""
+    """Actors that have another host now, which begins their work anew."""
 
     has: Callable[[Address], bool]  # whether an actor is one of them
     dead: bool  # this host was taken for dead: nothing of it counts; else it may end what it has begun
@@ -59,7 +59,7 @@ class Sharing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """The parts of a host that have something of a shard."""
+    """The parts of a host that hold state of shards."""
 
     store: Store
     placement: Placement

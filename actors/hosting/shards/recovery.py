@@ -16,7 +16,7 @@ from ..mailroom import Mailroom
 
 
 class Recovery:
-    """Wakes what `Mailroom.unrecovered` has.
+    """Wakes the actors in `Mailroom.unrecovered`.
 
     Args:
         may_wake: Says whether an actor may be woken now; one that may not stays where it is.

@@ -104,7 +104,7 @@ class Source(Protocol):
 
 
 class Totals(NamedTuple):
-    """What a store has: how much, and a checksum of it in any order."""
+    """The contents of a store in numbers: how much, and a checksum that does not depend on the order."""
 
     actors: int = 0
     entries: int = 0

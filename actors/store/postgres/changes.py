@@ -28,7 +28,7 @@ from .statements import MUST_MATCH, PARTS
 
 @dataclass(slots=True)
 class ActorChange:
-    """What a batch makes of the row of an actor."""
+    """The change of the row of an actor by a batch."""
 
     key: int
     shard: int

@@ -1,8 +1,8 @@
 """Checking a store on PostgreSQL, while a host may be using it.
 
 The rule: the store is not changed, and all is read as it is at one moment. Whether the pages of the server are sound,
-the server's own programs tell (`pg_amcheck`, checksums of pages); this tells whether the rows say what was written, and
-of each other what is so.
+the server's own programs tell (`pg_amcheck`, checksums of pages); this tells whether the rows are the ones written, and
+whether they agree.
 
 `cli/store.py` calls it.
 """

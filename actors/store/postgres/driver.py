@@ -300,7 +300,7 @@ def _cut_when_silent(connection: Any) -> None:
 
 
 class Later(Protocol):
-    """What happens later, unless it is cancelled."""
+    """A call that happens later, unless it is cancelled."""
 
     def cancel(self) -> object:
         """Do not let it happen, if it has not happened yet."""

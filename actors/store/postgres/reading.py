@@ -231,7 +231,7 @@ async def read_ids(reader: ReadingSession, actor_type: str, after: str | None, l
 
 async def read_active(reader: ReadingSession, shards: Collection[int] | None) -> Sequence[Address]:
     """List the actors that have the active mark; see `Store.active`."""
-    rows = await reader.run(ACTIVE, (_listed(shards),), "listing what is active")
+    rows = await reader.run(ACTIVE, (_listed(shards),), "listing active actors")
     return [Address(type_, id_) for _, type_, id_ in sorted(rows, key=KEY)]
 
 

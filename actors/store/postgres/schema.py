@@ -180,7 +180,7 @@ TABLE_NAMES = (
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """What leads from a version to the next one."""
+    """The statements that lead from a version to the next one."""
 
     statements: Sequence[str] = ()  # in one transaction
     indexes: Sequence[str] = ()  # before it, each by itself: CREATE INDEX CONCURRENTLY IF NOT EXISTS

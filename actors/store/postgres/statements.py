@@ -93,7 +93,7 @@ PARTS: Mapping[str, tuple[Sequence[str], Mapping[str, str]]] = {
         ("bigint",),
         {"delete_": "DELETE FROM actors USING fence WHERE actors.key = ANY({keys})"},
     ),
-    # How many actors there are of each kind: what is added, in a row that is never changed. One counter that all
+    # How many actors there are of each kind: the difference, in a row that is never changed. One counter that all
     # commits update would slow all of them down as long as any session holds a snapshot.
     "tally": (
         ("int", "bigint"),

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 @dataclass(slots=True)
 class CommitDoubts:
-    """What became of commits, and of changes of an owner, whose connection broke. Counted since the host began."""
+    """The outcomes of commits, and of changes of owners, whose connection broke. Counted since the host began."""
 
     in_doubt: int = 0  # of which it had to be found out whether they had happened
     uncertain: int = 0  # of which it was not found out in time: their callers heard "may have happened"
@@ -29,7 +29,7 @@ class StandbyLag(NamedTuple):
 
 
 class ServerFigures(NamedTuple):
-    """What the store's server says of itself."""
+    """The figures that the store's server gives of itself."""
 
     clock_offset_s: float  # this host's clock minus the server's; off by half of the time that the answer took
     followers: int  # servers and programs that follow it now

@@ -121,7 +121,7 @@ def faults_in(path: str, expect: Expect | None = None) -> list[str]:
 
 
 def faults(connection: sqlite3.Connection, path: str, expect: Expect | None) -> list[str]:
-    """Check a file in one transaction, and say what is wrong in it: a sentence for each fault.
+    """Check a file in one transaction, and describe its faults: a sentence for each.
 
     Args:
         connection: To the file, for reading.

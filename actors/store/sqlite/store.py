@@ -240,7 +240,7 @@ class SqliteStore:
         return await self._call(self._reader, partial(read_ids, actor_type, after, limit), "listing ids")
 
     async def active(self, shards: Collection[int] | None = None) -> Sequence[Address]:
-        marked = await self._call(self._reader, read_active, "listing what is active")
+        marked = await self._call(self._reader, read_active, "listing active actors")
         return marked if shards is None else in_shards(marked, shards, of=self.shards)
 
     async def reminders(
@@ -287,7 +287,7 @@ class SqliteStore:
         if self._filling.done:
             return ()
         read = partial(read_unlisted, self._filling, limit, self._unsealed)
-        return await self._call(await self._lists(), read, "reading what is not listed yet")
+        return await self._call(await self._lists(), read, "reading unlisted actors")
 
     async def enlist(self, found: Sequence[tuple[Unlisted, Facets | None]]) -> None:
         rows = self._filling.rows_of(found, self._kinds)

@@ -20,7 +20,7 @@ EntryRow = tuple[int, int, int, bytes]  # key, shard, time, entry; its position 
 
 
 class Batch(NamedTuple):
-    """What stays of a batch, apart from the rows of actors."""
+    """The changes of a batch, apart from the rows of actors."""
 
     logs_forgotten: Sequence[int]  # keys of the actors whose entries in the store are forgotten
     entries: Sequence[EntryRow]  # in their order

@@ -31,7 +31,7 @@ ALL_SEALED = Unsealed()
 
 
 class Damaged(Exception):
-    """A row is not what was written. The message says which row, and how it differs."""
+    """A row differs from the one written. The message says which row, and how."""
 
 
 def seal_record(key: int, type_: str, id_: str, record: bytes) -> bytes:

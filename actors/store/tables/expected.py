@@ -3,8 +3,8 @@
 The rule: a reminder that an actor must have and has not, or an active mark that is missing, is told of; one too many
 does no harm.
 
-`actors/store/sqlite/maintenance.py` and `actors/store/postgres/checking.py` compare; `cli/store.py` says what is
-expected.
+`actors/store/sqlite/maintenance.py` and `actors/store/postgres/checking.py` compare; `cli/store.py` gives them the
+expectation.
 """
 
 from collections.abc import Callable, Sequence, Set
@@ -15,7 +15,7 @@ from ..contract import Stored
 
 
 class Expected(NamedTuple):
-    """What an actor says of its rows in other tables."""
+    """The rows in other tables that an actor expects."""
 
     reminders: frozenset[tuple[str, int]]  # that it must have: name and due time
     active: bool  # it must have the active mark

@@ -135,7 +135,7 @@ ACTIONS = (
 
 
 class ActionRoutes:
-    """The handlers."""
+    """The handlers of actions on one instance."""
 
     def __init__(self, management: InstanceOperations) -> None:
         self.steering = management.steering

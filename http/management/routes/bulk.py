@@ -1,4 +1,9 @@
-"""The handlers of bulk operations: plan, begin, look, cancel."""
+"""The handlers of bulk operations: plan, begin, look, cancel.
+
+The rule: an action on many is begun only with the plan of a dry run.
+
+`http/management/app.py` adds the endpoints. `runtime/operations/bulk/bulk.py` does the work.
+"""
 
 from dataclasses import fields
 
@@ -97,7 +102,7 @@ BULK_ENDPOINTS = (BULK, LIST_OPERATIONS, GET_OPERATION, CANCEL_OPERATION)
 
 
 class BulkRoutes:
-    """The handlers.
+    """The handlers of bulk operations.
 
     Args:
         app_id: The app that the daemon hosts.

@@ -75,7 +75,7 @@ HISTORIES = (HISTORY, *(_payload(kind) for kind in KINDS))
 
 
 class HistoryRoutes:
-    """The handlers.
+    """The handlers of histories and payloads.
 
     Args:
         event_json: Writes an event.

@@ -1,4 +1,9 @@
-"""The handlers that show instances: listed, counted, described, awaited, as a tree."""
+"""The handlers that show instances: listed, counted, described, awaited, as a tree.
+
+The rule: a handler reads the query, makes one call and encodes.
+
+`http/management/app.py` adds the endpoints. `runtime/operations/reading/views.py` has the readers.
+"""
 
 from collections.abc import AsyncIterator
 
@@ -28,7 +33,7 @@ TERMINAL = "TERMINAL"
 
 
 class InstanceRoutes:
-    """The handlers.
+    """The handlers of lists and descriptions.
 
     Args:
         app_id: The app that the daemon hosts.

@@ -1,4 +1,9 @@
-"""The handlers that show the daemon: hosts, workers, workflows, activities, figures over time, the audit."""
+"""The handlers that show the daemon: hosts, workers, workflows, activities, figures over time, the audit.
+
+The rule: a handler reads the query, makes one call and encodes. A host that does not answer is shown without figures.
+
+`http/management/app.py` adds the endpoints.
+"""
 
 import platform
 from collections.abc import Mapping
@@ -96,7 +101,7 @@ OVERVIEW = (
 
 
 class OverviewRoutes:
-    """The handlers.
+    """The handlers of the overview.
 
     Args:
         sidecar: The daemon.

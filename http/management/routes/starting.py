@@ -1,6 +1,10 @@
 """The handlers that start an instance and send it events, each once, however often it is asked.
 
+The rule: a request with a key that was used before changes nothing, and gets the same answer.
+
 The body is the payload, as in Dapr's routes; what else there is to say stands in the query and in headers.
+
+`http/management/app.py` adds the endpoints.
 """
 
 from starlette.responses import Response
@@ -78,7 +82,7 @@ STARTING = (START, SEND)
 
 
 class StartRoutes:
-    """The handlers."""
+    """The handlers of starts and events."""
 
     def __init__(self, management: InstanceOperations) -> None:
         self.steering = management.steering

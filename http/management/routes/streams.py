@@ -62,7 +62,7 @@ HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
 
 
 class StreamRoutes:
-    """The handlers.
+    """The handlers of streams of changes.
 
     Args:
         app_id: The app that the daemon hosts.

@@ -68,7 +68,7 @@ TRANSFER = (EXPORT, IMPORT)
 
 
 class TransferRoutes:
-    """The handlers.
+    """The handlers of export and import.
 
     Args:
         stopping: Set when the daemon begins to stop.

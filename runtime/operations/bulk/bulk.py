@@ -47,7 +47,7 @@ class OperationPage(NamedTuple):
 
 
 class Bulk:
-    """Plans and begins bulk operations, and tells how far they have come."""
+    """Plans, begins and describes bulk operations."""
 
     def __init__(self, host: Host, own: AppAddresses, clock: Clock, selecting: Selecting) -> None:
         self._host = host

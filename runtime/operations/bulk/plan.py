@@ -19,7 +19,7 @@ LASTS_US = 15 * 60 * 1_000_000
 
 
 class Restated(NamedTuple):
-    """What a caller says once more beside a plan. None, and what an option has by default, is left unsaid."""
+    """The values of a plan that its caller repeats. None, and the default of an option, count as not repeated."""
 
     selection: Selection | None = None  # its moment does not count
     options: ActionOptions = ActionOptions()

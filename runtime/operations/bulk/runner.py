@@ -27,7 +27,7 @@ RETRY_S = 1.0  # after a store, a host or a mailbox that did not take what was a
 
 
 class Skipped(PerdureError):
-    """The instance is no longer one that the operation is for, is gone, or is as the action would have it."""
+    """The instance no longer fits the operation's filter, is gone, or is as the action would have it."""
 
 
 class Matching(NamedTuple):
@@ -38,7 +38,7 @@ class Matching(NamedTuple):
 
 
 class Instances(Protocol):
-    """What the runner needs of the instances."""
+    """The instances, as the runner uses them."""
 
     async def matching(self, operation: BulkOperation, *, cursor: str | None, limit: int) -> Matching:
         """List ids of instances that the operation's selection fits, in the order in which they were created."""

@@ -36,7 +36,7 @@ class Concern(NamedTuple):
 
 
 class Attention(NamedTuple):
-    """What a person should look at."""
+    """The instances that a person should look at."""
 
     stalled: Concern
     set_aside: Concern
@@ -47,7 +47,7 @@ class Attention(NamedTuple):
 
 
 class Waits(NamedTuple):
-    """What a host has at hand: ids of instances, ITEMS_MAX at most, and how many there are."""
+    """The overdue instances of a host: their ids, ITEMS_MAX at most, and how many there are."""
 
     overdue: Sequence[str]
     overdue_total: int

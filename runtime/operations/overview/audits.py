@@ -1,5 +1,7 @@
 """The audit as callers read it: each change of an instance, its author, time and reason, the newest first.
 
+The rule: an entry is never changed; only its age takes it away.
+
 `http/management/routes/overview.py` shows it. `runtime/history/audit.py` decides what each entry says.
 """
 

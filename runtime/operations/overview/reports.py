@@ -44,7 +44,7 @@ class ConnectedWorker(NamedTuple):
 
 
 class InHand(NamedTuple):
-    """What a worker of another host has in hand of one host."""
+    """The work of one host that a worker of another host has."""
 
     turns: int
     activities: int
@@ -59,7 +59,7 @@ class StoreSize(NamedTuple):
 
 
 class HostReport(NamedTuple):
-    """What one host of a daemon has."""
+    """The report of one host of a daemon."""
 
     name: str
     pid: int

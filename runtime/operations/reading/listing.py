@@ -34,7 +34,7 @@ GroupBy = Literal["status", "name", "root"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstanceFilter(ListFilter):
-    """What an instance must be to stand in a list."""
+    """The conditions for an instance to stand in a list."""
 
     # Stalled or set aside; or an activity is open, and no turn was taken for so long, in microseconds. Waiting for a
     # timer, an event, a child or a resumption is not being stuck.

@@ -38,7 +38,7 @@ class WorkPlace(StrEnum):
 
 
 class Waiting(NamedTuple):
-    """One thing that an instance waits for. Times are Unix time in microseconds."""
+    """One entry or condition that an instance waits for. Times are Unix time in microseconds."""
 
     kind: WaitKind
     name: str | None  # of the activity, the child's workflow, the event as spelled, or the instance's own workflow

@@ -13,7 +13,7 @@ from .steering import Steering
 
 
 class EmbeddedOperations:
-    """Operations of an engine. A client's `Operations` says what each does."""
+    """The `Operations` of an engine in this process."""
 
     def __init__(self, facade: Facade, steering: Steering, states: States) -> None:
         self.states = states

@@ -32,7 +32,7 @@ KINDS: Mapping[str, Any] = {kind.__name__: kind for kind in TAGS}
 
 
 class ImportMalformed(RequestRefused):
-    """A line is not what an export writes."""
+    """A line has no form that an export writes."""
 
     def __init__(self, line: int, why: str) -> None:
         super().__init__(line, why)
@@ -44,7 +44,7 @@ class ImportMalformed(RequestRefused):
 
 
 class ExportHeader(NamedTuple):
-    """What the first line says."""
+    """The first line of an export."""
 
     instance_id: str
     record: InstanceRecord
@@ -259,7 +259,7 @@ def _read(value: Any) -> Any:
 
 def _why(error: Exception) -> str:
     if isinstance(error, KeyError):
-        return f"{error} is missing, or is not one of those that there are"
+        return f"{error} is missing, or is not one of the known values"
     return str(error) or type(error).__name__
 
 

@@ -1,4 +1,9 @@
-"""The refusal for an id that another instance has, with that instance's workflow and status."""
+"""The refusal for an id that another instance has, with that instance's workflow and status.
+
+The rule: the error says what a caller can do instead.
+
+`rerunning.py` and `transfer.py` raise it.
+"""
 
 from ....actors.hosting.host import Host
 from ...directory import AppAddresses

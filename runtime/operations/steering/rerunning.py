@@ -56,7 +56,7 @@ class RerunRequest:
 
 
 class RerunStep(NamedTuple):
-    """Something that the code of an instance has asked for."""
+    """A request of an instance's code."""
 
     event_id: int
     kind: str  # of KINDS
@@ -64,7 +64,7 @@ class RerunStep(NamedTuple):
 
 
 class RerunPlan(NamedTuple):
-    """What a rerun would do."""
+    """The steps that a rerun would keep and repeat."""
 
     kept: Sequence[RerunStep]  # with the answers that they have had
     repeated: Sequence[RerunStep]  # are asked for again; what follows them holds if the code decides as it did

@@ -42,7 +42,7 @@ NEAREST_MAX = 3
 
 
 class IfExists(StrEnum):
-    """What becomes of a start under an id that an instance has."""
+    """The choices for a start under an id that an instance has."""
 
     REJECT = "reject"  # it is refused, in any status of the holder
     RETURN = "return"  # the holder is returned, if it is of the same workflow

@@ -36,7 +36,7 @@ class StreamList(NamedTuple):
 
 
 class Verdict(IntEnum):
-    """What the owner of an instance says of a worker's answer. The numbers are on the wire."""
+    """The verdict of an instance's owner on a worker's answer. The numbers are on the wire."""
 
     TAKEN = 0  # or void: an answer to a job that was given out anew
     UNKNOWN = 1  # it has no such job

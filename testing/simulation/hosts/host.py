@@ -105,7 +105,7 @@ class WorldOfHosts(Protocol):
 
 
 class SharingLife:
-    """What one life of a host consists of."""
+    """The parts of one life of a host."""
 
     def __init__(self, host: "SimHost", life: Life, instruments: Instruments) -> None:
         world = host.world

@@ -33,7 +33,7 @@ LOST, UNHEARD = 1, 2
 
 
 class Deed(NamedTuple):
-    """Something that a fake has done for a host.
+    """A call that a fake has carried out for a host.
 
     Args:
         told: What it was, as "charge order-0".

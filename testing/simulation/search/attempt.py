@@ -14,7 +14,7 @@ from ..world import SimWorld
 
 
 class Attempt(NamedTuple):
-    """What came of a world.
+    """The outcome of a world.
 
     Args:
         error: What its story has raised; None: it is green.

@@ -15,7 +15,7 @@ from .attempt import Attempt, FoundFailure, Run, failing_again
 
 
 class Sweep(NamedTuple):
-    """What a sweep has tried.
+    """The worlds that a sweep has tried.
 
     Args:
         places: The single faults.

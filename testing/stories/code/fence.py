@@ -31,7 +31,7 @@ NO_LOCKS = (
 
 
 class Fence:
-    """The fence.
+    """The fence around the code of a world.
 
     Args:
         senses: Know which code is of a world.

@@ -1,10 +1,10 @@
 """What code of a world senses of the machine: time and chance are the world's.
 
-`time`, `time.sleep`, `random`, `uuid`, `os.urandom` and `secrets` follow the world, wherever they are called from. In
-the user's own modules `datetime.now` does too, and what was imported by name (`from time import sleep`).
-
 The one law: only code of the world is served. A thread that has nothing to do with it, of the test runner for example,
 gets the machine's.
+
+`time`, `time.sleep`, `random`, `uuid`, `os.urandom` and `secrets` follow the world, wherever they are called from. In
+the user's own modules `datetime.now` does too, and what was imported by name (`from time import sleep`).
 """
 
 import asyncio

@@ -19,10 +19,10 @@ UNNAMED_AGAIN = (
     "A start without an id was repeated, and made another instance. Give it an instance_id, or an idempotency_key."
 )
 SAME_KEY = (
-    "It was done twice under the same {key}. Whoever takes a key has to remember what was done under it, and to answer "
-    "as the first time."
+    "It was done twice under the same {key}. The receiver of a key has to remember what it did under the key, and to "
+    "answer as the first time."
 )
-NO_KEY = "An activity may run again after a crash. Give ctx.task_execution_id to whoever must not do it twice."
+NO_KEY = "An activity may run again after a crash. Give ctx.task_execution_id to the system that must not do it twice."
 PATCHED = (
     "What has taken a patch needs code that has it. After a way back to code without, such instances wait until the "
     "new code is there again."

@@ -1,4 +1,9 @@
-"""The traceback of a failure, with the user's own lines only: those of the loop and the engine say nothing of it."""
+"""The traceback of a failure, with the user's own lines only: those of the loop and the engine say nothing of it.
+
+The rule: a line of the user's is never left out.
+
+`testing/stories/decorator.py` raises with it.
+"""
 
 from types import TracebackType
 

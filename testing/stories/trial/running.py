@@ -35,7 +35,7 @@ COMMIT_RATES = (0.02, 0.1, 0.3)
 
 
 class WorldFacts(NamedTuple):
-    """What a world has to tell beside its lines.
+    """The facts of a world beside its lines.
 
     Args:
         fails_at: After how many of its lines it has failed.

@@ -17,7 +17,7 @@ from ..errors import SimulationMisuse
 
 @dataclass(slots=True)
 class Shared:
-    """What several processes have seen together."""
+    """The findings of several processes together."""
 
     seeds: int = 0
     worlds: int = 0

@@ -44,7 +44,7 @@ def is_swept(stream: str) -> bool:
 
 @dataclass(slots=True)
 class Tried:
-    """What was tried."""
+    """The worlds that were tried."""
 
     kept: int = 0  # schedules that are kept
     sweep: Sweep | None = None

@@ -1,7 +1,7 @@
 """Reading lists, counts and the audit from a store on PostgreSQL.
 
 The rule: all that a page is made of is read from one snapshot. `actors/store/tables/paging.py` and
-`actors/store/tables/auditing.py` say what is asked.
+`actors/store/tables/auditing.py` make the queries.
 
 `actors/store/postgres/store.py` has a session of its own for it, so that a load of an actor does not wait for a list.
 """

@@ -37,7 +37,7 @@ INSERT_TAGS = "INSERT OR IGNORE INTO tags (name, value, created_us, key) VALUES 
 
 
 class Before(NamedTuple):
-    """What the file has of an actor before a batch."""
+    """The facets and tags of an actor in the file before a batch."""
 
     kind: int
     created_us: int

@@ -1,7 +1,7 @@
 """Reading lists and counts from a store's SQLite file.
 
 The rule: all that a page is made of is read from one snapshot, and a row that cannot be read keeps no other from its
-list. `actors/store/tables/paging.py` says what is asked.
+list. `actors/store/tables/paging.py` makes the queries.
 
 All functions run on a thread of their own, so that a load of an actor does not wait for a list;
 `actors/store/sqlite/store.py` sends them there.

@@ -4,9 +4,9 @@ The rule: no transaction begins on an index that was cut short. To read where a 
 process; so before each transaction the file has the length that it had, or is made anew while no transaction is under
 way. Made anew it is empty, and SQLite then reads it from the -wal, as after a crash.
 
-One that is cut short in the midst of a transaction ends the process, and that is right: the transaction would take what
-is missing for pages that are not in the -wal. `actors/store/sqlite/identity.py` has one for a file that is in use, and
-`actors/store/sqlite/store.py` begins and ends each trip to a connection with it.
+An index that is cut short in the midst of a transaction ends the process, and that is right: the transaction would take
+the missing entries for pages that are not in the -wal. `actors/store/sqlite/identity.py` has an index for a file that
+is in use, and `actors/store/sqlite/store.py` begins and ends each trip to a connection with it.
 """
 
 import logging

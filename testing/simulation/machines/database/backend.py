@@ -25,7 +25,7 @@ TIMELINE = "00000001"
 
 
 class Scene(NamedTuple):
-    """What the function of a statement works with."""
+    """The tables and the session that the function of a statement works with."""
 
     server: "ServerCore"
     backend: "Backend"

@@ -50,7 +50,7 @@ Tell: TypeAlias = Callable[[str], None]
 
 
 class Link:
-    """What lies between one host and the server.
+    """The network between one host and the server.
 
     Args:
         tell: Is told of faults.
@@ -77,7 +77,7 @@ class Link:
         began = loop.time()
         await asyncio.sleep(2 * server.trip_s)
         if fault := server.choices.fault("database.connect", 1 + len(CONNECTING)):
-            self.tell(f"does not let {settings.get('application_name', 'somebody')} in")
+            self.tell(f"does not let {settings.get('application_name', 'a client')} in")
             raise _copied(CONNECTING[fault - 1])
         while (silent_s := max(self._silent_s(loop.time()), server.frozen_s(loop.time()))) > 0:
             await asyncio.sleep(max(min(silent_s, began + CONNECT_S - loop.time()), 0))
@@ -127,7 +127,7 @@ def left_s(until_s: float, now_s: float) -> float:
 
 
 def _copied(error: Refused | Lost) -> Refused | Lost:
-    """An error without the frames of those who have raised it before."""
+    """An error without the frames of earlier raises."""
     return type(error)(*error.args)
 
 

@@ -22,7 +22,7 @@ _KEY = re.compile(r"(?:PRIMARY KEY|UNIQUE) \(([\w, ]+)\)")
 
 
 class TableMade(NamedTuple):
-    """What a CREATE TABLE says."""
+    """The definition of a table, as CREATE TABLE gives it."""
 
     name: str
     columns: Sequence[str]

@@ -32,7 +32,7 @@ CONFLICT = 5
 
 
 class KeepsVersions(Protocol):
-    """What a table is for transactions."""
+    """A table, as transactions use it."""
 
     def all(self) -> "list[Version]":
         """All versions of all rows."""

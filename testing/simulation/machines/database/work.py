@@ -140,7 +140,7 @@ class Work:
         return row
 
     def _hand_on_locks(self, old: Version, new: Version) -> None:
-        """Have those who hold a row together with this transaction hold what it makes of the row."""
+        """Let the transactions that hold a row together with this one hold its new version."""
         for other, strength in (old.locks or {}).items():
             if other is not self._transaction:
                 new.locks = {**(new.locks or {}), other: strength}

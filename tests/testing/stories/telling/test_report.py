@@ -33,7 +33,7 @@ def test_it_has_all_that_a_person_needs() -> None:
     assert "killed: bank has done charge o, and the host has not heard of it" in lines[5]
     assert lines[7].endswith("<- fails here")
     assert lines[9] == (
-        "  An activity may run again after a crash. Give ctx.task_execution_id to whoever must not do it twice."
+        "  An activity may run again after a crash. Give ctx.task_execution_id to the system that must not do it twice."
     )
     assert "Found by seed 7, and made smaller from 9 choices to 1 in 3 worlds (5 worlds in 0.0 s)." in lines
     assert "Also: 'answer.lost#0'" in lines

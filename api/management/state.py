@@ -1,0 +1,57 @@
+"""The changes of values of a state store, as a request has them.
+
+The rule: a value is any JSON, and is kept byte for byte as it stands in the request.
+"""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+
+from ...runtime.state.state import TTL_S_MAX, StateChange
+
+
+class ValueChange(Struct, forbid_unknown_fields=True, kw_only=True):
+    """A value is saved or deleted."""
+
+    key: Annotated[str, Meta(min_length=1)]
+    value: Annotated[Raw | UnsetType, Meta(description="Any JSON, kept as it is. Absent: the value is deleted")] = UNSET
+    etag: Annotated[str, Meta(description="The value that is there must have it; empty: no matter")] = ""
+    new: Annotated[bool, Meta(description="There must be no value")] = False
+    ttl_s: Annotated[
+        int, Meta(ge=0, le=TTL_S_MAX, description="For how many seconds the value counts; 0: for ever")
+    ] = 0
+
+
+class StateChanges(Struct, forbid_unknown_fields=True, kw_only=True):
+    """Changes of the values of a state store."""
+
+    changes: Annotated[
+        list[ValueChange], Meta(description="All of them are made, or none; their etags are those before the first")
+    ]
+
+
+def changes_in(body: StateChanges) -> Sequence[StateChange]:
+    """Take the changes out of a request."""
+    return [
+        StateChange(
+            each.key, None if each.value is UNSET else bytes(each.value), each.etag.strip('"'), each.new, each.ttl_s
+        )
+        for each in body.changes
+    ]
+
+
+def body_of(changes: Sequence[StateChange]) -> StateChanges:
+    """Write changes for a request. Their values are JSON."""
+    return StateChanges(
+        changes=[
+            ValueChange(
+                key=each.key,
+                value=UNSET if each.value is None else Raw(each.value),
+                etag=each.etag,
+                new=each.first_write,
+                ttl_s=min(each.ttl_s, TTL_S_MAX),
+            )
+            for each in changes
+        ]
+    )
