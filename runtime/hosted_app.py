@@ -214,6 +214,9 @@ class HostedApp:
             own=own,
         )
         reports.seen = parts.seen
+        reports.code = self.code
+        if self.awaited is not None:
+            reports.awaiting = self.awaited.__len__
         self.management = management_of(
             host,
             reports,

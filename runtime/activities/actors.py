@@ -115,7 +115,7 @@ class ActivityActors:
         self.timed = False  # whether it is noted when activities are asked for
         self.chance: Chance = SYSTEM.chance
         self.recent = recent_attempts()
-        self.hosts: ActivitiesElsewhere | None = None  # those that perform what this one has not; None: there are none
+        self.hosts: ActivitiesElsewhere | None = None  # they perform activities that this app has not
         self._foreign: ForeignActivities | None = None
 
     def __len__(self) -> int:

@@ -137,7 +137,7 @@ class ActivitiesElsewhere(TaskKeeper):
             self._unqueue(job.host, [job])
 
     def loads(self) -> Mapping[str, ActivityLoad]:
-        """Count those that wait for a host, by name. Those that a host performs are counted there."""
+        """Count the activities that wait for a host, by name. A host counts the ones that it performs."""
         loads: dict[str, ActivityLoad] = {}
         for job in self._jobs.values():
             if job.host is None:
@@ -145,7 +145,7 @@ class ActivitiesElsewhere(TaskKeeper):
         return loads
 
     def oldest_waiting(self) -> Iterable[tuple[str, int]]:
-        """The names of those that wait for a host, and when each was asked for; Unix time, microseconds."""
+        """The activities that wait for a host: names, and when each was asked for; Unix time, microseconds."""
         return [(job.invoke.name, job.asked_us) for job in self._jobs.values() if job.host is None]
 
     # Instances that go.
@@ -157,7 +157,7 @@ class ActivitiesElsewhere(TaskKeeper):
             has: Whether an instance is one of them.
 
         Returns:
-            Those that another host performs. One that has not said so is asked for again by the next owner.
+            The ones that another host performs. The next owner asks again for one whose host has not agreed yet.
         """
         lent = []
         for job in self._jobs.values():
@@ -237,7 +237,7 @@ class ActivitiesElsewhere(TaskKeeper):
             queue.pop(job, None)
 
     async def _ask_host(self, host: str) -> None:
-        """Ask a host for what is in its queue, until nothing is."""
+        """Ask a host for the activities in its queue, until it is empty."""
         try:
             while jobs := self._next(host):
                 if not await self._ask_for(host, jobs):
@@ -298,7 +298,7 @@ class ActivitiesElsewhere(TaskKeeper):
             self._place(job)
 
     def _is_current(self, job: AwayJob, host: str, invoke: Invoke) -> bool:
-        """Whether a host was asked for what is still wanted of it."""
+        """Whether an answer of a host is to the last question about an activity that it is still to perform."""
         return self._jobs.get(job.address) is job and job.host == host and job.invoke is invoke
 
     def _end(self, job: AwayJob, host: str) -> bool:

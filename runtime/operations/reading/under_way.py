@@ -62,7 +62,7 @@ class WorkLocator:
 
 
 def together(parts: Sequence[UnderWay]) -> UnderWay:
-    """Put together what is under way on several hosts."""
+    """Put together the work under way on several hosts."""
     turn = next((each.turn for each in parts if each.turn is not None), None)
     activities = {task_id: state for each in reversed(parts) for task_id, state in each.activities.items()}
     return UnderWay(turn, activities, any(each.awaits_code for each in parts))

@@ -41,6 +41,10 @@ class AwaitedCode:
         self._waiting: dict[str, str] = {}  # instance -> the workflow, in the order of their coming
         code.follow(self._look)
 
+    def __len__(self) -> int:
+        """How many instances wait."""
+        return len(self._waiting)
+
     def receive(self, address: Address, message: AwaitsCode) -> None:
         """Take an instance whose code is at other hosts."""
         if not self._has(message.workflow):

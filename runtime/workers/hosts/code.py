@@ -86,7 +86,7 @@ class CodeOfHosts(TaskKeeper):
         peers.listen(self._connection_changed)
         peers.watch(self._hosts_changed)
 
-    # What is asked.
+    # Questions.
 
     def may_have(self, kind: CodeKind, name: str) -> bool:
         """Whether another host has a name, or may have it, or is waited for because it had it."""
@@ -105,6 +105,16 @@ class CodeOfHosts(TaskKeeper):
     def names(self, kind: CodeKind) -> Collection[str]:
         """The names that other hosts have."""
         return self._known[kind]
+
+    def lacks(self) -> Sequence[str]:
+        """The workflows and activities that other hosts have and this one has not: "activity charge", in order."""
+        app = self._app
+        own: Mapping[CodeKind, Collection[str]] = (
+            {CodeKind.WORKFLOW: app.workflows, CodeKind.ACTIVITY: app.activities} if app is not None else {}
+        )
+        return sorted(
+            f"{kind} {name}" for kind in CodeKind for name in self._known[kind] if name not in own.get(kind, ())
+        )
 
     def reaches(self, host: str) -> bool:
         """Whether there is a connection to a host now."""
@@ -197,7 +207,7 @@ class CodeOfHosts(TaskKeeper):
         self._tell()
 
     def _lose(self, lost: Mapping[CodeKind, frozenset[str]]) -> None:
-        """Wait for names that a host has no more. Those that others have do not need it."""
+        """Wait for names that a host has no more; a name that others have needs no wait."""
         until_s = anyio.current_time() + AWAITED_S
         self._gone.update({(kind, name): until_s for kind, names in lost.items() for name in names})
 

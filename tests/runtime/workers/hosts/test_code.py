@@ -127,3 +127,21 @@ def test_a_host_without_code_waits_for_nobody_who_has_not_told() -> None:
         assert isinstance(two.new, App)
 
     story(tell, "old")
+
+
+def test_a_host_tells_what_it_lacks_and_how_many_wait_for_it() -> None:
+    async def tell(engines: SharedEngines, two: TwoCodes) -> None:
+        old, new = engines.engines
+        for number in range(3):
+            instance_id = engines.id_at(old, f"i{number}")
+            await new.engine.facade.start("new_waits", instance_id=instance_id, input=None)
+        await anyio.sleep(0.5)
+        for each in engines.engines:
+            reports = await each.engine.management.reports.all()
+            told = {name: (report.lacks, report.awaiting) for name, report in reports.items() if report is not None}
+            assert told == {
+                old.membership.me: (["activity new_step", "workflow new_waits"], 3),
+                new.membership.me: (["activity old_step", "workflow old_waits"], 0),
+            }
+
+    story(tell, "old", "new")
