@@ -11,9 +11,9 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 # Every file below the root counts, so that a new folder cannot be forgotten and a stale install be tested.
 SOURCES := pyproject.toml README.md LICENSE py.typed \
 	$(shell find . -mindepth 1 \( -path './.*' -o -path ./tests -o -path ./docs -o -path ./examples -o -path ./build -o -name '*.egg-info' \
-	-o -name __pycache__ \) -prune -o -type f \( -name '*.py' -o -name '*.proto' -o -name '*.binpb' -o -path './http/docs/static/*' -o -path './http/page/static/*' \) -print | sed 's|^\./||' | sort)
+	-o -name __pycache__ \) -prune -o -type f \( -name '*.py' -o -name '*.proto' -o -name '*.binpb' -o -path './benchmarks/report/page.css' -o -path './http/docs/static/*' -o -path './http/page/static/*' \) -print | sed 's|^\./||' | sort)
 
-.PHONY: help run demo test test-slow test-chaos simulate test-compiled test-sdks test-ui pictures check docs bench bench-peers clean FORCE
+.PHONY: help run demo test coverage test-slow test-chaos simulate test-compiled test-sdks test-ui pictures check docs bench bench-peers clean FORCE
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -21,6 +21,7 @@ help:
 	@echo "make run        start the daemon with examples/order_processing.py"
 	@echo "make demo       an order, an approval and two kills, from start to end"
 	@echo "make test       the tests, in a few minutes at most"
+	@echo "make coverage   the same tests, and what of the package they run, by module"
 	@echo "make test-slow  the long proofs too"
 	@echo "make test-chaos CHAOS_SECONDS=600  hosts on one database under each kind of fault, so long each"
 	@echo "make test-compiled  the tests of the turn against a compiled build; needs a C compiler"
@@ -43,7 +44,7 @@ demo: $(VENV)/package
 # Three tests at a time on two cores, because many wait: for a process, a database, a clock. So no test may hold a time of the
 # real clock closely: what is to be quick is measured by the processor's time, and what is to come first by the order of events.
 # pytest keeps the modules that it has rewritten for the next process, also where the environment says that Python shall not.
-test test-slow test-chaos test-compiled: export PYTHONDONTWRITEBYTECODE =
+test coverage test-slow test-chaos test-compiled: export PYTHONDONTWRITEBYTECODE =
 
 # A test that hangs ends the run, with the stacks of all threads, instead of holding it for ever.
 HANG = -o faulthandler_timeout=300 -o faulthandler_exit_on_timeout=true
@@ -54,6 +55,16 @@ ALONE = $(BIN)/python -m pytest $(HANG) $(FAILED_ONLY)
 
 test: $(VENV)/package $(VENV)/extra-test
 	$(BIN)/python -m pytest $(HANG) -n 3 --dist worksteal || $(ALONE)
+
+# The same tests, and which lines and branches of the package they run: a table by module, which fails below the floors in
+# tests/support/coverage/floors.toml. What has failed under the tracer has to pass without it.
+MEASURED = $(CURDIR)/build/coverage
+coverage: export COVERAGE_FILE := $(MEASURED)/data
+coverage: $(VENV)/package $(VENV)/extra-test
+	rm -rf $(MEASURED) && mkdir -p $(MEASURED)
+	$(BIN)/python -m coverage run -m pytest $(HANG) -n 3 --dist worksteal || env -u COVERAGE_FILE $(ALONE)
+	$(BIN)/python -m coverage combine --quiet
+	$(BIN)/python -m tests.support.coverage.report
 
 test-slow: $(VENV)/package $(VENV)/extra-test
 	$(BIN)/python -m pytest -m "slow or not slow" --ignore=tests/chaos

@@ -68,7 +68,7 @@ def arguments() -> dict[str, Any]:
 
 
 def requirements(project: dict[str, Any]) -> list[str]:
-    """What has to be there while mypyc runs.
+    """The files that have to be there while mypyc runs.
 
     mypyc compiles what mypy understands, and mypy follows every import from
     `perdure/__init__` on: so all that the package itself depends on, and the

@@ -1,7 +1,7 @@
 """A store on a database, shared: this host's membership by leases, and how other hosts reach it.
 
-The rule: a host that reaches the database finds the other hosts in it. What a host needs to be found (its address, its
-certificate) is known once the store is open, and before it joins.
+The rule: a host that reaches the database finds the other hosts in it. The facts by which a host is found (its address,
+its certificate) is known once the store is open, and before it joins.
 
 `runtime/engine.py` shares a store on PostgreSQL so, unless it is told otherwise.
 """
@@ -102,7 +102,7 @@ class DatabaseTransport:
             StoreError: The store's secret cannot be read, or the package for certificates is missing.
         """
         try:
-            # It comes with the extra that brings the driver; who has no database needs neither.
+            # It comes with the extra that brings the driver; a user without a database needs neither.
             from .cluster.transport.certificates import AUTHORITIES, SecretUnreadable, make_secret  # noqa: PLC0415
             from .cluster.transport.tls import TlsTransport  # noqa: PLC0415
         except ImportError as error:

@@ -1,6 +1,6 @@
 """A file by a name that a user gave, or that any program may have made: read up to a limit, or refused in a sentence.
 
-The rule: nothing is waited for and nothing is read without a bound, whatever stands at the name: a folder, a pipe that
+The rule: nothing is waited for and nothing is read without a bound, for anything at the name: a folder, a pipe that
 nobody writes to, a device without an end. An error says what stands there.
 
 All layers that read such files use `read_plain`; where another library opens a file itself, `misfit` comes before.
@@ -17,7 +17,7 @@ from .errors import PerdureError
 
 CHUNK_BYTES = 1024 * 1024
 
-# What a name may lead to that is no regular file.
+# Kinds of files that a name may lead to and that are no regular file.
 KINDS: Mapping[int, str] = {
     stat.S_IFDIR: "it is a folder.",
     stat.S_IFIFO: "it is a pipe.",

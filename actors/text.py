@@ -43,7 +43,7 @@ def type_name(value: object) -> str:
 
 
 def class_name(cls: type[Any]) -> str:
-    """The name of a class, whatever its metaclass says."""
+    """The name of a class, also if its metaclass lies."""
     name: str = _name_of(cls)
     return cut(name, NAME_BYTES_MAX)
 

@@ -152,7 +152,7 @@ class Actor(Protocol):
 
     @property
     def log_fields(self) -> Mapping[str, Any]:
-        """What lines of the log say of it beside its id."""
+        """The fields of the actor in lines of the log, beside its id."""
         ...
 
     def turn(self, envelopes: Sequence[Envelope], now_us: int) -> Turn:
@@ -168,7 +168,7 @@ class ActorType(Protocol):
     """Makes actors of one type."""
 
     def purges(self, body: Any) -> bool:
-        """Whether a message asks for the actor to be forgotten, whatever it is: the only one for unreadable actors."""
+        """Whether a message asks for the actor to be forgotten in any state: the only one for unreadable actors."""
         ...
 
     def purge_audit(self, address: Address, body: Any, now_us: int) -> Sequence[AuditRow]:

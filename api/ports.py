@@ -25,7 +25,7 @@ class CannotListen(PerdureError):
         host: As it was asked for.
         port: As it was asked for; 0 stands for any free one.
         cause: An OSError, whose errno tells the reason; from the gRPC library another error, which tells nothing.
-        door: What was to be served there.
+        door: The protocol that was to be served there.
     """
 
     def __init__(self, host: str, port: int, cause: Exception, door: Door) -> None:

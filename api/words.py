@@ -108,7 +108,7 @@ FAILURES: Mapping[str, ErrorAnswer] = {
 # The operations that answer NOT_FOUND if there is no such instance; the others answer from FAILURES.
 NOT_FOUND_IS_404 = frozenset({"get", "terminate", "purge"})
 
-# Errors after which the same request may succeed, whatever the operation. Dapr has no such answers.
+# Errors after which the same request may succeed, in any operation. Dapr has no such answers.
 TRY_AGAIN: Mapping[type[PerdureError], ErrorAnswer] = {
     MailboxFull: ErrorAnswer(429, "ERR_MAILBOX_FULL", "{error}"),
     HostStopping: ErrorAnswer(503, "ERR_HOST_STOPPING", "{error}"),

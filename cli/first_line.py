@@ -1,4 +1,4 @@
-"""What a command does before anything else: it hears signals, and has all three standard streams.
+"""The first steps of a command: it hears signals, and has all three standard streams.
 
 The rule: nothing that comes later may find descriptor 0, 1 or 2 free. The store's file would get the number, and the
 next message on standard error would be written into it. `cli/main.py` and `cli/daprd.py` begin with it.

@@ -1,6 +1,6 @@
 """A server of the management API as a client sees it: requests with JSON in, answers and lines out.
 
-The rule: each request is sent once. What an answer that did not come means, the caller must know.
+The rule: each request is sent once. If no answer comes, the caller must know what that means.
 
 `client/server.py` reaches one over HTTP, `client/app_server.py` one in this process. `client/remote.py` and
 `client/management_client.py` make the requests.
@@ -121,7 +121,7 @@ class ApiServer(ABC):
         Args:
             path: With its prefix; `path_of` makes one.
             body: Written as JSON; bytes as they are.
-            rest: What else there is to say; see `ApiRequest`.
+            rest: The optional parts; see `ApiRequest`.
 
         Raises:
             PerdureError: As of `client/errors.py`.
@@ -148,7 +148,7 @@ class ApiServer(ABC):
         """Make a request and read the JSON of its answer.
 
         Args:
-            answer: What the JSON is read as; the other arguments are those of `send`.
+            answer: The type as which the JSON is read; the other arguments are those of `send`.
 
         Raises:
             PerdureError: As of `client/errors.py`.

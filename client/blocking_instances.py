@@ -31,6 +31,8 @@ class BlockingHandle(str, Generic[R]):
         """Make the handle of an instance that may exist.
 
         Args:
+            instance_id: The id of the instance.
+            client: Carries out the methods.
             workflow: Tells the type of the result; None: the workflow of the instance's name in the client's app does.
         """
         self = str.__new__(cls, instance_id)
@@ -45,7 +47,7 @@ class BlockingHandle(str, Generic[R]):
 
     @property
     def workflow(self) -> Workflow | None:
-        """What tells the type of the result: a workflow's function, or its name."""
+        """The workflow, which tells the type of the result: its function, or its name."""
         return self._workflow
 
     def result(self, *, timeout: Seconds = None) -> R:
@@ -114,6 +116,9 @@ class BlockingInstances(BlockingCalls):
     def state(self, store: str) -> BlockingState:
         """The values of a state store, which the app's SDKs in other languages reach with Dapr's state API.
 
+        Args:
+            store: The name of the store, such as `statestore`.
+
         Raises:
             StateStoreNotFound: There is no such store. Of a daemon the first call says so.
         """
@@ -147,7 +152,7 @@ class BlockingInstances(BlockingCalls):
 
         Args:
             start_at: When its code is to begin; UTC if it names no time zone.
-            tags: What lists can be filtered by; 16 at most.
+            tags: Names and values by which lists can be filtered; 16 at most.
             if_exists: If an instance has the id: `reject` refuses, also if it has ended; `return` returns that
                 instance, if it is of the same workflow; `restart`, the default, begins one anew that has ended.
             force: With `restart`: terminate one that has not ended.
@@ -197,7 +202,7 @@ class BlockingInstances(BlockingCalls):
             workflow: The function, or the name by which it is registered.
             input: Any value that JSON can hold; None is no input.
             instance_id: Of the new instance; made up if it is None.
-            if_exists: What to do if the id is taken, as of `start`.
+            if_exists: The choice if the id is taken, as of `start`.
             idempotency_key: As of `start`. A program that repeats a call needs this or `if_exists`, or the call runs
                 again what has ended.
 
@@ -252,7 +257,14 @@ class BlockingInstances(BlockingCalls):
         return self._call(lambda client: client.result(instance_id, workflow=workflow, timeout=timeout))
 
     def get(self, instance_id: str) -> WorkflowState | None:
-        """Describe an instance as last committed; None if there is none."""
+        """Describe an instance as last committed.
+
+        Args:
+            instance_id: The id, or a handle.
+
+        Returns:
+            The state with its payloads decoded; None if there is no such instance.
+        """
         return self._call(lambda client: client.get(instance_id))
 
     def wait(

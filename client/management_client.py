@@ -1,6 +1,6 @@
 """The client with all methods: those of `Client`, and those of the management API.
 
-The rule: one method, one route. What a route takes and gives stands in the API's own document,
+The rule: one method, one route. The body and the answer of a route stand in the API's own document,
 `/api/v1/openapi.json`; the structs are those of `api/management/`.
 
 `client/remote_client.py` is one of a daemon; an embedded engine has another (`embedding/engine.py`). From this file the
@@ -74,8 +74,8 @@ class ManagementClient(Client):
     """Starts, sees and steers instances, with all that the management API can do.
 
     Args:
-        operations: What the methods of an engine's client call.
-        server: What all others ask.
+        operations: Serves the methods that an engine's client has too.
+        server: Serves all others.
         app: Tells the types of inputs and results of workflows that are given by name; None: only those of workflows
             that are handed over as functions are known.
     """

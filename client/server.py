@@ -112,7 +112,7 @@ class Server(ApiServer):
 
 
 def answer_of(response: httpx2.Response) -> Answer:
-    """What a response has, once it was read."""
+    """The value of a response, once it was read."""
     etag = response.headers.get("etag", "")
     return Answer(response.status_code, response.reason_phrase, response.content, etag)
 

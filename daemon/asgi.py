@@ -2,7 +2,7 @@
 
     web = Starlette(routes=[Mount("/perdure", perdure.asgi(engine, api_tokens=[TOKEN]))])
 
-The rule: importing this costs nothing, and the API is never open by oversight. Who may use it must be said.
+The rule: importing this costs nothing, and the API is never open by oversight. The program must say who may use it.
 """
 
 import logging
@@ -112,7 +112,7 @@ class EmbeddedControl:
 
 
 def item_writer(app_id: str) -> "ItemWriter":
-    """What writes work for the workers of other hosts that share the store of an engine."""
+    """The writer of work for the workers of other hosts that share the store of an engine."""
     from ..rpc.wire.work_items import WorkItemWriter  # noqa: PLC0415  only an engine beside such hosts needs protobuf
 
     return WorkItemWriter(app_id)

@@ -391,7 +391,7 @@ def others_of(config: Config, code: Sequence[App | None]) -> tuple[OtherApp, ...
 
 
 def operations_of(engine: Engine, app_id: str) -> InstanceOperations | None:
-    """What the management API does to the instances of another app; None: no host has it."""
+    """The operations of the management API on the instances of another app; None: no host has it."""
     hosted = engine.app_of(app_id)
     return hosted.management if hosted is not None else None
 

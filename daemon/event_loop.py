@@ -1,4 +1,4 @@
-"""The daemon's event loop: asyncio's or uvloop's, which code of users and what it leaves behind cannot end.
+"""The daemon's event loop: asyncio's or uvloop's, which code of users, and tasks that it leaves behind, cannot end.
 
 The rule: the loop and the tasks of the daemon end when the daemon says so, and for no other reason.
 
@@ -117,7 +117,7 @@ class OwnedTask(asyncio.Task[Any]):
             return False
         if self.owned and who is CodeOwner.PROCESS:
             return super().cancel(msg)
-        # What it waits for is cancelled with it, and may be a future that gathers tasks of the daemon.
+        # The future that it waits for is cancelled with it, and may be a future that gathers tasks of the daemon.
         return call_as(CodeOwner.PASSED_ON, super().cancel, msg)
 
     def _may_cancel(self, who: Any, msg: Any | None) -> bool:

@@ -107,7 +107,8 @@ class SafeLine(logging.Formatter):
 class TextLine(SafeLine):
     """`2026-11-23T07:16:01.123Z INFO perdure.daemon.daemon: message`, a traceback below; a host behind the level.
 
-    What a caller has given with `extra=` follows the message: `… instance_id=order-1 activity=charge attempt=2`.
+    The fields that a caller has given with `extra=` follow the message: `… instance_id=order-1 activity=charge
+    attempt=2`.
     """
 
     def __init__(self, host: str | None) -> None:
@@ -149,7 +150,7 @@ class JsonLine(SafeLine):
 
 
 def fields_of(record: logging.LogRecord) -> dict[str, Any]:
-    """What was given with `extra=`."""
+    """The fields that were given with `extra=`."""
     return {name: value for name, value in vars(record).items() if name not in STANDARD}
 
 

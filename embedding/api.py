@@ -15,7 +15,7 @@ from ..runtime.history.attribution import EMBEDDED
 
 AsgiApp = Callable[..., Awaitable[None]]
 
-# What the first request imports.
+# The modules that the first request imports.
 SERVES = ("http.app", "http.embedded", "http.auth", "daemon.asgi", "api.sidecar", "rpc.wire.event_json")
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def writer_for(app_id: str) -> "ItemWriter":
-    """What writes work for the workers of other hosts that share the store."""
+    """The writer of work for the workers of other hosts that share the store."""
     from ..daemon.asgi import item_writer  # noqa: PLC0415  the rule above
 
     return item_writer(app_id)

@@ -72,7 +72,7 @@ class Journal:
 
         Args:
             exc_info: An error of ours, whose traceback is to follow. A line that is left out has none.
-            values: What the sentence needs, and the fields.
+            values: The values of the sentence and of the fields.
         """
         if not self._logger.isEnabledFor(line.level):
             return
@@ -154,7 +154,7 @@ def _log(
 
 
 def sentence(line: LogLine, values: dict[str, Any]) -> str:
-    """Fill the sentence of a line. It stays one line, whatever the values hold."""
+    """Fill the sentence of a line. It stays one line, for any values."""
     return line.text.format_map(
         {name: _shown(value, ends=f"{{{name}}}." in line.text) for name, value in values.items()}
     )

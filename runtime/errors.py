@@ -335,7 +335,7 @@ class PayloadError(PerdureError, ValueError):
     non_retriable = True
 
 
-# What a user can do about each limit that fails.
+# The remedy for each limit that fails.
 LIMIT_ADVICE = {
     "turn_commands_max": "Await between them, share the work among child workflows, or use ctx.continue_as_new.",
     "payload_bytes_max": "Store the data elsewhere, and pass where it is.",

@@ -3,8 +3,8 @@
 The rule: a word never changes its meaning, and a message gets new fields at its end, with defaults. Histories and
 records cross in the form in which they reach the disk.
 
-`runtime/engine.py` gives them to the peers of its host. What a host sends itself only (the work of activities and of
-workers, and the host's own messages to its actors) has no word, so that no other host can send it.
+`runtime/engine.py` gives them to the peers of its host. Messages that a host sends itself only (the work of activities
+and of workers, and the host's own messages to its actors) has no word, so that no other host can send it.
 """
 
 from collections.abc import Sequence
@@ -228,7 +228,7 @@ def _arrivals(events: Sequence[Event]) -> list[Arrival]:
 
 
 def _commands(events: Sequence[Event]) -> list[Command]:
-    """What code has asked for.
+    """A request of code.
 
     Raises:
         CorruptHistory: One is an arrival.

@@ -1,4 +1,4 @@
-"""Metrics of a host among others: who lives, whose shards are whose, what was in doubt, which clock is off.
+"""Metrics of a host among others: which hosts live, who owns which shards, commits in doubt, clocks that are off.
 
 The rule: each host tells of itself and of the hosts that it sees; the reader sums over hosts. A value that is unknown,
 because there is no such store or its server does not answer, has no sample, rather than a zero.
@@ -23,7 +23,7 @@ class DoubtingStore(Protocol):
 
     @property
     def doubts(self) -> CommitDoubts:
-        """What became of commits whose connection broke."""
+        """The outcomes of commits whose connection broke."""
         ...
 
     async def figures(self) -> ServerFigures | None:

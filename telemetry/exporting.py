@@ -44,7 +44,7 @@ class Exporting:
 
 
 def sampler_of(rate: float) -> Sampler:
-    """Sample what the caller has sampled, and of the rest a share.
+    """Sample the traces that the caller has sampled, and of the rest a share.
 
     A caller that has *not* sampled decides nothing: .NET's HTTP client, and so Dapr's SDK for .NET, sends such a
     context with each call of a program that has no tracing. daprd makes the spans of its activities all the same.
@@ -54,7 +54,7 @@ def sampler_of(rate: float) -> Sampler:
 
 
 def resource_of(app_id: str) -> Resource:
-    """What the spans are of: a service with the app's id as its name, and what the OTEL_ variables add."""
+    """The resource of the spans: a service with the app's id as its name, and values of the OTEL_ variables."""
     return Resource.create({SERVICE_NAME: app_id}).merge(OTELResourceDetector().detect())
 
 

@@ -50,7 +50,7 @@ class Traces:
 
     Args:
         processor: Takes the spans.
-        resource: What they are of.
+        resource: The service that they are of.
         sampler: Decides for a start that no trace comes with, and for others by the flag of their trace.
         choice: Which spans there are.
         now_us: The wall clock; Unix time, microseconds.

@@ -1,4 +1,4 @@
-"""What users test with: simulated worlds (`simulated`, `World`), old histories (`replay`), older code (`app_at`).
+"""The tools for users' tests: simulated worlds (`simulated`, `World`), old histories (`replay`), older code (`app_at`).
 
 The rule: importing it imports no engine.
 

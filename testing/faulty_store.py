@@ -78,7 +78,7 @@ class FaultyStore(PassingStore):
         self._faults[name].add(nth, last=last)
 
     def fail_any(self, nth: int = 1, *, last: bool = False) -> None:
-        """Make the nth call from now on fail, whichever it is.
+        """Make the nth call from now on fail, of any method.
 
         Args:
             last: All calls after it fail too, as on a disk that is gone. To close it does not fail then.
@@ -103,7 +103,7 @@ class FaultyStore(PassingStore):
         self.fail("inspect", nth)
 
     def damage(self, address: Address, reason: str = "a test says so") -> None:
-        """Answer for an actor, from now on, as if its rows were not what was written."""
+        """Answer for an actor, from now on, as if its rows were damaged."""
         self._damaged[address] = StoreDamaged(address, reason)
 
     def fail_next_commit(self) -> None:

@@ -96,11 +96,11 @@ def run_virtually(story: Callable[[], Awaitable[T]], *, backend: Literal["asynci
     """Run an async function in virtual time, and return its result.
 
     Args:
-        backend: What it runs on. trio has to be installed.
+        backend: `asyncio` or `trio`. trio has to be installed.
 
     Raises:
         Stuck: On asyncio: nothing is left that could happen, and the story waits. On trio the test does not end.
-        BaseException: What the story has raised.
+        BaseException: The error of the story.
     """
     return _on_trio(story) if backend == "trio" else _on_asyncio(story)
 
@@ -121,7 +121,7 @@ def _on_asyncio(story: Callable[[], Awaitable[T]]) -> T:
 
 
 async def _to_its_end(story: Callable[[], Awaitable[T]]) -> T:
-    """Run a story, and then cancel what it has left running, as `asyncio.run` does."""
+    """Run a story, and then cancel the tasks that it has left running, as `asyncio.run` does."""
     name_library()
     # In a task of its own: anyio's threads end with the task that they were begun in, a round of the loop later.
     task = asyncio.ensure_future(story())

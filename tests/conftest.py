@@ -16,6 +16,7 @@ import pytest
 from perdure import Settings
 from perdure.testing.virtual_time import run_virtually
 
+from .support.paths import ROOT
 from .support.postgres import PostgresServer, PostgresServers
 
 
@@ -100,6 +101,15 @@ def virtual_backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPa
     backend: Literal["asyncio", "trio"] = request.param
     monkeypatch.setattr(request.module, "run_virtually", partial(run_virtually, backend=backend))
     return backend
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Under `make coverage`: what is measured from here on is by the file of this test."""
+    coverage = sys.modules.get("coverage")
+    measuring = coverage.Coverage.current() if coverage is not None else None
+    if measuring is not None:
+        measuring.switch_context(str(item.path.relative_to(ROOT)))
 
 
 class _End:

@@ -219,7 +219,7 @@ class Inbound:
                 logger.exception("another host called %r, and it broke", method.name)
             self.refuse(number, error)
 
-    # What goes back.
+    # Frames that go back.
 
     def send(self, frame: AnswerFrame | ResultFrame | ChangedFrame | ReceiptFrame | MovedFrame) -> None:
         """Send a frame back, unless the connection is over.

@@ -1,4 +1,4 @@
-"""The keeper of shards: what a membership tells a host of the shards that come to it and leave it.
+"""The keeper of shards, which a membership tells of the shards that come to a host and leave it.
 
 The rule: the membership decides who owns a shard, and the store knows; the host does what follows from it. All methods
 are called in the host's event loop, and none of them but `close` waits.
@@ -23,7 +23,7 @@ class ShardKeeper(Protocol):
     """
 
     def rings(self, rings: Mapping[str, int]) -> None:
-        """These are the rings of the store, with their numbers. What waits for one that was not known goes there."""
+        """These are the rings of the store, with their numbers. Messages that wait for a new one go there."""
         ...
 
     def opened(self, epochs: Mapping[int, int], jobs: Sequence[bytes] = ()) -> None:
@@ -31,7 +31,8 @@ class ShardKeeper(Protocol):
 
         Args:
             epochs: Shard -> epoch.
-            jobs: What goes on elsewhere for their actors, as `close` has returned it at the host that gave them.
+            jobs: The activities that go on elsewhere for their actors, as `close` has returned it at the host that gave
+                them.
         """
         ...
 
@@ -39,7 +40,8 @@ class ShardKeeper(Protocol):
         """Take no more turns for the actors of a shard, and wait until its last commit is over.
 
         Returns:
-            What goes on for its actors, here or where this host has it from, for the next owner.
+            The activities that go on for its actors, here or on the host from which this one has them, for the next
+            owner.
 
         Raises:
             StoreUncertain: A commit is in doubt. The shard stays closed; call it again.
@@ -51,7 +53,7 @@ class ShardKeeper(Protocol):
         ...
 
     def given(self, shard: int, owner: Ownership) -> None:
-        """A shard that was closed is another host's now. What waits here for it goes there."""
+        """A shard that was closed is another host's now. Messages that wait here for it go there."""
         ...
 
     def moved(self, owners: Mapping[int, Ownership | None]) -> None:
@@ -87,7 +89,7 @@ class ShardSource(Protocol):
 
     @property
     def may_answer(self) -> bool:
-        """Whether this host has shown that it lives so recently that what it has in memory counts."""
+        """Whether this host has shown so recently that it lives that its memory counts."""
         ...
 
     @property

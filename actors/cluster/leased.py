@@ -49,7 +49,7 @@ class LeasedMembership:
     """One of the hosts that share a store.
 
     Args:
-        card: What this host says of itself; asked each time that it joins.
+        card: Gives the facts that this host tells of itself; asked each time that it joins.
         endpoint_of: Where another host is reached.
         tell: Tells another host of shards that were given to it. It may be lost: the rows say the same, later.
         gone: Whether the process at a place has certainly ended.
@@ -154,7 +154,9 @@ class LeasedMembership:
                 self._keeper.opened({gift.shard: gift.epoch}, gift.jobs)
 
     def lent(self, gift: Gift) -> None:
-        """Learn from another host what goes on for the actors of a shard that it is about to give to this one."""
+        """Learn from another host which activities go on for the actors of a shard that it is about to give to this
+        one.
+        """
         if gift.to == self._life.me:
             self._life.lent[gift.shard] = gift
 
@@ -162,7 +164,7 @@ class LeasedMembership:
 
     @property
     def may_answer(self) -> bool:
-        """Whether this host may answer from memory now: exact, whatever the event loop has been doing."""
+        """Whether this host may answer from memory now: exact, also if the event loop has stood still."""
         return self._lives() and anyio.current_time() - self._cluster.heart.sent_at < UNCERTAIN_S
 
     @property
@@ -176,7 +178,7 @@ class LeasedMembership:
         return len(self._life.rows) <= 1
 
     def seen(self) -> ClusterSeen:
-        """What this host knows of all."""
+        """All hosts and shards, as this host sees them."""
         life = self._life
         owners = life.table.owners
         counts: dict[int, int] = {}

@@ -33,7 +33,7 @@ class Membership(Protocol):
     def timeline(self) -> str:
         """Which server the store is on, as this host has seen it last; "" if it has seen none, or there is none.
 
-        After a failover it is another one, which may not have all that was committed before. What a host sends that
+        After a failover it is another one, which may not have all that was committed before. A message of a host that
         has not noticed it is not taken by one that has. The watchers are called when it is seen first.
         """
         ...

@@ -374,7 +374,7 @@ class Outbound:
             self._membership.reached(self.name, False)
             self.told(self.name)
 
-    # What goes there.
+    # Frames that go there.
 
     def _post(self, address: Address, envelope: Envelope) -> None:
         """Send a message without a reply, and keep it until its receipt comes."""
@@ -421,7 +421,7 @@ class Outbound:
         if self._wire is not None:
             self._wire.send(self._codec.pack(frame))
 
-    # What comes back.
+    # Frames that come back.
 
     def _receive(self, wire: Wire, news: Signal, packed: bytes) -> None:
         frame = self._codec.from_host(packed)

@@ -1,4 +1,4 @@
-"""The side of a host that other hosts see: what their messages do here, and what comes of messages to them.
+"""The side of a host that other hosts see: the effects of their messages here, and the fate of messages to them.
 
 The rule: all of it happens at once, in the event loop of the host.
 
@@ -50,7 +50,7 @@ class HostSide(Protocol):
 
         Args:
             new: The address was just made up.
-            moved: What the other host has said; None: it is gone, and the message is without a reply.
+            moved: The answer of the other host; None: it is gone, and the message is without a reply.
         """
         ...
 

@@ -98,7 +98,7 @@ class Vocabulary:
             raise FrameRefused(f"its {word!r} is none: {error}") from error
 
 
-# What the unpackers of rows and records raise for values that are none.
+# The errors of the unpackers of rows and records for values that are none.
 BAD_VALUE = (TypeError, ValueError, KeyError, IndexError, AttributeError, RecursionError, OverflowError)
 
 

@@ -1,9 +1,9 @@
 """A wire: frames between two hosts of a daemon, both ways, many in one packet.
 
 The rule: a frame is a length and as many bytes. A message that is longer than a frame may be goes in several, all but
-the last of which have a mark in their length. What comes is only looked at by the reader of its end, which takes it for
-data and never for code; a frame or a message that is too long, and one that the reader refuses, end the connection. An
-end that is full says so, and counts the frames that come all the same. The sender decides which messages wait, and
+the last of which have a mark in their length. Only the reader of an end looks at the bytes that come, and takes them
+for data and never for code; a frame or a message that is too long, and one that the reader refuses, end the connection.
+An end that is full says so, and counts the frames that come all the same. The sender decides which messages wait, and
 which are refused.
 
 `actors/cluster/outbound.py` and `actors/cluster/inbound.py` have an end each.
@@ -176,7 +176,7 @@ class Wire(asyncio.Protocol):
             raise FrameRefused("a message in several frames is longer than a message may be here")
 
     def refuse(self, error: Exception) -> None:
-        """End the connection, because of what the other end does, and tell of it in one line."""
+        """End the connection, because of an error of the other end, and tell of it in one line."""
         if self._transport is None:
             return
         if not isinstance(error, FrameRefused | PermissionError):

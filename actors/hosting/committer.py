@@ -198,7 +198,7 @@ class Committer:
             del self._settling[ended]
 
     def abandon(self, error: PerdureError) -> None:
-        """Drop all turns whose commit has not ended, whatever comes of it; their callers get the error."""
+        """Drop all turns whose commit has not ended, in any outcome of it; their callers get the error."""
         self._lives += 1
         for taken in self.unfinished():
             for envelope in taken.envelopes:

@@ -231,7 +231,7 @@ class Failures:
             f"its turn broke {activation.failures} times in a row, for a reason of the engine: "
             f"{described(cause)}. It is tried again after a restart, and after a release."
         )
-        # What broke it would break it again. A restart finds all of it once more: activities are asked for again,
+        # The same message would break it again. A restart finds all of it once more: activities are asked for again,
         # reminders are in the store, and what other actors sent counts as unacknowledged with them.
         activation.take()
         activation.mailbox.append(Envelope(SetAside(reason, until_restart=True)))

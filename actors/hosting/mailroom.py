@@ -271,7 +271,7 @@ class Mailroom:
                 self.let(activation.address)
 
     def drop(self, gone: Callable[[Activation], bool]) -> Sequence[tuple[Address, Envelope]]:
-        """Forget actors whatever state they are in, and return the messages that waited for them, each in its order."""
+        """Forget actors in any state, and return the messages that waited for them, each in its order."""
         left: list[tuple[Address, Envelope]] = []
         with no_current_task():
             for activation in filter(gone, self.activations):

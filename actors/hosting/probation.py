@@ -1,7 +1,7 @@
 """Probation: the suspects of the last end run one at a time, and culprits are set aside.
 
 The rule: a suspect takes no turn before it has the floor, so that nothing of it begins. All other actors recover at
-once. What arrives for a suspect meanwhile waits in its mailbox, and callers wait with it.
+once. A message that arrives for a suspect meanwhile waits in its mailbox, and callers wait with it.
 
 `actors/hosting/quarantine.py` decides who is suspect and for how long; `actors/hosting/host.py` runs the loop.
 """
@@ -31,7 +31,7 @@ class Probation:
 
     Args:
         record: None: nobody is suspect.
-        set_aside: Actors to set aside whatever they have done.
+        set_aside: Actors to set aside in any case.
         chance: Spreads the pauses before a trial.
         journal: Is told of suspects. That one is set aside its own turn tells.
     """

@@ -100,7 +100,7 @@ def suspects_after(before: Sequence[Suspect], under_way: Sequence[Flight]) -> li
 
     Args:
         before: The suspects of the process that has ended, without the ones that it has cleared.
-        under_way: What was under way when it ended.
+        under_way: The attempts that were under way when it ended.
     """
     known = {(suspect.name, suspect.what): suspect for suspect in before}
     ended = {(flight.name, flight.what) for flight in under_way}

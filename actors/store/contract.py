@@ -292,7 +292,7 @@ class Store(Protocol):
         Any other count stops at `COUNTED_MAX`, and then says so.
 
         Args:
-            by: What to group by, of "status", "name" and "root". Without any there is one group.
+            by: The names of the values to group by, of "status", "name" and "root". Without any there is one group.
 
         Raises:
             ListsUnfinished, StoreFailed: As for `list`.

@@ -161,7 +161,7 @@ def grouped(counts: Iterable[tuple[str, str, bool, int]], by: Sequence[str], *, 
 
     Args:
         counts: Status, name, root and how many.
-        by: What to group by: "status", "name", "root".
+        by: The names of the values to group by: "status", "name", "root".
     """
     groups: dict[tuple[str | bool, ...], int] = {} if by else {(): 0}
     for status, name, root, count in counts:

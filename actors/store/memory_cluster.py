@@ -1,8 +1,8 @@
 """Stores in memory that share one database: several hosts in one process, for tests and simulations.
 
-The rule: it keeps every promise of `actors/store/cluster.py`, and is written as plainly as possible. What reaches the
-database happens at once and whole; what takes time is the way there and back (`MemoryLink`), and there a call can be
-held up, refused, or lost after it has happened.
+The rule: it keeps every promise of `actors/store/cluster.py`, and is written as plainly as possible. A call that
+reaches the database happens at once and whole; what takes time is the way there and back (`MemoryLink`), and there a
+call can be held up, refused, or lost after it has happened.
 
 As on a server, the store does not look whether a host owns the shards that it commits for: each host sees to that
 itself, and its row is the fence. But the database takes note of each commit that was not the owner's (`broken`), by
@@ -29,7 +29,7 @@ from .presence.beats import SLOW_S, Beats
 from .presence.heart import BeatingHeart
 
 NAME = "this database in memory"
-# What the stores of a database share of `MemoryStore`.
+# The fields of `MemoryStore` that the stores of a database share.
 CONTENTS = ("_apps", "_keys", "_records", "_logs", "_active", "_reminders", "_facets", "_audit", "_items")
 COUNTERS = ("_new_keys", "_audit_numbers")
 
@@ -78,7 +78,7 @@ class MemoryDatabase:
     """A database in memory, which several stores share.
 
     Attributes:
-        broken: What hosts have done that none may do, a sentence each. Tests look that it stays empty.
+        broken: Deeds of hosts that none may do, a sentence each. Tests look that it stays empty.
         timeline: As of a server of PostgreSQL.
     """
 
@@ -110,7 +110,7 @@ class MemoryDatabase:
         return {"contents": contents, "hosts": deepcopy(self.hosts), "owners": dict(self.owners), "cuts": self.cuts}
 
     def promote(self, copied: Mapping[str, Any]) -> None:
-        """Go on from a copy that has not had what was committed since, as on a server that was promoted."""
+        """Go on from a copy that lacks all later commits, as on a server that was promoted."""
         for name, value in copied["contents"].items():
             ours = vars(self.contents)[name]
             ours.clear()

@@ -1,7 +1,7 @@
 """Merging: one page of a list out of the pages of several hosts, each of which has a part of the store.
 
 The rule: a page ends where the first of the hosts' lists is not known any further, so that nothing comes before what
-stands in front of it. What a host has read and the page does not show is read again for the next one.
+stands in front of it. Items that a host has read and the page does not show are read again for the next one.
 
 `actors/hosting/reading/listing.py` merges.
 """

@@ -1,10 +1,9 @@
 """A task of ours in which code of others runs, and how it is put right again when that code has meddled with it.
 
-The rule: only a cancel scope of ours ends a task of ours. Code that runs in one,
-as activities do, can get hold of it with `asyncio.current_task()` and cancel it,
-or can leave a cancel scope open in it (a generator with `anyio.fail_after` around
-its `yield` does, if it is not read to its end). What it leaves behind must not end
-the task's group.
+The rule: only a cancel scope of ours ends a task of ours. Code that runs in one, as activities do,
+can get hold of it with `asyncio.current_task()` and cancel it, or can leave a cancel scope open in
+it (a generator with `anyio.fail_after` around its `yield` does, if it is not read to its end).
+Tasks and scopes that it leaves behind must not end the task's group.
 
 `runtime/activities/lane.py` lends its tasks to activities.
 """

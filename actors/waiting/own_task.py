@@ -73,7 +73,7 @@ class OwnTask:
             guard: The caller's task runs a block that is to be cancelled if this one ends by itself.
 
         Raises:
-            Exception: What entering has raised, as it is.
+            Exception: The error of entering, as it is.
         """
         self._loop = asyncio.get_running_loop()
         self._told = asyncio.Event()

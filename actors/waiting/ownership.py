@@ -40,7 +40,7 @@ def owner_in(context: Context) -> Any:
 
 
 def call_as(who: Any, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Call a function in a copy of the context that is marked. What it begins has the mark too.
+    """Call a function in a copy of the context that is marked. Tasks that it begins have the mark too.
 
     Args:
         who: An `CodeOwner`, or a task that is lent.

@@ -89,7 +89,7 @@ class RerunPreview(Struct, kw_only=True, frozen=True):
     kept: Annotated[list[RerunStepInfo], Meta(description="With the answers that they have had")]
     repeated: Annotated[
         list[RerunStepInfo],
-        Meta(description="Asked for again. What follows them is as far as the code decides as it did"),
+        Meta(description="Asked for again. The steps behind them hold if the code decides as it did"),
     ]
 
 

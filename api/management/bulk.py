@@ -28,7 +28,7 @@ ACTIONS = tuple(action.value for action in BulkAction)
 class BulkRequest(Struct, forbid_unknown_fields=True, kw_only=True):
     """The body of a bulk action: either a dry run of a filter, or the plan that a dry run gave.
 
-    What stands beside a plan must be what the plan has; a reason takes the place of the plan's.
+    Values beside a plan must be the plan's own; a reason takes the place of the plan's.
     """
 
     filter: Annotated[FilterBody | UnsetType, Meta(description="Which instances; an empty one fits all")] = UNSET
@@ -44,7 +44,7 @@ class BulkRequest(Struct, forbid_unknown_fields=True, kw_only=True):
     dry_run: Annotated[bool, Meta(description="Count, and give a plan; nothing is changed")] = False
     plan: Annotated[
         str | None,
-        Meta(description="What a dry run gave, in the last 15 minutes. What stands beside it must be what it has"),
+        Meta(description="The plan of a dry run in the last 15 minutes. Values beside it must be its own"),
     ] = None
 
     def check(self) -> None:

@@ -62,7 +62,7 @@ def act(
     Args:
         one: Does it to one.
         options: Those of `SELECTION_OPTIONS`.
-        bulk: What the bulk operation is told besides.
+        bulk: Further values for the bulk operation.
 
     Raises:
         click.UsageError: Neither ids nor --all-matching select any, or both do.
@@ -126,7 +126,7 @@ def words_of(action: str, done: "ActionDone") -> str:
     "suspend",
     RECURSE_OFF,
     example="perdure suspend order-17 --reason 'stock is being counted'",
-    describe="Let instances take no further step until they are resumed. What arrives meanwhile is kept.",
+    describe="Let instances take no further step until they are resumed. Messages that arrive meanwhile are kept.",
 )
 def suspend(recurse: bool) -> dict[str, Any]:
     """The options with which instances are suspended."""

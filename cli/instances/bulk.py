@@ -31,7 +31,7 @@ async def run_bulk(
     Args:
         filters: Which instances.
         options: `yes`, `rate`, `no_wait` and `shape` of the command.
-        bulk: What the plan is told besides.
+        bulk: Further values for the plan.
     """
     planned = await client.plan_bulk(action, rate=options["rate"], **bulk, **filters)  # type: ignore[arg-type]
     if not planned.matches:

@@ -1,4 +1,4 @@
-"""`perdure completion`: what a shell reads so that it completes perdure's commands and options, and how it is answered.
+"""`perdure completion`: the script by which a shell completes perdure's commands and options, and the answers to it.
 
 The rule: the scripts call `perdure` for the words, and change nothing else of the shell. `cli/main.py` hands the
 questions of the scripts to `answer`.
@@ -71,7 +71,7 @@ def answer(command: click.Command, instruction: str) -> Iterator[str]:
 
     Args:
         command: All of perdure.
-        instruction: What the script has put into `VARIABLE`, such as `zsh_complete`; another has no answer.
+        instruction: The value that the script has put into `VARIABLE`, such as `zsh_complete`; another has no answer.
     """
     shell, _, what = instruction.partition("_")
     found = get_completion_class(shell)

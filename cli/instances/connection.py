@@ -1,4 +1,4 @@
-"""What the commands on a running daemon share: how they reach it, and how they end.
+"""The parts that the commands on a running daemon share: how they reach it, and how they end.
 
 The rule: a command says on standard error what went wrong, with the id, and its exit code says of which kind it was.
 """

@@ -1,6 +1,6 @@
 """`perdure hosts`: the processes that are one daemon together, on one machine or on several.
 
-The rule: any host answers for all. What it cannot learn of one that is away is left empty, never guessed.
+The rule: any host answers for all. Facts of a host that is away are left empty, never guessed.
 """
 
 from datetime import UTC, datetime

@@ -1,7 +1,7 @@
-"""What a shell offers behind the commands on instances: statuses, and what the daemon has: ids, names, events.
+"""The suggestions of a shell behind the commands on instances: statuses, and the daemon's ids, names and events.
 
 The rule: a suggestion is a courtesy. A daemon that is away, slow or wants another token gives none, and nothing is
-printed. What a shell would read as more than a word is not offered.
+printed. A text that a shell would read as more than a word is not offered.
 
 `options.py` and the commands name these functions at their parameters; click calls them.
 """

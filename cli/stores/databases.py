@@ -1,4 +1,4 @@
-"""What `perdure store` does of a store on a database, and what the database's own programs do.
+"""Which commands of `perdure store` work on a store on a database, and which of the database's programs do the rest.
 
 The rule: a command that is about files says so, and names the program that does the same for a database.
 `cli/store.py` and `cli/stores/restore.py` ask here.
@@ -13,7 +13,7 @@ from ...actors.store.postgres.url import is_url, parse_url, without_password
 if TYPE_CHECKING:
     from ...actors.store.tables.expected import Expect
 
-# What to do instead, by command. {schema} is where the tables are.
+# The command to use instead, by command. {schema} is where the tables are.
 BACKUP = (
     "Back it up with the server, or with `pg_dump --format=custom --schema={schema}`. A daemon may go on working; the "
     "dump is of one moment"

@@ -118,8 +118,8 @@ def words_of(line: InstanceLine) -> frozenset[str]:
 def terminate(ids: Sequence[str], data: str, app_id: str | None, recurse: bool, reason: str | None) -> None:
     """End instances without asking their code.
 
-    No daemon may have the store. An instance that is stalled or set aside can be terminated too. What its parent and
-    its children have to hear of it, they hear at the next start of a daemon at the latest.
+    No daemon may have the store. An instance that is stalled or set aside can be terminated too. The news that its
+    parent and its children have to hear of it, they hear at the next start of a daemon at the latest.
     """
     each(
         data,
@@ -179,7 +179,7 @@ def each(
     reason: str | None,
     app_id: str | None,
 ) -> None:
-    """Do something to each instance, say what became of it, and exit with the code for the worst outcome.
+    """Do something to each instance, say how it went, and exit with the code for the worst outcome.
 
     Args:
         act: Returns the status in which it has found the instance, if it has changed nothing.

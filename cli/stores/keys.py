@@ -1,7 +1,7 @@
 """`perdure store rotate-keys`: a new authority for the certificates of the hosts that share a store.
 
-The rule: hosts that run go on, and trust the new authority as soon as they meet it. What the authority before has
-signed is trusted until the keys are rotated once more.
+The rule: hosts that run go on, and trust the new authority as soon as they meet it. A certificate that the authority
+before has signed is trusted until the keys are rotated once more.
 """
 
 import click

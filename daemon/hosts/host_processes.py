@@ -37,7 +37,7 @@ class HostProcesses:
     Args:
         config: The daemon's, with its ports settled.
         directory: The folder of the hosts' sockets.
-        target: What the process of a host calls.
+        target: The function that the process of a host calls.
         patience_s: How long the hosts may take to end at the end of the block.
     """
 

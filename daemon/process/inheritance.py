@@ -1,4 +1,4 @@
-"""What a process that an app forks does not keep of the daemon's.
+"""Files and sockets of the daemon that a process forked by an app does not keep.
 
 The rule: a forked child has no part in the daemon. It holds neither the ports (a daemon that ends would not get them
 again), nor connections (clients would not see them end), nor the store's files, and a signal to it is not one to the

@@ -1,9 +1,9 @@
 """A mapped file that is cut short under the process: given its length back, instead of ending the process.
 
-The rule: whatever accesses a part of a mapping that has no file behind it is sent SIGBUS, in the midst of that access;
+The rule: code that accesses a part of a mapping that has no file behind it is sent SIGBUS, in the midst of that access;
 if the file has its length again when the handler returns, the access is repeated and nothing has happened. Only files
-whose content is not needed to be right are mended so: the flight record. SQLite's index of a -wal is not, because
-a transaction that has begun would read zeros as an index; it is looked at before each (`Hold` in
+whose content is not needed to be right are mended so: the flight record. SQLite's index of a -wal is not, because a
+transaction that has begun would read zeros as an index; it is looked at before each (`Hold` in
 `actors/store/sqlite/identity.py`), and one that is cut short in the midst of a transaction ends the process.
 
 A handler of Python's would run too late, behind an instruction that never ends, so this one is C's and calls Python.

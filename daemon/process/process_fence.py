@@ -1,7 +1,7 @@
 """A fence around the functions by which code of the app would stop, replace or cut off the daemon's process.
 
 The rule: what would leave no trace of who did it is refused, with a PermissionError that the code gets like any other:
-an activity fails by it, a workflow too. What ends the process at once passes: the next one finds the culprit
+an activity fails by it, a workflow too. A step that ends the process at once passes: the next one finds the culprit
 (`actors/hosting/quarantine.py`), and users simulate a crash that way. So SIGKILL, SIGABRT, SIGSEGV and their like pass,
 as `os._exit` does. Refused are:
 
@@ -82,7 +82,7 @@ class ProcessFence:
         self._is_ours: Callable[[int], bool] = lambda descriptor: False
 
     def imported(self) -> None:
-        """Take note that the app has been imported: what it has opened meanwhile is its own."""
+        """Take note that the app has been imported: files that it has opened meanwhile are its own."""
         self._of_the_app = frozenset(identities()) - self._before
 
     def begin(self, is_ours: Callable[[int], bool]) -> None:

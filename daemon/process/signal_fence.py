@@ -2,7 +2,7 @@
 
 The rule: a handler is called whenever its signal comes, since a profiler has to be, and its exception reaches the code
 for which it is meant: the step of user code in which the handler was set (a timeout around a call, say). Anywhere else
-it would break whatever the daemon does at that moment. There it is a line in the log. Signals that the daemon lives by
+it would break the work of the daemon at that moment. There it is a line in the log. Signals that the daemon lives by
 keep its handlers, and one of a timer never gets the kernel's default, which ends the process.
 
 `signal.signal` is the one way by which Python code sets a handler, so the daemon takes its place while it serves. A
@@ -85,7 +85,7 @@ class FencedHandler:
         return self._step is not None and any(frame is self._step.frame for frame in outwards(stack))
 
     def tell(self, number: int) -> None:
-        """Log what was raised. No log is written in a handler, which may run in the middle of another line."""
+        """Log the error. No log is written in a handler, which may run in the middle of another line."""
         if self._raised is not None:
             error, self._raised = self._raised, None
             logger.warning(

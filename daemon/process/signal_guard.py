@@ -1,8 +1,8 @@
 """The daemon's handlers of signals, kept in place while code of the app runs.
 
 The rule: the daemon hears SIGTERM and SIGINT, interrupts code that does not end, and survives a closed connection and
-an alarm, whatever a library of the app does to the handlers. What has its signal from a timer may have a handler of its
-own, behind a fence (`daemon/process/signal_fence.py`). Nothing tells when a handler is set in another way than by
+an alarm, although a library of the app may change the handlers. A signal that comes from a timer may have a handler of
+its own, behind a fence (`daemon/process/signal_fence.py`). Nothing tells when a handler is set in another way than by
 `signal.signal`, so it is looked at twice a second. `daemon/daemon.py` starts it.
 """
 

@@ -114,7 +114,7 @@ class StandIn:
         if not caller.answered:
             caller.head += received
             if b"\r\n\r\n" in caller.head or len(caller.head) > HEAD_BYTES_MAX:
-                # The kernel takes so few bytes at once. What follows is read until the caller closes: to close first
+                # The kernel takes so few bytes at once. The rest is read until the caller closes: to close first
                 # would reset the connection, and the answer with it.
                 with contextlib.suppress(OSError):
                     caller.connection.send(answer_to(caller.head, why))

@@ -1,4 +1,4 @@
-"""What the site has beside the pages of `docs/`: pages of the root, and the design notes in the navigation.
+"""What the site has beside the pages of `docs/`: pages of the root, one of all modules, and the design notes.
 
 The rule: a page reads the same in the repository and on the site. Pages link to one another by their paths in the
 repository; a link to a file that is no page of the site (source, an example) becomes its text. MkDocs calls the
@@ -7,6 +7,7 @@ functions by their names (https://www.mkdocs.org/user-guide/configuration/#hooks
 
 import os
 import re
+import runpy
 import shutil
 import tomllib
 from pathlib import Path, PurePosixPath
@@ -27,6 +28,7 @@ PAGES = {
 }
 NOTES = "Design notes"
 INDEX = "design/README.md"
+MODULES = "reference/modules.md"
 FENCED = re.compile(r"(^ *```.*?^ *```[^\n]*$|`[^`\n]+`)", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[([^\]]*)\]\((?![a-z]+:)([^)#\s]*)(#[^)\s]*)?\)")
 CODE = re.compile("\x00(\\d+)\x00")
@@ -51,9 +53,11 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the pages of the root."""
+    """Add the pages of the root, and that of all modules."""
     for source, name in PAGES.items():
         files.append(File.generated(config, name, abs_src_path=str(ROOT / source)))
+    modules = runpy.run_path(str(Path(__file__).with_name("modules.py")))
+    files.append(File.generated(config, MODULES, content=modules["page"]()))
     return files
 
 

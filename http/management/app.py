@@ -42,7 +42,7 @@ class ManagementDoor:
         tokens: None if callers need none.
         stopping: Set when the daemon begins to stop: what takes long ends then.
         event_json: Writes the events of histories; None leaves histories out.
-        configuration: What the daemon was told, without secrets.
+        configuration: The configuration as the daemon shows it, without secrets.
     """
 
     management: InstanceOperations

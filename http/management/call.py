@@ -31,7 +31,7 @@ class ManagementCall:
     """One request.
 
     Args:
-        endpoint: What it may hold.
+        endpoint: The endpoint, which says what the call may hold.
 
     Raises:
         Refusal: Its query holds something else.

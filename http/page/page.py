@@ -1,7 +1,7 @@
 """The page at `/ui/`: a shell and the files that it loads, which a browser makes everything else of.
 
-The rule: nothing of the daemon stands in these files. What the page shows it asks `/api/v1` for, with the login of its
-reader. No script runs but these files, and none of them makes markup out of data.
+The rule: nothing of the daemon stands in these files. The page asks `/api/v1` for all that it shows, with the login of
+its reader. No script runs but these files, and none of them makes markup out of data.
 
 Each file has a path with a hash of all files in it, so that a browser asks for it once, and never mixes two releases.
 

@@ -19,7 +19,7 @@ def listen(host: str, port: int, door: Door = Door.HTTP) -> socket.socket:
     Args:
         host: An address of this machine, or a name of one; of several addresses the first is taken.
         port: 0 for any free one; `address` tells which.
-        door: What will be served there, for the error.
+        door: The protocol that will be served there, for the error.
 
     Returns:
         A socket that does not block.

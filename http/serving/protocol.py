@@ -1,6 +1,6 @@
 """uvicorn's HTTP/1.1, with deadlines and bounds, and without offers of other protocols.
 
-The rule: whatever a client sends, or leaves out, costs a bounded time and a bounded memory, and an answer that was
+The rule: all that a client sends, or leaves out, costs a bounded time and a bounded memory, and an answer that was
 written reaches the client that can still read. `http/serving/crowd.py` decides whose time is over;
 `http/serving/server.py` makes the connections.
 """
@@ -100,7 +100,7 @@ class PlainHttp(HttpToolsProtocol):
         return True
 
     def shutdown(self) -> None:
-        """Begin the end of the server: answer what has come whole, and let the rest go."""
+        """Begin the end of the server: answer requests that have come whole, and let the others go."""
         cycle = self.cycle
         if self.lingering or cycle is None or cycle.response_complete:
             self.transport.close()
@@ -115,7 +115,7 @@ class PlainHttp(HttpToolsProtocol):
         self.disconnect()
         self.transport.abort()
 
-    # What comes
+    # Bytes that come
 
     def data_received(self, data: bytes) -> None:
         """Count the bytes against the limits, and hand them to the parser."""
@@ -192,7 +192,7 @@ class PlainHttp(HttpToolsProtocol):
         if not self.parser.should_upgrade():
             super().on_message_complete()
 
-    # What goes
+    # Bytes that go
 
     def on_response_complete(self) -> None:
         """Begin the next request that waits, once this answer is on its way; else wait for one."""
@@ -223,7 +223,7 @@ class PlainHttp(HttpToolsProtocol):
     def pause_writing(self) -> None:
         """Read no more from a client that does not read."""
         super().pause_writing()
-        # What a client asks for next would wait beside the answer that it does not read.
+        # The next request of a client would wait beside the answer that it does not read.
         self.flow.pause_reading()
         self.crowd.stall(self)
 
@@ -281,10 +281,12 @@ class PlainHttp(HttpToolsProtocol):
         self.flow.resume_reading()
         self.transport.write_eof()
 
-    # What the crowd asks
+    # The questions of the crowd
 
     def waiting(self) -> str | None:
-        """What of its client the connection waits for: `head`, `body`, `idle` or `linger`; None: nothing."""
+        """The step of its client for which the connection waits: `head`, `body`, `idle` or `linger`; None: it does not
+        wait.
+        """
         cycle = self.cycle
         if self.lingering:
             return LINGER
@@ -310,7 +312,7 @@ class PlainHttp(HttpToolsProtocol):
         return self.received - self.body_from
 
     def give_up(self, waited_for: str) -> None:
-        """Close without an answer: what has not come whole is no request."""
+        """Close without an answer: bytes that have not come whole are no request."""
         if waited_for == BODY:
             self.disconnect()
         self.transport.close()

@@ -41,13 +41,13 @@ async def serve(
     and no handler runs.
 
     Args:
-        app: What to serve.
+        app: The app to serve.
         listener: From `http/serving/listener.py`. It is closed here.
         stop: Set it to stop.
         ready: Called once, when requests are being answered.
-        grace_s: How long running requests may take after `stop`. What has not finished then is cancelled; a request
-            whose body has not come whole is cut off at once.
-        limits: What a client may ask for.
+        grace_s: How long running requests may take after `stop`. A request that has not finished then is cancelled; a
+            request whose body has not come whole is cut off at once.
+        limits: The limits on clients.
     """
     server = EmbeddedServer(app, limits or ConnectionLimits(), stop, ready, grace_s)
     try:

@@ -313,7 +313,7 @@ def _moment(message: Message, field: str) -> int | None:
     return moment_us(getattr(message, field)) if message.HasField(field) else None
 
 
-# The code of each error, whatever the method. Any other error is UNKNOWN, as every plain error of Go's is.
+# The code of each error, in any method. Any other error is UNKNOWN, as every plain error of Go's is.
 CODES: Mapping[type[PerdureError], grpc.StatusCode] = {
     InstanceExists: grpc.StatusCode.ALREADY_EXISTS,
     ChildUnfinished: grpc.StatusCode.ALREADY_EXISTS,

@@ -64,7 +64,7 @@ class Failure(NamedTuple):
     status: bytes | None = None  # google.rpc.Status with details, in serialized form
 
 
-# Errors after which the same call may succeed, whatever the method. A full mailbox is not RESOURCE_EXHAUSTED: workers
+# Errors after which the same call may succeed, of any method. A full mailbox is not RESOURCE_EXHAUSTED: workers
 # would take their answer for too large, and give up the workflow (contract 3.5).
 TRY_AGAIN = (HostSilent, HostStopping, HostUnreachable, MailboxFull, RingUnknown, StoreFailed)
 
@@ -144,7 +144,7 @@ class ServiceTable(NamedTuple):
 
 
 def _bounded(method: Unary | Streaming, described: Any, unread: UnreadAnswers, repeatable: bool) -> Serve:
-    """Count what a method answers until it has been read."""
+    """Count the answers of a method until they have been read."""
 
     async def stream(request: Message, context: Context) -> None:
         await method(request, CountedContext(context, unread))

@@ -187,7 +187,7 @@ class ActivityActors:
         return WorkState(job.began_us) if job is not None else None
 
     def loads(self) -> dict[str, ActivityLoad]:
-        """Count what waits and what runs here, by name."""
+        """Count the waiting and the running activities here, by name."""
         loads: dict[str, ActivityLoad] = dict(self.hosts.loads()) if self.hosts is not None else {}
         for job in self._busy.values():
             name = job.definition.name
@@ -472,7 +472,7 @@ class ActivityActors:
         self._send(address_of(asker), done)
 
 
-# What runs in each lane, and the limit on it.
+# The kind of activities in each lane, and the limit on it.
 LIMITS = {
     ActivityKind.LOOP: ("`async def`", "activities_max"),
     ActivityKind.THREAD: ("in threads", "activity_threads_max"),

@@ -169,7 +169,7 @@ class Steps(Awaitable[None]):
     """Awaits the steps of a coroutine behind the first, in the context of its own that it has.
 
     Args:
-        wanted: What it waits for now.
+        wanted: The future that it waits for now.
         run: Runs a function in its context.
         scope: If this is cancelled, the coroutine is. One that goes on waiting all the same is left behind.
     """

@@ -1,4 +1,4 @@
-"""Lending: what the hosts of a store tell each other of activities that are under way when a shard moves.
+"""Lending: the messages of hosts about activities that are under way when a shard moves.
 
 The rule: the giver says which activities it goes on performing before the row of the shard says whose it is, so that
 its new owner does not begin them as well. A lent job ends with its answer, with its instance, or with the host that
@@ -51,7 +51,7 @@ class Lending:
         peers.watch(self._take_back)
 
     async def hand_over(self) -> None:
-        """Wait until other hosts have the answers of what was performed for them: this host is about to leave."""
+        """Wait until other hosts have the answers of activities performed for them: this host is about to leave."""
         with anyio.move_on_after(HAND_OVER_S):
             while self._peers.unreceived:  # noqa: ASYNC110  once, while stopping
                 await anyio.sleep(0.005)
@@ -74,7 +74,7 @@ class Lending:
 
     def borrowed(self, jobs: Sequence[bytes], ring: str) -> None:
         """As `Sharing.borrowed`; jobs of other rings are other apps'."""
-        # What this host performs itself it knows, and what a host performs that is gone it begins.
+        # This host knows its own activities, and begins the ones of a host that is gone.
         lent = jobs_in(jobs, ring)
         self._moving.borrow([job for job in lent if not job.token and self._reaches(job.holder)])
         # A worker of this host may have one from the giver. Which of them the app has is seen when they are asked for.

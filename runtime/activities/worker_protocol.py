@@ -1,4 +1,4 @@
-"""What the daemon and a worker process say to one another.
+"""The messages between the daemon and a worker process.
 
 The rule: a message is data, never code: a length and msgpack, not pickle. It goes
 through a pair of pipes that are no standard streams of the worker's, so that

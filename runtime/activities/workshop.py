@@ -29,7 +29,7 @@ class WorkerProcesses(Protocol):
 
         Args:
             reference: The place of its function.
-            call: What the activity knows of its call.
+            call: The facts of the call that the activity sees.
             payload: Its input, JSON text; None: it has none.
         """
         ...

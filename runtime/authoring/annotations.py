@@ -333,7 +333,7 @@ class PlainReader:
 
 
 def _inside(wanted: Any) -> Any:
-    """What an annotation stands for: the type in `Annotated`, of an alias, of a NewType; itself otherwise."""
+    """The type behind an annotation: the one in `Annotated`, of an alias, of a NewType; itself otherwise."""
     if typing.get_origin(wanted) is typing.Annotated:
         return wanted.__origin__
     if isinstance(wanted, typing.NewType):

@@ -51,7 +51,14 @@ class ActivityDefinition:
 
 
 class App:
-    """Workflows and activities by name."""
+    """Workflows and activities by name.
+
+    Args:
+        name: The app's name, which is its app id unless the engine's settings give another.
+
+    Raises:
+        AppError: The name is empty.
+    """
 
     def __init__(self, name: str = "perdure") -> None:
         if not name:
@@ -134,6 +141,9 @@ class App:
     def name_of(self, function: Callable[..., Any] | str) -> str:
         """The name under which a function is registered here; the function's own name if it is not registered.
 
+        Args:
+            function: A function, or its name, which is given back as it is.
+
         Raises:
             AppError: It is not registered and has no name of its own.
         """
@@ -146,6 +156,9 @@ class App:
 
     def output_of(self, function: Callable[..., Any] | str) -> Decoder:
         """The decoder of a function's results.
+
+        Args:
+            function: A function, registered or not, or its name.
 
         It follows the return annotation. For a name it gives the types that JSON has: the function behind a name may
         be elsewhere, in another language even.
@@ -160,6 +173,9 @@ class App:
 
     def called(self, function: Callable[..., Any] | str) -> tuple[str, Decoder]:
         """The name of a function, and the decoder of its results, in one look: workflow code asks at each call.
+
+        Args:
+            function: A function, registered or not, or its name.
 
         Raises:
             AppError: As of `name_of`.

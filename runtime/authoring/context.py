@@ -184,7 +184,14 @@ class WorkflowContext:
         return self._random
 
     def set_custom_status(self, custom_status: Any) -> None:
-        """Set a status of your own, which callers see beside the instance's: text as it is, other values as JSON."""
+        """Set a status of your own, which callers see beside the instance's.
+
+        Args:
+            custom_status: Text is shown as it is, any other value as JSON.
+
+        Raises:
+            LimitExceeded: It is larger than the limit (docs/limits.md).
+        """
         self._orders.set_custom_status(custom_status)
 
     @overload
@@ -312,17 +319,28 @@ class WorkflowContext:
 
         True for an instance that comes here for the first time; False for one
         that has been past this point with the old code.
+
+        Args:
+            patch_name: A name for the change, which stays the same for good.
         """
         return self._orders.is_patched(patch_name)
 
     def when_all(self, tasks: Iterable[Task[R]], *more: Task[R]) -> Task[list[R]]:
-        """Wait for all tasks: their results in their order, or the first failure as soon as it happens."""
+        """Wait for all tasks: their results in their order, or the first failure as soon as it happens.
+
+        Args:
+            tasks: The tasks, in one list; the list may be empty.
+        """
         if more:
             raise one_list("when_all")
         return when_all(tasks)
 
     def when_any(self, tasks: Iterable[Task[Any]], *more: Task[Any]) -> Task[Task[Any]]:
-        """Wait for the first task to complete or fail; the result is that task."""
+        """Wait for the first task to complete or fail; the result is that task.
+
+        Args:
+            tasks: The tasks, in one list; one at least.
+        """
         if more:
             raise one_list("when_any")
         return when_any(tasks)
@@ -338,7 +356,7 @@ class ActivityContext(Struct, frozen=True):
     """The call that an activity performs."""
 
     workflow_id: str  # the instance that asked for it
-    task_id: int
+    task_id: int  # the event id of the request in that instance's history
     task_execution_id: str  # the same at each try of the call: an idempotency key
     activity_name: str
     workflow_name: str = ""  # of the instance that asked for it

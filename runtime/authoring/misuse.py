@@ -67,8 +67,8 @@ def no_member(name: str, known: Iterable[str], *, activitys: bool) -> WorkflowMi
     """The context has been asked for something that it does not have.
 
     Args:
-        name: What it was.
-        known: What it has.
+        name: The name that was asked for.
+        known: The names that it has.
         activitys: The contexts of activities have it.
     """
     if activitys:
@@ -118,7 +118,7 @@ def interval_of(when: Any, verb: str) -> datetime | timedelta:
     )
 
 
-# What asyncio, anyio, trio and sniffio say where no task of theirs runs: by the type's name, words of the text.
+# The errors of asyncio, anyio, trio and sniffio where no task of theirs runs: by the type's name, words of the text.
 OTHER_LOOPS = {
     "RuntimeError": ("inside a task", "parent task", "no running event loop", "no current event loop", "async context"),
     "AsyncLibraryNotFoundError": ("",),

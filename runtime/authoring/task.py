@@ -134,6 +134,9 @@ class Task(Generic[T_co]):
 def when_all(tasks: Iterable[Task[T]]) -> Task[list[T]]:
     """Combine tasks into one that waits for all of them.
 
+    Args:
+        tasks: Tasks of one workflow; none of them is a complete result too, an empty list.
+
     Returns:
         A task whose result is the list of their results, in their order. It fails as soon as the first of them does.
 
@@ -162,6 +165,9 @@ def when_all(tasks: Iterable[Task[T]]) -> Task[list[T]]:
 
 def when_any(tasks: Iterable[Task[Any]]) -> Task[Task[Any]]:
     """Combine tasks into one that waits for the first of them.
+
+    Args:
+        tasks: Tasks of one workflow; one at least.
 
     Returns:
         A task whose result is the first of them to complete or fail.

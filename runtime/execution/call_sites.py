@@ -1,4 +1,4 @@
-"""What a function calls, as its bytecode tells without running it.
+"""The calls of a function, as its bytecode tells them without running it.
 
 The rule: neither the function runs nor a descriptor of a value that it names. A call that cannot be told is said to be
 unknown.

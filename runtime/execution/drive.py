@@ -93,7 +93,7 @@ class Execution:
         self.interrupted: CodeInterrupted | None = None
 
         self.limits = limits
-        # What the execution ends with, even if the code catches it.
+        # The error with which the execution ends, even if the code catches it.
         self.exceeded: LimitExceeded | WorkflowMisuse | None = None
         self._watch = watch
         called = definition.app.direct_calls.get(definition.name) if watch is not None else NONE
@@ -179,7 +179,7 @@ class Execution:
         return commands, taken
 
     def recall(self, commands: Sequence[Command] | None, *, timeouts: bool) -> None:
-        """Say what the history has of the turn that is fed next.
+        """Take the recorded commands of the turn that is fed next.
 
         The decisions that led to these commands count, and not what policies and options say now: whether a failed
         call was tried again, and what a child was called.
@@ -450,7 +450,7 @@ class Execution:
         return run(code.send, answer.get_result())
 
     def _runner(self) -> Callable[..., Any]:
-        """What calls the user's code: in its own context, and so that it calls no activity as a function."""
+        """The function that calls the user's code: in its own context, and watching for direct calls."""
         run, watch = self._context_variables.run, self._watch
         return run if self.replaying or watch is None else watch(run, self._called, self._refuse)
 

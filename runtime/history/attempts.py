@@ -53,7 +53,7 @@ def failed_for_good(
     """The last attempt of an activity has failed.
 
     Args:
-        then: What follows, a sentence.
+        then: The consequence, a sentence.
     """
     return Note(ACTIVITY_FAILED, _values(name, task_id, failure, attempt, attempts_max) | {"then": then})
 

@@ -48,7 +48,7 @@ def facets_of(record: InstanceRecord, changed_us: int) -> Facets:
 
 
 def parent_facet(instance_id: str, app_id: str | None) -> str:
-    """What lists find the children of an instance by: its id, and behind one of another app the id of that."""
+    """The key by which lists find the children of an instance: its id, and behind one of another app that app's id."""
     return instance_id if app_id is None else f"{instance_id}{OF_APP}{app_id}"
 
 

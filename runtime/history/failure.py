@@ -160,8 +160,8 @@ def failure_of(error: BaseException, *, frames_skipped: int = 0, depth: int = CA
 
     Returns:
         A failure whose texts can be stored, each of 64 KiB at most. Notes and the members of an exception group stand
-        at the end of its stack trace. What cannot be said, because the exception's own methods fail, is replaced by a
-        sentence that says so.
+        at the end of its stack trace. A part that cannot be told, because the exception's own methods fail, is replaced
+        by a sentence that says so.
     """
     cause = _cause_of(error)
     if cause is None and not _suppresses_context(error):

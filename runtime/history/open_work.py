@@ -133,7 +133,8 @@ class OpenWork:
             self.timers[START_TIMER] = started.scheduled_start_us
 
 
-# What takes an event of a type into account, as `apply` does. Turns ask it themselves: each step comes here twice.
+# The functions that take an event of a type into account, as `apply` does. Turns ask it themselves: each step comes
+# here twice.
 TAKERS: dict[type[Any], Callable[[OpenWork, Any], None]] = {
     TaskScheduled: OpenWork._asked,
     TaskCompleted: OpenWork._answered,

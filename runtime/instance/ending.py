@@ -77,7 +77,7 @@ def end(
     if status is Status.FAILED:
         _note_failure(sheet, failure or UNSAID, exceeded)
     clear_timers(sheet)
-    # What was asked for in the last turn is done; what was asked for before it has lost its purpose.
+    # Requests of the last turn are carried out; earlier ones have lost their purpose.
     tasks = actor.open.tasks
     if tasks:
         actor.open.keep_only([Row(sheet.now_us, sheet.asked, ())])
@@ -129,8 +129,8 @@ def continue_as_new(sheet: TurnSheet, outcome: ContinuedAsNew, unfed: Sequence[A
     """Put the next generation in the place of this one. It takes its first turn after the commit.
 
     Args:
-        unfed: What was held or has arrived, and was not fed to this generation. What arrives in this turn and is kept
-            (`sheet.holding`) is not among it.
+        unfed: Events that were held or have arrived, and were not fed to this generation. An event that arrives in this
+            turn and is kept (`sheet.holding`) is not among it.
     """
     actor = sheet.actor
     record = actor.record
@@ -254,7 +254,7 @@ RELEASES = {Status.PENDING: Step.RELEASE_START, Status.SUSPENDED: Step.RELEASE_S
 
 
 def release(sheet: TurnSheet) -> None:
-    """Make the instance what it was before it was set aside."""
+    """Give the instance the status that it had before it was set aside."""
     actor = sheet.actor
     assert actor.record is not None
     assert actor.record.set_aside is not None

@@ -42,7 +42,7 @@ class Offer:
 
     @property
     def fed(self) -> Sequence[Arrival]:
-        """What it would feed if it were settled now."""
+        """The events that it would feed if it were settled now."""
         return self._actor.held
 
     def settle(self) -> WorkflowTurnWork | None:
@@ -96,7 +96,7 @@ def can_take_a_turn(actor: Instance) -> bool:
 
 
 def received(events: Iterable[TimedEvent]) -> bytes | None:
-    """What an instance may itself see of the histories above it."""
+    """The histories above an instance, as far as it may see them."""
     first = (timed.event for timed in events if isinstance(timed.event, ExecutionStarted))
     started = next(first, None)
     return started.propagated if started is not None else None

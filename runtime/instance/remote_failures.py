@@ -1,6 +1,6 @@
 """The failures of calls in the turns of remote workers: notes for the log, and the call that a failure tells of.
 
-The rule: a worker's failure is kept as it came. What else the instance knows, which activity or child failed and on
+The rule: a worker's failure is kept as it came. The instance's own knowledge, which activity or child failed and on
 which attempt, comes from the history, where every try of a call has the same `task_execution_id` (contract 3.16).
 
 `remote.py` calls these with the answer of a worker.
@@ -40,9 +40,9 @@ def notes_of_failures(
     """Note failed attempts for the log.
 
     Args:
-        failed: What the turn has fed of failures.
+        failed: The failures that the turn has fed.
         past: The history up to this turn.
-        commands: What the code asks for, timers of retries among it.
+        commands: The requests of the code, timers of retries among them.
     """
     timers = [command for command in commands if isinstance(command, TimerCreated)]
     unsaid = any(timer.origin == TimerOrigin.UNSAID for timer in timers)

@@ -1,4 +1,4 @@
-"""What the workflow actors of one engine share: the app, and what came with it.
+"""The parts that the workflow actors of one engine share: the app, and its settings.
 
 The one law: nothing here belongs to an instance. The engine makes one record
 and gives it to the actors' type; each actor has it at hand in its turns.

@@ -54,7 +54,7 @@ class OperationWatch(Protocol):
         """Make the context of an operation: it is left when the operation ends, with the error of one that fails.
 
         Args:
-            name: The method of the facade, `start` for example. What a method asks of others is not told.
+            name: The method of the facade, `start` for example. The methods that it calls itself are not told.
         """
         ...
 
@@ -75,7 +75,8 @@ class Tracing(Protocol):
         """Give a new span its place, and say which span is above it.
 
         Args:
-            parent: What the caller has said; None: the span that is current in the caller's code, if there is one.
+            parent: The span that the caller has named; None: the span that is current in the caller's code, if there is
+                one.
             name: The span's.
 
         Returns:

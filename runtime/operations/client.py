@@ -113,6 +113,9 @@ class Client:
     def state(self, store: str) -> StateClient:
         """The values of a state store, which the app's SDKs in other languages reach with Dapr's state API.
 
+        Args:
+            store: The name of the store, such as `statestore`.
+
         Raises:
             StateStoreNotFound: There is no such store. Of a daemon the first call says so.
         """
@@ -142,7 +145,7 @@ class Client:
 
         Args:
             start_at: When its code is to begin; UTC if it names no time zone.
-            tags: What lists can be filtered by; 16 at most.
+            tags: Names and values by which lists can be filtered; 16 at most.
             if_exists: If an instance has the id: `reject` refuses, also if it has ended; `return` returns that
                 instance, if it is of the same workflow; `restart`, the default, begins one anew that has ended.
             force: With `restart`: terminate one that has not ended.
@@ -200,7 +203,7 @@ class Client:
             workflow: The function, or the name by which it is registered.
             input: Any value that JSON can hold; None is no input.
             instance_id: Of the new instance; made up if it is None.
-            if_exists: What to do if the id is taken, as of `start`.
+            if_exists: The choice if the id is taken, as of `start`.
             idempotency_key: As of `start`. A program that repeats a call needs this or `if_exists`, or the call runs
                 again what has ended.
 
@@ -251,7 +254,14 @@ class Client:
         return self._output_decoder(state.name if workflow is None else workflow).decode(state.output)
 
     async def get(self, instance_id: str) -> WorkflowState | None:
-        """Describe an instance as last committed; None if there is none."""
+        """Describe an instance as last committed.
+
+        Args:
+            instance_id: The id, or a handle.
+
+        Returns:
+            The state with its payloads decoded; None if there is no such instance.
+        """
         state = await self._operations.inspect(id_of(instance_id))
         return self._described(state) if state is not None else None
 

@@ -120,7 +120,7 @@ class Facade:
             start_at_us: When its code is to begin; Unix time, microseconds.
             unique: Refuse the id of a finished instance too.
             trace: The trace that the caller is part of; passed on to workers.
-            tags: What lists can be filtered by; 16 at most, keys of 64 bytes, values of 256.
+            tags: Names and values by which lists can be filtered; 16 at most, names of 64 bytes, values of 256.
 
         Raises:
             InvalidRequest, InstanceExists, ChildUnfinished: Nothing was started.

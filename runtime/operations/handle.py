@@ -100,6 +100,8 @@ class Handle(str, Generic[R]):
         """Make the handle of an instance that may exist.
 
         Args:
+            instance_id: The id of the instance.
+            client: Carries out the methods.
             workflow: Tells the type of the result; None: the workflow of the instance's name in the client's app does.
         """
         self = str.__new__(cls, instance_id)
@@ -114,7 +116,7 @@ class Handle(str, Generic[R]):
 
     @property
     def workflow(self) -> Workflow | None:
-        """What tells the type of the result: a workflow's function, or its name."""
+        """The workflow, which tells the type of the result: its function, or its name."""
         return self._workflow
 
     async def result(self, *, timeout: Seconds = None) -> R:  # noqa: ASYNC109

@@ -173,7 +173,7 @@ def _without_unfed(rows: Sequence[Row]) -> list[Row]:
 
 
 def _asked_behind(commands: Sequence[Command], event_id: int, waited_us: int) -> list[Command]:
-    """What a turn has asked for behind an event, as the new instance asks for it.
+    """The requests of a turn behind an event, as the new instance makes them.
 
     Raises:
         RerunRefused: The turn has ended the instance.
@@ -223,7 +223,7 @@ def _again(target: Event, rerun: Rerun, *, source_id: str, new_id: str, waited_u
 
 
 def _answered_children(rows: Sequence[Row]) -> set[int]:
-    """The event ids of the children whose end is in the history. What the last row holds is not copied."""
+    """The event ids of the children whose end is in the history. Events that the last row holds are not copied."""
     events = [event for row in rows for event in row.turn or ()] + [event for row in rows[:-1] for event in row.held]
     return {event.task_id for event in events if isinstance(event, ChildCompleted | ChildFailed)}
 

@@ -95,7 +95,7 @@ class StateActor:
     Args:
         store: Its name.
         record: As stored.
-        expiry: What forgets the values that have expired: the type of its address.
+        expiry: The type of the address of the route that forgets expired values.
         closed: Called when it leaves memory.
     """
 

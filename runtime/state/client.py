@@ -41,7 +41,7 @@ class DeleteValue(NamedTuple):
 
 
 class StateOperations(Protocol):
-    """What it calls. Values are bytes; `States` says what each does."""
+    """The calls of the client. Values are bytes; see the methods of `States`."""
 
     def require(self, store: str) -> None:
         """Check a store's name, where that needs no request.

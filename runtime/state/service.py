@@ -1,4 +1,4 @@
-"""The state stores of one engine: what its host hosts for them, and the operations on them.
+"""The state stores of one engine: their actor types, and the operations on them.
 
 The rule: it is made before the host, which is told of its actors and of its route, and serves once the host is there.
 
@@ -59,12 +59,12 @@ class StateService:
 
     @property
     def types(self) -> Mapping[str, ActorType]:
-        """What its host hosts."""
+        """The actor types for its host."""
         return {self._own.state: self._actors}
 
     @property
     def routes(self) -> Mapping[str, Route]:
-        """What takes the messages of its actors."""
+        """The routes for the messages of its actors."""
         return {self._own.state_expiry: self.expiry.receive}
 
     @property

@@ -169,7 +169,9 @@ class States:
             raise EtagMismatch(list(positions), list(reasons), several=len(asked) > 1 and not whole)
 
     async def _ask(self, store: str, changes: list[ItemChange], *, whole: bool) -> ItemsChanged:
-        """Have the store's actor make changes; read again what they depend on, if others have changed it meanwhile."""
+        """Have the store's actor make changes; read again the values that they depend on, if others have changed them
+        meanwhile.
+        """
         address = self._address(self.stores.find(store))
         names = list(dict.fromkeys(change.name for change in changes if change.conditional))
         for _ in range(READS_MAX):
@@ -209,7 +211,7 @@ def value_of(item: Item | None, now_us: int) -> StateValue | None:
 
 
 def seen_in(found: FoundItems | None, names: Sequence[str]) -> dict[str, SeenItem]:
-    """What was read of items. One that is damaged counts as it stands: it can be overwritten without an etag."""
+    """The outcome of reading items. A damaged one counts as it stands: it can be overwritten without an etag."""
     there = found.items if found is not None else {}
     return {
         name: SeenItem(item.version, item.expires_us) if (item := there.get(name)) is not None else SeenItem(0, 0)

@@ -198,7 +198,7 @@ class Dispatcher:
     def withdraw(self, message: Withdraw) -> None:
         """Give an instance's activities to no worker any more, nor its turn if it was ended.
 
-        What a worker has been sent it may still answer. The answer is passed on, and the instance drops it.
+        A worker may still answer the jobs that it was sent. The answer is passed on, and the instance drops it.
         """
         self.lent.withdraw(message)
         keys = [activity_key(message.instance_id, task_id) for task_id in message.task_ids]

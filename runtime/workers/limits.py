@@ -42,13 +42,13 @@ class DispatchLimits:
         if together > self.ITEMS_PER_STREAM_MAX:
             raise ValueError(
                 f"activities_per_stream_max and workflows_per_stream_max must be at most {self.ITEMS_PER_STREAM_MAX} "
-                f"together, not {together}: some workers drop longer frames"
+                f"together, not {together}: some workers drop further items"
             )
 
     def divided(self, hosts: int) -> "DispatchLimits":
         """The part of one host of several in the limits on all workers together, rounded up.
 
-        So all hosts together may go beyond a limit, by less than one job for each host. What one stream may have is
+        So all hosts together may go beyond a limit, by less than one job for each host. The limit of one stream is
         divided by the host that has the stream (`runtime/workers/hosts/shares.py`).
         """
         return replace(

@@ -1,4 +1,4 @@
-"""What a worker without tokens was sent and has not answered.
+"""The unanswered jobs of a worker without tokens.
 
 The rule: of the jobs with one key, workers without tokens have one at most. Their answers name the key alone, so that
 an answer to a job that is void by now (of an earlier run of its instance, of a turn whose commit failed) would be taken

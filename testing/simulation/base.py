@@ -1,4 +1,5 @@
-"""What all worlds have in common: a loop, a clock, a trace, machines that outlive hosts, and a story that happens.
+"""The parts that all worlds have in common: a loop, a clock, a trace, machines that outlive hosts, and a story that
+happens.
 
 The one law: the same choices give the same world, step by step and byte by byte, in any process.
 
@@ -42,11 +43,11 @@ RESTARTS_S = (0.05, 0.0, 1.0, 30.0)
 FAILED_RESTARTS_S = (0.1, 5.0)
 # How long after its beginning a recovery, or a stop, is cut off by a kill.
 CUT_OFF_S = (0.0, 0.0, 0.000_1, 0.002)  # the first is no choice of it
-# What the story's call waits before it is repeated.
+# The pause before the story's call is repeated.
 REPEAT_S = 0.2
 # So many steps without a pause are a fault: a world of ten thousand instances at once takes a few hundred thousand.
 BUSY_STEPS_MAX = 500_000
-# What a host says that has ended, is stopping, has too much to do, cannot reach another one, or whose store fails.
+# The errors of a host that has ended, is stopping, has too much to do, cannot reach another one, or whose store fails.
 UNANSWERED = (
     ConnectionLost, HostStopping, HostNotRunning, HostLost, HostSilent, HostUnreachable, MailboxFull, StoreError,
 )  # fmt: skip
@@ -108,7 +109,7 @@ class BaseWorld(ABC):
     # For the owner of the world.
 
     def run(self, story: Callable[[Self], Awaitable[T]], *, cpu_s: float | None = None) -> T:
-        """Start what there is, let the story happen, stop all in order, and return the story's result.
+        """Start the hosts, let the story happen, stop all in order, and return the story's result.
 
         Args:
             cpu_s: How much of the processor's time it may take, in seconds; None: as much as it takes.
@@ -116,7 +117,7 @@ class BaseWorld(ABC):
         Raises:
             Stuck: Nothing is left that could happen, and the story waits; or more and more happens, and no time passes.
             WorldTooLong: It takes too much of the processor's time.
-            BaseException: What the story, or a function of `on_step`, has raised.
+            BaseException: The error of the story, or of a function of `on_step`.
         """
         with patched():
             try:
@@ -167,7 +168,7 @@ class BaseWorld(ABC):
 
         Raises:
             ConnectionLost: The host ended meanwhile, or the network lost the request or its answer.
-            Exception: What the host has answered with.
+            Exception: The error with which the host has answered.
         """
         return await self._calls.call(await self._up(), request)
 
@@ -201,7 +202,7 @@ class BaseWorld(ABC):
     # Hosts begin, stand still and end.
 
     def new_life(self) -> tuple[Life, Instruments]:
-        """Begin a life, and say what it reads off the machine."""
+        """Begin a life, and make its readings of the machine."""
         number = next(self._lives)
         if number > 1:
             self.deploys.choose("deploy")

@@ -61,7 +61,7 @@ class StoryCalls:
 
         Raises:
             ConnectionLost: The life has ended meanwhile, or a message was lost.
-            Exception: What the life has answered with.
+            Exception: The error with which the life has answered.
         """
         if not self._lossy:
             return await self._answered(life, self._send(life, request))

@@ -40,7 +40,7 @@ class Choices:
 
     Attributes:
         faults: The streams of faults so far, and how many kinds of fault each has.
-        taken: What was not 0.
+        taken: The choices that were not 0.
         calmed: Whether faults are over; `fault` and `noise` then give 0 and do not count.
     """
 

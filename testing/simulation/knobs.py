@@ -13,7 +13,7 @@ from ...runtime.engine import Engine
 from ...runtime.settings import Settings
 from .choices import Choices
 
-# What may be drawn beside the size that is set; half of the draws leave it.
+# The sizes that may be drawn beside the one that is set; half of the draws leave it.
 ACTIVATIONS = (1, 2, 10)
 ACTIVITIES = (1, 2, 5)
 MESSAGES = (1, 2, 10)

@@ -1,6 +1,6 @@
 """A life of a host, from its start to its end, and what outlives it.
 
-The one law: whatever crosses the end of a life does so through a machine: a disk, a clock, a network, a system outside.
+The one law: state crosses the end of a life only through a machine: a disk, a clock, a network, a system outside.
 
 `testing/simulation/world.py` begins and ends lives; `testing/simulation/calls.py` sends requests to them.
 """
@@ -55,5 +55,5 @@ class LifeStore(Store, Protocol):
     """The store that one life has open."""
 
     def abandon(self) -> None:
-        """Free what the life had locked: it has ended without closing the store."""
+        """Free the locks of the life: it has ended without closing the store."""
         ...

@@ -159,7 +159,7 @@ class SimLoop(asyncio.AbstractEventLoop):
     Attributes:
         dead: The lives that were killed.
         held: The steps of lives that are stopped for a while, as by SIGSTOP.
-        errors: What reached the loop's exception handler.
+        errors: The errors that reached the loop's exception handler.
         outside: The context of code that belongs to no life.
         steps: How many steps were taken.
         fingerprint: A number of all steps that were taken, and when.
@@ -202,7 +202,7 @@ class SimLoop(asyncio.AbstractEventLoop):
         self._tasks_max = TASKS_KEPT
         self._graveyard: list[SimHandle] = []
 
-    # What asyncio asks of a loop.
+    # The methods that asyncio calls.
 
     def time(self) -> float:
         return self._now_s
@@ -262,15 +262,15 @@ class SimLoop(asyncio.AbstractEventLoop):
     def get_task_factory(self) -> None:
         return None
 
-    # What a world does with it.
+    # The methods that a world calls.
 
     def run(self, story: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine to its end, and whatever it has begun meanwhile; return its result.
+        """Run a coroutine to its end, and all that it has begun meanwhile; return its result.
 
         Raises:
             Stuck: Nothing is left that could happen.
             Livelock: More and more happens, and time does not get on.
-            BaseException: What the coroutine has raised.
+            BaseException: The error of the coroutine.
         """
         if asyncio._get_running_loop() is not None:
             story.close()

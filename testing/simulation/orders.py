@@ -188,7 +188,7 @@ class Lateness:
     def between_s(self, begin_s: float, end_s: float) -> float:
         """For how long, between two moments, some timer was due and had not fired yet.
 
-        What waits for one late timer after the other is late by that, and by no more.
+        Code that waits for one late timer after the other is late by that, and by no more.
 
         Args:
             begin_s, end_s: Virtual seconds.

@@ -1,4 +1,4 @@
-"""What libraries do in an order that does not repeat, put in order for as long as a world runs.
+"""Patches of libraries: steps whose order does not repeat are put in order for as long as a world runs.
 
 The one law: a patch changes an order and nothing else, and is taken away at the end of the world. If the library does
 not have the names that are patched any more, the world does not begin.

@@ -34,7 +34,7 @@ from .trial.trying import Finding, Trial, Tried, difference
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-# What the plugin for pytest looks for.
+# The mark that the plugin for pytest looks for.
 MARK = "perdure_plan"
 SCHEDULES = "perdure_schedules"
 
@@ -59,7 +59,7 @@ class Simulated:
         """Make a test of an `async def` that gets a world.
 
         Args:
-            app: What the host runs.
+            app: The app that the host runs.
             versions: In its place: the app as it was, and as it is. Hosts begin with the first.
             deploy: "forward": from one version to the next; "back and forth": to any other, at any time.
             hosts: One, as yet.
@@ -119,7 +119,7 @@ class Simulated:
             app, story, seeds, sweep, faults, settings, within: As for the decorator.
 
         Returns:
-            What was tried.
+            The worlds that were tried.
 
         Raises:
             SimulationFailed: Something is broken.
@@ -198,7 +198,7 @@ def run_plan(plan: SimulationPlan, given: dict[str, Any], session: SimulationSes
 
 
 def _run_one(runner: WorldRunner, trial: Trial, session: SimulationSession) -> None:
-    """Run only what was asked for, and show it."""
+    """Run only the world that was asked for, and show it."""
     __tracebackhide__ = True
     if session.seed is not None:
         attempts = [(f"seed {session.seed}", trial.run_seed(session.seed))]

@@ -1,4 +1,4 @@
-"""What a simulation raises, by who can mend it.
+"""The errors of a simulation, by who can mend it.
 
 SimulationFailed     a world broke something: the app, or the story, is to be mended
 InvariantFailed      what `world.always`, `world.finally_` or the engine's own rules say does not hold
@@ -35,7 +35,7 @@ class Escaped(Exception):
         who: "an activity", "a workflow" or "the story".
         what: What it did, as "opened a connection to api.bank.example:443".
         where: The line of the user's code, as "shop/bank.py:31"; empty if there is none.
-        instead: What there is not in a simulation, and what to do.
+        instead: The thing that a simulation lacks, and the remedy.
     """
 
     def __init__(self, who: str, what: str, where: str, instead: str) -> None:

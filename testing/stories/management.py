@@ -26,12 +26,12 @@ from ...runtime.engine import Engine
 from ..simulation.calls import ConnectionLost
 from ..simulation.world import SimWorld
 
-# What an HTTP client repeats: the host is stopping, or its store does not answer.
+# The statuses after which an HTTP client repeats: the host is stopping, or its store does not answer.
 UNAVAILABLE = 503
 TAKEN = 409
 # How long until a request that had no answer is repeated.
 REPEAT_S = 0.2
-# What begins an instance under an id that the request may name, by the last piece of the path.
+# The requests that begin an instance under an id that they may name, by the last piece of the path.
 BEGINS = ("rerun", "import")
 
 
@@ -81,7 +81,7 @@ class SimulatedServer(ApiServer):
 
     @asynccontextmanager
     async def _stream(self, request: ApiRequest) -> AsyncIterator[AsyncIterator[str]]:
-        # What has come and was not read; None: there is no more.
+        # Pieces that have come and were not read; None: there is no more.
         lines: asyncio.Queue[str | BaseException | None] = asyncio.Queue()
         closed = asyncio.Event()
         request = replace(request, query=tuple(request.query))
@@ -133,7 +133,7 @@ class SimulatedServer(ApiServer):
 
 
 def _deed(request: ApiRequest) -> str | None:
-    """What a request does, in words; None: it only looks."""
+    """The effect of a request, in words; None: it only looks."""
     if request.method == "GET":
         return None
     *rest, last = unquote(request.path).split("/")[3:]

@@ -30,7 +30,7 @@ from .management import SimulatedServer
 
 # How long until a request that had no answer is repeated.
 REPEAT_S = 0.2
-# What stories tell of; a wait or a look is no deed.
+# The calls that stories tell of; a wait or a look is no deed.
 TOLD = {
     "start": "starts",
     "begin": "starts",

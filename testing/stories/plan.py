@@ -62,7 +62,7 @@ class SimulationPlan:
 
     @property
     def name(self) -> str:
-        """What the story is called."""
+        """The name of the story."""
         return getattr(self.story, "__name__", "the story")
 
     @property

@@ -1,4 +1,4 @@
-"""What stands for a fake in the user's app: it has the fake's attributes, and its methods go over a network.
+"""The proxy of a fake in the user's app: it has the fake's attributes, and its methods go over a network.
 
 The rule: the app cannot tell it from the fake, but for the time and the failures of a network.
 

@@ -60,7 +60,7 @@ async def settle(world: SimWorld, within: timedelta, *, ended: bool) -> None:
     pause_s, until_s = LOOK_S, world.loop.time() + within.total_seconds()
     while await world.ask(any_unended):
         over = world.loop.time() >= until_s
-        # What each waits for stands in its history; while all of them are to end, nobody needs to know.
+        # The history says what each waits for; while all of them are to end, that is not needed.
         if over or not ended:
             waiting = [each for each in await world.ask(unended) if ended or not each.asleep]
             if not waiting:

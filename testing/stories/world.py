@@ -89,7 +89,7 @@ class World:
 
         Args:
             fake: Stands for a system outside. Its methods may be `async def` or plain.
-            name: What it is called in stories; its class in small letters by default.
+            name: Its name in stories; its class in small letters by default.
             lost: Makes the error of a call whose request or answer was lost, of a text.
             errors: Classes of errors that it may answer with; nothing was done then.
 
@@ -110,10 +110,10 @@ class World:
 
     @property
     def deeds(self) -> Sequence[Deed]:
-        """What fakes have done for hosts."""
+        """The calls that fakes have carried out for hosts."""
         return [deed for outside in self._outsides.values() for deed in outside.done]
 
-    # What must hold.
+    # Invariants.
 
     @overload
     def always(self, check: F, name: str | None = None) -> F: ...
@@ -124,7 +124,7 @@ class World:
 
         Args:
             check: Returns False, or fails with an assert, if it does not hold.
-            name: What it is called; the function's own name by default.
+            name: Its name; the function's own by default.
         """
         return self._noted(self._always, check, name)
 
@@ -133,7 +133,12 @@ class World:
     @overload
     def finally_(self, *, name: str) -> Callable[[F], F]: ...
     def finally_(self, check: F | None = None, name: str | None = None) -> F | Callable[[F], F]:
-        """Check something at the end, when the faults are over and what was under way has ended; as `always`."""
+        """Check something at the end, when the faults are over and the work under way has ended; as `always`.
+
+        Args:
+            check: Returns False, or fails with an assert, if it does not hold.
+            name: Its name; the function's own by default.
+        """
         return self._noted(self._finally, check, name)
 
     def sometimes(self, name: str, happens: object = True) -> None:
@@ -157,7 +162,15 @@ class World:
         return low + self._world.choices.draw(f"story.{name or _caller()}", high - low + 1)
 
     def choose(self, values: Sequence[T], *, name: str | None = None) -> T:
-        """Choose one of some values; the calm world has the first."""
+        """Choose one of some values; the calm world has the first.
+
+        Args:
+            values: One at least.
+            name: The name of the stream of choices; by default the name of the calling function.
+
+        Raises:
+            SimulationMisuse: There are no values.
+        """
         if not values:
             raise SimulationMisuse("there is nothing to choose from")
         return values[self._world.choices.draw(f"story.{name or _caller()}", len(values))]
@@ -165,7 +178,11 @@ class World:
     # Time.
 
     async def sleep(self, seconds: float | timedelta) -> None:
-        """Let virtual time pass."""
+        """Let virtual time pass.
+
+        Args:
+            seconds: So many seconds, or a timedelta.
+        """
         await anyio.sleep(seconds.total_seconds() if isinstance(seconds, timedelta) else seconds)
 
     def now(self) -> datetime:
@@ -188,11 +205,18 @@ class World:
         self._world.kill("the story has")
 
     async def deploy(self, app: App) -> None:
-        """Stop the host in order, and start it with another app."""
+        """Stop the host in order, and start it with another app.
+
+        Args:
+            app: The app from now on, in later lives too.
+        """
         await self._world.deploy(app)
 
     def set_clock(self, change: float | timedelta) -> None:
-        """Set the date forward, or back if it is negative; a number is seconds.
+        """Set the date forward or back.
+
+        Args:
+            change: Seconds, or a timedelta; back if it is negative.
 
         Raises:
             SimulationMisuse: The worlds of this test have clocks that are never set.
@@ -215,6 +239,9 @@ class World:
         Of histories that differ in nothing but ids, dates and payloads one is kept. So the worlds of a whole test make
         a corpus of a few dozen files.
 
+        Args:
+            path: The folder, which is made if need be.
+
         Returns:
             How many were new.
         """
@@ -227,7 +254,7 @@ class World:
 
         Raises:
             InvariantFailed, Stuck: Something does not hold.
-            Exception: What the story has raised.
+            Exception: The error of the story.
         """
         await self._tell_story(story, given)
         await self._heal()

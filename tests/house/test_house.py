@@ -1,4 +1,4 @@
-"""The rules of the house that no tool knows: what lies where, and that what is named exists."""
+"""The rules of the house that no tool knows: what lies where, and that named files exist."""
 
 import re
 import subprocess
@@ -11,6 +11,7 @@ import pytest
 from perdure.cli.main import COMMANDS
 from perdure.cli.run_flags import RUN_OPTIONS
 
+from ..support.docs.blocks import blocks, pages
 from ..support.paths import ROOT
 from ..support.source import LAYERS, files, modules, read, texts
 
@@ -20,8 +21,6 @@ TESTED_ELSEWHERE = {
     "testing/stories/trial/session.py": "a record; tests/testing/test_plugin.py has pytest make it",
     "testing/stories/decorator.py": "tests/testing/test_simulated.py has tests that it makes",
     "testing/stories/code/revision.py": "tests/testing/test_revisions.py imports old code",
-    "benchmarks/report/plot.py": "records; tests/benchmarks/report/test_plots.py makes them",
-    "benchmarks/workloads/workload.py": "records; tests/benchmarks/workloads/test_table.py reads the tables of them",
     "actors/cluster/outbound.py": "one end of a conversation; test_peers.py and test_moving_hosts.py have both",
     "actors/cluster/inbound.py": "the other end",
     "actors/cluster/side.py": "a promise; tests/actors/cluster/test_moving_hosts.py has hosts that keep it",
@@ -102,7 +101,7 @@ def has_test_file(module: str) -> bool:
 
 
 def test_only_the_root_and_the_users_tests_have_an_init() -> None:
-    # A folder `http` with one would shadow the standard library's for whoever starts Python here.
+    # A folder `http` with one would shadow the standard library's for a Python that starts here.
     # `testing` has names of its own for users, and no other package has that name on a path.
     assert (ROOT / "__init__.py").is_file()
     found = [path for layer in (*LAYERS, "tests", "examples") for path in (ROOT / layer).rglob("__init__.py")]
@@ -139,7 +138,8 @@ def test_files_that_are_named_without_their_folder_exist() -> None:
     name = re.compile(r"(?<=`)(?:\w+/)*\w+\.(?:py|md|toml|proto)(?=`)")
     ends = {"/".join(path.parts[start:]) for path in files() for start in range(len(path.parts))}
     named = {(str(text), found) for text in texts() for found in name.findall(read(text))}
-    missing = {f"{text}: {found}" for text, found in named if found not in ends | set(NOT_OURS)}
+    of_pages = {block.mark.removeprefix("file: ") for page in pages() for block in blocks(page)}
+    missing = {f"{text}: {found}" for text, found in named if found not in ends | of_pages | set(NOT_OURS)}
     assert not missing, "\n".join(sorted(missing))
     assert not set(NOT_OURS) - {found for _, found in named}, "nothing names these any more"
 

@@ -17,7 +17,7 @@ ACKNOWLEDGED_MIN = 25  # of each caller, before a kill
 
 
 class Caller(threading.Thread):
-    """Saves pairs of keys, each pair in one transaction, and counts those that were acknowledged.
+    """Saves pairs of keys, each pair in one transaction, and counts the acknowledged ones.
 
     The two keys of a pair always have the same number: a half transaction would show.
     """

@@ -1,4 +1,4 @@
-"""One life of a host: what it knows of the others from the moment it joins until its row is gone.
+"""One life of a host: its knowledge of the others from the moment it joins until its row is gone.
 
 The rule: nothing of one life is carried into the next.
 
@@ -83,7 +83,7 @@ class HostLife:
 
     def know(self, hosts: Mapping[int, HostRow], now: float) -> None:
         """Take in who lives."""
-        # Who was there before this host is no newcomer.
+        # A host that was there before this one is no newcomer.
         began = now if self.rows else -inf
         self.rows = hosts
         self.since = {host: self.since.get(host, began) for host in hosts}
@@ -91,10 +91,10 @@ class HostLife:
         self.gone = {host: tried for host, tried in self.gone.items() if host in hosts}
 
     def jobs_for(self, epochs: Mapping[int, int]) -> Sequence[bytes]:
-        """What goes on elsewhere for the actors of shards that are this host's now.
+        """Activities that go on elsewhere for the actors of shards that are this host's now.
 
         Args:
-            epochs: Shard -> epoch. What was lent at another one is void.
+            epochs: Shard -> epoch. Activities that were lent at another one are void.
         """
         gifts = [(self.lent.pop(shard, None), epoch) for shard, epoch in epochs.items()]
         return [job for gift, epoch in gifts if gift is not None and gift.epoch == epoch for job in gift.jobs]

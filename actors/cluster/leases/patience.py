@@ -27,7 +27,7 @@ async def patiently(work: Callable[[], Awaitable[T]], *, while_: Callable[[], bo
         while_: Whether there is any sense in another try.
 
     Returns:
-        What was done; None: there was no more sense in it.
+        The result of the call; None: there was no more sense in it.
 
     Raises:
         StoreTooNew: Another try would come to the same.

@@ -1,7 +1,7 @@
 """The work of a host at the store it shares: to kill the dead, to learn who owns what, to take and to give.
 
 The rule: it does one thing after another, so that what it knows does not change under its hands; what fails is left
-undone and found out anew. What other hosts tell (`told`) may come at any time: the higher epoch counts.
+undone and found out anew. News from other hosts (`told`) may come at any time: the higher epoch counts.
 
 `actors/cluster/leased.py` runs it, once for each life.
 """
@@ -43,7 +43,7 @@ class LeaseWork:
         name_of: Makes the name of a host of its id.
         lives: Whether this life goes on.
         changed: Called when other hosts have come or gone, before anything follows from it.
-        words: What it tells other hosts.
+        words: Its messages to other hosts.
         newcomer_s: How long a host has to live before the others give it shards.
     """
 
@@ -101,7 +101,7 @@ class LeaseWork:
         self._life.resumed = False
 
     async def _read(self) -> None:
-        """Read who lives and who owns what, and do what follows."""
+        """Read which hosts live and who owns which shard, and act on it."""
         self._life.stale = False
         try:
             # The owners first: one that is not among the hosts that are read later is dead.
@@ -224,7 +224,7 @@ class LeaseWork:
         if jobs is None:
             return
         if jobs:
-            # Before the row says so: who reads it first must not begin what goes on.
+            # Before the row says so: a host that reads it first must not begin activities that go on.
             await self._words.lend(Gift(to, shard, epoch + 1, jobs))
         try:
             given = await self._cluster.give(shard, to, epoch)
@@ -237,7 +237,7 @@ class LeaseWork:
             await patiently(lambda: self._look_at(shard, Gift(to, shard, epoch + 1, jobs)), while_=self._lives)
 
     async def _look_at(self, shard: int, gift: Gift) -> None:
-        """Find out from its row what has become of a shard that is closed."""
+        """Find out the owner of a closed shard from its row."""
         row = next(row for row in await self._cluster.owners() if row.shard == shard)
         self._life.stale = True
         if row.host == self._life.me and row.epoch < gift.epoch:

@@ -228,11 +228,11 @@ class _End(asyncio.Transport):
         self._at_other(self.other, self.other.arrive, bytes(data))
 
     def arrive(self, data: bytes) -> None:
-        """Give what has come to the protocol, unless the link was cut meanwhile."""
+        """Give the bytes that have come to the protocol, unless the link was cut meanwhile."""
         if self._over:
             return
         if self.deaf or not self._link.network.lets_through(self._peer, self.me):
-            # What follows lost bytes never comes: TCP would wait for them.
+            # Bytes behind lost ones never come: TCP would wait for these.
             self.deaf = True
             return
         self._protocol.data_received(data)

@@ -1,4 +1,4 @@
-"""Lists, counts and the audit of a daemon: those of all hosts, whichever is asked.
+"""Lists, counts and the audit of a daemon: any host answers for all.
 
 The rule: no activation is needed, and none is made. A host reads its own part of the store, and the host that is asked
 merges. Hosts stand in a cursor in the order of their numbers, so that any host can go on where another has begun.

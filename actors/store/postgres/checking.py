@@ -18,7 +18,7 @@ from .driver import DatabaseSession, Statement
 from .exporting import AUDIT, ROWS_AT_ONCE, PostgresSource, snapshot_of
 from .url import parse_url
 
-# What must not be there, and in which words it is told of.
+# Rows that must not be there, and the words for them.
 WRONG = {
     "{} log entries belong to no actor; the first has key {}": (
         "SELECT count(*), min(l.key) FROM log AS l WHERE l.key > 0"

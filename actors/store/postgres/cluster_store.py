@@ -62,7 +62,7 @@ class PostgresClusterStore(PostgresStore):
 
     @property
     def intact(self) -> bool:
-        """Always: who is found dead joins again."""
+        """Always: a host that is found dead joins again."""
         return True
 
     @property
@@ -242,7 +242,7 @@ class PostgresClusterStore(PostgresStore):
             if gift.outcome[0] != host:
                 opened.epochs.pop(gift.shard, None)
 
-    # What all know.
+    # Values that all hosts know.
 
     async def secret(self, name: str, make: Callable[[], bytes]) -> bytes:
         found = await self._run(SECRET, (name,))

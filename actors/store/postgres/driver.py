@@ -27,7 +27,7 @@ SILENT_MS = 5_000  # a network that acknowledges nothing for so long is cut
 CHECKS_CLIENT = "client_connection_check_interval"  # a server on Windows cannot, and refuses the setting
 STATEMENTS_CACHED = 256  # prepared in a session; the commit and the lists have many forms
 
-# What a server says at the end of a session: whether the statement under way has happened, it does not say.
+# The SQLSTATEs at the end of a session. They do not say whether the statement under way has happened.
 ENDED = frozenset({"57P01", "57P02", "57P04", "57P05", "25P03", "25P04", "25006"})
 # A server that will take the same later: starting, full, or in conflict with another transaction; and a plan that a
 # migration has made void.
@@ -69,7 +69,7 @@ class Refused(Exception):
 
 
 class Lost(Exception):
-    """The session is lost, or there is none. What was under way may have happened."""
+    """The session is lost, or there is none. A statement that was under way may have happened."""
 
 
 class DatabaseSession(Protocol):
@@ -106,7 +106,7 @@ class DatabaseSession(Protocol):
 
 
 class DatabaseDriver(Protocol):
-    """Makes sessions with one server, or with whichever of several takes writes."""
+    """Makes sessions with one server, or with the one of several that takes writes."""
 
     async def connect(self, settings: Mapping[str, str]) -> DatabaseSession:
         """Make a session.
@@ -313,7 +313,7 @@ def call_later(seconds: float, function: Callable[[], None]) -> Later:
 
 
 def spawn(work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
-    """Begin a task. Who begins it keeps it, and awaits its end."""
+    """Begin a task. The caller keeps it, and awaits its end."""
     return asyncio.get_running_loop().create_task(work)
 
 

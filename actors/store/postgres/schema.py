@@ -59,8 +59,8 @@ ITEMS = (
 
 TABLES = (
     'CREATE TABLE meta (name text COLLATE "C" PRIMARY KEY, value bigint NOT NULL)',
-    # One row, one host that lives. Who deletes it has killed the host. Never updated in passing: a commit has a lock on
-    # it. `life` grows with each reconnection, and voids what was sent before.
+    # One row, one host that lives. A host that deletes the row of another one has killed it. Never updated in passing:
+    # a commit has a lock on it. `life` grows with each reconnection, and voids what was sent before.
     """
     CREATE TABLE hosts (
         host bigint PRIMARY KEY,
@@ -84,9 +84,9 @@ TABLES = (
     """,
     # Which host cannot reach which.
     "CREATE TABLE cuts (host bigint NOT NULL, peer bigint NOT NULL, PRIMARY KEY (host, peer))",
-    # What all hosts know: the authority that signs their certificates.
+    # Values that all hosts know: the authority that signs their certificates.
     'CREATE TABLE secrets (name text COLLATE "C" PRIMARY KEY, value bytea NOT NULL)',
-    # What actors have in common in lists. Few, so that rows and indexes have a number instead.
+    # The values that actors have in common in lists. Few, so that rows and indexes have a number instead.
     """
     CREATE TABLE kinds (
         kind int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -99,7 +99,7 @@ TABLES = (
     """,
     "CREATE TABLE tallies (kind int NOT NULL, more bigint NOT NULL)",
     # The active mark and the facets are columns, because setting them mostly rides on a row that is written anyhow.
-    # COLLATE "C": ids are in the order of their code points, whatever the language of the database.
+    # COLLATE "C": ids are in the order of their code points, in a database of any language.
     """
     CREATE TABLE actors (
         key bigint PRIMARY KEY,
@@ -316,7 +316,7 @@ async def _make_indexes(session: DatabaseSession, url: DatabaseUrl, indexes: Seq
     Who waits for another host polls, without a transaction: the making of an index waits for all that are open.
     """
     lock = (LOCK_CLASS, _lock_number(url))
-    # Behind a pooler a lock would stay with whichever session has got it. There two hosts may make an index twice.
+    # Behind a pooler a lock would stay with the session that has got it. There two hosts may make an index twice.
     while url.prepare and not (await session.run(TRY_LOCK, lock))[0][0]:  # noqa: ASYNC110  another process has it
         await anyio.sleep(LOCK_POLL_S)
     try:

@@ -1,4 +1,4 @@
-"""The settings of sessions, and what a server must be.
+"""The settings of sessions, and the requirements on a server.
 
 The rule: a store works with the settings it was tried with, or not at all. Behind a pooler the role has to have them.
 """
@@ -83,7 +83,7 @@ async def require_settings(session: DatabaseSession, url: DatabaseUrl) -> Mappin
     """Look that a session has its settings, and that the server is one that a store can be on.
 
     Returns:
-        What the server said.
+        The answer of the server.
 
     Raises:
         StoreFailed: It is not.

@@ -1,8 +1,8 @@
 """The statements of a store on PostgreSQL, but for those of lists.
 
 The rule: a commit is one statement. It takes a lock on its host's own row and writes all, or, without that row, nothing
-(`fence`). Who kills a host deletes that row, and waits for the commit that holds it; no other change of the row is ever
-waited for.
+(`fence`). A host that kills another one deletes that row, and waits for the commit that holds it; no other change of
+the row is ever waited for.
 
 A commit has a form for each set of its parts, so that a small one is planned and sent small. Each form is prepared
 once. docs/design/postgres.md says what was measured.
@@ -240,8 +240,9 @@ LOOK_AT_HOST = Statement("look at host", "SELECT life FROM hosts WHERE host = $1
 
 # Hosts.
 
-# A row of the same place and address is of an earlier life of the same process: it holds that listening socket.
-# Not if hosts write a format that this one does not read. Who raises the format waits for this lock, and sees the host.
+# A row of the same place and address is of an earlier life of the same process: it holds that listening socket. Not if
+# hosts write a format that this one does not read. A host that raises the format waits for this lock, and sees the new
+# host.
 JOIN = Statement(
     "join",
     "WITH f AS (SELECT value FROM meta WHERE name = 'format' AND value <= $9 FOR SHARE),"
@@ -267,7 +268,7 @@ HOSTS = Statement(
     " b.beat"
     " FROM hosts AS h JOIN beats AS b USING (host)",
 )
-# What tells of each change of an owner (its epoch grows), of a host's state, or of a cut; and on which server.
+# Numbers that change with each owner (its epoch grows), state of a host, and cut; and the server's timeline.
 NEWS = (
     "concat((SELECT sum(epoch) FROM shards), ':', (SELECT sum(state) FROM hosts), ':',"
     " (SELECT string_agg(concat(host, '-', peer), ',') FROM cuts)), substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)"
@@ -333,7 +334,7 @@ REPLACE_SECRET = Statement(
     "INSERT INTO secrets (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
 )
 
-# What a host needs now and then.
+# Statements that a host needs now and then.
 
 TAKE_KEYS = Statement("take keys", "UPDATE meta SET value = value + $1 WHERE name = 'next_key' RETURNING value - $1")
 ADD_KINDS = Statement(
@@ -356,7 +357,7 @@ THIN_AUDIT = Statement(
 ANY_ACTOR = Statement("any actor", "SELECT 1 FROM actors LIMIT 1")
 SET_COPYING = Statement("set copying", "UPDATE meta SET value = $1 WHERE name = 'copying' RETURNING 1")
 
-# Reads. A join is a subquery with OFFSET 0, so that it goes along its index whatever the tables had in them when the
+# Reads. A join is a subquery with OFFSET 0, so that it goes along its index, for any contents of the tables when the
 # plan was made.
 
 # Record and log in one statement, or they would be of two moments. The log comes in rows of its own, in no order.

@@ -8,9 +8,9 @@ this host's row is gone (`FENCE` in `actors/store/postgres/statements.py`). No c
               ──list────> lister's session    the same; from the first list on
                           beat's session      twice a second: are there others, and is this host still here?
 
-While the database is away, commits and reads wait for it, up to `patience_s`, and go on. What becomes of a commit whose
-connection breaks: `actors/store/postgres/writer.py`. docs/design/postgres.md has the reasons and the measures.
-The engine makes one (`runtime/engine.py`), and gives it to its host.
+While the database is away, commits and reads wait for it, up to `patience_s`, and go on. The outcome of a commit whose
+connection breaks: `actors/store/postgres/writer.py`. docs/design/postgres.md has the reasons and the measures. The
+engine makes one (`runtime/engine.py`), and gives it to its host.
 """
 
 import logging
@@ -347,7 +347,7 @@ class Opened:
         self._folding: Any = None
 
     async def begin(self, presence: Presence) -> None:
-        """Begin another life. What a commit needs to know is read anew: the server may be another one than before.
+        """Begin another life. The values that a commit needs are read anew: the server may be another one than before.
 
         Raises:
             StoreTakenOver: This host's row is not there.

@@ -1,4 +1,5 @@
-"""What a host has acknowledged last of each actor, so that it can say what a server that took over does not have.
+"""The last entries that a host has acknowledged of actors, so that it can tell which of them a server that took over
+lacks.
 
 The rule: it is for a report, and nothing is decided by it. It knows the newest entries only, and only those under an
 epoch that the host still has: what another owner did with an actor is not this host's to tell.

@@ -18,7 +18,7 @@ class AppNames(NamedTuple):
     """The apps of a host, by their ids."""
 
     names: Sequence[str] = ()  # the host's first one first; none: the host takes the first app of the store for its own
-    every: bool = False  # the host has all apps of the store, whatever they are
+    every: bool = False  # the host has all apps of the store
     said: bool = True  # else the only one has no id but the name of its code, and may have been renamed
 
 

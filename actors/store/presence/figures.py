@@ -1,4 +1,4 @@
-"""Figures of a shared store and its server, for metrics: what was in doubt, whose clock is off, which copy lags.
+"""Figures of a shared store and its server, for metrics: commits in doubt, clocks that are off, copies that lag.
 
 The rule: nothing is decided by them. The server is asked only by someone who wants to know.
 

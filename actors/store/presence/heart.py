@@ -2,8 +2,8 @@
 
 The rule: it beats as long as the event loop of its host lives, not as long as that loop is idle. Where it can it is a
 thread, with an event loop and a connection of its own: turns that hold the host's loop up for seconds do not cost the
-host its life. The host's loop says now and then that it lives (`tick`). What passes between the two are numbers that
-one of them writes, and a queue; there are no locks.
+host its life. The host's loop says now and then that it lives (`tick`). The values that pass between the two are
+numbers that one of them writes, and a queue; there are no locks.
 
 A host that is alone only reads: nobody could judge it, and an idle host writes nothing.
 
@@ -105,7 +105,7 @@ class BeatingHeart:
         beats = None
         try:
             beats = await self._beater.beat(alone=self._alone)
-        except Exception as error:  # whatever it is, this host has not beaten; the beater has said why
+        except Exception as error:  # in any case, this host has not beaten; the beater has said why
             logger.debug("a beat has failed: %s", error)
         if self._stopped:
             return

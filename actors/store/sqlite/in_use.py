@@ -1,6 +1,6 @@
 """Whether a store's file is the file that was worked on last: the number in its header, and `<path>.id` beside it.
 
-The rule: a file that was replaced is refused before SQLite opens it, because SQLite folds whatever -wal lies
+The rule: a file that was replaced is refused before SQLite opens it, because SQLite folds any -wal that lies
 beside a file into it.
 
 While a host has a store, `user_version` in the header of its file is a random number, "in use"; at rest, and in every
@@ -165,7 +165,7 @@ class InUse:
                     os.pwrite(self._file, POSITION.pack(position), POSITION_AT)
 
     def mend(self) -> None:
-        """Write the id anew if it is not there any more, or is not what was written.
+        """Write the id anew if it is gone, or differs from the one written.
 
         After a kill the store would be refused without it. To be called once in a while, while the file is open.
         """

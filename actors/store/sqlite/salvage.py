@@ -1,11 +1,11 @@
 """Opening a store that has lost a page which it needs to be opened, or for its commits.
 
 The rule: one damaged page costs the actors whose rows it held, and no others. New rows go to the last page of a table
-and to its index, so if these cannot be read nothing can be written: the store would not open. What can be read is put
+and to its index, so if these cannot be read nothing can be written: the store would not open. The readable rows are put
 into a table of its own then. A row that cannot be read leaves an empty one, so that its actor is found damaged when it
 is read (`actors/store/tables/checksums.py`). Which rows there were is told by the index. An index that is damaged
-itself is made anew from a sound table. Of the tables of reminders and active marks what cannot be read follows from
-the history: each actor is marked, so that it sets its reminders again when it is woken.
+itself is made anew from a sound table. Of the tables of reminders and active marks what cannot be read follows from the
+history: each actor is marked, so that it sets its reminders again when it is woken.
 
 The file as it was is kept beside the store. `actors/store/sqlite/store.py` opens files with it.
 """
@@ -92,7 +92,7 @@ ITEMS = SalvagedTable(
 SALVAGED = (LOG, ACTORS, ITEMS)
 
 
-# What follows from the history.
+# Tables that follow from the history.
 DERIVED = {"active": "SELECT count(key + 1) FROM active", "reminders": "SELECT count(due_us + 1) FROM reminders"}
 
 
@@ -252,7 +252,7 @@ def _rescue(connection: sqlite3.Connection, table: SalvagedTable) -> tuple[int, 
 
 
 def replace(connection: sqlite3.Connection, table: SalvagedTable) -> None:
-    """Put what was rescued in the place of a table. The caller holds the transaction."""
+    """Put the rescued rows in the place of a table. The caller holds the transaction."""
     _forget(connection, table.name)
     for part in table.parts:
         _create(connection, part)

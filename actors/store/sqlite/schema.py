@@ -61,7 +61,8 @@ META: Mapping[int, frozenset[str]] = {
 # The tables of lists and counts, which version 4 has brought. docs/design/listing.md says what each index is for, and
 # what it costs.
 LISTS = (
-    # What actors have in common in lists. Few, so that the rows of `facets` and of its indexes have a number instead.
+    # The values that actors have in common in lists. Few, so that the rows of `facets` and of its indexes have a number
+    # instead.
     """
     CREATE TABLE kinds (
         kind INTEGER PRIMARY KEY,

@@ -74,7 +74,7 @@ class SqliteStore:
         part: Which part of its store the file at `path` is, or becomes. A file
             that exists and is another part is refused.
         connect: Makes the connections, each with a thread of its own by default.
-        instruments: What the store reads off the machine: the number and the date of a new file, and how long ago it
+        instruments: The readings of the machine: the number and the date of a new file, and how long ago it
             has looked at its place.
     """
 

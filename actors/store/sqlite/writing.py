@@ -113,7 +113,7 @@ def execute(
     """Check the epochs (shard to epoch), and execute the statements. Runs inside `transact`.
 
     Returns:
-        What lists have shown before of actors of which the writes did not say it.
+        The facets and tags that lists have shown before of actors whose writes did not say them.
     """
     fences.check(expected, connection)
     looked = lists.look(connection) if lists.unknown else {}

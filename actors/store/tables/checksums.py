@@ -5,8 +5,8 @@ stands, so that a sound blob in the wrong row is found too.
 
 From version 3 on a blob has five bytes before it: MARK, and a crc32. No record or entry begins with MARK, because the
 MessagePack format has no such byte. Rows of older versions have no checksum and are read as they are; `meta` says up to
-which row there may be such (`Unsealed`); a store on PostgreSQL has none (`ALL_SEALED`). What writes rows seals, what
-reads them unseals, and `perdure store check` unseals every row.
+which row there may be such (`Unsealed`); a store on PostgreSQL has none (`ALL_SEALED`). Writers of rows seal, readers
+unseal, and `perdure store check` unseals every row.
 """
 
 from collections.abc import Iterable, Sequence

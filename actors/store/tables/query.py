@@ -1,4 +1,4 @@
-"""What a list asks of tables: the conditions of a filter, and the ways in which its rows can be found.
+"""The query of a list: the conditions of a filter, and the ways in which its rows can be found.
 
 The rule: a way (`Way`) yields rows of actors, and says which conditions of the filter it fulfils by itself. The others
 are asked of each row that it yields. A way that yields its rows in the order of the list can stop when the page is
@@ -225,7 +225,7 @@ class ListQuery(ABC):
 
     @abstractmethod
     def place_behind(self) -> Clause | None:
-        """What a row of `page_sorted` must be to stand behind the cursor; None without one."""
+        """The condition for a row of `page_sorted` to stand behind the cursor; None without one."""
 
     @abstractmethod
     def counted(self, way: Way, where: str) -> str:

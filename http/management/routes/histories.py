@@ -1,6 +1,6 @@
 """The handlers that show what has happened to an instance: its history in pages, and one payload.
 
-The one law: a page is small, whatever the payloads are. A long payload is fetched by itself, and nothing of it is ever
+The one law: a page is small, with payloads of any size. A long payload is fetched by itself, and nothing of it is ever
 shown as a page of this site.
 """
 
@@ -30,7 +30,7 @@ ORDERS = ("oldest", "newest")
 PLAIN = "text/plain"
 KINDS = ("input", "result", "failure")
 
-# What a browser that is led to a payload may do with it: show it as text, and nothing else.
+# A browser that is led to a payload may show it as text, and nothing else.
 PAYLOAD_HEADERS = {
     "x-content-type-options": "nosniff",
     "content-security-policy": "sandbox; default-src 'none'",

@@ -1,4 +1,4 @@
-"""Steering: what the requests to suspend, resume, terminate, purge and release mean, and those of the host to recover
+"""Steering: the effects of requests to suspend, resume, terminate, purge and release, and of the host's to recover
 and to set aside.
 
 The rule: a request that an instance does not take changes nothing. One that changes it on behalf of a caller writes a
@@ -111,7 +111,7 @@ def receive_resume(sheet: TurnSheet, envelope: Envelope) -> None:
         sheet.audit(envelope.body.by, AuditAction.RESUME)
         sheet.step(Step.RESUME if sheet.has_run else Step.RESUME_START)
         sheet.hold(ExecutionResumed(envelope.body.reason))
-        # What stalled it while it was suspended is found again, and recorded then.
+        # A mismatch that stalled it while it was suspended is found again, and recorded then.
         sheet.actor.stalled_here = False
         if not sheet.waits_for_start:
             sheet.arrived.extend(sheet.holding)

@@ -104,7 +104,7 @@ class OperationActorType:
         return isinstance(body, Forget)
 
     def facets(self, outside: Inspection) -> Facets | None:
-        """What lists see of a stored operation; they have it from its beginning."""
+        """The facets of a stored operation; lists have them from its beginning."""
         try:
             return unpack_operation(outside.record).facets()
         except CorruptHistory:

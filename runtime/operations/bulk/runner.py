@@ -121,7 +121,7 @@ class BulkRunner(Attendance):
         """Do the action to the next instances.
 
         Returns:
-            What came of it, and how many seconds each of them took.
+            The outcome of each, and how many seconds it took.
         """
         page: Matching = await _persistently(
             lambda: self._instances.matching(operation, cursor=operation.progress.cursor, limit=limit)

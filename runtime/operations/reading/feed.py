@@ -126,7 +126,7 @@ class FeedReader:
             self._signal.set()  # there may be more
         if not self._missed:
             return found
-        # What was missed may be older or newer than what was found: the list is looked at again anyhow.
+        # Missed changes may be older or newer than the found ones: the list is looked at again anyhow.
         self._missed = False
         return [FeedEvent(FeedKind.RESET, self.position)]
 

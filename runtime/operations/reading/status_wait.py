@@ -1,6 +1,6 @@
 """Waiting for an instance to come to a status, by the words that lists have for statuses.
 
-The rule: the committed status counts, on whichever host, and a change costs the waiter a look at the record only.
+The rule: the committed status counts, on any host, and a change costs the waiter a look at the record only.
 
 `http/management/routes/instances.py` waits with it. `Facade.wait` does the same for callers that know the `Status`.
 """

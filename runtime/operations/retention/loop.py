@@ -169,7 +169,7 @@ class RetentionLoop:
         """Forget instances, some at once.
 
         Args:
-            condition: What each must still be: it may have been started again meanwhile.
+            condition: Each must still meet it: it may have been started again meanwhile.
 
         Raises:
             PerdureError: The store is in trouble, or the host stops.

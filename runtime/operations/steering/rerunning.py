@@ -186,7 +186,7 @@ def _start_in(rows: Sequence[Row]) -> ExecutionStarted | None:
 
 
 def _steps(rows: Sequence[Row]) -> list[RerunStep]:
-    """What the code has asked for, in its order."""
+    """The requests of the code, in their order."""
     steps: list[RerunStep] = []
     for row in rows:
         for command in split(row.turn or ())[1]:

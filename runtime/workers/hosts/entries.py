@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 KEPT_S = 2.0  # a host that has ended is started again, or found dead, in about this time
 AGAIN_S = 0.1  # before something is sent again
-# What goes in one delivery, unless a single item has more bytes.
+# The bytes of one delivery, unless a single item has more.
 ITEMS_MAX, BYTES_MAX = 32, 1024 * 1024
 
 
@@ -109,7 +109,9 @@ class WorkerEntries(TaskKeeper):
                 self._end(entry)
 
     def _changed(self, gate: str, told: StreamList) -> None:
-        """Learn which streams a gate has. What comes before it was asked is none: the answer says the same."""
+        """Learn which streams a gate has. A list that comes before it was asked for is ignored: the answer says the
+        same.
+        """
         if self._tasks is None or told.number < self._lists.get(gate, told.number + 1):
             return
         self._lists[gate] = told.number

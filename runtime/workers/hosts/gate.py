@@ -66,7 +66,7 @@ class WorkerGate:
         return any(stream.passed.is_live(giver.host, giver.lease) for stream in self._streams.values())
 
     def leave(self) -> None:
-        """Have no host give anything more to the streams: they end soon. What they have may still be answered."""
+        """Have no host give anything more to the streams: they end soon. Their jobs may still be answered."""
         self._leaving = True
         self._hosts_changed()
 

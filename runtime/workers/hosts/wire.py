@@ -1,4 +1,4 @@
-"""What hosts tell each other of workers: the streams that end at them, items for those, and answers of the workers.
+"""The messages of hosts about workers: the streams that end at them, items for those, and answers of the workers.
 
 The rule: a stream is told of whole, and all streams of a host together with a number that only grows, so that what
 comes late or twice changes nothing.

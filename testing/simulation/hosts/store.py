@@ -28,7 +28,7 @@ class LifeClusterStore(PostgresClusterStore):
         acknowledged: Called with each commit, once this life has heard that it is there.
 
     Attributes:
-        link: What lies between this life and the server.
+        link: The network between this life and the server.
     """
 
     def __init__(
@@ -62,5 +62,5 @@ class LifeClusterStore(PostgresClusterStore):
         told()
 
     def abandon(self) -> None:
-        """Cut what the operating system cuts of a process that was killed: its connections."""
+        """Cut the connections of the process, as the operating system does when one is killed."""
         self.link.abandon()

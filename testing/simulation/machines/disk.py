@@ -36,7 +36,7 @@ from ..trace import WorldTrace
 # How long a flush takes: the usual time first, then less with a cache that outlives power, and more on a busy drive.
 FLUSH_S = (0.001, 0.000_020, 0.005, 0.1)
 READ_S = 0.000_020
-# What came of a commit that fails with an outcome that nobody knows.
+# The outcomes of a commit that fails, which its caller does not know.
 THERE, NOT_THERE = 1, 2
 
 

@@ -36,7 +36,7 @@ class Deed(NamedTuple):
     """A call that a fake has carried out for a host.
 
     Args:
-        told: What it was, as "charge order-0".
+        told: Its words in the story, such as "charge order-0".
         key: The keyword arguments, as text; the same for a call that is repeated under the same key.
         life: On whose behalf.
     """
@@ -70,7 +70,7 @@ class BlockingCode(Protocol):
         ...
 
     def stop(self) -> None:
-        """Let the code that calls go no further: its host was killed by what it has done."""
+        """Let the code that calls go no further: its host was killed by its call."""
         ...
 
 
@@ -79,14 +79,14 @@ class Outside:
 
     Args:
         world: Where it stands.
-        fake: What it is.
-        name: What it is called in stories and streams.
+        fake: The user's object.
+        name: Its name in stories and streams.
         lost: Makes the error of a call whose request or answer was lost.
         errors: Makers of errors that it may answer with.
         blocking: Waits on behalf of code that blocks.
 
     Attributes:
-        done: What it has done for hosts, oldest first.
+        done: The calls that it has carried out for hosts, oldest first.
     """
 
     def __init__(
@@ -186,7 +186,7 @@ class Outside:
 
 
 class _OneCall:
-    """One call of a method from a host, and what was chosen for it. As a block: the fake does it."""
+    """One call of a method from a host, and the choices for it. As a block: the fake does it."""
 
     def __init__(self, outside: Outside, name: str, given: Any, named: Any) -> None:
         fault = outside._world.choices.fault
@@ -202,7 +202,7 @@ class _OneCall:
         self._error = fault(f"{stream}.error", len(outside._errors) + 1) if outside._errors else 0
 
     def refuse(self) -> None:
-        """Raise what was chosen to be the answer of a call of which nothing comes."""
+        """Raise the error that was chosen for a call whose answer is lost."""
         if self.lost == LOST:
             raise self._outside._error(f"the request to {self.what} was lost: nothing was done")
         if self._error:

@@ -3,8 +3,8 @@
 The one law: a host that is killed takes its threads and processes along, in the middle of what they do.
 
 A process of an activity is a thread here: its function is found by its name, and its input and output cross as the
-bytes that they are between processes. What one process cannot see of another, a global variable that was changed, it
-can see here.
+bytes that they are between processes. A thing that one process cannot see of another, a global variable that was
+changed, it can see here.
 """
 
 import asyncio

@@ -17,10 +17,10 @@ class Attempt(NamedTuple):
     """The outcome of a world.
 
     Args:
-        error: What its story has raised; None: it is green.
+        error: The error of its story; None: it is green.
         digest: The hash of its steps and commits.
-        lines: What has happened.
-        choices: What was chosen in it.
+        lines: The events.
+        choices: The choices that were made in it.
         facts: Further facts of the run, for the report.
     """
 
@@ -41,7 +41,7 @@ Run: TypeAlias = Callable[[Choices], Attempt]
 
 
 def attempt(make: Callable[[Choices], SimWorld], story: Callable[[SimWorld], Coroutine[Any, Any, Any]]) -> Run:
-    """A run of a story: each time in a new world, with whatever `make` makes beside it."""
+    """A run of a story: each time in a new world, with the objects that `make` makes beside it."""
 
     def run(choices: Choices) -> Attempt:
         world = make(choices)
@@ -67,7 +67,7 @@ NUMBERS = re.compile(r"(?:0x|\.\.\.)[0-9a-fA-F]+|[0-9]+")
 
 
 def signature(error: Exception) -> str:
-    """What two failures have in common if they are the same: the class and the text without numbers and addresses."""
+    """The part that two equal failures have in common: the class, and the text without numbers and addresses."""
     return f"{type(error).__qualname__}: {NUMBERS.sub('#', str(error))}"
 
 
@@ -116,8 +116,8 @@ class FoundFailure(NamedTuple):
 
     Args:
         schedule: Replays it.
-        error: What was raised.
-        story: What happened.
+        error: The error of the story.
+        story: The events, for people.
         runs: How many worlds were run to find it, or to make it smaller.
         attempt: The world in which it was seen last.
     """

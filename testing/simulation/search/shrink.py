@@ -3,8 +3,8 @@
 The one law: what it returns has failed, with the same error but for numbers.
 
 Whole streams go first, those of the order of steps before all others, because most bugs need no order; then halves,
-quarters and single choices (Zeller's ddmin); then values become smaller. What a run has really chosen replaces what it
-was told to choose, so that choices which it does not come to are gone at once.
+quarters and single choices (Zeller's ddmin); then values become smaller. The choices that a run has really made replace
+the ones that it was told to choose, so that choices which it does not come to are gone at once.
 """
 
 import math
@@ -34,7 +34,7 @@ def shrink(run: Run, failure: FoundFailure, *, runs_max: int = 400, seconds: flo
 
 
 class _Shrinking:
-    """The best so far, and what it has cost."""
+    """The best so far, and the runs that it has cost."""
 
     def __init__(self, run: Run, failure: FoundFailure, runs_max: int, until_s: float) -> None:
         self._run = run

@@ -11,7 +11,7 @@ from typing import Any
 
 
 def dated(date_s: Callable[[], float | None]) -> Mapping[int, Any]:
-    """What stands for the module and its two classes in a world, by the id of the real one.
+    """The substitutes for the module and its two classes in a world, by the id of the real one.
 
     Args:
         date_s: The world's date, Unix time in seconds; None for code that is of no world.

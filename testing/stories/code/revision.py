@@ -51,8 +51,9 @@ def module_at(revision: str, name: str, *, repository: str | Path | None = None)
     """A module as it was at a revision, for what a test sets in it.
 
     Args:
-        revision, repository: As for `app_at`.
+        revision: As for `app_at`.
         name: Dotted.
+        repository: As for `app_at`.
 
     Raises:
         SimulationMisuse: There is no such revision, or no such module in it.

@@ -1,4 +1,4 @@
-"""What code of a world senses of the machine: time and chance are the world's.
+"""The senses of a world's code: its time and its chance are the world's, and not the machine's.
 
 The one law: only code of the world is served. A thread that has nothing to do with it, of the test runner for example,
 gets the machine's.
@@ -22,7 +22,7 @@ from ...simulation.machines.clock import MachineClock
 from .dates import dated
 from .switch import Switch
 
-# Seeds the world's `random`. What it gives is no choice: nothing is found by other numbers.
+# Seeds the world's `random`. Its numbers are no choices: nothing is found by other numbers.
 SEED = "perdure"
 # A machine has no network card here that ids could be made of.
 NODE = 0x0242_AC11_0002
@@ -62,7 +62,7 @@ class Senses:
         world = self.world
         if world is None or HOST.get() or asyncio._get_running_loop() is world.loop:
             return world
-        # What dead code does on its way out, at the end of the world, is not done by the machine either.
+        # Steps of dead code on its way out, at the end of the world, do not reach the machine either.
         return world if world.loop.is_closed() else None
 
     def switches(self, scopes: Iterable[dict[str, Any]]) -> list[Switch]:

@@ -21,7 +21,7 @@ NOT_AGAIN = "it was not run again, as how long it takes is up to the machine."
 
 
 def write_outcome(file: Path, attempt: Attempt) -> None:
-    """Say what came of a schedule, for the process that has asked."""
+    """Tell the outcome of a schedule to the process that has asked."""
     error = attempt.error
     file.write_text(
         json.dumps({"digest": attempt.digest, "signature": signature(error) if error is not None else None})
@@ -29,7 +29,7 @@ def write_outcome(file: Path, attempt: Attempt) -> None:
 
 
 def confirm(session: SimulationSession, schedule: Schedule, attempt: Attempt) -> str:
-    """Run a failure again in a process of its own, with PYTHONHASHSEED=0; say what came of it."""
+    """Run a failure again in a process of its own, with PYTHONHASHSEED=0; return the outcome."""
     assert attempt.error is not None
     if not session.again or session.node is None:
         return f"{TWICE}."
@@ -37,7 +37,7 @@ def confirm(session: SimulationSession, schedule: Schedule, attempt: Attempt) ->
         file, outcome = Path(folder) / "schedule.json", Path(folder) / "outcome.json"
         write_schedules(file, session.node, [schedule], "to be confirmed")
         command = [*session.again, f"--perdure-schedule={file}", f"--perdure-outcome={outcome}"]
-        # What makes this process a part of a parallel run is not handed on.
+        # The variables that make this process a part of a parallel run are not handed on.
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(PARALLEL)}
         try:
             subprocess.run(  # noqa: S603  this Python, this test

@@ -20,7 +20,7 @@ def failures_file(root: Path, node: str) -> Path:
 
     Args:
         root: The folder of pytest.
-        node: What pytest calls the test.
+        node: The name of the test in pytest.
     """
     return root / FOLDER / f"{re.sub(r'[^A-Za-z0-9._-]+', '-', node).strip('-')}.json"
 
@@ -37,7 +37,7 @@ def write_schedules(file: Path, node: str, schedules: Iterable[Schedule], why: s
 
 
 def read_schedules(file: Path) -> list[Schedule]:
-    """Read what was written.
+    """Read the schedules of kept failures.
 
     Raises:
         SimulationMisuse: The file is not there, or is none of these.

@@ -24,8 +24,8 @@ def report(name: str, finding: Finding, tried: Tried, *, confirmed: str, node: s
 
     Args:
         name: Of the test.
-        confirmed: What came of a run in a process of its own.
-        node: What pytest calls the test; None: it is not run by pytest.
+        confirmed: The outcome of a run in a process of its own.
+        node: The name of the test in pytest; None: it is not run by pytest.
         file: Where its schedule is kept.
     """
     failure = finding.failure
@@ -49,7 +49,7 @@ def report(name: str, finding: Finding, tried: Tried, *, confirmed: str, node: s
 
 
 def headline(name: str, error: Exception) -> str:
-    """What broke, in a line."""
+    """The failure, in a line."""
     text = str(error).split("\nassert ")[0] or repr(error)
     if isinstance(error, InvariantFailed):
         return f"{error.name}: {error.what.split(chr(10) + 'assert ')[0]}"
@@ -58,7 +58,7 @@ def headline(name: str, error: Exception) -> str:
 
 
 def story(attempt: Attempt) -> str:
-    """What happened in a world; where it failed is marked."""
+    """The events of a world; the place of its failure is marked."""
     lines = [_line(line) for line in attempt.lines]
     if lines and attempt.error is not None:
         lines[-1] = f"{lines[-1]:<75} {MARK}"
@@ -69,7 +69,7 @@ def story(attempt: Attempt) -> str:
 
 
 def versions() -> str:
-    """What the schedule was found on."""
+    """The versions with which the schedule was found."""
     found = [f"Python {platform.python_version()}"]
     for name in ("anyio", "perdure"):
         try:

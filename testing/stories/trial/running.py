@@ -58,7 +58,7 @@ class WorldRunner:
     """Runs worlds of a plan, one after the other.
 
     Args:
-        given: What the story gets beside its world.
+        given: The arguments of the story beside its world.
     """
 
     def __init__(self, plan: SimulationPlan, given: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Seeds in several processes: each takes every so-manieth, and tells what it has seen.
+"""Seeds in several processes: each takes every nth, and tells its findings.
 
 The one law: a process that shares the work is a fork of this one, because tests and their values cannot be sent.
 """
@@ -72,7 +72,7 @@ def _fork(job: int, jobs: int, seeds: int, until_s: float | None, run: Callable[
         with os.fdopen(writes, "wb") as answers:
             answers.write(json.dumps(told).encode())
     finally:
-        os._exit(0)  # nothing of the parent's is to be ended twice, whatever was raised
+        os._exit(0)  # nothing of the parent's is to be ended twice, after any error
 
 
 def _run_share(job: int, jobs: int, seeds: int, until_s: float | None, run: Callable[[int], Attempt]) -> dict[str, Any]:

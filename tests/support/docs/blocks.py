@@ -40,6 +40,7 @@ class Command:
 
     page: str
     line: int  # of its block
+    language: str  # of its block
     text: str  # on one line, without its comment
     shown: tuple[str, ...]  # that it is said to print; () where the page shows nothing
 
@@ -87,4 +88,6 @@ def commands_of(block: Block) -> Iterator[Command]:
 
 
 def _command(block: Block, line: str, shown: tuple[str, ...]) -> Command:
-    return Command(page=block.page, line=block.line, text=COMMENT.sub("", line).strip(), shown=shown)
+    return Command(
+        page=block.page, line=block.line, language=block.language, text=COMMENT.sub("", line).strip(), shown=shown
+    )

@@ -16,7 +16,7 @@ from ...cursor import Position
 from ...listing import EXAMINED_MAX, Order
 from ...tables.query import CREATED, KINDS, PARENT, PREFIX, TIMES, UPDATED, Clause, ListQuery, Way
 
-# What each way yields, beside `at`.
+# The columns that each way yields, beside `at`.
 COLUMNS = ("key", "kind", "id", "created_us", "updated_us", "parent", "active")
 
 

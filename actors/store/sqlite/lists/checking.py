@@ -1,4 +1,4 @@
-"""Checking what a file has for lists, and its audit.
+"""Checking the tables of lists and the audit of a file.
 
 The rule: every row belongs to an actor and to a kind, and the audit is what was written. Whether the facets of an actor
 are right, only its type can say.
@@ -12,7 +12,7 @@ from ...tables.auditing import faults_of_audit, unseal_audit
 
 OF_FACETS = "SELECT f.key, f.created_us, json_extract(j.value, '$[0]') AS name, json_extract(j.value, '$[1]') AS value"
 
-# What must not be there, and in which words it is told of.
+# Rows that must not be there, and the words for them.
 WRONG = {
     "{} facets belong to no actor; the first has key {}": (
         "SELECT count(*), min(key) FROM facets WHERE key NOT IN (SELECT key FROM actors)"

@@ -2,8 +2,8 @@
 
 The rule: no commit waits for more than a few pages. SQLite would copy all pages in the commit that makes them too many,
 and flush the file, which takes seconds on a disk that is busy. Here a thread with a connection of its own copies them
-while commits go on. What these add meanwhile it copies in its next round, until few are left. Those the writer copies
-after a commit, because a -wal begins anew only at a commit before which all its pages were copied.
+while commits go on. Pages that these add meanwhile it copies in its next round, until few are left. The writer copies
+the last ones after a commit, because a -wal begins anew only at a commit before which all its pages were copied.
 
 If the thread cannot keep up, the -wal grows, up to a limit at which the writer copies all. A reader that is slow keeps
 pages from being copied, here as in SQLite. `actors/store/sqlite/store.py` uses this module.

@@ -200,7 +200,7 @@ class Backend:
         assert execution is not None
         self._release()
         if execution.refused is not None:
-            # What a transaction has done is undone at once, also where it only ends later.
+            # The changes of a transaction are undone at once, also where it only ends later.
             failed = self.explicit
             self._undo()
             self.explicit = self.failed = failed
@@ -211,7 +211,7 @@ class Backend:
         return execution.rows
 
     def end(self) -> None:
-        """End the session. What it has not committed is undone."""
+        """End the session. Its uncommitted changes are undone."""
         if self.ended:
             return
         self.ended = True
@@ -306,7 +306,7 @@ class ServerCore:
         return None
 
     def terminate(self, backend: Backend) -> None:
-        """End a session from outside. What it has under way is not there."""
+        """End a session from outside. Its changes under way are undone."""
         backend.end()
 
     def crash(self) -> None:

@@ -1,6 +1,6 @@
 """The database of a world: a server that outlives the hosts, and what happens to it as a whole.
 
-The one law: what was committed is there, whatever happens to the server. Only a copy that was behind may have less,
+The one law: committed rows are there, after any fault of the server. Only a copy that was behind may have less,
 and then its timeline is another one.
 
     database.restart   the server crashes, and is away for a while
@@ -86,7 +86,7 @@ class SimDatabase:
         self.links.append(link)
         return link
 
-    # What happens to it.
+    # The faults that befall it.
 
     def restart(self, down_s: float, *, promoted: bool = False) -> None:
         """Crash, and be away for a while; or have a copy that has all in one's place."""
@@ -268,5 +268,5 @@ class LifePostgresStore(PostgresStore):
             TOLD.reset(token)
 
     def abandon(self) -> None:
-        """Cut what the operating system cuts of a process that was killed: its connections."""
+        """Cut the connections of the process, as the operating system does when one is killed."""
         self.link.abandon()

@@ -1,7 +1,7 @@
 """The driver of a store in a world: sessions with the stand-in for a server, in virtual time and with faults.
 
-The one law: whatever becomes of a connection, the server does a statement whole or not at all, once at most; and
-nobody hears of a commit before it is there. What lies between a host and the server is all that faults touch.
+The one law: with any end of a connection, the server does a statement whole or not at all, once at most; and
+nobody hears of a commit before it is there. Faults touch only the network between a host and the server.
 
 Each place has a stream of choices of its own:
 
@@ -222,7 +222,7 @@ class SimSession:
             self.backend.end()
 
     def break_off(self) -> None:
-        """Be lost, as the connection has broken. What it has sent may arrive all the same."""
+        """Be lost, as the connection has broken. A statement that was sent may arrive all the same."""
         if self._lost is None:
             self._be_lost("the connection was cut")
 
@@ -371,7 +371,7 @@ class Trip:
             self.settle()
 
     def settle(self, *, answered: bool = True) -> None:
-        """Commit what the statement has done, and send its answer."""
+        """Commit the changes of the statement, and send its answer."""
         self._server.flushing.pop(self, None)
         backend, session = self._session.backend, self._session
         if backend.ended:

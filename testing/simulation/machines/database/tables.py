@@ -107,7 +107,7 @@ class Table:
         return made
 
     def next_number(self) -> int:
-        """The next number of the identity. It is not given back, whatever becomes of the row."""
+        """The next number of the identity. It is not given back, also if the row is undone."""
         self._last_number += 1
         return self._last_number
 

@@ -1,4 +1,4 @@
-"""What a statement does with tables: it sees, locks, inserts, changes and deletes rows as READ COMMITTED has it.
+"""The work of a statement on tables: it sees, locks, inserts, changes and deletes rows as READ COMMITTED has it.
 
 The one law: a statement sees one snapshot to its end. Only a row that it locks, changes or deletes is looked at anew
 after a wait, as the one who was waited for has left it, and is left alone if it does not fit any more.
@@ -35,7 +35,7 @@ class Work:
         self._transaction = transaction
         self._snapshot = snapshot
 
-    # What it sees.
+    # Reading.
 
     def sees(self, version: Version) -> bool:
         """Whether the statement sees a version."""
@@ -76,7 +76,7 @@ class Work:
                 return version
         return None
 
-    # What it does.
+    # Changing.
 
     def lock(self, version: Version, strength: Strength, fits: Fits = always) -> Waiting[Version | None]:
         """Lock a row that the statement sees.
@@ -215,7 +215,7 @@ class Work:
 
 
 def _in_the_way(version: Version, own: Transaction, strength: Strength) -> Transaction | None:
-    """Who must end before a row can be locked."""
+    """A transaction that must end before a row can be locked; None: it can be locked now."""
     if version.locks:
         for other, held in version.locks.items():
             if other is not own and held + strength >= CONFLICT:

@@ -82,7 +82,7 @@ def hosts(scene: Scene, statement: Statement) -> Sequence[Row]:
 
 
 def _news(scene: Scene) -> Row:
-    """What tells of changes of owners, states and cuts; and the timeline."""
+    """The numbers that change with owners, states and cuts; and the timeline."""
     shards, hosts, cuts = (scene.tables[name] for name in ("shards", "hosts", "cuts"))
     epochs = [row[shards.at["epoch"]] for row in scene.work.scan(shards)]
     states = [row[hosts.at["state"]] for row in scene.work.scan(hosts)]
@@ -333,7 +333,7 @@ def secret(scene: Scene, statement: Statement, name: str) -> Sequence[Row]:
     return [(row[table.at["value"]],) for row in scene.work.rows(table, table.keys[0], name)]
 
 
-# What a host needs now and then.
+# Statements that a host needs now and then.
 
 
 def take_keys(scene: Scene, statement: Statement, number: int) -> Waiting[Sequence[Row]]:
