@@ -69,20 +69,23 @@ def read_config(paths: Sequence[str]) -> DaprConfig:
     Raises:
         DaprFileError: A file is not there, is not YAML, is of another kind, or has a wrong value.
     """
-    found: dict[str, Any] = {}
+    found: dict[str, dict[str, Any]] = {section.name: {} for section in SECTIONS}
     ignored: list[str] = []
     for path in map(Path, paths):
-        found.update(_values(path, ignored))
+        for section, key, value in _values(path, ignored):
+            found[section][key] = value
+    workflow = found["workflow"]
     # One process is the whole of an app here, so the limit for all replicas is a limit for this one.
     limits = {
-        name: min((found[key] for key in keys if found.get(key)), default=None) for name, keys in CONCURRENCY.items()
+        name: min((workflow[key] for key in keys if workflow.get(key)), default=None)
+        for name, keys in CONCURRENCY.items()
     }
-    policy = {name: found[key] for key, name in RETENTION.items() if key in found}
+    policy = {name: workflow[key] for key, name in RETENTION.items() if key in workflow}
     return DaprConfig(
-        workflow_max=found.get("workflowConcurrencyLimits"),
-        activity_max=found.get("activityConcurrencyLimits"),
+        workflow_max=workflow.get("workflowConcurrencyLimits"),
+        activity_max=workflow.get("activityConcurrencyLimits"),
         retention=Retention(**policy),
-        tracing=tracing_of(found),
+        tracing=tracing_of(found["tracing"]),
         ignored=tuple(ignored),
         **limits,
     )
@@ -141,8 +144,12 @@ RETENTION = {
 }
 
 
-def _values(path: Path, ignored: list[str]) -> Iterator[tuple[str, Any]]:
-    """Yield the keys and values of one file that have a meaning here, checked; add the other keys to `ignored`."""
+def _values(path: Path, ignored: list[str]) -> Iterator[tuple[str, str, Any]]:
+    """Yield the section, the key and the value of what has a meaning here in one file, checked.
+
+    Args:
+        ignored: The other keys are added to it.
+    """
     for document in _documents(path):
         if not isinstance(document, dict):
             raise DaprFileError(path, f"a mapping was expected, not {_shown(document)}.")
@@ -150,36 +157,27 @@ def _values(path: Path, ignored: list[str]) -> Iterator[tuple[str, Any]]:
         if kind != KIND:
             raise DaprFileError(path, f"kind is {_shown(kind)}, and --config wants {KIND}.")
         spec = _mapping(path, "spec", document.get("spec"))
-        ignored.extend(f"{path}: spec.{key}" for key in spec if key not in ("workflow", "tracing"))
-        yield from _tracing_values(path, _mapping(path, "spec.tracing", spec.get("tracing")), ignored)
-        workflow = _mapping(path, "spec.workflow", spec.get("workflow"))
-        for key, value in workflow.items():
-            if key == "stateRetentionPolicy":
-                policy = _mapping(path, f"spec.workflow.{key}", value)
-                pairs = [(f"{key}.{status}", kept) for status, kept in policy.items()]
-            else:
-                pairs = [(key, value)]
-            for name, part in pairs:
-                read = READERS.get(name)
+        known = {section.name for section in SECTIONS}
+        ignored.extend(f"{path}: spec.{key}" for key in spec if key not in known)
+        for section in SECTIONS:
+            for key, value in _flat(path, section, spec.get(section.name)):
+                read = section.readers.get(key)
+                whole = f"spec.{section.name}.{key}"
                 if read is None:
-                    ignored.append(f"{path}: spec.workflow.{name}")
-                elif part is not None:
-                    yield name, _read(path, f"spec.workflow.{name}", part, read)
+                    ignored.append(f"{path}: {whole}")
+                elif value is not None:
+                    yield section.name, key, _read(path, whole, value, read)
 
 
-def _tracing_values(path: Path, tracing: Mapping[str, Any], ignored: list[str]) -> Iterator[tuple[str, Any]]:
-    for key, value in tracing.items():
-        if key in ("otel", "zipkin"):
-            parts = _mapping(path, f"spec.tracing.{key}", value)
-            pairs = [(f"{key}.{name}", part) for name, part in parts.items()]
+def _flat(path: Path, section: "_Section", value: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the keys and values of a section, those of an inner mapping as `outer.inner`."""
+    name = f"spec.{section.name}"
+    for key, each in _mapping(path, name, value).items():
+        if key in section.nested:
+            for inner, part in _mapping(path, f"{name}.{key}", each).items():
+                yield f"{key}.{inner}", part
         else:
-            pairs = [(key, value)]
-        for name, part in pairs:
-            read = TRACING_READERS.get(name)
-            if read is None:
-                ignored.append(f"{path}: spec.tracing.{name}")
-            elif part is not None:
-                yield f"tracing.{name}", _read(path, f"spec.tracing.{name}", part, read)
+            yield key, each
 
 
 def _read(path: Path, key: str, value: Any, read: Callable[[Any], Any]) -> Any:
@@ -220,13 +218,28 @@ def read_named_limits(value: Any) -> dict[str, int]:
     return limits
 
 
-# Keys of spec.workflow that count, and how each is read.
-READERS: dict[str, Callable[[Any], Any]] = {
-    **{key: read_limit for keys in CONCURRENCY.values() for key in keys},
-    "workflowConcurrencyLimits": read_named_limits,
-    "activityConcurrencyLimits": read_named_limits,
-    **dict.fromkeys(RETENTION, read_duration),
-}
+@dataclass(frozen=True, slots=True)
+class _Section:
+    """A mapping below `spec` that has a meaning here."""
+
+    name: str
+    nested: tuple[str, ...]  # keys whose values are mappings too
+    readers: Mapping[str, Callable[[Any], Any]]  # by key, `outer.inner` of a nested one; others are ignored
+
+
+SECTIONS = (
+    _Section("tracing", ("otel", "zipkin"), TRACING_READERS),
+    _Section(
+        "workflow",
+        ("stateRetentionPolicy",),
+        {
+            **{key: read_limit for keys in CONCURRENCY.values() for key in keys},
+            "workflowConcurrencyLimits": read_named_limits,
+            "activityConcurrencyLimits": read_named_limits,
+            **dict.fromkeys(RETENTION, read_duration),
+        },
+    ),
+)
 
 
 def _documents(path: Path) -> list[Any]:

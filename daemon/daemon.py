@@ -118,7 +118,9 @@ async def main(
         api_tokens=tokens,
         body_bytes_max=config.max_body_bytes or BODY_BYTES_MAX,
         allowed_hosts=config.names(),
-        other_apps=OtherApps(lambda other: operations_of(engine, other), event_writer),
+        other_apps=OtherApps(
+            lambda other: operations_of(engine, other), event_writer, lambda: engine.directory.reached(engine.apps)
+        ),
         page=not config.no_ui,
     )
     engine = Engine(

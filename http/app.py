@@ -7,7 +7,7 @@ found, the handler decodes, calls and encodes. An error of any of them becomes i
 management API in `http/management/resource.py`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -46,6 +46,7 @@ class OtherApps(NamedTuple):
 
     find: Callable[[str], InstanceOperations | None]  # None: no host has it
     event_json: Callable[[str], EventJson]  # writes the events of its histories
+    names: Callable[[], Sequence[str]]  # their ids, with that of the first app
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +119,7 @@ def create_app(
             configuration=configuration or {},
             other_apps=others.find if others is not None else lambda app_id: None,
             event_json_of=others.event_json if others is not None else None,
+            app_ids=others.names if others is not None else None,
         )
         routes += management_routes(door, dapr)
         ui = PageRoutes().routes() if options.page else []

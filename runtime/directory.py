@@ -7,7 +7,7 @@ of the engine.
 `runtime/engine.py` has one directory, and each of its apps has its addresses from it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from ..actors.address import FIRST_RING, Address, address_of, ring_of, type_in
 from ..actors.store.presence.apps import ring_named
@@ -112,6 +112,7 @@ class AppDirectory:
     def __init__(self, first: str) -> None:
         self._apps: Mapping[str, int] = {first: 0}
         self._known: dict[str, AppAddresses] = {}
+        self.rings: Callable[[], Collection[str]] = lambda: ()  # of the apps that a message reaches now
 
     @property
     def names(self) -> Mapping[str, int]:
@@ -134,5 +135,13 @@ class AppDirectory:
 
     def app_of(self, actor_type: str) -> str:
         """The id of the app to which the actors of a type belong."""
-        ring = ring_of(actor_type)
+        return self.app_with(ring_of(actor_type))
+
+    def reached(self, own: Iterable[str]) -> Sequence[str]:
+        """The ids of the apps that a request may name: first of this host, then of the others."""
+        rings = {self.of(app_id).ring: app_id for app_id in own}
+        return [*rings.values(), *map(self.app_with, sorted(set(self.rings()) - rings.keys()))]
+
+    def app_with(self, ring: str) -> str:
+        """The id of the app that has a ring."""
         return ring or next((app_id for app_id, number in self._apps.items() if number == 0), "")

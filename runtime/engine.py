@@ -168,6 +168,7 @@ class Engine:
                 entered=self._enter,
             ),
         )
+        self.directory.rings = lambda: self._host.placement.rings if self._running else ()
         for hosted in self.apps.values():
             hosted.attach(self._host)
         self.items = opening.items

@@ -1,14 +1,14 @@
 """Metrics of the state of an engine: instances, waiting work, the cost of commits, the process.
 
-The rule: each host tells of its own part, and a sum over hosts is the reader's. A value that cannot be known now has no
-sample, rather than a zero. Looking at the store is done for scrapes only.
+The rule: each host tells of its own part, of each of its apps, and a sum over hosts is the reader's. A value that
+cannot be known now has no sample, rather than a zero. Looking at the store is done for scrapes only.
 
 `daemon/telemetry/metrics_port.py` makes one. docs/operations/metrics.md lists all of them.
 """
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from prometheus_client import CollectorRegistry, Histogram, ProcessCollector
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -79,10 +79,18 @@ class Overdue(Protocol):
         ...
 
 
+class MeasuredApp(NamedTuple):
+    """An app of a host."""
+
+    watched: MeasuredHost
+    overdue: Overdue
+
+
 class EngineMetrics(Collector):
     """The metrics of one host.
 
     Args:
+        apps: By their ids, the first one first: what the apps of a host share is told under its name.
         ready: Whether it takes requests and writes.
         loop_delay_s: The largest delay of the event loop of late, in seconds.
         now_us: The wall clock; Unix time, microseconds.
@@ -90,23 +98,22 @@ class EngineMetrics(Collector):
 
     def __init__(
         self,
-        watched: MeasuredHost,
-        overdue: Overdue,
+        apps: Mapping[str, MeasuredApp],
         *,
-        app_id: str,
         registry: CollectorRegistry,
         ready: Callable[[], bool],
         loop_delay_s: Callable[[], float],
         now_us: Callable[[], int],
     ) -> None:
-        self._watched = watched
-        self._overdue = overdue
-        self._own = (app_id,)
+        app_id = next(iter(apps))
+        self._apps = apps
+        self._watched = watched = apps[app_id].watched
+        self._own = app_id
         self._ready = ready
         self._loop_delay_s = loop_delay_s
         self._now_us = now_us
-        self._counts: Counted | None = None
-        self._waits: OverdueWork | None = None
+        self._counts: dict[str, Counted] = {}  # by app, as of the last scrape
+        self._waits: dict[str, OverdueWork] = {}
         flush, commit = (
             Histogram(name, help_, ("app_id",), buckets=COMMIT_BUCKETS_S, registry=registry).labels(app_id)
             for name, help_ in (
@@ -135,11 +142,12 @@ class EngineMetrics(Collector):
 
     async def look(self) -> None:
         """Count the instances of the store."""
-        self._counts = self._waits = None  # what an earlier scrape has found is not true for ever
+        self._counts, self._waits = {}, {}  # what an earlier scrape has found is not true for ever
         try:
-            self._waits = await self._overdue.own()
-            if self._watched.tells_of_store:
-                self._counts = await self._watched.counts()
+            for app_id, app in self._apps.items():
+                self._waits[app_id] = await app.overdue.own()
+                if app.watched.tells_of_store:
+                    self._counts[app_id] = await app.watched.counts()
         except PerdureError as error:
             logger.debug("the store has not answered a scrape: %s", error)
 
@@ -148,20 +156,20 @@ class EngineMetrics(Collector):
         report = self._watched.own()
         yield self._gauge("perdure_ready", "Whether this host takes requests and writes.", self._ready())
         yield from self._of_instances()
-        yield from self._of_activities(report)
+        yield from self._of_activities()
         waiting, deepest = self._watched.mailbox_depths()
         yield self._gauge("perdure_mailbox_messages", "Messages that wait for a turn of their actor.", waiting)
         yield self._gauge("perdure_mailbox_deepest_messages", "The same, of the actor that has most.", deepest)
-        if self._waits is not None:
-            yield self._gauge(
+        if self._waits:
+            yield self._gauges(
                 "perdure_reminders_overdue",
                 "Instances with a timer that should have fired 30 s ago.",
-                self._waits.overdue_total,
+                {app_id: waits.overdue_total for app_id, waits in self._waits.items()},
             )
-            yield self._gauge(
+            yield self._gauges(
                 "perdure_instances_without_worker",
                 "Instances whose work waits for a remote worker while none is connected.",
-                self._waits.unserved_total,
+                {app_id: waits.unserved_total for app_id, waits in self._waits.items()},
             )
         if (store := report.store) is not None:
             yield self._gauge("perdure_store_bytes", "The size of the store's file.", store.file_bytes)
@@ -173,19 +181,19 @@ class EngineMetrics(Collector):
         )
 
     def _of_instances(self) -> Iterator[Metric]:
-        counts = self._counts
-        if counts is None:
+        if not self._counts:
             return
         instances = GaugeMetricFamily(
             "perdure_instances",
             "Instances that the store has, STALLED and SET_ASIDE ones by these words.",
             labels=["app_id", "status", "workflow_name"],
         )
-        for group in counts.groups:
-            instances.add_metric((*self._own, *map(str, group.values)), group.total)
+        for app_id, counts in self._counts.items():
+            for group in counts.groups:
+                instances.add_metric((app_id, *map(str, group.values)), group.total)
         yield instances
 
-    def _of_activities(self, report: HostReport) -> Iterator[Metric]:
+    def _of_activities(self) -> Iterator[Metric]:
         labels = ["app_id", "activity_name"]
         running = GaugeMetricFamily("perdure_activities_running", "Activities that run.", labels=labels)
         waiting = GaugeMetricFamily(
@@ -194,15 +202,22 @@ class EngineMetrics(Collector):
         oldest = GaugeMetricFamily(
             "perdure_activity_oldest_waiting_seconds", "How long the oldest of these has waited.", labels=labels
         )
-        for name, load in report.loads.items():
-            running.add_metric((*self._own, name), load.running)
-            waiting.add_metric((*self._own, name), load.waiting)
         now_us = self._now_us()
-        for name, asked_us in self._watched.oldest_waiting().items():
-            oldest.add_metric((*self._own, name), max(0, now_us - asked_us) / 1e6)
+        for app_id, app in self._apps.items():
+            for name, load in app.watched.own().loads.items():
+                running.add_metric((app_id, name), load.running)
+                waiting.add_metric((app_id, name), load.waiting)
+            for name, asked_us in app.watched.oldest_waiting().items():
+                oldest.add_metric((app_id, name), max(0, now_us - asked_us) / 1e6)
         yield from (running, waiting, oldest)
 
     def _gauge(self, name: str, help_: str, value: float) -> Metric:
+        """One value, of the host."""
+        return self._gauges(name, help_, {self._own: value})
+
+    def _gauges(self, name: str, help_: str, values: Mapping[str, float]) -> Metric:
+        """A value of each app."""
         gauge = GaugeMetricFamily(name, help_, labels=["app_id"])
-        gauge.add_metric(self._own, value)
+        for app_id, value in values.items():
+            gauge.add_metric((app_id,), value)
         return gauge

@@ -21,22 +21,21 @@ OTLP_HTTP_PATH = "/v1/traces"
 
 
 class Exporting:
-    """The traces of a daemon, and the threads that send them.
+    """Where the spans of a daemon go, and the threads that send them."""
 
-    Args:
-        app_id: The name of the service, unless OTEL_SERVICE_NAME or OTEL_RESOURCE_ATTRIBUTES has another.
-    """
-
-    def __init__(self, config: TracingConfig, app_id: str) -> None:
+    def __init__(self, config: TracingConfig) -> None:
         self._processor: SpanProcessor = _processor_of(config.targets)
         sampler = sampler_of(config.sampling) if config.sampling is not None else None
-        provider = TracerProvider(sampler=sampler, resource=resource_of(app_id), shutdown_on_exit=False)
-        self.traces = Traces(
-            self._processor,
-            resource=provider.resource,
-            sampler=provider.sampler,
-            choice=SpanChoice(turns=config.turns, own_generations=config.own_generations),
-        )
+        # The provider chooses a sampler by the variables where the configuration has none.
+        self._sampler = TracerProvider(sampler=sampler, shutdown_on_exit=False).sampler
+        self._choice = SpanChoice(turns=config.turns, own_generations=config.own_generations)
+
+    def traces_of(self, app_id: str) -> Traces:
+        """Make the spans of an app.
+
+        The name of their service is the app's, unless OTEL_SERVICE_NAME or OTEL_RESOURCE_ATTRIBUTES has another.
+        """
+        return Traces(self._processor, resource=resource_of(app_id), sampler=self._sampler, choice=self._choice)
 
     def close(self) -> None:
         """Send the spans that are left, and stop. It blocks for as long as the collector lets it wait."""

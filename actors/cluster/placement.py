@@ -7,7 +7,7 @@ several it names the owner (docs/design/several-hosts.md).
 `actors/hosting/mailroom.py` asks it before it delivers, `actors/hosting/committer.py` takes epochs from it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from ..address import AT, FIRST_RING, Address, ring_of, shard_of
@@ -113,6 +113,11 @@ class Placement:
         news = ring not in self._rings
         self._rings[ring] = number * self._shards
         return news
+
+    @property
+    def rings(self) -> Collection[str]:
+        """The rings that are known."""
+        return self._rings.keys()
 
     def knows(self, actor_type: str) -> bool:
         """Whether the ring of a type is known, so that its actors have shards."""

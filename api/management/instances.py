@@ -28,6 +28,9 @@ class WaitingFor(Struct, kw_only=True, frozen=True):
     event_id: Annotated[int | None, Meta(description="Of the event that asked for it; what `repair` takes")]
     state: Annotated[str | None, Meta(description="Of an activity, and of a turn for a worker: queued or running")]
     child_id: Annotated[str | None, Meta(description="Of a child: its instance id")]
+    app_id: Annotated[
+        str | UnsetType, Meta(description="Of an activity or a child that was asked of an app by its id: that id")
+    ] = UNSET
 
 
 class InstanceSummary(Struct, kw_only=True, frozen=True):

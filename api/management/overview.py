@@ -184,7 +184,8 @@ class SystemView(Struct, kw_only=True, frozen=True):
 
     version: str
     python: str
-    app_id: str
+    app_id: Annotated[str, Meta(description="Of its first app, which is meant where a request names none")]
+    apps: Annotated[list[str], Meta(description="All apps that a request may name, those of the daemon first")]
     ready: bool
     began: datetime
     hosts: int

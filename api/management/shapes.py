@@ -89,6 +89,7 @@ def waiting_for(waiting: Waiting) -> WaitingFor:
         event_id=waiting.event_id,
         state=waiting.state,
         child_id=waiting.child_id,
+        app_id=UNSET if waiting.app_id is None else waiting.app_id,
     )
 
 

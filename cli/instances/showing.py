@@ -112,6 +112,8 @@ def waiting_row(entry: "WaitingFor", now: datetime) -> tuple[object, ...]:
     """A row of the table of what an instance waits for."""
     due = span((entry.due - now).total_seconds()) if entry.due is not None else None
     what = entry.name or entry.child_id
+    if entry.app_id:
+        what = f"{what} of {entry.app_id}"
     return entry.event_id, entry.kind, what, entry.state, entry.attempt, age(entry.since, now), due
 
 

@@ -92,13 +92,12 @@ TRACING_READERS: Mapping[str, Callable[[Any], Any]] = {
 }
 
 
-def tracing_of(found: Mapping[str, Any]) -> TracingConfig | None:
+def tracing_of(values: Mapping[str, Any]) -> TracingConfig | None:
     """Make the configuration out of the values of all files; None: they say nothing of tracing.
 
     Args:
-        found: By their keys, with `tracing.` in front.
+        values: By the keys of TRACING_READERS.
     """
-    values = {key.removeprefix("tracing."): value for key, value in found.items() if key.startswith("tracing.")}
     if not values:
         return None
     targets: list[TraceTarget] = []

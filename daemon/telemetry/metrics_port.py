@@ -27,7 +27,7 @@ from ...runtime.engine import Engine
 from ...runtime.observing.observer import ActivityWatch
 from ...runtime.operations.facade import Facade
 from ...telemetry.cluster_metrics import ClusterMetrics
-from ...telemetry.engine_metrics import EngineMetrics
+from ...telemetry.engine_metrics import EngineMetrics, MeasuredApp
 from ...telemetry.metrics import ExecutionMetrics, Gauges, Metrics
 from ..config import Config
 from ..process.open_files import SHARE_MIN
@@ -94,10 +94,9 @@ def serve_metrics(
         seen=reports.seen,
         store=store if isinstance(store, PostgresClusterStore) else None,
     )
+    managed = {app_id: hosted.management for app_id, hosted in engine.apps.items()}
     state = EngineMetrics(
-        reports,
-        engine.management.attentions,
-        app_id=sidecar.app_id,
+        {app_id: MeasuredApp(each.reports, each.attentions) for app_id, each in managed.items()},
         registry=metrics.registry,
         ready=lambda: engine.ready,
         loop_delay_s=delay.largest_s,

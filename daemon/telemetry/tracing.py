@@ -38,8 +38,9 @@ async def traced(config: TracingConfig | None, engine: Engine) -> AsyncIterator[
     # Only a daemon that traces needs the libraries.
     from ...telemetry.exporting import Exporting  # noqa: PLC0415
 
-    exporting = Exporting(config, engine.app_id)
-    engine.trace(exporting.traces)
+    exporting = Exporting(config)
+    for app_id, app in engine.apps.items():
+        app.trace(exporting.traces_of(app_id))
     places = ", ".join(target.shown for target in config.targets)
     logger.info("traces go to %s", places or "nowhere: they are only passed on")
     try:

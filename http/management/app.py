@@ -57,6 +57,7 @@ class ManagementDoor:
     configuration: Mapping[str, Any] = field(default_factory=dict)
     # The operations of another app, by its id; None: no host has it.
     other_apps: Callable[[str], InstanceOperations | None] = field(default=lambda app_id: None)
+    app_ids: Callable[[], Sequence[str]] | None = None  # of all apps that a request may name; None: of this one
 
 
 def management_routes(door: ManagementDoor, dapr: dict[str, Any]) -> list[Route]:
@@ -117,7 +118,7 @@ def _tables(door: ManagementDoor) -> list[tuple[Sequence[Endpoint], object]]:
         (TRANSFER, TransferRoutes(management, stopping=door.stopping)),
         (STREAMS, StreamRoutes(management, app_id=door.app_id, stopping=door.stopping)),
         (BULK_ENDPOINTS, BulkRoutes(management, app_id=door.app_id)),
-        (OVERVIEW, OverviewRoutes(management, door.sidecar, door.configuration)),
+        (OVERVIEW, OverviewRoutes(management, door.sidecar, door.configuration, door.app_ids)),
         ((LOGIN, LOGOUT), SessionRoutes(door.tokens)),
     ]
     if (states := door.sidecar.states) is not None:

@@ -69,6 +69,23 @@ def test_a_program_serves_it_below_a_path_of_its_own(browser: Any, tmp_path: Pat
             assert visitor.page.url == f"{url}/ui/instances/inside-1"
             visitor.until("() => document.querySelector('.liveness.on')")
             assert [cookie["path"] for cookie in visitor.context.cookies()] == ["/tools/x%20y/api/v1"]
+            # What happens meanwhile comes in, an action on all that match is done, and each view opens.
+            visitor.page.goto(f"{url}/ui/instances?id_prefix=timer-")
+            visitor.see("No instance matches.")
+            bearer = {"authorization": "Bearer secret"}
+            for number in range(3):
+                wanted = f"{url}/api/v1/workflows/Renewal/instances?id=timer-{number}"
+                httpx.post(wanted, content="30", headers=bearer).raise_for_status()
+            visitor.until("() => document.querySelectorAll('tbody .c-id a').length === 3")
+            visitor.page.get_by_label("Act on all that match").select_option("terminate")
+            visitor.fill("Type the number", "3", within="dialog")
+            visitor.click("Terminate 3 instances")
+            visitor.see("3 of 3 terminated", within="dialog")
+            visitor.click("Close", within="dialog footer")
+            visitor.page.locator("tr", has_text="timer-2").get_by_text("Terminated").wait_for()
+            for view, text in {"hosts": "Actors in memory", "store": "memory", "audit": "ada", "": "1 host"}.items():
+                visitor.page.goto(f"{url}/ui/{view}")
+                visitor.see(text)
     finally:
         process.terminate()
         process.wait(timeout=PATIENCE_S)

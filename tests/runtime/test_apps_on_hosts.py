@@ -177,6 +177,9 @@ def test_an_app_is_asked_for_its_instances_at_any_host() -> None:
         assert await shop.engine.facade.inspect("h") is None
         assert [report.name for report in (await hosted.management.reports.all()).values() if report is not None]
         assert shop.engine.app_of("moon") is None
+        # The ids of all apps are known at each host, its own first.
+        for host, expected in ((shop, ["shop", "bank"]), (bank, ["bank", "shop"])):
+            assert host.engine.directory.reached(host.engine.apps) == expected
 
     run(tell)
 

@@ -126,6 +126,25 @@ async def test_the_failure_of_an_activity_of_another_app_is_the_callers(settings
         assert await engine.client.run("refused") == "no money"
 
 
+async def test_an_engine_knows_the_ids_of_its_apps_before_it_runs_and_while_it_does(
+    settings: Settings, apps: Apps
+) -> None:
+    async with both(apps, settings) as engine:
+        assert engine.directory.reached(engine.apps) == ["shop", "bank"]
+    idle = Engine(apps.bank, data=MemoryStore(), settings=settings)
+    assert idle.directory.reached(idle.apps) == ["bank"]
+
+
+async def test_an_engine_without_an_app_knows_the_first_one_of_its_store_by_one_id_only(
+    settings: Settings, apps: Apps
+) -> None:
+    store = MemoryStore()
+    async with Engine(apps.shop, data=store, settings=settings):
+        pass
+    async with Engine(data=store, settings=settings) as engine:
+        assert engine.directory.reached(engine.apps) == [engine.app_id]
+
+
 async def test_ids_are_per_app(settings: Settings, apps: Apps) -> None:
     async with both(apps, settings) as engine:
         await engine.facade.start("order", instance_id="same", input='"tea"')

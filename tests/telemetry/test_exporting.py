@@ -28,8 +28,8 @@ def test_what_is_left_at_the_end_is_sent_first(protocol: TraceProtocol) -> None:
         target = TraceTarget(
             protocol=protocol, endpoint=address.format(collector.port), insecure=True, headers=(("x-key", "secret"),)
         )
-        exporting = Exporting(TracingConfig(targets=(target,), sampling=1.0), "shop")
-        exporting.traces.span_ended(SPAN)
+        exporting = Exporting(TracingConfig(targets=(target,), sampling=1.0))
+        exporting.traces_of("shop").span_ended(SPAN)
         exporting.close()
         [span] = collector.spans
     assert (span.name, span.trace_id, span.span_id, span.parent_id) == (
@@ -51,15 +51,16 @@ def test_the_variables_name_the_service_and_add_to_it(monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize(("sampling", "sampled"), [(1.0, True), (0.0, False)])
 def test_a_rate_decides_where_the_caller_has_not_sampled(sampling: float, sampled: bool) -> None:
-    exporting = Exporting(TracingConfig(sampling=sampling), "shop")
-    assert exporting.traces.begin(None, "x")[0].sampled is sampled
-    assert exporting.traces.begin(CONTEXT, "x")[0].sampled
+    exporting = Exporting(TracingConfig(sampling=sampling))
+    traces = exporting.traces_of("shop")
+    assert traces.begin(None, "x")[0].sampled is sampled
+    assert traces.begin(CONTEXT, "x")[0].sampled
     # .NET's HTTP client sends a trace that is not sampled with each call of a program that has no tracing.
-    unsampled, _ = exporting.traces.begin(CONTEXT._replace(sampled=False), "x")
+    unsampled, _ = traces.begin(CONTEXT._replace(sampled=False), "x")
     assert (unsampled.sampled, unsampled.trace_id) == (sampled, CONTEXT.trace_id)
     exporting.close()
 
 
 def test_without_a_rate_the_variable_decides(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_TRACES_SAMPLER", "always_off")
-    assert not Exporting(TracingConfig(), "shop").traces.begin(CONTEXT, "x")[0].sampled
+    assert not Exporting(TracingConfig()).traces_of("shop").begin(CONTEXT, "x")[0].sampled

@@ -484,6 +484,7 @@ def test_streams_and_waits_end_at_once_when_the_daemon_stops(tmp_path: Path) -> 
 
 def test_the_daemon_says_what_it_is_and_what_it_has(api: httpx.Client) -> None:
     system = get(api, "/system")
+    assert system["apps"] == ["shop"]
     assert (system["app_id"], system["hosts"], system["ready"], system["workers"]) == ("shop", 1, True, 0)
     assert system["store"]["bytes"] > 0
     assert system["configuration"]["durability"] == "full"

@@ -9,6 +9,7 @@ from typing import Any
 
 import anyio
 import grpc
+import httpx
 
 from ..support.cli.daprd_command import environment
 from ..support.doors.collectors import otlp_over_grpc, otlp_over_http, zipkin
@@ -158,3 +159,81 @@ def test_a_collector_that_is_not_there_stops_nothing(tmp_path: Path) -> None:
         daemon.start("order", "i")
         daemon.wait_for("i", "COMPLETED")
         assert daemon.stop() == 0
+
+
+BOOKS = """
+import perdure
+
+app = perdure.App("books")
+
+@app.workflow
+async def audit(ctx: perdure.WorkflowContext, left: int) -> str:
+    await ctx.wait_for_external_event("page")
+    paid = await ctx.call_activity("pay", app_id="bank")
+    closed = await ctx.call_child_workflow("close", app_id="bank")
+    if left:
+        ctx.continue_as_new(left - 1)
+    return f"{paid} {closed}"
+"""
+
+BANK = """
+import perdure
+
+app = perdure.App("bank")
+
+@app.activity
+def pay(ctx: perdure.ActivityContext) -> str | None:
+    return ctx.traceparent
+
+@app.workflow
+async def close(ctx: perdure.WorkflowContext) -> str:
+    await ctx.call_activity(pay)
+    return ctx.instance_id
+"""
+
+
+def test_one_trace_holds_what_two_apps_do_over_a_pause_a_restart_a_new_generation_and_a_rerun(tmp_path: Path) -> None:
+    # Given a daemon of two apps, whose spans go to a collector,
+    for name, text in (("books.py", BOOKS), ("bank.py", BANK)):
+        (tmp_path / name).write_text(text)
+    with otlp_over_http() as collector:
+        env = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{collector.port}", "OTEL_BSP_SCHEDULE_DELAY": "50"}
+        apps, store = (tmp_path / "books.py", str(tmp_path / "bank.py")), tmp_path / "store.db"
+        with Daemon(apps[0], store, apps[1], env=env) as daemon:
+            # when an instance is suspended, and its daemon killed,
+            daemon._http.post(
+                "audit/start", params={"instanceID": "i"}, headers={"traceparent": CALLER}, content="1"
+            ).raise_for_status()
+            daemon.post("i", "pause")
+            daemon.wait_for("i", "SUSPENDED")
+            collector.wait_for("create_orchestration||audit")
+            daemon.kill()
+        with Daemon(apps[0], store, apps[1], env=env) as daemon:
+            # resumed by the next one, has a second generation, and is run again,
+            daemon.post("i", "resume")
+            for generation in (1, 2):
+                daemon.post("i", "raiseEvent/page", generation)
+                collector.wait_for("orchestration||audit", generation)
+            daemon.wait_for("i", "COMPLETED")
+            again = httpx.post(f"{daemon.url}/api/v1/instances/i/rerun", json={"id": "j", "from_event": 1})
+            assert again.status_code == 201, again.text
+            daemon.wait_for("j", "COMPLETED")
+            collector.wait_for("orchestration||audit", 3)
+            assert daemon.stop() == 0
+    # then all of it is one trace, in which each span is of the app that did it.
+    assert {span.trace_id for span in collector.spans} == {CALLER.split("-")[1]}
+    assert {(span.name, span.service) for span in collector.spans} == {
+        ("create_orchestration||audit", "books"),
+        ("orchestration||audit", "books"),
+        ("orchestration_event||page", "books"),
+        ("activity||pay", "bank"),
+        ("orchestration||close", "bank"),
+    }
+    parents = {span.span_id: span.name for span in collector.spans}
+    assert {parents.get(span.parent_id) for span in collector.named("orchestration||close")} == {"orchestration||audit"}
+    assert {parents.get(span.parent_id) for span in collector.named("activity||pay")} == {
+        "orchestration||audit", "orchestration||close",
+    }  # fmt: skip
+    # No span is there twice: two generations and a rerun.
+    assert len({span.span_id for span in collector.spans}) == len(collector.spans)
+    assert len(collector.named("orchestration||audit")) == 3

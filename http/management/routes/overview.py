@@ -6,7 +6,7 @@ The rule: a handler reads the query, makes one call and encodes. A host that doe
 """
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from starlette.responses import Response
@@ -106,12 +106,20 @@ class OverviewRoutes:
     Args:
         sidecar: The daemon.
         configuration: As it is in effect, without secrets.
+        app_ids: The apps that a request may name; None: that of the daemon alone.
     """
 
-    def __init__(self, management: InstanceOperations, sidecar: Sidecar, configuration: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        management: InstanceOperations,
+        sidecar: Sidecar,
+        configuration: Mapping[str, Any],
+        app_ids: Callable[[], Sequence[str]] | None = None,
+    ) -> None:
         self.management = management
         self.sidecar = sidecar
         self.configuration = dict(configuration)
+        self.app_ids = app_ids or (lambda: (sidecar.app_id,))
 
     async def get_system(self, call: ManagementCall) -> Response:
         """Describe the daemon: its hosts, its store, counts."""
@@ -130,6 +138,7 @@ class OverviewRoutes:
                 version=self.sidecar.control.runtime_version,
                 python=platform.python_version(),
                 app_id=self.sidecar.app_id,
+                apps=list(self.app_ids()),
                 ready=self.sidecar.control.ready(),
                 began=Moment.at(min(report.began_us for report in known)),
                 hosts=len(hosts),

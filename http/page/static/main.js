@@ -7,7 +7,7 @@ import { startClock } from "./core/clock.js";
 import { setTheme, theme } from "./core/kept.js";
 import { addKeys, listenToKeys } from "./core/keys.js";
 import { live, reconnect, startLive } from "./core/live.js";
-import { followLinks, go, place, to } from "./core/place.js";
+import { APP, followLinks, go, place, to } from "./core/place.js";
 import { Icon } from "./parts/icons.js";
 import { Mark } from "./parts/mark.js";
 import { Notices } from "./parts/notices.js";
@@ -73,9 +73,10 @@ function Frame() {
   );
   return html`<a class="skip" href="#main" onClick=${toMain}>To the content</a>
     <nav class=${classes("side", menuOpen.value && "open")} aria-label="Views">
-      <a class="brand" href=${to([])}><${Mark} /><span>Perdure</span>${system ? html`<small title="The app of this daemon">${system.app_id}</small>` : null}</a>
+      <a class="brand" href=${to([])}><${Mark} /><span>Perdure</span>${system ? html`<small title="The app of this daemon">${APP || system.app_id}</small>` : null}</a>
       <button class="plain menu" aria-label="Menu" aria-expanded=${menuOpen.value} onClick=${() => (menuOpen.value = !menuOpen.value)}><${Icon} name="menu" /></button>
       <div class="entries">
+        <${Apps} system=${system} />
         ${[0, 1, 2].map(
           (group) => html`<ul key=${group}>
             ${VIEWS.filter((each) => each.group === group).map(
@@ -94,6 +95,15 @@ function Frame() {
       ${answers.value ? null : html`<div class="banner" role="alert"><${Icon} name="stalled" /><span>The daemon does not answer. What you see is from before; the page goes on by itself when it is back.</span></div>`}
       <${View} />
     </main>`;
+}
+
+/** Which app is shown, where there are several. @param {{system: any}} props */
+function Apps({ system }) {
+  if (!system || system.apps.length < 2) return null;
+  const choose = (/** @type {any} */ event) => go(to(place.value.pieces.slice(0, 1), { app: event.target.value }));
+  return html`<label class="apps"><span class="away">App</span>
+    <select onChange=${choose}>${system.apps.map((/** @type {string} */ each) => html`<option key=${each} value=${each === system.app_id ? "" : each} selected=${each === (APP || system.app_id)}>${each}</option>`)}</select>
+  </label>`;
 }
 
 /** @param {Event} event */

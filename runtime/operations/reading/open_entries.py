@@ -41,6 +41,7 @@ class OpenRequest(NamedTuple):
     attempt: int | None = None  # from 1; of a timer before another attempt the number of that
     due_us: int | None = None  # of a timer
     child_id: str | None = None
+    app_id: str | None = None  # None: that of the instance
 
 
 @dataclass(slots=True)
@@ -111,14 +112,19 @@ class Walk:
         self._attempts[task.task_execution_id] += 1
         self._names[task.task_execution_id] = task.name
         attempt = self._attempts[task.task_execution_id]
-        self.found.tasks[task.event_id] = OpenRequest(task.event_id, at_us, task.name, attempt)
+        self.found.tasks[task.event_id] = OpenRequest(task.event_id, at_us, task.name, attempt, app_id=task.target_app)
 
     def _child_asked(self, child: ChildCreated, at_us: int) -> None:
         first = child.retry_of or child.instance_id
         self._attempts[first] += 1
         self._names[first] = child.name
         self.found.children[child.event_id] = OpenRequest(
-            child.event_id, at_us, child.name, self._attempts[first], child_id=child.instance_id
+            child.event_id,
+            at_us,
+            child.name,
+            self._attempts[first],
+            child_id=child.instance_id,
+            app_id=child.target_app,
         )
 
     def _timer_set(self, timer: TimerCreated, at_us: int) -> None:

@@ -48,6 +48,7 @@ class Waiting(NamedTuple):
     attempt: int | None = None  # of a call, from 1; of one that is tried again later the number of that attempt
     event_id: int | None = None  # of the entry in the history: of the request, or of the timer before an attempt
     child_id: str | None = None
+    app_id: str | None = None  # of a call of another app
 
 
 class UnderWay(NamedTuple):
@@ -118,12 +119,23 @@ def _activity(asked: OpenRequest, state: WorkState | None) -> Waiting:
         WorkPlace.QUEUED if began_us is None else WorkPlace.RUNNING,
         attempt=asked.attempt,
         event_id=asked.event_id,
+        app_id=asked.app_id,
     )
 
 
 def _other(kind: WaitKind, asked: OpenRequest) -> Waiting:
     state = WorkPlace.QUEUED if kind is WaitKind.ACTIVITY else None
-    return Waiting(kind, asked.name, asked.since_us, state, asked.due_us, asked.attempt, asked.event_id, asked.child_id)
+    return Waiting(
+        kind,
+        asked.name,
+        asked.since_us,
+        state,
+        asked.due_us,
+        asked.attempt,
+        asked.event_id,
+        asked.child_id,
+        asked.app_id,
+    )
 
 
 def _turn(record: InstanceRecord, entries: OpenEntries, under_way: UnderWay) -> Waiting | None:

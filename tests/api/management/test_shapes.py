@@ -63,6 +63,11 @@ def test_an_item_has_what_was_promised_and_more_only_if_it_was_asked_for() -> No
     assert msgspec.json.decode(encode(more)) == {**SHOWN, "waiting_for": [WAITS], "children": {"RUNNING": 1}}
 
 
+def test_what_is_asked_of_another_app_names_that_app() -> None:
+    more = summary(ITEM, waiting=[WAITING._replace(app_id="bank")])
+    assert msgspec.json.decode(encode(more))["waiting_for"] == [{**WAITS, "app_id": "bank"}]
+
+
 def test_a_description_is_an_item_and_why_it_does_not_go_on() -> None:
     described = Description(
         item=ITEM,

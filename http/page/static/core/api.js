@@ -2,7 +2,7 @@
 // The rule: a call that fails says so in one sentence, with what the daemon has said.
 
 import { signal } from "./ui.js";
-import { ROOT } from "./place.js";
+import { APP, ROOT } from "./place.js";
 import { correctClock } from "./clock.js";
 import { recall, remember } from "./kept.js";
 
@@ -43,7 +43,7 @@ export const path = (...pieces) => `/${pieces.map(encodeURIComponent).join("/")}
  * @param {Query} [query]
  */
 export function address(where, query = {}) {
-  const made = new URLSearchParams();
+  const made = new URLSearchParams(APP && where !== "/session" ? { app_id: APP } : {});
   for (const [name, value] of Object.entries(query)) if (value != null && value !== "") made.append(name, String(value));
   const text = made.toString();
   return API + where + (text ? `?${text}` : "");

@@ -1,6 +1,7 @@
 // Commands that do in a terminal what the page does, quoted for a POSIX shell.
 
 import { address, path } from "./api.js";
+import { APP } from "./place.js";
 
 /** @typedef {import("../parts/copy.js").Command} Command */
 
@@ -14,14 +15,16 @@ export const quoted = (text) => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text
  */
 export function curl(method, where, { query = {}, body, text } = {}) {
   const sent = text ?? (body === undefined ? null : JSON.stringify(body));
-  const url = new URL(address(where, query), location.origin).href;
-  return ["curl", ...(method === "GET" ? [] : ["-X", method]), quoted(url), ...(sent === null ? [] : ["-d", quoted(sent)])].join(" ");
+  return [curlOf(address(where, query)), ...(method === "GET" ? [] : ["-X", method]), ...(sent === null ? [] : ["-d", quoted(sent)])].join(" ");
 }
+
+/** @param {string} raw an address of the API, without the host */
+export const curlOf = (raw) => `curl ${quoted(new URL(raw, location.origin).href)}`;
 
 const server = () => (location.port === "3500" ? "" : ` --server ${location.origin}`);
 
 /** @param {...string} words of `perdure`, behind the name */
-export const perdure = (...words) => `perdure ${words.map(quoted).join(" ")}${server()}`;
+export const perdure = (...words) => `perdure ${[...words, ...(APP ? ["--app", APP] : [])].map(quoted).join(" ")}${server()}`;
 
 /**
  * An action on an instance.
@@ -37,6 +40,22 @@ export function actionCommands(action, id, body) {
     { tool: "perdure", text: perdure(action, id, ...(body["force"] ? ["--force"] : []), ...reason) },
   ];
   const inDapr = { suspend: "suspend", resume: "resume", terminate: "terminate", purge: "purge" }[action];
-  if (inDapr) made.push({ tool: "dapr", text: `dapr workflow ${inDapr} ${quoted(id)} --app-id APP_ID` });
+  if (inDapr) made.push({ tool: "dapr", text: `dapr workflow ${inDapr} ${quoted(id)} --app-id ${quoted(APP || "APP_ID")}` });
   return made;
+}
+
+/**
+ * An event to an instance.
+ * @param {string} id
+ * @param {string} name
+ * @param {string} text JSON; "" is none
+ * @returns {Command[]}
+ */
+export function eventCommands(id, name, text) {
+  const input = text ? ["--input", text] : [];
+  return [
+    { tool: "curl", text: curl("POST", path("instances", id, "events", name), { text }) },
+    { tool: "perdure", text: perdure("event", id, name, ...input) },
+    { tool: "dapr", text: `dapr workflow raise-event ${quoted(`${id}/${name}`)} --app-id ${quoted(APP || "APP_ID")}${text ? ` --input ${quoted(text)}` : ""}` },
+  ];
 }

@@ -38,10 +38,6 @@ export function setTheme(chosen) {
   else delete document.documentElement.dataset.theme;
 }
 
-/** Whether dark colours are shown. */
-export const isDark = () =>
-  theme.value ? theme.value === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
-
 /** @typedef {{name: string, query: string}} SavedView */
 
 /** @returns {SavedView[]} */

@@ -3,6 +3,7 @@
 
 import { signal } from "./ui.js";
 import { answers } from "./api.js";
+import { APP } from "./place.js";
 
 /** Whether changes come in. */
 export const live = signal(false);
@@ -40,7 +41,8 @@ function heard(message) {
 
 export function startLive() {
   const visible = () => say({ visible: !document.hidden });
-  const file = new URL("./live_worker.js", import.meta.url).href;
+  // A worker for each app that is looked at: its name is a part of what it is known by.
+  const file = new URL(`./live_worker.js?app=${encodeURIComponent(APP)}`, import.meta.url).href;
   if (typeof SharedWorker === "function") {
     const worker = new SharedWorker(trusted(file), { name: "perdure-changes" });
     worker.port.onmessage = ({ data }) => heard(data);

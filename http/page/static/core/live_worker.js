@@ -8,6 +8,7 @@ const CLOSE_MS = 1000; // a tab that is switched to shows itself soon after the 
 const AGAIN_MS = [500, 1000, 2000, 4000]; // until the next try, after so many that failed
 
 const root = new URL("../../../../", self.location.href);
+const app = new URL(self.location.href).searchParams.get("app");
 
 /** @type {Map<MessagePort, boolean>} whether each tab can be seen */
 const tabs = new Map();
@@ -52,7 +53,7 @@ function note(id) {
 function open() {
   clearTimeout(retrying);
   if (source) return;
-  source = new EventSource(new URL("api/v1/events", root));
+  source = new EventSource(new URL(`api/v1/events${app ? `?app_id=${encodeURIComponent(app)}` : ""}`, root));
   source.addEventListener("ready", () => {
     failures = 0;
     setLive(true);

@@ -7,6 +7,14 @@ import { batch, effect, signal } from "./ui.js";
 export const ROOT = new URL("../../../../", import.meta.url).pathname;
 export const UI = `${ROOT}ui/`;
 
+/** The app whose instances are shown; "" is the daemon's first. Another app is a page that is loaded anew. */
+export const APP = appOf(location.search);
+
+/** @param {string} query */
+function appOf(query) {
+  return new URLSearchParams(query).get("app") ?? "";
+}
+
 /** @typedef {{pieces: string[], query: URLSearchParams, key: string}} Place */
 
 /** @returns {Place} */
@@ -31,7 +39,7 @@ export const place = signal(read());
 export const returned = signal(false);
 
 /** The list of instances as it was looked at last, with its filters. */
-export const lastList = signal(`${UI}instances`);
+export const lastList = signal(to(["instances"]));
 
 effect(() => {
   const { pieces, key } = place.value;
@@ -39,12 +47,12 @@ effect(() => {
 });
 
 /**
- * The address of a view.
+ * The address of a view, of the same app if the query has no other.
  * @param {string[]} pieces
  * @param {Record<string, string | null | undefined> | URLSearchParams} [query]
  */
 export function to(pieces, query = {}) {
-  const text = query instanceof URLSearchParams ? query.toString() : written(query);
+  const text = query instanceof URLSearchParams ? query.toString() : written({ app: APP, ...query });
   return UI + pieces.map(encodeURIComponent).join("/") + (text ? `?${text}` : "");
 }
 
@@ -61,6 +69,8 @@ function written(query) {
  * @param {{replace?: boolean}} [how] replace: the view before is not gone back to
  */
 export function go(address, { replace = false } = {}) {
+  const { search } = new URL(address, location.origin);
+  if (appOf(search) !== APP) return location.assign(address);
   if (address !== location.pathname + location.search) history[replace ? "replaceState" : "pushState"](null, "", address);
   const before = place.value.pieces.join("/");
   batch(() => {
@@ -86,12 +96,13 @@ export function amend(changes, how = {}) {
 
 /** Follow links to views without loading the page again, and `back` and `forward`. */
 export function followLinks() {
-  addEventListener("popstate", () =>
+  addEventListener("popstate", () => {
+    if (appOf(location.search) !== APP) return location.reload();
     batch(() => {
       returned.value = true;
       place.value = read();
-    }),
-  );
+    });
+  });
   addEventListener("click", (event) => {
     if (event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
     const link = event.target instanceof Element ? event.target.closest("a") : null;

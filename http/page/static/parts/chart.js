@@ -1,10 +1,10 @@
 // Lines over time, on a canvas, with the same numbers as a table for those who do not see it.
 
 import { html, useEffect, useRef } from "../core/ui.js";
-import { isDark, theme } from "../core/kept.js";
+import { theme } from "../core/kept.js";
 import uPlot from "../vendor/uplot.js";
 
-/** @typedef {{label: string, values: (number | null)[], tone: string}} Line tone: the name of a colour in styles/base.css */
+/** @typedef {{label: string, values: (number | null)[], tone: string}} Line tone: the name of a colour in styles.css */
 
 /**
  * @param {{title: string, startMs: number, stepS: number, lines: Line[], show: (value: number) => string, height?: number}} props
@@ -68,13 +68,20 @@ function rows(startMs, stepS, lines) {
   }));
 }
 
-/** @param {string} name */
-const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+/**
+ * A colour as it is now, for a canvas: what stands in the style is a pair, of light and dark.
+ * @param {HTMLElement} element
+ * @param {string} name
+ */
+function colour(element, name) {
+  element.style.color = `var(--${name})`;
+  return getComputedStyle(element).color;
+}
 
 /** @type {(element: HTMLElement, lines: Line[], show: (value: number) => string, height: number) => any} */
 function options(element, lines, show, height) {
-  const quiet = () => colour("quiet");
-  const grid = { stroke: () => colour("line"), width: 1 };
+  const quiet = () => colour(element, "quiet");
+  const grid = { stroke: () => colour(element, "line"), width: 1 };
   const font = "11px system-ui, sans-serif";
   return {
     width: element.clientWidth || 300,
@@ -91,10 +98,10 @@ function options(element, lines, show, height) {
       {},
       ...lines.map((line) => ({
         label: line.label,
-        stroke: () => colour(line.tone),
+        stroke: () => colour(element, line.tone),
         width: 1.75,
         points: { show: false },
-        fill: () => `${colour(line.tone)}${isDark() ? "22" : "14"}`,
+        fill: () => colour(element, line.tone).replace("rgb(", "rgba(").replace(")", ", .1)"),
       })),
     ],
   };

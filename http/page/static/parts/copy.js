@@ -3,6 +3,7 @@
 import { html, useEffect, useRef, useState } from "../core/ui.js";
 import { notify } from "./notices.js";
 import { Icon } from "./icons.js";
+import { Menu } from "./menu.js";
 
 const SAID_MS = 1500;
 
@@ -38,8 +39,16 @@ export function CopyButton({ text, label }) {
   </button>`;
 }
 
-/** An entry of a menu that copies a command. @param {{command: Command, close: () => void}} props */
-export function CopyEntry({ command, close }) {
+/** A menu of commands that show the same as a view. @param {{commands: Command[], raw: string}} props raw: the API's address */
+export function CopyMenu({ commands, raw }) {
+  return html`<${Menu} label="Copy as command" icon="more" plain=${true} right=${true}>${(/** @type {() => void} */ close) => html`
+    ${commands.map((command) => html`<${CopyEntry} key=${command.tool} command=${command} close=${close} />`)}
+    <a class="entry" href=${raw} target="_blank" rel="noreferrer">Raw</a>`}
+  <//>`;
+}
+
+/** @param {{command: Command, close: () => void}} props */
+function CopyEntry({ command, close }) {
   const act = async () => {
     await copy(command.text);
     notify(`Copied: ${command.text}`);

@@ -1,6 +1,8 @@
 // A view with a heading and a table that fits a page.
 
 import { html } from "../core/ui.js";
+import { curlOf, perdure } from "../core/commands.js";
+import { CopyMenu } from "./copy.js";
 import { Problem } from "./notices.js";
 
 /**
@@ -14,10 +16,12 @@ export function Sheet({ columns, items, keyOf, label }) {
   </table></div>`;
 }
 
-/** @param {{title: string, says?: any, asked: import("../core/asked.js").Asked, children: () => any, actions?: any}} props */
-export function View({ title, says, asked, children, actions }) {
+/** @param {{title: string, says?: any, asked: import("../core/asked.js").Asked, children: () => any, actions?: any, command?: string[]}} props
+ *   command: of `perdure`, that shows the same
+ */
+export function View({ title, says, asked, children, actions, command }) {
   return html`<header class="head"><h1>${title}</h1><span class="space"></span>${actions ?? null}
-      <a class="quiet small" href=${asked.raw} target="_blank" rel="noreferrer" title="What the API answers">raw</a></header>
+      <${CopyMenu} commands=${[...(command ? [{ tool: "perdure", text: perdure(...command) }] : []), { tool: "curl", text: curlOf(asked.raw) }]} raw=${asked.raw} /></header>
     ${says ? html`<p class="quiet says">${says}</p>` : null}
     <${Problem} error=${asked.error} again=${asked.again} />
     ${asked.data ? children() : asked.error ? null : html`<p class="quiet" aria-busy="true">Loading…</p>`}`;

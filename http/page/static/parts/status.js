@@ -4,7 +4,7 @@ import { html } from "../core/ui.js";
 import { statusWord } from "../core/words.js";
 import { Icon } from "./icons.js";
 
-/** Status -> its sign and its tone (the name of a colour in styles/base.css). */
+/** Status -> its sign and its tone (the name of a colour in styles.css). */
 export const STATUSES = /** @type {Record<string, {icon: string, tone: string}>} */ ({
   RUNNING: { icon: "running", tone: "running" },
   PENDING: { icon: "pending", tone: "pending" },

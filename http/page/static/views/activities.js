@@ -9,15 +9,16 @@ import { Empty, Sheet, View } from "../parts/sheet.js";
 const LOOK_MS = 5000;
 const SHARE_BAD = 0.05;
 
+/** @type {import("../parts/sheet.js").Column[]} */
 const COLUMNS = [
-  { title: "Activity", cell: (/** @type {any} */ each) => html`<b>${each.name}</b>${each.registered ? null : html` <small class="quiet" title="The app of this daemon does not have it; a worker may">not in the app</small>`}` },
-  { title: "Running", hint: "Of the limit on a host", cell: (/** @type {any} */ each) => html`<span class="of-limit">${number(each.running)}${each.limit ? html`<small class="quiet"> of ${number(each.limit)}</small><meter min="0" max=${each.limit} value=${each.running} aria-label=${`${each.running} of ${each.limit}`}></meter>` : null}</span>` },
-  { title: "Waiting", hint: "For room, or for a worker", right: true, cell: (/** @type {any} */ each) => html`<span class=${each.waiting ? "tone-held" : ""}>${number(each.waiting)}</span>` },
-  { title: "Oldest began", cell: (/** @type {any} */ each) => html`<${Moment} at=${each.oldest} />` },
-  { title: "p50", right: true, cell: (/** @type {any} */ each) => length(each.p50_ms) },
-  { title: "p99", right: true, cell: (/** @type {any} */ each) => length(each.p99_ms) },
-  { title: "Failed", right: true, cell: (/** @type {any} */ each) => html`<span class=${classes(each.failure_share > SHARE_BAD && "tone-bad")}>${percent(each.failure_share)}</span>` },
-  { title: "Attempts", hint: "That the figures are of", right: true, cell: (/** @type {any} */ each) => number(each.attempts) },
+  { title: "Activity", cell: (each) => html`<b>${each.name}</b>${each.registered ? null : html` <small class="quiet" title="The app of this daemon does not have it; a worker may">not in the app</small>`}` },
+  { title: "Running", hint: "Of the limit on a host", cell: (each) => html`<span class="of-limit">${number(each.running)}${each.limit ? html`<small class="quiet"> of ${number(each.limit)}</small><meter min="0" max=${each.limit} value=${each.running} aria-label=${`${each.running} of ${each.limit}`}></meter>` : null}</span>` },
+  { title: "Waiting", hint: "For room, or for a worker", right: true, cell: (each) => html`<span class=${each.waiting ? "tone-held" : ""}>${number(each.waiting)}</span>` },
+  { title: "Oldest began", cell: (each) => html`<${Moment} at=${each.oldest} />` },
+  { title: "p50", right: true, cell: (each) => length(each.p50_ms) },
+  { title: "p99", right: true, cell: (each) => length(each.p99_ms) },
+  { title: "Failed", right: true, cell: (each) => html`<span class=${classes(each.failure_share > SHARE_BAD && "tone-bad")}>${percent(each.failure_share)}</span>` },
+  { title: "Attempts", hint: "That the figures are of", right: true, cell: (each) => number(each.attempts) },
 ];
 
 export function Activities() {

@@ -13,13 +13,14 @@ const LOOK_MS = 10_000;
 const TYPING_MS = 300;
 const ACTIONS = ["suspend", "resume", "terminate", "purge", "rerun", "repair", "import", "bulk", "set-aside", "release"];
 
+/** @type {import("../parts/sheet.js").Column[]} */
 const COLUMNS = [
-  { title: "When", cell: (/** @type {any} */ each) => html`<${Moment} at=${each.at} />` },
-  { title: "Who", cell: (/** @type {any} */ each) => html`<button class="plain link" onClick=${() => amend({ actor: each.actor })}>${each.actor}</button> <small class="quiet">${each.door}</small>` },
-  { title: "Action", cell: (/** @type {any} */ each) => html`<b>${each.action}</b>` },
-  { title: "Instance", cell: (/** @type {any} */ each) => (each.action === "bulk" ? html`<code>${each.id}</code>` : html`<a href=${to(["instances", each.id])}><code>${each.id}</code></a>`) },
-  { title: "Reason", cell: (/** @type {any} */ each) => html`${each.reason ?? html`<span class="quiet">none given</span>`}${each.detail ? html` <small class="quiet">${each.detail}</small>` : null}` },
-  { title: "Belongs to", cell: (/** @type {any} */ each) => (each.operation ? html`<a href=${to(["operations", each.operation])}>bulk</a>` : each.source ? html`rerun of <a href=${to(["instances", each.source])}><code>${each.source}</code></a>` : "") },
+  { title: "When", cell: (each) => html`<${Moment} at=${each.at} />` },
+  { title: "Who", cell: (each) => html`<button class="plain link" onClick=${() => amend({ actor: each.actor })}>${each.actor}</button> <small class="quiet">${each.door}</small>` },
+  { title: "Action", cell: (each) => html`<b>${each.action}</b>` },
+  { title: "Instance", cell: (each) => (each.action === "bulk" ? html`<code>${each.id}</code>` : html`<a href=${to(["instances", each.id])}><code>${each.id}</code></a>`) },
+  { title: "Reason", cell: (each) => html`${each.reason ?? html`<span class="quiet">none given</span>`}${each.detail ? html` <small class="quiet">${each.detail}</small>` : null}` },
+  { title: "Belongs to", cell: (each) => (each.operation ? html`<a href=${to(["operations", each.operation])}>bulk</a>` : each.source ? html`rerun of <a href=${to(["instances", each.source])}><code>${each.source}</code></a>` : "") },
 ];
 
 export function Audit() {
@@ -40,7 +41,7 @@ export function Audit() {
   const seen = new Set(asked.data?.items.map((/** @type {any} */ each) => JSON.stringify(each)));
   const items = [...(asked.data?.items ?? []), ...mine.items.filter((each) => !seen.has(JSON.stringify(each)))];
   const filtered = Object.values(filter).some((each) => each !== null);
-  return html`<${View} title="Audit" says="Each change of an instance, with its author and the reason. Starts and events stand in the history of their instance." asked=${asked} actions=${html`<${Filter} filter=${filter} />`}>${() => html`
+  return html`<${View} title="Audit" command=${["audit", ...Object.entries(filter).flatMap(([flag, value]) => (value ? [`--${flag}`, value] : []))]} says="Each change of an instance, with its author and the reason. Starts and events stand in the history of their instance." asked=${asked} actions=${html`<${Filter} filter=${filter} />`}>${() => html`
     ${items.length ? html`<${Sheet} label="Audit" columns=${COLUMNS} items=${items} keyOf=${(/** @type {any} */ each) => JSON.stringify(each)} />`
       : html`<${Empty} title=${filtered ? "Nothing matches." : "Nothing has been changed yet."}>${filtered ? html`<a href=${to(["audit"])}>Show all</a>` : "Actions by any door stand here."}<//>`}
     ${mine.cursor ? html`<button onClick=${more}>Show older</button>` : null}`}<//>`;

@@ -13,7 +13,7 @@ const SILENT_S = 3; // a beat comes twice a second
 export function Hosts() {
   const asked = useAsked("/hosts", {}, { everyMs: LOOK_MS });
   const { data } = asked;
-  return html`<${View} title="Hosts" asked=${asked} says="A host is a process with a part of the store, or with a share of a database.">${() => html`
+  return html`<${View} title="Hosts" command=${["hosts"]} asked=${asked} says="A host is a process with a part of the store, or with a share of a database.">${() => html`
     ${data.free ? html`<div class="problem" role="alert"><${Icon} name="stalled" /><span>${number(data.free)} of ${number(data.shards)} shards have no living host. Their instances wait.</span></div>` : null}
     <ul class="hosts">${data.items.map((/** @type {any} */ each) => html`<${Host} key=${each.name} host=${each} shards=${data.shards} />`)}</ul>`}<//>`;
 }

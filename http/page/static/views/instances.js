@@ -10,9 +10,8 @@ import { counted, number } from "../core/words.js";
 import { ACTIONS, NAMES } from "../acting/actions.js";
 import { ActOnAll } from "../acting/all.js";
 import { ActOnSeveral } from "../acting/several.js";
-import { CopyEntry } from "../parts/copy.js";
+import { CopyMenu } from "../parts/copy.js";
 import { Icon } from "../parts/icons.js";
-import { Menu } from "../parts/menu.js";
 import { Length, Moment } from "../parts/moments.js";
 import { Problem } from "../parts/notices.js";
 import { Status, STATUSES } from "../parts/status.js";
@@ -89,12 +88,7 @@ export function Instances() {
           <${AllMatching} matches=${matches} begin=${(/** @type {import("../acting/actions.js").ActionName} */ name) => setActing({ name, all: true })} />`}
       <span class="space"></span>
       ${newer ? html`<button class="newer" onClick=${showNewer}>Newer instances: show</button>` : null}
-      <${Menu} label="Copy as command" icon="more" plain=${true} right=${true}>${(/** @type {() => void} */ close) => html`
-        ${[{ tool: "perdure", text: perdure("ls", ...flagsOf(filter)) }, { tool: "curl", text: curl("GET", "/instances", { query: { ...filter, order } }) }].map(
-          (command) => html`<${CopyEntry} key=${command.tool} command=${command} close=${close} />`,
-        )}
-        <a class="entry" href=${address("/instances", { ...filter, order })} target="_blank" rel="noreferrer">Raw</a>`}
-      <//>
+      <${CopyMenu} commands=${[{ tool: "perdure", text: perdure("ls", ...flagsOf(filter)) }, { tool: "curl", text: curl("GET", "/instances", { query: { ...filter, order } }) }]} raw=${address("/instances", { ...filter, order })} />
       <label class="order"><span class="away">Order</span>
         <select value=${order} onChange=${(/** @type {any} */ event) => amend({ order: event.target.value === "-created" ? null : event.target.value })}>
           <option value="-created">Newest first</option><option value="created">Oldest first</option>
@@ -188,7 +182,7 @@ function AllMatching({ matches, begin }) {
 }
 
 function Nothing() {
-  const filtered = [...place.value.query.keys()].length > 0;
+  const filtered = [...place.value.query.keys()].some((name) => name !== "app");
   return html`<div class="nothing">
     <p>${filtered ? "No instance matches." : "No instance has been started yet."}</p>
     ${filtered ? html`<a href=${to(["instances"])}>Show all</a>` : html`<a class="button primary" href=${to(["start"])}>Start a workflow</a>`}

@@ -19,14 +19,15 @@ const TONES = { RUNNING: "running", COMPLETED: "good", CANCELED: "quiet" };
 /** @param {{state: string}} props */
 const State = ({ state }) => html`<span class=${`tone-${TONES[state] ?? "quiet"}`}>${statusWord(state)}</span>`;
 
+/** @type {import("../parts/sheet.js").Column[]} */
 const COLUMNS = [
-  { title: "Operation", cell: (/** @type {any} */ each) => html`<a href=${to(["operations", each.id])}>${each.action}</a>` },
-  { title: "State", cell: (/** @type {any} */ each) => html`<${State} state=${each.state} />` },
-  { title: "Done", cell: (/** @type {any} */ each) => html`<span class="of-limit">${number(each.done + each.skipped)}<small class="quiet"> of ${number(each.matches)}</small><progress max=${Math.max(1, each.matches)} value=${each.done + each.failed + each.skipped} aria-label="Progress"></progress></span>` },
-  { title: "Failed", right: true, cell: (/** @type {any} */ each) => html`<span class=${each.failed ? "tone-bad" : ""}>${number(each.failed)}</span>` },
-  { title: "Who", cell: (/** @type {any} */ each) => each.actor },
-  { title: "Reason", cell: (/** @type {any} */ each) => each.reason ?? html`<span class="quiet">none given</span>` },
-  { title: "Began", cell: (/** @type {any} */ each) => html`<${Moment} at=${each.created} />` },
+  { title: "Operation", cell: (each) => html`<a href=${to(["operations", each.id])}>${each.action}</a>` },
+  { title: "State", cell: (each) => html`<${State} state=${each.state} />` },
+  { title: "Done", cell: (each) => html`<span class="of-limit">${number(each.done + each.skipped)}<small class="quiet"> of ${number(each.matches)}</small><progress max=${Math.max(1, each.matches)} value=${each.done + each.failed + each.skipped} aria-label="Progress"></progress></span>` },
+  { title: "Failed", right: true, cell: (each) => html`<span class=${each.failed ? "tone-bad" : ""}>${number(each.failed)}</span>` },
+  { title: "Who", cell: (each) => each.actor },
+  { title: "Reason", cell: (each) => each.reason ?? html`<span class="quiet">none given</span>` },
+  { title: "Began", cell: (each) => html`<${Moment} at=${each.created} />` },
 ];
 
 /** @param {{id: string | null}} props null: all of them */
@@ -36,7 +37,7 @@ export function Operations({ id }) {
 
 function All() {
   const asked = useAsked("/operations", {}, { everyMs: LOOK_MS });
-  return html`<${View} title="Operations" asked=${asked} says="Actions on all instances that match a filter. The daemon goes on with them after a restart.">${() =>
+  return html`<${View} title="Operations" command=${["operations"]} asked=${asked} says="Actions on all instances that match a filter. The daemon goes on with them after a restart.">${() =>
     asked.data.items.length
       ? html`<${Sheet} label="Operations" columns=${COLUMNS} items=${asked.data.items} keyOf=${(/** @type {any} */ each) => each.id} />`
       : html`<${Empty} title="There have been none.">They begin in the <a href=${to(["instances"])}>list of instances</a>: filter it, then act on all that match.<//>`}<//>`;
@@ -49,9 +50,9 @@ function One({ id }) {
   const { data } = asked;
   const cancel = () => post(path("operations", id, "cancel"), { body: {} }).then(asked.again, (error) => notify(sentence(error), { bad: true }));
   return html`<nav class="crumbs" aria-label="Where this is"><a href=${to(["operations"])}>Operations</a></nav>
-    <${View} title=${data ? statusWord(data.action) : "Operation"} asked=${asked} actions=${data?.state === "RUNNING" ? html`<button onClick=${cancel}>Cancel the rest</button>` : null}>${() => html`
+    <${View} title=${data ? statusWord(data.action) : "Operation"} command=${["operations", "show", id]} asked=${asked} actions=${data?.state === "RUNNING" ? html`<button onClick=${cancel}>Cancel the rest</button>` : null}>${() => html`
     <div class="card">
-      <p class="facts"><${State} state=${data.state} /><span>by ${data.actor}</span><span>began <${Moment} at=${data.created} /></span><span>took <${Length} from=${data.created} until=${data.ended} /></span></p>
+      <p class="facts"><${State} state=${data.state} /><span>by ${data.actor}</span><span>began <${Moment} at=${data.created} /></span><span>${data.ended ? "took" : "for"} <${Length} from=${data.created} until=${data.ended} /></span></p>
       ${data.reason ? html`<p>${data.reason}</p>` : null}
       <${Progress} verb=${ACTIONS[/** @type {keyof typeof ACTIONS} */ (data.action)]?.done ?? "done"} matches=${data.matches} done=${data.done} failed=${data.failed} skipped=${data.skipped} errors=${data.errors} />
     </div>`}<//>`;

@@ -8,14 +8,15 @@ import { Empty, Sheet, View } from "../parts/sheet.js";
 
 const LOOK_MS = 5000;
 
+/** @type {import("../parts/sheet.js").Column[]} */
 const COLUMNS = [
-  { title: "Worker", cell: (/** @type {any} */ each) => html`<code>${each.peer}</code>` },
-  { title: "SDK", cell: (/** @type {any} */ each) => each.version },
-  { title: "Host", cell: (/** @type {any} */ each) => each.host },
-  { title: "Turns in hand", right: true, cell: (/** @type {any} */ each) => number(each.turns) },
-  { title: "Activities in hand", right: true, cell: (/** @type {any} */ each) => number(each.activities) },
-  { title: "Connected", cell: (/** @type {any} */ each) => html`<${Moment} at=${each.connected} />` },
-  { title: "Last seen", cell: (/** @type {any} */ each) => html`<${Moment} at=${each.last_seen} />` },
+  { title: "Worker", cell: (each) => html`<code>${each.peer}</code>` },
+  { title: "SDK", cell: (each) => each.version },
+  { title: "Host", cell: (each) => each.host },
+  { title: "Turns in hand", right: true, cell: (each) => number(each.turns) },
+  { title: "Activities in hand", right: true, cell: (each) => number(each.activities) },
+  { title: "Connected", cell: (each) => html`<${Moment} at=${each.connected} />` },
+  { title: "Last seen", cell: (each) => html`<${Moment} at=${each.last_seen} />` },
 ];
 
 export function Workers() {

@@ -10,13 +10,14 @@ import { Empty, Sheet, View } from "../parts/sheet.js";
 
 const LOOK_MS = 10_000;
 
+/** @type {import("../parts/sheet.js").Column[]} */
 const COLUMNS = [
-  { title: "Workflow", cell: (/** @type {any} */ each) => html`<a href=${to(["instances"], { name: each.name, children: "1" })}>${each.name}</a>${each.registered ? null : html` <small class="quiet" title="The app of this daemon does not have it; a worker may">not in the app</small>`}` },
-  { title: "Instances", cell: (/** @type {any} */ each) => html`<${Shares} counts=${each.counts} name=${each.name} />` },
-  { title: "Started", hint: "In the last hour", right: true, cell: (/** @type {any} */ each) => number(each.last_hour.started) },
-  { title: "Completed", hint: "In the last hour", right: true, cell: (/** @type {any} */ each) => number(each.last_hour.completed) },
-  { title: "Failed", hint: "In the last hour", right: true, cell: (/** @type {any} */ each) => html`<span class=${each.last_hour.failed ? "tone-bad" : ""}>${number(each.last_hour.failed)}</span>` },
-  { title: "", cell: (/** @type {any} */ each) => html`<a class="button small" href=${to(["start", each.name])} aria-label=${`Start ${each.name}`}><${Icon} name="start" />Start</a>` },
+  { title: "Workflow", cell: (each) => html`<a href=${to(["instances"], { name: each.name, children: "1" })}>${each.name}</a>${each.registered ? null : html` <small class="quiet" title="The app of this daemon does not have it; a worker may">not in the app</small>`}` },
+  { title: "Instances", cell: (each) => html`<${Shares} counts=${each.counts} name=${each.name} />` },
+  { title: "Started", hint: "In the last hour", right: true, cell: (each) => number(each.last_hour.started) },
+  { title: "Completed", hint: "In the last hour", right: true, cell: (each) => number(each.last_hour.completed) },
+  { title: "Failed", hint: "In the last hour", right: true, cell: (each) => html`<span class=${each.last_hour.failed ? "tone-bad" : ""}>${number(each.last_hour.failed)}</span>` },
+  { title: "", cell: (each) => html`<a class="button small" href=${to(["start", each.name])} aria-label=${`Start ${each.name}`}><${Icon} name="start" />Start</a>` },
 ];
 
 export function Workflows() {

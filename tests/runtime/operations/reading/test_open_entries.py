@@ -54,6 +54,11 @@ def test_a_request_is_open_with_the_time_of_its_turn_until_its_answer() -> None:
     assert (answered.tasks, answered.children, answered.timers) == ({}, {}, {})
 
 
+def test_a_request_to_another_app_names_that() -> None:
+    entries = open_entries([turn(10, STARTED, TASK._replace(target_app="bank"), CHILD._replace(target_app="bank"))])
+    assert (entries.tasks[1].app_id, entries.children[2].app_id) == ("bank", "bank")
+
+
 @pytest.mark.parametrize("answer", [TaskFailed(1, FAILURE), TaskCompleted(1, "1"), ChildFailed(2, None)])
 def test_an_answer_that_is_held_has_arrived(answer: Event) -> None:
     entries = open_entries([turn(10, STARTED, TASK, CHILD), held(20, ExecutionSuspended(None), answer)])

@@ -56,6 +56,12 @@ NATIVE: dict[str, tuple[InstanceRecord, list[Row], UnderWay, list[Waiting]]] = {
         UnderWay(None, {1: WorkState(None)}),
         [Waiting(WaitKind.ACTIVITY, "charge", 10, QUEUED, attempt=1, event_id=1)],
     ),
+    "activity of another app": (
+        record(),
+        [ran(TASK._replace(target_app="bank"), fed=(STARTED,))],
+        UnderWay(),
+        [Waiting(WaitKind.ACTIVITY, "charge", 10, QUEUED, attempt=1, event_id=1, app_id="bank")],
+    ),
     "activity, running": (
         record(),
         [ran(TASK, fed=(STARTED,))],

@@ -39,15 +39,15 @@ export function Instance({ id }) {
     everyMs: ended.current ? 0 : LOOK_MS,
   });
   ended.current = details !== null && ENDED.has(details.status);
-  if (!details) return html`<div class="instance"><${Crumbs} id=${id} parent=${null} /><h1 class="id">${id}</h1><${Problem} error=${error} again=${again} /></div>`;
+  if (!details) return html`<div class="instance"><${Crumbs} id=${id} /><h1 class="id">${id}</h1><${Problem} error=${error} again=${again} /></div>`;
   return html`<${Described} details=${details} again=${again} error=${error} />`;
 }
 
-/** @param {{id: string, parent: string | null}} props */
-function Crumbs({ id, parent }) {
+/** @param {{id: string, parent?: string | null, app?: string}} props app: of its parent; none: the page's */
+function Crumbs({ id, parent, app }) {
   return html`<nav class="crumbs" aria-label="Where this is">
     <a href=${lastList.value}>Instances</a>
-    ${parent ? html`<${Icon} name="right" /><a href=${to(["instances", parent])}>${parent}</a>` : null}
+    ${parent ? html`<${Icon} name="right" /><a href=${to(["instances", parent], app ? { app } : {})}>${parent}</a>` : null}
     <${Icon} name="right" /><span>${id}</span>
   </nav>`;
 }
@@ -79,7 +79,7 @@ function Described({ details, again, error }) {
   const first = incomplete ? chronological[0]?.["timestamp"] ?? details.created : chronological[0]?.["timestamp"] ?? details.created;
   const newest = query.get("order") ? query.get("order") === "newest" : incomplete || steps.length > OLDEST_FIRST_MAX;
   return html`<div class="instance">
-    <${Crumbs} id=${details.id} parent=${details.parent} />
+    <${Crumbs} id=${details.id} parent=${details.parent} app=${details.parent_app_id} />
     <${Head} details=${details} act=${act} />
     <${Problem} error=${error} again=${again} />
     ${details.failure ? html`<${WhyFailed} failure=${details.failure} show=${showStep} />` : null}
@@ -152,8 +152,9 @@ function WaitsFor({ details, act }) {
     <ul>
       ${all.slice(0, 20).map((/** @type {any} */ entry, /** @type {number} */ index) => html`<li key=${index}>
         <i class=${`kind kind-${entry.kind}`}></i>
-        <b>${entry.kind === "child" && entry.child_id ? html`child <a href=${to(["instances", entry.child_id])}>${entry.child_id}</a>` : entry.kind === "activity" ? html`activity ${entry.name}` : waitingText(entry)}</b>
+        <b>${entry.kind === "child" && entry.child_id ? html`child <a href=${to(["instances", entry.child_id], entry.app_id ? { app: entry.app_id } : {})}>${entry.child_id}</a>` : entry.kind === "activity" ? html`activity ${entry.name}` : waitingText(entry)}</b>
         ${entry.kind === "activity" ? html`<span class="quiet">${entry.state ?? ""}${entry.attempt > 1 ? `, attempt ${entry.attempt}` : ""}</span>` : null}
+        ${entry.app_id ? html`<span class="quiet">of ${entry.app_id}</span>` : null}
         ${entry.since ? html`<span class="quiet">since <${Moment} at=${entry.since} /></span>` : null}
         ${entry.due ? html`<span class="quiet">${entry.kind === "activity" ? "tried again" : entry.kind === "event" ? "gives up" : "due"} <${Moment} at=${entry.due} /></span>` : null}
         ${canAnswer(entry) ? html`<button class="plain link" onClick=${() => act({ repair: entry })}>${entry.kind === "event" ? "send it" : "answer it"}</button>` : null}

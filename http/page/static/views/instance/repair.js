@@ -2,7 +2,7 @@
 
 import { html, useState } from "../../core/ui.js";
 import { path, post } from "../../core/api.js";
-import { curl } from "../../core/commands.js";
+import { curl, eventCommands, perdure } from "../../core/commands.js";
 import { Commands } from "../../parts/copy.js";
 import { Dialog } from "../../parts/dialog.js";
 import { Choice, Field } from "../../parts/field.js";
@@ -51,6 +51,12 @@ export function Repair({ details, entry, close, done }) {
     ...(action === "fail" ? { failure: { type: type || "Error", message: text } } : {}),
     ...(reason ? { reason } : {}),
   };
+  const flags = [
+    ...("event_id" in body ? ["--event-id", String(entry.event_id)] : []),
+    ...("result" in body ? ["--result", text] : []),
+    ...("failure" in body ? ["--failure", text, "--failure-type", type || "Error"] : []),
+    ...(reason ? ["--reason", reason] : []),
+  ];
   const where = action === "send" ? path("instances", details.id, "events", entry.name) : path("instances", details.id, "repair");
   const call = action === "send" ? { text } : { body };
   const act = async (/** @type {Event} */ event) => {
@@ -71,7 +77,7 @@ export function Repair({ details, entry, close, done }) {
       ${withText ? html`<${Field} label=${action === "send" ? "Payload" : "Result"} hint="JSON" value=${text} set=${setText} lines=${5} mono=${true} />` : null}
       ${action === "send" ? null : html`<${Field} label="Reason" hint="stands in the audit" value=${reason} set=${setReason} />`}
       <${Problem} error=${error} />
-      <${Commands} commands=${[{ tool: "curl", text: curl("POST", where, call) }]} />
+      <${Commands} commands=${action === "send" ? eventCommands(details.id, entry.name, text) : [{ tool: "curl", text: curl("POST", where, call) }, { tool: "perdure", text: perdure("repair", details.id, action, ...flags) }]} />
       <footer>
         <button type="button" onClick=${close}>Cancel</button>
         <button type="submit" class="primary" disabled=${wrong}>${choices.find(([name]) => name === action)?.[1] ?? "Do it"}</button>
@@ -101,7 +107,7 @@ export function SendEvent({ details, close, done }) {
       <${Field} label="Name" value=${name} set=${setName} required=${true} />
       <${Field} label="Payload" hint="JSON" value=${text} set=${setText} lines=${5} mono=${true} />
       <${Problem} error=${error} />
-      <${Commands} commands=${[{ tool: "curl", text: curl("POST", where, { text }) }]} />
+      <${Commands} commands=${eventCommands(details.id, name || "NAME", text)} />
       <footer><button type="button" onClick=${close}>Cancel</button><button type="submit" class="primary" disabled=${!name}>Send</button></footer>
     </form>
   <//>`;
