@@ -233,7 +233,6 @@ class Engine:
             lent=lambda has, waiting: [job for app in apps for job in app.lent(has, waiting)],
             kept=all_of(HostedApp.kept),
             borrowed=all_of(HostedApp.borrowed),
-            heard=all_of(HostedApp.heard),
         )
 
     def make_client(self, operations: EmbeddedOperations) -> Client:

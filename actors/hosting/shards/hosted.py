@@ -58,7 +58,6 @@ class Sharing:
     lent: Callable[[IsIn, Sequence[tuple[Address, Any]]], Sequence[bytes]] = lambda has, waiting: ()
     kept: Callable[[IsIn], None] = lambda has: None  # they are not given after all
     borrowed: Callable[[Sequence[bytes]], None] = lambda jobs: None  # called with what other hosts do for actors here
-    heard: Callable[[Any], None] = lambda body: None  # called with a message of another host that a commit holds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,10 +186,6 @@ class HostedShards:
         parts.peers.abandon()
         self._forget(lambda address: True, dead=True)
         parts.outsides.lose(None)
-
-    def heard(self, body: Any) -> None:
-        """Learn that a commit holds a message of another host."""
-        self._sharing.heard(body)
 
     # Inside.
 
