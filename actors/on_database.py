@@ -69,7 +69,7 @@ def share_of(
     def share(same: Store, tell: Tell) -> SharedStore:
         assert same is store, same
         membership = LeasedMembership(store, card, tell=tell, stuck_after_s=stuck_after_s, newcomer_s=newcomer_s)
-        return SharedStore(membership, transport, store.patience_s)
+        return SharedStore(membership, transport, store.patience_s, book=store)
 
     return share
 

@@ -129,6 +129,34 @@ ACTIVITY_REPEATED = LogLine(
     "the first time",
     ("instance_id", "activity", "task_id"),
 )
+
+# Old and new code side by side.
+
+ACTIVITY_ELSEWHERE = LogLine(
+    "activity_elsewhere",
+    INFO,
+    "activity {activity!r} is not registered at this host, and {host} performs it, of {instance_id!r} first: the hosts "
+    "of this app have different code",
+    ("instance_id", "activity", "host"),
+    10,
+)
+ACTIVITY_AWAITED = LogLine(
+    "activity_awaited",
+    WARNING,
+    "activity {activity!r} of {instance_id!r} waits: it is not registered at this host, and no host that has it, or "
+    "may have it, can be reached now",
+    ("instance_id", "activity"),
+    10,
+)
+CODE_AWAITED = LogLine(
+    "code_awaited",
+    WARNING,
+    "instances of workflow {workflow!r} wait, {instance_id!r} first: it is not registered at this host, and {hosts} "
+    "has it. They go on when their shards are at a host that has it",
+    ("instance_id", "workflow"),
+    10,
+)
+
 # Limits (docs/limits.md).
 
 LIMIT_NEAR = LogLine(

@@ -26,6 +26,7 @@ ENDED = "ended"
 SPANS = "spans"
 WITHDRAW = "withdraw"
 OPERATION_RUN = "operation-run"  # the address of the runner
+CODE = "code"  # instances that wait for code which other hosts have
 
 NO_APP_ID = "perdure"  # of an engine without an app
 
@@ -43,6 +44,7 @@ class AppAddresses:
         "app_id",
         "call",
         "child_start",
+        "code",
         "ended",
         "event_send",
         "operation",
@@ -73,6 +75,7 @@ class AppAddresses:
         self.child_start = type_in(CHILD_START, ring)
         self.event_send = type_in(EVENT_SEND, ring)
         self.work = type_in(WORK, ring)
+        self.code = type_in(CODE, ring)
         self.ended = type_in(ENDED, ring)
         self.spans = type_in(SPANS, ring)
         self.withdraw = type_in(WITHDRAW, ring)

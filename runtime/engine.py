@@ -32,6 +32,7 @@ from ..actors.cluster.peers import Peers
 from ..actors.hosting.flight_record import record_of
 from ..actors.hosting.host import Host, HostLimits, Precautions
 from ..actors.hosting.release import Route
+from ..actors.hosting.shards.flights import FlightNotes
 from ..actors.hosting.shards.hosted import Gone, Sharing
 from ..actors.instruments import Instruments
 from ..actors.on_database import share_of
@@ -115,6 +116,7 @@ class Engine:
         self.peers = shared.peers if shared is not None else _peers_of(membership)
         self._source: ShardSource | None = shared.membership if shared is not None else None
         self.flight = flight = record_of(self.store, WORKFLOW, self.settings.slots) if opening.flight_record else None
+        self._notes = FlightNotes(shared.book) if shared is not None and shared.book is not None else None
         self._journal = journal = Journal(NOTES_LOGGER)
         self._visited: dict[str, HostedApp] = {}  # apps that other hosts have, as far as they were asked for
         self._parts = parts = EngineParts(
@@ -123,7 +125,7 @@ class Engine:
             clock=self._clock,
             instruments=opening.instruments,
             journal=journal,
-            flight=flight,
+            flight=self._notes or flight,
             workshop=opening.workshop or SystemWorkshop(opening.folder),
             peers=self.peers,
             source=self._source,
@@ -209,6 +211,9 @@ class Engine:
                 self.apps[app_id] = HostedApp.elsewhere(self.directory.of(app_id), self._parts, self._host)
         for hosted in self.apps.values():
             hosted.enter(self._types, self._routes)
+        for flights in (self.flight, self._notes):
+            if flights is not None:
+                flights.types = frozenset(hosted.own.workflow for hosted in self.apps.values())
 
     def _sharing(self, source: ShardSource) -> Sharing:
         """How the host shares its store: what moves with a shard is said by the app of the shard."""
@@ -223,11 +228,11 @@ class Engine:
 
         return Sharing(
             source=source,
+            notes=self._notes,
             gone=self._forget,
             lent=lambda has, waiting: [job for app in apps for job in app.lent(has, waiting)],
             kept=all_of(HostedApp.kept),
             borrowed=all_of(HostedApp.borrowed),
-            heard=all_of(HostedApp.heard),
         )
 
     def make_client(self, operations: EmbeddedOperations) -> Client:

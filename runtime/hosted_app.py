@@ -20,7 +20,7 @@ from ..actors.clock import Clock
 from ..actors.cluster.keeper import ShardSource
 from ..actors.cluster.leases.seen import ClusterSeen
 from ..actors.cluster.peers import Peers, RingPeers
-from ..actors.hosting.flight_record import FlightRecord
+from ..actors.hosting.flight_record import Flights
 from ..actors.hosting.host import Host
 from ..actors.hosting.release import Route
 from ..actors.hosting.shards.hosted import IsIn
@@ -30,13 +30,14 @@ from ..actors.turn import ActorType
 from ..journal.journal import Journal
 from .activities.actors import ActivityActors
 from .activities.calls import CallActorType
+from .activities.elsewhere import ActivitiesElsewhere
 from .activities.lending import lending_of
 from .activities.steps import watch_calls
 from .activities.workshop import Workshop
 from .authoring.app import App
 from .directory import ACTIVITY, WORK, WORKFLOW, AppAddresses
 from .instance.actor import WorkflowActorType
-from .instance.message import Withdraw, WorkState
+from .instance.message import ActivityDone, Withdraw, WorkState
 from .instance.surroundings import Propagate, Surroundings
 from .observing.observer import Audience, Observer, Tracing
 from .operations.bulk.actor import OperationActorType
@@ -59,6 +60,8 @@ from .settings import Settings
 from .state.service import StateService
 from .workers.activity_spans import ActivitySpans
 from .workers.dispatcher import Dispatcher
+from .workers.hosts.awaited import AwaitedCode
+from .workers.hosts.code import CodeKind, CodeOfHosts
 from .workers.hosts.sharing import shared_workers
 from .workers.items import ItemWriter
 from .workers.mark import CONNECTED, Remember, WorkerMarkType, own_mark
@@ -76,7 +79,7 @@ class EngineParts:
     clock: Clock
     instruments: Instruments
     journal: Journal
-    flight: FlightRecord | None
+    flight: Flights | None
     workshop: Workshop
     peers: Peers | None  # the other hosts; None: there are none
     source: ShardSource | None  # says which shards are this host's, where hosts share the store
@@ -140,12 +143,31 @@ class HostedApp:
         self.activities.own = own
         self.activities.journal = journal.at(ACTIVITIES_LOGGER)
         self.activities.stopwatch, self.activities.chance = parts.instruments.stopwatch, parts.instruments.chance
+        self.code = CodeOfHosts(app, self.peers) if self.peers is not None else None
+        self.awaited = (
+            AwaitedCode(self.code, instance=own.instance, send=parts.send, journal=journal)
+            if self.code is not None
+            else None
+        )
+        if self.peers is not None and self.code is not None:
+            source = parts.source
+            elsewhere = ActivitiesElsewhere(
+                self.code,
+                self.peers,
+                apart=lambda: source.apart if source is not None else (),
+                now_us=parts.clock.now_us,
+                journal=journal,
+            )
+            self.activities.attach(elsewhere, self.peers)
+        if parts.peers is not None:
+            parts.peers.hear(self._heard)
         self.lending = lending_of(self.activities, self.dispatcher.lent, self.peers, parts.source)
         self._surroundings = Surroundings(
             app,
             app_id=own.app_id,
             addresses=own,
             waits_for_workers=self.waits_for_workers,
+            code_elsewhere=self.code_elsewhere,
             propagate=propagate,
             limits=settings.limits,
             watch_calls=watch_calls,
@@ -169,9 +191,14 @@ class HostedApp:
         self.workers = self._shared or self.dispatcher  # the door of the workers has it
         self.facade = Facade(host, own=own, limits=self._settings.limits)
         self.states = self._state.serve(host)
-        work = WorkLocator(activity=self._activity_state, turn=self.dispatcher.turn_state, peers=self.peers)
+        work = WorkLocator(
+            activity=self._activity_state,
+            turn=self.dispatcher.turn_state,
+            awaits_code=self._awaits_code,
+            peers=self.peers,
+        )
         self.views = views_of(host, work, own)
-        self.steering = Steering(host, self.facade, app=self.app, waits_for_workers=self.waits_for_workers)
+        self.steering = Steering(host, self.facade, app=self.app, elsewhere=self._workflow_elsewhere)
         self.transfer = Transfer(host, self.facade)
         selected = SelectedInstances(self.views.listing, self.steering, clock)
         self._bulk_runner = BulkRunner(selected, own=own, ask=host.ask, journal=self._journal)
@@ -187,6 +214,9 @@ class HostedApp:
             own=own,
         )
         reports.seen = parts.seen
+        reports.code = self.code
+        if self.awaited is not None:
+            reports.awaiting = self.awaited.__len__
         self.management = management_of(
             host,
             reports,
@@ -216,6 +246,8 @@ class HostedApp:
         routes[own.ended] = self._audience.tell_end
         routes[own.spans] = self._audience.tell_spans
         routes[own.withdraw] = self._withdraw
+        if self.awaited is not None:
+            routes[own.code] = self.awaited.receive
         routes[own.operation_run] = self._bulk_runner.receive
         routes.update(self._state.routes)
         self._mark = Address(own.worker_mark, CONNECTED)
@@ -233,6 +265,9 @@ class HostedApp:
         self._workers_known = mark is not None
         async with anyio.create_task_group() as tasks:
             await tasks.start(self.activities.run)
+            if self.code is not None and self.activities.hosts is not None:
+                await tasks.start(self.code.run)
+                await tasks.start(self.activities.hosts.run)
             await tasks.start(self._children.run)
             await tasks.start(self._events.run)
             await tasks.start(self._bulk_runner.run)
@@ -262,9 +297,12 @@ class HostedApp:
         )
 
     def leave(self) -> None:
-        """Give no more work to the workers of this host: it ends soon."""
+        """Take no more work of other hosts, and give none to the workers of this one: it ends soon."""
         if self._shared is not None:
             self._shared.leave()
+        if self.code is not None:
+            self.code.leave()
+        self.activities.leave_foreign()
 
     # The work that moves with a shard; see `Sharing`.
 
@@ -285,16 +323,13 @@ class HostedApp:
         if self.lending is not None:
             self.lending.borrowed(jobs, self.own.ring)
 
-    def heard(self, body: Any) -> None:
-        """Learn that a commit holds a message of another host."""
-        if self.lending is not None:
-            self.lending.heard(body)
-
     def forget(self, has: IsIn, *, dead: bool) -> None:
         """Forget the work under way here for actors that are another host's now."""
         ids = self.ids_in(has)
         self.activities.leave(ids, cancel=dead)
         self.dispatcher.leave(ids)
+        if self.awaited is not None:
+            self.awaited.leave(ids)
         for attendance in (self._children, self._events, self._bulk_runner, self._state.expiry):
             attendance.leave(ids)
 
@@ -304,7 +339,7 @@ class HostedApp:
 
     def management_through(self, facade: Facade) -> InstanceOperations:
         """As `Engine.management_through`."""
-        steering = Steering(self._host, facade, app=self.app, waits_for_workers=self.waits_for_workers)
+        steering = Steering(self._host, facade, app=self.app, elsewhere=self._workflow_elsewhere)
         return replace(self.management, steering=steering)
 
     def observe(self, observer: Observer) -> None:
@@ -337,6 +372,23 @@ class HostedApp:
         """Whether workflows and activities that the app does not have are left to workers."""
         return self._settings.wait_for_workers or self._workers_known
 
+    def code_elsewhere(self, workflow: str) -> bool:
+        """Whether another host of the app has a workflow that this one has not, or may have it."""
+        return self.code is not None and self.code.may_have(CodeKind.WORKFLOW, workflow)
+
+    def _workflow_elsewhere(self, workflow: str) -> bool:
+        return self.waits_for_workers() or self.code_elsewhere(workflow)
+
+    def _awaits_code(self, instance_id: str) -> bool:
+        return self.awaited is not None and self.awaited.awaits(instance_id)
+
+    def _heard(self, body: Any) -> None:
+        """Learn that a commit holds a message of another host."""
+        if self.lending is not None:
+            self.lending.heard(body)
+        if self.activities.hosts is not None and type(body) is ActivityDone:
+            self.activities.hosts.answered(body)
+
     def _activity_state(self, instance_id: str, execution_id: str, task_id: int) -> WorkState | None:
         here = self.activities.state_of(execution_id, task_id)
         return here or self.dispatcher.activity_state(instance_id, execution_id, task_id)
@@ -349,6 +401,8 @@ class HostedApp:
     def _withdraw(self, address: Address, message: Withdraw) -> None:
         self.activities.withdraw(message)
         self.dispatcher.withdraw(message)
+        if message.ended and self.awaited is not None:
+            self.awaited.withdraw(message.instance_id)
 
 
 def within(kind: str, receive: Callable[[Address, Any], None]) -> Route:

@@ -66,6 +66,7 @@ class Reception:
     journal: Journal
     lives: Callable[[str], bool]  # whether a host of that name is known to live
     timeline: Callable[[], str]  # see `Membership.timeline`
+    heard: Sequence[Callable[[Any], None]] = ()  # called with each message that a commit of this host holds
 
 
 class Inbound:
@@ -237,7 +238,8 @@ class Inbound:
 
     def committed(self, body: Any) -> None:
         """Learn that a commit holds a message that has come here."""
-        self._reception.side.committed(body)
+        for heard in self._reception.heard:
+            heard(body)
 
     def answer(self, number: int, value: Any) -> None:
         """Send an actor's answer back; if it cannot be sent, an error that says why."""

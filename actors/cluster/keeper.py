@@ -26,13 +26,16 @@ class ShardKeeper(Protocol):
         """These are the rings of the store, with their numbers. Messages that wait for a new one go there."""
         ...
 
-    def opened(self, epochs: Mapping[int, int], jobs: Sequence[bytes] = ()) -> None:
+    def opened(
+        self, epochs: Mapping[int, int], jobs: Sequence[bytes] = (), *, lost: Collection[int] = frozenset()
+    ) -> None:
         """Shards are this host's now. It recovers them, and fires their reminders.
 
         Args:
             epochs: Shard -> epoch.
             jobs: The activities that go on elsewhere for their actors, as `close` has returned it at the host that gave
                 them.
+            lost: Those of them whose owner has died. The others were given, or were nobody's.
         """
         ...
 

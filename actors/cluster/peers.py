@@ -203,6 +203,7 @@ class Peers:
         self._side: HostSide | None = None
         self._followers: list[Callable[[], None]] = []
         self._listeners: list[Callable[[str], None]] = []
+        self._heard: list[Callable[[Any], None]] = []
         self._me = membership.me
         self._outbound = {name: self._new(name, endpoint) for name, endpoint in membership.others().items()}
         membership.watch(self._refresh)
@@ -321,6 +322,10 @@ class Peers:
         """Have a function called with the name of a host each time that the connection to it is made, or is lost."""
         self._listeners.append(told)
 
+    def hear(self, heard: Callable[[Any], None]) -> None:
+        """Have a function called with each message of another host, without a reply, that a commit here holds."""
+        self._heard.append(heard)
+
     def withdraw(self, shards: Collection[int]) -> None:
         """Forget messages without a receipt that actors of shards have sent which this host does not own any more."""
         for outbound in self._outbound.values():
@@ -415,6 +420,7 @@ class Peers:
                 journal=Journal(__name__),
                 lives=lambda name: name in self._outbound,
                 timeline=lambda: self.membership.timeline,
+                heard=self._heard,
             )
             self._transport.identify(self._me)
             listener = await self._transport.listen(lambda: Inbound(reception, self._inbounds).wire)

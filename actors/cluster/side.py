@@ -45,10 +45,6 @@ class HostSide(Protocol):
         """
         ...
 
-    def committed(self, body: Any) -> None:
-        """Learn that a commit of this host holds a message without a reply that another host has sent."""
-        ...
-
     def returned(self, address: Address, envelope: Envelope, *, new: bool, moved: Moved | None) -> None:
         """Take back a message of this host with which nothing was done, to deliver it to the actor's present owner.
 

@@ -41,11 +41,6 @@ class Border:
         """Learn that a commit of another host holds a message."""
         self._release.acknowledge(sender)
 
-    def committed(self, body: Any) -> None:
-        """Learn that a commit of this host holds a message of another one."""
-        if self._shards is not None:
-            self._shards.heard(body)
-
     def returned(self, address: Address, envelope: Envelope, *, new: bool, moved: Moved | None) -> None:
         """Deliver a message again, with which another host has done nothing."""
         try:

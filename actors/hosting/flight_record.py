@@ -10,7 +10,7 @@ The file, little endian:
 
 * a header: magic, state (1: in use, 0: ended in order), number of slots, number of suspects, the last sign of life;
 * the turn under way;
-* a slot for each attempt under way;
+* a slot for each attempt under way, with the actor that has asked for it: by its id, or by its type and its id;
 * the suspects with which this process began, and which of them it has cleared;
 * the actors that could not be read, so that the next process tries them once only. These outlive an orderly end.
 """
@@ -21,8 +21,9 @@ import mmap
 import os
 import struct
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
+from typing import Protocol
 
 import anyio
 
@@ -54,6 +55,7 @@ UNREADABLE_MAX = 64  # of more of them, the oldest are forgotten
 NAME_BYTES = 200
 BYTES_MAX = 64 * 1024 * 1024  # of a record that is read, unless this one has more; a larger file is no record
 WHAT_BYTES = 96
+MARK = "\0"  # before the type of an actor whose name has it, and behind it
 
 # How often the record shows that the process is alive, while something is under way. It tells how long that took.
 ALIVE_S = 0.25
@@ -81,18 +83,74 @@ def record_beside(path: str, *, actor_type: str, slots: int) -> "FlightRecord":
     return FlightRecord(f"{os.path.realpath(path)}.flight", actor_type=actor_type, slots=slots)
 
 
+class Flights(Protocol):
+    """Hears of all work that begins and ends in a process, and knows who is suspect.
+
+    A flight record is one, and so is `actors/hosting/shards/flights.py` where hosts share a store.
+    """
+
+    types: Collection[str]  # only turns of actors of these types run code that can end the process
+    suspects: list[Suspect]
+    cleared: Signal
+
+    def turn_begins(self, address: Address) -> None:
+        """Note that an actor takes its turn now."""
+        ...
+
+    def turns_over(self) -> None:
+        """Note that no turn is being taken."""
+        ...
+
+    def turn_ended(self, address: Address) -> None:
+        """Clear an actor of what its turn was suspected of: it has taken one that had an effect."""
+        ...
+
+    def waits_for(self, address: Address) -> bool:
+        """Whether an activity that an actor has asked for has to be noted before it begins."""
+        ...
+
+    async def noted(self, address: Address, what: str) -> None:
+        """Note an activity that is about to begin, and return once it may."""
+        ...
+
+    def begin(self, address: Address, what: str) -> int:
+        """Note that an activity begins; return its slot, -1 if it has none."""
+        ...
+
+    def end(self, slot: int) -> None:
+        """Note that an activity has ended, however it did."""
+        ...
+
+    def tries(self, name: bytes) -> None:
+        """Note that a suspect has the floor now."""
+        ...
+
+    def heard(self, name: bytes) -> None:
+        """Note that the time for which a suspect has had the floor is over."""
+        ...
+
+    def clear_actor(self, address: Address) -> None:
+        """Clear an actor of everything."""
+        ...
+
+    async def run(self) -> None:
+        """Write signs of life while something is under way, until cancelled."""
+        ...
+
+
 class FlightRecord:
     """The record of one process.
 
     Args:
         path: Its file.
-        actor_type: Only turns of actors of this type run code that can end the process.
+        actor_type: That of the actors which are named by their id alone. The name of another one has its type too.
         slots: For how many attempts at once there is room; further ones are not noted.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, actor_type: str, slots: int) -> None:
         self.path = os.fspath(path)
         self.actor_type = actor_type
+        self.types: Collection[str] = frozenset((actor_type,))
         self.suspects: list[Suspect] = []  # with which this process began, without the cleared ones
         self.cleared = Signal()  # a suspect was cleared
         self.unreadable: list[bytes] = []  # names of actors that could not be read, in this process or one before
@@ -107,6 +165,18 @@ class FlightRecord:
         self._unreadable_at = 0  # where they stand in the file
         self._alive = False  # the signs of life are being written
         self._work = Signal()
+
+    def name(self, address: Address) -> bytes:
+        """The name of an actor in this record."""
+        return name_of(address.id if address.type == self.actor_type else f"{MARK}{address.type}{MARK}{address.id}")
+
+    def address_of(self, name: bytes) -> Address | None:
+        """The actor with a name; None if the name has only a part of it."""
+        whole = id_of(name)
+        if whole is None or not whole.startswith(MARK):
+            return Address(self.actor_type, whole) if whole is not None else None
+        actor_type, _, actor_id = whole[1:].partition(MARK)
+        return Address(actor_type, actor_id)
 
     # From the start to the end.
 
@@ -196,8 +266,8 @@ class FlightRecord:
 
     def turn_begins(self, address: Address) -> None:
         """Note that an actor takes its turn now."""
-        if self._map is not None and address.type == self.actor_type:
-            name = name_of(address.id)
+        if self._map is not None and address.type in self.types:
+            name = self.name(address)
             TURN.pack_into(self._map, TURN_AT, 1, len(name), name)
 
     def turns_over(self) -> None:
@@ -208,12 +278,20 @@ class FlightRecord:
     def turn_ended(self, address: Address) -> None:
         """Clear an actor of the suspicion of its turns: it has taken one that had an effect."""
         if self.suspects:
-            self._clear((name_of(address.id), b""))
+            self._clear((self.name(address), b""))
 
-    def begin(self, actor_id: str, what: str) -> int:
+    def waits_for(self, address: Address) -> bool:
+        """Whether an attempt has to wait for its note. Never: a record in memory is written at once."""
+        return False
+
+    async def noted(self, address: Address, what: str) -> None:
+        """Return at once; see `waits_for`."""
+
+    def begin(self, address: Address, what: str) -> int:
         """Note that an attempt of an activity begins.
 
         Args:
+            address: The actor that has asked for it.
             what: Tells it from the actor's other ones; the same when it is performed again after a restart.
 
         Returns:
@@ -222,7 +300,7 @@ class FlightRecord:
         if self._map is None or not self._free:
             return -1
         slot = self._free.pop()
-        name, attempt = name_of(actor_id), what.encode("utf-8", "surrogatepass")[:WHAT_BYTES]
+        name, attempt = self.name(address), what.encode("utf-8", "surrogatepass")[:WHAT_BYTES]
         SLOT.pack_into(
             self._map,
             SLOTS_AT + SLOT.size * slot,
@@ -250,18 +328,22 @@ class FlightRecord:
             self._clear(key)
 
     def clear(self, name: bytes) -> None:
-        """Clear an actor of everything."""
+        """Clear an actor of everything, by its name."""
         for suspect in [suspect for suspect in self.suspects if suspect.name == name]:
             self._clear((suspect.name, suspect.what))
 
+    def clear_actor(self, address: Address) -> None:
+        """Clear an actor of everything."""
+        self.clear(self.name(address))
+
     def was_unreadable(self, address: Address) -> bool:
         """Whether an actor could not be read before, perhaps by the process before this one."""
-        return address.type == self.actor_type and name_of(address.id) in self.unreadable
+        return address.type in self.types and self.name(address) in self.unreadable
 
     def is_unreadable(self, address: Address) -> None:
         """Note that an actor cannot be read, for the next processes."""
-        if address.type == self.actor_type and not self.was_unreadable(address):
-            self.unreadable = [*self.unreadable, name_of(address.id)][-UNREADABLE_MAX:]
+        if address.type in self.types and not self.was_unreadable(address):
+            self.unreadable = [*self.unreadable, self.name(address)][-UNREADABLE_MAX:]
             self._write_unreadable(self._map)
 
     def tries(self, name: bytes) -> None:
@@ -269,6 +351,9 @@ class FlightRecord:
         for (suspected, _), place in self._places.items():
             if suspected == name and self._map is not None:
                 self._map[place] = TRIED
+
+    def heard(self, name: bytes) -> None:
+        """A suspect has had the floor. It stays one, until it has ended or this process has."""
 
     def _clear(self, key: tuple[bytes, bytes]) -> None:
         place = self._places.pop(key, None)

@@ -15,9 +15,8 @@ the other, and each uses only the parts before it:
 
 Where hosts share a store, `actors/hosting/shards/` stands between: shards come and go while the host runs.
 
-`actors/hosting/committer.py` and `actors/hosting/loader.py` call the others through callbacks.
-The parts in `actors/hosting/reading/` read the store, and know of no activation.
-The engine makes a host (`runtime/engine.py`).
+`actors/hosting/committer.py` and `actors/hosting/loader.py` call the others through callbacks. The parts in
+`actors/hosting/reading/` read the store, and know of no activation. The engine makes a host (`runtime/engine.py`).
 """
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -52,7 +51,7 @@ from .activation import Activation
 from .border import Border
 from .committer import Committer
 from .failures import Failures
-from .flight_record import FlightRecord
+from .flight_record import FlightRecord, Flights
 from .left_out import LeftOut
 from .mailroom import Mailroom
 from .probation import Probation
@@ -80,7 +79,7 @@ class HostLimits:
 class Precautions:
     """How a host begins."""
 
-    flight: FlightRecord | None = None  # where it notes the attempts under way
+    flight: FlightRecord | None = None  # where it notes the turn and the attempts under way
     set_aside: Sequence[Address] = ()  # actors that are set aside before they take a turn
     # Begin nothing: no recovery and no reminders. Messages are delivered, and their turns are taken.
     dormant: bool = False
@@ -134,7 +133,8 @@ class Host:
         self._home: object = None
         self._routes = routes
         self._peers = peers
-        self._flight = precautions.flight
+        self._record = precautions.flight
+        self._flight: Flights | None = sharing.notes if sharing is not None else self._record
         self._dormant = precautions.dormant
         self._watches = Watches()
         self.journal = journal = precautions.journal or Journal()
@@ -154,7 +154,7 @@ class Host:
             failing=lambda: self._committer.failing,
             stalled=self._lose_watches,
             journal=journal,
-            flight=self._flight,
+            flight=self._record,
         )
         self._reminders = ReminderLoop(
             store,
@@ -186,13 +186,9 @@ class Host:
         self.commit_times = self._committer.took_s
         self.mailbox_depths, self.watch_commits = self._mailroom.depths, self._committer.watch_with
         self._probation = Probation(
-            self._flight,
-            self._mailroom,
-            self.placement,
-            set_aside=precautions.set_aside,
-            chance=self.instruments.chance,
-            journal=journal,
-        )
+            self._record, self._flight, self._mailroom, self.placement,
+            set_aside=precautions.set_aside, chance=self.instruments.chance, journal=journal,
+        )  # fmt: skip
         self._inspector = Inspector(store, refusal=self._mailroom.refusal)
         self._enlisting = Enlisting(store, types, journal)
         source = sharing.source if sharing is not None else None
@@ -257,8 +253,8 @@ class Host:
                     self._mailroom.stopping = True
                     tasks.cancel_scope.cancel()
             self.journal.flush(now=True)
-            if self._flight is not None:
-                self._flight.close()
+            if self._record is not None:
+                self._record.close()
         except Exception as error:
             self._mailroom.ended_by = only_exception(error)
             raise
@@ -443,6 +439,7 @@ class Host:
             turn_loop=self.turn_loop,
             probation=self._probation,
             peers=self._peers,
+            notes=sharing.notes,
         )
         return HostedShards(parts, sharing)
 

@@ -47,6 +47,19 @@ class MailGate(Protocol):
         ...
 
 
+class TurnNotes(Protocol):
+    """Says which turns have to be noted before they are taken; `actors/hosting/shards/flights.py` has one."""
+
+    @property
+    def watching(self) -> bool:
+        """Whether any has."""
+        ...
+
+    def holds(self, address: Address) -> bool:
+        """Say whether the turn of an actor has to wait until it is noted. `Mailroom.resume` lets it be taken then."""
+        ...
+
+
 class Mailroom:
     """The activations of a host, and the queue for turns.
 
@@ -87,6 +100,7 @@ class Mailroom:
         self.stopping = False  # callers are refused
         self.ended_by: BaseException | None = None  # why, if it is an error
         self.gate: MailGate | None = None  # where shards come and go
+        self.notes: TurnNotes | None = None  # there too
         self.hanging = False  # a commit does not end: callers are refused as long as it lasts
 
     def admit(self) -> None:
@@ -252,9 +266,14 @@ class Mailroom:
     def let(self, address: Address) -> None:
         """Let an actor take turns that was kept from it."""
         self.suspended.pop(address, None)
+        self.resume(address)
+
+    def resume(self, address: Address) -> bool:
+        """Let an actor take a turn, if a message waits for it; return whether it does."""
         activation = self.activations.peek(address)
         if activation is not None and activation.actor is not None and activation.mailbox and not activation.runnable:
             self._make_runnable(activation)
+        return activation is not None and activation.runnable
 
     def rest(self, shard: int) -> None:
         """Let the actors of a shard take no more turns; the gate keeps messages from them."""
@@ -331,6 +350,8 @@ class Mailroom:
         if self.gate is not None and activation.shard in self.gate.closed:
             return
         if activation.stalled is not None and all(envelope.reply is None for envelope in activation.mailbox):
+            return
+        if self.notes is not None and self.notes.watching and self.notes.holds(activation.address):
             return
         activation.runnable = True
         self.runnable.append(activation)

@@ -20,7 +20,7 @@ from ..waiting.taskless import no_current_task
 from .activation import Activation
 from .committer import Committer
 from .failures import Failures
-from .flight_record import FlightRecord
+from .flight_record import Flights
 from .mailroom import Mailroom
 from .release import Route
 
@@ -48,7 +48,7 @@ class TurnLoop:
         committer: Committer,
         routes: Mapping[str, Route],
         clock: Clock,
-        flight: FlightRecord | None = None,
+        flight: Flights | None = None,
         *,
         journal: Journal,
     ) -> None:

@@ -14,6 +14,7 @@ from typing import NamedTuple, Protocol
 
 from .presence.apps import AppNames
 from .presence.beats import Heart
+from .presence.flights import FlightBook
 
 # The newest format of records and entries that this release reads, and writes if it may. Hosts of two releases may
 # share a store, so a format is read one release before it is written, and hosts write what all of them read
@@ -57,11 +58,13 @@ class ShardRow(NamedTuple):
     """A shard, and who owns it."""
 
     shard: int
-    host: int | None  # None: nobody ever. One that is not among the living is dead for good
+    # None: nobody since it was made, or since its owner left in order. One that is not among the living is dead for
+    # good.
+    host: int | None
     epoch: int  # grows by one with each change of owner
 
 
-class Cluster(Protocol):
+class Cluster(FlightBook, Protocol):
     """A store that several hosts share. It fulfils `Store` too.
 
     It is opened first, and then joined. A method raises `StoreFailed` if it did nothing, and `StoreUncertain` if nobody
@@ -125,7 +128,10 @@ class Cluster(Protocol):
         ...
 
     async def leave(self) -> None:
-        """Delete this host's row. Nothing is committed by it afterwards. The store does so too when it is closed."""
+        """Delete this host's row and its notes. Nothing is committed by it afterwards, and its shards are nobody's.
+
+        The store does so too when it is closed.
+        """
         ...
 
     async def set_state(self, state: HostState) -> None:

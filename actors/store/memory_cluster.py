@@ -26,6 +26,7 @@ from .contract import Inspection, Stored, Write
 from .errors import StoreFailed, StoreFenced, StoreInUse, StoreTakenOver, StoreTooNew, StoreUncertain
 from .memory import MemoryStore
 from .presence.beats import SLOW_S, Beats
+from .presence.flights import NO_SHARD, FlightKey, FlightNote
 from .presence.heart import BeatingHeart
 
 NAME = "this database in memory"
@@ -88,6 +89,7 @@ class MemoryDatabase:
         self.owners = {shard: ShardRow(shard, None, 0) for shard in range(shards)}
         self.cuts: set[tuple[int, int]] = set()
         self.secrets: dict[str, bytes] = {}
+        self.flights: dict[tuple[int, FlightKey], FlightNote] = {}  # by host and key
         self.timeline = 1
         self.format = 1
         self.broken: list[str] = []
@@ -104,10 +106,20 @@ class MemoryDatabase:
         self.hosts.pop(host, None)
         self.cuts = {cut for cut in self.cuts if host not in cut}
 
+    def leave(self, host: int) -> None:
+        """Delete all rows of a host that leaves in order."""
+        if host in self.hosts:
+            self.delete(host)
+            self.flights = {key: note for key, note in self.flights.items() if note.host != host}
+            self.owners = {
+                shard: row._replace(host=None) if row.host == host else row for shard, row in self.owners.items()
+            }
+
     def copy(self) -> Mapping[str, Any]:
         """All that is in it now, for `promote`."""
         contents = {name: deepcopy(vars(self.contents)[name]) for name in CONTENTS}
-        return {"contents": contents, "hosts": deepcopy(self.hosts), "owners": dict(self.owners), "cuts": self.cuts}
+        rows = {"owners": dict(self.owners), "cuts": self.cuts, "flights": dict(self.flights)}
+        return {"contents": contents, "hosts": deepcopy(self.hosts), **rows}
 
     def promote(self, copied: Mapping[str, Any]) -> None:
         """Go on from a copy that lacks all later commits, as on a server that was promoted."""
@@ -116,7 +128,7 @@ class MemoryDatabase:
             ours.clear()
             (ours.extend if isinstance(ours, list) else ours.update)(deepcopy(value))
         self.hosts, self.owners = deepcopy(copied["hosts"]), dict(copied["owners"])
-        self.cuts = copied["cuts"]
+        self.cuts, self.flights = copied["cuts"], dict(copied["flights"])
         self.timeline += 1
 
 
@@ -129,8 +141,8 @@ class _Life:
     ended: StoreTakenOver | None = None
 
 
-class MemoryClusterStore(MemoryStore):
-    """The store of one host.
+class JoiningMemoryStore(MemoryStore):
+    """What a store of one host does in its lives, and what it notes of them.
 
     Args:
         link: Its way to the database.
@@ -155,17 +167,82 @@ class MemoryClusterStore(MemoryStore):
         return self._life.host if self._life is not None else 0
 
     @property
-    def alive(self) -> bool:
-        return self._life is not None and self._life.ended is None
-
-    @property
     def heart(self) -> BeatingHeart:
+        """The beat of this life."""
         assert self._heart is not None, "this host has never joined"
         return self._heart
 
+    # Work under way.
+
+    async def note(self, put: Sequence[FlightNote], gone: Sequence[FlightKey] = ()) -> None:
+        def write(life: _Life) -> None:
+            for key in gone:
+                self.database.flights.pop((life.host, key), None)
+            for note in put:
+                self.database.flights[life.host, note.key] = note._replace(host=life.host)
+
+        await self._fenced("note", write)
+
+    async def flights(self) -> Sequence[FlightNote]:
+        return [note for _, note in sorted(self.database.flights.items())]
+
+    async def strike(self, epochs: Mapping[int, int]) -> None:
+        def delete(life: _Life) -> None:
+            flights, living = self.database.flights, self.database.hosts
+            needed = {note.host for note in flights.values() if note.shard != NO_SHARD and note.shard not in epochs}
+            self.database.flights = {
+                key: note
+                for key, note in flights.items()
+                if note.epoch >= epochs.get(note.shard, 0)
+                and (note.shard != NO_SHARD or note.host in living or note.host in needed)
+            }
+
+        await self._fenced("strike", delete)
+
+    # Lives.
+
+    def _end(self, life: _Life, why: str) -> StoreTakenOver:
+        if life.ended is None:
+            life.ended = StoreTakenOver(NAME, why, rejoins=True)
+            self.heart.stop()
+        return life.ended
+
+    async def _done(self, what: str, work: Callable[[], T]) -> T:
+        """Do something at the database."""
+        await self._link.there(what)
+        done = work()
+        await self._link.back(what)
+        return done
+
+    async def _fenced(self, what: str, work: Callable[[_Life], T]) -> T:
+        """Do something at the database, if the life that this call belongs to is not over by then."""
+        life = self._life
+        if life is None or not self._is_open:
+            raise StoreFailed(f"this host has not joined {NAME}")
+        if life.ended is not None:
+            raise life.ended.with_traceback(None)
+        await self._link.there(what)
+        if life.ended is not None:
+            raise life.ended.with_traceback(None)
+        if life.host not in self.database.hosts:
+            raise self._end(life, "another host has taken its shards")
+        if life.timeline != self.database.timeline:
+            raise self._end(life, "the server is another one")
+        done = work(life)
+        await self._link.back(what)
+        return done
+
+
+class MemoryClusterStore(JoiningMemoryStore):
+    """The store of one host."""
+
+    @property
+    def alive(self) -> bool:
+        return self._life is not None and self._life.ended is None
+
     async def close(self) -> None:
         if self._life is not None and self._is_open:
-            self.database.delete(self._life.host)
+            self.database.leave(self._life.host)
         self.abandon()
         await super().close()
 
@@ -262,7 +339,7 @@ class MemoryClusterStore(MemoryStore):
         return await self._done("resume", enter)
 
     async def leave(self) -> None:
-        await self._done("leave", lambda: self.database.delete(self.host))
+        await self._done("leave", lambda: self.database.leave(self.host))
         if self._life is not None:
             self._end(self._life, "it has left")
 
@@ -351,37 +428,6 @@ class MemoryClusterStore(MemoryStore):
         self._life = _Life(host, self.database.timeline)
         self._epochs = {}
         self._heart = BeatingHeart(_MemoryBeater(self.database, self._link, host), anyio.current_time(), threaded=False)
-
-    def _end(self, life: _Life, why: str) -> StoreTakenOver:
-        if life.ended is None:
-            life.ended = StoreTakenOver(NAME, why, rejoins=True)
-            self.heart.stop()
-        return life.ended
-
-    async def _done(self, what: str, work: Callable[[], T]) -> T:
-        """Do something at the database."""
-        await self._link.there(what)
-        done = work()
-        await self._link.back(what)
-        return done
-
-    async def _fenced(self, what: str, work: Callable[[_Life], T]) -> T:
-        """Do something at the database, if the life that this call belongs to is not over by then."""
-        life = self._life
-        if life is None or not self._is_open:
-            raise StoreFailed(f"this host has not joined {NAME}")
-        if life.ended is not None:
-            raise life.ended.with_traceback(None)
-        await self._link.there(what)
-        if life.ended is not None:
-            raise life.ended.with_traceback(None)
-        if life.host not in self.database.hosts:
-            raise self._end(life, "another host has taken its shards")
-        if life.timeline != self.database.timeline:
-            raise self._end(life, "the server is another one")
-        done = work(life)
-        await self._link.back(what)
-        return done
 
 
 class _MemoryBeater:

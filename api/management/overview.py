@@ -62,6 +62,11 @@ class HostView(Struct, kw_only=True, frozen=True):
     commits: Annotated[int | None, Meta(description="Since it began")] = None
     workers: Annotated[int | None, Meta(description="Remote workers that are connected to it")] = None
     passed_on: Annotated[int | None, Meta(description="Its jobs that workers of other hosts have")] = None
+    lacks: Annotated[
+        list[str] | None,
+        Meta(description="Workflows and activities that other hosts have, and it has not, as `activity charge`"),
+    ] = None
+    awaiting: Annotated[int | None, Meta(description="Its instances that wait for code of other hosts")] = None
     store_bytes: Annotated[int | None, Meta(description="Of its file; null: it has none")] = None
     wal_bytes: Annotated[int | None, Meta(description="Of the log beside its file")] = None
 

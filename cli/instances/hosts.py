@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ...client.remote_client import RemoteClient
 
 COLUMNS = ("NAME", "STATE", "MACHINE", "VERSION", "SHARDS", "IN MEMORY", "TURNS", "WORKERS", "RUNS FOR")
-WIDE = (*COLUMNS, "PID", "ADDRESS", "BEAT", "SILENT", "KILLS", "COMMITS", "PASSED ON")
+WIDE = (*COLUMNS, "PID", "ADDRESS", "BEAT", "SILENT", "KILLS", "COMMITS", "PASSED ON", "LACKS", "AWAITING")
 
 
 @daemon_command(
@@ -60,7 +60,11 @@ def row(host: "HostView", now: datetime, *, wide: bool) -> tuple[object, ...]:
     if not wide:
         return shown
     silent = span(host.silent) if host.silent is not None else None
-    return (*shown, host.pid, host.address, host.beat, silent, host.kills, host.commits, host.passed_on)
+    lacks = len(host.lacks) if host.lacks is not None else None
+    return (
+        *(*shown, host.pid, host.address, host.beat, silent, host.kills, host.commits, host.passed_on),
+        *(lacks, host.awaiting),
+    )
 
 
 def state(host: "HostView") -> str:

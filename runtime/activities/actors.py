@@ -18,7 +18,8 @@ import anyio
 from anyio.abc import TaskGroup
 
 from ...actors.address import Address, address_of
-from ...actors.hosting.flight_record import FlightRecord
+from ...actors.cluster.peers import AppPeers
+from ...actors.hosting.flight_record import Flights
 from ...actors.instruments import SYSTEM, Chance, Stopwatch
 from ...actors.waiting.cancellation import let_cancellation_spread
 from ...journal.journal import Journal
@@ -35,7 +36,6 @@ from ..authoring.app import ActivityDefinition, ActivityKind, App
 from ..authoring.codec import Encoder
 from ..authoring.context import ActivityContext
 from ..authoring.fence import Performed, perform
-from ..authoring.misuse import did_you_mean
 from ..directory import AppAddresses
 from ..history.event import Trace
 from ..history.failure import FailureDetails, failure_of
@@ -45,6 +45,8 @@ from ..observing.spans import activity_span
 from ..observing.trace_context import TraceContext, context_of, span_of_dispatch
 from ..workers.activity_figures import ActivityLoad, oldest_of, recent_attempts
 from ..workers.lent import activity_address
+from .elsewhere import ActivitiesElsewhere, not_registered
+from .foreign import ForeignActivities
 from .job import ActivityJob, earlier_of
 from .lane import Lane
 from .limits import ActivityLimits
@@ -81,7 +83,7 @@ class ActivityActors:
         now_us: Callable[[], int],
         elsewhere: Callable[[Address, Invoke], None] = lambda address, invoke: None,
         waits_for_workers: Callable[[], bool] = lambda: False,
-        flight: FlightRecord | None = None,
+        flight: Flights | None = None,
         workshop: Workshop | None = None,
     ) -> None:
         self._app = app
@@ -113,6 +115,8 @@ class ActivityActors:
         self.timed = False  # whether it is noted when activities are asked for
         self.chance: Chance = SYSTEM.chance
         self.recent = recent_attempts()
+        self.hosts: ActivitiesElsewhere | None = None  # they perform activities that this app has not
+        self._foreign: ForeignActivities | None = None
 
     def __len__(self) -> int:
         """How many activities are under way or waiting."""
@@ -154,17 +158,25 @@ class ActivityActors:
 
     def receive(self, address: Address, invoke: Invoke) -> None:
         """Take a message: perform this activity, once for each address at a time."""
-        if self.moving.lent and self.moving.keeps(address, invoke, self._activities.get(invoke.name)):
-            return
+        definition = self._activities.get(invoke.name)
+        holder = None
+        if self.moving.lent:
+            if definition is None and not invoke.again:
+                holder = self.moving.holder_of(address)
+            elif self.moving.keeps(address, invoke, definition):
+                return
         known = self._busy.get(address)
         if self._stopping or (known is not None and (not invoke.again or known.began_us is None)):
             return
-        definition = self._activities.get(invoke.name)
         if definition is None:
-            self._pass_on(address, invoke)
+            self._pass_on(address, invoke, holder)
             return
         job = self._busy[address] = ActivityJob(
-            address, invoke, definition, asked_us=self._now_us() if self.timed else 0
+            address,
+            invoke,
+            definition,
+            asked_us=self._now_us() if self.timed else 0,
+            watched=self._flight is not None and self._flight.waits_for(self._home_of(invoke)),
         )
         if known is not None:
             known.later, job.earlier = job, known
@@ -180,7 +192,7 @@ class ActivityActors:
 
     def loads(self) -> dict[str, ActivityLoad]:
         """Count the waiting and the running activities here, by name."""
-        loads: dict[str, ActivityLoad] = {}
+        loads: dict[str, ActivityLoad] = dict(self.hosts.loads()) if self.hosts is not None else {}
         for job in self._busy.values():
             name = job.definition.name
             loads[name] = loads.get(name, ActivityLoad()).with_one(job.began_us)
@@ -188,7 +200,8 @@ class ActivityActors:
 
     def oldest_waiting(self) -> dict[str, int]:
         """When the oldest waiting activity was asked for, by name; Unix time, microseconds."""
-        return oldest_of((job.definition.name, job.asked_us) for job in self._busy.values() if job.began_us is None)
+        here = [(job.definition.name, job.asked_us) for job in self._busy.values() if job.began_us is None]
+        return oldest_of([*here, *(self.hosts.oldest_waiting() if self.hosts is not None else ())])
 
     def limit_of(self, name: str) -> int | None:
         """How many of an activity are performed at once, alone or with others of its kind; None: any number."""
@@ -206,6 +219,8 @@ class ActivityActors:
         """Do not begin activities of an instance, and cancel running ones if the instance was ended."""
         addresses = [activity_address(message.execution_id, n) for n in message.task_ids]
         self.moving.withdraw(message, addresses)
+        if self.hosts is not None:
+            self.hosts.withdraw(message, addresses)
         found = (self._busy.get(address) for address in addresses)
         # In the order of the message: a set of objects has that of their addresses.
         jobs = dict.fromkeys(job for job in found if job is not None)
@@ -249,13 +264,35 @@ class ActivityActors:
             self._busy.pop(job.address, None)
             self._lanes[job.definition.kind].cancel(job)
         self.moving.forget(has)
+        if self.hosts is not None:
+            self.hosts.leave(has)
 
-    def _pass_on(self, address: Address, invoke: Invoke) -> None:
-        """Leave an activity that the app does not have to remote workers, or fail it as a worker would."""
+    def _pass_on(self, address: Address, invoke: Invoke, holder: str | None) -> None:
+        """Leave an activity that the app does not have to other hosts or remote workers, or fail it as a worker would.
+
+        Args:
+            holder: The host that performs it already; None: none is known to.
+        """
+        hosts = self.hosts
+        if hosts is not None and hosts.takes(address, invoke, holder):
+            return
         if self._app is None or invoke.wire is not None or self._waits_for_workers():
             self._elsewhere(address, invoke)
         else:
-            self._reply(invoke, None, _not_registered(invoke.name, self._app))
+            others = len(hosts.others) if hosts is not None else 0
+            self._reply(invoke, None, not_registered(invoke.name, self._app, others))
+
+    def attach(self, hosts: ActivitiesElsewhere, peers: AppPeers) -> None:
+        """Have other hosts perform what this one has not, and perform for them what they have not."""
+        self.hosts = hosts
+        self._foreign = foreign = ForeignActivities(peers, names=self._activities, busy=self._busy, lanes=self._lanes)
+        hosts.receive, foreign.receive, foreign.withdrawn = self.receive, self.receive, self.withdraw
+        hosts.fail = lambda invoke, failure: self._reply(invoke, None, failure)
+
+    def leave_foreign(self) -> None:
+        """Begin no more activities of other hosts' instances."""
+        for job in self._foreign.leave() if self._foreign is not None else ():
+            del self._busy[job.address]
 
     async def stop(self, grace_s: float) -> None:
         """Begin no more activities, give those under way `grace_s` seconds to finish, and cancel the rest."""
@@ -265,6 +302,9 @@ class ActivityActors:
                 del self._busy[job.address]
             lane.waiting.clear()
         self.moving.stop()
+        if self.hosts is not None and self._foreign is not None:
+            self.hosts.stop()
+            self._foreign.leaving = True
         with anyio.move_on_after(grace_s) as self._grace:
             while self._busy:  # noqa: ASYNC110  once, while stopping
                 await anyio.sleep(0.005)
@@ -283,10 +323,9 @@ class ActivityActors:
         address, invoke, definition = job.address, job.invoke, job.definition
         began_s = self.stopwatch()
         job.began_us = began_us = self._now_us()
-        # A process of its own ends alone.
-        flight = self._flight if definition.kind is not PROCESS else None
-        slot = flight.begin(invoke.instance_id, address.id) if flight is not None else -1
+        slot = -1
         try:
+            slot = await self._note(job)
             if self.tracing is None or invoke.trace is None:
                 result, failure = await self._call(job)
             else:
@@ -304,10 +343,10 @@ class ActivityActors:
                 withdrawn = not self._settle(job)
             elif not (withdrawn := self._busy.get(address) is not job):
                 del self._busy[address]
-            if slot >= 0 and flight is not None:
-                flight.end(slot)
-        if job.context is not None:
-            self._end_span(job, failure, withdrawn=withdrawn)
+            if slot >= 0 and self._flight is not None:
+                self._flight.end(slot)
+        if job.foreign or job.context is not None:
+            self._tell_end(job, failure, withdrawn=withdrawn)
         if withdrawn:
             return  # it has ended all the same, and nothing waits for its answer
         took_s = self.stopwatch() - began_s
@@ -315,6 +354,16 @@ class ActivityActors:
         if self.observer is not None:
             self.observer.app_activity_ended(definition.name, failed=failure is not None, took_s=took_s)
         self._reply(invoke, result, failure, began_us)
+
+    async def _note(self, job: ActivityJob) -> int:
+        """Note that an activity begins; return its slot, -1 if it has none."""
+        flight = self._flight
+        if flight is None or job.definition.kind is PROCESS:  # a process of its own ends alone
+            return -1
+        home = self._home_of(job.invoke)
+        if job.watched or flight.waits_for(home):
+            await flight.noted(home, job.address.id)
+        return flight.begin(home, job.address.id)
 
     def _is_withdrawn(self, job: ActivityJob) -> bool:
         """Whether nothing waits for the answer of a job any more."""
@@ -343,6 +392,12 @@ class ActivityActors:
         job.context = above.at(span_of_dispatch(self.chance(16).hex()))
         with tracing.current(job.context):
             return await self._call(job)
+
+    def _tell_end(self, job: ActivityJob, failure: FailureDetails | None, *, withdrawn: bool) -> None:
+        if job.foreign and self._foreign is not None:
+            self._foreign.ended(job.address)
+        if job.context is not None:
+            self._end_span(job, failure, withdrawn=withdrawn)
 
     def _end_span(self, job: ActivityJob, failure: FailureDetails | None, *, withdrawn: bool) -> None:
         invoke, above = job.invoke, context_of(job.invoke.trace)
@@ -426,8 +481,11 @@ class ActivityActors:
         self, invoke: Invoke, result: str | None, failure: FailureDetails | None, began_us: int | None = None
     ) -> None:
         done = ActivityDone(invoke.execution_id, invoke.task_id, result, failure, began_us)
-        asker = (self.own.workflow, invoke.instance_id) if invoke.call is None else (self.own.call, invoke.call)
-        self._send(address_of(asker), done)
+        self._send(self._home_of(invoke), done)
+
+    def _home_of(self, invoke: Invoke) -> Address:
+        """The actor of this app that has asked for an activity: an instance, or a call of another app's."""
+        return address_of((self.own.workflow if invoke.call is None else self.own.call, invoke.home_id))
 
 
 # The kind of activities in each lane, and the limit on it.
@@ -445,12 +503,3 @@ def _headers(context: TraceContext | None, trace: Trace) -> tuple[str | None, st
     """W3C's headers of an activity: of its own span, or of the trace that its instance is part of."""
     told = context.trace if context is not None else trace
     return told[0] or None, told[2]
-
-
-def _not_registered(name: str, app: App) -> FailureDetails:
-    return FailureDetails(
-        error_type="ActivityNotRegisteredError",
-        message=f"Activity function named {name!r} was not registered in app {app.name!r}!"
-        + did_you_mean(name, app.activities),
-        non_retriable=True,
-    )

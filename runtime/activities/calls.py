@@ -22,10 +22,14 @@ from ...actors.store.contract import Inspection, Stored
 from ...actors.store.listing import Facets
 from ...actors.turn import Envelope, Recover, SetAside, Turn
 from ..directory import AppAddresses
+from ..history.failure import FailureDetails
 from ..history.row import CorruptHistory
 from ..instance.message import ActivityDone, Invoke, Withdraw
 
 FORMAT = 1
+ENDS_ITS_HOSTS = (
+    "ActivityEndsItsHosts"  # the type of error of a call whose activity was under way at the ends of processes
+)
 
 
 class CallRecord(Struct, frozen=True, array_like=True):
@@ -130,8 +134,12 @@ class CallActor:
                 turn.messages.append((Address(self._kind.own.withdraw, self._id), body._replace(instance_id=self._id)))
             self._record = None
             turn.delete = True
-        elif isinstance(body, SetAside):
-            return  # its code has ended the process: the asker may be set aside, and a call never is
+        elif isinstance(body, SetAside) and record.done is None:
+            # Its activity has ended its hosts. The asker is another app's, and hears of it as of any failure.
+            invoke = record.invoke
+            failure = FailureDetails(error_type=ENDS_ITS_HOSTS, message=body.reason, non_retriable=True)
+            self._record = CallRecord(FORMAT, invoke, ActivityDone(invoke.execution_id, invoke.task_id, None, failure))
+            self._answer(self._record, turn)
 
     def _ask(self, invoke: Invoke, turn: Turn) -> None:
         record = self._record

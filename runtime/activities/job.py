@@ -27,6 +27,8 @@ class ActivityJob(Struct, eq=False):
     earlier: "ActivityJob | None" = None
     # Of one that is in no lane: the host that performs it, or "" while its instance may become another host's.
     holder: str | None = None
+    watched: bool = False  # it is noted before it begins, however long it waits in its lane
+    foreign: bool = False  # its instance may be another host's, which may ask for it once more
     context: TraceContext | None = None  # of its span, once it has begun; None: it has none
 
     def __str__(self) -> str:

@@ -41,6 +41,7 @@ class Lending:
     """
 
     def __init__(self, activities: ActivityActors, work: LentWork, peers: AppPeers, source: ShardSource) -> None:
+        self._activities = activities
         self._moving = activities.moving
         self._work = work
         self._peers = peers
@@ -62,7 +63,9 @@ class Lending:
             ring: Its ring.
         """
         me = self._source.me
-        lent = {job.address: job for job in (*self._moving.lend(has, me), *self._work.lend(has, me))}
+        hosts = self._activities.hosts
+        elsewhere = hosts.lend(has) if hosts is not None else ()
+        lent = {job.address: job for job in (*self._moving.lend(has, me), *self._work.lend(has, me), *elsewhere)}
         for instance_id, body in waiting:
             if type(body) is ActivityDone:  # it was performed, and its answer goes on to the new owner
                 job = LentJob(instance_id, body.execution_id, body.task_id, me, body.began_us)
@@ -82,6 +85,8 @@ class Lending:
         """As `Sharing.kept`."""
         self._moving.keep(has)
         self._work.keep(has)
+        if self._activities.hosts is not None:
+            self._activities.hosts.keep(has)
 
     def _take_back(self) -> None:
         me = self._source.me

@@ -49,6 +49,7 @@ class MovingActivities:
             begun = next((each for each in (job, *earlier_of(job)) if lane.has_begun(each)), None)
             if begun is not None:
                 lent.append(LentJob(invoke.home_id, invoke.execution_id, invoke.task_id, me, begun.began_us))
+                begun.foreign = True
             if begun is not job:
                 lane.withdraw(invoke.home_id, (job,))
                 job.holder = ""
@@ -77,11 +78,19 @@ class MovingActivities:
         if lent is None:
             return False
         if invoke.again or definition is None:
-            # It hangs there, or that host has another app: it is performed here too, and the first answer counts.
+            # It hangs there: it is performed here too, and the first answer counts.
             self._end(address)
             return False
         self._busy[address] = ActivityJob(address, invoke, definition, lent.began_us, holder=lent.holder)
         return True
+
+    def holder_of(self, address: Address) -> str | None:
+        """The host that performs an activity, which is no more for this one to know; None: nobody is known to.
+
+        `runtime/activities/elsewhere.py` knows from here on what the app of this host has not.
+        """
+        lent = self._end(address)
+        return lent.holder if lent is not None else None
 
     def answered(self, done: ActivityDone) -> None:
         """Learn that a commit of this host holds an answer which has come from another host."""

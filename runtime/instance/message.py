@@ -272,7 +272,16 @@ class Stalled(NamedTuple):
 
 
 class TryAgain(NamedTuple):
-    """A worker has come: a stalled instance may go on."""
+    """A worker has come, or another host's code has gone: a stalled or waiting instance looks for its code again."""
+
+
+class AwaitsCode(NamedTuple):
+    """An instance waits for code that only other hosts have. Answered with TryAgain once they may have it no more.
+
+    It is sent to the address of type CODE that has the instance's id (`runtime/workers/hosts/awaited.py`).
+    """
+
+    workflow: str
 
 
 class StartCopy(NamedTuple):

@@ -5,6 +5,7 @@ that replay repeats it. `turn.py` calls this stage when the instance has
 something to be fed.
 """
 
+from ...actors.address import Address
 from ...journal.vocabulary import INSTANCE_GOES_ON
 from ..authoring.misuse import did_you_mean
 from ..errors import LimitExceeded, NondeterminismError
@@ -18,6 +19,7 @@ from ..history.status import STATUS_OF, Status, Step
 from .bounds import warn_of_commands
 from .effects import carry_out, clear_timer
 from .ending import continue_as_new, end, stall
+from .message import AwaitsCode
 from .sheet import TurnSheet
 
 
@@ -86,8 +88,16 @@ def _forget_timeouts(sheet: TurnSheet, execution: Execution) -> None:
 
 
 def _miss_definition(sheet: TurnSheet, name: str) -> None:
-    """Decide for an instance whose code is not here: it waits, fails, or stalls where it had begun."""
-    app = sheet.actor.surroundings.app
+    """Decide for an instance whose code is not here: it waits, fails, or stalls where it had begun.
+
+    It is final only if no other host has the code: while old and new code run side by side, a shard may be at either.
+    """
+    surroundings = sheet.actor.surroundings
+    if surroundings.code_elsewhere(name):
+        address = Address(surroundings.own.code, sheet.actor.instance_id)
+        sheet.turn.messages.append((address, AwaitsCode(name)))
+        return
+    app = surroundings.app
     if app is None:
         return
     message = f"A {name!r} workflow was not registered in app {app.name!r}.{did_you_mean(name, app.workflows)}"

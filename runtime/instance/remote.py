@@ -40,6 +40,8 @@ def is_remote(sheet: TurnSheet, record: InstanceRecord) -> bool:
     surroundings = sheet.actor.surroundings
     if surroundings.definition(record.name) is not None or sheet.has_run or record.generation > 0:
         return False
+    if surroundings.code_elsewhere(record.name):
+        return False  # a name that the app of any host has is native
     return surroundings.app is None or surroundings.waits_for_workers()
 
 

@@ -34,6 +34,8 @@ class Surroundings:
     # Whether what the app does not have is left to remote workers, however long it takes for one to come. If not, it
     # fails at once, as it does with a worker that does not have it.
     waits_for_workers: Callable[[], bool] = field(default=lambda: False, kw_only=True)
+    # Whether another host of the app has, or may have, a workflow that this one has not.
+    code_elsewhere: Callable[[str], bool] = field(default=lambda name: False, kw_only=True)
     propagate: Propagate = field(default=lambda instance_id, events, scope, received: None, kw_only=True)
     observed: bool = field(default=False, kw_only=True)  # the end of each instance is reported
     spans: SpanChoice | None = field(default=None, kw_only=True)  # set later, as `observed` is; None: none are made

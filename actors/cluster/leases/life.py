@@ -48,6 +48,7 @@ class HostLife:
         self.timeline = ""
         self.unreached: dict[int, float] = {}  # host -> since when there is no connection to it
         self.gone: dict[int, set[int]] = {}  # hosts whose process is said to have ended -> beats that did not prove it
+        self.takes: dict[int, int] = {}  # shards of the dead that this host has tried to take -> the epoch they get
         self.lent: dict[int, Gift] = {}  # shard -> what goes on for its actors, once it is given to this host
         self.tally = tally
         self.stale = True  # this host's view differs from the rows
@@ -89,6 +90,14 @@ class HostLife:
         self.since = {host: self.since.get(host, began) for host in hosts}
         self.unreached = {host: since for host, since in self.unreached.items() if host in hosts}
         self.gone = {host: tried for host, tried in self.gone.items() if host in hosts}
+
+    def lost(self, epochs: Mapping[int, int]) -> frozenset[int]:
+        """Those of the shards which are this host's now that it has taken from the dead.
+
+        Args:
+            epochs: Shard -> epoch.
+        """
+        return frozenset(shard for shard, epoch in epochs.items() if self.takes.pop(shard, None) == epoch)
 
     def jobs_for(self, epochs: Mapping[int, int]) -> Sequence[bytes]:
         """Activities that go on elsewhere for the actors of shards that are this host's now.

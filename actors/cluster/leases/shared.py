@@ -14,6 +14,7 @@ import anyio
 
 from ...errors import PerdureError
 from ...store.contract import Store
+from ...store.presence.flights import FlightBook
 from ..keeper import ShardSource
 from ..membership import Membership, name_of_id
 from ..method import HostMethod
@@ -69,6 +70,7 @@ class SharedStore(NamedTuple):
     membership: SharedMembership
     transport: Transport
     patience_s: float = 0.0  # how long a commit waits for a database that is away
+    book: FlightBook | None = None  # where hosts note their work under way; None: they do not
 
 
 # Makes it, once for a host.
@@ -86,6 +88,7 @@ class SharedPeers:
     def __init__(self, store: Store, share: Share, vocabulary: Vocabulary) -> None:
         shared = share(store, self._tell)
         self.membership = shared.membership
+        self.book = shared.book
         self.peers = Peers(shared.membership, vocabulary, shared.transport, patience_s=shared.patience_s)
         self.peers.answer(TAKE, shared.membership.told)
         self.peers.answer(LEND, shared.membership.lent)

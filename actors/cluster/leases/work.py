@@ -123,7 +123,7 @@ class LeaseWork:
         changes = self._life.table.read(owners, hosts.keys(), now)
         if changes.mine:
             self._cluster.adopt(changes.mine)
-            self._keeper.opened(changes.mine, self._life.jobs_for(changes.mine))
+            self._keeper.opened(changes.mine, self._life.jobs_for(changes.mine), lost=self._life.lost(changes.mine))
         if moved := {**changes.given, **changes.moved}:
             self._keeper.moved(moved)
 
@@ -170,6 +170,8 @@ class LeaseWork:
         ]
         if wanted:
             self._life.stale = True  # until it is known who has got what
+            # Also if the answer is lost, and the rows tell of them. Who leaves in order leaves them to nobody.
+            life.takes = {s: epoch + 1 for s, epoch in wanted if life.table.row(s).host is not None}
             taken = await self._cluster.take(wanted)
             self._life.tally.taken += len(taken)
             self._own(taken)
@@ -177,7 +179,7 @@ class LeaseWork:
 
     def _own(self, epochs: Mapping[int, int]) -> None:
         if mine := {shard: epoch for shard, epoch in epochs.items() if self._life.table.own(shard, epoch)}:
-            self._keeper.opened(mine)
+            self._keeper.opened(mine, lost=self._life.lost(mine))
 
     @property
     def nothing_left_to_give(self) -> bool:

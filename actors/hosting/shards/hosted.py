@@ -8,7 +8,7 @@ commit is over, its new owner finds all in the store, and messages that wait her
 (`actors/cluster/keeper.py`).
 """
 
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -30,7 +30,9 @@ from ..mailroom import Mailroom
 from ..probation import Probation
 from ..reading.outsides import Outsides
 from ..turn_loop import TurnLoop
+from .flights import FlightNotes
 from .gate import ShardGate, is_remote
+from .inquest import Suspected
 from .recovery import Recovery
 
 IsIn = Callable[[Address], bool]  # says whether an actor is one of some
@@ -48,6 +50,7 @@ class Sharing:
     """How a host shares its store with others."""
 
     source: ShardSource  # says which shards are its own
+    notes: FlightNotes | None = None  # of work under way here
     gone: Callable[[Gone], None] = lambda gone: None  # called with actors that are not here any more
     # The work that goes on when a shard moves. `has` says whether an actor is in that shard. Begins nothing more for
     # actors that are about to be another host's, and says what goes on, for the next owner. It is given the messages
@@ -55,7 +58,6 @@ class Sharing:
     lent: Callable[[IsIn, Sequence[tuple[Address, Any]]], Sequence[bytes]] = lambda has, waiting: ()
     kept: Callable[[IsIn], None] = lambda has: None  # they are not given after all
     borrowed: Callable[[Sequence[bytes]], None] = lambda jobs: None  # called with what other hosts do for actors here
-    heard: Callable[[Any], None] = lambda body: None  # called with a message of another host that a commit holds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +75,7 @@ class Parts:
     turn_loop: TurnLoop
     probation: Probation
     peers: Peers
+    notes: FlightNotes | None = None
 
 
 class HostedShards:
@@ -89,7 +92,12 @@ class HostedShards:
         self._parts = parts
         self._sharing = sharing
         parts.gate.told = self._told
+        if (notes := parts.notes) is not None:
+            parts.mailroom.notes = notes
+            notes.attach(parts.placement, parts.mailroom.resume, lambda: tuple(parts.mailroom.unrecovered))
         self._opened = Signal()
+        self._lost: set[int] = set()  # of the shards that are opening: those whose owner has died
+        self._found: Sequence[Suspected] = ()  # who is suspect in them
 
     @property
     def gate(self) -> ShardGate:
@@ -105,7 +113,9 @@ class HostedShards:
         if news:
             parts.mailroom.call_strays()
 
-    def opened(self, epochs: Mapping[int, int], jobs: Sequence[bytes] = ()) -> None:
+    def opened(
+        self, epochs: Mapping[int, int], jobs: Sequence[bytes] = (), *, lost: Collection[int] = frozenset()
+    ) -> None:
         """Take shards over, and recover them."""
         parts = self._parts
         parts.placement.host = self._sharing.source.me
@@ -113,6 +123,7 @@ class HostedShards:
         left = {shard: self._drop(shard) for shard in epochs if parts.placement.owner(shard) == parts.placement.host}
         parts.placement.claimed(epochs, shards=parts.store.shards)
         parts.gate.opening.update(epochs)
+        self._lost.update(lost)
         if jobs:
             self._sharing.borrowed(jobs)
         for shard, sent in self._recalled(epochs.keys()).items():
@@ -162,19 +173,19 @@ class HostedShards:
         error = HostLost(parts.placement.host)
         parts.gate.opening.clear()
         parts.gate.closed.clear()
+        self._lost.clear()
         parts.gate.dismiss(error)
         parts.placement.abandoned()
         parts.committer.abandon(error)
         for _, envelope in parts.mailroom.drop(lambda activation: True):
             envelope.refuse(error)
+        if parts.notes is not None:
+            parts.notes.leave(lambda address: True, None)
+            parts.probation.leave(lambda address: True)
         parts.reminders.leave_all()
         parts.peers.abandon()
         self._forget(lambda address: True, dead=True)
         parts.outsides.lose(None)
-
-    def heard(self, body: Any) -> None:
-        """Learn that a commit holds a message of another host."""
-        self._sharing.heard(body)
 
     # Inside.
 
@@ -196,13 +207,28 @@ class HostedShards:
         while True:
             await self._opened.wait()
             while opening := dict(gate.opening):
-                try:
-                    marked = await self._parts.store.active(tuple(opening))
-                except Exception as error:
-                    as_store_error(error, "reading what to recover")
+                marked = await self._read(opening)
+                if marked is None:
                     await anyio.sleep(self.RETRY_S)
                     continue
                 self._open({s: e for s, e in opening.items() if gate.opening.get(s) == e}, marked)
+
+    async def _read(self, opening: Mapping[int, int]) -> Sequence[Address] | None:
+        """Read the actors of shards with work in flight, and who is suspect in them; None: the store did not say."""
+        found: dict[str, Any] = {"suspects": ()}
+
+        async def read(name: str, call: Callable[[], Awaitable[Any]]) -> None:
+            try:
+                found[name] = await call()
+            except Exception as error:
+                found["error"] = as_store_error(error, "reading what to recover")
+
+        async with anyio.create_task_group() as reading:  # at once: callers wait
+            reading.start_soon(read, "marked", lambda: self._parts.store.active(tuple(opening)))
+            if (notes := self._parts.notes) is not None:
+                reading.start_soon(read, "suspects", lambda: notes.look(opening, frozenset(self._lost)))
+        self._found = found["suspects"]
+        return found["marked"] if "error" not in found else None
 
     def _open(self, epochs: Mapping[int, int], marked: Sequence[Address]) -> None:
         """Open shards whose actors with work in flight are known."""
@@ -211,8 +237,13 @@ class HostedShards:
             del parts.gate.opening[shard]
         mine = (address for address in marked if parts.placement.shard_of(address) in epochs)
         parts.mailroom.unrecovered.update(dict.fromkeys(mine))
+        if parts.notes is not None:
+            found = [each for each in self._found if each.shard in epochs]
+            parts.notes.come(epochs, self._lost, found)
+            parts.probation.come([(each.address, each.suspect) for each in found])
+        self._lost.difference_update(epochs)
         parts.reminders.come(epochs.keys())
-        parts.probation.take_up()  # before a message lets anything of them begin
+        parts.probation.take_up(parts.gate.is_open)  # before a message lets anything of them begin
         for shard in epochs:
             parts.gate.let_go(shard)
         parts.gate.settle()
@@ -224,7 +255,11 @@ class HostedShards:
         parts = self._parts
         parts.gate.closed.discard(shard)
         parts.gate.opening.pop(shard, None)
+        self._lost.discard(shard)
         left = parts.mailroom.drop(lambda activation: activation.shard == shard)
+        if parts.notes is not None:
+            parts.notes.leave(self._in(shard), shard)
+            parts.probation.leave(self._in(shard))
         self._forget(lambda address: parts.placement.shard_of(address) == shard, dead=False)
         parts.reminders.leave([shard])
         parts.peers.withdraw([shard])

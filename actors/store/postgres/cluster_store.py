@@ -19,10 +19,12 @@ import anyio
 
 from ....journal.journal import Journal
 from ....journal.vocabulary import ACKNOWLEDGED_LOST
+from ...address import Address
 from ...release import own_release
 from ..cluster import HostCard, HostRow, HostState, ShardRow
 from ..errors import StoreError, StoreFailed, StoreTakenOver, StoreUncertain
 from ..presence.acknowledged import NotedItem
+from ..presence.flights import FlightKey, FlightNote
 from ..presence.heart import BeatingHeart
 from .driver import DatabaseSession, Lost, Refused, Statement
 from .presence import SERVING, Other, PostgresBeater, Presence, kill, new_host
@@ -30,6 +32,7 @@ from .schema import raise_format, too_new
 from .statements import (
     CUT,
     CUTS,
+    FLIGHTS,
     GIVE,
     HOSTS,
     JOIN,
@@ -37,11 +40,13 @@ from .statements import (
     MAKE_SECRET,
     MISSING_ENTRIES,
     MISSING_ITEMS,
+    NOTE,
     REPLACE_SECRET,
     SECRET,
     SET_STATE,
     SHARDS,
     SOME_SHARDS,
+    STRIKE,
     UNCUT,
 )
 from .store import Opened, PostgresStore
@@ -49,8 +54,51 @@ from .store import Opened, PostgresStore
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
+NOTED_COLUMNS = 11  # of a note, behind its host
 
-class PostgresClusterStore(PostgresStore):
+
+class NotingPostgresStore(PostgresStore):
+    """A store in which a host notes its work under way."""
+
+    @property
+    def host(self) -> int:
+        presence = self._presence
+        return presence.host if presence is not None else 0
+
+    @property
+    def _presence(self) -> Presence | None:
+        return self._open.presence if self._open is not None else None
+
+    async def note(self, put: Sequence[FlightNote], gone: Sequence[FlightKey] = ()) -> None:
+        struck = [
+            [address.type for address, _ in gone],
+            [address.id for address, _ in gone],
+            [what for _, what in gone],
+        ]
+        rows = [(note.address.type, note.address.id, note.what, *note[3:]) for note in put]
+        columns = [[row[at] for row in rows] for at in range(NOTED_COLUMNS)]
+        await self._opened().writer.fenced(NOTE, (*struck, *columns), "noting work under way")
+
+    async def flights(self) -> Sequence[FlightNote]:
+        rows = await self._read(FLIGHTS, "reading what was under way")
+        return [FlightNote(host, Address(type_, id_), *rest) for host, type_, id_, *rest in rows]
+
+    async def strike(self, epochs: Mapping[int, int]) -> None:
+        columns = list(epochs), list(epochs.values())
+        await self._opened().writer.fenced(STRIKE, columns, "striking what was under way")
+
+    async def _read(self, statement: Statement, what: str) -> Sequence[Any]:
+        # Of rows that are damaged the reader tells as the server does.
+        return await self._once(lambda: self._opened().reader.run(statement, (), what), what)
+
+    async def _once(self, work: Callable[[], Awaitable[T]], what: str) -> T:
+        try:
+            return await work()
+        except (Lost, Refused) as error:
+            raise StoreFailed(f"{what} failed in {self.url.shown}: {error}") from error
+
+
+class PostgresClusterStore(NotingPostgresStore):
     """A store at an address like that of `PostgresStore`, which several hosts share; with the same arguments."""
 
     def __init__(self, data: str, **settings: Any) -> None:
@@ -66,11 +114,6 @@ class PostgresClusterStore(PostgresStore):
     def intact(self) -> bool:
         """Always: a host that is found dead joins again."""
         return True
-
-    @property
-    def host(self) -> int:
-        presence = self._presence
-        return presence.host if presence is not None else 0
 
     @property
     def alive(self) -> bool:
@@ -268,10 +311,6 @@ class PostgresClusterStore(PostgresStore):
 
     # Its parts.
 
-    @property
-    def _presence(self) -> Presence | None:
-        return self._open.presence if self._open is not None else None
-
     async def _run(self, statement: Statement, arguments: Sequence[Any]) -> Sequence[Any]:
         """Run a statement that may as well be run twice, whether this host has joined or not."""
         self._opened()
@@ -284,16 +323,6 @@ class PostgresClusterStore(PostgresStore):
 
         await self._patiently(work)
         return rows
-
-    async def _read(self, statement: Statement, what: str) -> Sequence[Any]:
-        # Of rows that are damaged the reader tells as the server does.
-        return await self._once(lambda: self._opened().reader.run(statement, (), what), what)
-
-    async def _once(self, work: Callable[[], Awaitable[T]], what: str) -> T:
-        try:
-            return await work()
-        except (Lost, Refused) as error:
-            raise StoreFailed(f"{what} failed in {self.url.shown}: {error}") from error
 
 
 @dataclass(eq=False, slots=True)

@@ -23,7 +23,7 @@ from .url import DatabaseUrl
 
 logger = logging.getLogger(__name__)
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 SEVERAL_APPS = 4  # the version that knows of several apps
 LOCK_WAIT_MS = 1_000
 LOCK_POLL_S = 0.2
@@ -55,6 +55,29 @@ ITEMS = (
     "CREATE INDEX items_expires ON items (key, expires_us) WHERE expires_us > 0",
     "ALTER TABLE items ALTER value SET STORAGE EXTERNAL",
     "ALTER TABLE items SET (autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 1000)",
+)
+
+# Work under way on hosts that have a reason to note it, which version 5 has brought. Rows that come and go.
+FLIGHTS = (
+    """
+    CREATE TABLE flights (
+        host bigint NOT NULL,
+        type text COLLATE "C" NOT NULL,
+        id text COLLATE "C" NOT NULL,
+        what text COLLATE "C" NOT NULL,
+        shard int NOT NULL,
+        epoch bigint NOT NULL,
+        begun double precision,
+        ends int NOT NULL,
+        early int NOT NULL,
+        alone int NOT NULL,
+        took double precision NOT NULL,
+        tried boolean NOT NULL,
+        PRIMARY KEY (host, type, id, what)
+    )
+    """,
+    "ALTER TABLE flights SET (autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 1000,"
+    " autovacuum_vacuum_cost_delay = 0)",
 )
 
 TABLES = (
@@ -170,11 +193,12 @@ TABLES = (
         for table in ("reminders", "beats", "tallies")
     ),
     *ITEMS,
+    *FLIGHTS,
 )
 # A schema that has some of these tables, and not `meta`, belongs to another program.
 TABLE_NAMES = (
     "hosts", "beats", "shards", "cuts", "secrets", "kinds", "tallies", "actors", "log", "reminders", "tags", "audit",
-    "items",
+    "items", "flights",
 )  # fmt: skip
 
 
@@ -198,6 +222,7 @@ STEPS: Mapping[int, Migration] = {
     2: Migration(statements=ITEMS),
     # NULL: a host that has the first app, and does not say it.
     3: Migration(statements=("ALTER TABLE hosts ADD COLUMN apps text[]",)),
+    4: Migration(statements=FLIGHTS),
 }
 
 READ_META = Statement("read meta", "SELECT name, value FROM meta")

@@ -301,7 +301,10 @@ LEAVE = Statement(
     "leave",
     "WITH b AS (DELETE FROM beats WHERE host = $1 RETURNING host),"
     " c AS (DELETE FROM cuts USING b WHERE b.host IN (cuts.host, cuts.peer)),"
-    " r AS (DELETE FROM log USING b WHERE log.key = -b.host)"
+    " r AS (DELETE FROM log USING b WHERE log.key = -b.host),"
+    # A host that leaves in order has not died: its shards are nobody's, and nothing of it is suspect.
+    " f AS (DELETE FROM flights USING b WHERE flights.host = b.host),"
+    " s AS (UPDATE shards SET host = NULL FROM b WHERE shards.host = b.host)"
     " DELETE FROM hosts AS h USING b WHERE h.host = b.host",
 )
 SHARDS = Statement("shards", "SELECT shard, host, epoch FROM shards ORDER BY shard")
@@ -323,6 +326,35 @@ GIVE = Statement(
     " SELECT ok FROM fence",
 )
 SOME_SHARDS = Statement("some shards", "SELECT shard, host, epoch FROM shards WHERE shard = ANY($1::int[])")
+# Work under way. No row is both noted and struck.
+NOTE = Statement(
+    "note",
+    f"WITH {FENCE}, gone AS (DELETE FROM flights AS f"
+    " USING unnest($4::text[], $5::text[], $6::text[]) AS u (type, id, what), fence"
+    " WHERE f.host = $1 AND f.type = u.type AND f.id = u.id AND f.what = u.what),"
+    " put AS (INSERT INTO flights (host, type, id, what, shard, epoch, begun, ends, early, alone, took, tried)"
+    " SELECT $1, u.* FROM unnest($7::text[], $8::text[], $9::text[], $10::int[], $11::bigint[],"
+    " $12::double precision[], $13::int[], $14::int[], $15::int[], $16::double precision[], $17::boolean[]) AS u, fence"
+    " ON CONFLICT (host, type, id, what) DO UPDATE SET shard = excluded.shard, epoch = excluded.epoch,"
+    " begun = excluded.begun, ends = excluded.ends, early = excluded.early, alone = excluded.alone,"
+    " took = excluded.took, tried = excluded.tried)"
+    " SELECT ok FROM fence",
+)
+FLIGHTS = Statement(
+    "flights",
+    "SELECT host, type, id, what, shard, epoch, begun, ends, early, alone, took, tried FROM flights"
+    " ORDER BY host, type, id, what",
+)
+# Of shards that have come to this host: what hosts before it have noted. And the signs of life of hosts that are gone.
+STRIKE = Statement(
+    "strike",
+    f"WITH {FENCE}, gone AS (DELETE FROM flights AS f USING unnest($4::int[], $5::bigint[]) AS u (shard, epoch), fence"
+    " WHERE f.shard = u.shard AND f.epoch < u.epoch),"
+    " signs AS (DELETE FROM flights AS f USING fence WHERE f.shard < 0"
+    " AND NOT EXISTS (SELECT 1 FROM hosts AS h WHERE h.host = f.host)"
+    " AND NOT EXISTS (SELECT 1 FROM flights AS o WHERE o.host = f.host AND o.shard >= 0 AND o.shard <> ALL ($4)))"
+    " SELECT ok FROM fence",
+)
 CUTS = Statement("cuts", "SELECT host, peer FROM cuts")
 CUT = Statement(
     "cut",

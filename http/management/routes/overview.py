@@ -261,6 +261,8 @@ def host(line: RosterLine) -> HostView:
         commits=report.commits,
         workers=len(report.workers),
         passed_on=sum(each.turns + each.activities for each in report.elsewhere.values()),
+        lacks=list(report.lacks),
+        awaiting=report.awaiting,
         store_bytes=report.store.file_bytes if report.store is not None else None,
         wal_bytes=report.store.wal_bytes if report.store is not None else None,
         **values,

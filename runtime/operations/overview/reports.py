@@ -27,6 +27,7 @@ from ...authoring.app import App
 from ...directory import AppAddresses
 from ...workers.activity_figures import ActivityLoad
 from ...workers.dispatcher import Dispatcher
+from ...workers.hosts.code import CodeOfHosts
 from ...workers.mark import CONNECTED
 
 
@@ -78,6 +79,8 @@ class HostReport(NamedTuple):
     release: str  # of Perdure
     kills: int | None  # hosts that it has found dead, since it began; None: it watches none
     elsewhere: Mapping[str, InHand] = {}  # its jobs at workers of other hosts, by the ids of those
+    lacks: Sequence[str] = ()  # workflows and activities that other hosts have and this one not: "activity charge"
+    awaiting: int = 0  # instances of this host that wait for code of others
 
 
 METHOD = HostMethod("overview.report", (), HostReport)  # other hosts call it
@@ -134,6 +137,8 @@ class Reports:
         self.app = app
         self.limit_of = limit_of
         self.peers = peers
+        self.code: CodeOfHosts | None = None  # of the other hosts
+        self.awaiting: Callable[[], int] = lambda: 0  # counts the instances that wait for it
         self._began_us = clock.now_us()
         if peers is not None:
             peers.answer(METHOD, self.own)
@@ -185,6 +190,8 @@ class Reports:
             own_release(),
             seen.killed if (seen := self.seen()) is not None else None,
             elsewhere,
+            self.code.lacks() if self.code is not None else (),
+            self.awaiting(),
         )
 
     @property

@@ -25,7 +25,7 @@ class WaitKind(StrEnum):
     EVENT = "event"
     START = "start"  # the time for which its start is scheduled
     WORKER = "worker"  # a remote worker that takes its turn, or answers it
-    CODE = "code"  # the workflow's code: that it goes on, or, of a stalled one, that it fits the history again
+    CODE = "code"  # the workflow's code: that it goes on, that it fits the history again, or that its host has it
     RESUME = "resume"
     RELEASE = "release"
 
@@ -56,6 +56,7 @@ class UnderWay(NamedTuple):
 
     turn: WorkState | None = None  # for a remote worker
     activities: Mapping[int, WorkState] = {}  # by event id; others are queued
+    awaits_code: bool = False  # its workflow is at other hosts, and its shard is not
 
 
 IDLE = UnderWay()
@@ -139,6 +140,8 @@ def _other(kind: WaitKind, asked: OpenRequest) -> Waiting:
 
 def _turn(record: InstanceRecord, entries: OpenEntries, under_way: UnderWay) -> Waiting | None:
     """The turn that waits for a remote worker, or is with one."""
+    if under_way.awaits_code and record.status in (Status.PENDING, Status.RUNNING):
+        return Waiting(WaitKind.CODE, record.name, entries.held_since_us or record.created_us)
     if under_way.turn is not None and under_way.turn.began_us is not None:
         return Waiting(WaitKind.WORKER, record.name, under_way.turn.began_us, WorkPlace.RUNNING)
     can_run = record.status in (Status.PENDING, Status.RUNNING) and entries.start_due_us is None

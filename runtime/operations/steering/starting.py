@@ -76,7 +76,7 @@ class Starting:
 
     Args:
         app: Has the workflows; None: workers have them.
-        waits_for_workers: Whether a worker may have a workflow that the app does not have.
+        elsewhere: Whether a worker, or another host, may have a workflow that the app does not have.
     """
 
     def __init__(
@@ -86,13 +86,13 @@ class Starting:
         descendants: Descendants,
         *,
         app: App | None,
-        waits_for_workers: Callable[[], bool],
+        elsewhere: Callable[[str], bool],
     ) -> None:
         self._host = host
         self._facade = facade
         self._descendants = descendants
         self._app = app
-        self._waits_for_workers = waits_for_workers
+        self._elsewhere = elsewhere
 
     async def start(self, request: StartRequest, by: By) -> Begun:
         """Start an instance, or find the present one; see `Steering.start`."""
@@ -138,10 +138,10 @@ class Starting:
         """Refuse a workflow that nobody has.
 
         Raises:
-            WorkflowUnknown: The app does not have it, and no worker has ever come.
+            WorkflowUnknown: The app does not have it, no other host may have it, and no worker has ever come.
         """
         app = self._app
-        if not name or app is None or name in app.workflows or self._waits_for_workers():
+        if not name or app is None or name in app.workflows or self._elsewhere(name):
             return
         known = {each.casefold(): each for each in app.workflows}
         near = difflib.get_close_matches(name.casefold()[:200], known, n=NEAREST_MAX)

@@ -37,11 +37,11 @@ class Steering:
         facade: Facade,
         *,
         app: App | None = None,
-        waits_for_workers: Callable[[], bool] = lambda: True,
+        elsewhere: Callable[[str], bool] = lambda workflow: True,
     ) -> None:
         self._facade = facade
         self._descendants = Descendants(host, facade.own)
-        self._starting = Starting(host, facade, self._descendants, app=app, waits_for_workers=waits_for_workers)
+        self._starting = Starting(host, facade, self._descendants, app=app, elsewhere=elsewhere)
         self._rerunning = Rerunning(host, facade, self._starting.check_workflow)
 
     async def start(self, request: StartRequest, *, by: By) -> Begun:

@@ -152,7 +152,7 @@ class SharingLife:
     def share(self, host: "SimHost", store: Store, tell: Tell) -> SharedStore:
         """Share the store, as an engine asks."""
         self.membership._tell = tell
-        return SharedStore(self.membership, self.transport)
+        return SharedStore(self.membership, self.transport, book=self.store)
 
 
 class SimHost:

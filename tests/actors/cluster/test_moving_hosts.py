@@ -39,7 +39,6 @@ class Side:
     def __init__(self) -> None:
         self.received: list[Envelope] = []
         self.acknowledged: list[Any] = []
-        self.held: list[Any] = []
         self.returned_to: list[tuple[Any, Any, Moved | None]] = []  # body, reply or sender, what was said
         self.origins: dict[Any, Origin] = {}
         self.late: list[Origin] = []
@@ -53,9 +52,6 @@ class Side:
 
     def acknowledge(self, sender: Any) -> None:
         self.acknowledged.append(sender)
-
-    def committed(self, body: Any) -> None:
-        self.held.append(body)
 
     def returned(self, address: Address, envelope: Envelope, *, new: bool, moved: Moved | None) -> None:
         self.returned_to.append((envelope.body, envelope.reply or envelope.sender, moved))

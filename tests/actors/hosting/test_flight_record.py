@@ -13,7 +13,12 @@ from perdure.actors.address import Address
 from perdure.actors.hosting import flight_record
 from perdure.actors.hosting.flight_record import FlightRecord, id_of, name_of
 
-X, Y = Address("wf", "x"), Address("wf", "y")
+
+def wf(actor_id: str) -> Address:
+    return Address("wf", actor_id)
+
+
+X, Y = wf("x"), wf("y")
 
 
 class Processes:
@@ -50,8 +55,8 @@ def test_the_first_process_suspects_nobody(processes: Processes) -> None:
 def test_only_what_is_under_way_at_the_end_is_suspect(processes: Processes) -> None:
     # Given an activity that has ended, one that has not, and a turn,
     record = processes.begin()
-    record.end(record.begin("done", "d:1"))
-    record.begin("x", "x1:3")
+    record.end(record.begin(wf("done"), "d:1"))
+    record.begin(wf("x"), "x1:3")
     record.turn_begins(Y)
     # when the process ends without a word, then the next one knows; the turn is the first to be tried.
     assert suspected(processes.begin()) == [(b"y", b""), (b"x", b"x1:3")]
@@ -66,7 +71,7 @@ def test_actors_that_could_not_be_read_are_known_over_all_ends(processes: Proces
     record.close()
     for _ in range(2):
         record = processes.begin()
-        record.begin("y", "y1:3")  # and what is suspect stands beside them
+        record.begin(wf("y"), "y1:3")  # and what is suspect stands beside them
         assert (record.was_unreadable(X), record.was_unreadable(Y)) == (True, False)
         assert record.unreadable == [b"x"]
 
@@ -82,7 +87,7 @@ def test_of_too_many_the_oldest_are_forgotten(processes: Processes) -> None:
 
 def test_a_record_of_a_release_that_did_not_note_them_is_read(processes: Processes) -> None:
     record = processes.begin()
-    record.begin("x", "x1:3")
+    record.begin(wf("x"), "x1:3")
     file = bytearray(processes.path.read_bytes())[: -flight_record.UNREADABLE.size * flight_record.UNREADABLE_MAX]
     file[flight_record.UNREADABLE_SLOTS_AT : flight_record.UNREADABLE_SLOTS_AT + 4] = bytes(4)
     processes.path.write_bytes(file)
@@ -96,13 +101,13 @@ def test_a_disk_that_takes_a_part_of_the_file_at_a_time_gets_all_of_it(
     write = os.write
     monkeypatch.setattr(os, "write", lambda file, data: write(file, data[: max(1, len(data) // 2)]))
     record = processes.begin()
-    record.begin("x", "x1:3")
+    record.begin(wf("x"), "x1:3")
     assert suspected(processes.begin()) == [(b"x", b"x1:3")]
 
 
 def test_an_orderly_stop_clears_everything(processes: Processes) -> None:
     record = processes.begin()
-    record.begin("x", "x1:3")
+    record.begin(wf("x"), "x1:3")
     record.close()
     assert processes.begin().suspects == []
 
@@ -117,16 +122,16 @@ def test_between_turns_no_turn_is_under_way_and_other_types_of_actors_never_are(
 
 def test_a_finished_attempt_clears_its_suspect_and_no_other(processes: Processes) -> None:
     record = processes.begin()
-    record.begin("x", "x1:3")
-    record.begin("x", "x1:4")
+    record.begin(wf("x"), "x1:3")
+    record.begin(wf("x"), "x1:4")
     record = processes.begin()
     # When one of the two activities ends in the next process, and others that are not suspect,
-    record.end(record.begin("x", "x1:3"))
-    record.end(record.begin("x", "x1:9"))
+    record.end(record.begin(wf("x"), "x1:3"))
+    record.end(record.begin(wf("x"), "x1:9"))
     assert suspected(record) == [(b"x", b"x1:4")]
     # then it begins from nothing if it is under way again.
-    record.begin("x", "x1:3")
-    record.begin("x", "x1:4")
+    record.begin(wf("x"), "x1:3")
+    record.begin(wf("x"), "x1:4")
     assert {suspect.what: suspect.ends for suspect in processes.begin().suspects} == {b"x1:3": 1, b"x1:4": 2}
 
 
@@ -141,42 +146,76 @@ def test_a_turn_with_an_effect_clears_the_turn(processes: Processes) -> None:
 
 def test_a_suspect_without_the_floor_is_not_cleared_by_the_end_of_another(processes: Processes) -> None:
     record = processes.begin()
-    record.begin("x", "x1:1")
-    record.begin("y", "y1:1")
+    record.begin(wf("x"), "x1:1")
+    record.begin(wf("y"), "y1:1")
     record = processes.begin()
     record.tries(b"y")
-    record.begin("y", "y1:1")
+    record.begin(wf("y"), "y1:1")
     record = processes.begin()
     assert {suspect.name: (suspect.ends, suspect.alone) for suspect in record.suspects} == {b"y": (2, 1), b"x": (1, 0)}
     # With the floor it is cleared, if it is not under way then.
     record.tries(b"x")
-    record.begin("y", "y1:1")
+    record.begin(wf("y"), "y1:1")
     assert suspected(processes.begin()) == [(b"y", b"y1:1")]
 
 
 def test_an_end_with_nothing_under_way_clears_everybody(processes: Processes) -> None:
-    processes.begin().begin("x", "x1:3")
+    processes.begin().begin(wf("x"), "x1:3")
     assert len(processes.begin().suspects) == 1
     assert processes.begin().suspects == []
 
 
 def test_what_has_no_slot_is_not_noted_and_does_no_harm(processes: Processes) -> None:
     record = processes.begin(slots=1)
-    first = record.begin("x", "x1:1")
-    second = record.begin("x", "x1:2")
+    first = record.begin(wf("x"), "x1:1")
+    second = record.begin(wf("x"), "x1:2")
     assert (first, second) == (0, -1)
     record.end(second)
     record.end(first)
-    assert record.begin("x", "x1:3") == 0
+    assert record.begin(wf("x"), "x1:3") == 0
 
 
 @pytest.mark.parametrize("actor_id", ["order-17", "Straße 7", "\ud800", "i" * 199, "i" * 5000, "ü" * 150])
 def test_every_id_has_a_name_that_fits_and_is_its_own(processes: Processes, actor_id: str) -> None:
-    processes.begin().begin(actor_id, "x1:1")
+    processes.begin().begin(wf(actor_id), "x1:1")
     (suspect,) = processes.begin().suspects
     assert suspect.name == name_of(actor_id) != name_of(actor_id + "i")
     assert id_of(suspect.name) in (actor_id, None)
     assert (id_of(suspect.name) is None) == (len(actor_id.encode("utf-8", "surrogatepass")) >= 200)
+
+
+def test_actors_of_several_apps_are_told_apart_by_their_types(processes: Processes) -> None:
+    # Given turns of two apps, and an activity that another app has asked for,
+    bank, call = Address("wf@bank", "x"), Address("call@bank", "x")
+    record = processes.begin()
+    record.types = frozenset(("wf", "wf@bank"))
+    record.begin(call, "c:1")
+    record.begin(X, "x1:3")
+    record.turn_begins(Address("worker-mark@bank", "x"))  # runs no code of users
+    record.turn_begins(bank)
+    # then each is suspect by its own address; that of the first app has the name that it always had.
+    record = processes.begin()
+    assert {record.address_of(suspect.name) for suspect in record.suspects} == {bank, call, X}
+    assert b"x" in {suspect.name for suspect in record.suspects}
+    record.types = frozenset(("wf", "wf@bank"))
+    record.turn_ended(bank)
+    record.clear_actor(call)
+    assert suspected(record) == [(b"x", b"x1:3")]
+    # Of one that cannot be read the next process knows too.
+    record.is_unreadable(bank)
+    record = processes.begin()
+    record.types = frozenset(("wf", "wf@bank"))
+    assert record.was_unreadable(bank)
+    assert not record.was_unreadable(X)
+
+
+def test_of_a_long_name_only_the_first_part_is_there(processes: Processes) -> None:
+    record = processes.begin()
+    record.begin(Address("wf@bank", "i" * 500), "x1:1")
+    record = processes.begin()
+    (suspect,) = record.suspects
+    assert record.address_of(suspect.name) is None
+    assert suspect.name == record.name(Address("wf@bank", "i" * 500))
 
 
 def test_the_file_is_the_users_alone(processes: Processes) -> None:
@@ -196,7 +235,7 @@ def test_where_no_file_can_be_written_the_process_does_without(
     record = FlightRecord(tmp_path / "nowhere" / "p.flight", actor_type="wf", slots=2)
     record.open()
     assert "cannot be written" in caplog.text
-    assert record.begin("x", "x1:1") == -1
+    assert record.begin(wf("x"), "x1:1") == -1
     record.turn_begins(X)
     record.turns_over()
     record.close()
@@ -214,7 +253,7 @@ def test_how_long_something_was_under_way_is_known_from_the_signs_of_life(
         nonlocal now_s
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(record.run)
-            record.begin("x", "x1:1")
+            record.begin(wf("x"), "x1:1")
             await anyio.sleep(0.01)
             now_s += 75
             await anyio.sleep(0.05)

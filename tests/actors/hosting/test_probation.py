@@ -46,7 +46,7 @@ class World:
         record = FlightRecord(self.path, actor_type="counter", slots=10)
         record.open()
         for name in names:
-            record.begin(name, "x:1")
+            record.begin(counter(name), "x:1")
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ async def test_all_but_the_suspects_recover_at_once_and_suspects_one_after_the_o
         # and the earlier one only when the activity of the other has ended.
         await anyio.sleep(0.05)
         assert "a" not in world.counters.recovered
-        world.record.end(world.record.begin("b", "x:1"))
+        world.record.end(world.record.begin(counter("b"), "x:1"))
         await until(lambda: "a" in world.counters.recovered)
 
 

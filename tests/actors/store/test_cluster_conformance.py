@@ -6,6 +6,7 @@ Whatever is late, a commit of a host whose row is gone happens never, and a shar
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import count
+from typing import Any
 
 import anyio
 import pytest
@@ -15,6 +16,7 @@ from perdure.actors.store.cluster import FORMAT_MAX, HostCard, HostRow, HostStat
 from perdure.actors.store.contract import Stored, Write
 from perdure.actors.store.errors import StoreError, StoreFailed, StoreFenced, StoreInUse, StoreTakenOver, StoreTooNew
 from perdure.actors.store.presence.beats import Heartbeat
+from perdure.actors.store.presence.flights import NO_SHARD, SIGN_OF_LIFE, FlightNote
 
 from ...support.actors.cluster_stores import CLUSTERS, ClusterBench, ClusterStore
 from ...support.actors.store_bench import SHARDS, write
@@ -513,3 +515,80 @@ async def test_a_secret_is_made_once_and_may_be_replaced(cluster: ClusterBench) 
     assert await other.secret("another", lambda: b"\x00\xff") == b"\x00\xff"
     await other.replace_secret("authority", b"third")
     assert await one.secret("authority", lambda: b"fourth") == b"third"
+
+
+# What is under way.
+
+
+def flight(host: int, address: Address = A, what: str = "", **fields: Any) -> FlightNote:
+    return FlightNote(host, address, what, **({"shard": SHARD, "epoch": 1, "begun_s": 1.5} | fields))
+
+
+async def test_notes_are_read_by_all_hosts_and_replaced_and_struck_by_their_own(cluster: ClusterBench) -> None:
+    one, other = await cluster.host(), await cluster.host()
+    first, second = await one.join(card(1)), await other.join(card(2))
+    assert await one.flights() == []
+    # Given notes of two hosts,
+    notes = [
+        flight(first, what="a:1"),
+        flight(first, B, begun_s=None, ends=2, early=1, alone=1, took_s=0.25, tried=True),
+    ]
+    await one.note(notes)
+    await other.note([flight(second)])
+    for store in (one, other):
+        assert await store.flights() == sorted([*notes, flight(second)])
+    # when one of them writes one anew and strikes another one,
+    again = flight(first, what="a:1", begun_s=None, ends=1, early=1)
+    await one.note([again], [(B, "")])
+    # then that is what is there, and nothing of the other host's has changed.
+    assert await other.flights() == sorted([again, flight(second)])
+    await one.note([], [(A, "a:1"), (B, "never noted")])
+    assert await one.flights() == [flight(second)]
+
+
+async def test_notes_outlive_a_host_that_is_killed_and_which_writes_none_afterwards(cluster: ClusterBench) -> None:
+    one, other = await cluster.host(), await cluster.host()
+    first = await one.join(card(1))
+    await other.join(card(2))
+    await one.note([flight(first)])
+    await cluster.kill(other, one)
+    with pytest.raises(StoreTakenOver):
+        await one.note([flight(first, B)])
+    assert await other.flights() == [flight(first)]
+
+
+async def test_a_host_that_leaves_takes_its_notes_along_and_leaves_its_shards_to_nobody(cluster: ClusterBench) -> None:
+    one, other = await cluster.host(), await cluster.host()
+    first, second = await one.join(card(1)), await other.join(card(2))
+    await one.take([(SHARD, 0)])
+    await other.take([(SHARD + 1, 0)])
+    await one.note([flight(first)])
+    await other.note([flight(second)])
+    await one.leave()
+    assert await other.flights() == [flight(second)]
+    rows = {row.shard: row for row in await other.owners()}
+    assert rows[SHARD] == ShardRow(SHARD, None, 1)
+    assert rows[SHARD + 1] == ShardRow(SHARD + 1, second, 1)
+    # One that is closed has left.
+    await other.close()
+    third = await cluster.host()
+    assert await third.flights() == []
+    assert {row.host for row in await third.owners()} == {None}
+
+
+async def test_who_has_a_shard_strikes_what_was_noted_of_it_before(cluster: ClusterBench) -> None:
+    one, other, third = [await cluster.host() for _ in range(3)]
+    first, second, last = [await store.join(card(number)) for number, store in enumerate((one, other, third))]
+    sign: dict[str, Any] = {"what": "", "shard": NO_SHARD, "epoch": 0}
+    await one.note([flight(first), flight(first, B, shard=SHARD + 1), flight(first, SIGN_OF_LIFE, **sign)])
+    await other.note([flight(second, SIGN_OF_LIFE, **sign)])
+    await third.note([flight(last, epoch=2), flight(last, SIGN_OF_LIFE, **sign)])
+    await cluster.kill(third, one)
+    await cluster.kill(third, other)
+    # Of a host that is gone and has other notes the sign of life is needed still; that of the others goes.
+    await third.strike({SHARD: 2})
+    kept = [flight(first, B, shard=SHARD + 1), flight(first, SIGN_OF_LIFE, **sign)]
+    mine = [flight(last, epoch=2), flight(last, SIGN_OF_LIFE, **sign)]
+    assert await third.flights() == sorted([*kept, *mine])
+    await third.strike({SHARD: 2, SHARD + 1: 2})
+    assert await third.flights() == sorted(mine)

@@ -31,6 +31,8 @@ SERVING = HostView(
     commits=30,
     workers=2,
     passed_on=5,
+    lacks=["activity charge", "workflow order"],
+    awaiting=3,
 )
 AWAY = HostView(name="host-0b", ready=False, state="serving", machine="beta", address="10.0.0.8:50123", shards=512)
 
@@ -53,8 +55,8 @@ def test_a_table_has_a_line_for_each_and_says_what_is_not_known() -> None:
     assert first.split() == ["host-0a", "serving", "alpha", "1.2.3", "512", "7", "900", "2", "20m"]
     assert second.split() == ["host-0b", "away", "beta", "-", "512", "-", "-", "-", "-"]
     _, first, second = table_of(found, NOW, wide=True).splitlines()
-    assert first.split()[9:] == ["4711", "10.0.0.7:50123", "77", "0.2s", "1", "30", "5"]
-    assert second.split()[9:] == ["-", "10.0.0.8:50123", "-", "-", "-", "-", "-"]
+    assert first.split()[9:] == ["4711", "10.0.0.7:50123", "77", "0.2s", "1", "30", "5", "2", "3"]
+    assert second.split()[9:] == ["-", "10.0.0.8:50123", "-", "-", "-", "-", "-", "-", "-"]
 
 
 def test_shards_without_an_owner_are_told(run: Run, fake: Callable[..., FakeClient]) -> None:

@@ -30,12 +30,12 @@ with mending(record.mend):
     for thread in threads:
         thread.start()
     while any(thread.is_alive() for thread in threads):
-        slots = [record.begin(f"wf-{number}", "a:1") for number in range(500)]
+        slots = [record.begin(Address("wf", f"wf-{number}"), "a:1") for number in range(500)]
         record.turn_begins(Address("wf", "x"))
         for slot in slots:
             record.end(slot)
         record.turns_over()
-    record.begin("last", "a:1")
+    record.begin(Address("wf", "last"), "a:1")
     assert os.path.getsize(sys.argv[1]) == size
 os._exit(7)  # not in order
 """

@@ -6,8 +6,8 @@ import pytest
 
 from perdure.actors.address import Address
 from perdure.actors.store.contract import Stored
-from perdure.actors.turn import RECOVER, Envelope, Turn
-from perdure.runtime.activities.calls import CallActorType
+from perdure.actors.turn import RECOVER, Envelope, SetAside, Turn
+from perdure.runtime.activities.calls import ENDS_ITS_HOSTS, CallActorType
 from perdure.runtime.directory import AppAddresses
 from perdure.runtime.history.failure import FailureDetails
 from perdure.runtime.history.row import CorruptHistory
@@ -89,6 +89,24 @@ def test_one_that_is_withdrawn_is_forgotten_and_so_is_its_activity() -> None:
     assert turn.delete
     assert turn.messages == [(Address("withdraw@bank", "x1:4"), Withdraw("x1:4", "x1", (4,), True))]
     assert call.send(DONE).messages == []
+
+
+def test_one_whose_activity_ends_its_hosts_fails_for_its_asker_without_another_try() -> None:
+    call = Call()
+    call.send(ASKED)
+    # The verdict comes before all else: nothing of it begins.
+    turn = call.send(SetAside("poison"), RECOVER)
+    ((to, done), *_) = turn.messages
+    assert to == Address("workflow", "order")
+    assert isinstance(done, ActivityDone)
+    assert done.failure == FailureDetails(error_type=ENDS_ITS_HOSTS, message="poison", non_retriable=True)
+    assert all(message == (to, done) for message in turn.messages)
+    assert (turn.busy, turn.passing) == (False, True)
+    # One that has its answer keeps it.
+    call = Call()
+    call.send(ASKED)
+    call.send(DONE)
+    assert call.send(SetAside("poison")).messages == []
 
 
 def test_one_that_cannot_be_read_says_so() -> None:

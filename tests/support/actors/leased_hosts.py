@@ -5,7 +5,7 @@ its log tells who did what in which order. What keepers are told is held to the 
 """
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import anyio
 from anyio.abc import TaskGroup
@@ -73,6 +73,7 @@ class CountingKeeper:
         self.wrong: list[str] = []
         self.given_away = 0
         self.took_over = 0
+        self.lost: set[int] = set()
         self.commits = 0
         self._addresses = addresses(shards)
         self._under_way: set[int] = set()
@@ -83,7 +84,10 @@ class CountingKeeper:
     def rings(self, rings: Mapping[str, int]) -> None:
         """It serves the first one."""
 
-    def opened(self, epochs: Mapping[int, int], jobs: Sequence[bytes] = ()) -> None:
+    def opened(
+        self, epochs: Mapping[int, int], jobs: Sequence[bytes] = (), *, lost: Collection[int] = frozenset()
+    ) -> None:
+        self.lost.update(lost)
         for shard, epoch in epochs.items():
             known = self.open.get(shard, self.closed.get(shard, 0))
             self._require(epoch > known, f"shard {shard} was opened at {epoch}, after {known}")

@@ -17,6 +17,7 @@ from perdure.actors.cluster.transport.endpoint import MemoryEndpoint
 from perdure.actors.cluster.transport.memory import MemoryNetwork, MemoryTransport
 from perdure.actors.errors import HostLost, HostSilent, PerdureError
 from perdure.actors.hosting.host import Host, HostLimits, Precautions
+from perdure.actors.hosting.shards.flights import FlightNotes
 from perdure.actors.hosting.shards.hosted import Gone, Sharing
 from perdure.actors.instruments import Instruments
 from perdure.actors.store.cluster import HostCard
@@ -61,6 +62,8 @@ class SharedHost:
         self.peers = Peers(self.membership, counter_vocabulary(), NamelessTransport(hosts.network, self.address))
         self.peers.answer(TAKE, self.membership.told)
         self.counters = CounterType()
+        self.notes = FlightNotes(self.store)
+        self.notes.types = frozenset(("counter",))
         self.gone: list[Gone] = []
         self.host = Host(
             self.store,
@@ -71,7 +74,7 @@ class SharedHost:
             limits=HostLimits(activations_max=20),
             peers=self.peers,
             precautions=Precautions(
-                sharing=Sharing(source=self.membership, gone=self.gone.append),
+                sharing=Sharing(source=self.membership, notes=self.notes, gone=self.gone.append),
                 set_aside=set_aside,
                 instruments=instruments,
             ),

@@ -65,7 +65,7 @@ class SharedEngine:
             newcomer_s=0.5,
         )
         self.membership = membership
-        return SharedStore(membership, NamelessTransport(self._network, self.address))
+        return SharedStore(membership, NamelessTransport(self._network, self.address), book=self.store)
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Be there until stopped or killed."""

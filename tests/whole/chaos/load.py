@@ -77,7 +77,7 @@ APP = textwrap.dedent('''
                 pass
 
 
-    HARMS = {"exit": lambda: os._exit(3), "keep the loop": keep_the_loop}
+    HARMS = {"exit": lambda: os._exit(3), "keep the loop": keep_the_loop, "nothing": lambda: None}
 
 
     @app.activity
@@ -92,6 +92,9 @@ APP = textwrap.dedent('''
 
     @app.workflow
     async def harmful(ctx: perdure.WorkflowContext, asked: list) -> str:
+        if asked[0] == "exit in a turn":
+            await ctx.call_activity(harm, input=["nothing", False])
+            os._exit(4)
         return await ctx.call_activity(harm, input=asked)
 ''')
 

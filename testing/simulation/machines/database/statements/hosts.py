@@ -155,9 +155,30 @@ def leave(scene: Scene, statement: Statement, host: int) -> Waiting[Sequence[Row
     """LEAVE: delete the row of a host that ends in order."""
     if (yield from _gone(scene, scene.tables["beats"], host)):
         yield from _gone(scene, scene.tables["hosts"], host)
+        yield from _disown(scene, host)
+        yield from _strike_all(scene, host)
         yield from _forget_receipts(scene, host)
         yield from _uncut_all(scene, host)
     return []
+
+
+def _disown(scene: Scene, host: int) -> Waiting[None]:
+    """Make the shards of a host nobody's."""
+    shards, work = scene.tables["shards"], scene.work
+    at = shards.at["host"]
+    for version in work.versions(shards):
+        if version.row[at] == host:
+            yield from work.update(
+                version, lambda row: shards.changed(row, host=None), lambda row: bool(row[at] == host)
+            )
+
+
+def _strike_all(scene: Scene, host: int) -> Waiting[None]:
+    """Strike the notes of a host."""
+    flights, work = scene.tables["flights"], scene.work
+    for version in work.versions(flights):
+        if version.row[flights.at["host"]] == host:
+            yield from work.delete(version)
 
 
 def backend(scene: Scene, statement: Statement) -> Sequence[Row]:
@@ -289,6 +310,66 @@ def some_shards(scene: Scene, statement: Statement, numbers: Sequence[int]) -> S
     table = scene.tables["shards"]
     wanted = table.getter("shard", "host", "epoch")
     return [wanted(row) for each in dict.fromkeys(numbers) for row in scene.work.rows(table, table.keys[0], each)]
+
+
+# Work under way.
+
+
+def note(
+    scene: Scene, statement: Statement, host: int, life: int, timeline: str, *columns: Any
+) -> Waiting[Sequence[Row]]:
+    """Write and strike notes of a host."""
+    table, work = scene.tables["flights"], scene.work
+    require_text(columns)
+    if not (yield from passes_fence(scene, host, life, timeline)):
+        return []
+    names = (
+        "type", "id", "what", "shard", "epoch", "begun", "ends", "early", "alone", "took", "tried"
+    )  # fmt: skip
+    for values in zip(*columns[3:], strict=True):
+        row = table.row(host=host, **dict(zip(names, values, strict=True)))
+        while not (yield from work.insert(table, row, or_nothing=True)):
+            there = work.latest(table, table.keys[0], (host, *values[:3]))
+            if there is not None and (yield from work.update(there, partial(_as, row))) is not None:
+                break
+    for key in zip(*columns[:3], strict=True):
+        for version in work.find(table, table.keys[0], (host, *key)):
+            yield from work.delete(version)
+    return [(1,)]
+
+
+def _as(row: Row, before: Row) -> Row:
+    return row
+
+
+def flights(scene: Scene, statement: Statement) -> Sequence[Row]:
+    """The notes of all hosts."""
+    table = scene.tables["flights"]
+    wanted = table.getter(
+        "host", "type", "id", "what", "shard", "epoch", "begun", "ends", "early", "alone", "took", "tried"
+    )
+    return sorted((wanted(row) for row in scene.work.scan(table)), key=lambda row: row[:4])
+
+
+def strike(
+    scene: Scene, statement: Statement, host: int, life: int, timeline: str, *columns: Sequence[int]
+) -> Waiting[Sequence[Row]]:
+    """Strike what was noted of shards before an epoch, and signs of life of hosts that are gone."""
+    table, hosts, work = scene.tables["flights"], scene.tables["hosts"], scene.work
+    if not (yield from passes_fence(scene, host, life, timeline)):
+        return []
+    epochs = dict(zip(*columns, strict=True))
+    place = table.getter("host", "shard", "epoch")
+    needed = {of for of, shard, _ in (place(row) for row in work.scan(table)) if shard >= 0 and shard not in epochs}
+    for version in work.versions(table):
+        of, shard, epoch = place(version.row)
+        if shard < 0 and of not in needed and not work.find(hosts, hosts.keys[0], of):
+            yield from work.delete(version)
+    for version in work.versions(table):
+        _, shard, epoch = place(version.row)
+        if shard >= 0 and epoch < epochs.get(shard, 0):
+            yield from work.delete(version)
+    return [(1,)]
 
 
 # Cuts, and secrets.
