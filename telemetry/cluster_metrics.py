@@ -114,7 +114,7 @@ class ClusterMetrics(Collector):
         )
         yield self._counter(
             "perdure_acknowledged_lost",
-            "Instances whose last acknowledged turn a server that took over does not have.",
+            "Instances and saved values whose last acknowledged change a server that took over does not have.",
             doubts.acknowledged_lost,
         )
 

@@ -21,8 +21,6 @@ TESTED_ELSEWHERE = {
     "testing/stories/trial/session.py": "a record; tests/testing/test_plugin.py has pytest make it",
     "testing/stories/decorator.py": "tests/testing/test_simulated.py has tests that it makes",
     "testing/stories/code/revision.py": "tests/testing/test_revisions.py imports old code",
-    "benchmarks/report/plot.py": "records; tests/benchmarks/report/test_plots.py makes them",
-    "benchmarks/workloads/workload.py": "records; tests/benchmarks/workloads/test_table.py reads the tables of them",
     "actors/cluster/outbound.py": "one end of a conversation; test_peers.py and test_moving_hosts.py have both",
     "actors/cluster/inbound.py": "the other end",
     "actors/cluster/side.py": "a promise; tests/actors/cluster/test_moving_hosts.py has hosts that keep it",

@@ -236,6 +236,13 @@ MISSING_ENTRIES = Statement(
     "SELECT u.key FROM unnest($1::bigint[], $2::bigint[]) AS u (key, position)"
     " WHERE NOT EXISTS (SELECT FROM log l WHERE l.key = u.key AND l.position = u.position)",
 )
+# Which of the items, likewise. One that was forgotten (version 0) is lost if it is there.
+MISSING_ITEMS = Statement(
+    "missing items",
+    "SELECT u.key FROM unnest($1::bigint[], $2::bytea[], $3::bigint[]) AS u (key, name, version)"
+    " LEFT JOIN items AS i ON (i.key, i.name) = (u.key, u.name)"
+    " WHERE coalesce(i.version, 0) < u.version OR (u.version = 0 AND i.version IS NOT NULL)",
+)
 LOOK_AT_HOST = Statement("look at host", "SELECT life FROM hosts WHERE host = $1")
 
 # Hosts.

@@ -27,7 +27,7 @@ from ..contract import FoundItems, Inspection, Reminder, Stored, Unlisted, Write
 from ..cursor import position_of
 from ..errors import StoreError, StoreFailed, StoreFenced, StoreLocked, StoreTakenOver
 from ..listing import Counted, Facets, ListFilter, ListPage, Order, asks_kinds_only, grouped
-from ..presence.acknowledged import Acknowledged
+from ..presence.acknowledged import Acknowledged, items_of
 from ..presence.apps import AppNames
 from ..presence.beats import SLOW_S
 from ..presence.figures import CommitDoubts, ServerFigures
@@ -429,12 +429,11 @@ class Opened:
         what = f"a commit of {len(writes)} writes"
         epochs = dict(self.epochs)
         await self.writer.commit(commit_of(group.parts()), group.arguments(), receipt, what)
-        self.acknowledged.note(
-            ((key, shard) for key, shard, *_ in changes.entries),
-            (position for _, position, *_ in rows),
-            (*changes.logs_forgotten, *changes.deleted),
-            epochs,
-        )
+        entries = ((key, shard) for key, shard, *_ in changes.entries)
+        forgotten = (*changes.logs_forgotten, *changes.deleted)
+        self.acknowledged.note(entries, (position for _, position, *_ in rows), forgotten, epochs)
+        if changes.items_put or changes.items_dropped or changes.deleted:
+            self.acknowledged.note_items(items_of(writes), changes.deleted, epochs)
         self._unborn -= group.born
         self._count(group)
 

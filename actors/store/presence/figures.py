@@ -17,7 +17,9 @@ class CommitDoubts:
 
     in_doubt: int = 0  # of which it had to be found out whether they had happened
     uncertain: int = 0  # of which it was not found out in time: their callers heard "may have happened"
-    acknowledged_lost: int = 0  # instances whose last acknowledged turn a server that took over does not have
+    acknowledged_lost: int = (
+        0  # instances and items whose last acknowledged turn, or change, a server that took over does not have
+    )
 
 
 class StandbyLag(NamedTuple):
