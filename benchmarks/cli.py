@@ -72,7 +72,7 @@ OPTIONS = (
            help="Run another engine too, next to each run of Perdure; may be repeated. Of the basic suite it has W1 to "
            "W4."),
     option("--peers", type=FOLDER, help="The folder that the peers are installed in. Without --peer: run all of them."),
-    option("--install-peers", is_flag=True, help="Install into that folder first what is missing there."),
+    option("--install-peers", is_flag=True, help="Install missing peers into that folder first."),
     option("--in-flight", multiple=True, type=click.IntRange(1),
            help="Instances under way at once; repeat it for a curve.  [default: each workload's own]"),
     option("--rate", "rates", multiple=True, type=click.FloatRange(0, min_open=True),
@@ -236,7 +236,7 @@ class Options:
             "--rate and --in-flight exclude each other: at a rate, nothing holds instances back.": (
                 self.rates and self.in_flight
             ),
-            "--rate cannot be used with --peer or --peers: what is compared are rates.": self.rates and self.engines,
+            "--rate cannot be used with --peer or --peers: rates are compared.": self.rates and self.engines,
             "--peer cannot be used with --driver sdk.": sdk and self.engines,
             "--processes with --driver sdk needs --workload W1 or W2: one history has one worker.": (
                 sdk and several and (not self.names or LONG_CHAIN.name in self.names)

@@ -23,9 +23,9 @@ NEW_FILE = click.Path(dir_okay=False, path_type=Path)
 
 @click.command()
 @click.option(
-    "--budget", "path", type=NEW_FILE, default=DEFAULT_PATH, show_default=True, help="The file with what is allowed."
+    "--budget", "path", type=NEW_FILE, default=DEFAULT_PATH, show_default=True, help="The file with the counts allowed."
 )
-@click.option("--accept", is_flag=True, help="Take what is counted now for the budget.")
+@click.option("--accept", is_flag=True, help="Take the counts found now for the budget.")
 def gate(path: Path, *, accept: bool) -> None:
     """Compare the counts of a fixed load with a budget.
 
@@ -59,7 +59,7 @@ def report(files: Sequence[Path], html: Path | None, png: Path | None) -> None:
     medians and ranges.
     """
     if html is None and png is None:
-        raise click.UsageError("Name what is to be written: --html FILE, --png FOLDER or both.")
+        raise click.UsageError("Name the output: --html FILE, --png FOLDER or both.")
     draw([read(file) for file in files], html=html, png=png)
 
 

@@ -26,9 +26,9 @@ from .studies.soak import run_soak
 from .workloads.run import Run
 from .workloads.workload import HTTP, POSTGRES, PROCESS, SDK_DRIVERS, Extent, Shape, Workload
 
-# What is put onto a driver.
+# Loads that are put onto a driver.
 LOADS = {Shape.LOOP: run_loop, Shape.OPEN: run_open, Shape.EVENTS: run_events}
-# What is not: each of these makes the engine it needs, on the folder of the setup.
+# Studies: each of these makes the engine it needs, on the folder of the setup.
 STUDIES: dict[tuple[Shape, str], Callable[[EngineSetup, Workload, Extent, Progress], Awaitable[RunOutcome]]] = {
     (Shape.SLEEP, PROCESS): run_sleepers,
     (Shape.CRASH, HTTP): run_crash,

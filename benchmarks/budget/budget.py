@@ -25,7 +25,7 @@ Budget: TypeAlias = Mapping[str, Mapping[str, int]]
 
 DEFAULT_PATH = Path("benchmarks") / "budget" / "budget.toml"  # of a clone, from its root
 
-# By how much a count may rise unnoticed, in parts of its budget; what is not here is exact. Twenty runs on a busy
+# By how much a count may rise unnoticed, in parts of its budget; other counts are exact. Twenty runs on a busy
 # machine differed by 0.7 % in calls and not at all in bytes.
 TOLERANCES = {"python_calls": 0.02, "wal_bytes": 0.02, "blocks_in_flight": 0.05}
 # The same for a count around zero: less than one block for each of the instances that ran.
@@ -33,7 +33,7 @@ SLACK = {"blocks_retained": 150}
 
 HEADER = """\
 # What a fixed load may cost, in counts. `perdure bench gate` compares, and `perdure bench gate --accept` writes this
-# file anew; docs/performance.md says what is counted. Accepted with {python}, SQLite {sqlite}.
+# file anew; docs/performance.md lists the counts. Accepted with {python}, SQLite {sqlite}.
 """
 
 
@@ -78,7 +78,7 @@ class Comparison:
 
 
 def compared(budget: Budget, found: Sequence[CountedLoad]) -> list[Comparison]:
-    """Put every count beside its budget. What is not counted any more is zero now."""
+    """Put every count beside its budget. A count that is gone is zero now."""
     return [
         Comparison(
             counted=counted,

@@ -1,4 +1,4 @@
-"""A SQLite store that counts what is done to it, and commits in lock step with its host.
+"""A SQLite store that counts the work done on it, and commits in lock step with its host.
 
 The rule: a group is committed only when everything else has come to rest. In production a group holds what arrived
 while the last one was being flushed, so its size depends on the disk and on the thread that writes. Here a commit waits

@@ -2,7 +2,7 @@
 
 The rule: nothing here is timed. The engine is the real one on a real SQLite file, and the load is the same each time:
 instances with fixed ids, begun together in waves, on a clock that stands still, with commits in lock step
-(`CountingStore`). So what is counted in the store is the same on every machine, to the row. Calls and memory differ
+(`CountingStore`). So the counts of the store are the same on every machine, to the row. Calls and memory differ
 between versions of Python.
 
 Group commit is why it has to be like this. Left to itself, a commit takes what has arrived while the one before it was
@@ -39,7 +39,7 @@ WAVE = 50  # instances begun together
 WAVES = 4
 STEPS = 5
 WIDTH = 100
-# So few stay in memory that what is still there of a finished instance after two waves has leaked.
+# So few stay in memory that any part of a finished instance that is there after two waves has leaked.
 SETTINGS = Settings(activations_max=2 * WAVE)
 NOW_US = 1_767_225_600_000_000  # 2026-01-01
 NAP_US = 20_000  # the timer loop looks at its clock again after this long
@@ -78,7 +78,7 @@ def count_all(folder: Path, make_store: MakeStore = CountingStore) -> list[Count
 async def count_chain(make_store: Callable[[], CountingStore]) -> CountedLoad:
     """The only one whose calls and memory are counted: it is what an engine does most."""
     async with bench(make_store()) as it:
-        with calls_counted():  # what is made once and kept, such as statements, is made here
+        with calls_counted():  # objects that are made once and kept, such as statements, are made here
             for wave in range(WAVES):
                 await it.run(chain, STEPS, ids(f"first-{wave}", WAVE), expected=STEPS)
         await it.store.take()

@@ -1,7 +1,7 @@
 """The engine in the load's own process: what a program that embeds it gets, on files or on a PostgreSQL database.
 
-On a database each run has a schema of its own, which is dropped. The engine is what a program gets that names the
-database: one host among those that share it, also where it is the only one. The load begins when each host has its
+On a database each run has a schema of its own, which is dropped. A program that names the database gets the same
+engine: one host among the hosts of a database, also where it is the only one. The load begins when each host has its
 share of the shards.
 """
 

@@ -1,6 +1,6 @@
 """Load: how instances are put onto an engine, whichever it is and however it is reached.
 
-The rule: nothing here knows what is behind the driver. Another engine is another driver; another way of pacing is
+The rule: nothing here knows the engine behind the driver. Another engine is another driver; another way of pacing is
 another function beside `closed_loop` and `open_loop`.
 """
 
@@ -53,7 +53,7 @@ class Driver(ABC):
         """Wait until an instance has ended, as far as that can be told while the clock runs."""
 
     async def ends(self, instance_ids: Sequence[str]) -> list[End]:
-        """Say when instances ended and with what, waiting for those that have not. The clock has stopped by then."""
+        """Say when instances ended and with what, waiting for unfinished ones. The clock has stopped by then."""
         for instance_id in instance_ids:
             if instance_id not in self._ends:
                 await self.finish(instance_id)
@@ -274,11 +274,11 @@ def backlog(spans: Sequence[Span]) -> Backlog:
 async def run_events(driver: Driver, workload: Workload, extent: Extent, progress: Progress) -> RunOutcome:
     """Let instances wait for an event, and send one to each.
 
-    Starting an instance costs about what an event does, so those that can be started in the time given are as many as
-    are needed.
+    Starting an instance costs about what an event does, so as many are needed as can be
+    started in the time given.
     """
     waiting = await start_many(driver, workload, workload.input, extent)
-    everybody = Extent(seconds=extent.seconds, instances=len(waiting))
+    all_waiting = Extent(seconds=extent.seconds, instances=len(waiting))
 
     async def begin() -> str:
         instance_id = waiting.pop()
@@ -286,7 +286,7 @@ async def run_events(driver: Driver, workload: Workload, extent: Extent, progres
         return instance_id
 
     async def drive(item: Item, step: Step) -> None:
-        await closed_loop(driver, item, in_flight=workload.in_flight, extent=everybody, step=step)
+        await closed_loop(driver, item, in_flight=workload.in_flight, extent=all_waiting, step=step)
 
     return outcome_of([await tally_of(driver, workload, begin, drive, progress)], workload.units)
 

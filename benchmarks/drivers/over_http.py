@@ -3,7 +3,7 @@
 Dapr's API has no call that waits for the end of an instance, and asking again and again would measure the asking. So
 the load learns from the workflow itself, which writes to a pipe in its last line, that the next instance may be
 started; when the clock has stopped each instance is read once, and its end is the time that the daemon has recorded
-for it: that of its last turn. What is left out is the flush of that turn.
+for it: that of its last turn. The flush of that turn is left out.
 
 With one instance in flight there is room for the real thing: from the moment its code is over it is asked for until it
 shows as completed, and that answer is its end.

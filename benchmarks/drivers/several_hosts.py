@@ -1,8 +1,8 @@
 """Several hosts in process: what a program gets that embeds the engine in as many processes.
 
 Each process is a host with a part of the store, or one of the hosts on a database, and starts its share of the
-instances itself, with ids of its own. The hosts begin when every one of them can reach all others, and what is shown
-is of all together, by one clock.
+instances itself, with ids of its own. The hosts begin when every one of them can reach all others, and the figures
+are of all together, by one clock.
 
 The rule: no host sums up, and none leaves, before all loads are over. A host whose own load is over may still be at
 work for the others'.
@@ -53,7 +53,7 @@ class Share:
     index: int
     of: int  # so many hosts there are
     setup: EngineSetup
-    workload: Workload  # with this host's part of what is in flight
+    workload: Workload  # with this host's part of the instances in flight
     extent: Extent
     database: str | None = None  # the address and schema that the hosts share; None: each has a file
 

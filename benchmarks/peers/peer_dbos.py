@@ -69,7 +69,7 @@ async def dbos(home: Path, folder: Path, url: str, settings: dict[str, Any]) -> 
     """Run DBOS on a database.
 
     Args:
-        settings: Of DBOS's configuration, those that are not its defaults.
+        settings: DBOS's configuration where it differs from its defaults.
     """
     # Isolated: the script's folder has modules whose names are others' too.
     command = [str(python_of(home)), "-I", str(Path(dbos_worker.__file__)), url, json.dumps(settings)]

@@ -17,13 +17,13 @@ from pathlib import Path
 from ..workloads.workload import Shape, Workload
 
 DBOS_SQLITE, DBOS_POSTGRES, RESTATE = "dbos-sqlite", "dbos-postgres", "restate"
-WORKFLOWS = frozenset({"chain", "fan_out", "signal"})  # those that every peer has
+WORKFLOWS = frozenset({"chain", "fan_out", "signal"})  # every peer has these
 MADE = "made"  # a file that says what an environment was made of, once it is whole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
-    """What is installed together."""
+    """Packages that are installed together."""
 
     name: str
     pip: tuple[str, ...]
@@ -128,7 +128,7 @@ def install(folder: Path, peers: Iterable[Peer], tell: Callable[[str], None]) ->
     """Make the environments that are missing.
 
     Args:
-        tell: Given a line on what is done next.
+        tell: Given a line on the next step.
 
     Raises:
         PeerMissing: npm is missing, or an installer failed; why stands above.

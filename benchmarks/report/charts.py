@@ -1,4 +1,4 @@
-"""Charts: what is drawn of which cases.
+"""Charts: which cases are drawn, and how.
 
 The rule: nothing is smoothed away and nothing is added. A point is a median with its range, a distribution is that of
 all latencies of all runs, and what was not measured makes no chart.
@@ -27,7 +27,7 @@ LINEAR_TIMES_MAX = 20  # a figure that grows more is drawn on a logarithmic axis
 SMOOTHED_OVER = 0.02  # of a series: half of the window of the running median
 PERCENTILES = (
     "So many of all instances took no longer than this; all runs together. "
-    "Each step to the right leaves out all but a tenth of what is left."
+    "Each step to the right leaves out nine tenths of the rest."
 )
 MEDIANS = "Medians of the runs, with their range."
 
@@ -63,12 +63,12 @@ def charts(cases: Sequence[Case]) -> list[Chart]:
     return list(found.values())
 
 
-# What is drawn.
+# The charts.
 
 
 def throughput(cases: Sequence[Case]) -> Iterator[Chart]:
     note = "More is better. The thin line is the range of the runs. Each workload has a scale of its own."
-    # The second rate is of those that are all due at once.
+    # The second rate is of timers and reminders that are all due at once.
     yield from bars(cases, {"units_per_s": "a second", "reminders_per_s": "a second"}, "throughput", "Throughput", note)
 
 
@@ -254,7 +254,7 @@ def lines_over(
 
 
 def percentile_curve(ordered_us: Sequence[int]) -> list[Point]:
-    """A percentile curve from p1 on, over how many nines leave out what is beyond: 1 for 90 %, 3 for 99.9 %.
+    """A percentile curve from p1 on, over the number of nines of the percentile: 1 for 90 %, 3 for 99.9 %.
 
     It ends where there are no more values: of 1000, p99.9 is the last.
     """

@@ -39,7 +39,7 @@ STYLES = {
 
 
 class Key(NamedTuple):
-    """What is compared with each other."""
+    """Runs with the same key are compared with each other."""
 
     workload: str
     driver: str

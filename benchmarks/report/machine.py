@@ -1,7 +1,7 @@
 """The machine that figures are of, and what it did meanwhile: no figure means anything without it.
 
-The rule: its load is read before a run and after it, and never during one, so that reading takes nothing of what is
-measured.
+The rule: its load is read before a run and after it, and never during one, so that reading takes nothing from the
+run.
 """
 
 import importlib.metadata

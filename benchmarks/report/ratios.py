@@ -39,7 +39,7 @@ def ratio_of(figure: Callable[[Figures], float]) -> Callable[[Figures, Figures],
 
 
 class Pairing(NamedTuple):
-    """What is set beside what."""
+    """Two ways that are set side by side."""
 
     what: str  # the ratio in words
     driver: str  # of ours

@@ -1,7 +1,7 @@
 """Results: everything that was measured, as one document; and cases, the runs of documents that were alike.
 
-The rule: a document keeps the raw figures of every run, with what is needed to repeat it. What is shown is computed
-from them, with how far the runs lie apart; a single run has no spread.
+The rule: a document keeps the raw figures of every run, with the options that repeat it. Every figure shown is
+computed from them, with how far the runs lie apart; a single run has no spread.
 
 `tables.py`, `ratios.py`, `charts.py`, `page.py` and `compare.py` show them.
 """
@@ -162,7 +162,7 @@ SAID_FIRST = {"workload", "driver", "in_flight", "rate"}
 
 
 def commands_of(cases: Sequence[Case]) -> list[str]:
-    """The commands that measure these again; those that differ in workload and load only are one."""
+    """The commands that measure these again; commands that differ in workload and load only are one."""
     loads: dict[tuple[str, bool, str, str], list[Run]] = {}
     for case in cases:
         run = case.run
@@ -186,7 +186,7 @@ def reached_by(run: Run) -> str:
 
 
 def load_of(runs: Sequence[Run]) -> list[str]:
-    """What is put onto the engine by runs of one workload; nothing, if that is all that it has of its own."""
+    """The load of runs of one workload; nothing, if it is the workload's own."""
     if rates := [f"--rate {run.rate:g}" for run in runs if run.rate is not None]:
         return rates
     numbers = dict.fromkeys(run.in_flight for run in runs)

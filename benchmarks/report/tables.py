@@ -147,7 +147,7 @@ SECTIONS = (
         +-       | rss_slope_error_percent_per_h | 1
     """)),
 )  # fmt: skip
-KEPT_UP = 0.95  # of the arrivals' rate; what is missing may have been the end of the last ones
+KEPT_UP = 0.95  # of the arrivals' rate; the rest may have been the end of the last ones
 SENT_LATE_MS_MAX = 5.0  # more than the timer's millisecond and a busy machine's part explain
 
 NOTES = {

@@ -17,8 +17,8 @@ from .results import Range
 Spec: TypeAlias = dict[str, Any]  # of Vega-Lite
 Point: TypeAlias = tuple[float, Range]  # where it lies along the axis, and the figure there
 
-# Okabe and Ito's colors, which those who see fewer colors can tell apart, in an order that keeps neighbours far apart;
-# and for a dark page those that are as far from its background.
+# Okabe and Ito's colors, which people who see fewer colors can tell apart, in an order that keeps neighbours far apart;
+# and their twins for a dark page, as far from its background.
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#555555", "#a6761d")
 DARK_COLORS = ("#5aa9e6", "#f08a4b", "#3cc7a0", "#e3a3c6", "#f2b84b", "#8fd0f5", "#a9b2bf", "#c9a15b")
 SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right", "stroke")
@@ -36,7 +36,7 @@ class NothingToDrawWith(Exception):
 
 
 def demand_vl_convert() -> None:
-    """See that drawing will work, before time is spent on what is to be drawn.
+    """See that drawing will work, before time is spent on runs.
 
     Raises:
         NothingToDrawWith: It will not.
@@ -175,7 +175,7 @@ def x_axis(kind: str, places: Sequence[float]) -> Spec:
 
 
 def thinned(places: Sequence[float]) -> list[float]:
-    """Those that have room for their label on a logarithmic axis, from the last one down."""
+    """The places that have room for their label on a logarithmic axis, from the last one down."""
     kept: list[float] = []
     for place in reversed(places):
         if place > 0 and (not kept or kept[-1] / place >= 1.3):

@@ -1,6 +1,6 @@
 """`perdure bench lists`: how long pages and counts take in a store with many instances.
 
-The one law: what is asked for is what docs/design/listing.md makes promises of, and each page is asked for by the
+The rule: each question is one that docs/design/listing.md makes a promise of, and each page is asked for by the
 store's own `list`, with the thread of lists and all. The time is the wall's: nothing else runs in the process.
 """
 

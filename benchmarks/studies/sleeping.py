@@ -5,9 +5,9 @@ RSS between two sizes of the fleet, so that what the engine costs anyhow is not 
 that come due one by one, in a process that has nothing else to do.
 
 S4: so many workflows sleep until the same microsecond, more than may be in memory, so most are read back from the
-store: what a service sees after midnight, when everybody chose it.
+store: what a service sees after midnight, a time that many programs choose.
 
-S7: a fleet asleep, what it costs in memory and on the disk, and some of it due at once. Those that wake are put to
+S7: a fleet asleep, what it costs in memory and on the disk, and some of it due at once. The wakers are put to
 sleep before the last ones, so that they have left memory by the time they are due, as far as the fleet is large enough.
 
 The rule that is checked on the way: every instance wakes, and none before its time. An instance is awake when the turn
@@ -196,7 +196,7 @@ async def settled_rss() -> int:
 
 
 def stored_bytes(store: Path) -> int:
-    """How large a database is: what is still in the WAL counts as if it had been copied home."""
+    """How large a database is: a page that is still in the WAL counts as if it had been copied home."""
     with closing(sqlite3.connect(store)) as connection:
         (pages,) = connection.execute("PRAGMA page_count").fetchone()
         (page_bytes,) = connection.execute("PRAGMA page_size").fetchone()

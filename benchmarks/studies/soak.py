@@ -1,6 +1,6 @@
 """S10: the loop of W1 for a long time: whether the engine gets slower, or larger.
 
-Throughput and RSS are sampled each second. What is said of them is a slope in percent an hour, by least squares, with
+Throughput and RSS are sampled each second. The verdict on them is a slope in percent an hour, by least squares, with
 the interval in which the true one lies with a probability of 95 %: a run of minutes cannot tell a drift from noise, and
 the interval says so. Samples a second apart resemble each other (one checkpoint, one collection hits several), so they
 say less than as many independent ones would. How much less follows from how far each residual resembles the one before:

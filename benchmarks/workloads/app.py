@@ -1,4 +1,4 @@
-"""The app under test: workflows and activities that do nothing, so that what is measured is the engine.
+"""The app under test: workflows and activities that do nothing, so that the engine is measured.
 
 Two variables of the environment change what it does on the side. The pipe is
 how the load process learns that an instance has run to its end, which Dapr's

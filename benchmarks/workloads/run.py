@@ -12,7 +12,7 @@ from .workload import POSTGRES, Extent, Workload
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """What is to be run."""
+    """One workload, as it is to be run."""
 
     workload: str
     driver: str
@@ -39,7 +39,7 @@ class Run:
 
     @property
     def plain(self) -> bool:
-        """Whether its options are those that marks are made for."""
+        """Whether marks are made for its options."""
         return self.durability == "full" and not self.always_replay
 
     def anywhere(self) -> Self:

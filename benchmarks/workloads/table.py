@@ -1,4 +1,4 @@
-"""The workloads, as a table: what is run, how much of it at once, what is counted, and what should be reached.
+"""The workloads, as a table: their loads, their units, and the marks that they should reach.
 
 The rule: a new workload is a new row, if one of the shapes fits it.
 """

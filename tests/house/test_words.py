@@ -1,7 +1,7 @@
 """The prose of the code and of the documents names its things: no sentence is about "whoever", "somebody" or "what is".
 
 Such a sentence has to be read twice: it hides its subject behind a word that stands for any. The change log is left
-out, because it is not rewritten, and benchmarks are, with `docs/performance.md`. Titles may ask a question.
+out, because it is not rewritten. Titles may ask a question.
 """
 
 import re
@@ -14,7 +14,7 @@ GAP = r"(?:[ \t]|\n[ \t]*(?:# )?)+"  # between two words, which may stand on two
 TELL_TALES = re.compile(
     rf"\b(?:who(?:m)?ever|(?:some|any|every)body|those{GAP}(?:that|who)|what{GAP}(?:is|are))\b", re.IGNORECASE
 )
-LEFT_OUT = ("CHANGELOG.md", "docs/performance.md")
+LEFT_OUT = ("CHANGELOG.md",)
 # Names of things that hold such words.
 NAMES = ("step back is for what is in memory alone",)
 
@@ -37,7 +37,7 @@ def test_tell_tales_are_found_on_two_lines_and_not_in_titles() -> None:
 
 def prose() -> list[Path]:
     """The sources of the package and the examples, and all documents."""
-    folders = (*(layer for layer in LAYERS if layer != "benchmarks"), "examples")
+    folders = (*LAYERS, "examples")
     return [
         text
         for text in texts()

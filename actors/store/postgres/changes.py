@@ -10,13 +10,14 @@ What the store has of an actor already, the statement looks up itself, where cou
 """
 
 from collections import Counter
-from collections.abc import Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
 from ...address import Address
 from ..contract import Write
 from ..listing import Facets
+from ..presence.acknowledged import NotedItem
 from ..tables.auditing import AuditValues
 from ..tables.batch import EntryRow, ReminderRow, sorted_batch
 from ..tables.checksums import seal_record
@@ -211,3 +212,10 @@ class Group:
             self.rows["tag"] = self._tags
         if any(before is None or before.tags for before in self._before.values()):
             self.rows["untag"] = self._tags
+
+
+def items_of(writes: Iterable[Write]) -> Iterator[tuple[int, NotedItem]]:
+    """The items that writes change, in their order, each with its shard."""
+    for write in writes:
+        for name, item in write.items:
+            yield write.shard, NotedItem(write.key, name.encode(), item.version if item is not None else 0)

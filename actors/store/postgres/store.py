@@ -27,13 +27,13 @@ from ..contract import FoundItems, Inspection, Reminder, Stored, Unlisted, Write
 from ..cursor import position_of
 from ..errors import StoreError, StoreFailed, StoreFenced, StoreLocked, StoreTakenOver
 from ..listing import Counted, Facets, ListFilter, ListPage, Order, asks_kinds_only, grouped
-from ..presence.acknowledged import Acknowledged, items_of
+from ..presence.acknowledged import Acknowledged
 from ..presence.apps import AppNames
 from ..presence.beats import SLOW_S
 from ..presence.figures import CommitDoubts, ServerFigures
 from ..tables.kinds import matching
 from ..tables.paging import Asked
-from .changes import Group, RowChanges, changes_of
+from .changes import Group, RowChanges, changes_of, items_of
 from .driver import AsyncpgDriver, DatabaseDriver, DatabaseSession, Lost, Refused, spawn
 from .kinds import KindNumbers
 from .lists.reading import read_audit, read_counts, read_page, read_tallies

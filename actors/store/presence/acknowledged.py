@@ -7,10 +7,8 @@ under an epoch that the host still has: what another owner did with an actor is 
 `actors/store/postgres/store.py` notes each commit, and `actors/store/postgres/cluster_store.py` asks after a failover.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
-
-from ..contract import Write
 
 KEPT_MAX = 10_000  # actors, and as many items
 
@@ -21,13 +19,6 @@ class NotedItem(NamedTuple):
     key: int  # of its actor
     name: bytes  # UTF-8
     version: int  # 0: it was forgotten
-
-
-def items_of(writes: Iterable[Write]) -> Iterator[tuple[int, NotedItem]]:
-    """The items that writes change, in their order, each with its shard."""
-    for write in writes:
-        for name, item in write.items:
-            yield write.shard, NotedItem(write.key, name.encode(), item.version if item is not None else 0)
 
 
 class Acknowledged:

@@ -90,10 +90,7 @@ async def test_what_a_process_said_is_shown_when_it_fails(tmp_path: Path) -> Non
 
     program = "raise SystemExit('no space left')"
     said = r"(?s)did not get ready.*\npeer said:\nno space left"
-    with (
-        pytest.raises(PeerFailed, match=said),
-        logged([sys.executable, "-c", program], tmp_path, "peer") as process,
-    ):
+    with pytest.raises(PeerFailed, match=said), logged([sys.executable, "-c", program], tmp_path, "peer") as process:
         await ready(process, no)
 
 

@@ -104,8 +104,7 @@ def test_the_chance_of_a_false_alarm_is_that_of_the_runs_orders() -> None:
 def test_what_is_not_the_same_is_said() -> None:
     before = results(measured(), measured("W2"))
     after = replace(
-        results(measured(durability="relaxed")),
-        machine=replace(MACHINE, python="CPython 3.14.0", flush_ms=1.0),
+        results(measured(durability="relaxed")), machine=replace(MACHINE, python="CPython 3.14.0", flush_ms=1.0)
     )
     assert list(warnings(before, after)) == [
         "python was CPython 3.11.7 and is CPython 3.14.0",
