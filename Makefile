@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 # Every file below the root counts, so that a new folder cannot be forgotten and a stale install be tested.
 SOURCES := pyproject.toml README.md LICENSE py.typed \
 	$(shell find . -mindepth 1 \( -path './.*' -o -path ./tests -o -path ./docs -o -path ./examples -o -path ./build -o -name '*.egg-info' \
-	-o -name __pycache__ \) -prune -o -type f \( -name '*.py' -o -name '*.proto' -o -name '*.binpb' -o -path './http/docs/static/*' -o -path './http/page/static/*' \) -print | sed 's|^\./||' | sort)
+	-o -name __pycache__ \) -prune -o -type f \( -name '*.py' -o -name '*.proto' -o -name '*.binpb' -o -path './benchmarks/report/page.css' -o -path './http/docs/static/*' -o -path './http/page/static/*' \) -print | sed 's|^\./||' | sort)
 
 .PHONY: help run demo test coverage test-slow test-chaos simulate test-compiled test-sdks test-ui pictures check docs bench bench-peers clean FORCE
 .NOTPARALLEL:

@@ -1,4 +1,4 @@
-"""Instruments: what a host reads off the machine beside the clock, how long something took and chance among it.
+"""Instruments: the readings of a machine beside its clock, durations and chance among them.
 
 The rule: nothing in `actors/` and `runtime/` asks the machine for time, chance or ids but through `actors/clock.py` and
 these. So a simulation (`testing/simulation/`) can put its own in their place, and the same seed gives the same run.

@@ -102,7 +102,7 @@ class DatabaseTransport:
             StoreError: The store's secret cannot be read, or the package for certificates is missing.
         """
         try:
-            # It comes with the extra that brings the driver; who has no database needs neither.
+            # It comes with the extra that brings the driver; a user without a database needs neither.
             from .cluster.transport.certificates import AUTHORITIES, SecretUnreadable, make_secret  # noqa: PLC0415
             from .cluster.transport.tls import TlsTransport  # noqa: PLC0415
         except ImportError as error:

@@ -6,29 +6,24 @@ from pathlib import Path
 
 import click
 import msgspec
-from rich.console import Console
 
-from .budget.budget import DEFAULT_PATH, beyond_limits, compared, failures, read_budget, table, write_budget
+from .budget.budget import DEFAULT_PATH, beyond_limits, compared, counts_table, failures, read_budget, write_budget
 from .budget.counts import count_all
 from .report import compare as comparing
-from .report.cases import cases_of
-from .report.drawing import NothingToDrawWith, demand_matplotlib, write_png
+from .report.charts import charts
 from .report.page import write_page
-from .report.plots import plots
-from .report.results import Results
+from .report.results import Results, cases_of
+from .report.vega import NothingToDrawWith, demand_vl_convert
+from .terminal import colored, show
 from .workloads.table import BY_NAME
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+NEW_FILE = click.Path(dir_okay=False, path_type=Path)
 
 
 @click.command()
 @click.option(
-    "--budget",
-    "path",
-    type=click.Path(dir_okay=False, path_type=Path),
-    default=DEFAULT_PATH,
-    show_default=True,
-    help="The file with what is allowed.",
+    "--budget", "path", type=NEW_FILE, default=DEFAULT_PATH, show_default=True, help="The file with what is allowed."
 )
 @click.option("--accept", is_flag=True, help="Take what is counted now for the budget.")
 def gate(path: Path, *, accept: bool) -> None:
@@ -42,7 +37,7 @@ def gate(path: Path, *, accept: bool) -> None:
     with tempfile.TemporaryDirectory(prefix="perdure-gate-") as folder:
         found = count_all(Path(folder))
     budget = read_budget(path)
-    Console().print(table(compared(budget, found)))
+    show(counts_table(compared(budget, found)))
     if accept:
         write_budget(path, found)
         click.echo(f"{path} is written. Commit it with what changed these counts, and say why.")
@@ -55,7 +50,7 @@ def gate(path: Path, *, accept: bool) -> None:
 
 @click.command()
 @click.argument("files", metavar="RESULTS.json...", type=FILE, nargs=-1, required=True)
-@click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Write a page that needs no network.")
+@click.option("--html", type=NEW_FILE, help="Write a page that needs no network.")
 @click.option("--png", type=click.Path(file_okay=False, path_type=Path), help="Write each drawing into this folder.")
 def report(files: Sequence[Path], html: Path | None, png: Path | None) -> None:
     """Draw what was measured.
@@ -76,14 +71,14 @@ def draw(documents: Sequence[Results], *, html: Path | None, png: Path | None = 
         click.echo(f"{html} is written.", err=True)
     if png is not None:
         png.mkdir(parents=True, exist_ok=True)
-        for plot in plots(cases_of(documents)):
-            click.echo(f"{write_png(plot, png)} is written.", err=True)
+        for chart in charts(cases_of(documents)):
+            click.echo(f"{chart.write_png(png)} is written.", err=True)
 
 
 def see_that_it_can_be_drawn() -> None:
     """Before an hour of runs, rather than after it."""
     try:
-        demand_matplotlib()
+        demand_vl_convert()
     except NothingToDrawWith as error:
         raise click.ClickException(str(error)) from None
 
@@ -110,15 +105,12 @@ def compare(before: Path, after: Path, percent: float | None) -> None:
     single = [each for each in differences if each.verdict is comparing.DifferenceVerdict.UNKNOWN]
     if percent is not None and single:
         raise click.UsageError(f"--fail-above needs several runs in both, and of {single[0].key} there is one.")
-    console = Console()
-    console.print(comparing.table(differences))
-    console.print(comparing.summary(differences))
-    for warning in comparing.warnings(first, second):
-        console.print(f"not the same: {warning}", style="yellow", markup=False, highlight=False)
+    show(comparing.differences_table(differences), comparing.summary(differences))
+    show(*(colored(f"not the same: {warning}", "yellow") for warning in comparing.warnings(first, second)))
     worse = [each for each in differences if percent is not None and each.worse_percent > percent]
+    for each in worse:
+        click.echo(f"{each.key}: {each.figure} is worse by {each.worse_percent:.0f} %", err=True)
     if worse:
-        for each in worse:
-            click.echo(f"{each.key}: {each.figure} is worse by {each.worse_percent:.0f} %", err=True)
         raise click.exceptions.Exit(1)
 
 

@@ -1,18 +1,22 @@
-"""The process of a run: its settings before anything runs, and the messages that say how far it is.
+"""A run in a process of its own, which inherits nothing of what another left: a grown heap, a warm cache, a long file.
 
-The process writes messages as lines of JSON to its standard output, for the process that started it.
+The rule: the process is a fresh Python (spawn), told what to do by a pickle, and tells through a pipe how far it is and
+in the end what it came to. Its standard error is ours.
 """
 
 import importlib.util
-import sys
+import multiprocessing
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import TypeVar, TypeVarTuple
 
 import anyio
-import msgspec
 
 from ..daemon.process.garbage_collector import tune_garbage_collector
+from .workloads.run import Run
 
 T = TypeVar("T")
 Arguments = TypeVarTuple("Arguments")
@@ -20,29 +24,64 @@ Arguments = TypeVarTuple("Arguments")
 TELL_EVERY_S = 0.1
 
 
-class ProgressMessage(msgspec.Struct, tag=True):
-    """How far a run is; written to the process that started it."""
+class RunFailed(Exception):
+    """A run did not come to its end; its process has said why on standard error."""
 
-    share: float  # 0 to 1
-    units: int
+    def __init__(self, run: Run) -> None:
+        super().__init__(run)
+        self.run = run
+
+    def __str__(self) -> str:
+        return f"{self.run.workload} ({self.run.driver}) did not come to its end; why stands above"
 
 
-class Teller:
-    """Writes a message of progress every `TELL_EVERY_S` seconds at most: a display shows no more."""
+class PipeProgress:
+    """Sends how far a run is, every `TELL_EVERY_S` seconds at most: a display shows no more."""
 
-    def __init__(self) -> None:
+    def __init__(self, pipe: Connection) -> None:
+        self._pipe = pipe
         self._next_s = 0.0
 
     def part(self, share: float, units: int) -> None:
         now_s = time.perf_counter()
         if now_s >= self._next_s:
             self._next_s = now_s + TELL_EVERY_S
-            write(ProgressMessage(share, units))
+            self._pipe.send((share, units))
 
 
-def write(message: msgspec.Struct) -> None:
-    sys.stdout.write(msgspec.json.encode(message).decode() + "\n")
-    sys.stdout.flush()
+def run_in_child(
+    perform: Callable[..., Awaitable[T]], run: Run, folder: Path, watch: Callable[[float, int], None]
+) -> T:
+    """Carry out a run in another process.
+
+    Args:
+        perform: A function of a module; called there with the run, the folder and its progress.
+        folder: An empty one for the store.
+        watch: Told how far it is (0 to 1) and how many units are done, some times a second.
+
+    Raises:
+        RunFailed: The process ended without a result.
+    """
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=child_main, args=(perform, run, folder, theirs))
+    process.start()
+    theirs.close()
+    try:
+        with suppress(EOFError):
+            while isinstance(said := ours.recv(), tuple):
+                watch(*said)
+            found: T = said
+            return found
+        raise RunFailed(run)
+    finally:
+        process.terminate()
+        process.join()
+        ours.close()
+
+
+def child_main(perform: Callable[..., Awaitable[T]], run: Run, folder: Path, pipe: Connection) -> None:
+    pipe.send(run_alone(perform, run, folder, PipeProgress(pipe)))
 
 
 def run_alone(function: Callable[[*Arguments], Awaitable[T]], *arguments: *Arguments) -> T:

@@ -145,7 +145,7 @@ class BlockingCalls:
     def _each_within(
         self, function: Callable[[RemoteClient], AbstractAsyncContextManager[AsyncIterator[T]]]
     ) -> BlockingStream[T]:
-        """Give one by one what comes inside of an `async with`."""
+        """Give the items of a stream inside of an `async with`."""
 
         async def entered(client: RemoteClient) -> AsyncGenerator[T, None]:
             async with function(client) as items:

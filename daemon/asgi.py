@@ -2,7 +2,7 @@
 
     web = Starlette(routes=[Mount("/perdure", perdure.asgi(engine, api_tokens=[TOKEN]))])
 
-The rule: importing this costs nothing, and the API is never open by oversight. Who may use it must be said.
+The rule: importing this costs nothing, and the API is never open by oversight. The program must say who may use it.
 """
 
 import logging

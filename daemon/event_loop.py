@@ -1,4 +1,4 @@
-"""The daemon's event loop: asyncio's or uvloop's, which code of users and what it leaves behind cannot end.
+"""The daemon's event loop: asyncio's or uvloop's, which code of users, and tasks that it leaves behind, cannot end.
 
 The rule: the loop and the tasks of the daemon end when the daemon says so, and for no other reason.
 

@@ -1,4 +1,4 @@
-"""Whether this process was told to stop, how, what it does first, and the two watchers that tell it.
+"""Whether and how this process was told to stop, its first steps then, and the two watchers that tell it.
 
 The rule: a daemon of one process listens to its signals. A host of several listens to its supervisor alone. A host that
 shares its store with others leaves them before its ports are closed, so that no request meets a closed one.
@@ -57,7 +57,7 @@ class Stopping:
             self._work.cancel()
 
     def close(self) -> None:
-        """Have the ports closed, and what waits end."""
+        """Have the ports closed, and waiting calls end."""
         self.closing.set()
         self.ending.set()
 
@@ -67,11 +67,11 @@ class LeavingHost(Protocol):
 
     @property
     def alone(self) -> bool:
-        """Whether no other host could take over what this one has."""
+        """Whether no other host could take over the shards of this one."""
         ...
 
     async def leave(self) -> None:
-        """Give to the others what this host owns. It can be reached, and passes on what it is asked, until it ends."""
+        """Give the shards of this host to the others. It can be reached, and passes requests on, until it ends."""
         ...
 
 

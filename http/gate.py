@@ -39,7 +39,7 @@ class StartingGate:
         self._opened = anyio.Event()
 
     def open(self) -> None:
-        """Let everything through, also what waits."""
+        """Let all requests through, also the waiting ones."""
         self._opened.set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

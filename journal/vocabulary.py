@@ -403,8 +403,8 @@ HOST_KILLED = LogLine("host_killed", ERROR, "{reason}: it is killed", ("host", "
 ACKNOWLEDGED_LOST = LogLine(
     "acknowledged_lost",
     CRITICAL,
-    "the server that took over does not have the last acknowledged turn of {found} of the {known} instances that this "
-    "host wrote last: they go on from an earlier one",
+    "the server that took over does not have the last acknowledged turn, or value, of {found} of the {known} instances "
+    "and saved values that this host wrote last: they go on from an earlier one",
     ("found",),
 )
 HOST_LOST = LogLine("host_lost", INFO, "lost the connection to {host}", ("host",))

@@ -1,4 +1,4 @@
-"""The directory of apps: the addresses that the actors of each app have, and those to which what they ask for goes.
+"""The directory of apps: the addresses of each app's actors, and of the routes for their messages.
 
 The rule: the actors of a store's first app have the types below, and those of every other app have its id
 behind these (`actors/address.py`). Which app is the first one the store says when it is opened; until then it is that
@@ -31,7 +31,7 @@ NO_APP_ID = "perdure"  # of an engine without an app
 
 
 class AppAddresses:
-    """The addresses of one app. Its fields are the types of its actors, and of what their messages go to.
+    """The addresses of one app. Its fields are the types of its actors, and of the routes for their messages.
 
     Args:
         directory: Has those of the other apps.

@@ -421,7 +421,7 @@ class Engine:
             app.forget(gone.has, dead=gone.dead)
 
     def _hurry(self) -> None:
-        """End the grace of the activities: who stops the engine was cancelled."""
+        """End the grace of the activities: the caller that stops the engine was cancelled."""
         self.stop_grace_s = 0
         if self._leaving is not None:
             self._leaving.cancel()

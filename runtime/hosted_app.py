@@ -224,7 +224,9 @@ class HostedApp:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Do what the app's actors ask for, until the block ends. The host starts after it, and stops before it."""
+        """Carry out the requests of the app's actors, until the block ends. The host starts after it, and stops before
+        it.
+        """
         if self._parts.source is None and self.peers is not None:
             self._mark = own_mark(self._host.placement.owns, self.own.worker_mark)
         [mark] = await self._parts.store.inspect([self._mark])
@@ -267,7 +269,7 @@ class HostedApp:
     # The work that moves with a shard; see `Sharing`.
 
     def lent(self, has: IsIn, waiting: Sequence[tuple[Address, Any]]) -> Sequence[bytes]:
-        """Begin no more for actors of the app that are about to be another host's, and say what goes on."""
+        """Begin no more for actors of the app that are about to be another host's, and say which activities go on."""
         if self.lending is None:
             return ()
         own = [(address.id, body) for address, body in waiting if ring_of(address.type) == self.own.ring]
@@ -279,7 +281,7 @@ class HostedApp:
             self.lending.keep(self.ids_in(has))
 
     def borrowed(self, jobs: Sequence[bytes]) -> None:
-        """Learn of what other hosts do for actors of the app."""
+        """Learn of activities that other hosts perform for actors of the app."""
         if self.lending is not None:
             self.lending.borrowed(jobs, self.own.ring)
 
@@ -332,7 +334,7 @@ class HostedApp:
         return {WORKFLOW: instances, ACTIVITY: len(self.activities)}
 
     def waits_for_workers(self) -> bool:
-        """Whether what the app does not have is left to workers."""
+        """Whether workflows and activities that the app does not have are left to workers."""
         return self._settings.wait_for_workers or self._workers_known
 
     def _activity_state(self, instance_id: str, execution_id: str, task_id: int) -> WorkState | None:

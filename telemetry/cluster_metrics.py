@@ -1,4 +1,4 @@
-"""Metrics of a host among others: who lives, whose shards are whose, what was in doubt, which clock is off.
+"""Metrics of a host among others: which hosts live, who owns which shards, commits in doubt, clocks that are off.
 
 The rule: each host tells of itself and of the hosts that it sees; the reader sums over hosts. A value that is unknown,
 because there is no such store or its server does not answer, has no sample, rather than a zero.
@@ -114,7 +114,7 @@ class ClusterMetrics(Collector):
         )
         yield self._counter(
             "perdure_acknowledged_lost",
-            "Instances whose last acknowledged turn a server that took over does not have.",
+            "Instances and saved values whose last acknowledged change a server that took over does not have.",
             doubts.acknowledged_lost,
         )
 

@@ -1,4 +1,4 @@
-"""Metrics of the state of an engine: what there is, what waits and for how long, what commits cost, how the process is.
+"""Metrics of the state of an engine: instances, waiting work, the cost of commits, the process.
 
 The rule: each host tells of its own part, and a sum over hosts is the reader's. A value that cannot be known now has no
 sample, rather than a zero. Looking at the store is done for scrapes only.
@@ -134,7 +134,7 @@ class EngineMetrics(Collector):
         return answer
 
     async def look(self) -> None:
-        """Count what the store has."""
+        """Count the instances of the store."""
         self._counts = self._waits = None  # what an earlier scrape has found is not true for ever
         try:
             self._waits = await self._overdue.own()

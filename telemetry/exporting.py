@@ -44,7 +44,7 @@ class Exporting:
 
 
 def sampler_of(rate: float) -> Sampler:
-    """Sample what the caller has sampled, and of the rest a share.
+    """Sample the traces that the caller has sampled, and of the rest a share.
 
     A caller that has *not* sampled decides nothing: .NET's HTTP client, and so Dapr's SDK for .NET, sends such a
     context with each call of a program that has no tracing. daprd makes the spans of its activities all the same.

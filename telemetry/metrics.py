@@ -170,7 +170,7 @@ def _without_created(metric: Metric) -> Metric:
 
 
 class ExecutionMetrics:
-    """Counts what the engine and its workers carry out (`Observer`, `ActivityWatch`)."""
+    """Counts the workflows and activities of the engine and its workers (`Observer`, `ActivityWatch`)."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._workflows = Timed(

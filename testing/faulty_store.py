@@ -103,7 +103,7 @@ class FaultyStore(PassingStore):
         self.fail("inspect", nth)
 
     def damage(self, address: Address, reason: str = "a test says so") -> None:
-        """Answer for an actor, from now on, as if its rows were not what was written."""
+        """Answer for an actor, from now on, as if its rows were damaged."""
         self._damaged[address] = StoreDamaged(address, reason)
 
     def fail_next_commit(self) -> None:

@@ -1,4 +1,4 @@
-"""The plugin for pytest: options of simulated tests, and what they tell at the end.
+"""The plugin for pytest: options of simulated tests, and their summary.
 
 The one law: it imports nothing of the engine until a simulated test is run, because it is loaded by every suite of
 every user who has perdure installed loads it.

@@ -121,7 +121,7 @@ def _on_asyncio(story: Callable[[], Awaitable[T]]) -> T:
 
 
 async def _to_its_end(story: Callable[[], Awaitable[T]]) -> T:
-    """Run a story, and then cancel what it has left running, as `asyncio.run` does."""
+    """Run a story, and then cancel the tasks that it has left running, as `asyncio.run` does."""
     name_library()
     # In a task of its own: anyio's threads end with the task that they were begun in, a round of the loop later.
     task = asyncio.ensure_future(story())

@@ -1,4 +1,4 @@
-"""The feed of changes: what has changed in lists of actors, of all hosts of a daemon, for readers that follow it.
+"""The feed of changes: the changes in lists of actors, of all hosts of a daemon, for readers that follow it.
 
 The rule: nothing waits for a reader, and a reader costs no memory. Each host has one ring of its newest changes, and a
 reader has a place in each ring. A reader that is slower than the ring is long learns that it has missed something.
@@ -123,7 +123,7 @@ class Ring:
         self._changed.set()
 
     def behind(self, place: Place, *, limit: int) -> News:
-        """Give what has come behind a place, at most `limit` changes."""
+        """Give the changes that have come behind a place, at most `limit`."""
         known = place.start == self._start and self.oldest.number <= place.number <= self._number
         if not known or not self.open:
             return News((), self.place, missed=True)
@@ -234,7 +234,7 @@ class ChangeFeed:
         self._changed.set()
 
     async def _give(self, start: str, number: int, hold: bool) -> News:
-        """Answer a fetch: what has come behind a place; if nothing has, and `hold`, wait a moment for it."""
+        """Answer a fetch with the changes behind a place; if there are none, and `hold`, wait a moment for one."""
         place = Place(start, number)
         with self.own.reading(), self._changed.waiting() as signal:
             news = self.own.behind(place, limit=FETCHED_MAX)

@@ -1,4 +1,4 @@
-"""The keeper of shards: what a membership tells a host of the shards that come to it and leave it.
+"""The keeper of shards, which a membership tells of the shards that come to a host and leave it.
 
 The rule: the membership decides who owns a shard, and the store knows; the host does what follows from it. All methods
 are called in the host's event loop, and none of them but `close` waits.
@@ -89,7 +89,7 @@ class ShardSource(Protocol):
 
     @property
     def may_answer(self) -> bool:
-        """Whether this host has shown that it lives so recently that what it has in memory counts."""
+        """Whether this host has shown so recently that it lives that its memory counts."""
         ...
 
     @property

@@ -154,7 +154,9 @@ class LeasedMembership:
                 self._keeper.opened({gift.shard: gift.epoch}, gift.jobs)
 
     def lent(self, gift: Gift) -> None:
-        """Learn from another host what goes on for the actors of a shard that it is about to give to this one."""
+        """Learn from another host which activities go on for the actors of a shard that it is about to give to this
+        one.
+        """
         if gift.to == self._life.me:
             self._life.lent[gift.shard] = gift
 

@@ -2,7 +2,7 @@
 
 The rule: a method is a name, the types of its arguments and the type of its result. Both ends have the same.
 
-Who answers a method gives it to `Peers.answer`, and who calls it to `Peers.ask_all`.
+Code that answers a method gives it to `Peers.answer`, and code that calls it to `Peers.ask_all`.
 """
 
 from collections.abc import Sequence
@@ -52,11 +52,11 @@ class HostMethod:
         return self._read(self._of_arguments, packed)  # type: ignore[no-any-return]
 
     def pack_result(self, result: Any) -> Raw:
-        """Pack what the method has returned."""
+        """Pack the value that the method has returned."""
         return Raw(self._encode(result))
 
     def result_in(self, packed: Raw) -> Any:
-        """Read what the method has returned.
+        """Read the value that the method has returned.
 
         Raises:
             FrameRefused: It is not of the type that the method returns.

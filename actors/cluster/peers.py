@@ -35,7 +35,7 @@ class AppPeers(Protocol):
 
     @property
     def membership(self) -> Membership:
-        """Who all hosts are."""
+        """The membership of the daemon."""
         ...
 
     @property
@@ -180,7 +180,7 @@ class Peers:
     """All other hosts of a daemon.
 
     Args:
-        membership: Who they are, and which one this host is.
+        membership: Names them, and says which one this host is.
         vocabulary: The words in which they talk.
         transport: Connects them.
         patience_s: How long a commit of theirs may wait for the database that they share.
@@ -337,8 +337,8 @@ class Peers:
     def abandon(self) -> None:
         """End all connections, because this host is dead for the others.
 
-        Callers get `HostLost`, watches are lost, and messages without a receipt are forgotten: who owns their senders
-        now sends them again. Connections are made again once the membership has named hosts anew.
+        Callers get `HostLost`, watches are lost, and messages without a receipt are forgotten: the host that owns their
+        senders now sends them again. Connections are made again once the membership has named hosts anew.
         """
         outbounds, self._outbound = self._outbound, {}
         for outbound in outbounds.values():

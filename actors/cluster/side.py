@@ -1,4 +1,4 @@
-"""The side of a host that other hosts see: what their messages do here, and what comes of messages to them.
+"""The side of a host that other hosts see: the effects of their messages here, and the fate of messages to them.
 
 The rule: all of it happens at once, in the event loop of the host.
 

@@ -176,7 +176,7 @@ class Wire(asyncio.Protocol):
             raise FrameRefused("a message in several frames is longer than a message may be here")
 
     def refuse(self, error: Exception) -> None:
-        """End the connection, because of what the other end does, and tell of it in one line."""
+        """End the connection, because of an error of the other end, and tell of it in one line."""
         if self._transport is None:
             return
         if not isinstance(error, FrameRefused | PermissionError):

@@ -1,4 +1,4 @@
-"""The border of a host: what messages of other hosts do here, and what comes of messages that were sent to them.
+"""The border of a host: the effects of messages of other hosts here, and the fate of messages to them.
 
 The rule: a message for an actor of a shard that another host owns is refused with `NotOwner`, and its sender sends it
 to the owner.

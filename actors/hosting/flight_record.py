@@ -161,7 +161,7 @@ class FlightRecord:
             os.close(descriptor)
 
     def mend(self) -> bool:
-        """Give the file back what was cut off behind the mapping, and say whether something was.
+        """Give the file the length of the mapping again if it was cut short, and say whether it was.
 
         The record begins anew then: attempts under way at that moment are not in it. It is called within an access to
         the mapping, so it touches nothing but the file (`daemon/process/mapped_files.py`).
@@ -206,7 +206,7 @@ class FlightRecord:
             self._map[TURN_AT] = 0
 
     def turn_ended(self, address: Address) -> None:
-        """Clear an actor of what its turn was suspected of: it has taken one that had an effect."""
+        """Clear an actor of the suspicion of its turns: it has taken one that had an effect."""
         if self.suspects:
             self._clear((name_of(address.id), b""))
 

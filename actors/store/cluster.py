@@ -1,8 +1,8 @@
 """The second contract of a store that several hosts share: who lives, and who owns which shard.
 
-The rule: a host is a row. While the row is there the host lives; who deletes it has killed the host, and no commit of
-it happens afterwards. Its id is random, and new each time that it joins. No clock takes part: a host adds one to its
-beat, and others watch the number.
+The rule: a host is a row. While the row is there the host lives; another host that deletes it has killed the host, and
+no commit of it happens afterwards. Its id is random, and new each time that it joins. No clock takes part: a host adds
+one to its beat, and others watch the number.
 
 `actors/cluster/leased.py` decides with it, and `actors/store/presence/heart.py` beats. `actors/store/memory_cluster.py`
 and `actors/store/postgres/` fulfil it; `tests/actors/store/test_cluster_conformance.py` holds them to it.
@@ -93,7 +93,7 @@ class Cluster(Protocol):
 
     @property
     def heart(self) -> Heart:
-        """The beat of this life. Who has joined runs it."""
+        """The beat of this life. The host that has joined runs it."""
         ...
 
     @property

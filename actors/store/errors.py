@@ -118,7 +118,7 @@ class StoreGone(StoreFailed):
 
 
 class ListsUnfinished(StoreError):
-    """The store was written by an earlier release, and does not know yet what its actors are listed by.
+    """The store was written by an earlier release, and does not have the facets of all actors yet.
 
     Attributes:
         done: The share of its actors that it knows, from 0 to 1.

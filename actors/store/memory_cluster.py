@@ -110,7 +110,7 @@ class MemoryDatabase:
         return {"contents": contents, "hosts": deepcopy(self.hosts), "owners": dict(self.owners), "cuts": self.cuts}
 
     def promote(self, copied: Mapping[str, Any]) -> None:
-        """Go on from a copy that has not had what was committed since, as on a server that was promoted."""
+        """Go on from a copy that lacks all later commits, as on a server that was promoted."""
         for name, value in copied["contents"].items():
             ours = vars(self.contents)[name]
             ours.clear()

@@ -21,7 +21,7 @@ class Watch:
         self.lost = False  # a commit may have been missed: inspect again
 
     def committed(self, record: bytes | None, *, deleted: bool) -> None:
-        """Take over what a commit has changed, and wake the watcher.
+        """Take over the changes of a commit, and wake the watcher.
 
         Args:
             record: The new record; None if the commit left it as it was.

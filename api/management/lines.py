@@ -1,4 +1,4 @@
-"""Lines of what comes in pieces.
+"""Lines of a text that comes in pieces.
 
 The rule: only a line feed ends a line, because in JSON the other line ends of Unicode may stand.
 

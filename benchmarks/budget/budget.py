@@ -1,9 +1,8 @@
 """The budget: what the fixed load of `counts.py` may cost, in a file that is checked in.
 
-The one law: a count that rises past its budget is a decision, not an accident.
-The author of a change accepts the new count, and the change of the file stands in
-the commit that caused it, beside the reason. Limits are no budget: a second flush
-for one group cannot be accepted.
+The rule: a count that rises past its budget is a decision, not an accident. The author of a change accepts the new
+count, and the change of the file stands in the commit that caused it, beside the reason. Limits are no budget: a second
+flush for one group cannot be accepted.
 """
 
 import platform
@@ -13,12 +12,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
-
+from ..terminal import Line, table
 from .counts import CountedLoad
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 # Load -> its counts.
 Budget: TypeAlias = Mapping[str, Mapping[str, int]]
@@ -138,29 +138,17 @@ def section(counted: CountedLoad) -> str:
     return "\n".join(lines) + "\n"
 
 
-def table(comparisons: Sequence[Comparison]) -> Table:
-    """The counts, for a terminal of 80 columns."""
-    made = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    for heading in ("", ""):
-        made.add_column(heading, no_wrap=True)
-    for heading in ("budget", "found", "each", ""):
-        made.add_column(heading, justify="right", no_wrap=True)
-    load = ""
-    for comparison in comparisons:
-        counted = comparison.counted
-        if counted.name != load:
-            made.add_section()
-        made.add_row(
-            counted.name if counted.name != load else "",
-            comparison.count,
-            f"{comparison.accepted:,}" if comparison.accepted is not None else "-",
-            f"{comparison.found:,}",
-            f"{comparison.found / counted.units:.4g}",
-            comparison.verdict.value,
-            style=STYLES[comparison.verdict],
-        )
-        load = counted.name
-    return made
-
-
 STYLES = {BudgetVerdict.KEPT: "", BudgetVerdict.FELL: "green", BudgetVerdict.ROSE: "red", BudgetVerdict.NEW: "yellow"}
+
+
+def counts_table(comparisons: Sequence[Comparison]) -> "Table":
+    """The counts, for a terminal of 80 columns."""
+    lines: list[Line] = []
+    load = ""
+    for each in comparisons:
+        name = each.counted.name if each.counted.name != load else ""
+        load = each.counted.name
+        accepted = f"{each.accepted:,}" if each.accepted is not None else "-"
+        found = (f"{each.found:,}", f"{each.found / each.counted.units:.4g}", each.verdict.value)
+        lines.append(Line((name, each.count, accepted, *found), STYLES[each.verdict], begins_section=bool(name)))
+    return table(("", "", "budget", "found", "each", ""), lines, texts=2)

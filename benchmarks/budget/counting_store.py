@@ -1,13 +1,12 @@
 """A SQLite store that counts what is done to it, and commits in lock step with its host.
 
-The one law: a group is committed only when everything else has come to rest.
-In production a group holds what arrived while the last one was being flushed,
-so its size depends on the disk and on the thread that writes. Here a commit
-waits until no read is under way and the event loop has had its rounds, so the same
-load makes the same groups on every machine.
+The rule: a group is committed only when everything else has come to rest. In production a group holds what arrived
+while the last one was being flushed, so its size depends on the disk and on the thread that writes. Here a commit waits
+until no read is under way and the event loop has had its rounds, so the same load makes the same groups on every
+machine.
 
-Nothing is taken from the store's word: SQLite itself tells of each statement
-(its trace), and of the rows that it changed (`total_changes`).
+Nothing is taken from the store's word: SQLite itself tells of each statement (its trace), and of the rows that it
+changed (`total_changes`).
 """
 
 import re

@@ -1,14 +1,12 @@
 """What a fixed load costs, in counts rather than in seconds.
 
-The one law: nothing here is timed. The engine is the real one on a real SQLite
-file, and the load is the same each time: instances with fixed ids, begun
-together in waves, on a clock that stands still, with commits in lock step
-(`CountingStore`). So what is counted in the store is the same on every machine,
-to the row. Calls and memory differ between versions of Python.
+The rule: nothing here is timed. The engine is the real one on a real SQLite file, and the load is the same each time:
+instances with fixed ids, begun together in waves, on a clock that stands still, with commits in lock step
+(`CountingStore`). So what is counted in the store is the same on every machine, to the row. Calls and memory differ
+between versions of Python.
 
-Group commit is why it has to be like this. Left to itself, a commit takes what
-has arrived while the one before it was flushed, and a faster disk makes more
-and smaller groups of the same load.
+Group commit is why it has to be like this. Left to itself, a commit takes what has arrived while the one before it was
+flushed, and a faster disk makes more and smaller groups of the same load.
 """
 
 import gc
@@ -114,28 +112,15 @@ async def count_alone(make_store: Callable[[], CountingStore]) -> CountedLoad:
     async with bench(make_store()) as it:
         for instance_id in ids("alone", instances):
             await it.run(chain, 1, [instance_id], expected=1)
-        counts = await it.counts()
-    return CountedLoad(
-        name="alone",
-        what=f"{instances} instances of one step, one after the other",
-        unit="step",
-        units=instances,
-        counts=counts,
-    )
+        return await it.counted("alone", f"{instances} instances of one step, one after the other", "step", instances)
 
 
 async def count_fan_out(make_store: Callable[[], CountingStore]) -> CountedLoad:
     instances = 5
     async with bench(make_store()) as it:
         await it.run(fan_out, WIDTH, ids("fan", instances), expected=sum(range(WIDTH + 1)))
-        counts = await it.counts()
-    return CountedLoad(
-        name="fan_out",
-        what=f"{instances} instances at once, each with {WIDTH} steps at once",
-        unit="step",
-        units=instances * WIDTH,
-        counts=counts,
-    )
+        what = f"{instances} instances at once, each with {WIDTH} steps at once"
+        return await it.counted("fan_out", what, "step", instances * WIDTH)
 
 
 async def count_event(make_store: Callable[[], CountingStore]) -> CountedLoad:
@@ -144,10 +129,7 @@ async def count_event(make_store: Callable[[], CountingStore]) -> CountedLoad:
         await it.start(signal, None, waiting)
         await each(waiting, lambda instance_id: it.engine.client.raise_event(instance_id, GO, 7))
         await it.finish(waiting, expected=7)
-        counts = await it.counts()
-    return CountedLoad(
-        name="event", what=f"{WAVE} instances that wait for an event each", unit="event", units=WAVE, counts=counts
-    )
+        return await it.counted("event", f"{WAVE} instances that wait for an event each", "event", WAVE)
 
 
 async def count_timer(make_store: Callable[[], CountingStore]) -> CountedLoad:
@@ -158,14 +140,7 @@ async def count_timer(make_store: Callable[[], CountingStore]) -> CountedLoad:
         await it.store.settled()
         it.clock.us = due
         await it.finish(asleep, expected=0)
-        counts = await it.counts()
-    return CountedLoad(
-        name="timer",
-        what=f"{WAVE} instances that sleep until the same moment",
-        unit="timer",
-        units=WAVE,
-        counts=counts,
-    )
+        return await it.counted("timer", f"{WAVE} instances that sleep until the same moment", "timer", WAVE)
 
 
 LOADS = (count_chain, count_alone, count_fan_out, count_event, count_timer)
@@ -219,8 +194,10 @@ class Bench:
         await each(instance_ids, wait)
         await self.store.settled()
 
-    async def counts(self) -> Counts:
-        return counts_of(await self.store.take(), self.turns())
+    async def counted(self, name: str, what: str, unit: str, units: int) -> CountedLoad:
+        """Say what the load came to that was put onto the engine."""
+        counts = counts_of(await self.store.take(), self.turns())
+        return CountedLoad(name=name, what=what, unit=unit, units=units, counts=counts)
 
     def turns(self) -> int:
         """The turns taken since they were forgotten."""

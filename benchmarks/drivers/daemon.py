@@ -5,17 +5,35 @@ import re
 import signal
 import sys
 from asyncio.subprocess import PIPE, Process, create_subprocess_exec
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
 import anyio
 
+from ..workloads import app as under_test
+from .in_process import EngineSetup
 from .measure import Usage, usage_of_trees
-from .process_driver import EngineSetup
 
 PATIENCE_S = 60.0  # for a start or a stop
-READY = re.compile(r"Perdure ready: http=http://(?P<host>[^ ]+):(?P<port>\d+) grpc=\S+\n")
-APP = f"{__package__.rpartition('.')[0]}.workloads.app:app"
+READY = re.compile(r"Perdure ready: http=http://(?P<host>[^ ]+):(?P<port>\d+) grpc=\S+:(?P<grpc_port>\d+)\n")
+APP = f"{under_test.__name__}:app"
+
+
+def clean_environment() -> dict[str, str]:
+    """Our environment without what would configure a daemon or an SDK."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("PERDURE_", "DAPR_"))}
+
+
+def run_command(setup: EngineSetup, *arguments: str) -> list[str]:
+    """`perdure run` on the store of a setup, on free ports."""
+    return [
+        *(sys.executable, "-m", __name__.partition(".")[0], "run", *arguments),
+        *("--http-port", "0", "--grpc-port", "0", "--log-level", "warning"),
+        *("--data", str(setup.store), "--durability", setup.durability),
+        *(["--always-replay"] if setup.always_replay else []),
+        *(["--processes", str(setup.processes)] if setup.processes > 1 else []),
+    ]
 
 
 class DaemonFailed(Exception):
@@ -31,9 +49,9 @@ class Daemon:
     """
 
     def __init__(self, setup: EngineSetup, variables: Mapping[str, str], options: Sequence[str] = ()) -> None:
-        self._setup = setup
+        self._command = [*run_command(setup, APP), *options]
+        self._folder: Path = setup.folder
         self._variables = variables
-        self._options = options
         self._process: Process | None = None
         self.host = ""
         self.port = 0
@@ -44,18 +62,8 @@ class Daemon:
         Raises:
             DaemonFailed: It is not ready, and never will be.
         """
-        ours = {name: value for name, value in os.environ.items() if not name.startswith(("PERDURE_", "DAPR_"))}
-        self._process = await create_subprocess_exec(
-            *(sys.executable, "-m", APP.partition(".")[0], "run", APP),
-            *("--http-port", "0", "--grpc-port", "0", "--log-level", "warning"),
-            *("--data", str(self._setup.store), "--durability", self._setup.durability),
-            *(["--always-replay"] if self._setup.always_replay else []),
-            *(["--processes", str(self._setup.processes)] if self._setup.processes > 1 else []),
-            *self._options,
-            cwd=self._setup.folder,
-            env={**ours, **self._variables},
-            stdout=PIPE,
-        )
+        environment = {**clean_environment(), **self._variables}
+        self._process = await create_subprocess_exec(*self._command, cwd=self._folder, env=environment, stdout=PIPE)
         assert self._process.stdout is not None
         line = b""
         with anyio.move_on_after(PATIENCE_S):
@@ -95,16 +103,35 @@ class Daemon:
 
     def usage(self) -> Usage:
         """Of all its processes together."""
-        return usage_of_trees([self._running().pid])
+        return usage_of_trees([self.pid])
 
     def _running(self) -> Process:
         assert self._process is not None
         return self._process
 
 
+@asynccontextmanager
+async def killed_in_the_end(daemon: Daemon) -> AsyncIterator[Daemon]:
+    """Have a daemon for a block, which starts it; whatever happens, nothing of it is left."""
+    try:
+        yield daemon
+    finally:
+        with anyio.CancelScope(shield=True):
+            await daemon.kill()
+
+
+@asynccontextmanager
+async def serving(daemon: Daemon) -> AsyncIterator[Daemon]:
+    """Start a daemon, and stop it in order if the block ends in order."""
+    async with killed_in_the_end(daemon):
+        await daemon.start()
+        yield daemon
+        await daemon.stop()
+
+
 def kill_tree(pid: int) -> None:
     """End a process and all that it started, which would otherwise stop in order, on files that are about to go."""
-    import psutil  # noqa: PLC0415  an extra that only a run needs, and reading results does not
+    import psutil  # noqa: PLC0415  the extra
 
     with suppress(psutil.NoSuchProcess):
         root = psutil.Process(pid)

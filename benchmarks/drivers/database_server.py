@@ -1,9 +1,7 @@
-"""The PostgreSQL server of a database that is measured: its processes, and databases of its own for other engines.
+"""The PostgreSQL server of a database that is measured: its address, its processes, databases of its own for peers.
 
 The rule: what a server on this machine uses is counted, and stands apart from what the engine uses. Of a server
 elsewhere nothing is known, and nothing is said.
-
-`benchmarks/drivers/postgres_driver.py` and `benchmarks/peers/peer_dbos.py` use it.
 """
 
 from collections.abc import AsyncIterator
@@ -12,12 +10,25 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 from uuid import uuid4
 
 from ...actors.store.postgres.driver import AsyncpgDriver, DatabaseSession, Statement
-from ...actors.store.postgres.url import parse_url
+from ...actors.store.postgres.url import is_url, parse_url
 
 NAME = {"application_name": "perdure bench"}
 WHO = Statement("who", "SELECT pg_backend_pid(), extract(epoch FROM pg_postmaster_start_time())::float8")
 # Both clocks are this machine's, if the server is; that of processes counts in ticks of 10 ms, from when it started.
 SAME_START_S = 2.0
+
+
+def check_address(data: str) -> str:
+    """Read the address of a database.
+
+    Raises:
+        ValueError: It is none, or has a password, which documents of results would keep.
+    """
+    if not is_url(data):
+        raise ValueError(f"{data!r} is not the address of a PostgreSQL database")
+    if urlsplit(data).password is not None or "password=" in data:
+        raise ValueError("leave the password out, and set PGPASSWORD: results name the address")
+    return data
 
 
 @asynccontextmanager
@@ -39,7 +50,7 @@ async def pid_of_server(database: str) -> int | None:
 
 def parent_of(backend: int, started_s: float) -> int | None:
     """The process that a process belongs to, if it is the server that started then (Unix time, seconds)."""
-    import psutil  # noqa: PLC0415  an extra that only a run needs, and reading results does not
+    import psutil  # noqa: PLC0415  the extra
 
     try:
         parent = psutil.Process(backend).parent()

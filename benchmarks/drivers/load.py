@@ -1,13 +1,13 @@
 """Load: how instances are put onto an engine, whichever it is and however it is reached.
 
-The one law: nothing here knows what is behind the driver. Another engine is
-another driver; another way of pacing is another function beside `closed_loop`
-and `open_loop`.
+The rule: nothing here knows what is behind the driver. Another engine is another driver; another way of pacing is
+another function beside `closed_loop` and `open_loop`.
 """
 
+import time
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from random import Random
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
@@ -15,20 +15,12 @@ import anyio
 from anyio.lowlevel import checkpoint
 
 from ..workloads.app import GO
-from ..workloads.workload import Workload
-from .measure import Counts, LoadTally, RunOutcome, Span, Usage, cpu_between, distribution, outcome_of
+from ..workloads.workload import Extent, Workload
+from .measure import Counts, LoadTally, RunOutcome, Span, Usage, cpu_between, distribution, outcome_of, usage_of_self
 
 # The least that is slept before an arrival. The event loop's timers count milliseconds, and a shorter sleep would be
 # none: the load would spin, on a core that the engine needs. So an arrival is up to this late, which is shown.
 TICK_S = 0.001
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Extent:
-    """How long a run goes on: a time, or a number of instances if there is one."""
-
-    seconds: float
-    instances: int | None = None
 
 
 class End(NamedTuple):
@@ -38,58 +30,62 @@ class End(NamedTuple):
     output: Any
 
 
-class Driver(Protocol):
-    """An engine, as the load sees it."""
+class Driver(ABC):
+    """An engine, as the load sees it; what most of them have in common."""
+
+    def __init__(self) -> None:
+        self._ends: dict[str, End] = {}
 
     def now_us(self) -> int:
         """The clock that all times of this driver are of; microseconds."""
-        ...
+        return time.perf_counter_ns() // 1000
 
+    @abstractmethod
     async def start(self, workflow: str, value: Any) -> str:
         """Start an instance and return its id, once it is durable."""
-        ...
 
+    @abstractmethod
     async def raise_event(self, instance_id: str, name: str, value: Any) -> None:
         """Send an event; durable when this returns."""
-        ...
 
+    @abstractmethod
     async def finish(self, instance_id: str) -> None:
         """Wait until an instance has ended, as far as that can be told while the clock runs."""
-        ...
 
     async def ends(self, instance_ids: Sequence[str]) -> list[End]:
         """Say when instances ended and with what, waiting for those that have not. The clock has stopped by then."""
-        ...
+        for instance_id in instance_ids:
+            if instance_id not in self._ends:
+                await self.finish(instance_id)
+        return [self._ends[instance_id] for instance_id in instance_ids]
 
+    @abstractmethod
     def engine_usage(self) -> Usage:
         """What the engine has used, all its processes together."""
-        ...
 
     def load_usage(self) -> Usage | None:
         """What the load has used; None if it shares the engine's process."""
-        ...
+        return usage_of_self()
 
     def server_usage(self) -> Usage | None:
-        """What the engine's database server has used; None if it has none, or none that can be seen."""
-        ...
+        """What the engine's database server has used; None if it has none of its own, or none that can be seen."""
+        return None
 
     def counts(self) -> Counts | None:
         """What the engine has done; None if it does not tell."""
-        ...
+        return None
 
 
 class Progress(Protocol):
-    """Who wants to know how far a run is."""
+    """Is told how far a run is."""
 
     def part(self, share: float, units: int) -> None:
         """So much of the run is over (0 to 1), and so many units are done."""
-        ...
 
 
 OpenDriver: TypeAlias = Callable[[], AbstractAsyncContextManager[Driver]]
-
-# One thing to do; told when it was meant to begin, by the driver's clock.
-Item: TypeAlias = Callable[[int], Awaitable[None]]
+Item: TypeAlias = Callable[[int], Awaitable[None]]  # one thing to do; given when it was meant to begin, microseconds
+Step: TypeAlias = Callable[[float], None]  # told how much of a whole is over, 0 to 1
 
 
 class WrongResult(Exception):
@@ -105,16 +101,25 @@ class WrongResult(Exception):
         return f"instance {self.instance_id} returned {self.found!r} and should have returned {self.expected!r}"
 
 
-async def closed_loop(
-    driver: Driver, item: Item, *, in_flight: int, extent: Extent, step: Callable[[float], None]
-) -> None:
+def check_outputs(workload: Workload, instance_ids: Sequence[str], ends: Sequence[End]) -> None:
+    """See that instances returned what they should have.
+
+    Raises:
+        WrongResult: One did not.
+    """
+    for instance_id, end in zip(instance_ids, ends, strict=True):
+        if end.output != workload.output:
+            raise WrongResult(instance_id, expected=workload.output, found=end.output)
+
+
+async def closed_loop(driver: Driver, item: Item, *, in_flight: int, extent: Extent, step: Step) -> None:
     """Keep so many items under way until the extent is reached, and wait for the last ones.
 
-    An item that takes long keeps the next one from being begun, so latencies
-    under a given rate of arrivals cannot be read off this one.
+    An item that takes long keeps the next one from being begun, so latencies under a given rate of arrivals cannot be
+    read off this one.
 
     Args:
-        step: Told after each item how much of the extent is over, 0 to 1.
+        step: Told after each item.
     """
     started_us = driver.now_us()
     begun = done = 0
@@ -137,15 +142,28 @@ async def closed_loop(
             tasks.start_soon(work)
 
 
-async def open_loop(driver: Driver, item: Item, *, dues_us: Sequence[int], step: Callable[[float], None]) -> list[int]:
+async def start_many(
+    driver: Driver, workload: Workload, value: Any, extent: Extent, step: Step = lambda _: None
+) -> list[str]:
+    """Start instances with an input, as many at once as the workload has in flight; return their ids."""
+    instance_ids: list[str] = []
+
+    async def item(_: int) -> None:
+        instance_ids.append(await driver.start(workload.workflow, value))
+
+    await closed_loop(driver, item, in_flight=workload.in_flight, extent=extent, step=step)
+    return instance_ids
+
+
+async def open_loop(driver: Driver, item: Item, *, dues_us: Sequence[int], step: Step) -> list[int]:
     """Begin an item at each of these times, whatever has become of those before, and wait for the last ones.
 
-    An item is told when it was due, not when it was begun: what a busy engine or
-    a late load keeps waiting has waited (no coordinated omission).
+    An item is told when it was due, not when it was begun: what a busy engine or a late load keeps waiting has waited
+    (no coordinated omission).
 
     Args:
         dues_us: By the driver's clock, in ascending order.
-        step: Told after each item how much of the whole is over, 0 to 1.
+        step: Told after each item.
 
     Returns:
         How much later than due each was begun, in microseconds: the load's own lateness.
@@ -171,10 +189,9 @@ async def open_loop(driver: Driver, item: Item, *, dues_us: Sequence[int], step:
 def arrivals_us(rate: float, extent: Extent) -> list[int]:
     """Moments of independent arrivals, in microseconds from the first moment on, in ascending order.
 
-    Callers who know nothing of each other come in a Poisson process: in bursts
-    and gaps, which a fixed distance would hide. Given how many come in a time,
-    their moments are even chances. So exactly as many come as were asked for,
-    at the same moments in every run.
+    Callers who know nothing of each other come in a Poisson process: in bursts and gaps, which a fixed distance would
+    hide. Given how many come in a time, their moments are even chances. So exactly as many come as were asked for, at
+    the same moments in every run.
     """
     chance = Random(7)  # noqa: S311  not for secrets
     number = extent.instances or max(1, round(rate * extent.seconds))
@@ -194,39 +211,36 @@ async def tally_loop(
     over: Callable[[], Awaitable[None]] = checkpoint,
 ) -> LoadTally:
     """The same before it is put into figures; see `tally_of`."""
-    begun_us: dict[str, int] = {}
 
-    async def item(began_us: int) -> None:
-        instance_id = await driver.start(workload.workflow, workload.input)
-        begun_us[instance_id] = began_us
-        await driver.finish(instance_id)
-
-    async def drive(step: Callable[[float], None]) -> None:
+    async def drive(item: Item, step: Step) -> None:
         await closed_loop(driver, item, in_flight=workload.in_flight, extent=extent, step=step)
 
-    return await tally_of(driver, workload, drive, begun_us, progress, over)
+    return await tally_of(driver, workload, starting(driver, workload), drive, progress, over)
+
+
+def starting(driver: Driver, workload: Workload) -> Callable[[], Awaitable[str]]:
+    """How an item begins that is a new instance."""
+
+    async def begin() -> str:
+        return await driver.start(workload.workflow, workload.input)
+
+    return begin
 
 
 async def run_open(driver: Driver, workload: Workload, extent: Extent, progress: Progress) -> RunOutcome:
     """Start instances at a rate, however long they take."""
     rate = workload.rate
     assert rate is not None, workload.name
-    begun_us: dict[str, int] = {}
     late_us: list[int] = []
 
-    async def item(due_us: int) -> None:
-        instance_id = await driver.start(workload.workflow, workload.input)
-        begun_us[instance_id] = due_us
-        await driver.finish(instance_id)
-
-    async def drive(step: Callable[[float], None]) -> None:
+    async def drive(item: Item, step: Step) -> None:
         now_us = driver.now_us()
         dues_us = [now_us + arrival_us for arrival_us in arrivals_us(rate, extent)]
         late_us.extend(await open_loop(driver, item, dues_us=dues_us, step=step))
 
-    tally = await tally_of(driver, workload, drive, begun_us, progress)
+    tally = await tally_of(driver, workload, starting(driver, workload), drive, progress)
     outcome = outcome_of([tally], workload.units)
-    waiting = backlog([(span.begun_us, span.took_us) for span in tally.spans])
+    waiting = backlog(tally.spans)
     figures = {
         "offered_per_s": rate,
         "backlog_max": float(waiting.most),
@@ -243,15 +257,11 @@ class Backlog(NamedTuple):
     end: int  # when the last one was due
 
 
-def backlog(spans_us: Sequence[tuple[int, int]]) -> Backlog:
-    """Count what was under way.
-
-    Args:
-        spans_us: When each was due, and how long after that it ended; at least one.
-    """
-    last_us = max(due_us for due_us, _ in spans_us)
+def backlog(spans: Sequence[Span]) -> Backlog:
+    """Count what was under way in at least one span, each from when an instance was due until it ended."""
+    last_us = max(span.begun_us for span in spans)
     # One that ends at the moment at which another is due makes room for it.
-    changes = sorted([(due_us, 1) for due_us, _ in spans_us] + [(due_us + took_us, -1) for due_us, took_us in spans_us])
+    changes = sorted([(span.begun_us, 1) for span in spans] + [(span.ended_us, -1) for span in spans])
     most = under_way = end = 0
     for at_us, change in changes:
         under_way += change
@@ -264,64 +274,61 @@ def backlog(spans_us: Sequence[tuple[int, int]]) -> Backlog:
 async def run_events(driver: Driver, workload: Workload, extent: Extent, progress: Progress) -> RunOutcome:
     """Let instances wait for an event, and send one to each.
 
-    Starting an instance costs about what an event does, so those that can be
-    started in the time given are as many as are needed.
+    Starting an instance costs about what an event does, so those that can be started in the time given are as many as
+    are needed.
     """
-    waiting: list[str] = []
-
-    async def begin(_: int) -> None:
-        waiting.append(await driver.start(workload.workflow, workload.input))
-
-    await closed_loop(driver, begin, in_flight=workload.in_flight, extent=extent, step=lambda _: None)
-    begun_us: dict[str, int] = {}
+    waiting = await start_many(driver, workload, workload.input, extent)
     everybody = Extent(seconds=extent.seconds, instances=len(waiting))
 
-    async def item(began_us: int) -> None:
+    async def begin() -> str:
         instance_id = waiting.pop()
-        begun_us[instance_id] = began_us
         await driver.raise_event(instance_id, GO, workload.output)
-        await driver.finish(instance_id)
+        return instance_id
 
-    async def drive(step: Callable[[float], None]) -> None:
+    async def drive(item: Item, step: Step) -> None:
         await closed_loop(driver, item, in_flight=workload.in_flight, extent=everybody, step=step)
 
-    return outcome_of([await tally_of(driver, workload, drive, begun_us, progress)], workload.units)
+    return outcome_of([await tally_of(driver, workload, begin, drive, progress)], workload.units)
 
 
 async def tally_of(
     driver: Driver,
     workload: Workload,
-    drive: Callable[[Callable[[float], None]], Awaitable[None]],
-    begun_us: dict[str, int],
+    begin: Callable[[], Awaitable[str]],
+    drive: Callable[[Item, Step], Awaitable[None]],
     progress: Progress,
     over: Callable[[], Awaitable[None]] = checkpoint,
 ) -> LoadTally:
     """Run a loop, and say what its items came to.
 
     Args:
-        drive: Runs the loop, and tells what it is given how much of it is over.
-        begun_us: Filled by the items: instance to the time at which it was meant to begin.
+        begin: Begins an item, and returns the id of the instance whose end is its end.
+        drive: Runs the loop of the items.
         over: Waits until what else runs at the same time, and may still keep this engine at work, is over as well.
 
     Raises:
         WrongResult: An instance did not return what it should have.
     """
+    begun_us: dict[str, int] = {}
+
+    async def item(meant_us: int) -> None:
+        instance_id = await begin()
+        begun_us[instance_id] = meant_us
+        await driver.finish(instance_id)
 
     def step(share: float) -> None:
         progress.part(share, len(begun_us) * workload.units)
 
     engine, load, server, counts = driver.engine_usage(), driver.load_usage(), driver.server_usage(), driver.counts()
-    await drive(step)
+    await drive(item, step)
     await over()
     engine_after, load_after, server_after = driver.engine_usage(), driver.load_usage(), driver.server_usage()
     counts_after = driver.counts()
 
     ends = await driver.ends(list(begun_us))
-    for instance_id, end in zip(begun_us, ends, strict=True):
-        if end.output != workload.output:
-            raise WrongResult(instance_id, expected=workload.output, found=end.output)
+    check_outputs(workload, list(begun_us), ends)
     return LoadTally(
-        spans=[Span(began_us, end.at_us) for began_us, end in zip(begun_us.values(), ends, strict=True)],
+        spans=[Span(meant_us, end.at_us) for meant_us, end in zip(begun_us.values(), ends, strict=True)],
         engine=Usage(cpu_s=engine_after.cpu_s - engine.cpu_s, rss_bytes=engine_after.rss_bytes),
         load_cpu_s=cpu_between(load, load_after),
         server_cpu_s=cpu_between(server, server_after),

@@ -1,20 +1,17 @@
 """Figures: from samples and counters to the numbers that are shown.
 
-The one law: a figure's name ends in its unit, and a figure that was not
-measured is not there; nothing is guessed.
+The rule: a figure's name ends in its unit, and a figure that was not measured is not there; nothing is guessed.
+
+psutil, of the extra `bench`, is imported when a process is looked at; reading results does not need it.
 """
 
 import os
 import resource
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import reduce
 from math import ceil
-from statistics import median
-from typing import NamedTuple
-
-Figures = Mapping[str, float]
+from typing import NamedTuple, Self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,9 +21,6 @@ class Usage:
     cpu_s: float  # user and system
     rss_bytes: int
 
-    def __add__(self, other: "Usage") -> "Usage":
-        return Usage(cpu_s=self.cpu_s + other.cpu_s, rss_bytes=self.rss_bytes + other.rss_bytes)
-
 
 class Counts(NamedTuple):
     """What an engine has done so far, or since then."""
@@ -35,11 +29,8 @@ class Counts(NamedTuple):
     turns: int
     rows: int  # of history
 
-    def plus(self, other: "Counts") -> "Counts":
-        return Counts(self.commits + other.commits, self.turns + other.turns, self.rows + other.rows)
-
-    def minus(self, before: "Counts") -> "Counts":
-        return Counts(self.commits - before.commits, self.turns - before.turns, self.rows - before.rows)
+    def minus(self, before: Self) -> "Counts":
+        return Counts(*(now - then for now, then in zip(self, before, strict=True)))
 
 
 class Span(NamedTuple):
@@ -93,19 +84,17 @@ def outcome_of(tallies: Sequence[LoadTally], units: int) -> RunOutcome:
         "cpu_ms_per_unit": sum(tally.engine.cpu_s for tally in tallies) * 1000 / done,
         "rss_mib": sum(tally.engine.rss_bytes for tally in tallies) / 2**20,
     }
-    loads_s = [tally.load_cpu_s for tally in tallies if tally.load_cpu_s is not None]
-    if loads_s:
-        figures["load_cpu_ms_per_unit"] = sum(loads_s) * 1000 / done
-    servers_s = [tally.server_cpu_s for tally in tallies if tally.server_cpu_s is not None]
-    if servers_s:
-        figures["server_cpu_ms_per_unit"] = sum(servers_s) * 1000 / done
+    for name in ("load", "server"):
+        used_s = [cpu_s for tally in tallies if (cpu_s := getattr(tally, f"{name}_cpu_s")) is not None]
+        if used_s:
+            figures[f"{name}_cpu_ms_per_unit"] = sum(used_s) * 1000 / done
     counted = [tally.counts for tally in tallies if tally.counts is not None]
     if counted:
-        counts = reduce(Counts.plus, counted)
-        figures["commits_per_s"] = counts.commits / elapsed_s
-        figures["units_per_commit"] = done / max(1, counts.commits)
-        figures["turns_per_unit"] = counts.turns / done
-        figures["rows_per_turn"] = counts.rows / max(1, counts.turns)
+        commits, turns, rows = map(sum, zip(*counted, strict=True))
+        figures["commits_per_s"] = commits / elapsed_s
+        figures["units_per_commit"] = done / max(1, commits)
+        figures["turns_per_unit"] = turns / done
+        figures["rows_per_turn"] = rows / max(1, turns)
     return RunOutcome(figures=figures, latencies_us=latencies_us)
 
 
@@ -117,7 +106,7 @@ def usage_of_self() -> Usage:
 
 def usage_of(pid: int) -> Usage:
     """Another process. Its CPU time comes in ticks of 10 ms."""
-    import psutil  # noqa: PLC0415  an extra that only a run needs, and reading results does not
+    import psutil  # noqa: PLC0415  the extra
 
     process = psutil.Process(pid)
     times = process.cpu_times()
@@ -126,7 +115,7 @@ def usage_of(pid: int) -> Usage:
 
 def usage_of_trees(pids: Iterable[int]) -> Usage:
     """Other processes, with all their children, and with the CPU time of children that have ended."""
-    import psutil  # noqa: PLC0415  as above
+    import psutil  # noqa: PLC0415  the extra
 
     cpu_s, rss_bytes = 0.0, 0
     for pid in pids:
@@ -162,23 +151,3 @@ def distribution(values_us: Sequence[int], prefix: str = "") -> dict[str, float]
     ordered = sorted(values_us)
     figures = {f"{prefix}p{percent}_ms": percentile(ordered, percent) / 1000 for percent in (50, 95, 99)}
     return figures | {f"{prefix}max_ms": ordered[-1] / 1000}
-
-
-def medians(runs: Sequence[Figures]) -> dict[str, float]:
-    """The median of each figure over the runs that have it."""
-    return {name: median(run[name] for run in runs if name in run) for name in _names(runs)}
-
-
-def spreads(runs: Sequence[Figures]) -> dict[str, float]:
-    """How far the runs lie apart: (highest - lowest) / median of each figure; none for a single run, or around zero."""
-    found: dict[str, float] = {}
-    for name in _names(runs):
-        values = [run[name] for run in runs if name in run]
-        middle = median(values)
-        if len(values) > 1 and middle > 0:
-            found[name] = (max(values) - min(values)) / middle
-    return found
-
-
-def _names(runs: Sequence[Figures]) -> list[str]:
-    return list(dict.fromkeys(name for run in runs for name in run))

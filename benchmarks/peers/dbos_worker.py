@@ -80,7 +80,7 @@ def dbos_actions() -> Actions:
     async def send(workflow: str, instance_id: str, value: Any) -> None:
         await DBOS.send_async(instance_id, value, GO)
 
-    async def wait(workflow: str, instance_id: str) -> Any:
+    async def wait(workflow: str, instance_id: str, value: None) -> Any:
         # The handle of who started it: one that is looked up by its id polls.
         return await handles.pop(instance_id).get_result()
 

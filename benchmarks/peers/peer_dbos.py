@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from ..drivers.database_server import fresh_database, pid_of_server
-from ..drivers.sdk.sdk_driver import started
+from ..drivers.processes import started
 from . import dbos_worker
-from .peer_process import Lines, PeerFailed, logged, ready
+from .peer_process import Asking, Lines, PeerFailed, logged, ready
 from .peers import python_of
 
 NOBODY = "nobody"  # PostgreSQL refuses to run as root
@@ -28,34 +28,15 @@ ON_SQLITE = {"sys_db_pool_size": 1, "notification_listener_polling_interval_sec"
 ON_POSTGRES: dict[str, Any] = {}
 
 
-class DbosCalls:
-    """Asks a process that runs `dbos_worker.py`."""
-
-    def __init__(self, lines: Lines) -> None:
-        self._lines = lines
-
-    async def call(self, workflow: str, instance_id: str, value: Any) -> Any:
-        return await self._lines.ask("call", workflow=workflow, instance_id=instance_id, value=value)
-
-    async def start(self, workflow: str, instance_id: str, value: Any) -> None:
-        await self._lines.ask("start", workflow=workflow, instance_id=instance_id, value=value)
-
-    async def send(self, workflow: str, instance_id: str, value: Any) -> None:
-        await self._lines.ask("send", workflow=workflow, instance_id=instance_id, value=value)
-
-    async def wait(self, workflow: str, instance_id: str) -> Any:
-        return await self._lines.ask("wait", workflow=workflow, instance_id=instance_id)
-
-
 @asynccontextmanager
-async def dbos_on_sqlite(home: Path, folder: Path) -> AsyncIterator[tuple[DbosCalls, Sequence[int]]]:
+async def dbos_on_sqlite(home: Path, folder: Path) -> AsyncIterator[tuple[Asking, Sequence[int]]]:
     """Run DBOS on a fresh SQLite file."""
-    async with dbos(home, folder, f"sqlite:///{folder / 'dbos.db'}", ON_SQLITE) as (calls, pid):
-        yield calls, [pid]
+    async with dbos(home, folder, f"sqlite:///{folder / 'dbos.db'}", ON_SQLITE) as (ask, pid):
+        yield ask, [pid]
 
 
 @asynccontextmanager
-async def dbos_on_postgres(home: Path, folder: Path) -> AsyncIterator[tuple[DbosCalls, Sequence[int]]]:
+async def dbos_on_postgres(home: Path, folder: Path) -> AsyncIterator[tuple[Asking, Sequence[int]]]:
     """Run DBOS on a fresh PostgreSQL server."""
     # A socket's path may have some hundred characters only, and the folder's may have more.
     with tempfile.TemporaryDirectory(prefix="pg-") as sockets, postgres(home, folder, Path(sockets)) as server:
@@ -67,24 +48,24 @@ async def dbos_on_postgres(home: Path, folder: Path) -> AsyncIterator[tuple[Dbos
 
         await ready(server, accepts)
         url = f"postgresql://postgres@/dbos?host={sockets}"
-        async with dbos(home, folder, url, ON_POSTGRES) as (calls, pid):
-            yield calls, [pid, server.pid]
+        async with dbos(home, folder, url, ON_POSTGRES) as (ask, pid):
+            yield ask, [pid, server.pid]
 
 
 @asynccontextmanager
-async def dbos_on_database(home: Path, folder: Path, database: str) -> AsyncIterator[tuple[DbosCalls, Sequence[int]]]:
+async def dbos_on_database(home: Path, folder: Path, database: str) -> AsyncIterator[tuple[Asking, Sequence[int]]]:
     """Run DBOS on a fresh database of a server that is there, as Perdure has a fresh schema of it.
 
     Args:
         database: The address of one whose user may make databases.
     """
     server = await pid_of_server(database)
-    async with fresh_database(database) as url, dbos(home, folder, url, ON_POSTGRES) as (calls, pid):
-        yield calls, [pid, *([server] if server is not None else [])]
+    async with fresh_database(database) as url, dbos(home, folder, url, ON_POSTGRES) as (ask, pid):
+        yield ask, [pid, *([server] if server is not None else [])]
 
 
 @asynccontextmanager
-async def dbos(home: Path, folder: Path, url: str, settings: dict[str, Any]) -> AsyncIterator[tuple[DbosCalls, int]]:
+async def dbos(home: Path, folder: Path, url: str, settings: dict[str, Any]) -> AsyncIterator[tuple[Asking, int]]:
     """Run DBOS on a database.
 
     Args:
@@ -97,7 +78,7 @@ async def dbos(home: Path, folder: Path, url: str, settings: dict[str, Any]) -> 
         lines.listen()
         try:
             await lines.ready()
-            yield DbosCalls(lines), process.pid
+            yield lines.ask, process.pid
         finally:
             lines.close()
 

@@ -8,15 +8,23 @@ import subprocess
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import anyio
 
-from ..drivers.sdk.sdk_driver import started
+from ..drivers.processes import started
 
 PATIENCE_S = 60.0  # for a start
 AGAIN_S = 0.05  # before it is asked again whether it is ready
 LOG_LINES = 20  # so many of the last are shown when something failed
+
+
+# A peer is asked to do one of these, with a workflow, the id of an instance and a value; it raises why it failed.
+#   call   start the instance with its input, and return its output when it has ended
+#   start  start it; durable when this returns
+#   send   send the event that it waits for; durable when this returns
+#   wait   return the output of one that was started, when it has ended
+Asking: TypeAlias = Callable[[str, str, str, Any], Awaitable[Any]]
 
 
 class PeerFailed(Exception):
@@ -85,16 +93,16 @@ class Lines:
         with anyio.fail_after(PATIENCE_S):
             await self._answer(0)
 
-    async def ask(self, do: str, **fields: Any) -> Any:
-        """Ask for something and return the answer.
+    async def ask(self, do: str, workflow: str, instance_id: str, value: Any) -> Any:
+        """Ask for something (`Asking`) and return the answer.
 
         Raises:
             PeerFailed: The answer is an error, or the process has ended.
         """
         self._requests += 1
-        number = self._requests
-        os.write(self._input, json.dumps({"number": number, "do": do, **fields}).encode() + b"\n")
-        return await self._answer(number)
+        request = {"number": self._requests, "do": do, "workflow": workflow, "instance_id": instance_id, "value": value}
+        os.write(self._input, json.dumps(request).encode() + b"\n")
+        return await self._answer(self._requests)
 
     def listen(self) -> None:
         asyncio.get_running_loop().add_reader(self._output, self._read)

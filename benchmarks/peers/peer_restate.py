@@ -1,7 +1,7 @@
 """Restate: its server, workflows on its Python SDK, and its ingress, through which they are called.
 
-A call of the ingress waits for the workflow's result, so a request is all that
-an instance takes. The load's client is the one that asks Perdure's daemon.
+A call of the ingress waits for the workflow's result, so a request is all that an instance takes. The load's client is
+the one that asks Perdure's daemon.
 """
 
 import json
@@ -11,42 +11,43 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from ..drivers.http_client import HttpAnswer, HttpClient
+from ..drivers.http_client import HttpClient
 from . import restate_worker
-from .peer_process import PeerFailed, free_port, logged, ready
+from .peer_process import Asking, PeerFailed, free_port, logged, ready
 from .peers import python_of
 
 LOCALHOST = "127.0.0.1"
 
 
-class RestateCalls:
-    """Asks the ingress."""
+# What the ingress is asked for, for each deed of `Asking`.
+PATHS = {
+    "call": "/{workflow}/{instance_id}/run",
+    "start": "/{workflow}/{instance_id}/run/send",
+    "send": "/{workflow}/{instance_id}/go",
+    "wait": "/restate/workflow/{workflow}/{instance_id}/attach",
+}
+
+
+class Ingress:
+    """Asks the ingress; a call of it waits for the workflow's result."""
 
     def __init__(self, client: HttpClient) -> None:
         self._client = client
 
-    async def call(self, workflow: str, instance_id: str, value: Any) -> Any:
-        return json.loads(await self._asked(f"/{workflow}/{instance_id}/run", value))
+    async def ask(self, do: str, workflow: str, instance_id: str, value: Any) -> Any:
+        """Ask for something, and return the answer.
 
-    async def start(self, workflow: str, instance_id: str, value: Any) -> None:
-        await self._asked(f"/{workflow}/{instance_id}/run/send", value)
-
-    async def send(self, workflow: str, instance_id: str, value: Any) -> None:
-        await self._asked(f"/{workflow}/{instance_id}/go", value)
-
-    async def wait(self, workflow: str, instance_id: str) -> Any:
-        path = f"/restate/workflow/{workflow}/{instance_id}/attach"
-        return json.loads(checked(f"GET {path}", await self._client.get(path)))
-
-    async def _asked(self, path: str, value: Any) -> bytes:
-        return checked(f"POST {path}", await self._client.post(path, json.dumps(value).encode()))
-
-
-def checked(request: str, answer: HttpAnswer) -> bytes:
-    """The body of an answer that is no error."""
-    if answer.status not in (200, 201, 202):
-        raise PeerFailed(f"{request} was answered {answer.status} {answer.body.decode(errors='replace')!r}")
-    return answer.body
+        Raises:
+            PeerFailed: The answer is an error.
+        """
+        path = PATHS[do].format(workflow=workflow, instance_id=instance_id)
+        if do == "wait":
+            answer = await self._client.get(path)
+        else:
+            answer = await self._client.post(path, json.dumps(value).encode())
+        if answer.status not in (200, 201, 202):
+            raise PeerFailed(f"{path} was answered {answer.status} {answer.body.decode(errors='replace')!r}")
+        return json.loads(answer.body) if do in ("call", "wait") else None
 
 
 def variables(ingress: int, admin: int, fabric: int) -> dict[str, str]:
@@ -63,7 +64,7 @@ def variables(ingress: int, admin: int, fabric: int) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def restate(home: Path, folder: Path) -> AsyncIterator[tuple[RestateCalls, Sequence[int]]]:
+async def restate(home: Path, folder: Path) -> AsyncIterator[tuple[Asking, Sequence[int]]]:
     """Run a server on a fresh folder, with its defaults, and register the workflows with it."""
     ingress, admin, fabric, service = (free_port() for _ in range(4))
     # Isolated: the script's folder has modules whose names are others' too.
@@ -84,7 +85,7 @@ async def restate(home: Path, folder: Path) -> AsyncIterator[tuple[RestateCalls,
 
             await ready(server, registered)
             await ready(server, accepts)
-            yield RestateCalls(client), [server.pid, workflows.pid]
+            yield Ingress(client).ask, [server.pid, workflows.pid]
 
 
 def workers() -> int:

@@ -1,24 +1,22 @@
 """Before and after: two results documents beside each other.
 
-The one law: a difference within the spread of the runs is noise, whatever its
-size. A figure is called better or worse only when every run of one document lies
-beyond every run of the other. Single runs get no verdict, because how far two of
-them would lie apart is not known.
+The rule: a difference within the spread of the runs is noise, whatever its size. A figure is called better or worse
+only when every run of one document lies beyond every run of the other. Single runs get no verdict, because how far two
+of them would lie apart is not known.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from math import comb
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
+from ..terminal import Line, short, table
+from .machine import Machine
+from .results import Range, Result, Results, range_of
 
-from ..machine import Machine
-from .cases import Range, range_of
-from .results import Result, Results
-from .tables import written
+if TYPE_CHECKING:
+    from rich.table import Table
 
 FLUSH_TIMES = 1.5  # as slow, and it is another disk, or one that was busy
 
@@ -107,12 +105,7 @@ def compared(before: Results, after: Results) -> list[Difference]:
     """Everything that both have, in the order of the first."""
     first, second = by_key(before), by_key(after)
     return [
-        Difference(
-            key=key,
-            figure=figure,
-            before=range_of(values),
-            after=range_of(others),
-        )
+        Difference(key=key, figure=figure, before=range_of(values), after=range_of(others))
         for key in first
         if key in second
         for figure, values in figures_of(first[key]).items()
@@ -190,34 +183,18 @@ def summary(differences: Sequence[Difference]) -> str:
     )
 
 
-def table(differences: Sequence[Difference]) -> Table:
+def differences_table(differences: Sequence[Difference]) -> "Table":
     """The differences, for a terminal of 80 columns."""
-    made = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    made.add_column("", no_wrap=True)
-    for heading in ("before", "", "after", "", "after /\nbefore", ""):
-        made.add_column(heading, justify="right", no_wrap=True, vertical="bottom")
+    lines: list[Line] = []
     key: Key | None = None
     for each in differences:
         if each.key != key:
-            made.add_section()
-            made.add_row(str(each.key), style="bold")
             key = each.key
-        made.add_row(
-            f"  {each.figure}",
-            number(each.before.median),
-            spread(each.before),
-            number(each.after.median),
-            spread(each.after),
-            f"{each.ratio:.2f}" if each.ratio is not None else "-",
-            each.verdict.value,
-            style=STYLES[each.verdict],
-        )
-    return made
-
-
-def number(value: float) -> str:
-    """Four digits that count."""
-    return written(value) if abs(value) >= 1000 else f"{value:.4g}"
+            lines.append(Line((str(key),), "bold", begins_section=True))
+        ratio = f"{each.ratio:.2f}" if each.ratio is not None else "-"
+        values = (cell for found in (each.before, each.after) for cell in (short(found.median, 4), spread(found)))
+        lines.append(Line((f"  {each.figure}", *values, ratio, each.verdict.value), STYLES[each.verdict]))
+    return table(("", "before", "", "after", "", "after /\nbefore", ""), lines)
 
 
 def spread(found: Range) -> str:

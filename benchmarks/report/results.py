@@ -1,23 +1,36 @@
-"""Results: everything that was measured, as one document.
+"""Results: everything that was measured, as one document; and cases, the runs of documents that were alike.
 
-The one law: the raw figures of every run are kept, with what is needed to
-repeat it; what is shown is computed from them.
+The rule: a document keeps the raw figures of every run, with what is needed to repeat it. What is shown is computed
+from them, with how far the runs lie apart; a single run has no spread.
+
+`tables.py`, `ratios.py`, `charts.py`, `page.py` and `compare.py` show them.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from itertools import product
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from statistics import median
+from typing import Any, NamedTuple
 
 import msgspec
 
-from ..drivers.measure import RunOutcome, medians, spreads
-from ..machine import Machine
-from ..run import Run
-from ..workloads.workload import Mark, Workload
-from .machine_load import MachineLoad
+from ..drivers.measure import RunOutcome
+from ..peers.peers import PEER_TITLES
+from ..workloads.run import Run
+from ..workloads.table import BY_NAME
+from ..workloads.workload import DRIVERS, HTTP, POSTGRES, PROCESS, SDK, SDK_FORGETFUL, STUB, Mark, Workload
+from .machine import Machine, MachineLoad
 
 FORMAT = 1
+DRIVER_TITLES = {
+    PROCESS: "process",
+    HTTP: "HTTP",
+    POSTGRES: "PostgreSQL",
+    **PEER_TITLES,
+    STUB: "SDK, stub",
+    SDK: "SDK",
+    SDK_FORGETFUL: "SDK, forgetful",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,58 +65,152 @@ class Results:
         return msgspec.json.decode(path.read_bytes(), type=cls)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResultRow:
-    """All runs of one workload by one driver, summed up for a table."""
+class Range(NamedTuple):
+    """A figure over several runs."""
 
-    workload: Workload
-    driver: str
+    median: float
+    low: float
+    high: float
     runs: int
-    figures: dict[str, float]  # medians over the runs
-    spreads: dict[str, float]  # (highest - lowest) / median; empty for a single run
 
-    def marks(self) -> Iterator[tuple[Mark, bool]]:
-        """The marks that were measured, and whether each was reached."""
+    @property
+    def spread(self) -> float | None:
+        """(highest - lowest) / median; None for a single run, or around zero."""
+        return (self.high - self.low) / self.median if self.runs > 1 and self.median > 0 else None
+
+    def overlaps(self, other: "Range") -> bool:
+        return self.low <= other.high and other.low <= self.high
+
+
+def range_of(values: Sequence[float]) -> Range:
+    return Range(median(values), min(values), max(values), len(values))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """Runs with the same options on the same build and machine."""
+
+    run: Run
+    machine: Machine
+    outcomes: list[RunOutcome]
+
+    @property
+    def workload(self) -> Workload:
+        """As it was run, with the marks that hold for that."""
+        run, found = self.run, self.run.variant
+        marked = run.plain and found.marks_hold(seconds=run.seconds, instances=run.instances)
+        return found if marked else found.without_marks()
+
+    @property
+    def title(self) -> str:
+        return f"{self.run.workload} {self.run.variant.title}"
+
+    @property
+    def driver_title(self) -> str:
+        """How the engine is reached, and of how many processes it is if of several."""
+        title = DRIVER_TITLES.get(self.run.driver, self.run.driver)
+        return title if self.run.processes == 1 else f"{title} x{self.run.processes}"
+
+    def figures(self) -> dict[str, Range]:
+        names = dict.fromkeys(name for outcome in self.outcomes for name in outcome.figures)
+        return {name: self.figure(name) for name in names}
+
+    def figure(self, name: str) -> Range:
+        return range_of([outcome.figures[name] for outcome in self.outcomes if name in outcome.figures])
+
+    def has(self, name: str) -> bool:
+        return any(name in outcome.figures for outcome in self.outcomes)
+
+    def marks(self) -> Iterator[tuple[Mark, float, bool]]:
+        """The marks that were measured, what was found, and whether each was reached."""
         for mark in self.workload.marks:
-            holds = mark.driver == self.driver and mark.in_flight in (None, self.workload.in_flight)
-            if holds and mark.figure in self.figures:
-                yield mark, mark.reached(self.figures[mark.figure])
+            holds = mark.driver == self.run.driver and mark.in_flight in (None, self.run.in_flight)
+            if holds and self.has(mark.figure):
+                found = self.figure(mark.figure).median
+                yield mark, found, mark.reached(found)
 
 
-def interleaved(workloads: Iterable[Workload], drivers: Sequence[str], repeat: int) -> list[tuple[Workload, str]]:
-    """The order of runs: all once, then all again, so that what else the machine does hits them alike."""
-    once = [(workload, driver) for workload, driver in product(workloads, drivers) if driver in workload.drivers]
-    return once * repeat
+def cases_of(documents: Iterable[Results]) -> list[Case]:
+    """Put like to like, in the order of the workloads, of the load, and of the drivers."""
+    found: dict[tuple[Run, str], Case] = {}
+    for document in documents:
+        for result in document.results:
+            run = result.run.anywhere()
+            key = (run, build_of(document.machine))
+            case = found.setdefault(key, Case(run=run, machine=document.machine, outcomes=[]))
+            case.outcomes.append(result.outcome)
+    workloads, drivers = list(BY_NAME), list(DRIVER_TITLES)
+
+    def place(case: Case) -> tuple[float, ...]:
+        run = case.run
+        return (
+            *(workloads.index(run.workload), run.rate or 0.0, run.in_flight, run.processes),
+            drivers.index(run.driver) if run.driver in drivers else len(drivers),
+        )
+
+    return sorted(found.values(), key=place)
 
 
-def rows(workloads: Iterable[Workload], results: Results) -> list[ResultRow]:
-    """Sum up runs, in the order of the workloads; those with another load, or number of processes, stand apart."""
-    found = []
-    for workload in workloads:
-        for driver in workload.drivers:
-            runs = [
-                result.outcome.figures
-                for result in results.results
-                if result.run.driver == driver and is_of(workload, result.run)
-            ]
-            if runs:
-                found.append(
-                    ResultRow(
-                        workload=workload,
-                        driver=driver,
-                        runs=len(runs),
-                        figures=medians(runs),
-                        spreads=spreads(runs),
-                    )
-                )
-    return found
+def build_of(machine: Machine) -> str:
+    """What has to be the same for runs to be put together."""
+    what = (machine.perdure, machine.python, machine.sqlite, machine.uvloop, machine.processor, machine.cores)
+    return ", ".join(str(each) for each in what)
 
 
-def is_of(workload: Workload, run: Run) -> bool:
-    """Whether a run is of this workload, as it is run here."""
-    return (run.workload, run.in_flight, run.rate, run.processes) == (
-        workload.name,
-        workload.in_flight,
-        workload.rate,
-        workload.processes,
-    )
+# What stands in front of a run's other options on the command line; those are named like their fields.
+SAID_FIRST = {"workload", "driver", "in_flight", "rate"}
+
+
+def commands_of(cases: Sequence[Case]) -> list[str]:
+    """The commands that measure these again; those that differ in workload and load only are one."""
+    loads: dict[tuple[str, bool, str, str], list[Run]] = {}
+    for case in cases:
+        run = case.run
+        # A rate and a number in flight exclude each other.
+        loads.setdefault((run.workload, run.rate is None, reached_by(run), options_of(case)), []).append(run)
+    found: dict[str, list[str]] = {}
+    for (workload, _, driver, options), runs in loads.items():
+        found.setdefault(" ".join((driver, *load_of(runs), options)), []).append(workload)
+    return [
+        f"perdure bench {' '.join(f'--workload {name}' for name in workloads)} {rest}"
+        for rest, workloads in found.items()
+    ]
+
+
+def reached_by(run: Run) -> str:
+    if run.driver == POSTGRES:
+        return f"--driver {PROCESS}"  # and an address, which stands among the options
+    if run.driver in (STUB, SDK, SDK_FORGETFUL):
+        return "--driver sdk --sdk-python PYTHON"
+    return f"--driver {run.driver}" if run.driver in DRIVERS else f"--peers DIR --peer {run.driver}"
+
+
+def load_of(runs: Sequence[Run]) -> list[str]:
+    """What is put onto the engine by runs of one workload; nothing, if that is all that it has of its own."""
+    if rates := [f"--rate {run.rate:g}" for run in runs if run.rate is not None]:
+        return rates
+    numbers = dict.fromkeys(run.in_flight for run in runs)
+    own = {variant.in_flight for variant in BY_NAME[runs[0].workload].variants()}
+    return [] if numbers.keys() == own else [f"--in-flight {number}" for number in numbers]
+
+
+def options_of(case: Case) -> str:
+    """All of the command that is neither its workload, nor its driver, nor its load."""
+    said = asdict(case.run)
+    if case.run.instances == BY_NAME[case.run.workload].instances:
+        del said["instances"]
+    processes, database = said.pop("processes"), said.pop("database")
+    if processes != 1:
+        said["processes" if database is None else "hosts"] = processes
+    said["data"] = database
+    words = [option(name, value) for name, value in said.items() if name not in SAID_FIRST and value]
+    if len(case.outcomes) > 1:
+        words.append(f"--repeat {len(case.outcomes)}")
+    return " ".join(words)
+
+
+def option(name: str, value: Any) -> str:
+    flag = f"--{name.replace('_', '-')}"
+    if value is True:
+        return flag
+    return f"{flag} {value:g}" if isinstance(value, float) else f"{flag} {value}"

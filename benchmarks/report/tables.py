@@ -1,28 +1,19 @@
 """The report: results as tables for a terminal of 80 columns.
 
-It computes nothing: what stands here was measured, and a dash is what was not.
+The rule: it computes nothing. What stands here was measured, and a dash is what was not.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
-from rich.box import SIMPLE_HEAD
-from rich.console import Console, Group, RenderableType
-from rich.table import Table
-from rich.text import Text
+from ..terminal import Line, colored, table, written
+from ..workloads.workload import HTTP, POSTGRES, PROCESS, SDK, Mark, Shape
+from .ratios import Ratio, marked, ratios_of
+from .results import DRIVER_TITLES, Case, Results, cases_of
 
-from ..machine import Machine
-from ..peers.peers import PEER_TITLES
-from ..workloads.workload import HTTP, POSTGRES, PROCESS, Mark, Shape, Workload
-from .results import ResultRow, Results, rows
-
-DRIVER_TITLES = {PROCESS: "process", HTTP: "HTTP", POSTGRES: "PostgreSQL"} | PEER_TITLES
-
-
-def driver_title(driver: str, processes: int = 1) -> str:
-    """How an engine is reached, and of how many processes it is if of several."""
-    title = DRIVER_TITLES.get(driver, driver)
-    return title if processes == 1 else f"{title} x{processes}"
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.table import Table
 
 
 class Column(NamedTuple):
@@ -39,178 +30,126 @@ class Section(NamedTuple):
 
     title: str
     shapes: tuple[Shape, ...]
-    columns: tuple[Column, ...]
     spread_of: str  # the figure by which one sees how far runs lie apart
+    columns: tuple[Column, ...]
 
 
-LOADS = (Shape.LOOP, Shape.EVENTS)
+def columns(text: str) -> tuple[Column, ...]:
+    """Read columns, a line each: title (`~` breaks it), figure, digits behind the point; `?` only where some has it."""
+    found = []
+    for line in text.strip().splitlines():
+        title, figure, digits, *rest = (part.strip() for part in line.split("|"))
+        found.append(Column(title.replace("~", "\n"), figure, int(digits), not rest))
+    return tuple(found)
+
+
+LOADS = (Shape.LOOP, Shape.EVENTS, Shape.TURNS)
 SECTIONS = (
-    Section(
-        "Throughput and latency",
-        LOADS,
-        (
-            Column("a second", "units_per_s"),
-            Column("p50 ms", "p50_ms", 1),
-            Column("p95 ms", "p95_ms", 1),
-            Column("p99 ms", "p99_ms", 1),
-            Column("max ms", "max_ms", 1),
-        ),
-        "units_per_s",
-    ),
-    Section(
-        "At a rate of arrivals",
-        (Shape.OPEN,),
-        (
-            Column("due\n/s", "offered_per_s"),
-            Column("ended\n/s", "instances_per_s"),
-            Column("p50\nms", "p50_ms", 1),
-            Column("p99\nms", "p99_ms", 1),
-            Column("most\nwaiting", "backlog_max"),
-            Column("sent\nlate ms", "sent_late_p99_ms", 1),
-        ),
-        "p99_ms",
-    ),
-    Section(
-        "What one of them costs",
-        (*LOADS, Shape.OPEN),
-        (
-            Column("CPU ms", "cpu_ms_per_unit", 3),
-            Column("load's\nCPU ms", "load_cpu_ms_per_unit", 3),
-            Column("server's\nCPU ms", "server_cpu_ms_per_unit", 3, always=False),
-            Column("in one\ncommit", "units_per_commit", 1),
-            Column("commits\na second", "commits_per_s"),
-            Column("RSS\nMiB", "rss_mib"),
-        ),
-        "cpu_ms_per_unit",
-    ),
-    Section(
-        "Asleep, beyond what may be in memory",
-        (Shape.SLEEP,),
-        (
-            Column("instances", "instances"),
-            Column("KiB\neach", "kib_per_sleeper", 2),
-            Column("RSS\nMiB", "rss_mib"),
-            Column("late\np50 ms", "late_p50_ms", 1),
-            Column("late\np99 ms", "late_p99_ms", 1),
-            Column("late\nmax ms", "late_max_ms", 1),
-        ),
-        "late_p99_ms",
-    ),
-    Section(
-        "Recovery after kill -9",
-        (Shape.CRASH,),
-        (
-            Column("started", "instances"),
-            Column("in\nflight", "in_flight_at_kill"),
-            Column("ready\ns", "ready_s", 2),
-            Column("complete\ns", "recovered_s", 2),
-            Column("steps\nlost", "steps_lost"),
-            Column("bodies\nrepeated", "steps_repeated"),
-        ),
-        "recovered_s",
-    ),
-    Section(
-        "All due at once",
-        (Shape.TIMER_STORM, Shape.REMINDER_STORM),
-        (
-            Column("due", "instances"),
-            Column("a second", "reminders_per_s"),
-            Column("last one\nlate ms", "late_max_ms"),
-            Column("CPU ms", "cpu_ms_per_unit", 3),
-            Column("in one\ncommit", "units_per_commit"),
-        ),
-        "reminders_per_s",
-    ),
-    Section(
-        "One turn, beside so many events: p50 ms",
-        (Shape.HISTORY,),
-        (
-            Column("10", "at_10_p50_ms", 2),
-            Column("100", "at_100_p50_ms", 2),
-            Column("1 000", "at_1000_p50_ms", 2),
-            Column("10 000", "at_10000_p50_ms", 2),
-            Column("50 000", "at_50000_p50_ms", 2),
-            Column("times", "turn_growth_times", 2),
-        ),
-        "at_50000_p50_ms",
-    ),
-    Section(
-        "Histories rebuilt from the store: events a second",
-        (Shape.HISTORY,),
-        (
-            Column("1 000", "cold_1000_events_per_s"),
-            Column("10 000", "cold_10000_events_per_s"),
-            Column("50 000", "cold_50000_events_per_s"),
-            Column("only\nread", "load_50000_events_per_s"),
-            Column("only\ndecoded", "decode_50000_events_per_s"),
-            Column("only\nreplayed", "replay_50000_events_per_s"),
-        ),
-        "cold_50000_events_per_s",
-    ),
-    Section(
-        "A fleet asleep, and some of it due at once",
-        (Shape.FLEET,),
-        (
-            Column("asleep", "instances"),
-            Column("put to\nsleep /s", "instances_per_s"),
-            Column("RSS\nMiB", "rss_mib"),
-            Column("disk\nbytes each", "disk_bytes_per_sleeper"),
-            Column("due", "wakers"),
-            Column("awake\ns", "awake_s", 2),
-        ),
-        "awake_s",
-    ),
-    Section(
-        "Nothing to do",
-        (Shape.IDLE,),
-        (
-            Column("asleep", "instances"),
-            Column("% of\na core", "cpu_percent", 2),
-            Column("commits\na second", "commits_per_s", 2),
-            Column("bytes written\na second", "written_bytes_per_s"),
-            Column("RSS\nMiB", "rss_mib"),
-        ),
-        "cpu_percent",
-    ),
-    Section(
-        "Recovery after kill -9, all in the middle of their work",
-        (Shape.RECOVERY,),
-        (
-            Column("at work", "instances"),
-            Column("ready\ns", "ready_s", 2),
-            Column("all moving\ns", "moving_s", 2),
-            Column("steps\nlost", "steps_lost"),
-            Column("bodies\nrepeated", "steps_repeated"),
-        ),
-        "moving_s",
-    ),
-    Section(
-        "A long run; slopes in % an hour, and how far they may be off",
-        (Shape.SOAK,),
-        (
-            Column("s", "elapsed_s"),
-            Column("a second", "units_per_s"),
-            Column("slope", "throughput_slope_percent_per_h", 1),
-            Column("+-", "throughput_slope_error_percent_per_h", 1),
-            Column("RSS\nMiB", "rss_mib"),
-            Column("slope", "rss_slope_percent_per_h", 1),
-            Column("+-", "rss_slope_error_percent_per_h", 1),
-        ),
-        "units_per_s",
-    ),
-)
+    Section("Throughput and latency", LOADS, "units_per_s", columns("""
+        a second | units_per_s | 0
+        p50 ms   | p50_ms | 1
+        p95 ms   | p95_ms | 1
+        p99 ms   | p99_ms | 1
+        max ms   | max_ms | 1
+    """)),
+    Section("At a rate of arrivals", (Shape.OPEN,), "p99_ms", columns("""
+        due a~second   | offered_per_s | 0
+        ended a~second | instances_per_s | 0
+        p50~ms       | p50_ms | 1
+        p99~ms       | p99_ms | 1
+        most~waiting | backlog_max | 0
+        sent~late ms | sent_late_p99_ms | 1
+    """)),
+    Section("What one of them costs", (*LOADS, Shape.OPEN), "cpu_ms_per_unit", columns("""
+        CPU ms           | cpu_ms_per_unit | 3
+        load's~CPU ms    | load_cpu_ms_per_unit | 3
+        server's~CPU ms  | server_cpu_ms_per_unit | 3 | ?
+        in one~commit    | units_per_commit | 1
+        commits~a second | commits_per_s | 0
+        RSS~MiB          | rss_mib | 0
+    """)),
+    Section("The first turns and the last, and the bytes of their items", (Shape.TURNS,), "host_last_ms", columns("""
+        host's~ms at first | host_first_ms | 2
+        in the~end         | host_last_ms | 2
+        worker's~at first  | worker_first_ms | 2
+        in the~end         | worker_last_ms | 2
+        bytes~at first     | item_first_bytes | 0
+        in the~end         | item_last_bytes | 0
+    """)),
+    Section("Asleep, beyond what may be in memory", (Shape.SLEEP,), "late_p99_ms", columns("""
+        instances   | instances | 0
+        KiB~each    | kib_per_sleeper | 2
+        RSS~MiB     | rss_mib | 0
+        late~p50 ms | late_p50_ms | 1
+        late~p99 ms | late_p99_ms | 1
+        late~max ms | late_max_ms | 1
+    """)),
+    Section("Recovery after kill -9", (Shape.CRASH,), "recovered_s", columns("""
+        started         | instances | 0
+        in~flight       | in_flight_at_kill | 0
+        ready~s         | ready_s | 2
+        complete~s      | recovered_s | 2
+        steps~lost      | steps_lost | 0
+        bodies~repeated | steps_repeated | 0
+    """)),
+    Section("All due at once", (Shape.TIMER_STORM, Shape.REMINDER_STORM), "reminders_per_s", columns("""
+        due              | instances | 0
+        a second         | reminders_per_s | 0
+        last one~late ms | late_max_ms | 0
+        CPU ms           | cpu_ms_per_unit | 3
+        in one~commit    | units_per_commit | 0
+    """)),
+    Section("One turn, beside so many events: p50 ms", (Shape.HISTORY,), "at_50000_p50_ms", columns("""
+        10     | at_10_p50_ms | 2
+        100    | at_100_p50_ms | 2
+        1 000  | at_1000_p50_ms | 2
+        10 000 | at_10000_p50_ms | 2
+        50 000 | at_50000_p50_ms | 2
+        times  | turn_growth_times | 2
+    """)),
+    Section("Histories rebuilt, events a second", (Shape.HISTORY,), "cold_50000_events_per_s", columns("""
+        1 000         | cold_1000_events_per_s | 0
+        10 000        | cold_10000_events_per_s | 0
+        50 000        | cold_50000_events_per_s | 0
+        only~read     | load_50000_events_per_s | 0
+        only~decoded  | decode_50000_events_per_s | 0
+        only~replayed | replay_50000_events_per_s | 0
+    """)),
+    Section("A fleet asleep, and some of it due at once", (Shape.FLEET,), "awake_s", columns("""
+        asleep          | instances | 0
+        put to~sleep /s | instances_per_s | 0
+        RSS~MiB         | rss_mib | 0
+        disk~bytes each | disk_bytes_per_sleeper | 0
+        due             | wakers | 0
+        awake~s         | awake_s | 2
+    """)),
+    Section("Nothing to do", (Shape.IDLE,), "cpu_percent", columns("""
+        asleep                 | instances | 0
+        % of~a core            | cpu_percent | 2
+        commits~a second       | commits_per_s | 2
+        bytes written~a second | written_bytes_per_s | 0
+        RSS~MiB                | rss_mib | 0
+    """)),
+    Section("Recovery after kill -9, all in the middle of their work", (Shape.RECOVERY,), "moving_s", columns("""
+        at work         | instances | 0
+        ready~s         | ready_s | 2
+        all moving~s    | moving_s | 2
+        steps~lost      | steps_lost | 0
+        bodies~repeated | steps_repeated | 0
+    """)),
+    Section("A long run; slopes in % an hour, and how far they may be off", (Shape.SOAK,), "units_per_s", columns("""
+        s        | elapsed_s | 0
+        a second | units_per_s | 0
+        slope    | throughput_slope_percent_per_h | 1
+        +-       | throughput_slope_error_percent_per_h | 1
+        RSS~MiB  | rss_mib | 0
+        slope    | rss_slope_percent_per_h | 1
+        +-       | rss_slope_error_percent_per_h | 1
+    """)),
+)  # fmt: skip
 KEPT_UP = 0.95  # of the arrivals' rate; what is missing may have been the end of the last ones
 SENT_LATE_MS_MAX = 5.0  # more than the timer's millisecond and a busy machine's part explain
 
-OPEN_NOTE = (
-    "At a rate: latency runs from when an instance was due, whether or not it could be sent then. Sent late: by how "
-    "much the load itself was behind, 99 of 100 not more. Most waiting: due and not ended, at the worst moment."
-)
-PROCESSES_NOTE = (
-    "x2: two processes, and so on, each with a part of the store, or hosts that share the database. CPU, commits and "
-    "RSS are of all of them together. In process each has its share of the load, on a database as much as one alone, "
-    "and starts instances that are its own; over HTTP any of them is asked."
-)
 NOTES = {
     POSTGRES: (
         "PostgreSQL: as process, with the store on a database. The CPU of its server stands apart, if it is on this "
@@ -227,128 +166,119 @@ NOTES = {
         "flush of that turn; with one in flight, to the answer that shows the result. The workflow itself tells the "
         "load, in its last line, to start the next one."
     ),
+    SDK: (
+        "SDK: a worker on Dapr's Python SDK is its own load; the load's CPU is the worker's. The stub is the daemon's "
+        "gRPC server in front of lists in memory: no daemon behind that server can be faster."
+    ),
 }
+OPEN_NOTE = (
+    "At a rate: latency runs from when an instance was due, whether or not it could be sent then. Sent late: by how "
+    "much the load itself was behind, 99 of 100 not more. Most waiting: due and not ended, at the worst moment."
+)
+PROCESSES_NOTE = (
+    "x2: two processes, and so on, each with a part of the store, or hosts that share the database. CPU, commits and "
+    "RSS are of all of them together. In process each has its share of the load, on a database as much as one alone, "
+    "and starts instances that are its own; over HTTP any of them is asked."
+)
+RATIOS_NOTE = (
+    "Ratios are medians over pairs of runs next to each other. A peer's CPU is that of all its processes, its "
+    "database's server too, without the load's; Perdure's is without that of a server."
+)
 
 
-def report(workloads: Sequence[Workload], results: Results) -> RenderableType:
-    """Show results.
-
-    Args:
-        workloads: As they were run; marks are those of these.
-    """
-    found = rows(workloads, results)
-    parts: list[RenderableType] = [machine_lines(results)]
-    for section in SECTIONS:
-        chosen = [row for row in found if row.workload.shape in section.shapes]
-        if chosen:
-            parts.append(table(section, chosen))
-    loaded = {row.driver for row in found if row.workload.shape in (*LOADS, Shape.OPEN)}
-    parts.extend(Text(NOTES[driver] + "\n", style="dim") for driver in NOTES if driver in loaded)
-    if any(row.workload.shape is Shape.OPEN for row in found):
-        parts.append(Text(OPEN_NOTE + "\n", style="dim"))
-    if any(row.workload.processes > 1 for row in found):
-        parts.append(Text(PROCESSES_NOTE + "\n", style="dim"))
-    parts.extend(doubt_lines(found))
-    parts.extend(mark_lines(found))
-    return Group(*parts)
-
-
-def print_report(workloads: Sequence[Workload], results: Results, console: Console) -> None:
-    console.print(report(workloads, results))
-
-
-def machine_lines(results: Results) -> Text:
-    run = results.results[0].run
+def report(results: Results) -> "Iterator[RenderableType]":
+    """Show results, a table or a line at a time."""
+    cases, ratios = cases_of([results]), ratios_of([results])
+    run, machine = results.results[0].run, results.machine
     replay = ", every turn replayed" if run.always_replay else ""
-    return Text(
-        f"{described(results.machine)}\n"
-        f"SQLite {results.machine.sqlite}, durability {run.durability}{replay}; "
-        f"this disk takes {results.machine.flush_ms:.2f} ms to append 4 KiB and flush them\n"
+    yield (
+        f"{machine}\nSQLite {machine.sqlite}, durability {run.durability}{replay}; "
+        f"this disk takes {machine.flush_ms:.2f} ms to append 4 KiB and flush them\n"
     )
+    for section in SECTIONS:
+        if chosen := [case for case in cases if case.run.variant.shape in section.shapes]:
+            yield section_table(section, chosen)
+    if ratios:
+        yield ratios_table(ratios)
+        yield from (f"{DRIVER_TITLES.get(name, name)}: {about}" for name, about in results.peers.items())
+    loaded = {case.run.driver for case in cases if case.run.variant.shape in (*LOADS, Shape.OPEN)}
+    notes = [NOTES[driver] for driver in NOTES if driver in loaded]
+    notes += [OPEN_NOTE] * any(case.run.rate is not None for case in cases)
+    notes += [PROCESSES_NOTE] * any(case.run.processes > 1 for case in cases)
+    notes += [RATIOS_NOTE] * bool(ratios)
+    yield from (colored(note + "\n", "dim") for note in notes)
+    yield from (colored(line, "yellow") for line in doubts(cases))
+    yield from (colored(line, "green" if reached else "red") for line, reached in mark_lines(cases, ratios))
 
 
-def described(machine: Machine) -> str:
-    return (
-        f"Perdure {machine.perdure}, {machine.python}, uvloop {machine.uvloop}, {machine.system}, "
-        f"{machine.cores} cores ({machine.processor})"
-    )
-
-
-def table(section: Section, chosen: Sequence[ResultRow]) -> Table:
-    runs = max(row.runs for row in chosen)
-    title = f"{section.title}, medians of {runs} runs" if runs > 1 else section.title
-    made = Table(
-        title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
-    )
-    # The only column that may take two lines, where a row is too long for one.
-    made.add_column("", overflow="fold")
-    made.add_column("", vertical="bottom", no_wrap=True)
-    columns = [each for each in section.columns if each.always or any(each.figure in row.figures for row in chosen)]
-    for heading in (*(column.title for column in columns), *(["spread"] if runs > 1 else [])):
-        made.add_column(heading, justify="right", vertical="bottom", no_wrap=True)
-    for row in chosen:
-        cells = [f"{row.workload.name} {row.workload.title}", driver_title(row.driver, row.workload.processes)]
-        cells += [cell(row, column) for column in columns]
+def section_table(section: Section, cases: Sequence[Case]) -> "Table":
+    runs = max(len(case.outcomes) for case in cases)
+    shown = [each for each in section.columns if each.always or any(case.has(each.figure) for case in cases)]
+    heads = ["", "", *(column.title for column in shown), *(["spread"] if runs > 1 else [])]
+    lines = []
+    for case in cases:
+        cells = [case.title, case.driver_title, *(cell(case, column) for column in shown)]
         if runs > 1:
-            cells.append(spread(row, section.spread_of))
-        made.add_row(*cells)
-    return made
+            spread = case.figure(section.spread_of).spread if case.has(section.spread_of) else None
+            cells.append("-" if spread is None else f"{spread:.0%}")
+        lines.append(Line(cells))
+    return table(heads, lines, title=f"{section.title}, medians of {runs} runs" if runs > 1 else section.title, texts=2)
 
 
-def cell(row: ResultRow, column: Column) -> str:
-    value = row.figures.get(column.figure)
-    if value is None:
+def cell(case: Case, column: Column) -> str:
+    if not case.has(column.figure):
         return "-"
+    value = case.figure(column.figure).median
     # Of a second, nobody wants tenths of a millisecond, and a row has 80 columns.
     text = written(value, column.digits if value < 1000 else 0)
-    return f"{text} {row.workload.unit}" if column.figure == "units_per_s" else text
+    return f"{text} {case.run.variant.unit}" if column.figure == "units_per_s" else text
 
 
-def spread(row: ResultRow, of: str) -> str:
-    """How far the runs of a row lie apart."""
-    return f"{row.spreads[of]:.0%}" if of in row.spreads else "-"
+def ratios_table(ratios: Sequence[Ratio]) -> "Table":
+    """Ways side by side, a line for each pair of them."""
+    heads = ("Side by side", "", "", "ratio", "from", "to", "pairs")
+    lines = [
+        Line(
+            (
+                f"{one.ours.title}: {one.what}",
+                *(one.ours.driver_title, one.theirs.driver_title),
+                *(written(value, 2 if one.range.median < 10 else 1) for value in one.range[:3]),
+                str(len(one.values)),
+            )
+        )
+        for one in ratios
+    ]
+    return table(heads, lines, texts=3)
 
 
-def doubt_lines(found: Iterable[ResultRow]) -> list[Text]:
+def doubts(cases: Iterable[Case]) -> Iterator[str]:
     """What must be known before the figures of a rate are believed."""
-    lines = []
-    for row in found:
-        name = f"{row.workload.name} {row.workload.title}, {driver_title(row.driver, row.workload.processes)}"
-        figures = row.figures
+    for case in cases:
+        name = f"{case.title}, {case.driver_title}"
+        figures = {figure: found.median for figure, found in case.figures().items()}
         if figures.get("instances_per_s", 0.0) < figures.get("offered_per_s", 0.0) * KEPT_UP:
             waiting = written(figures["backlog_end"])
-            lines.append(f"{name}: did not keep up; {waiting} were waiting when the last one came")
-        if row.driver == HTTP and figures.get("sent_late_p99_ms", 0.0) > SENT_LATE_MS_MAX:
-            lines.append(f"{name}: the load was late itself, so these latencies are not the daemon's alone")
-    return [Text(line, style="yellow") for line in lines]
+            yield f"{name}: did not keep up; {waiting} were waiting when the last one came"
+        if case.run.driver == HTTP and figures.get("sent_late_p99_ms", 0.0) > SENT_LATE_MS_MAX:
+            yield f"{name}: the load was late itself, so these latencies are not the daemon's alone"
 
 
-def mark_lines(found: Iterable[ResultRow]) -> list[Text]:
+def mark_lines(cases: Iterable[Case], ratios: Sequence[Ratio]) -> Iterator[tuple[str, bool]]:
     """What should be reached, and whether it was."""
-    lines = []
-    for row in found:
-        for mark, reached in row.marks():
-            value = written(row.figures[mark.figure], mark.digits)
-            lines.append(
-                Text(
-                    f"{row.workload.name} {row.workload.title}, {DRIVER_TITLES[row.driver]}: {value} {mark.what}, "
-                    f"{wanted(mark)}: {'reached' if reached else 'missed'}",
-                    style="green" if reached else "red",
-                )
-            )
-    return lines
+    for case in cases:
+        for mark, found, reached in case.marks():
+            what = f"{written(found, mark.digits)} {mark.what}, {wanted(mark)}"
+            yield f"{case.title}, {case.driver_title}: {what}: {verdict(reached)}", reached
+    for one, of_ratio, reached in marked(ratios):
+        what = f"{one.range.median:.2f} {one.what} beside {one.theirs.driver_title}, {of_ratio}"
+        yield f"{one.ours.title}, {one.ours.driver_title}: {what}: {verdict(reached)}", reached
+
+
+def verdict(reached: bool) -> str:
+    return "reached" if reached else "missed"
 
 
 def wanted(mark: Mark) -> str:
-    if mark.at_least is not None:
-        return f"at least {limit(mark.at_least, mark.digits)}"
-    assert mark.at_most is not None
-    return f"at most {limit(mark.at_most, mark.digits)}"
-
-
-def limit(value: float, digits: int) -> str:
-    return written(value, 0 if value == int(value) else digits)
-
-
-def written(value: float, digits: int = 0) -> str:
-    return f"{value:,.{digits}f}".replace(",", " ")
+    value, words = (mark.at_most, "at most") if mark.at_least is None else (mark.at_least, "at least")
+    assert value is not None
+    return f"{words} {written(value, 0 if value == int(value) else mark.digits)}"

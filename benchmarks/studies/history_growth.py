@@ -22,12 +22,12 @@ from ...runtime.execution.replay import replay
 from ...runtime.instance.actor import WorkflowActorType
 from ...runtime.instance.message import workflow_address
 from ...runtime.instance.surroundings import Surroundings
-from ..drivers.load import Extent, Progress, WrongResult
+from ..drivers.in_process import EngineSetup, ProcessDriver, process_driver
+from ..drivers.load import Progress, WrongResult
 from ..drivers.measure import RunOutcome, percentile
-from ..drivers.process_driver import EngineSetup, ProcessDriver, process_driver
 from ..workloads.app import GO, app
-from ..workloads.workload import Workload
-from .waking import FENCE, LOOK_EVERY_S, TooSlow
+from ..workloads.workload import Extent, Workload
+from .sleeping import FENCE, LOOK_EVERY_S, TooSlow
 
 SHORT_LENGTHS = (10, 100)  # events
 LONG_LENGTHS = (1_000, 10_000, 50_000)
@@ -160,9 +160,8 @@ async def rebuilt(setup: EngineSetup, chain: Chain) -> Cold:
 
 def cold_figures(length: int, cold: Sequence[Cold]) -> dict[str, float]:
     """Events a second, of the whole and of its parts; medians."""
+    parts = {"cold": "whole_s", "load": "load_s", "decode": "decode_s", "replay": "replay_s"}
     return {
-        f"cold_{length}_events_per_s": median(each.events / each.whole_s for each in cold),
-        f"load_{length}_events_per_s": median(each.events / each.load_s for each in cold),
-        f"decode_{length}_events_per_s": median(each.events / each.decode_s for each in cold),
-        f"replay_{length}_events_per_s": median(each.events / each.replay_s for each in cold),
+        f"{name}_{length}_events_per_s": median(each.events / getattr(each, seconds) for each in cold)
+        for name, seconds in parts.items()
     }

@@ -8,17 +8,17 @@ import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from statistics import median
 from typing import NamedTuple
 
 import anyio
 import click
-from rich.console import Console
-from rich.table import Table
 
 from ...actors.store.listing import ListFilter, Order
 from ...actors.store.sqlite.store import SqliteStore
 from ...runtime.directory import WORKFLOW
 from ..drivers.measure import usage_of_self
+from ..terminal import Line, show, table
 from .many_instances import BEGAN_US, write_instances
 
 LIMIT = 100
@@ -97,7 +97,7 @@ async def _pages(store: SqliteStore, what: str, wanted: ListFilter, order: Order
         page = await store.list(WORKFLOW, wanted, order=order, cursor=cursor, limit=LIMIT)
         took.append((time.perf_counter() - began) * 1e3)
         cursor = page.cursor
-    return ListTiming(what, sorted(took)[len(took) // 2], max(took), mark)
+    return ListTiming(what, median(took), max(took), mark)
 
 
 async def _counts(store: SqliteStore) -> ListTiming:
@@ -106,7 +106,7 @@ async def _counts(store: SqliteStore) -> ListTiming:
         began = time.perf_counter()
         await store.count(WORKFLOW, ListFilter(), by=("status", "name", "root"))
         took.append((time.perf_counter() - began) * 1e3)
-    return ListTiming("count by status, name and root", sorted(took)[len(took) // 2], max(took), 5)
+    return ListTiming("count by status, name and root", median(took), max(took), 5)
 
 
 @click.command()
@@ -125,9 +125,12 @@ def lists(instances: int, data: Path | None) -> None:
         before = usage_of_self().rss_bytes
         timed = anyio.run(measure_lists, path)
         grown = usage_of_self().rss_bytes - before
-    table = Table("asked for", "median ms", "slowest ms", "mark ms", title=f"{instances:,} instances")
-    for each in timed:
-        style = "red" if each.milliseconds > each.mark else ""
-        table.add_row(each.what, f"{each.milliseconds:.1f}", f"{each.slowest:.1f}", f"{each.mark:g}", style=style)
-    Console().print(table)
+    lines = [
+        Line(
+            (each.what, f"{each.milliseconds:.1f}", f"{each.slowest:.1f}", f"{each.mark:g}"),
+            style="red" if each.milliseconds > each.mark else "",
+        )
+        for each in timed
+    ]
+    show(table(("asked for", "median ms", "slowest ms", "mark ms"), lines, title=f"{instances:,} instances"))
     click.echo(f"memory: {grown / 2**20:.0f} MiB more than before")

@@ -1,6 +1,6 @@
 """A store with many instances, written in seconds: a few are run by an engine, and their rows are copied by SQL.
 
-The one law: every row is one that an engine could have written, sealed and listed, so that a daemon serves the store,
+The rule: every row is one that an engine could have written, sealed and listed, so that a daemon serves the store,
 lists it, purges from it and finds it sound.
 
 `benchmarks/studies/lists.py` measures on it, and so does the test of scale.

@@ -21,13 +21,12 @@ from ...actors.store.durability import Durability
 from ...actors.store.listing import Facets
 from ...actors.store.sqlite.store import SqliteStore
 from ...actors.turn import Envelope, ReminderDue, Turn
-from ..drivers.load import Extent, Progress, WrongResult
+from ..drivers.in_process import EngineSetup
+from ..drivers.load import Progress, WrongResult
 from ..drivers.measure import RunOutcome, distribution, usage_of_self
-from ..drivers.process_driver import EngineSetup
-from ..workloads.workload import Workload
-from .waking import LOOK_EVERY_S, PATIENCE_S, TooSlow
+from ..workloads.workload import Extent, Workload
+from .sleeping import LOOK_EVERY_S, PATIENCE_S, TooSlow, fleet_of
 
-REMINDERS_PER_S = 25_000  # how many there are for each second that a run should last
 LAID_AT_ONCE = 1_000  # writes in one commit, when they are laid down
 ALARM = "alarm"  # the type of the actors
 NAME = "1"  # of each reminder
@@ -80,7 +79,7 @@ class Alarms:
 
 
 async def run_reminder_storm(setup: EngineSetup, workload: Workload, extent: Extent, progress: Progress) -> RunOutcome:
-    storm = extent.instances or int(extent.seconds * REMINDERS_PER_S)
+    storm = fleet_of(extent)
     store = SqliteStore(setup.store, durability=Durability(setup.durability))
     alarms = Alarms()
     host = Host(store, SystemClock(), types={ALARM: alarms}, routes={})

@@ -13,15 +13,14 @@ from typing import NamedTuple
 
 import anyio
 import click
-from rich.console import Console
-from rich.table import Table
 
 from ...runtime.engine import Engine
 from ...runtime.state.state import StateChange
 from ...runtime.state.stores import USUAL_STORE
-from ..drivers.daemon import Daemon
+from ..drivers.daemon import Daemon, serving
 from ..drivers.http_client import HttpClient
-from ..drivers.process_driver import EngineSetup
+from ..drivers.in_process import EngineSetup
+from ..terminal import Line, show, table
 
 VALUE = json.dumps({"name": "cars", "quantity": 100, "per_item_cost": 15_000}).encode()
 
@@ -46,24 +45,18 @@ async def measure_state(folder: Path, *, keys: int, in_flight: int) -> list[Stat
             assert await engine.states.get(USUAL_STORE, key) is not None
 
         rates = [await _rate(f"{what}, in process", call, keys, in_flight) for what, call in _of(save, get)]
-    daemon = Daemon(setup, {})
-    await daemon.start()
-    try:
-        async with HttpClient(daemon.host, daemon.port) as client:
-            path = f"/v1.0/state/{USUAL_STORE}"
+    async with serving(Daemon(setup, {})) as daemon, HttpClient(daemon.host, daemon.port) as client:
+        path = f"/v1.0/state/{USUAL_STORE}"
 
-            async def post(key: str) -> None:
-                answer = await client.post(path, b'[{"key":"%b","value":%b}]' % (key.encode(), VALUE))
-                assert answer.status == 204, answer
+        async def post(key: str) -> None:
+            answer = await client.post(path, b'[{"key":"%b","value":%b}]' % (key.encode(), VALUE))
+            assert answer.status == 204, answer
 
-            async def read(key: str) -> None:
-                answer = await client.get(f"{path}/{key}")
-                assert answer.status == 200, answer
+        async def read(key: str) -> None:
+            answer = await client.get(f"{path}/{key}")
+            assert answer.status == 200, answer
 
-            rates += [await _rate(f"{what}, over HTTP", call, keys, in_flight) for what, call in _of(post, read)]
-        await daemon.stop()
-    finally:
-        await daemon.kill()
+        rates += [await _rate(f"{what}, over HTTP", call, keys, in_flight) for what, call in _of(post, read)]
     return rates
 
 
@@ -100,7 +93,5 @@ def state(keys: int, in_flight: int, data: Path | None) -> None:
     """
     with tempfile.TemporaryDirectory(prefix="perdure-state-", dir=data) as folder:
         rates = anyio.run(lambda: measure_state(Path(folder), keys=keys, in_flight=in_flight))
-    table = Table("what", "in flight", "a second", title=f"{keys:,} keys")
-    for rate in rates:
-        table.add_row(rate.what, str(rate.in_flight), f"{rate.a_second:,.0f}")
-    Console().print(table)
+    lines = [Line((rate.what, str(rate.in_flight), f"{rate.a_second:,.0f}")) for rate in rates]
+    show(table(("what", "in flight", "a second"), lines, title=f"{keys:,} keys"))

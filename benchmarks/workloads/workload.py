@@ -1,10 +1,12 @@
-"""A workload as a value: its shape, its extent, and the marks that it is to reach.
+"""The words of a measurement: a workload, its marks, how long it goes on, and a run of it.
 
-`benchmarks/workloads/table.py` has the tables of them.
+The rule: these are values. How a workload is driven, and how its figures are shown, is written elsewhere.
+
+`benchmarks/workloads/table.py` has all workloads; every room uses these.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from enum import Enum
 from typing import Any, Self
 
@@ -12,12 +14,15 @@ PROCESS = "process"  # the engine in the load's own process
 HTTP = "http"  # a daemon, and the load in another process
 POSTGRES = "postgresql"  # the engine in the load's own process, its store on a database
 DRIVERS = (PROCESS, HTTP)
-SECONDS = 4.0
-SECONDS_MARKED = 3.0  # a run that is over sooner was spent warming up, and says nothing about marks
+SDK = "sdk"  # a daemon, and a worker on Dapr's Python SDK that is its own load
+STUB = "stub"  # the same worker, and a server that stores nothing
+SDK_FORGETFUL = "sdk-forgetful"  # as SDK; the worker keeps no histories, and is sent them whole
+SDK_DRIVERS = (STUB, SDK, SDK_FORGETFUL)
 
-BASIC = "basic"
-DAPR = "dapr"
-SCALE = "scale"
+SECONDS = 4.0
+SECONDS_MARKED = 3.0  # a shorter run was spent warming up, and says nothing about marks
+
+BASIC, DAPR, SCALE, THROUGH_SDK = "basic", "dapr", "scale", "sdk"
 
 
 class Shape(Enum):
@@ -35,21 +40,22 @@ class Shape(Enum):
     IDLE = "nothing to do, beside instances asleep"
     RECOVERY = "many instances in the middle of their work, a kill -9, and a restart"
     SOAK = "the loop for a long time"
+    TURNS = "one long chain, whose turns are timed at its beginning and at its end"
 
 
-# What several processes can share, and how they are reached then. A daemon gets its load as always; in process each
-# host has a share of the load, which only a closed loop can be dealt out in. What is left is about one engine: how it
-# sleeps, idles or starts again.
+# What several processes can share, and how they are reached then. In process each host has a share of the load, which
+# only a closed loop can be dealt out in. Other workloads are about one engine: how it sleeps, idles or starts again.
 SHARED = frozenset({(Shape.LOOP, PROCESS), (Shape.LOOP, HTTP), (Shape.EVENTS, HTTP), (Shape.OPEN, HTTP)})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Mark:
     """What a figure should reach on two cores with an SSD, at full durability."""
 
     driver: str
     figure: str  # a key of `RunOutcome.figures`
     what: str  # the figure in words
+    _: KW_ONLY
     digits: int = 0  # behind the point, when it is shown
     at_least: float | None = None
     at_most: float | None = None
@@ -60,27 +66,28 @@ class Mark:
         return above and (self.at_most is None or value <= self.at_most)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Workload:
     """One thing to measure."""
 
     name: str
     title: str
     what: str
-    shape: Shape
     workflow: str  # its name in `app.py`
     input: Any
     output: Any  # what each instance must return
-    unit: str  # what throughput counts
-    units: int  # how many there are in one instance
+    _: KW_ONLY
     in_flight: int
+    units: int = 1  # how many there are in one instance
+    unit: str = "steps"  # what throughput counts
+    shape: Shape = Shape.LOOP
+    suite: str = BASIC
     also_in_flight: tuple[int, ...] = ()  # numbers with which it is run besides, for a curve
     instances: int | None = None  # how many a run has; None: as many as fit into its time
     rate: float | None = None  # instances a second that arrive, with Shape.OPEN
     processes: int = 1  # that share the work; on a database, hosts that share it
     drivers: tuple[str, ...] = DRIVERS
     marks: tuple[Mark, ...] = ()
-    suite: str = BASIC
     seconds: float = SECONDS  # how long a run goes on, if nothing else is asked for
     # With how many instances the marks hold, where it is not the time that counts; None: with none that is asked for.
     marks_from: int | None = None
@@ -118,13 +125,18 @@ class Workload:
         return replace(self, processes=processes, drivers=drivers, marks=())
 
     def with_hosts(self, hosts: int) -> Self:
-        """The same on so many hosts that share a database, each with as many instances in flight; no marks, as above.
-
-        With others than loops there are none of it.
-        """
+        """The same on so many hosts that share a database, each with as many in flight; only loops, and no marks."""
         if hosts == 1:
             return self
         return replace(self, processes=hosts, drivers=(POSTGRES,) if self.shape is Shape.LOOP else (), marks=())
 
     def without_marks(self) -> Self:
         return replace(self, marks=())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extent:
+    """How long a run goes on: a time, or a number of instances if there is one."""
+
+    seconds: float
+    instances: int | None = None

@@ -1,4 +1,4 @@
-"""`perdure completion`: what a shell reads so that it completes perdure's commands and options, and how it is answered.
+"""`perdure completion`: the script by which a shell completes perdure's commands and options, and the answers to it.
 
 The rule: the scripts call `perdure` for the words, and change nothing else of the shell. `cli/main.py` hands the
 questions of the scripts to `answer`.

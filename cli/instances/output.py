@@ -1,4 +1,4 @@
-"""How the commands on a running daemon show what they were answered: tables, JSON, one line.
+"""How the commands on a running daemon show its answers: tables, JSON, one line.
 
 The rule: a value from an instance is shown so that it cannot steer the terminal.
 """

@@ -1,4 +1,4 @@
-"""What `perdure store` does of a store on a database, and what the database's own programs do.
+"""Which commands of `perdure store` work on a store on a database, and which of the database's programs do the rest.
 
 The rule: a command that is about files says so, and names the program that does the same for a database.
 `cli/store.py` and `cli/stores/restore.py` ask here.

@@ -179,7 +179,7 @@ def each(
     reason: str | None,
     app_id: str | None,
 ) -> None:
-    """Do something to each instance, say what became of it, and exit with the code for the worst outcome.
+    """Do something to each instance, say how it went, and exit with the code for the worst outcome.
 
     Args:
         act: Returns the status in which it has found the instance, if it has changed nothing.

@@ -82,7 +82,7 @@ class ProcessFence:
         self._is_ours: Callable[[int], bool] = lambda descriptor: False
 
     def imported(self) -> None:
-        """Take note that the app has been imported: what it has opened meanwhile is its own."""
+        """Take note that the app has been imported: files that it has opened meanwhile are its own."""
         self._of_the_app = frozenset(identities()) - self._before
 
     def begin(self, is_ours: Callable[[int], bool]) -> None:

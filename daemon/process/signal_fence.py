@@ -85,7 +85,7 @@ class FencedHandler:
         return self._step is not None and any(frame is self._step.frame for frame in outwards(stack))
 
     def tell(self, number: int) -> None:
-        """Log what was raised. No log is written in a handler, which may run in the middle of another line."""
+        """Log the error. No log is written in a handler, which may run in the middle of another line."""
         if self._raised is not None:
             error, self._raised = self._raised, None
             logger.warning(

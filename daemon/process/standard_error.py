@@ -103,7 +103,7 @@ class StandardError(logging.Handler):
             time.sleep(RETRY_S / 10)
 
     def close(self) -> None:
-        """Write what waits, but not for long, and give up what was opened."""
+        """Write the text that waits, but not for long, and close the opened files."""
         self.flush()
         with self._changed:
             sink, self._sink = self._sink, Sink(self._stream)
@@ -149,7 +149,7 @@ class StandardError(logging.Handler):
                     return
 
     def _write_file(self) -> None:
-        """Write what comes to a file, outside of the lock, because the disk may hang."""
+        """Write text to a file, outside of the lock, because the disk may hang."""
         assert self.lock is not None
         sink = self._sink
         while True:
@@ -207,7 +207,7 @@ class Sink:
         time.sleep(RETRY_S)
 
     def close(self) -> None:
-        """Give up what was opened for it."""
+        """Close the descriptors that were opened for it."""
 
 
 class DescriptorSink(Sink):

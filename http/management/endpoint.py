@@ -1,4 +1,4 @@
-"""An endpoint of the management API, described: what a handler is given and the OpenAPI document is made from.
+"""The description of an endpoint of the management API, from which its handler and the OpenAPI document are made.
 
 The one law: an endpoint takes and answers nothing that its description does not have.
 """

@@ -100,7 +100,7 @@ class PlainHttp(HttpToolsProtocol):
         return True
 
     def shutdown(self) -> None:
-        """Begin the end of the server: answer what has come whole, and let the rest go."""
+        """Begin the end of the server: answer requests that have come whole, and let the others go."""
         cycle = self.cycle
         if self.lingering or cycle is None or cycle.response_complete:
             self.transport.close()
@@ -312,7 +312,7 @@ class PlainHttp(HttpToolsProtocol):
         return self.received - self.body_from
 
     def give_up(self, waited_for: str) -> None:
-        """Close without an answer: what has not come whole is no request."""
+        """Close without an answer: bytes that have not come whole are no request."""
         if waited_for == BODY:
             self.disconnect()
         self.transport.close()

@@ -144,7 +144,7 @@ class ServiceTable(NamedTuple):
 
 
 def _bounded(method: Unary | Streaming, described: Any, unread: UnreadAnswers, repeatable: bool) -> Serve:
-    """Count what a method answers until it has been read."""
+    """Count the answers of a method until they have been read."""
 
     async def stream(request: Message, context: Context) -> None:
         await method(request, CountedContext(context, unread))

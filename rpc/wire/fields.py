@@ -111,7 +111,7 @@ def origin(number: int, reference: str | None) -> Fields:
 
 
 def origin_from(message: Message) -> tuple[int, str | None]:
-    """Read the origin of a timer: its number, and what it is for."""
+    """Read the origin of a timer: its number, and the reference to its purpose."""
     name = message.WhichOneof("origin")
     if name is None:
         return TimerOrigin.UNSAID, None

@@ -179,7 +179,7 @@ class ActivityActors:
         return WorkState(job.began_us) if job is not None else None
 
     def loads(self) -> dict[str, ActivityLoad]:
-        """Count what waits and what runs here, by name."""
+        """Count the waiting and the running activities here, by name."""
         loads: dict[str, ActivityLoad] = {}
         for job in self._busy.values():
             name = job.definition.name

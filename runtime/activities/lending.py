@@ -1,4 +1,4 @@
-"""Lending: what the hosts of a store tell each other of activities that are under way when a shard moves.
+"""Lending: the messages of hosts about activities that are under way when a shard moves.
 
 The rule: the giver says which activities it goes on performing before the row of the shard says whose it is, so that
 its new owner does not begin them as well. A lent job ends with its answer, with its instance, or with the host that
@@ -50,7 +50,7 @@ class Lending:
         peers.watch(self._take_back)
 
     async def hand_over(self) -> None:
-        """Wait until other hosts have the answers of what was performed for them: this host is about to leave."""
+        """Wait until other hosts have the answers of activities performed for them: this host is about to leave."""
         with anyio.move_on_after(HAND_OVER_S):
             while self._peers.unreceived:  # noqa: ASYNC110  once, while stopping
                 await anyio.sleep(0.005)

@@ -61,7 +61,7 @@ class MovingActivities:
                 self._begin(job)
 
     def forget(self, has: Callable[[str], bool]) -> None:
-        """Forget what others perform for instances that are not this host's any more."""
+        """Forget the activities that others perform for instances that are not this host's any more."""
         for address in [address for address, each in self.lent.items() if has(each.instance_id)]:
             del self.lent[address]
 
@@ -88,13 +88,13 @@ class MovingActivities:
         self._end(activity_address(done.execution_id, done.task_id))
 
     def withdraw(self, message: Withdraw, addresses: Iterable[Address]) -> None:
-        """Forget what others perform for an instance. They cancel it if the instance was ended."""
+        """Forget the activities that others perform for an instance. They cancel these if the instance was ended."""
         lent = [each for address in addresses if (each := self._end(address)) is not None]
         for holder in dict.fromkeys(each.holder for each in lent) if message.ended else ():
             self.tell_holder(holder, message)
 
     def take_back(self, performs: Callable[[str], bool]) -> None:
-        """Perform here what others have of which nothing comes any more.
+        """Perform here the activities of other hosts of which no answer comes any more.
 
         Args:
             performs: Whether a host of that name still performs what it has.

@@ -221,7 +221,7 @@ class WorkerProcess:
         await self._to.send(packed((sys.path, logging.getLogger().getEffectiveLevel(), self._mark)))
 
     async def _serve(self) -> None:
-        """Read what the process says and prints, until it ends. A task of its own, which must not raise."""
+        """Read the messages and the output of the process, until it ends. A task of its own, which must not raise."""
         try:
             async with anyio.create_task_group() as others:
                 others.start_soon(self._read_output)
@@ -283,7 +283,7 @@ class WorkerProcess:
     def _log(
         self, name: str, level: int, created_s: float, message: str, error: str | None, extra: dict[str, Any]
     ) -> None:
-        """Log what the worker's code has logged, as if it had been logged here."""
+        """Log the records of the worker's code, as if they had been made here."""
         target = logging.getLogger(name)
         if not target.isEnabledFor(level):
             return

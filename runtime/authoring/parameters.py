@@ -1,4 +1,4 @@
-"""Signatures of workflows and activities: what a function takes and returns.
+"""Signatures of workflows and activities: the input and the result of a function.
 
 The one law: an annotation that cannot be resolved counts as none and spoils no
 other. Names that are imported under TYPE_CHECKING, as the contexts often are,

@@ -179,7 +179,7 @@ class Execution:
         return commands, taken
 
     def recall(self, commands: Sequence[Command] | None, *, timeouts: bool) -> None:
-        """Say what the history has of the turn that is fed next.
+        """Take the recorded commands of the turn that is fed next.
 
         The decisions that led to these commands count, and not what policies and options say now: whether a failed
         call was tried again, and what a child was called.

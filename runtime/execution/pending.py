@@ -114,7 +114,7 @@ class Pending:
         self.unheard.clear()
 
     def recall(self, commands: Sequence[Command] | None, *, timeouts: bool) -> None:
-        """Take what the history has of the next turn; see `Execution.recall`."""
+        """Take the recorded commands of the next turn; see `Execution.recall`."""
         self.replayed = commands
         self._recorded_by_id = None
         self._timeouts_recorded = timeouts

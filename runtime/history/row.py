@@ -46,7 +46,8 @@ class Row(NamedTuple):
     waits: Sequence[str | int] | None = None
 
     def taken_from(self, held: list[E]) -> list[E]:
-        """Take what this row's turn has fed out of the arrivals that earlier rows hold, and return it, oldest first.
+        """Take the events that this row's turn has fed out of the arrivals that earlier rows hold, and return them,
+        oldest first.
 
         Without a turn nothing is fed. The events that this row holds itself are not added.
         """

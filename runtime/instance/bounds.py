@@ -1,4 +1,4 @@
-"""The limits on an instance, where its turn takes in what was asked for or has arrived (docs/limits.md).
+"""The limits on an instance, where its turn takes in requests and arrivals (docs/limits.md).
 
 The rule: a limit is a failure of the instance or of the call, with the limit's name; a level that only warns is a
 note for the log.

@@ -1,4 +1,4 @@
-"""Effects: what the commands of workflow code do.
+"""Effects: the deeds that the commands of workflow code ask for.
 
 The one law: an effect is written into the turn, and happens after its commit.
 The table `EFFECTS` says which command has which; the other commands are
@@ -41,7 +41,7 @@ GENERATIONS = UUID("0d9b3c55-63b0-5f0a-9d0b-3f3e6a0f1c92")  # of the execution i
 
 
 def carry_out(sheet: TurnSheet, commands: Sequence[Command]) -> None:
-    """Do what the code asks for, in its order."""
+    """Carry out the commands of the code, in their order."""
     work = sheet.actor.open
     for command in commands:
         kind = type(command)

@@ -254,7 +254,7 @@ RELEASES = {Status.PENDING: Step.RELEASE_START, Status.SUSPENDED: Step.RELEASE_S
 
 
 def release(sheet: TurnSheet) -> None:
-    """Make the instance what it was before it was set aside."""
+    """Give the instance the status that it had before it was set aside."""
     actor = sheet.actor
     assert actor.record is not None
     assert actor.record.set_aside is not None

@@ -22,7 +22,7 @@ from .sheet import TurnSheet
 
 
 def feed_if_possible(sheet: TurnSheet) -> None:
-    """Feed the code what has arrived; hold it if the instance is not due to start yet, or its code cannot be had."""
+    """Feed the arrivals to the code; hold them if the instance is not due to start yet, or its code cannot be had."""
     execution = sheet.actor.execution
     if execution is None and not sheet.waits_for_start:
         execution = running_code(sheet)
@@ -100,7 +100,7 @@ def _miss_definition(sheet: TurnSheet, name: str) -> None:
 
 
 def _feed(sheet: TurnSheet, execution: Execution) -> None:
-    """Run the code on all that is held and has arrived, and carry out what it asks for."""
+    """Run the code on all that is held and has arrived, and carry out its commands."""
     actor = sheet.actor
     assert actor.record is not None
     arrivals = [*actor.held, *sheet.arrived]

@@ -53,7 +53,7 @@ def run_remotely(sheet: TurnSheet) -> None:
 
 
 def _take_answer(sheet: TurnSheet, work: WorkflowTurnWork, answer: WorkflowAnswer) -> None:
-    """Apply what a worker asks for (contract 3.7), unless its code no longer fits."""
+    """Apply the commands of a worker (contract 3.7), unless its code no longer fits."""
     actor = sheet.actor
     assert actor.record is not None
     unfit = _unfit(actor.patches, actor.record.version, answer)

@@ -326,7 +326,7 @@ class TurnSheet:
                 self.timers_set[timer_id] = due_us
 
     def _row(self) -> bytes:
-        """Write the row of this turn, and keep in memory what the next turn needs of it."""
+        """Write the row of this turn, and keep in memory the parts that the next turn needs."""
         actor, asked, holding = self.actor, self.asked, self.holding
         at_us = self.turn_at_us or self.now_us
         events = None if asked is None else [*self.arrived, *asked]

@@ -170,7 +170,7 @@ class Instance:
         self.trace = notes.context.trace if notes is not None else trace
 
     def remember(self, stored: Stored) -> None:
-        """Be what the store has."""
+        """Take the state that the store has."""
         self.record = unpack_record(stored.record)
         self.was_stalled = self.record.set_aside is not None and self.record.set_aside.until_restart
         self.rows = [unpack_row(entry) for entry in stored.entries]

@@ -1,4 +1,4 @@
-"""Tags: what a caller calls an instance by, beside its id, so that lists can be filtered by it.
+"""Tags: names and values that callers give an instance beside its id, by which lists can be filtered.
 
 The rule: tags are set when an instance is started and do not change. Its later generations and its reruns have the
 same, its children have none of them.

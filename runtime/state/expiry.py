@@ -57,7 +57,7 @@ class Expiry(Attendance):
         self._running: set[str] = set()
 
     def receive(self, address: Address, message: BeginExpiry) -> None:
-        """Forget what has expired in the state store of this name; do nothing if that is under way."""
+        """Forget the expired items of the state store of this name; do nothing if that is under way."""
         if address.id not in self._running:
             self._running.add(address.id)
             self._attend(address.id, self._forget_all, address.id)

@@ -1,4 +1,4 @@
-"""The state stores of one engine: what its host hosts for them, and the operations on them.
+"""The state stores of one engine: their actor types, and the operations on them.
 
 The rule: it is made before the host, which is told of its actors and of its route, and serves once the host is there.
 

@@ -169,7 +169,9 @@ class States:
             raise EtagMismatch(list(positions), list(reasons), several=len(asked) > 1 and not whole)
 
     async def _ask(self, store: str, changes: list[ItemChange], *, whole: bool) -> ItemsChanged:
-        """Have the store's actor make changes; read again what they depend on, if others have changed it meanwhile."""
+        """Have the store's actor make changes; read again the values that they depend on, if others have changed them
+        meanwhile.
+        """
         address = self._address(self.stores.find(store))
         names = list(dict.fromkeys(change.name for change in changes if change.conditional))
         for _ in range(READS_MAX):

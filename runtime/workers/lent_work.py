@@ -142,7 +142,7 @@ class LentWork:
             self._end(activity_address(message.execution_id, task_id))
 
     def take_back(self, reaches: Callable[[str], bool]) -> None:
-        """Give out what has no answer, and gets none any more.
+        """Give out the activities that have no answer, and get none any more.
 
         Args:
             reaches: Whether a host of that name is there.
@@ -156,6 +156,6 @@ class LentWork:
         self._held_back = [invoke for invoke in self._held_back if not has(invoke.home_id)]
 
     def _end(self, address: Address) -> Invoke | None:
-        """Forget one activity; return what was asked for, if an answer is waited for."""
+        """Forget one activity; return its request, if an answer is waited for."""
         self._lent.pop(address, None)
         return self._awaited.pop(address, None)

@@ -109,7 +109,7 @@ class BaseWorld(ABC):
     # For the owner of the world.
 
     def run(self, story: Callable[[Self], Awaitable[T]], *, cpu_s: float | None = None) -> T:
-        """Start what there is, let the story happen, stop all in order, and return the story's result.
+        """Start the hosts, let the story happen, stop all in order, and return the story's result.
 
         Args:
             cpu_s: How much of the processor's time it may take, in seconds; None: as much as it takes.
@@ -202,7 +202,7 @@ class BaseWorld(ABC):
     # Hosts begin, stand still and end.
 
     def new_life(self) -> tuple[Life, Instruments]:
-        """Begin a life, and say what it reads off the machine."""
+        """Begin a life, and make its readings of the machine."""
         number = next(self._lives)
         if number > 1:
             self.deploys.choose("deploy")

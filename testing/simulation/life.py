@@ -55,5 +55,5 @@ class LifeStore(Store, Protocol):
     """The store that one life has open."""
 
     def abandon(self) -> None:
-        """Free what the life had locked: it has ended without closing the store."""
+        """Free the locks of the life: it has ended without closing the store."""
         ...

@@ -198,7 +198,7 @@ def run_plan(plan: SimulationPlan, given: dict[str, Any], session: SimulationSes
 
 
 def _run_one(runner: WorldRunner, trial: Trial, session: SimulationSession) -> None:
-    """Run only what was asked for, and show it."""
+    """Run only the world that was asked for, and show it."""
     __tracebackhide__ = True
     if session.seed is not None:
         attempts = [(f"seed {session.seed}", trial.run_seed(session.seed))]

@@ -1,4 +1,4 @@
-"""Whether code still stands where a history ends: the code is run through the history, and must ask for what it asked.
+"""Whether code still stands where a history ends: the code is run through the history, and must give the same commands.
 
 The one law: nothing of it happens; only the code of the workflow runs.
 """

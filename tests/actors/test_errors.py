@@ -1,4 +1,4 @@
-"""Errors say what is the case and what to do; their tree stands in the docstring."""
+"""Errors name the fault and the remedy; their tree stands in the docstring."""
 
 import pickle
 import re

@@ -1,4 +1,4 @@
-"""What is traced is shown without secrets."""
+"""The configuration of traces is shown without secrets."""
 
 from perdure.api.tracing import TraceProtocol, TraceTarget, TracingConfig
 

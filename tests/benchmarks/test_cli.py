@@ -1,6 +1,7 @@
-"""`perdure bench`: real runs, but short ones."""
+"""`perdure bench`: real runs, but short ones, and what goes together."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,10 @@ from perdure.cli.main import main
 
 def bench(*arguments: str) -> Result:
     return CliRunner().invoke(main, ["bench", *arguments])
+
+
+def options(arguments: str) -> Options:
+    return Options(**command.make_context("bench", arguments.split()).params)
 
 
 def test_a_quick_run_shows_figures_and_writes_them_down(tmp_path: Path) -> None:
@@ -40,8 +45,23 @@ def test_a_quick_run_shows_figures_and_writes_them_down(tmp_path: Path) -> None:
         assert figures["rss_mib"] > 10
         assert figures["commits_per_s"] > 0
         assert len(found["outcome"]["latencies_us"]) == figures["instances"]
+        assert 0 <= found["machine_load"]["busy"] <= 1
     # Nothing is left of the stores.
     assert not list((tmp_path / "data").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "shown"),
+    [
+        (("--quick", "--in-flight", "2", "--in-flight", "7"), ("W1 chain at 2 ", "W1 chain at 7 ")),
+        (("--quick", "--rate", "50"), ("At a rate of arrivals", "W1 chain 50/s")),
+        (("--processes", "2", "--in-flight", "5", "--instances", "10"), ("process x2",)),
+    ],
+)
+def test_curves_rates_and_several_processes_are_shown(arguments: tuple[str, ...], shown: tuple[str, ...]) -> None:
+    result = bench("--workload", "W1", "--driver", "process", *arguments)
+    assert result.exit_code == 0, result.output
+    assert all(each in result.stdout for each in shown)
 
 
 def test_help_lists_the_workloads() -> None:
@@ -50,115 +70,38 @@ def test_help_lists_the_workloads() -> None:
         assert f"{workload.name}  {workload.title}: {workload.what}" in output
 
 
-def test_a_workload_that_has_no_such_driver_is_a_usage_error() -> None:
-    result = bench("--workload", "W5", "--driver", "http")
-    assert result.exit_code == 2
-    assert "W5 cannot be run with --driver http" in result.output
-
-
-def test_a_curve_is_a_row_for_each_number_in_flight() -> None:
-    result = bench("--workload", "W1", "--driver", "process", "--quick", "--in-flight", "2", "--in-flight", "7")
-    assert result.exit_code == 0, result.output
-    assert "W1 chain at 2 " in result.stdout
-    assert "W1 chain at 7 " in result.stdout
-
-
-def test_at_a_rate_the_chain_is_run_and_what_was_due_is_shown() -> None:
-    result = bench("--rate", "50", "--driver", "process", "--quick")
-    assert result.exit_code == 0, result.output
-    assert "At a rate of arrivals" in result.stdout
-    assert "W1 chain 50/s" in result.stdout
+SDK = f"--driver sdk --sdk-python {sys.executable}"
 
 
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
-        (["--rate", "5", "--in-flight", "5"], "--rate and --in-flight exclude each other"),
-        (["--rate", "5", "--peer", "restate"], "--rate cannot be used with --peer"),
-        (["--rate", "5", "--workload", "W4"], "W4 cannot be run with --rate"),
+        ("--workload W5 --driver http", "W5 cannot be run with --driver http"),
+        ("--rate 5 --in-flight 5", "--rate and --in-flight exclude each other"),
+        ("--rate 5 --peer restate", "--rate cannot be used with --peer"),
+        ("--rate 5 --workload W4", "W4 cannot be run with --rate"),
+        ("--processes 2 --workload W3", "W3 cannot be run with --driver both and --processes 2"),
+        ("--processes 2 --workload S7 --workload W6", "S7, W6 cannot be run with --driver both and --processes 2"),
+        ("--processes 2 --rate 5 --driver process", "W1 cannot be run with --driver process and --processes 2"),
+        ("--processes 2 --peer restate", "--processes cannot be used with --peer"),
+        ("--processes 2 --durability relaxed", "--processes cannot be used with --durability relaxed"),
+        ("--processes 2 --driver sdk", "--processes with --driver sdk needs --workload W1 or W2"),
+        ("--data postgresql://h/d --processes 2", "on a database there is one process"),
+        ("--data postgresql://me:secret@h/d", "PGPASSWORD"),
+        ("--hosts 2 --workload W1", "name it with --data"),
+        ("--peer restate --driver sdk", "--peer cannot be used with --driver sdk"),
+        ("--driver sdk", "--driver sdk needs --sdk-python"),
+        (f"{SDK} --workload W5", "W5 cannot be run with --driver sdk"),
+        (f"{SDK} --instances 10", "--instances cannot be used with --driver sdk"),
+        (f"{SDK} --suite dapr", "--suite, --rate and several --in-flight cannot be used with --driver sdk"),
+        (f"{SDK} --rate 9", "--suite, --rate and several --in-flight cannot be used with --driver sdk"),
+        (f"{SDK} --in-flight 2 --in-flight 3", "several --in-flight cannot be used with --driver sdk"),
     ],
 )
-def test_a_rate_with_what_it_does_not_go_with_is_a_usage_error(arguments: list[str], why: str) -> None:
-    result = bench(*arguments)
+def test_what_does_not_go_together_is_a_usage_error(arguments: str, why: str) -> None:
+    result = bench(*arguments.split())
     assert result.exit_code == 2
     assert why in " ".join(result.output.split())
-
-
-def options(*arguments: str) -> Options:
-    return Options(**command.make_context("bench", list(arguments)).params)
-
-
-def test_what_several_processes_cannot_share_is_left_out() -> None:
-    def run(*arguments: str) -> list[tuple[str, str, int]]:
-        runs = options("--processes", "2", *arguments).runs()
-        assert {run.processes for run in runs} == {2}
-        return [(run.workload, run.driver, run.in_flight) for run in runs]
-
-    assert run() == [
-        ("W1", "process", 50),
-        ("W1", "http", 50),
-        ("W1", "process", 500),
-        ("W1", "http", 500),
-        ("W2", "process", 10),
-        ("W2", "http", 10),
-        ("W4", "http", 50),
-    ]
-    assert run("--rate", "5") == [("W1", "http", 50)]
-    assert run("--workload", "W1", "--workload", "W3", "--driver", "process", "--in-flight", "2") == [
-        ("W1", "process", 2),
-        ("W3", "process", 2),
-    ]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "why"),
-    [
-        (["--workload", "W3"], "W3 cannot be run with --driver both and --processes 2"),
-        (["--workload", "S7", "--workload", "W6"], "S7, W6 cannot be run with --driver both and --processes 2"),
-        (["--rate", "5", "--driver", "process"], "W1 cannot be run with --driver process and --processes 2"),
-        (["--peer", "restate"], "--processes cannot be used with --peer"),
-        (["--durability", "relaxed"], "--processes cannot be used with --durability relaxed"),
-        (["--driver", "sdk"], "--processes with --driver sdk needs --workload W1 or W2"),
-    ],
-)
-def test_several_processes_with_what_they_do_not_go_with_are_a_usage_error(arguments: list[str], why: str) -> None:
-    result = bench("--processes", "2", *arguments)
-    assert result.exit_code == 2
-    assert why in " ".join(result.output.split())
-
-
-def test_several_processes_are_shown_as_such_and_written_down(tmp_path: Path) -> None:
-    file = tmp_path / "results.json"
-    result = bench(
-        *("--processes", "2", "--workload", "W1", "--in-flight", "5", "--driver", "process"),
-        *("--instances", "10", "--data", str(tmp_path / "data"), "--json", str(file)),
-    )
-    assert result.exit_code == 0, result.output
-    assert "process x2" in result.stdout
-    (found,) = json.loads(file.read_text())["results"]
-    assert found["run"]["processes"] == 2
-    assert found["outcome"]["figures"]["instances"] == 10
-
-
-def test_the_basic_suite_is_run_unless_another_is_named() -> None:
-    def names(*arguments: str) -> list[str]:
-        return list(dict.fromkeys(workload.name for workload in options(*arguments).chosen()))
-
-    assert names() == ["W1", "W2", "W3", "W4", "W5", "W6"]
-    assert names("--suite", "dapr") == [workload.name for workload in WORKLOADS if workload.suite == "dapr"]
-    assert names("--suite", "all") == [workload.name for workload in WORKLOADS]
-    assert names("--workload", "D1") == ["D1"], "a name counts, whatever its suite"
-
-
-def test_a_workload_has_its_own_number_of_instances_unless_another_is_said() -> None:
-    def instances(*arguments: str) -> list[int | None]:
-        return [run.instances for run in options("--driver", "process", *arguments).runs()]
-
-    assert instances("--workload", "D1") == [1_400]
-    assert instances("--workload", "D1", "--quick") == [70]
-    assert instances("--workload", "D1", "--instances", "10") == [10]
-    assert instances("--workload", "D1", "--rate", "10") == [None]
-    assert instances("--workload", "W3") == [None]
 
 
 def test_a_peer_that_is_not_installed_is_an_error_before_anything_runs(tmp_path: Path) -> None:
@@ -171,7 +114,63 @@ def test_a_peer_that_is_not_installed_is_an_error_before_anything_runs(tmp_path:
     assert "--install-peers --peer restate" in missing.output
 
 
-def test_peers_are_only_for_perdures_own_drivers(tmp_path: Path) -> None:
-    result = bench("--peer", "restate", "--driver", "sdk")
-    assert result.exit_code == 2
-    assert "--peer cannot be used with --driver sdk" in result.output
+@pytest.mark.parametrize(
+    ("arguments", "names"),
+    [
+        ("", "W1 W2 W3 W4 W5 W6"),
+        ("--suite dapr", "D1 D2 D3 D4 D5 D6 D7 D8 D9"),
+        ("--suite all", " ".join(workload.name for workload in WORKLOADS)),
+        ("--workload D1", "D1"),  # a name counts, whatever its suite
+        (SDK, "W1 W2 history"),
+    ],
+)
+def test_the_basic_suite_is_run_unless_another_is_named(arguments: str, names: str) -> None:
+    assert " ".join(dict.fromkeys(workload.name for workload in options(arguments).chosen())) == names
+
+
+@pytest.mark.parametrize(
+    ("arguments", "instances"),
+    [
+        ("--workload D1", 1_400),
+        ("--workload D1 --quick", 70),
+        ("--workload D1 --instances 10", 10),
+        ("--workload D1 --rate 10", None),
+        ("--workload W3", None),
+    ],
+)
+def test_a_workload_has_its_own_number_of_instances_unless_another_is_said(
+    arguments: str, instances: int | None
+) -> None:
+    assert [run.instances for run in options(f"--driver process {arguments}").runs()] == [instances]
+
+
+W1 = "W1 process, W1 http, W1@500 process, W1@500 http"
+PAIRS = "W1 stub, W1 sdk, W2 stub, W2 sdk"
+DATABASE = "--driver process --data postgresql://h/d --hosts 4"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "order"),
+    [
+        # All are run once before any is run again, and peers between Perdure's runs of the same workload.
+        ("--workload W1 --workload W5 --repeat 2", f"{W1}, W5 process, {W1}, W5 process"),
+        ("--workload W2 --workload W5 --driver process --peer restate --peers D", "W2 process, W2 restate, W5 process"),
+        # What several processes cannot share is left out.
+        ("--processes 2", f"{W1}, W2 process, W2 http, W4 http".replace(",", " x2,") + " x2"),
+        ("--processes 2 --rate 5", "W1 http x2"),
+        ("--processes 2 --workload W3 --workload W2 --driver process --in-flight 2", "W2 process x2, W3 process x2"),
+        # Several hosts stand alone, beside one host on the database and one on SQLite.
+        (f"--workload W2 {DATABASE}", "W2 process, W2 postgresql, W2 postgresql x4"),
+        (f"--workload W4 {DATABASE}", "W4 process, W4 postgresql"),
+        # Perdure after the stub; one long chain says enough.
+        (f"{SDK} --repeat 2", f"{PAIRS}, history stub, history sdk, history sdk-forgetful, {PAIRS}"),
+        (f"{SDK} --workload W1 --processes 2", "W1 sdk, W1 sdk x2"),
+    ],
+)
+def test_the_order_of_runs(arguments: str, order: str) -> None:
+    found = [
+        f"{run.workload}{'@500' if run.in_flight == 500 else ''} {run.driver}"
+        + (f" x{run.processes}" if run.processes > 1 else "")
+        for run in options(arguments).runs()
+    ]
+    assert ", ".join(found) == order

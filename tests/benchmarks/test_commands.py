@@ -8,8 +8,7 @@ from click.testing import CliRunner, Result
 from perdure.benchmarks.report.results import Result as Measured
 from perdure.cli.main import main
 
-from ..support.benchmarks.cases import measured
-from ..support.benchmarks.results import results
+from ..support.benchmarks.results import measured, results
 
 
 def bench(*arguments: str) -> Result:

@@ -1,9 +1,31 @@
-"""A process of a run: what is set before anything runs, what it says, and how it fails."""
+"""A run in a process of its own: what is set before it, what it tells, its result, and how it fails."""
+
+from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
 from perdure.benchmarks import run_process
-from perdure.benchmarks.run_process import Teller, first_of, run_alone
+from perdure.benchmarks.performing import perform
+from perdure.benchmarks.run_process import PipeProgress, RunFailed, first_of, run_alone, run_in_child
+
+from ..support.benchmarks.results import run_of
+
+
+def test_a_result_comes_back(tmp_path: Path) -> None:
+    parts: list[tuple[float, int]] = []
+    run = run_of(in_flight=5, seconds=1.0, instances=20, durability="relaxed")
+    outcome = run_in_child(perform, run, tmp_path, lambda *part: parts.append(part))
+    assert outcome.figures["instances"] == 20
+    assert parts
+    assert all(0 <= share <= 1 for share, _ in parts)
+
+
+def test_a_failure_is_told_and_why_stands_on_standard_error(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    run = run_of(in_flight=5, seconds=1.0, instances=20, durability="wishful")
+    with pytest.raises(RunFailed, match=r"W1 \(process\) did not come to its end"):
+        run_in_child(perform, run, tmp_path, lambda *_: None)
+    assert "wishful" in capfd.readouterr().err
 
 
 def test_the_collector_is_calmed_before_anything_runs(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -18,11 +40,18 @@ def test_the_collector_is_calmed_before_anything_runs(monkeypatch: pytest.Monkey
     assert done == ["calm", "run"]
 
 
-def test_progress_is_not_told_more_often_than_anybody_looks(capsys: pytest.CaptureFixture[str]) -> None:
-    teller = Teller()
+def test_progress_is_not_told_more_often_than_anybody_looks() -> None:
+    class Pipe:
+        sent = 0
+
+        def send(self, _: object) -> None:
+            self.sent += 1
+
+    pipe = Pipe()
+    progress = PipeProgress(cast(Any, pipe))
     for number in range(1_000):
-        teller.part(number / 1_000, number)
-    assert 1 <= len(capsys.readouterr().out.splitlines()) < 100
+        progress.part(number / 1_000, number)
+    assert 1 <= pipe.sent < 100
 
 
 def test_of_many_errors_the_first_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:

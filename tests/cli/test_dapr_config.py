@@ -1,4 +1,4 @@
-"""Dapr's YAML files: what concerns workflows counts, what is wrong is named, and the rest is named too."""
+"""Dapr's YAML files: settings of workflows count, errors are named, and the rest is named too."""
 
 from pathlib import Path
 

@@ -1,6 +1,7 @@
 """The report of coverage tells what falls below its floor, and every layer has one."""
 
 import tomllib
+from typing import Any
 
 from ..support.coverage.report import FLOORS, Module, Share, below, layers, modules, share_of, written
 from ..support.source import LAYERS
@@ -17,17 +18,20 @@ def test_a_share_counts_lines_and_branches() -> None:
 def test_a_module_is_run_by_its_own_test_file_where_that_has_run_the_line() -> None:
     # Given two lines of a module, of which its own test file has run one,
     own = "tests/actors/test_turn.py"
-    contexts = {"1": ["", own], "2": ["tests/actors/test_other.py"]}
-    told = {"actors/turn.py": {"summary": SUMMARY, "contexts": contexts}, "actors/none.py": {"summary": SUMMARY}}
+    contexts = {"1": ["", own], "2": ["tests/actors/test_text.py"]}
+    told: dict[str, dict[str, Any]] = {
+        "actors/hosting/border.py": {"summary": SUMMARY},
+        "actors/turn.py": {"summary": SUMMARY, "contexts": contexts},
+    }
     # when the shares are taken, then it is one of four; a module without such a file has none.
     first, second = modules(told)
-    assert (first.path, first.by_its_own) == ("actors/none.py", None)
+    assert (first.path, first.by_its_own) == ("actors/hosting/border.py", None)
     assert second.by_its_own == Share(1, 4)
     assert "actors/turn.py" in written([first, second])
 
 
 def test_a_layer_that_has_fallen_is_told_with_its_floor() -> None:
-    found = layers([Module("actors/a.py", Share(8, 10), Share(1, 10)), Module("actors/b.py", Share(9, 10), None)])
+    found = layers([Module("actors/turn.py", Share(8, 10), Share(1, 10)), Module("actors/text.py", Share(9, 10), None)])
     assert found == {"actors": (Share(17, 20), Share(1, 10))}
     (told,) = below(found, {"by_all": {"actors": 90.0}, "by_own": {"actors": 10.0}})
     assert told.startswith("actors: 85.0 % of lines and branches")

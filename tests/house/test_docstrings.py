@@ -183,7 +183,7 @@ def methods_of(class_name: str) -> dict[str, Function]:
 
 
 def members_of(class_name: str) -> set[str]:
-    """The names that the body of a class binds, and those that its methods set on `self`."""
+    """The names that the body of a class binds, and the names that its methods set on `self`."""
     _, node = classes()[class_name]
     names = {each.name for each in node.body if isinstance(each, Function)}
     for each in ast.walk(node):

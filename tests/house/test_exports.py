@@ -28,7 +28,7 @@ HEAVY = {
         "grpc_reflection",
         "httptools",
         "httpx2",
-        "matplotlib",
+        "vl_convert",
         "prometheus_client",
         "psutil",
     ),

@@ -1,4 +1,4 @@
-"""The rules of the house that no tool knows: what lies where, and that what is named exists."""
+"""The rules of the house that no tool knows: what lies where, and that named files exist."""
 
 import re
 import subprocess
@@ -21,8 +21,6 @@ TESTED_ELSEWHERE = {
     "testing/stories/trial/session.py": "a record; tests/testing/test_plugin.py has pytest make it",
     "testing/stories/decorator.py": "tests/testing/test_simulated.py has tests that it makes",
     "testing/stories/code/revision.py": "tests/testing/test_revisions.py imports old code",
-    "benchmarks/report/plot.py": "records; tests/benchmarks/report/test_plots.py makes them",
-    "benchmarks/workloads/workload.py": "records; tests/benchmarks/workloads/test_table.py reads the tables of them",
     "actors/cluster/outbound.py": "one end of a conversation; test_peers.py and test_moving_hosts.py have both",
     "actors/cluster/inbound.py": "the other end",
     "actors/cluster/side.py": "a promise; tests/actors/cluster/test_moving_hosts.py has hosts that keep it",
@@ -103,7 +101,7 @@ def has_test_file(module: str) -> bool:
 
 
 def test_only_the_root_and_the_users_tests_have_an_init() -> None:
-    # A folder `http` with one would shadow the standard library's for whoever starts Python here.
+    # A folder `http` with one would shadow the standard library's for a Python that starts here.
     # `testing` has names of its own for users, and no other package has that name on a path.
     assert (ROOT / "__init__.py").is_file()
     found = [path for layer in (*LAYERS, "tests", "examples") for path in (ROOT / layer).rglob("__init__.py")]

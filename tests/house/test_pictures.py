@@ -1,4 +1,4 @@
-"""The pictures of the documents are those that their scripts draw from the code of today."""
+"""The pictures of the documents are the ones that their scripts draw from the code of today."""
 
 import runpy
 from pathlib import Path

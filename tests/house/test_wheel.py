@@ -1,4 +1,4 @@
-"""What is built and installed: the packages and nothing else, compiled where that is asked for."""
+"""The wheel, built and installed: the packages and nothing else, compiled where that is asked for."""
 
 import ast
 import os

@@ -1,4 +1,4 @@
-"""Whoever has a token comes in; the others learn nothing, and probes need none."""
+"""A caller with a token comes in; others learn nothing, and probes need none."""
 
 import hmac
 

@@ -1,4 +1,4 @@
-"""The management API inside of another program's server: who starts the engine, and what is there."""
+"""The management API inside of another program's server: its start, and its routes."""
 
 from typing import Any
 

@@ -60,7 +60,7 @@ def work_of(command: Sequence[str]) -> Work:
 
 
 class Hosts(Protocol):
-    """What is killed."""
+    """The hosts of a run, which are killed."""
 
     def url(self) -> str:
         """The address of one that lives."""

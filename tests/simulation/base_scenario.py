@@ -21,6 +21,7 @@ from .invariants import Witness
 from .programs import Program
 from .story.fates import Fate, Living, a_fate
 from .story.reader import LOOKS_MAX, Reader
+from .story.saver import Saver, SharedList
 
 # How much of the processor's time a world may take; a large one takes two seconds.
 CPU_S = 120.0
@@ -45,11 +46,13 @@ class BaseScenario(ABC):
 
     Attributes:
         world: Set by whoever inherits, and so `doors` and `livings`.
+        savers: Those who keep values in a state store.
     """
 
     world: BaseWorld
     doors: Doors
     livings: Sequence[Living]
+    savers: Sequence[Saver] = ()
 
     # After healing all instances have ended within this; where the date is set, timers may be late by all its steps
     # back.
@@ -135,13 +138,18 @@ class BaseScenario(ABC):
         )
         return [self._living(fate, sendings) for fate in lived]
 
+    def _saving(self, number: int) -> Sequence[Saver]:
+        """So many savers."""
+        shared = SharedList()
+        return [Saver(self.world, self.witness, f"s{each}", shared) for each in range(number)]
+
     def _living(self, fate: Fate, sendings: Counter[str]) -> Living:
         """How a fate happens."""
         return Living(self.world, self.witness, fate, sendings, self.doors)
 
     async def _story(self, world: BaseWorld) -> None:
         async with asyncio.TaskGroup() as tasks:
-            lives = [tasks.create_task(living.live()) for living in self.livings]
+            lives = [tasks.create_task(each.live()) for each in (*self.livings, *self.savers)]
             if looks := self.choices.draw("story.looks", LOOKS_MAX):
                 tasks.create_task(self.reader.live(looks))
             tasks.create_task(self._heal(lives))
@@ -179,7 +187,12 @@ class BaseScenario(ABC):
             await self.world.ask(lambda engine: engine.client.resume(id_))
 
     def _too_late(self, lives: "list[asyncio.Task[None]]", patience_s: float) -> Broken:
-        living = [living for living, life in zip(self.livings, lives, strict=True) if not life.done()]
+        late = [saver for saver, life in zip(self.savers, lives[len(self.livings) :], strict=True) if not life.done()]
+        if late:
+            what = f"{late[0].asking or 'what it does'} of {late[0].name} has no end {patience_s} s after the faults"
+            return Broken("E19", what)
+        own = lives[: len(self.livings)]
+        living = [living for living, life in zip(self.livings, own, strict=True) if not life.done()]
         for each in living:
             if each.caller.asking is not None:
                 return Broken(

@@ -373,7 +373,7 @@ class HubOperations(PlainOperations):
 
 
 def _classify(message: str, *, certain: bool, instance_id: str | None) -> NoReturn:
-    """Raise what an engine's own client would: what was refused, what is not there, or what may have been done."""
+    """Raise the error that an engine's own client would: refused, not there, or perhaps done."""
     if MISSING in message and instance_id is not None:
         raise InstanceNotFound(instance_id)
     if certain or STALLED in message:

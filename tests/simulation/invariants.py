@@ -148,7 +148,7 @@ class Witness:
             yield
 
     def purging(self, id_: str) -> None:
-        """Learn that somebody is about to purge an instance."""
+        """Learn that a caller is about to purge an instance."""
         assert self._forgetting is not None
         self._forgetting.asked(id_)
 
@@ -160,7 +160,7 @@ class Witness:
         return list(due), max(due.values(), default=0)
 
     def kept(self) -> WitnessKept:
-        """What is known now, to go back to where a server loses what comes after."""
+        """The present knowledge, to go back to where a server loses later commits."""
         assert self._cut_offs is not None
         return WitnessKept(
             {id_: seen.copy() for id_, seen in self.seen.items()},
@@ -196,7 +196,7 @@ class Witness:
         return [id_ for id_, status in self.status.items() if status is Status.SUSPENDED]
 
     def check_all_ended(self, *, asleep: Collection[str]) -> None:
-        """E10: all have ended but those that sleep.
+        """E10: all instances but sleeping ones have ended.
 
         Raises:
             Broken
@@ -206,7 +206,7 @@ class Witness:
             raise Broken("E10", f"{left[0]} and {len(left) - 1} others have not ended: {self.status[left[0]].name}")
 
     def check_end(self) -> None:
-        """What is known at the end of the world.
+        """The knowledge at the end of the world.
 
         Raises:
             Broken
@@ -243,7 +243,7 @@ class Witness:
             )
 
     def performing_at_a_worker(self, ctx: ActivityContext) -> None:
-        """E5, as far as it goes for a worker: what is under way to one is taken back by nobody."""
+        """E5, as far as it goes for a worker: no item under way to one is taken back."""
         self.performed += 1
         if ctx.task_execution_id not in self.scheduled:
             if ctx.task_execution_id in self._lost and self.knows_less():

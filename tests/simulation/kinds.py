@@ -13,6 +13,8 @@ forgetful  what has ended is forgotten soon
 mixed      all of these, as the seed says
 hosts      two to four hosts on one PostgreSQL server
 losing     the same; a copy of the server may take its place that has not had the last commits
+values     programs keep values in a state store, in memory or in a file
+shared     the same, on two to four hosts
 rotten     the file loses a bit between two lives
 crowd      a hundred instances with small programs, and few faults or none: fast, and all checks as elsewhere
 """
@@ -46,6 +48,8 @@ KINDS = (
     "mixed",
     "hosts",
     "losing",
+    "values",
+    "shared",
     "rotten",
     "crowd",
 )
@@ -55,6 +59,7 @@ FORGETS_S = (1, 30, 3_600)
 # How many instances a world has at most, in mixed worlds: some bugs need a crowd, others are lost in one.
 SIZES = (12, 30, 100)
 CROWD = 100
+FEW, SAVERS = 3, 4  # instances, and savers of a state store beside them
 # Most have children, as these make the most instances of the fewest steps.
 SMALL_PROGRAMS: tuple[Program, ...] = (
     [["work", 1], ["child", [["work", 2]], 0], ["child", [["work", 3]], 0]],
@@ -114,6 +119,9 @@ def scenario_of(kind: str, choices: Choices, **named: Any) -> Iterator[BaseScena
     if kind in ("hosts", "losing"):
         yield HostsScenario(choices, may_lose=kind == "losing", **named)
         return
+    if kind == "shared":
+        yield HostsScenario(choices, **{"savers": SAVERS, "instances_max": FEW, **named})
+        return
     if kind == "rotten":
         with SqliteFile() as file:
             yield RottenScenario(choices, file=file, **named)
@@ -131,12 +139,15 @@ def scenario_of(kind: str, choices: Choices, **named: Any) -> Iterator[BaseScena
     made["doors"] = kind == "doors" or (mixed and draw("world.doors", 4) == 1)
     if kind == "forgetful" or (mixed and draw("world.forgetful", 6) == 1):
         made["retention"] = a_retention(choices, lossy=made["lossy"])
+    if kind == "values":
+        made |= {"savers": SAVERS, "instances_max": FEW}
     if kind == "crowd":
         made |= {"instances_max": CROWD, "fates": ("left alone",), "programs": a_small_program}
     # Workers have one version of the code.
     made["workers"] = kind == "workers" or (mixed and made["deploy"] is None and draw("world.workers", 4) == 1)
     with ExitStack() as stack:
-        if kind == "sqlite" or (mixed and draw("world.sqlite", 8) == 1):
+        in_file = kind == "sqlite" or (kind == "values" and draw("world.file", 3) == 1)
+        if in_file or (mixed and draw("world.sqlite", 8) == 1):
             made["store"] = stack.enter_context(SqliteFile()).store
         elif kind == "postgres" or (mixed and draw("world.postgres", 8) == 1):
             made["store"] = DatabaseStores().store

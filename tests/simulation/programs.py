@@ -384,7 +384,7 @@ def app_of(
 
 
 def _add_generator(app: App, steps: Steps) -> None:
-    """The workflow in the style of Dapr's SDK for Python; what is more than a step is done by a child."""
+    """The workflow in the style of Dapr's SDK for Python; a child does all that is more than a step."""
 
     @app.workflow
     def in_daprs_style(ctx: WorkflowContext, given: dict[str, Any]) -> Generator[Any, Any, Any]:

@@ -41,6 +41,7 @@ class Scenario(BaseScenario):
         program: Of the only instance; None: instances have programs of their own.
         programs: Chooses these.
         standings: One commit of so many is replayed and compared; 0: none is.
+        savers: So many keep values in a state store.
         rests: At its end the host is started twice more, and does nothing for a day.
     """
 
@@ -63,6 +64,7 @@ class Scenario(BaseScenario):
         retention: Retention = FOR_EVER,
         standings: int = STANDINGS,
         rests: bool = True,
+        savers: int = 0,
         keep: bool = False,
     ) -> None:
         super().__init__(choices, standings=standings, rests=rests, lossy=lossy)
@@ -86,6 +88,7 @@ class Scenario(BaseScenario):
         # A network that doubles requests begins what has ended anew where a start says nothing of that.
         self.doors = Doors(self.world, (EMBEDDED,) if not doors else SAFE_DOORS if lossy else DOORS)
         self.livings = self._fated(fates, program, programs, instances_max)
+        self.savers = self._saving(savers)
 
     def run(self) -> Outcome:
         """Let the world happen.
@@ -130,6 +133,8 @@ class Scenario(BaseScenario):
             await world.sleep(10)
         self.witness.check_all_ended(asleep=self._asleep)
         await self.reader.look(Look())
+        for saver in self.savers:
+            await saver.look()
         await check_rest(world, purged=self._purged, asleep=dict.fromkeys(self._asleep, ASLEEP_FOR), tasks=tasks_then)
 
     async def _wait_for_retention(self, world: SimWorld) -> None:

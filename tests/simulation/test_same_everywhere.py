@@ -18,6 +18,8 @@ SEEDS_OF: Mapping[str, Callable[[int], int]] = {
     "postgres": lambda seeds: 3,
     "hosts": lambda seeds: 3,
     "losing": lambda seeds: seeds // 4,
+    "values": lambda seeds: seeds // 4,
+    "shared": lambda seeds: 2,
 }
 
 RUN = f"import sys; sys.path.append({str(ROOT)!r}); from tests.simulation.digests import main; main()"

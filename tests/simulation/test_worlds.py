@@ -82,6 +82,17 @@ def test_worlds_of_several_hosts_keep_every_promise() -> None:
     assert min(sometimes[what] for what in ("kill", "a host was found dead", "repeated request", "move")) > 2
 
 
+def test_worlds_whose_programs_keep_values_keep_every_promise() -> None:
+    sometimes = run_worlds(range(12), "values")
+    wanted = ("kill", "commit failed", "a save was refused", "a save without an answer was done", "a value expired")
+    assert min(sometimes[what] for what in wanted) > 1
+
+
+def test_values_on_several_hosts_keep_every_promise() -> None:
+    sometimes = run_worlds(range(6), "shared")
+    assert min(sometimes[what] for what in ("kill", "save", "a save was refused", "a value expired", "move")) > 2
+
+
 def test_worlds_of_hosts_whose_server_loses_commits_go_on_from_what_the_copy_has() -> None:
     sometimes = run_worlds(range(2, 7), "losing", LOSSES)
     assert min(sometimes[what] for what in ("commits were lost", "an acknowledged turn was lost, and told of")) > 1

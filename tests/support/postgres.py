@@ -57,7 +57,7 @@ class PostgresServers:
         return PostgresServer(installed()[release], like=self._made[release], **settings)
 
     def close(self) -> None:
-        """Delete what is copied."""
+        """Delete the copy."""
         for made in self._made.values():
             made.close()
         self._made.clear()
@@ -188,7 +188,7 @@ class PostgresServer:
 
     @contextmanager
     def every(self, pause_s: float, text: str) -> Iterator[None]:
-        """Run statements again and again beside what is done in the block."""
+        """Run statements again and again beside the block."""
         over = threading.Event()
 
         def run() -> None:

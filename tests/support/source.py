@@ -33,7 +33,7 @@ LAYERS = (
 
 
 def files() -> list[Path]:
-    """All files of the repository: those that git has, and those that it would take in."""
+    """All files of the repository: the ones that git has, and the ones that it would take in."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT, check=True, capture_output=True, text=True,

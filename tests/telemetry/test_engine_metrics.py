@@ -1,4 +1,4 @@
-"""Metrics of the state are those of a real engine at the moment of the scrape; what is not known has no sample."""
+"""Metrics of the state are those of a real engine at the moment of the scrape; unknown values have no sample."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""pytest's plugin: options, what is told at the end, and other plugins beside it. Each test runs another pytest."""
+"""pytest's plugin: options, the summary, and other plugins beside it. Each test runs another pytest."""
 
 import json
 import os
@@ -55,7 +55,7 @@ class Suite:
         (self.folder / name).write_text(source)
 
     def run(self, *options: str, code: int = 0, plugins: str = "") -> str:
-        """Run pytest with no plugin but perdure's and those that are named."""
+        """Run pytest with no plugin but perdure's and the named ones."""
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
         named = [option for plugin in ("perdure.testing.plugin", *plugins.split()) for option in ("-p", plugin)]
         ran = subprocess.run(

@@ -1,4 +1,4 @@
-"""Virtual time passes when everybody waits, and the clock follows it."""
+"""Virtual time passes when all tasks wait, and the clock follows it."""
 
 import asyncio
 import threading

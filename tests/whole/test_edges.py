@@ -1,4 +1,4 @@
-"""What a hostile or broken client costs a real daemon, of one process and of several: nothing of what is others'."""
+"""A hostile or broken client costs a real daemon, of one process and of several, nothing that belongs to others."""
 
 import resource
 import socket

@@ -299,7 +299,7 @@ def reset_daemon(folder: Path, original: Path) -> list[str]:
 
 
 def start_under(shim: Shim, folder: Path, original: Path, fault: Fault) -> bool:
-    """Start a daemon under a fault: it says what is wrong, or serves and stops; then what it had to recover is there.
+    """Start a daemon under a fault: it names the error, or serves and stops; then all that it had to recover is there.
 
     Returns:
         Whether it has served.

@@ -1,4 +1,4 @@
-"""The management API of a running daemon: what is there, what it waits for, what happened, and what can be done.
+"""The management API of a running daemon: lists, descriptions, histories, and actions.
 
 One daemon serves all tests but those that stop it; each has ids of its own.
 """

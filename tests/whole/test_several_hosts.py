@@ -1,4 +1,4 @@
-"""Engines that are hosts of one daemon are, to whoever uses them, one engine."""
+"""Engines that are hosts of one daemon are, to their users, one engine."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -2,13 +2,16 @@
 
 import json
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from ..support.postgres import PostgresServer, installed
 from ..support.processes.daemon import Daemon
 
 CALLERS = 8
@@ -17,7 +20,7 @@ ACKNOWLEDGED_MIN = 25  # of each caller, before a kill
 
 
 class Caller(threading.Thread):
-    """Saves pairs of keys, each pair in one transaction, and counts those that were acknowledged.
+    """Saves pairs of keys, each pair in one transaction, and counts the acknowledged ones.
 
     The two keys of a pair always have the same number: a half transaction would show.
     """
@@ -27,12 +30,13 @@ class Caller(threading.Thread):
         self.url, self.tag, self.number = url, name, begin
         self.acknowledged = begin
         self.far = threading.Event()
+        self.enough = threading.Event()
 
     def run(self) -> None:
         begin = self.number
         with httpx.Client(base_url=self.url, timeout=10) as client:
             try:
-                while True:
+                while not self.enough.is_set():
                     self.number += 1
                     operations = [
                         {"operation": "upsert", "request": {"key": f"{self.tag}-{part}", "value": self.number}}
@@ -104,3 +108,43 @@ def test_each_process_of_a_daemon_answers_for_all_keys(processes: Daemon) -> Non
             right = client.delete(f"/v1.0/state/statestore/k{number}", headers={"if-match": got.headers["etag"]})
             assert right.status_code == 204
     assert len(etags) == 12
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not installed(), reason="there is no PostgreSQL here")
+def test_a_host_that_is_killed_under_load_leaves_all_acknowledged_saves_to_the_other(
+    tmp_path: Path, own_server: PostgresServer
+) -> None:
+    url = own_server.url()
+    with ExitStack() as running:
+
+        def daemon(name: str) -> Daemon:
+            return running.enter_context(Daemon(None, tmp_path / f"{name}.db", "--data", url))
+
+        # Given two hosts, which share the shards, and callers of both,
+        one, two = daemon("one"), daemon("two")
+        with httpx.Client(base_url=one.url, timeout=30) as client:
+            while len(client.get("/api/v1/hosts").json()["items"]) < 2:
+                time.sleep(0.1)
+        callers = [
+            Caller(host.url, f"{name}{number}", 0) for number in range(4) for name, host in (("a", one), ("b", two))
+        ]
+        for caller in callers:
+            caller.start()
+        assert all(caller.far.wait(60) for caller in callers)
+        # when the first is killed,
+        one.kill()
+        for caller in callers[::2]:
+            caller.join(20)
+        for caller in callers[1::2]:
+            caller.enough.set()
+            caller.join(60)
+        # then the other one has all that either has acknowledged, and both halves of each pair.
+        with httpx.Client(base_url=two.url, timeout=30) as client:
+            for caller in callers:
+                tag = caller.tag
+                found = values(client, [f"{tag}-left", f"{tag}-right", f"{tag}-single"])
+                assert found[f"{tag}-left"] == found[f"{tag}-right"]
+                assert caller.acknowledged <= found[f"{tag}-left"] <= caller.number
+                assert caller.acknowledged - 1 <= found[f"{tag}-single"] <= caller.number
+        assert two.stop() == 0

@@ -1,4 +1,4 @@
-"""Programs of users have types: mypy accepts what is right, and refuses what is wrong.
+"""Programs of users have types: mypy accepts right ones, and refuses wrong ones.
 
 `make check` looks at the same program with the package's own settings.
 """

@@ -2,8 +2,8 @@
 
 The rule: no clock of another machine counts, and a host judges others only while its own beats work. A number that has
 stood still for DEAD_S by this host's clock belongs to a dead host, if each of this host's beats in that time came back
-within SLOW_S. Who has slept has seen nothing, and begins anew; who got no answer in time judges nobody for QUIET_S,
-because when a database comes back, one host reaches it sooner than another.
+within SLOW_S. A host that has slept has seen nothing, and begins anew; a host that got no answer in time judges no
+other for QUIET_S, because when a database comes back, one host reaches it sooner than another.
 
 A wrong judgement costs time, never truth: a kill has the condition that the number of beats is the number that was
 seen, and nothing is committed by a host whose row is gone.

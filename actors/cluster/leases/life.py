@@ -1,4 +1,4 @@
-"""One life of a host: what it knows of the others from the moment it joins until its row is gone.
+"""One life of a host: its knowledge of the others from the moment it joins until its row is gone.
 
 The rule: nothing of one life is carried into the next.
 
@@ -83,7 +83,7 @@ class HostLife:
 
     def know(self, hosts: Mapping[int, HostRow], now: float) -> None:
         """Take in who lives."""
-        # Who was there before this host is no newcomer.
+        # A host that was there before this one is no newcomer.
         began = now if self.rows else -inf
         self.rows = hosts
         self.since = {host: self.since.get(host, began) for host in hosts}

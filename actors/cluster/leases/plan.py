@@ -1,7 +1,7 @@
 """The plan: which host shall own which shard.
 
 The rule: it is a function of the rows, and gives the same on every host. Shards are spread evenly over the hosts that
-take any, to within one, and as few move as can: who has too many gives some, and the others keep what they have. A plan
+take any, to within one, and as few move as can: a host with too many gives some, and the others keep theirs. A plan
 of which a part is done leads to a plan of the rest.
 
 `actors/cluster/leased.py` takes and gives what it says.

@@ -46,7 +46,7 @@ class SharedMembership(Membership, ShardSource, Protocol):
         ...
 
     def seen(self) -> ClusterSeen:
-        """Tell what this host knows of all."""
+        """All hosts and shards, as this host sees them."""
         ...
 
     # Tells another host what goes on for the actors of a shard that it is about to get.
@@ -57,7 +57,9 @@ class SharedMembership(Membership, ShardSource, Protocol):
         ...
 
     def lent(self, gift: Gift) -> None:
-        """Learn from another host what goes on for the actors of a shard that it is about to give to this one."""
+        """Learn from another host which activities go on for the actors of a shard that it is about to give to this
+        one.
+        """
         ...
 
 
@@ -93,7 +95,7 @@ class SharedPeers:
         self.peers.tell(name_of_id(to), TAKE, gifts)
 
     async def _lend(self, gift: Gift) -> None:
-        """Tell a host what goes on for a shard, and wait for a moment until it knows. Else it begins that anew."""
+        """Tell a host which activities go on for a shard, and wait until it knows. Else it begins them anew."""
         outbound = self.peers.find(name_of_id(gift.to))
         if outbound is not None:
             with anyio.move_on_after(LEND_S):

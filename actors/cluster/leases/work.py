@@ -101,7 +101,7 @@ class LeaseWork:
         self._life.resumed = False
 
     async def _read(self) -> None:
-        """Read who lives and who owns what, and do what follows."""
+        """Read which hosts live and who owns which shard, and act on it."""
         self._life.stale = False
         try:
             # The owners first: one that is not among the hosts that are read later is dead.
@@ -224,7 +224,7 @@ class LeaseWork:
         if jobs is None:
             return
         if jobs:
-            # Before the row says so: who reads it first must not begin what goes on.
+            # Before the row says so: a host that reads it first must not begin activities that go on.
             await self._words.lend(Gift(to, shard, epoch + 1, jobs))
         try:
             given = await self._cluster.give(shard, to, epoch)
@@ -237,7 +237,7 @@ class LeaseWork:
             await patiently(lambda: self._look_at(shard, Gift(to, shard, epoch + 1, jobs)), while_=self._lives)
 
     async def _look_at(self, shard: int, gift: Gift) -> None:
-        """Find out from its row what has become of a shard that is closed."""
+        """Find out the owner of a closed shard from its row."""
         row = next(row for row in await self._cluster.owners() if row.shard == shard)
         self._life.stale = True
         if row.host == self._life.me and row.epoch < gift.epoch:

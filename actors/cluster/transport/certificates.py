@@ -1,8 +1,8 @@
 """Certificates of hosts: a store has an authority of its own, which signs a certificate for the name of each host.
 
-The rule: who may read the store's secrets may be one of its hosts, and nobody else; no other secret is handed round.
-Certificates hold from the year 2000 to the end of 9999, so that a clock that is wrong does not part the hosts: a host
-that is dead is known by its name, which no other host ever has.
+The rule: a program that may read the store's secrets may be one of its hosts, and no other; no other secret is handed
+round. Certificates hold from the year 2000 to the end of 9999, so that a clock that is wrong does not part the hosts: a
+host that is dead is known by its name, which no other host ever has.
 
 The store keeps the authorities (`Cluster.secret` in `actors/store/cluster.py`, under AUTHORITIES), and
 `actors/cluster/transport/tls.py` connects hosts with the certificates that are signed here. Needs the package

@@ -228,7 +228,7 @@ class _End(asyncio.Transport):
         self._at_other(self.other, self.other.arrive, bytes(data))
 
     def arrive(self, data: bytes) -> None:
-        """Give what has come to the protocol, unless the link was cut meanwhile."""
+        """Give the bytes that have come to the protocol, unless the link was cut meanwhile."""
         if self._over:
             return
         if self.deaf or not self._link.network.lets_through(self._peer, self.me):

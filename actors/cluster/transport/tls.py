@@ -153,7 +153,9 @@ class TlsTransport:
                     self.identify(self._me)
 
     def _trust(self) -> None:
-        """Trust what the authorities have signed. One that is gone from the store is trusted until the next start."""
+        """Trust certificates of these authorities. An authority that is gone from the store is trusted until the next
+        start.
+        """
         for context in (self._server, self._client):
             for authority in self._authorities:
                 context.load_verify_locations(cadata=authority.certificate.decode())

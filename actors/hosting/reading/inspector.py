@@ -104,7 +104,7 @@ class Inspector:
 
 
 def size_of(inspection: Inspection | StoreError | None) -> int:
-    """The bytes of what was read."""
+    """The bytes of a read actor."""
     if inspection is None or isinstance(inspection, StoreError):
         return 0
     return len(inspection.record) + len(inspection.first or b"") + len(inspection.last or b"")

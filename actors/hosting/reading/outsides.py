@@ -51,7 +51,7 @@ class Outsides:
         self._following: dict[_Following, None] = {}  # by callers here, where shards come and go; in order
 
     def answer(self, peers: Peers) -> None:
-        """Let other hosts read what this one has."""
+        """Let other hosts read the actors of this one."""
         peers.answer_async(INSPECT, self.inspect_for_other)
         peers.answer_async(READ, self.read_for_other)
         peers.answer_async(ITEMS, self._store.items)
@@ -183,4 +183,4 @@ class _Following:
 
 
 def _nothing() -> None:
-    """End what has not begun."""
+    """The end of a watch that has not begun."""

@@ -36,7 +36,7 @@ class ShardGate:
     """The states of this host's shards, and the messages that wait.
 
     Args:
-        placement: Who owns which shard.
+        placement: Says which host owns a shard.
         peers: The other hosts.
         deliver: Delivers a message, or asks this gate again.
         journal: Is told when too many messages wait.
@@ -116,7 +116,7 @@ class ShardGate:
             self._put(shard, address, envelope, new=new)
 
     def let_go(self, shard: int, before: Sequence[tuple[Address, Envelope]] = ()) -> None:
-        """Deliver what waits for a shard, as far as it may go now.
+        """Deliver the messages that wait for a shard, as far as they may go now.
 
         Args:
             before: Messages that come before it.
@@ -169,7 +169,7 @@ class ShardGate:
                     self.room.put_back(shard, each)
 
     async def run(self) -> None:
-        """Try what waits again and again, and refuse callers that have waited for too long, until cancelled."""
+        """Try waiting messages again and again, and refuse callers that have waited for too long, until cancelled."""
         while True:
             await self._filled.wait()
             while self.room.shards:

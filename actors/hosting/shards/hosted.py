@@ -80,7 +80,7 @@ class HostedShards:
 
     Args:
         parts: Those of the host.
-        sharing: Who calls this, and who is told of actors that are not here any more.
+        sharing: The membership that calls this, and the parts that hear of actors that are not here any more.
     """
 
     RETRY_S = 0.5  # after a store that did not say what to recover
@@ -99,7 +99,7 @@ class HostedShards:
     # Called by the membership.
 
     def rings(self, rings: Mapping[str, int]) -> None:
-        """Learn of rings, and send on what waits for their actors."""
+        """Learn of rings, and send on the messages that wait for their actors."""
         parts = self._parts
         news = [ring for ring, number in rings.items() if parts.placement.enter_ring(ring, number)]
         if news:
@@ -139,7 +139,7 @@ class HostedShards:
         self._parts.recovery.go_on()
 
     def given(self, shard: int, owner: Ownership) -> None:
-        """Forget a shard that was closed, and send on what waits for it."""
+        """Forget a shard that was closed, and send on the messages that wait for it."""
         parts = self._parts
         parts.placement.lost(shard, owner)
         left = self._drop(shard)
@@ -246,14 +246,16 @@ class HostedShards:
         self._follow({shard})
 
     def _follow(self, shards: Set[int]) -> None:
-        """Send to the new owners of shards what their last ones may not have taken, and watch their actors there."""
+        """Send to the new owners of shards the messages that their last ones may not have taken, and watch their actors
+        there.
+        """
         self._parts.outsides.lose(shards)
         for shard, sent in self._recalled(shards).items():
             # Messages that wait, and messages to the new owner from now on, must not overtake these.
             self._parts.gate.let_go(shard, sent)
 
     def _recalled(self, shards: Set[int]) -> Mapping[int, Sequence[tuple[Address, Envelope]]]:
-        """Take back what was sent to the actors of shards and has no receipt; for each of the shards."""
+        """Take back the messages to the actors of shards that have no receipt; by shard."""
         placement = self._parts.placement
         recalled: dict[int, list[tuple[Address, Envelope]]] = {shard: [] for shard in shards}
         for address, envelope in self._parts.peers.recall(lambda address: placement.shard_of(address) in shards):

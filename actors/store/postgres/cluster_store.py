@@ -22,6 +22,7 @@ from ....journal.vocabulary import ACKNOWLEDGED_LOST
 from ...release import own_release
 from ..cluster import HostCard, HostRow, HostState, ShardRow
 from ..errors import StoreError, StoreFailed, StoreTakenOver, StoreUncertain
+from ..presence.acknowledged import NotedItem
 from ..presence.heart import BeatingHeart
 from .driver import DatabaseSession, Lost, Refused, Statement
 from .presence import SERVING, Other, PostgresBeater, Presence, kill, new_host
@@ -35,6 +36,7 @@ from .statements import (
     LEAVE,
     MAKE_SECRET,
     MISSING_ENTRIES,
+    MISSING_ITEMS,
     REPLACE_SECRET,
     SECRET,
     SET_STATE,
@@ -62,7 +64,7 @@ class PostgresClusterStore(PostgresStore):
 
     @property
     def intact(self) -> bool:
-        """Always: who is found dead joins again."""
+        """Always: a host that is found dead joins again."""
         return True
 
     @property
@@ -134,28 +136,37 @@ class PostgresClusterStore(PostgresStore):
     async def resume(self) -> bool:
         opened, host = self._opened(), self.host
         acknowledged = opened.acknowledged.under(opened.epochs)
+        items = opened.acknowledged.items_under(opened.epochs)
         if opened.presence is not None:
             opened.presence.finish("the server is another one")
         try:
             await self._begin(opened, host)
         except StoreTakenOver:
             return False
-        await self._tell_what_is_lost(acknowledged)
+        await self._tell_what_is_lost(acknowledged, items)
         return True
 
-    async def _tell_what_is_lost(self, acknowledged: Sequence[tuple[int, int]]) -> None:
-        """Say how many of the entries that were acknowledged the server does not have, before a host writes to it."""
-        if not acknowledged:
-            return
-        columns = [list(column) for column in zip(*acknowledged, strict=True)]
+    async def _tell_what_is_lost(self, acknowledged: Sequence[tuple[int, int]], items: Sequence[NotedItem]) -> None:
+        """Say how much of what was acknowledged the server does not have, before a host writes to it.
+
+        Args:
+            acknowledged: Entries, each by the key of its actor and its position.
+        """
+        found = 0
+        asked: Sequence[tuple[Statement, Sequence[tuple[Any, ...]]]]
+        asked = (MISSING_ENTRIES, acknowledged), (MISSING_ITEMS, items)
         try:
-            missing = await self._opened().writer.run(MISSING_ENTRIES, columns, "looking for what was acknowledged")
+            for statement, rows in asked:
+                if rows:
+                    columns = [list(column) for column in zip(*rows, strict=True)]
+                    missing = await self._opened().writer.run(statement, columns, "looking for what was acknowledged")
+                    found += len(missing)
         except StoreFailed as error:
             logger.warning("nobody knows what the server that took over lacks: %s", error)
             return
-        if missing:
-            self.doubts.acknowledged_lost += len(missing)
-            self._journal.write(ACKNOWLEDGED_LOST, found=len(missing), known=len(acknowledged))
+        if found:
+            self.doubts.acknowledged_lost += found
+            self._journal.write(ACKNOWLEDGED_LOST, found=found, known=len(acknowledged) + len(items))
 
     async def _begin(self, opened: Opened, host: int) -> None:
         beater = PostgresBeater(host, self.url, self._connect)

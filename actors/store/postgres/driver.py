@@ -313,7 +313,7 @@ def call_later(seconds: float, function: Callable[[], None]) -> Later:
 
 
 def spawn(work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
-    """Begin a task. Who begins it keeps it, and awaits its end."""
+    """Begin a task. The caller keeps it, and awaits its end."""
     return asyncio.get_running_loop().create_task(work)
 
 

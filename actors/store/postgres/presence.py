@@ -1,4 +1,4 @@
-"""The presence of a host in a store: its row, its beat, and what it may do to other hosts.
+"""The presence of a host in a store: its row, its beat, and its right to delete the rows of others.
 
 The rule: no clock of another machine counts. A host adds one to its number in `beats`; others watch the number, each by
 its own monotonic clock. One that stands still for DEAD_S, seen by a host whose own queries worked all that time,
@@ -7,8 +7,8 @@ was seen.
 
 A host that shares the store is judged by the others (`actors/cluster/leased.py`), and its beat is a heart with a
 connection of its own. One that has the store alone (`perdure store copy`, say) is refused while another one lives, and
-takes over what a dead one has left. Who is alone only reads: nobody could judge it. It beats from the moment it sees a
-second row. docs/design/postgres.md says why it is so.
+takes over what a dead one has left. A host that is alone only reads: no other could judge it. It beats from the moment
+it sees a second row. docs/design/postgres.md says why it is so.
 
 `actors/store/postgres/store.py` has one for each time that it is open, and `actors/store/postgres/cluster_store.py` one
 for each life of its host.

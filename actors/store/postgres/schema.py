@@ -59,8 +59,8 @@ ITEMS = (
 
 TABLES = (
     'CREATE TABLE meta (name text COLLATE "C" PRIMARY KEY, value bigint NOT NULL)',
-    # One row, one host that lives. Who deletes it has killed the host. Never updated in passing: a commit has a lock on
-    # it. `life` grows with each reconnection, and voids what was sent before.
+    # One row, one host that lives. A host that deletes the row of another one has killed it. Never updated in passing:
+    # a commit has a lock on it. `life` grows with each reconnection, and voids what was sent before.
     """
     CREATE TABLE hosts (
         host bigint PRIMARY KEY,

@@ -1,4 +1,4 @@
-"""The settings of sessions, and what a server must be.
+"""The settings of sessions, and the requirements on a server.
 
 The rule: a store works with the settings it was tried with, or not at all. Behind a pooler the role has to have them.
 """

@@ -1,8 +1,8 @@
 """The statements of a store on PostgreSQL, but for those of lists.
 
 The rule: a commit is one statement. It takes a lock on its host's own row and writes all, or, without that row, nothing
-(`fence`). Who kills a host deletes that row, and waits for the commit that holds it; no other change of the row is ever
-waited for.
+(`fence`). A host that kills another one deletes that row, and waits for the commit that holds it; no other change of
+the row is ever waited for.
 
 A commit has a form for each set of its parts, so that a small one is planned and sent small. Each form is prepared
 once. docs/design/postgres.md says what was measured.
@@ -236,12 +236,20 @@ MISSING_ENTRIES = Statement(
     "SELECT u.key FROM unnest($1::bigint[], $2::bigint[]) AS u (key, position)"
     " WHERE NOT EXISTS (SELECT FROM log l WHERE l.key = u.key AND l.position = u.position)",
 )
+# Which of the items, likewise. One that was forgotten (version 0) is lost if it is there.
+MISSING_ITEMS = Statement(
+    "missing items",
+    "SELECT u.key FROM unnest($1::bigint[], $2::bytea[], $3::bigint[]) AS u (key, name, version)"
+    " LEFT JOIN items AS i ON (i.key, i.name) = (u.key, u.name)"
+    " WHERE coalesce(i.version, 0) < u.version OR (u.version = 0 AND i.version IS NOT NULL)",
+)
 LOOK_AT_HOST = Statement("look at host", "SELECT life FROM hosts WHERE host = $1")
 
 # Hosts.
 
-# A row of the same place and address is of an earlier life of the same process: it holds that listening socket.
-# Not if hosts write a format that this one does not read. Who raises the format waits for this lock, and sees the host.
+# A row of the same place and address is of an earlier life of the same process: it holds that listening socket. Not if
+# hosts write a format that this one does not read. A host that raises the format waits for this lock, and sees the new
+# host.
 JOIN = Statement(
     "join",
     "WITH f AS (SELECT value FROM meta WHERE name = 'format' AND value <= $9 FOR SHARE),"

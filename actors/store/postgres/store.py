@@ -27,7 +27,7 @@ from ..contract import FoundItems, Inspection, Reminder, Stored, Unlisted, Write
 from ..cursor import position_of
 from ..errors import StoreError, StoreFailed, StoreFenced, StoreLocked, StoreTakenOver
 from ..listing import Counted, Facets, ListFilter, ListPage, Order, asks_kinds_only, grouped
-from ..presence.acknowledged import Acknowledged
+from ..presence.acknowledged import Acknowledged, NotedItem
 from ..presence.apps import AppNames
 from ..presence.beats import SLOW_S
 from ..presence.figures import CommitDoubts, ServerFigures
@@ -435,6 +435,13 @@ class Opened:
             (*changes.logs_forgotten, *changes.deleted),
             epochs,
         )
+        if changes.items_put or changes.items_dropped or changes.deleted:
+            items = (
+                (write.shard, NotedItem(write.key, name.encode(), item.version if item is not None else 0))
+                for write in writes
+                for name, item in write.items
+            )
+            self.acknowledged.note_items(items, changes.deleted, epochs)
         self._unborn -= group.born
         self._count(group)
 

@@ -1,4 +1,5 @@
-"""The address of a store on PostgreSQL: `postgresql://user@host/database`, and what it says of the store itself.
+"""The address of a store on PostgreSQL: `postgresql://user@host/database`, and the parts of it that concern the store
+itself.
 
 The rule: a password is never shown. `shown` is what logs, errors and the configuration have.
 

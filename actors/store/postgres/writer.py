@@ -1,4 +1,4 @@
-"""The session that writes, and what becomes of a commit of which nobody knows whether it happened.
+"""The session that writes, and the fate of a commit of which nobody knows whether it happened.
 
 The rule: an unknown outcome is resolved, not guessed. Before anything else is sent or read, a new session raises the
 `life` of its host's row: that waits for the transaction of the session before, and voids what it may still have sent.

@@ -1,21 +1,32 @@
-"""The last entries that a host has acknowledged of actors, so that it can tell which of them a server that took over
-lacks.
+"""The last entries of actors, and the last items, that a host has acknowledged, so that it can tell which of them a
+server that took over lacks.
 
-The rule: it is for a report, and nothing is decided by it. It knows the newest entries only, and only those under an
-epoch that the host still has: what another owner did with an actor is not this host's to tell.
+The rule: it is for a report, and nothing is decided by it. It knows the newest entries and items only, and only those
+under an epoch that the host still has: what another owner did with an actor is not this host's to tell.
 
 `actors/store/postgres/store.py` notes each commit, and `actors/store/postgres/cluster_store.py` asks after a failover.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
-KEPT_MAX = 10_000  # actors
+KEPT_MAX = 10_000  # actors, and as many items
+
+
+class NotedItem(NamedTuple):
+    """An item as it was acknowledged."""
+
+    key: int  # of its actor
+    name: bytes  # UTF-8
+    version: int  # 0: it was forgotten
 
 
 class Acknowledged:
-    """The last acknowledged entry of each of the actors that were written last."""
+    """The last acknowledged entry of each of the actors that were written last, and the items that were."""
 
     def __init__(self) -> None:
+        self._items: dict[tuple[int, bytes], tuple[int, int, int]] = {}  # -> shard, its epoch, version
+        self._owners: set[int] = set()  # keys of the actors that have had items
         self._last: dict[int, tuple[int, int, int]] = {}  # actor's key -> shard, its epoch, position in the log
 
     def note(
@@ -42,6 +53,27 @@ class Acknowledged:
         while len(last) > KEPT_MAX:
             del last[next(iter(last))]
 
+    def note_items(
+        self, items: Iterable[tuple[int, NotedItem]], deleted: Iterable[int], epochs: Mapping[int, int]
+    ) -> None:
+        """Note the items of a commit.
+
+        Args:
+            items: In the order of their changes, each with its shard.
+            deleted: Keys of actors that it deleted, before that.
+            epochs: Of the shards.
+        """
+        if gone := self._owners.intersection(deleted):
+            self._items = {place: noted for place, noted in self._items.items() if place[0] not in gone}
+            self._owners -= gone
+        known = self._items
+        for shard, (key, name, version) in items:
+            known.pop((key, name), None)
+            known[key, name] = (shard, epochs[shard], version)
+            self._owners.add(key)
+        while len(known) > KEPT_MAX:
+            del known[next(iter(known))]
+
     def under(self, epochs: Mapping[int, int]) -> Sequence[tuple[int, int]]:
         """Key and position of each entry whose shard has the same epoch still.
 
@@ -49,3 +81,11 @@ class Acknowledged:
             epochs: Of the shards that the host has.
         """
         return [(key, position) for key, (shard, epoch, position) in self._last.items() if epochs.get(shard) == epoch]
+
+    def items_under(self, epochs: Mapping[int, int]) -> Sequence[NotedItem]:
+        """The items whose shard has the same epoch still."""
+        return [
+            NotedItem(*place, version)
+            for place, (shard, epoch, version) in self._items.items()
+            if epochs.get(shard) == epoch
+        ]

@@ -1,4 +1,4 @@
-"""Beats: what a host of a shared store hears when it beats, and the heart as its host knows it.
+"""Beats: the answers to a host of a shared store when it beats, and the heart as its host knows it.
 
 The rule: these are values and a promise; nothing here waits.
 

@@ -1,4 +1,4 @@
-"""Figures of a shared store and its server, for metrics: what was in doubt, whose clock is off, which copy lags.
+"""Figures of a shared store and its server, for metrics: commits in doubt, clocks that are off, copies that lag.
 
 The rule: nothing is decided by them. The server is asked only by someone who wants to know.
 
@@ -17,7 +17,9 @@ class CommitDoubts:
 
     in_doubt: int = 0  # of which it had to be found out whether they had happened
     uncertain: int = 0  # of which it was not found out in time: their callers heard "may have happened"
-    acknowledged_lost: int = 0  # instances whose last acknowledged turn a server that took over does not have
+    acknowledged_lost: int = (
+        0  # instances and items whose last acknowledged turn, or change, a server that took over does not have
+    )
 
 
 class StandbyLag(NamedTuple):

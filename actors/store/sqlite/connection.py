@@ -136,7 +136,7 @@ def connect(
 
 
 def set_flushes(connection: sqlite3.Connection, durability: Durability) -> None:
-    """Make a connection flush what it writes, as the durability wants it."""
+    """Make a connection flush its writes, as the durability wants it."""
     connection.execute(f"PRAGMA synchronous = {'FULL' if durability is Durability.FULL else 'NORMAL'}")
     # macOS: fsync leaves the data in the drive's cache. Elsewhere this says nothing.
     connection.execute(f"PRAGMA fullfsync = {durability is Durability.FULL:d}")

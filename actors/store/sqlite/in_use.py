@@ -165,7 +165,7 @@ class InUse:
                     os.pwrite(self._file, POSITION.pack(position), POSITION_AT)
 
     def mend(self) -> None:
-        """Write the id anew if it is not there any more, or is not what was written.
+        """Write the id anew if it is gone, or differs from the one written.
 
         After a kill the store would be refused without it. To be called once in a while, while the file is open.
         """

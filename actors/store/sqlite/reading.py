@@ -149,19 +149,59 @@ def read_items(
     address: Address, names: Sequence[str], expiring: int, unsealed: Unsealed, connection: sqlite3.Connection
 ) -> FoundItems | None:
     """Read items of an actor; see `Store.items`."""
-    connection.execute("BEGIN")
-    with connection:
-        owner = connection.execute("SELECT key, record FROM actors WHERE type = ? AND id = ?", address).fetchone()
-        if owner is None:
-            return None
-        if expiring:
-            rows = connection.execute(EXPIRING, (owner[0], expiring)).fetchall()
-            return found_expiring(address, owner, rows, unsealed)
-        rows = []
-        values = flat((owner[0], name.encode()) for name in dict.fromkeys(names))
-        for sql, some in rows_of("WITH asked (key, name) AS (VALUES ", 2, values, f") {ASKED_ITEMS}"):
-            rows += connection.execute(sql, some).fetchall()
-    return found_items(address, owner, rows, unsealed)
+    distinct = list(dict.fromkeys(names))
+    try:
+        connection.execute("BEGIN")
+        with connection:
+            owner = _owner_of_items(connection, address)
+            if owner is None:
+                return None
+            if expiring:
+                rows = connection.execute(EXPIRING, (owner[0], expiring)).fetchall()
+                return found_expiring(address, owner, rows, unsealed)
+            return found_items(address, owner, _rows_of_items(connection, owner[0], distinct), unsealed)
+    except sqlite3.DatabaseError as error:
+        if expiring or not is_damage(error):
+            raise
+    return _read_one_by_one(address, distinct, unsealed, connection)
+
+
+def _read_one_by_one(
+    address: Address, names: Sequence[str], unsealed: Unsealed, connection: sqlite3.Connection
+) -> FoundItems | None:
+    """Read the items that can be read, where a page of some cannot be.
+
+    Not in a transaction: a damaged page would end it. The record is read first; its actor knows what has changed since.
+    """
+    owner = _owner_of_items(connection, address)
+    if owner is None:
+        return None
+    rows, lost = list[tuple[Any, ...]](), dict[str, str]()
+    for name in names:
+        try:
+            rows += _rows_of_items(connection, owner[0], [name])
+        except sqlite3.DatabaseError as error:
+            if not is_damage(error):
+                raise
+            lost[name] = f"its page cannot be read: {error}"
+    found = found_items(address, owner, rows, unsealed)
+    found.damaged.update(lost)
+    return found
+
+
+def _owner_of_items(connection: sqlite3.Connection, address: Address) -> tuple[int, Any] | None:
+    owner: tuple[int, Any] | None = connection.execute(
+        "SELECT key, record FROM actors WHERE type = ? AND id = ?", address
+    ).fetchone()
+    return owner
+
+
+def _rows_of_items(connection: sqlite3.Connection, key: int, names: Sequence[str]) -> list[tuple[Any, ...]]:
+    rows: list[tuple[Any, ...]] = []
+    values = flat((key, name.encode()) for name in names)
+    for sql, some in rows_of("WITH asked (key, name) AS (VALUES ", 2, values, f") {ASKED_ITEMS}"):
+        rows += connection.execute(sql, some).fetchall()
+    return rows
 
 
 ASKED_ITEMS = "SELECT items.name, version, expires_us, value FROM asked CROSS JOIN items USING (key, name)"

@@ -41,6 +41,9 @@ class SalvagedTable:
     indexed: int  # so many of them, the first ones, stand in its index
     index: str
     blank: tuple[object, ...]  # the others, of a row that cannot be read
+    # What becomes of these rows, and what to do.
+    cost: str = "These actors are stalled, and all others go on"
+    remedy: str = "names the actors; purge them"
 
     @property
     def rescued(self) -> str:
@@ -88,6 +91,8 @@ ITEMS = SalvagedTable(
     indexed=3,
     index="items_name",
     blank=(0, 0, b""),
+    cost="These values are not served, and all others are",
+    remedy="names the values; save them anew",
 )
 SALVAGED = (LOG, ACTORS, ITEMS)
 
@@ -211,14 +216,15 @@ def rescue(connection: sqlite3.Connection, hold: Hold, tables: Sequence[Salvaged
     copy = keep_copy(hold)
     for table, rows, actors in found:
         logger.error(
-            "%s of %s is damaged: %d rows of %d actors cannot be read any more. These actors are stalled, and all "
-            "others go on. The file as it was is %s. `perdure store check` names the actors; purge them, or restore a "
-            "backup with `perdure store restore`",
+            "%s of %s is damaged: %d rows of %d actors cannot be read any more. %s. The file as it was is %s. "
+            "`perdure store check` %s, or restore a backup with `perdure store restore`",
             table.said,
             hold.path,
             rows,
             actors,
+            table.cost,
             copy,
+            table.remedy,
         )
 
 
@@ -252,7 +258,7 @@ def _rescue(connection: sqlite3.Connection, table: SalvagedTable) -> tuple[int, 
 
 
 def replace(connection: sqlite3.Connection, table: SalvagedTable) -> None:
-    """Put what was rescued in the place of a table. The caller holds the transaction."""
+    """Put the rescued rows in the place of a table. The caller holds the transaction."""
     _forget(connection, table.name)
     for part in table.parts:
         _create(connection, part)

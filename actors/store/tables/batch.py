@@ -1,4 +1,4 @@
-"""A batch of writes, sorted by rows instead of by write: what a reset and a delete forget, and what stays of the rest.
+"""A batch of writes, sorted by rows instead of by write, with the effects of resets and deletes.
 
 The rule: of several changes of a row the last counts, and entries of the log keep their order. A write that resets or
 deletes an actor forgets the entries that the store has of it, and entries that the batch has added before; one that

@@ -26,7 +26,7 @@ Expect: TypeAlias = Callable[[Address, Stored], Expected | None]
 
 
 def unlike(address: Address, expected: Expected, reminders: Set[tuple[str, int]], *, active: bool) -> list[str]:
-    """Compare what an actor says with what the store has of it; a sentence for each thing that is missing.
+    """Compare the rows that an actor expects with the store's; a sentence for each missing one.
 
     Args:
         reminders: That it has: name and due time.

@@ -44,7 +44,7 @@ Owner = tuple[int, Any]  # an actor: its key, and its record as it stands in the
 
 
 def found_items(address: Address, owner: Owner, rows: Iterable[tuple[Any, ...]], unsealed: Unsealed) -> FoundItems:
-    """Make what was read of an actor's items.
+    """Make the answer of rows of an actor's items.
 
     Args:
         rows: Name, version, expiry and value of each.
@@ -63,7 +63,7 @@ def found_items(address: Address, owner: Owner, rows: Iterable[tuple[Any, ...]],
 
 
 def found_expiring(address: Address, owner: Owner, rows: Iterable[tuple[Any, ...]], unsealed: Unsealed) -> FoundItems:
-    """Make what was read of the items of an actor that expire.
+    """Make the answer of rows of an actor's items that expire.
 
     Args:
         rows: Expiry, name and version of each, in order.

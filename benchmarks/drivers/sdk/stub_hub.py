@@ -23,7 +23,7 @@ from ....actors.waiting.signal import Signal
 from ....daemon.process.garbage_collector import tune_garbage_collector
 from ....rpc.services.task_hub import task_hub
 from ....rpc.services.work_items import WorkItems
-from ....rpc.serving.server import RpcOptions, create_server
+from ....rpc.serving.server import RpcOptions, RpcServer, create_server
 from ....rpc.wire.work_items import WorkItemWriter
 from ....runtime.history.event import Arrival, ExecutionCompleted, ExecutionStarted, TaskCompleted, TaskScheduled
 from ....runtime.history.instance_state import InstanceState
@@ -31,6 +31,7 @@ from ....runtime.history.status import Status
 from ....runtime.history.timed_event import TimedEvent, TurnStarted
 from ....runtime.history.timeline import ARRIVED
 from ....runtime.instance.message import WorkflowAnswer
+from ....runtime.observing.observer import Tracing
 from ....runtime.operations.facade import Facade, finished
 from ....runtime.workers.dispatcher import Dispatcher
 from ....runtime.workers.items import ActivityAnswer, ActivityItem, Worker, WorkflowItem
@@ -60,6 +61,8 @@ class StubInstance:
 
 class StubHub:
     """Facade and dispatcher in one, as far as the services call them."""
+
+    tracing: Tracing | None = None
 
     def __init__(self) -> None:
         self.instances: dict[str, StubInstance] = {}
@@ -160,12 +163,16 @@ class StubHub:
         self._signal.set()
 
 
-async def serve() -> None:
-    """Serve on a free port, say which, and go on until the process is ended."""
-    hub = StubHub()
+def server_of(hub: StubHub) -> RpcServer:
+    """The daemon's server and services, in front of a hub; on a free port."""
     items = WorkItems(cast(Dispatcher, hub), writer=WorkItemWriter(APP_ID))
     services = [task_hub(cast(Facade, hub), items, app_id=APP_ID)]
-    server = create_server(services, RpcOptions(), host="127.0.0.1", port=0)
+    return create_server(services, RpcOptions(), host="127.0.0.1", port=0)
+
+
+async def serve() -> None:
+    """Serve on a free port, say which, and go on until the process is ended."""
+    server = server_of(StubHub())
     await server.start()
     tune_garbage_collector()
     print(f"{READY}127.0.0.1:{server.port}", flush=True)

@@ -251,7 +251,7 @@ def by_of(call: ManagementCall, reason: str | None = None) -> By:
 
 
 def condition_of(call: ManagementCall) -> Condition:
-    """Say what the instance must still be. Raises Refusal."""
+    """Read the condition that the instance must still meet. Raises Refusal."""
     return Condition(runs=call.expected_runs())
 
 

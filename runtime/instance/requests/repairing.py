@@ -1,4 +1,4 @@
-"""Repairing: a person gives an instance what it waits for.
+"""Repairing: a person gives an instance an answer that it waits for.
 
 The rule: a repair never rewrites history. It adds an arrival that the engine could have received (an answer, a timer
 that fires), so code and history fit afterwards as they did before, and names the entry of the audit in it.
@@ -39,7 +39,7 @@ class Entry(Enum):
 
 
 def receive_repair(sheet: TurnSheet, envelope: Envelope) -> None:
-    """Give the instance what it waits for, or say why that cannot be."""
+    """Give the instance the answer that it waits for, or say why that cannot be."""
     repair: Repair = envelope.body
     actor = sheet.actor
     if actor.record is None:

@@ -1,4 +1,4 @@
-"""Steering: what the requests to suspend, resume, terminate, purge and release mean, and those of the host to recover
+"""Steering: the effects of requests to suspend, resume, terminate, purge and release, and of the host's to recover
 and to set aside.
 
 The rule: a request that an instance does not take changes nothing. One that changes it on behalf of a caller writes a

@@ -1,4 +1,4 @@
-"""A plan: what a dry run found, as a text that begins the operation.
+"""A plan: the findings of a dry run, as a text that begins the operation.
 
 The rule: a plan holds the filter, the action, its options and the moment, and no ids. It lasts for fifteen minutes,
 and needs nothing in the store: any host can read it, also after a restart.

@@ -114,7 +114,7 @@ class Attentions:
         )
 
     async def own(self) -> Waits:
-        """Look at what this host has at hand."""
+        """Find the overdue instances of this host."""
         due_us = self._clock.now_us() - OVERDUE_US
         reminders = await self._host.store.reminders(after=None, limit=REMINDERS_MAX)
         late = [each for each in reminders if each.due_us < due_us and each.address.type == self._own.workflow]

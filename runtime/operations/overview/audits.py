@@ -41,7 +41,7 @@ class Audits:
 
 
 def entry_of(row: Audited) -> AuditEntry:
-    """Read a row; of one that cannot be read, what the store knows of it."""
+    """Read a row; of one that cannot be read, the parts that the store itself knows."""
     try:
         return unpack_audit(row.body)
     except CorruptHistory:

@@ -1,4 +1,4 @@
-"""Reports: what the hosts of a daemon have in hand, so that a person sees where the work is.
+"""Reports: the work that the hosts of a daemon have in hand, for people.
 
 The rule: a report is made of values in memory; it reads no store and runs no code. A host that does not answer
 is in the report as one that is away.
@@ -94,7 +94,7 @@ class ActivityPlace(Protocol):
         ...
 
     def loads(self) -> Mapping[str, ActivityLoad]:
-        """Count what waits and what runs, by name."""
+        """Count the waiting and the running activities, by name."""
         ...
 
     def oldest_waiting(self) -> Mapping[str, int]:
@@ -189,7 +189,7 @@ class Reports:
 
     @property
     def tells_of_store(self) -> bool:
-        """Whether this host counts what the store has: its own part, or for all hosts a store that they share."""
+        """Whether this host counts the instances of the store: its own part, or a store that hosts share."""
         return self.seen() is None or self._host.placement.owns(Address(self.own_app.worker_mark, CONNECTED))
 
     async def counts(self) -> Counted:
@@ -242,7 +242,7 @@ class Reports:
 
 
 def in_all(report: HostReport, elsewhere: Sequence[Mapping[str, InHand]]) -> HostReport:
-    """Add to what the workers of a host have in hand what they have of other hosts."""
+    """Add the work of other hosts to the work that the workers of a host have in hand."""
     workers = []
     for worker in report.workers:
         parts = [each[worker.id] for each in elsewhere if worker.id in each]

@@ -1,4 +1,4 @@
-"""The roster: the hosts of a daemon, each with its own report and with what the host that answers sees of it.
+"""The roster: the hosts of a daemon, each with its own report and the view of the host that answers.
 
 The rule: a host that lives stands here once, whether it answers or not, and unknown figures of it are left out.
 

@@ -146,7 +146,7 @@ class Series:
         return SeriesPage(first * STEP_S * 10**6, step_s * 10**6, values)
 
     async def before_the_hour(self) -> dict[str, list[int]]:
-        """Count what had begun and ended an hour ago, since the hosts began: as `by_workflow` does."""
+        """Count the instances that had begun and ended an hour ago, since the hosts began: as `by_workflow` does."""
         found: dict[str, list[int]] = {}
         for samples in await self._all():
             if len(samples) > STEPS:
@@ -162,7 +162,9 @@ STATUSES = ("COMPLETED", "FAILED", "TERMINATED")
 
 
 def by_workflow(report: HostReport) -> dict[str, Sequence[int]]:
-    """Count by workflow what has begun and ended since a host began: started, completed, failed, terminated."""
+    """Count by workflow the instances that have begun and ended since a host began: started, completed, failed,
+    terminated.
+    """
     found = {name: [count, 0, 0, 0] for name, count in report.began.items()}
     for (name, status), count in report.ended.items():
         if status in STATUSES:

@@ -75,7 +75,7 @@ class Inventory:
         ]
 
     async def _last_hour(self) -> dict[str, list[int]]:
-        """Count what has begun and ended within the last hour, by workflow."""
+        """Count the instances that have begun and ended within the last hour, by workflow."""
         total: dict[str, list[int]] = {}
         for report in (await self._reports.all()).values():
             if report is not None:

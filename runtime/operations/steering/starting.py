@@ -170,7 +170,7 @@ class Starting:
 
 
 def answers(holder: InstanceRecord, start: Start, key: str | None, if_exists: IfExists, instance_id: str) -> bool:
-    """Whether the holder of an id is what a start asks for.
+    """Whether the holder of an id is the instance that a start asks for.
 
     Raises:
         KeyReused: It was begun with the same key and another input.

@@ -1,4 +1,4 @@
-"""Steering: what the management API, the command line and the Python client do to instances.
+"""Steering: the actions of the management API, the command line and the Python client on instances.
 
 The rule: an instance that is stuck can always be got rid of, so these terminate and purge stalled instances too. Each
 change has an author (`By`), and is made only if the instance still meets the caller's condition (`Condition`).
@@ -208,7 +208,7 @@ class Steering:
         await self._facade.release(instance_id, by=by, condition=condition)
 
     async def repair(self, instance_id: str, repair: Repair) -> None:
-        """Give an instance what it waits for: an answer, another try, or a timer that fires.
+        """Give an instance an arrival that it waits for: an answer, another try, or a timer that fires.
 
         Args:
             repair: Its `event_id` is that of an activity, a child or a timer that the instance waits for; its `by`
@@ -265,7 +265,7 @@ class Steering:
     async def plan_rerun(
         self, instance_id: str, *, from_event: int | None = None, condition: Condition = ANY
     ) -> RerunPlan:
-        """Say what a rerun would keep and what it would ask for again, and do nothing.
+        """Say which steps a rerun would keep and which it would ask for again, and do nothing.
 
         Raises:
             InstanceNotFound, RunChanged, NoMatch, RerunRefused, EventNotFound, EventNotRerunnable

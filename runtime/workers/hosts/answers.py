@@ -123,7 +123,7 @@ class WorkerAnswers(TaskKeeper):
         form: TurnAnswerForm | ActivityAnswer,
         take: Take,
     ) -> None:
-        """Send an answer, in a task of its own, because its worker may hang up; and wait for what comes of it."""
+        """Send an answer, in a task of its own, because its worker may hang up; and wait for the outcome."""
         if self._tasks is None:
             raise HostStopping
         reply = Reply()

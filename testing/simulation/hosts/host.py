@@ -64,7 +64,7 @@ class WorldOfHosts(Protocol):
         ...
 
     def new_life(self) -> tuple[Life, Instruments]:
-        """Begin a life, and say what it reads off the machine."""
+        """Begin a life, and make its readings of the machine."""
         ...
 
     def tell_up(self, life: Life, who: str) -> None:

@@ -62,5 +62,5 @@ class LifeClusterStore(PostgresClusterStore):
         told()
 
     def abandon(self) -> None:
-        """Cut what the operating system cuts of a process that was killed: its connections."""
+        """Cut the connections of the process, as the operating system does when one is killed."""
         self.link.abandon()

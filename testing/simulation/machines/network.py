@@ -62,7 +62,7 @@ class SimNetwork:
                 connection.watch_silence()
 
     def heal(self, one: str, other: str) -> None:
-        """Let bytes through again, both ways; what was held back arrives."""
+        """Let bytes through again, both ways; bytes that were held back arrive."""
         self._cut -= {(one, other), (other, one)}
         for connection in list(self._connections):
             connection.go_on()
@@ -219,7 +219,7 @@ class SimConnection:
             end.lose()
 
     def go_on(self) -> None:
-        """Let what was held back arrive."""
+        """Let the bytes that were held back arrive."""
         for end in self.ends:
             end.take()
 

@@ -70,7 +70,7 @@ class BlockingCode(Protocol):
         ...
 
     def stop(self) -> None:
-        """Let the code that calls go no further: its host was killed by what it has done."""
+        """Let the code that calls go no further: its host was killed by its call."""
         ...
 
 
@@ -186,7 +186,7 @@ class Outside:
 
 
 class _OneCall:
-    """One call of a method from a host, and what was chosen for it. As a block: the fake does it."""
+    """One call of a method from a host, and the choices for it. As a block: the fake does it."""
 
     def __init__(self, outside: Outside, name: str, given: Any, named: Any) -> None:
         fault = outside._world.choices.fault
@@ -202,7 +202,7 @@ class _OneCall:
         self._error = fault(f"{stream}.error", len(outside._errors) + 1) if outside._errors else 0
 
     def refuse(self) -> None:
-        """Raise what was chosen to be the answer of a call of which nothing comes."""
+        """Raise the error that was chosen for a call whose answer is lost."""
         if self.lost == LOST:
             raise self._outside._error(f"the request to {self.what} was lost: nothing was done")
         if self._error:

@@ -128,7 +128,7 @@ class LifeSqliteStore(SqliteStore):
         await self.commit(writes, fences)
 
     def abandon(self) -> None:
-        """Take away what the operating system takes of a process that was killed: its connections and locks.
+        """Take away the connections and the locks of the process, as the operating system does when one is killed.
 
         SQLite would fold its -wal into the file when the last connection is closed, which a killed process does not.
         """

@@ -121,7 +121,7 @@ class SimThread:
         return result
 
     def never(self) -> None:
-        """Go no further: the host was killed by what this thread has done."""
+        """Go no further: the host was killed by a step of this thread."""
         while True:
             self._give_back(_nothing)
 

@@ -34,7 +34,7 @@ def shrink(run: Run, failure: FoundFailure, *, runs_max: int = 400, seconds: flo
 
 
 class _Shrinking:
-    """The best so far, and what it has cost."""
+    """The best so far, and the runs that it has cost."""
 
     def __init__(self, run: Run, failure: FoundFailure, runs_max: int, until_s: float) -> None:
         self._run = run

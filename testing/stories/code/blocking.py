@@ -39,7 +39,7 @@ class Blocking:
             self.loop.pass_time(max(0.0, seconds))
 
     def stop(self) -> None:
-        """Let the code that calls go no further: its host was killed by what it has done."""
+        """Let the code that calls go no further: its host was killed by its call."""
         if (thread := current()) is not None:
             thread.never()
         raise HostKilled

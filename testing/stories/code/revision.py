@@ -51,9 +51,9 @@ def module_at(revision: str, name: str, *, repository: str | Path | None = None)
     """A module as it was at a revision, for what a test sets in it.
 
     Args:
-        revision: Anything that git knows: a tag, a branch, a commit.
-        name: Dotted, as "shop.app".
-        repository: A folder in the clone; that of the code that calls by default.
+        revision: As for `app_at`.
+        name: Dotted.
+        repository: As for `app_at`.
 
     Raises:
         SimulationMisuse: There is no such revision, or no such module in it.

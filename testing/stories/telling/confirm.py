@@ -21,7 +21,7 @@ NOT_AGAIN = "it was not run again, as how long it takes is up to the machine."
 
 
 def write_outcome(file: Path, attempt: Attempt) -> None:
-    """Say what came of a schedule, for the process that has asked."""
+    """Tell the outcome of a schedule to the process that has asked."""
     error = attempt.error
     file.write_text(
         json.dumps({"digest": attempt.digest, "signature": signature(error) if error is not None else None})
@@ -29,7 +29,7 @@ def write_outcome(file: Path, attempt: Attempt) -> None:
 
 
 def confirm(session: SimulationSession, schedule: Schedule, attempt: Attempt) -> str:
-    """Run a failure again in a process of its own, with PYTHONHASHSEED=0; say what came of it."""
+    """Run a failure again in a process of its own, with PYTHONHASHSEED=0; return the outcome."""
     assert attempt.error is not None
     if not session.again or session.node is None:
         return f"{TWICE}."

@@ -1,4 +1,4 @@
-"""Hints: what has usually led to a failure, and what to do about it, where that is known.
+"""Hints: the usual cause of a failure and its remedy, where they are known.
 
 The one law: a hint is given for what was seen in the world that failed, not for what might be.
 """

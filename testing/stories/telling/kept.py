@@ -37,7 +37,7 @@ def write_schedules(file: Path, node: str, schedules: Iterable[Schedule], why: s
 
 
 def read_schedules(file: Path) -> list[Schedule]:
-    """Read what was written.
+    """Read the schedules of kept failures.
 
     Raises:
         SimulationMisuse: The file is not there, or is none of these.

@@ -1,4 +1,4 @@
-"""The session that a simulated test runs in: how much it tries, and where it tells what it has found.
+"""The session that a simulated test runs in: how much it tries, and where its findings go.
 
 The one law: a test that is called as a plain function, by no plugin, has the defaults.
 

@@ -1,4 +1,4 @@
-"""Seeds in several processes: each takes every so-manieth, and tells what it has seen.
+"""Seeds in several processes: each takes every nth, and tells its findings.
 
 The one law: a process that shares the work is a fork of this one, because tests and their values cannot be sent.
 """

@@ -12,10 +12,11 @@ import anyio
 import pytest
 from anyio.abc import TaskGroup
 
+from perdure.actors.address import Address, shard_of
 from perdure.actors.cluster.leased import LeasedMembership
 from perdure.actors.cluster.leases.seen import Gift, Standing
 from perdure.actors.store.cluster import HostCard
-from perdure.actors.store.contract import Stored
+from perdure.actors.store.contract import Item, Stored, Write
 from perdure.actors.store.errors import StoreFailed
 from perdure.actors.store.postgres.cluster_store import PostgresClusterStore
 from perdure.actors.store.postgres.driver import DatabaseSession, Lost, Refused
@@ -322,3 +323,38 @@ async def test_what_a_copy_lacks_of_what_was_acknowledged_is_told_by_count(
         assert sum(each["found"] for each in told) == SHARDS
         assert {each["levelname"] for each in told} == {"CRITICAL"}
         group.cancel_scope.cancel()
+
+
+async def test_saved_values_that_a_copy_lacks_are_told_by_count(
+    postgres_server: ServerOf, caplog: pytest.LogCaptureFixture
+) -> None:
+    server, schema = postgres_server(NEWEST), f"conformance_{SHARDS}"
+    store = PostgresClusterStore(await emptied(server, schema=schema), shards=SHARDS, patience_s=5)
+    await store.open()
+    try:
+        # Given a host that has saved values, one of them twice, and deleted one,
+        await store.join(HostCard("machine", "10.0.0.1:1", "boot/1/1", "0", 1, 1))
+        address = Address("state", "cars")
+        shard, key = shard_of(address.id, SHARDS), store.new_key()
+        fences = await store.take([(shard, 0)])
+
+        async def change(*items: tuple[str, Item | None]) -> None:
+            write = Write(key=key, address=address, shard=shard, at_us=1, record=b"r", items=items)
+            await store.commit([write], fences)
+
+        saved = ("kept", "gone", "older", "deleted")
+        await change(*((name, Item(b"v", version)) for version, name in enumerate(saved, 1)))
+        await change(("older", Item(b"w", 5)), ("deleted", None))
+        # when a server takes over that has one of the values only as it is,
+        for change_there in (
+            "DELETE FROM {0} WHERE name = 'gone'",
+            "UPDATE {0} SET version = 3 WHERE name = 'older'",
+            "INSERT INTO {0} SELECT key, 'deleted', 4, 0, value FROM {0} WHERE name = 'kept'",
+        ):
+            await asyncio.to_thread(server.sql, change_there.format(f"{schema}.items"))
+        assert await store.resume()
+        # then the host says that three are not as it has acknowledged.
+        [told] = [vars(each) for each in caplog.records if getattr(each, "event", "") == "acknowledged_lost"]
+        assert (told["found"], store.doubts.acknowledged_lost) == (3, 3)
+    finally:
+        await store.close()

@@ -1,4 +1,4 @@
-"""Hosts of one daemon: what concerns an actor goes to whoever owns it, and nothing is lost on the way."""
+"""Hosts of one daemon: a request for an actor goes to the actor's owner, and nothing is lost on the way."""
 
 from typing import Any
 

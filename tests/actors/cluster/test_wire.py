@@ -1,4 +1,4 @@
-"""A wire carries frames both ways, whole and in their order, whatever the packets, and ends at what is no frame."""
+"""A wire carries frames both ways, whole and in their order, in any packets, and ends at bytes that are no frame."""
 
 import logging
 from collections.abc import AsyncIterator, Callable

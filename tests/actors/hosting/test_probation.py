@@ -1,4 +1,4 @@
-"""Suspects run one at a time, culprits are set aside before all else, and everybody else recovers at once."""
+"""Suspects run one at a time, culprits are set aside before all else, and all other actors recover at once."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -1,4 +1,4 @@
-"""An actor that cannot be read answers that it is stalled, keeps what is sent to it, and can be purged."""
+"""An actor that cannot be read answers that it is stalled, keeps its messages, and can be purged."""
 
 import pytest
 

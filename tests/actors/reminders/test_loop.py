@@ -1,5 +1,6 @@
-"""The reminder loop fires what is due, in virtual time to the microsecond, whatever becomes of the wall clock,
-and survives a store that cannot be read."""
+"""The reminder loop fires due reminders, in virtual time to the microsecond, with any change of the wall clock,
+and survives a store that cannot be read.
+"""
 
 import anyio
 import pytest

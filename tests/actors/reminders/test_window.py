@@ -1,4 +1,4 @@
-"""The reminder window holds what is due soon, whole, and nothing else."""
+"""The reminder window holds all reminders that are due soon, and no others."""
 
 from collections.abc import Callable, Iterable
 
@@ -332,7 +332,7 @@ def asked(stored: Iterable[Reminder], read: WindowRead, limit: int) -> list[Remi
 
 
 def read_all(window: ReminderWindow, stored: Iterable[Reminder]) -> None:
-    """Do what the loop does before it looks for what is due."""
+    """Do the steps of the loop before it looks for due reminders."""
     limit = window.reminders_max
     while window.wants_read:
         window.loaded(asked(stored, window.begin_read(), limit), limit=limit)

@@ -1,4 +1,4 @@
-"""What only the cluster in memory has: a way that loses things, a copy to fall back to, and a note of what is wrong."""
+"""The parts that only the cluster in memory has: a way that loses things, a copy to fall back to, a note of errors."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What is done for an actor ends when the actor is another host's."""
+"""Tasks for an actor end when the actor is another host's."""
 
 import anyio
 import pytest

@@ -11,9 +11,9 @@ from perdure.benchmarks.budget.budget import (
     BudgetVerdict,
     beyond_limits,
     compared,
+    counts_table,
     failures,
     read_budget,
-    table,
     write_budget,
 )
 from perdure.benchmarks.budget.counts import CountedLoad, count_all
@@ -100,6 +100,6 @@ def test_what_was_accepted_is_the_budget(tmp_path: Path) -> None:
 def test_the_table_fits_into_80_columns() -> None:
     out = io.StringIO()
     wide = found(rows_insert_reminders=123_456_789)
-    Console(file=out, width=80).print(table(compared({"chain": wide.counts}, [wide])))
+    Console(file=out, width=80).print(counts_table(compared({"chain": wide.counts}, [wide])))
     assert "…" not in out.getvalue()
     assert "123,456,789" in out.getvalue()

@@ -11,11 +11,6 @@ from perdure.actors.store.contract import Write
 from perdure.benchmarks.budget.counting_store import CountingStore, StoreTally, Trace, kind_of
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 def traced(*statements: str) -> StoreTally:
     connection = sqlite3.connect(":memory:", isolation_level=None)
     connection.execute("CREATE TABLE log (n UNIQUE)")

@@ -10,15 +10,10 @@ import pytest
 
 from perdure.benchmarks.drivers.daemon import Daemon, DaemonFailed
 from perdure.benchmarks.drivers.http_client import HttpClient
+from perdure.benchmarks.drivers.in_process import EngineSetup
 from perdure.benchmarks.drivers.measure import usage_of
-from perdure.benchmarks.drivers.process_driver import EngineSetup
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
 
 
 async def test_it_serves_is_killed_and_serves_again(tmp_path: Path) -> None:

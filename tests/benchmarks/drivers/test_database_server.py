@@ -9,6 +9,7 @@ import pytest
 
 from perdure.benchmarks.drivers.database_server import (
     address_of,
+    check_address,
     fresh_database,
     parent_of,
     pid_of_server,
@@ -19,11 +20,6 @@ from ...support.postgres import PostgresServer, installed
 
 ServerOf = Callable[[int], PostgresServer]
 needs_server = pytest.mark.skipif(not installed(), reason="there is no PostgreSQL here")
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
 
 
 def address(server: PostgresServer) -> str:
@@ -67,3 +63,11 @@ async def test_a_fresh_database_is_empty_and_is_gone_afterwards(postgres_server:
 )
 def test_the_address_of_another_database_has_what_every_driver_reads(database: str, expected: str) -> None:
     assert address_of("b", database).replace("host=/var/run", "host=%2Fvar%2Frun") == expected
+
+
+@pytest.mark.parametrize(
+    "data", ["postgresql://me:secret@h/d", "postgresql://h/d?password=secret", "mysql://h/d", "folder"]
+)
+def test_an_address_with_a_password_and_what_is_none_are_refused(data: str) -> None:
+    with pytest.raises(ValueError, match=r"PGPASSWORD|not the address"):
+        check_address(data)

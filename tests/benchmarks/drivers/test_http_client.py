@@ -15,11 +15,6 @@ from perdure.benchmarks.drivers.http_client import HttpAnswer, HttpClient
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 class Server:
     """Answers each request with its own first line; hangs up when asked for /gone."""
 

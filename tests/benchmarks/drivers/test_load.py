@@ -11,8 +11,8 @@ import pytest
 
 from perdure.benchmarks.drivers.load import (
     Backlog,
+    Driver,
     End,
-    Extent,
     WrongResult,
     arrivals_us,
     backlog,
@@ -23,18 +23,22 @@ from perdure.benchmarks.drivers.load import (
     run_open,
     tally_loop,
 )
-from perdure.benchmarks.drivers.measure import Counts, Usage
+from perdure.benchmarks.drivers.measure import Counts, Span, Usage
 from perdure.benchmarks.workloads.table import BY_NAME
+from perdure.benchmarks.workloads.workload import Extent
+
+from ...support.benchmarks.results import Parts
 
 pytestmark = pytest.mark.anyio
 
 STEP_US = 1_000  # how long anything takes
 
 
-class Pretender:
+class Pretender(Driver):
     """Answers at once; each look at its clock takes it a millisecond on."""
 
     def __init__(self, *, output: Any = 5) -> None:
+        super().__init__()
         self.output = output
         self.time_us = 0
         self.started = 0
@@ -68,9 +72,6 @@ class Pretender:
     def load_usage(self) -> Usage | None:
         return None
 
-    def server_usage(self) -> Usage | None:
-        return None
-
     def counts(self) -> Counts | None:
         return Counts(commits=self.started * 2, turns=self.started * 6, rows=self.started * 3)
 
@@ -90,14 +91,6 @@ class Clockwork(Pretender):
         for _ in range(2):
             await anyio.lowlevel.checkpoint()
         self.time_us += round(delay_s * 1e6) + self.oversleep_us
-
-
-class Parts:
-    def __init__(self) -> None:
-        self.shares: list[float] = []
-
-    def part(self, share: float, units: int) -> None:
-        self.shares.append(share)
 
 
 async def test_a_closed_loop_keeps_so_many_under_way_and_no_more() -> None:
@@ -135,8 +128,8 @@ async def test_a_loop_counts_units_and_what_each_cost() -> None:
     assert figures["units_per_s"] == pytest.approx(5 * figures["instances_per_s"])
     assert "load_cpu_ms_per_unit" not in figures
     assert len(outcome.latencies_us) == 10
-    assert parts.shares == sorted(parts.shares)
-    assert parts.shares[-1] == 1.0
+    assert parts.told == sorted(parts.told)
+    assert parts.told[-1][0] == 1.0
 
 
 async def test_what_the_engine_does_until_all_loads_are_over_is_counted() -> None:
@@ -244,7 +237,7 @@ def test_a_number_of_arrivals_takes_the_time_that_it_needs() -> None:
     ],
 )
 def test_the_backlog_is_what_was_due_and_not_over(spans_us: list[tuple[int, int]], expected: Backlog) -> None:
-    assert backlog(spans_us) == expected
+    assert backlog([Span(due_us, due_us + took_us) for due_us, took_us in spans_us]) == expected
 
 
 async def test_a_rate_shows_what_was_due_what_ended_and_what_waited(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -266,4 +259,4 @@ async def test_a_rate_shows_what_was_due_what_ended_and_what_waited(monkeypatch:
     dues_us = arrivals_us(100.0, Extent(seconds=1.0))
     assert sorted(outcome.latencies_us, reverse=True) == [10_000_000 - due_us for due_us in dues_us]
     assert figures["sent_late_max_ms"] <= 1.0
-    assert parts.shares[-1] == 1.0
+    assert parts.told[-1][0] == 1.0

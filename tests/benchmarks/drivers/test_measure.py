@@ -12,10 +12,8 @@ from perdure.benchmarks.drivers.measure import (
     Span,
     Usage,
     distribution,
-    medians,
     outcome_of,
     percentile,
-    spreads,
     usage_of,
     usage_of_self,
     usage_of_trees,
@@ -50,23 +48,6 @@ def test_a_distribution_is_in_milliseconds_whatever_the_order() -> None:
 
 def test_no_values_have_no_distribution() -> None:
     assert distribution([]) == {}
-
-
-def test_medians_are_of_the_runs_that_have_the_figure() -> None:
-    assert medians([{"a": 1.0, "b": 5.0}, {"a": 9.0}, {"a": 2.0}]) == {"a": 2.0, "b": 5.0}
-
-
-def test_a_spread_is_relative_to_the_median() -> None:
-    assert spreads([{"a": 90.0}, {"a": 100.0}, {"a": 110.0}]) == {"a": 0.2}
-
-
-def test_a_single_run_and_a_median_of_zero_have_no_spread() -> None:
-    assert spreads([{"a": 1.0}]) == {}
-    assert spreads([{"a": 0.0}, {"a": 0.0}]) == {}
-
-
-def test_usages_add_up() -> None:
-    assert Usage(cpu_s=1.0, rss_bytes=2) + Usage(cpu_s=0.5, rss_bytes=3) == Usage(cpu_s=1.5, rss_bytes=5)
 
 
 def test_a_process_uses_time_and_memory() -> None:

@@ -13,11 +13,6 @@ from perdure.benchmarks.peers import dbos_worker
 from perdure.benchmarks.peers.dbos_worker import Actions, serve
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 async def answers_of(actions: Actions, *requests: dict[str, Any], number: int) -> list[dict[str, Any]]:
     """Serve requests until so many answers have come."""
     reader = asyncio.StreamReader()

@@ -1,46 +1,12 @@
-"""DBOS as a peer: how it is asked, and who may run its PostgreSQL."""
+"""DBOS as a peer: who may run its PostgreSQL."""
 
 import os
 from pathlib import Path
-from typing import Any, cast
 
 import pytest
 
-from perdure.benchmarks.peers.peer_dbos import DbosCalls, as_nobody
-from perdure.benchmarks.peers.peer_process import Lines, PeerFailed
-
-pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-class Recorder:
-    """Stands in for `Lines`."""
-
-    def __init__(self) -> None:
-        self.asked: list[tuple[str, dict[str, Any]]] = []
-
-    async def ask(self, do: str, **fields: Any) -> str:
-        self.asked.append((do, fields))
-        return f"answer to {do}"
-
-
-async def test_what_is_asked_is_what_the_script_can_do() -> None:
-    recorder = Recorder()
-    calls = DbosCalls(cast(Lines, recorder))
-    assert await calls.call("chain", "a", 5) == "answer to call"
-    await calls.start("signal", "b", None)
-    await calls.send("signal", "b", 7)
-    assert await calls.wait("signal", "b") == "answer to wait"
-    assert recorder.asked == [
-        ("call", {"workflow": "chain", "instance_id": "a", "value": 5}),
-        ("start", {"workflow": "signal", "instance_id": "b", "value": None}),
-        ("send", {"workflow": "signal", "instance_id": "b", "value": 7}),
-        ("wait", {"workflow": "signal", "instance_id": "b"}),
-    ]
+from perdure.benchmarks.peers.peer_dbos import as_nobody
+from perdure.benchmarks.peers.peer_process import PeerFailed
 
 
 def test_who_is_not_root_runs_postgresql_as_themselves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,14 +9,15 @@ from typing import Any
 
 import pytest
 
-from perdure.benchmarks.drivers.load import Extent, WrongResult, run_events, run_loop
+from perdure.benchmarks.drivers.load import WrongResult, run_events, run_loop
 from perdure.benchmarks.peers import peer_driver as module
 from perdure.benchmarks.peers.peer_driver import OPENERS, PeerDriver, warm_up
 from perdure.benchmarks.peers.peers import ALL, DBOS_POSTGRES, PEERS
-from perdure.benchmarks.run import Run, perform
+from perdure.benchmarks.performing import perform
 from perdure.benchmarks.workloads.table import BY_NAME
-from perdure.benchmarks.workloads.workload import Workload
+from perdure.benchmarks.workloads.workload import Extent, Workload
 
+from ...support.benchmarks.results import Parts, run_of
 from ...support.postgres import PostgresServer, installed
 
 pytestmark = pytest.mark.anyio
@@ -29,16 +30,6 @@ needs_peers = pytest.mark.skipif(
 )
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-class Parts:
-    def part(self, share: float, units: int) -> None:
-        assert 0 <= share <= 1
-
-
 class Adder:
     """A peer that does at once what it is asked."""
 
@@ -48,19 +39,17 @@ class Adder:
         self.sent: dict[str, Any] = {}
         self.calls = 0
 
-    async def call(self, workflow: str, instance_id: str, value: Any) -> Any:
-        self.calls += 1
-        return value + self.off_by
-
-    async def start(self, workflow: str, instance_id: str, value: Any) -> None:
-        self.started.add(instance_id)
-
-    async def send(self, workflow: str, instance_id: str, value: Any) -> None:
-        assert instance_id in self.started, "an event for an instance that is not there"
-        self.sent[instance_id] = value
-
-    async def wait(self, workflow: str, instance_id: str) -> Any:
-        return self.sent[instance_id]
+    async def ask(self, do: str, workflow: str, instance_id: str, value: Any) -> Any:
+        match do:
+            case "call":
+                self.calls += 1
+                return value + self.off_by
+            case "start":
+                self.started.add(instance_id)
+            case "send":
+                assert instance_id in self.started, "an event for an instance that is not there"
+                self.sent[instance_id] = value
+        return self.sent.get(instance_id)
 
 
 def small(name: str) -> Workload:
@@ -69,23 +58,22 @@ def small(name: str) -> Workload:
 
 async def test_a_chain_is_one_call_and_is_judged_like_perdures() -> None:
     adder = Adder()
-    outcome = await run_loop(PeerDriver(adder, [os.getpid()]), small("W1"), Extent(seconds=1, instances=7), Parts())
-    assert adder.calls == 7
-    assert outcome.figures["instances"] == 7
-    assert len(outcome.latencies_us) == 7
+    driver = PeerDriver(adder.ask, [os.getpid()])
+    outcome = await run_loop(driver, small("W1"), Extent(seconds=1, instances=7), Parts())
+    assert adder.calls == outcome.figures["instances"] == len(outcome.latencies_us) == 7
     assert outcome.figures["rss_mib"] > 1
     assert "load_cpu_ms_per_unit" in outcome.figures
 
 
 async def test_a_peer_that_is_wrong_ends_the_run() -> None:
-    driver = PeerDriver(Adder(off_by=1), [])
+    driver = PeerDriver(Adder(off_by=1).ask, [])
     with pytest.raises(WrongResult):
         await run_loop(driver, small("W1"), Extent(seconds=1, instances=1), Parts())
 
 
 async def test_an_event_is_sent_to_instances_that_were_started_before() -> None:
     adder = Adder()
-    outcome = await run_events(PeerDriver(adder, []), small("W4"), Extent(seconds=1, instances=5), Parts())
+    outcome = await run_events(PeerDriver(adder.ask, []), small("W4"), Extent(seconds=1, instances=5), Parts())
     assert outcome.figures["instances"] == 5
     assert set(adder.sent) == adder.started
     assert adder.calls == 0
@@ -94,48 +82,22 @@ async def test_an_event_is_sent_to_instances_that_were_started_before() -> None:
 async def test_a_peer_is_warmed_up_with_as_much_as_it_will_get(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "WARM_UP_US", 0)
     looped, signalled = Adder(), Adder()
-    await warm_up(PeerDriver(looped, []), small("W2"))
-    await warm_up(PeerDriver(signalled, []), small("W4"))
-    assert looped.calls == 3
-    assert len(signalled.sent) == 3
+    await warm_up(PeerDriver(looped.ask, []), small("W2"))
+    await warm_up(PeerDriver(signalled.ask, []), small("W4"))
+    assert (looped.calls, len(signalled.sent)) == (3, 3)
 
 
-def test_every_peer_can_be_opened() -> None:
-    assert set(OPENERS) == set(PEERS)
-
-
-@pytest.mark.slow
-@needs_peers
-@pytest.mark.parametrize("peer", [peer.name for peer in ALL])
-@pytest.mark.parametrize("workload", ["W1", "W2", "W3", "W4"])
-async def test_a_short_run(peer: str, workload: str) -> None:
-    run = Run(
-        workload=workload,
-        driver=peer,
-        in_flight=2,
-        seconds=1,
-        instances=10,
-        durability="full",
-        always_replay=False,
-        peers=os.environ[FOLDER],
-    )
-    # Not pytest's folder: root's PostgreSQL runs as nobody, who may not pass through that.
-    with tempfile.TemporaryDirectory() as outer, tempfile.TemporaryDirectory(dir=outer) as folder:
-        outcome = await perform(run, Path(folder), Parts())
-    assert outcome.figures["instances"] == 10
-    assert outcome.figures["cpu_ms_per_unit"] > 0
-
-
-async def test_the_peer_that_uses_postgresql_has_the_server_that_perdure_has(
+async def test_every_peer_can_be_opened_and_the_one_on_postgresql_has_the_server_that_perdure_has(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened: list[str] = []
 
     @asynccontextmanager
-    async def opener(home: Path, folder: Path, database: str = "its own") -> AsyncIterator[tuple[Adder, list[int]]]:
+    async def opener(home: Path, folder: Path, database: str = "its own") -> AsyncIterator[tuple[Any, list[int]]]:
         opened.append(database)
-        yield Adder(), []
+        yield Adder().ask, []
 
+    assert set(OPENERS) == set(PEERS)
     monkeypatch.setattr(module, "WARM_UP_US", 0)
     monkeypatch.setattr(module, "dbos_on_database", opener)
     monkeypatch.setattr(module, "OPENERS", dict.fromkeys(OPENERS, opener))
@@ -143,8 +105,20 @@ async def test_the_peer_that_uses_postgresql_has_the_server_that_perdure_has(
         for database in (None, "postgresql://h/d"):
             async with module.peer_driver(name, tmp_path, tmp_path, BY_NAME["W4"].with_in_flight(1), database):
                 pass
-    own = len(opened) - 1
-    assert sorted(opened) == sorted(["its own"] * own + ["postgresql://h/d"])
+    assert sorted(opened) == ["its own"] * (len(opened) - 1) + ["postgresql://h/d"]
+
+
+@pytest.mark.slow
+@needs_peers
+@pytest.mark.parametrize("peer", [peer.name for peer in ALL])
+@pytest.mark.parametrize("workload", ["W1", "W2", "W3", "W4"])
+async def test_a_short_run(peer: str, workload: str) -> None:
+    run = run_of(workload, peer, in_flight=2, seconds=1, instances=10, peers=os.environ[FOLDER])
+    # Not pytest's folder: root's PostgreSQL runs as nobody, who may not pass through that.
+    with tempfile.TemporaryDirectory() as outer, tempfile.TemporaryDirectory(dir=outer) as folder:
+        outcome = await perform(run, Path(folder), Parts())
+    assert outcome.figures["instances"] == 10
+    assert outcome.figures["cpu_ms_per_unit"] > 0
 
 
 @needs_peers
@@ -153,17 +127,8 @@ async def test_dbos_works_on_a_server_that_is_there(
     tmp_path: Path, postgres_server: Callable[[int], PostgresServer]
 ) -> None:
     server = postgres_server(max(installed()))
-    run = Run(
-        workload="W1",
-        driver=DBOS_POSTGRES,
-        in_flight=3,
-        seconds=1,
-        instances=10,
-        durability="full",
-        always_replay=False,
-        peers=os.environ[FOLDER],
-        database=server.url().partition("?")[0],
-    )
-    outcome = await perform(run, tmp_path, Parts())
+    database = server.url().partition("?")[0]
+    options = {"in_flight": 3, "seconds": 1, "instances": 10, "peers": os.environ[FOLDER], "database": database}
+    outcome = await perform(run_of("W1", DBOS_POSTGRES, **options), tmp_path, Parts())
     assert outcome.figures["instances"] == 10
     assert server.sql("SELECT count(*) FROM pg_database WHERE datname LIKE 'bench_%'") == "0"

@@ -10,7 +10,7 @@ from typing import TypeAlias
 import anyio
 import pytest
 
-from perdure.benchmarks.drivers.sdk.sdk_driver import started
+from perdure.benchmarks.drivers.processes import started
 from perdure.benchmarks.peers.peer_process import Lines, PeerFailed, free_port, logged, ready
 
 pytestmark = pytest.mark.anyio
@@ -26,11 +26,6 @@ TWISTED = (
 )
 FAILS = READY + "tell(json.loads(input())['number'], error='broken')\ninput()"
 ENDS = READY + "input()"
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
 
 
 Speaking: TypeAlias = Callable[[str], AbstractAsyncContextManager[Lines]]
@@ -55,7 +50,7 @@ async def test_an_answer_finds_its_request(speaking: Speaking) -> None:
         found: dict[str, str] = {}
 
         async def ask(do: str) -> None:
-            found[do] = await lines.ask(do)
+            found[do] = await lines.ask(do, "chain", "a", 5)
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(ask, "one")
@@ -66,13 +61,13 @@ async def test_an_answer_finds_its_request(speaking: Speaking) -> None:
 async def test_an_error_is_raised_where_it_was_asked_for(speaking: Speaking) -> None:
     async with speaking(FAILS) as lines:
         with pytest.raises(PeerFailed, match="broken"):
-            await lines.ask("anything")
+            await lines.ask("anything", "chain", "a", None)
 
 
 async def test_a_process_that_ends_fails_whoever_waits_for_it(speaking: Speaking) -> None:
     async with speaking(ENDS) as lines:
         with pytest.raises(PeerFailed, match="has ended"):
-            await lines.ask("anything")
+            await lines.ask("anything", "chain", "a", None)
 
 
 async def test_a_process_is_asked_until_it_is_ready(tmp_path: Path) -> None:

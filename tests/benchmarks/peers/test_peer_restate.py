@@ -1,23 +1,18 @@
 """Restate as a peer: what its ingress is asked, and how its server is told where to listen."""
 
+from typing import Any, cast
+
 import pytest
 
-from perdure.benchmarks.drivers.http_client import HttpAnswer
+from perdure.benchmarks.drivers.http_client import HttpAnswer, HttpClient
 from perdure.benchmarks.peers.peer_process import PeerFailed
-from perdure.benchmarks.peers.peer_restate import RestateCalls, checked, variables
-
-pytestmark = pytest.mark.anyio
+from perdure.benchmarks.peers.peer_restate import Ingress, variables
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
+class Script:
+    """Stands in for the client."""
 
-
-class Ingress:
-    """Stands in for `HttpClient`."""
-
-    def __init__(self, status: int = 200) -> None:
+    def __init__(self, status: int) -> None:
         self.status = status
         self.asked: list[tuple[str, bytes]] = []
 
@@ -29,29 +24,26 @@ class Ingress:
         return await self.post(path, b"")
 
 
-async def test_an_instance_is_one_request() -> None:
-    ingress = Ingress()
-    assert await RestateCalls(ingress).call("chain", "a", 5) == 7  # type: ignore[arg-type]
-    assert ingress.asked == [("/chain/a/run", b"5")]
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("do", "value", "path", "body", "answer"),
+    [
+        ("call", 5, "/chain/a/run", b"5", 7),
+        ("start", None, "/chain/a/run/send", b"null", None),
+        ("send", 7, "/chain/a/go", b"7", None),
+        ("wait", None, "/restate/workflow/chain/a/attach", b"", 7),
+    ],
+)
+async def test_each_deed_is_one_request(do: str, value: Any, path: str, body: bytes, answer: Any) -> None:
+    script = Script(202)
+    assert await Ingress(cast(HttpClient, script)).ask(do, "chain", "a", value) == answer
+    assert script.asked == [(path, body)]
 
 
-async def test_one_that_waits_for_an_event_is_started_signalled_and_waited_for() -> None:
-    ingress = Ingress(202)
-    calls = RestateCalls(ingress)  # type: ignore[arg-type]
-    await calls.start("signal", "b", None)
-    await calls.send("signal", "b", 7)
-    assert await calls.wait("signal", "b") == 7
-    assert ingress.asked == [
-        ("/signal/b/run/send", b"null"),
-        ("/signal/b/go", b"7"),
-        ("/restate/workflow/signal/b/attach", b""),
-    ]
-
-
-def test_an_answer_that_is_an_error_ends_the_run() -> None:
-    assert checked("POST /x", HttpAnswer(202, b"fine")) == b"fine"
-    with pytest.raises(PeerFailed, match="POST /x was answered 500 'no partition'"):
-        checked("POST /x", HttpAnswer(500, b"no partition"))
+@pytest.mark.anyio
+async def test_an_answer_that_is_an_error_ends_the_run() -> None:
+    with pytest.raises(PeerFailed, match="/chain/a/run was answered 500 '7'"):
+        await Ingress(cast(HttpClient, Script(500))).ask("call", "chain", "a", 5)
 
 
 def test_the_server_listens_on_loopback_only_and_reports_to_nobody(monkeypatch: pytest.MonkeyPatch) -> None:

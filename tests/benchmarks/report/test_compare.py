@@ -11,19 +11,18 @@ from perdure.benchmarks.report.compare import (
     DifferenceVerdict,
     chance,
     compared,
+    differences_table,
     higher_is_better,
     summary,
-    table,
     warnings,
 )
 from perdure.benchmarks.report.results import Results
 
-from ...support.benchmarks.cases import measured, with_figures, with_options
-from ...support.benchmarks.results import MACHINE, on_processes, results
+from ...support.benchmarks.results import MACHINE, measured, results
 
 
 def runs(figure: str, *values: float) -> Results:
-    return results(*(with_figures(measured(), {figure: value}) for value in values))
+    return results(*(measured(figures={figure: value}) for value in values))
 
 
 def only(figure: str, before: tuple[float, ...], after: tuple[float, ...]) -> Difference:
@@ -75,7 +74,7 @@ def test_only_like_is_compared_with_like() -> None:
 
 
 def test_one_process_is_not_compared_with_several() -> None:
-    one, two = results(measured(units_per_s=1.0)), results(on_processes(2, measured(units_per_s=2.0)))
+    one, two = results(measured(units_per_s=1.0)), results(measured(processes=2, units_per_s=2.0))
     assert compared(one, two) == []
     (found,) = compared(two, two)
     assert str(found.key) == "W1 process x2, 50 in flight"
@@ -105,14 +104,14 @@ def test_the_chance_of_a_false_alarm_is_that_of_the_runs_orders() -> None:
 def test_what_is_not_the_same_is_said() -> None:
     before = results(measured(), measured("W2"))
     after = replace(
-        results(with_options(measured(), durability="relaxed")),
+        results(measured(durability="relaxed")),
         machine=replace(MACHINE, python="CPython 3.14.0", flush_ms=1.0),
     )
     assert list(warnings(before, after)) == [
         "python was CPython 3.11.7 and is CPython 3.14.0",
         "a flush took 0.25 ms and takes 1.00 ms",
         "W1 process, 50 in flight: durability was full and is relaxed",
-        "W2 process, 50 in flight: only in one of them",
+        "W2 process, 10 in flight: only in one of them",
     ]
     assert not list(warnings(before, before))
 
@@ -120,7 +119,7 @@ def test_what_is_not_the_same_is_said() -> None:
 def test_the_table_fits_into_80_columns() -> None:
     out = io.StringIO()
     before = runs("written_bytes_per_s", 123_456_789, 223_456_789)
-    Console(file=out, width=80).print(table(compared(before, before)))
+    Console(file=out, width=80).print(differences_table(compared(before, before)))
     assert "…" not in out.getvalue()
     assert "W1 process, 50 in flight" in out.getvalue()
     assert "noise" in out.getvalue()

@@ -1,114 +1,141 @@
-"""Results: a document that can be read again, and its summary."""
+"""Results: a document that can be read again, and cases in which like is put to like."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from perdure.benchmarks.report.results import Results, interleaved, rows
-from perdure.benchmarks.workloads.table import BY_NAME, WORKLOADS
+import pytest
 
-from ...support.benchmarks.results import arriving, in_flight, on_processes, result, results
+from perdure.benchmarks.report.results import Range, Result, Results, cases_of, commands_of, range_of
+
+from ...support.benchmarks.results import MACHINE, measured, results
 
 
-def test_results_are_the_same_when_read_again(tmp_path: Path) -> None:
-    found = results(result("W1", "process", units_per_s=9_000.0))
+def test_a_document_is_the_same_when_read_again_and_names_what_it_holds(tmp_path: Path) -> None:
+    found = results(measured(units_per_s=9_000.0, latencies_us=[1, 2]))
     found.write(tmp_path / "results.json")
     assert Results.read(tmp_path / "results.json") == found
-
-
-def test_the_document_names_what_it_holds(tmp_path: Path) -> None:
-    results(result("W1", "process", units_per_s=9_000.0)).write(tmp_path / "results.json")
     document = json.loads((tmp_path / "results.json").read_text())
-    assert document["format"] == 1
-    assert document["machine"]["cores"] == 2
+    assert (document["format"], document["machine"]["cores"]) == (1, 2)
     (only,) = document["results"]
     assert only["run"]["workload"] == "W1"
     assert only["outcome"] == {"figures": {"units_per_s": 9_000.0}, "latencies_us": [1, 2], "series": {}}
 
 
-def test_all_are_run_once_before_any_is_run_again() -> None:
-    order = interleaved([BY_NAME["W1"], BY_NAME["W5"]], ("process", "http"), repeat=2)
-    once = [("W1", "process"), ("W1", "http"), ("W5", "process")]
-    assert [(workload.name, driver) for workload, driver in order] == once * 2
-
-
-def test_runs_of_one_workload_by_one_driver_make_a_row() -> None:
-    found = rows(
-        WORKLOADS,
-        results(
-            result("W3", "process", p50_ms=4.0),
-            result("W1", "process", units_per_s=9_000.0),
-            result("W1", "http", units_per_s=5_000.0),
-            result("W1", "process", units_per_s=7_000.0),
-        ),
-    )
-    assert [(row.workload.name, row.driver, row.runs) for row in found] == [
-        ("W1", "process", 2),
-        ("W1", "http", 1),
-        ("W3", "process", 1),
-    ]
-    assert (found[0].figures, found[0].spreads) == ({"units_per_s": 8_000.0}, {"units_per_s": 0.25})
-
-
-def test_a_row_knows_its_marks() -> None:
-    chain, chain_http, latency = rows(
-        WORKLOADS,
-        results(
-            result("W1", "process", units_per_s=9_000.0),
-            result("W1", "http", units_per_s=1.0),
-            result("W3", "process", p50_ms=4.0),
-        ),
-    )
-    assert [(mark.in_flight, reached) for mark, reached in chain.marks()] == [(None, False)], "not that of 500"
-    assert not list(chain_http.marks()), "the mark is of the engine in process"
-    assert [reached for _, reached in latency.marks()] == [False]
-
-
-def test_runs_with_another_number_in_flight_or_a_rate_are_rows_of_their_own() -> None:
-    chain = BY_NAME["W1"]
-    found = rows(
-        [chain, chain.with_in_flight(500), chain.with_rate(100.0), chain.with_rate(200.0)],
-        results(
-            result("W1", "process", units_per_s=1.0),
-            in_flight(500, result("W1", "process", units_per_s=2.0)),
-            arriving(200.0, result("W1", "process", units_per_s=4.0)),
-            arriving(100.0, result("W1", "process", units_per_s=3.0)),
-        ),
-    )
-    assert [(row.workload.title, row.runs, row.figures["units_per_s"]) for row in found] == [
-        ("chain", 1, 1.0),
-        ("chain at 500", 1, 2.0),
-        ("chain 100/s", 1, 3.0),
-        ("chain 200/s", 1, 4.0),
-    ]
-
-
-def test_a_document_from_before_there_were_rates_can_be_read(tmp_path: Path) -> None:
-    found = results(result("W1", "process", units_per_s=9_000.0))
+@pytest.mark.parametrize("field", ["rate", "processes", "database", "peers", "sdk_python"])
+def test_a_document_of_an_older_release_can_be_read(field: str, tmp_path: Path) -> None:
+    found = results(measured(units_per_s=9_000.0))
     found.write(tmp_path / "new.json")
     document = json.loads((tmp_path / "new.json").read_text())
-    del document["results"][0]["run"]["rate"]
+    del document["results"][0]["run"][field]
+    del document["results"][0]["machine_load"]
     (tmp_path / "old.json").write_text(json.dumps(document))
     assert Results.read(tmp_path / "old.json") == found
 
 
-def test_runs_by_another_number_of_processes_are_rows_of_their_own() -> None:
-    chain = BY_NAME["W1"]
-    found = rows(
-        [chain, chain.with_processes(2)],
-        results(
-            result("W1", "process", units_per_s=30_000.0),
-            on_processes(2, result("W1", "process", units_per_s=50_000.0)),
-            on_processes(4, result("W1", "process", units_per_s=70_000.0)),
+def test_runs_with_the_same_options_are_one_case_whichever_document_they_are_from() -> None:
+    first = results(measured(units_per_s=100.0), measured(units_per_s=300.0))
+    second = replace(results(measured(units_per_s=200.0)), machine=replace(MACHINE, flush_ms=9.9))
+    (case,) = cases_of([first, second])
+    assert case.figure("units_per_s") == Range(200.0, 100.0, 300.0, 3)
+
+
+def test_runs_with_other_options_or_of_another_machine_are_another_case() -> None:
+    durable = {"durability": "relaxed"}
+    options: list[dict[str, Any]] = [{}, {"in_flight": 500}, {"rate": 9.0}, durable, {"seconds": 1.0}, {"processes": 2}]
+    here = results(*(measured(**one) for one in options), measured(driver="http"))
+    elsewhere = replace(results(measured()), machine=replace(MACHINE, cores=64))
+    assert len(cases_of([here, elsewhere])) == 8
+    assert len(cases_of([results(measured(peers="/here"), measured(peers="/there"))])) == 1
+
+
+def test_cases_stand_in_the_order_of_the_workloads_of_the_load_and_of_the_drivers() -> None:
+    cases = cases_of([results(measured("W3"), measured(in_flight=500), measured(driver="http"), measured())])
+    assert [(case.title, case.driver_title) for case in cases] == [
+        ("W1 chain", "process"),
+        ("W1 chain", "HTTP"),
+        ("W1 chain at 500", "process"),
+        ("W3 latency", "process"),
+    ]
+
+
+def test_a_figure_that_not_every_run_has_is_that_of_those_that_have_it() -> None:
+    (case,) = cases_of([results(measured(p50_ms=2.0), measured())])
+    assert case.figure("p50_ms") == Range(2.0, 2.0, 2.0, 1)
+    assert not case.has("p99_ms")
+    assert list(case.figures()) == ["p50_ms"]
+
+
+def test_ranges_have_a_spread_and_those_that_touch_overlap() -> None:
+    assert range_of([90.0, 100.0, 110.0]).spread == 0.2
+    assert range_of([1.0]).spread is range_of([0.0, 0.0]).spread is None
+    assert range_of([1.0, 2.0]).overlaps(range_of([2.0, 3.0]))
+    assert not range_of([1.0, 2.0]).overlaps(range_of([2.1, 3.0]))
+
+
+@pytest.mark.parametrize(
+    ("found", "marks"),
+    [
+        (measured(units_per_s=9_000.0), [(None, False)]),
+        (measured(units_per_s=90_000.0), [(None, True)]),
+        (measured(in_flight=500, units_per_s=90_000.0), [(500, True)]),
+        (measured(driver="http", units_per_s=1.0), []),  # the mark is of the engine in process
+        (measured(units_per_s=1.0, durability="relaxed"), []),
+        (measured(units_per_s=1.0, seconds=0.3), []),
+        (measured(units_per_s=1.0, processes=2), []),
+    ],
+)
+def test_marks_are_of_the_way_and_hold_for_long_runs_at_full_durability(
+    found: Result, marks: list[tuple[int | None, bool]]
+) -> None:
+    (case,) = cases_of([results(found)])
+    assert [(mark.in_flight, reached) for mark, _, reached in case.marks()] == marks
+
+
+DATABASE = "postgresql://me@here/bench"
+USUAL = "--seconds 4 --durability full"
+
+
+@pytest.mark.parametrize(
+    ("found", "commands"),
+    [
+        # What differs in workload and load only is one command; what is the workload's own is left out.
+        (
+            [*(measured("W2"), measured("W4")) * 2],
+            [f"perdure bench --workload W2 --workload W4 --driver process {USUAL} --repeat 2"],
         ),
-    )
-    assert [(row.workload.processes, row.figures["units_per_s"]) for row in found] == [(1, 30_000.0), (2, 50_000.0)]
-    assert [len(list(row.marks())) for row in found] == [1, 0], "marks are of one process"
-
-
-def test_a_document_from_before_there_were_several_processes_can_be_read(tmp_path: Path) -> None:
-    found = results(result("W1", "process", units_per_s=9_000.0))
-    found.write(tmp_path / "new.json")
-    document = json.loads((tmp_path / "new.json").read_text())
-    assert document["results"][0]["run"].pop("processes") == 1
-    (tmp_path / "old.json").write_text(json.dumps(document))
-    assert Results.read(tmp_path / "old.json") == found
+        (
+            [measured(in_flight=20), measured(in_flight=500), measured("W2", in_flight=20)],
+            [
+                f"perdure bench --workload W1 --driver process --in-flight 20 --in-flight 500 {USUAL}",
+                f"perdure bench --workload W2 --driver process --in-flight 20 {USUAL}",
+            ],
+        ),
+        (
+            [measured(), measured(in_flight=500), measured("D1", instances=1_400)],
+            [f"perdure bench --workload W1 --workload D1 --driver process {USUAL}"],
+        ),
+        (
+            [measured(driver="http", rate=100.0, durability="relaxed", seconds=1.5)],
+            ["perdure bench --workload W1 --driver http --rate 100 --seconds 1.5 --durability relaxed"],
+        ),
+        (
+            [measured("W2", "restate", peers="/somewhere")],
+            [f"perdure bench --workload W2 --peers DIR --peer restate {USUAL}"],
+        ),
+        (
+            [measured("W2", "sdk", sdk_python="/somewhere")],
+            [f"perdure bench --workload W2 --driver sdk --sdk-python PYTHON {USUAL}"],
+        ),
+        (
+            [measured("W2", processes=2), measured("W2", "postgresql", database=DATABASE, processes=4)],
+            [
+                f"perdure bench --workload W2 --driver process {USUAL} --processes 2",
+                f"perdure bench --workload W2 --driver process {USUAL} --hosts 4 --data {DATABASE}",
+            ],
+        ),
+    ],
+)
+def test_a_command_measures_the_same_again(found: list[Result], commands: list[str]) -> None:
+    assert commands_of(cases_of([results(*found)])) == commands

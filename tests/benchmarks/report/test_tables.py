@@ -1,16 +1,17 @@
 """The report: what was measured, in 80 columns."""
 
 import io
+from typing import Any
 
 import pytest
 from rich.console import Console
 
 from perdure.benchmarks.report.results import Result
-from perdure.benchmarks.report.tables import print_report
+from perdure.benchmarks.report.tables import report
 from perdure.benchmarks.workloads.table import WORKLOADS
 from perdure.benchmarks.workloads.workload import Shape
 
-from ...support.benchmarks.results import arriving, in_flight, on_processes, result, results
+from ...support.benchmarks.results import measured, results
 
 LOADED = {
     "units_per_s": 123_456.7,
@@ -34,15 +35,19 @@ ARRIVED = {
 
 def shown(*found: Result, width: int = 80) -> str:
     out = io.StringIO()
-    # Each as it was run, in the order of the first runs.
-    runs = [each.run for each in found]
-    workloads = list({(run.workload, run.in_flight, run.rate, run.processes): run.variant for run in runs}.values())
-    print_report(workloads, results(*found), Console(file=out, width=width))
+    document = results(*found)
+    document.peers["restate"] = "restate_sdk 9.9; flushed"
+    for part in report(document):
+        Console(file=out, width=width).print(part)
     return out.getvalue()
 
 
+def lines_of(text: str) -> list[str]:
+    return [" ".join(line.split()) for line in text.splitlines()]
+
+
 def test_the_machine_and_the_durability_stand_first() -> None:
-    first = " ".join(shown(result("W1", "process", **LOADED)).split("\n\n")[0].split())
+    first = " ".join(shown(measured(figures=LOADED)).split("\n\n")[0].split())
     assert first == (
         "Perdure 1.2.3, CPython 3.11.7, uvloop 0.21.0, Linux 6, 2 cores (a processor) SQLite 3.40.1, durability full; "
         "this disk takes 0.25 ms to append 4 KiB and flush them"
@@ -50,83 +55,94 @@ def test_the_machine_and_the_durability_stand_first() -> None:
 
 
 def test_a_row_has_its_figures_and_a_dash_for_what_was_not_measured() -> None:
-    lines = shown(result("W1", "process", **LOADED)).splitlines()
-    throughput, cost = (" ".join(line.split()) for line in lines if line.lstrip().startswith("W1 chain "))
-    assert throughput == "W1 chain process 123 457 steps 12.3 123.5 1 234 12 346"
-    assert cost == "W1 chain process 0.051 - 25.0 1 000 57"
+    lines = lines_of(shown(measured(figures=LOADED)))
+    assert "W1 chain process 123 457 steps 12.3 123.5 1 234 12 346" in lines
+    assert "W1 chain process 0.051 - 25.0 1 000 57" in lines
 
 
 def test_the_cpu_of_a_database_s_server_has_a_column_where_it_was_seen() -> None:
-    alone, beside = result("W1", "process", **LOADED), result("W1", "http", **LOADED, server_cpu_ms_per_unit=0.0134)
+    alone, beside = measured(figures=LOADED), measured(driver="http", figures=LOADED, server_cpu_ms_per_unit=0.0134)
     assert "server's" not in shown(alone)
-    costs = [" ".join(line.split()) for line in shown(alone, beside).splitlines() if " 25.0 " in line]
-    assert costs == ["W1 chain process 0.051 - - 25.0 1 000 57", "W1 chain HTTP 0.051 - 0.013 25.0 1 000 57"]
+    lines = lines_of(shown(alone, beside))
+    assert "W1 chain process 0.051 - - 25.0 1 000 57" in lines
+    assert "W1 chain HTTP 0.051 - 0.013 25.0 1 000 57" in lines
 
 
 def test_nothing_is_cut_off_in_80_columns() -> None:
     figures = {**LOADED, **ARRIVED, "instances": 12_345.0, "recovered_s": 1.0, "late_p99_ms": 123.4}
-    own = [result(workload.name, driver, **figures) for workload in WORKLOADS for driver in workload.drivers]
-    crowded = [in_flight(500, found) for found in own]
-    arrived = [arriving(10_000.0, found) for found in own if found.run.variant.shape is Shape.LOOP]
-    shared = [on_processes(64, found) for found in (*crowded, *arrived)]
-    every = [*own, *crowded, *arrived, *shared]
-    text = shown(*every, *every)
+    ways = [(workload, driver) for workload in WORKLOADS for driver in workload.drivers]
+    loads: list[dict[str, Any]] = [{}, {"in_flight": 500}, {"processes": 64}, {"rate": 10_000.0}]
+    every = [
+        measured(workload.name, driver, figures=figures, **load)
+        for load in loads
+        for workload, driver in ways
+        if "rate" not in load or workload.shape is Shape.LOOP
+    ]
+    peers = [measured(driver=driver, figures=figures) for driver in ("restate", "dbos-postgres", "postgresql")]
+    text = shown(*every, *peers, *every, *peers)
     assert "…" not in text
     assert "process x64" in text
     assert "medians of 2 runs" in text
 
 
-def test_a_mark_is_said_to_be_reached_or_missed() -> None:
-    text = shown(result("W1", "process", units_per_s=19_999.0), result("W3", "process", p50_ms=1.4), width=200)
-    assert "W1 chain, process: 19 999 steps a second, at least 20 000: missed" in text
-    assert "W3 latency, process: 1.4 ms from start to result, at most 1.5: reached" in text
+def test_ratios_stand_in_a_table_with_the_versions_of_peers_and_their_marks() -> None:
+    pairs = [(15_000.0, 1_000.0), (16_000.0, 1_000.0), (9_000.0, 1_000.0)]
+    found = [
+        measured(driver=name, units_per_s=one)
+        for pair in pairs
+        for name, one in zip(("process", "restate"), pair, strict=True)
+    ]
+    text = shown(*found, width=120)
+    assert "W1 chain: times as fast process Restate 15.0 9.0 16.0 3" in lines_of(text)
+    assert "W1 chain, process: 15.00 times as fast beside Restate, at least 15: reached" in text
+    assert "Restate: restate_sdk 9.9; flushed" in text
+    assert "Side by side" not in shown(found[0])
 
 
-def test_how_it_was_measured_is_said_only_of_what_was_measured() -> None:
-    assert "HTTP: the load" not in shown(result("W1", "process", **LOADED))
-    assert "HTTP: the load" in shown(result("W1", "http", **LOADED))
-    assert "process: the load" not in shown(result("W6", "http", steps_lost=0.0))
-
-
-def test_each_number_in_flight_has_a_row_and_a_mark_of_its_own() -> None:
+def test_a_mark_is_said_to_be_reached_or_missed_each_number_in_flight_by_its_own() -> None:
     text = shown(
-        result("W1", "process", units_per_s=25_000.0),
-        in_flight(500, result("W1", "process", units_per_s=25_000.0)),
+        *(measured(units_per_s=19_999.0), measured("W3", p50_ms=1.4), measured("S6", turn_growth_times=1.4)),
+        measured(in_flight=500, units_per_s=25_000.0),
+        measured(processes=2, units_per_s=1.0),
         width=200,
     )
-    assert "W1 chain, process: 25 000 steps a second, at least 20 000: reached" in text
-    assert "W1 chain at 500, process: 25 000 steps a second, at least 30 000: missed" in text
-
-
-def test_an_engine_that_did_not_keep_up_with_a_rate_is_said_to_have_not() -> None:
-    behind = result("W1", "http", offered_per_s=1_000.0, instances_per_s=700.0, backlog_end=1_200.0)
-    text = shown(arriving(1_000.0, behind), width=200)
-    assert "W1 chain 1000/s, HTTP: did not keep up; 1 200 were waiting when the last one came" in text
-    abreast = result("W1", "http", offered_per_s=1_000.0, instances_per_s=998.0, backlog_end=5.0)
-    assert "did not keep up" not in shown(arriving(1_000.0, abreast), width=200)
+    assert [line for line in text.splitlines() if line.endswith(("missed", "reached"))] == [
+        "W1 chain, process: 19 999 steps a second, at least 20 000: missed",
+        "W1 chain at 500, process: 25 000 steps a second, at least 30 000: missed",
+        "W3 latency, process: 1.4 ms from start to result, at most 1.5: reached",
+        "S6 history, process: 1.40 times the turn of 10 events at 50 000, at most 1.50: reached",
+    ]
 
 
 @pytest.mark.parametrize(
-    ("driver", "late_ms", "said"),
-    # In process the load waits for the same event loop as the engine: its lateness is the engine's.
-    [("http", 50.0, True), ("http", 1.9, False), ("process", 50.0, False)],
+    ("note", "said_of", "not_of"),
+    [
+        ("HTTP: the load", measured(driver="http", figures=LOADED), measured(figures=LOADED)),
+        ("process: the load", measured(figures=LOADED), measured("W6", "http", steps_lost=0.0)),
+        ("SDK: a worker", measured(driver="sdk", figures=LOADED), measured(figures=LOADED)),
+        ("x2: two processes", measured(processes=2, figures=LOADED), measured(figures=LOADED)),
+        ("At a rate: latency", measured(rate=9.0, figures=LOADED), measured(figures=LOADED)),
+    ],
 )
-def test_a_load_that_was_late_itself_is_said_to_have_been(driver: str, late_ms: float, said: bool) -> None:
-    text = shown(arriving(9.0, result("W1", driver, sent_late_p99_ms=late_ms)), width=200)
-    assert ("the load was late itself" in text) is said
+def test_how_it_was_measured_is_said_only_of_what_was_measured(note: str, said_of: Result, not_of: Result) -> None:
+    assert note in shown(said_of)
+    assert note not in shown(not_of)
 
 
-def test_a_mark_between_two_whole_numbers_is_not_rounded() -> None:
-    text = shown(result("S6", "process", turn_growth_times=1.4), width=200)
-    assert "1.40 times the turn of 10 events at 50 000, at most 1.50: reached" in text
-
-
-def test_several_processes_are_named_with_how_they_were_reached_and_have_no_marks() -> None:
-    one, two = result("W1", "process", **LOADED), on_processes(2, result("W1", "process", **LOADED))
-    text = shown(one, two, width=200)
-    titles = [line.split()[:4] for line in text.splitlines() if line.lstrip().startswith("W1 chain ")]
-    assert titles[:2] == [["W1", "chain", "process", "123"], ["W1", "chain", "process", "x2"]]
-    assert "W1 chain, process: 123 457 steps a second, at least 20 000: reached" in text
-    assert "W1 chain, process x2:" not in text
-    assert "x2: two processes" in text
-    assert "x2: two processes" not in shown(one)
+@pytest.mark.parametrize(
+    ("found", "doubt"),
+    [
+        (
+            measured(driver="http", rate=1_000.0, offered_per_s=1_000.0, instances_per_s=700.0, backlog_end=1_200.0),
+            "W1 chain 1000/s, HTTP: did not keep up; 1 200 were waiting when the last one came",
+        ),
+        (measured(rate=1_000.0, offered_per_s=1_000.0, instances_per_s=998.0, backlog_end=5.0), ""),
+        (measured(driver="http", rate=9.0, sent_late_p99_ms=50.0), "W1 chain 9/s, HTTP: the load was late itself"),
+        (measured(driver="http", rate=9.0, sent_late_p99_ms=1.9), ""),
+        # In process the load waits for the same event loop as the engine: its lateness is the engine's.
+        (measured(rate=9.0, sent_late_p99_ms=50.0), ""),
+    ],
+)
+def test_what_must_be_known_before_a_rate_is_believed_is_said(found: Result, doubt: str) -> None:
+    text = shown(found, width=200)
+    assert doubt in text if doubt else "keep up" not in text and "late itself" not in text

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from perdure.benchmarks.drivers.load import Extent
-from perdure.benchmarks.drivers.process_driver import EngineSetup, process_driver
+from perdure.benchmarks.drivers.in_process import EngineSetup, process_driver
 from perdure.benchmarks.studies import history_growth
 from perdure.benchmarks.studies.history_growth import (
     Cold,
@@ -17,18 +16,11 @@ from perdure.benchmarks.studies.history_growth import (
     turn_figures,
 )
 from perdure.benchmarks.workloads.table import BY_NAME
+from perdure.benchmarks.workloads.workload import Extent
+
+from ...support.benchmarks.results import Parts
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-class Parts:
-    def part(self, share: float, units: int) -> None:
-        assert 0 <= share <= 1
 
 
 async def test_a_run_has_figures_for_the_lengths_it_has_time_for(

@@ -1,26 +1,20 @@
 """Idling: an engine beside a fleet asleep, in this process and as a daemon, does nothing."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from perdure.benchmarks.drivers.load import Extent
-from perdure.benchmarks.drivers.process_driver import EngineSetup
+from perdure.benchmarks.drivers.in_process import EngineSetup
+from perdure.benchmarks.drivers.measure import Usage
 from perdure.benchmarks.studies import idle
 from perdure.benchmarks.studies.idle import Meter, costs, run_idle, run_idle_daemon
 from perdure.benchmarks.workloads.table import BY_NAME
+from perdure.benchmarks.workloads.workload import Extent
+
+from ...support.benchmarks.results import Parts
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-class Parts:
-    def part(self, share: float, units: int) -> None:
-        assert 0 <= share <= 1
 
 
 async def test_an_idle_engine_commits_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -42,10 +36,9 @@ async def test_an_idle_daemon_is_looked_at_from_outside(tmp_path: Path, monkeypa
 
 
 def test_costs_are_per_second_and_leave_out_what_the_system_does_not_tell() -> None:
-    before = Meter(at_s=10.0, cpu_s=1.0, rss_bytes=2**20, written_bytes=100)
-    after = Meter(at_s=14.0, cpu_s=1.2, rss_bytes=2**21, written_bytes=4_100)
+    before = Meter(at_s=10.0, used=Usage(cpu_s=1.0, rss_bytes=2**20), written_bytes=100)
+    after = Meter(at_s=14.0, used=Usage(cpu_s=1.2, rss_bytes=2**21), written_bytes=4_100)
     assert costs(before, after) == pytest.approx(
         {"elapsed_s": 4.0, "cpu_percent": 5.0, "rss_mib": 2.0, "written_bytes_per_s": 1_000.0}
     )
-    untold = Meter(at_s=14.0, cpu_s=1.2, rss_bytes=2**21, written_bytes=None)
-    assert "written_bytes_per_s" not in costs(before, untold)
+    assert "written_bytes_per_s" not in costs(before, replace(after, written_bytes=None))

@@ -7,23 +7,16 @@ import pytest
 from perdure.actors.clock import SystemClock
 from perdure.actors.hosting.host import Host
 from perdure.actors.store.sqlite.store import SqliteStore
-from perdure.benchmarks.drivers.load import Extent, WrongResult
-from perdure.benchmarks.drivers.process_driver import EngineSetup
+from perdure.benchmarks.drivers.in_process import EngineSetup
+from perdure.benchmarks.drivers.load import WrongResult
 from perdure.benchmarks.studies import reminder_storm
 from perdure.benchmarks.studies.reminder_storm import ALARM, NAME, Alarm, Alarms, lay_down, run_reminder_storm
 from perdure.benchmarks.workloads.table import BY_NAME
+from perdure.benchmarks.workloads.workload import Extent
+
+from ...support.benchmarks.results import Parts
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-class Parts:
-    def part(self, share: float, units: int) -> None:
-        assert 0 <= share <= 1
 
 
 async def test_every_reminder_of_a_storm_fires_and_is_gone(tmp_path: Path) -> None:

@@ -13,11 +13,6 @@ from perdure.benchmarks.workloads import app as under_test
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(autouse=True)
 def _fresh() -> Iterator[None]:
     """What the variables name is opened once in a process, and a test is not a process."""

@@ -23,7 +23,7 @@ Offered = Callable[..., dict[str, str | None]]
 
 @pytest.fixture
 def offered(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> Offered:
-    """What is offered behind words, with what is said of it; the last word has been begun."""
+    """The suggestions behind words, with their descriptions; the last word has been begun."""
     monkeypatch.setenv("PERDURE_SERVER", daemon.url)
     monkeypatch.setenv("PERDURE_API_TOKEN", TOKEN)
 

@@ -1,4 +1,4 @@
-"""`perdure store copy` makes a store of another kind, and does it again only what is left."""
+"""`perdure store copy` makes a store of another kind, and a second run copies only the rest."""
 
 from collections.abc import Callable
 from pathlib import Path

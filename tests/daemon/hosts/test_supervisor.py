@@ -45,7 +45,7 @@ class FakeProcesses:
         return True
 
     def since(self) -> list[tuple[object, ...]]:
-        """What was done since the last time that somebody asked."""
+        """The calls since the last look."""
         done, self.done = self.done, []
         return done
 

@@ -1,4 +1,4 @@
-"""What is vendored is what npm has: the files are those of the manifest, each with its licence.
+"""Vendored files are npm's: the files are those of the manifest, each with its licence.
 
 `python -m tests.page.vendor` writes them.
 """

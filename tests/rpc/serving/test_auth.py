@@ -1,4 +1,4 @@
-"""Whoever brings one of the tokens comes in; the others hear which of the two things is wrong."""
+"""A caller with one of the tokens comes in; others hear whether theirs is missing or wrong."""
 
 from typing import Any
 

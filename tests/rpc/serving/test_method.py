@@ -1,4 +1,4 @@
-"""What is not served says so, what breaks says no more than that, and no text is too long for a header."""
+"""A method that is not served says so, one that breaks says no more than that, and no text is too long for a header."""
 
 import logging
 from typing import Any

@@ -43,7 +43,7 @@ def written_anew(asked: WorkflowItem) -> Message:
 
 
 def assert_means(serialized: bytes, expected: Message) -> None:
-    """Whoever reads it sees the same, unknown fields included."""
+    """Every reader sees the same, unknown fields included."""
     read = WorkItemMessage.FromString(serialized)
     assert read.SerializeToString(deterministic=True) == expected.SerializeToString(deterministic=True)
 

@@ -1,4 +1,4 @@
-"""What is kept of an exception: its class, its words, where it happened, and what it came from."""
+"""The failure of an exception keeps its class, its words, its place and its cause."""
 
 import msgpack
 import pytest

@@ -1,4 +1,4 @@
-"""What is too much fails the call or the instance with the limit's name; a warning is a line in the log with fields."""
+"""A request beyond a limit fails the call or the instance with its name; a warning is a line in the log with fields."""
 
 import logging
 from collections.abc import Callable

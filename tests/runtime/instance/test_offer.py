@@ -1,4 +1,4 @@
-"""An offer settles what a turn feeds when a worker takes it, and waits a little for what is under way."""
+"""An offer settles the events of a turn when a worker takes it, and waits a little for results under way."""
 
 from typing import Any
 

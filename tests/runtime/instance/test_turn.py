@@ -1,4 +1,4 @@
-"""One turn: what is received is fed, and all of it is one row of the history.
+"""One turn: arrivals are fed, and all of it is one row of the history.
 
 Each story is told twice: with an actor that stays in memory, and with one
 that is rebuilt from its rows before every turn.

@@ -1,4 +1,4 @@
-"""Children with a chosen id are started by somebody who can wait, and every parent gets an answer."""
+"""Children with a chosen id are started in tasks that can wait, and every parent gets an answer."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What is done through the management API is counted like what is done through Dapr's; what the engine does is not."""
+"""Requests of the management API are counted like those of Dapr's; the engine's own calls are not."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

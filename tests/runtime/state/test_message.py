@@ -1,4 +1,4 @@
-"""What is said to the actor of a state store crosses between hosts and comes back the same."""
+"""Messages to the actor of a state store cross between hosts and come back the same."""
 
 import pytest
 

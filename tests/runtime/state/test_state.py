@@ -1,4 +1,4 @@
-"""The state API over an engine: what is saved is read, with etags, transactions and times to live."""
+"""The state API over an engine: saved values are read, with etags, transactions and times to live."""
 
 from collections.abc import Awaitable, Callable
 

@@ -124,7 +124,7 @@ class Versions:
             versions.append(before._replace(updated_us=updated_us))
 
     def kept(self) -> VersionsKept:
-        """What is there now, to go back to."""
+        """The present versions, to go back to."""
         return VersionsKept({id_: len(versions) - 1 for id_, versions in self._of.items()})
 
     def go_back(self, kept: VersionsKept) -> None:

@@ -54,7 +54,7 @@ class CutOffs:
 
     @property
     def execution_ids(self) -> Collection[str]:
-        """What is cut off."""
+        """The execution ids of the generations that are cut off."""
         return frozenset(self._of)
 
     def begun_again(self, execution_id: str) -> None:

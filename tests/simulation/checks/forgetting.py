@@ -1,4 +1,4 @@
-"""E14: what is forgotten is what somebody has purged, or what has ended for the time that retention names.
+"""E14: only instances are forgotten that a caller has purged, or that have ended for the time of the retention.
 
 An instance that retention forgets has ended for that time at least, by the date of the turn that deletes it. So a world
 without retention loses nothing that nobody has purged. At rest all are gone whose time is over (`rest.py`).
@@ -28,7 +28,7 @@ class Forgetting:
         return self._world.settings.retention
 
     def asked(self, id_: str) -> None:
-        """Learn that somebody is about to purge an instance, and its children with it."""
+        """Learn that a caller is about to purge an instance, and its children with it."""
         self._purging.add(id_)
 
     def check(self, write: Write, last: Version | None) -> bool:

@@ -84,7 +84,7 @@ class Punctuality:
         return self._world.writer
 
     def _felt(self) -> float:
-        """Until when the faults so far are felt; the clock's are what is looked at."""
+        """Until when the faults so far are felt; only the clock's count."""
         lines = self._world.trace.lines
         while self._read < len(lines):
             line: TracedLine = lines[self._read]

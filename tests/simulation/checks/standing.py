@@ -108,7 +108,7 @@ def _code(execution: Execution) -> dict[str, Any]:
 
 
 def _lines(code: Any) -> list[int]:
-    """The line at which each coroutine or generator on the way to what is awaited stands."""
+    """The line of each coroutine or generator on the way to the awaited object."""
     lines: list[int] = []
     while code is not None:
         frame = getattr(code, "cr_frame", None) or getattr(code, "gi_frame", None)

@@ -41,7 +41,7 @@ class HostsScenario(BaseScenario):
         hosts: How many; None: as chance chooses.
         may_lose: A copy may take the database's place that has not had the last commits. Then all instances are left
             alone, and begun again where they may be gone.
-        instances_max, fates, program, programs, standings, rests: As for `Scenario`.
+        instances_max, fates, program, programs, standings, rests, savers: As for `Scenario`.
         activations_max: How many actors a host keeps in memory, where chance does not say otherwise.
     """
 
@@ -59,6 +59,7 @@ class HostsScenario(BaseScenario):
         programs: Callable[[Choices], Program] = a_program,
         standings: int = STANDINGS,
         rests: bool = True,
+        savers: int = 0,
         activations_max: int = 10_000,
         keep: bool = False,
     ) -> None:
@@ -75,6 +76,9 @@ class HostsScenario(BaseScenario):
         self.losses = Losses(self.world, self.witness) if may_lose else None
         self.doors = Doors(self.world, (EMBEDDED,))
         self.livings = self._fated(KINDS[:1] if may_lose else fates, program, programs, instances_max)
+        # An etag of what a server has lost may be that of another value.
+        assert not (savers and may_lose)
+        self.savers = self._saving(savers)
 
     def run(self) -> Outcome:
         """Let the world happen.
@@ -119,6 +123,8 @@ class HostsScenario(BaseScenario):
             self._check_moves(before)
         await self.world.sleep(10)
         self.witness.check_all_ended(asleep=self._asleep)
+        for saver in self.savers:
+            await saver.look()
         await check_hosts(self.world, asleep=self._asleep)
         made = lives_up(self.world)[0]
         # What sleeps has its mark as long as it is in memory, and a shard that is given takes it along.

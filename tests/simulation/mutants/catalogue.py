@@ -4,8 +4,8 @@ Each is a patch of one place, and says which invariants may find it, in what wor
 is one at least for each invariant, and one for each fault that was ever mended and that a world can show.
 
 `hosting.py` has those of the layer of actors, `instances.py` those of workflows, `lists.py` those of lists and of
-retention, `damage.py` those of a file that rots, `workers.py` those of remote workers, `database.py` those of the store
-on PostgreSQL.
+retention, `values.py` those of state stores, `damage.py` those of a file that rots, `workers.py` those of remote
+workers, `database.py` those of the store on PostgreSQL.
 """
 
 from collections.abc import Callable, Iterator, Mapping

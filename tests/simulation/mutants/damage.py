@@ -1,4 +1,4 @@
-"""Mutants of what is done about a file that rots: what is damaged is never served, and is tried three times."""
+"""Mutants of the care for a file that rots: damaged rows are never served, and are tried three times."""
 
 from typing import Any
 

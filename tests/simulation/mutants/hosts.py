@@ -1,4 +1,4 @@
-"""Mutants of hosts that share a database: what is owned, given, taken and judged, and what hosts say to each other.
+"""Mutants of hosts that share a database: shards owned, given and taken, hosts judged, messages between hosts.
 
 Those of I2 are found by E1 and E13, those of I3 by E5 and E13.
 """

@@ -1,4 +1,4 @@
-"""The other hosts as one host sees them: what is sent to them is kept, and nothing answers."""
+"""The other hosts as one host sees them: messages to them are kept, and nothing answers."""
 
 from collections.abc import Callable, Collection
 from typing import Any

@@ -127,5 +127,5 @@ def column(path: Path | str, select: str) -> list[int]:
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    """What is in a folder, apart from files that are only there to be locked."""
+    """The contents of a folder, apart from files that are only there to be locked."""
     return {file.name: file.read_bytes() for file in folder.iterdir() if file.suffix != ".lock"}

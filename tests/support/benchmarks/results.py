@@ -1,11 +1,13 @@
-"""Results that nobody measured, for the tests of what becomes of results."""
+"""Results that nobody measured, and an ear for progress, for the tests of the benchmarks."""
 
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from typing import Any
 
 from perdure.benchmarks.drivers.measure import RunOutcome
-from perdure.benchmarks.machine import Machine
+from perdure.benchmarks.report.machine import Machine
 from perdure.benchmarks.report.results import Result, Results
-from perdure.benchmarks.run import Run
+from perdure.benchmarks.workloads.run import Run
 from perdure.benchmarks.workloads.table import BY_NAME
 
 MACHINE = Machine(
@@ -18,35 +20,39 @@ MACHINE = Machine(
     cores=2,
     flush_ms=0.25,
 )
+OPTIONS = {field.name for field in fields(Run)}
 
 
-def result(workload: str, driver: str, **figures: float) -> Result:
-    run = Run(
-        workload=workload,
-        driver=driver,
-        in_flight=BY_NAME[workload].in_flight,
-        seconds=4.0,
-        instances=None,
-        durability="full",
-        always_replay=False,
-    )
-    return Result(run=run, outcome=RunOutcome(figures=figures, latencies_us=[1, 2]))
+def run_of(workload: str = "W1", driver: str = "process", **options: Any) -> Run:
+    usual = {"in_flight": BY_NAME[workload].in_flight, "seconds": 4.0}
+    return Run(workload=workload, driver=driver, **(usual | options))
 
 
-def in_flight(number: int, found: Result) -> Result:
-    """The same with so many under way."""
-    return replace(found, run=replace(found.run, in_flight=number))
-
-
-def arriving(rate: float, found: Result) -> Result:
-    """The same at a rate."""
-    return replace(found, run=replace(found.run, rate=rate))
-
-
-def on_processes(number: int, found: Result) -> Result:
-    """The same by so many processes."""
-    return replace(found, run=replace(found.run, processes=number))
+def measured(
+    workload: str = "W1",
+    driver: str = "process",
+    *,
+    latencies_us: Sequence[int] = (),
+    series: dict[str, list[float]] | None = None,
+    figures: Mapping[str, float] | None = None,
+    **values: Any,
+) -> Result:
+    """A run with options, and what it came to; `figures` are those with the name of an option."""
+    run = run_of(workload, driver, **{name: value for name, value in values.items() if name in OPTIONS})
+    found = {name: value for name, value in values.items() if name not in OPTIONS} | dict(figures or {})
+    return Result(run=run, outcome=RunOutcome(figures=found, latencies_us=list(latencies_us), series=series or {}))
 
 
 def results(*found: Result) -> Results:
     return Results(machine=MACHINE, began_at="2026-01-02T03:04:05+00:00", results=list(found))
+
+
+class Parts:
+    """Hears how far a run is."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[float, int]] = []
+
+    def part(self, share: float, units: int) -> None:
+        assert 0 <= share <= 1
+        self.told.append((share, units))

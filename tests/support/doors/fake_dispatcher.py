@@ -11,7 +11,7 @@ from perdure.runtime.workers.items import ActivityAnswer, Worker, WorkItem
 
 
 class FakeDispatcher:
-    """Gives each item to whoever asks first."""
+    """Gives each item to the first that asks."""
 
     def __init__(self) -> None:
         self.workers: list[Worker] = []

@@ -1,4 +1,4 @@
-"""Random history events, as anybody could write them who keeps to the contract where our events depend on it."""
+"""Random history events, as a program could write them that keeps to the contract where our events depend on it."""
 
 import random
 from typing import Any

@@ -63,7 +63,7 @@ class Ledger:
 
 @dataclass(frozen=True)
 class Findings:
-    """What is wrong with ledgers: each entry of a list is a ledger's id and the number of an entry."""
+    """The errors of ledgers: each entry of a list is a ledger's id and the number of an entry."""
 
     ledgers: int
     entries: int  # that were acknowledged

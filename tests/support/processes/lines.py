@@ -42,7 +42,7 @@ class Lines:
 
 
 def ended(process: subprocess.Popen[str], *streams: Lines) -> int:
-    """Wait for the end of a process, and of whoever holds its streams; return the exit code."""
+    """Wait for the end of a process, and of all that hold its streams; return the exit code."""
     code = process.wait(PATIENCE_S)
     for stream in streams:
         stream.read_to_end()

@@ -86,7 +86,7 @@ class Dice:
 
 @dataclass(frozen=True)
 class Break:
-    """Raise what is not caught, unless a `Try` is around it."""
+    """Raise an error that is not caught, unless a `Try` is around it."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Choices are small numbers in named streams, and what is not 0 can be written down and chosen again."""
+"""Choices are small numbers in named streams, and choices other than 0 can be written down and made again."""
 
 import pytest
 

@@ -20,7 +20,7 @@ CPU_S = 0.03
 
 @pytest.fixture(autouse=True)
 def collected() -> None:
-    """The first loop of a process collects what the program has left, which is not what is measured here."""
+    """The first loop of a process collects the garbage of the program, which is not measured here."""
     loop = SimLoop()  # type: ignore[abstract]
     loop.run(asyncio.sleep(1))
     loop.close()

@@ -1,4 +1,4 @@
-"""Rules hold in every world without anybody's asking: nothing stalls, code fits what it has done, no error is lost."""
+"""Rules hold in every world without being asked for: nothing stalls, code fits what it has done, no error is lost."""
 
 import asyncio
 import random

@@ -1,4 +1,4 @@
-"""What is under way is not what is asleep."""
+"""Work under way is told from instances that are asleep."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""Daemons on one database, as processes, with a tiny balancer in front of them: and what is done to them.
+"""Daemons on one database, as processes, with a tiny balancer in front of them, and the faults that befall them.
 
 The rule: a blow is noted with its times before anybody can see what comes of it.
 """

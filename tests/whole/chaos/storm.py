@@ -76,7 +76,7 @@ class Bed:
 
 
 async def weather(bed: Bed, folder: Path, storm: Storm) -> tuple[Verdict, Fleet]:
-    """Let a storm blow over a fleet under load, and judge what is left."""
+    """Let a storm blow over a fleet under load, and judge the rows that are left."""
     async with _proxy(bed.server, proxied=bed.proxied) as proxy:
         url = bed.server.url(schema="chaos", port=proxy.port if proxy is not None else None)
         same = Setup(data=url, options=bed.options)

@@ -1,4 +1,4 @@
-"""The log of a database, decoded: what `test_decoding` writes becomes commits of what is looked at, in their order."""
+"""The log of a database, decoded: the lines of `test_decoding` become commits of the observed tables, in order."""
 
 import pytest
 

@@ -86,7 +86,7 @@ class ListChanges:
             self.kinds = kinds.unsaved(row[1] for row in self.facets.values())
 
     def look(self, connection: sqlite3.Connection) -> Mapping[int, Before]:
-        """Read what the file has of actors of which no write says it, and delete their tags.
+        """Read the facets and tags of actors whose writes do not say them, and delete their tags.
 
         On the writer's thread, inside the transaction and before its statements.
         """

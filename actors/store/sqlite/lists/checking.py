@@ -1,4 +1,4 @@
-"""Checking what a file has for lists, and its audit.
+"""Checking the tables of lists and the audit of a file.
 
 The rule: every row belongs to an actor and to a kind, and the audit is what was written. Whether the facets of an actor
 are right, only its type can say.

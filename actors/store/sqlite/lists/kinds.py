@@ -43,7 +43,7 @@ class Kinds:
         return {number: self._kinds[number] for number in self._unsaved.intersection(numbers)} if self._unsaved else {}
 
     def committed(self, saved: Iterable[int], delta: Mapping[int, int]) -> None:
-        """Count what a commit has changed.
+        """Count the changes of a commit.
 
         Args:
             saved: The kinds that it has brought into the file.

@@ -74,7 +74,7 @@ class SharedIndex:
             self._under_way += 1
 
     def end(self) -> None:
-        """End what has begun."""
+        """End the transaction that has begun."""
         with self._changed:
             self._under_way -= 1
             self._changed.notify_all()

@@ -268,5 +268,5 @@ class LifePostgresStore(PostgresStore):
             TOLD.reset(token)
 
     def abandon(self) -> None:
-        """Cut what the operating system cuts of a process that was killed: its connections."""
+        """Cut the connections of the process, as the operating system does when one is killed."""
         self.link.abandon()

@@ -371,7 +371,7 @@ class Trip:
             self.settle()
 
     def settle(self, *, answered: bool = True) -> None:
-        """Commit what the statement has done, and send its answer."""
+        """Commit the changes of the statement, and send its answer."""
         self._server.flushing.pop(self, None)
         backend, session = self._session.backend, self._session
         if backend.ended:

@@ -1,4 +1,4 @@
-"""Transactions of the stand-in for a PostgreSQL server: what each has done, and what others see of it.
+"""Transactions of the stand-in for a PostgreSQL server: the changes of each, and their visibility to others.
 
 The one law: what a transaction does is seen by others once it is committed, in the order of the commits, and undone
 whole if it is not. A statement sees what was committed before its snapshot, and what its own transaction did in earlier
@@ -75,7 +75,7 @@ class Version:
     """A row, from the statement that made it to the one that changed or deleted it.
 
     Attributes:
-        ender: Who has changed or deleted it; None: nobody.
+        ender: The transaction that has changed or deleted it; None: there is none.
         newer: The version that an UPDATE has made of it.
         locks: By open transaction.
     """
@@ -109,7 +109,7 @@ class Ledger:
         return Transaction(next(self._numbers))
 
     def commit(self, transaction: Transaction) -> None:
-        """End a transaction: what it has done is seen by snapshots that are taken from now on."""
+        """End a transaction: snapshots that are taken from now on see its changes."""
         if transaction.wrote:
             self.commits += 1
             transaction.committed_at = self.commits

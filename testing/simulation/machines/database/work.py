@@ -215,7 +215,7 @@ class Work:
 
 
 def _in_the_way(version: Version, own: Transaction, strength: Strength) -> Transaction | None:
-    """Who must end before a row can be locked."""
+    """A transaction that must end before a row can be locked; None: it can be locked now."""
     if version.locks:
         for other, held in version.locks.items():
             if other is not own and held + strength >= CONFLICT:

@@ -1,4 +1,4 @@
-"""The plan is even, moves as little as can, is the same for everybody, and ends under any order of events."""
+"""The plan is even, moves as little as can, is the same on every host, and ends under any order of events."""
 
 from collections import Counter
 from itertools import combinations
@@ -29,7 +29,7 @@ def counts(owners: Owners, takers: frozenset[int]) -> Counter[int]:
 
 
 def least_moves(owners: Owners, takers: frozenset[int]) -> int:
-    """How many shards have to move at least: what is nobody's, and what is over an even share."""
+    """How many shards have to move at least: shards without an owner, and shards beyond an even share."""
     sizes = sorted(counts(owners, takers).values(), reverse=True)
     share, more = divmod(len(owners), len(takers))
     over = sum(max(0, size - share - (i < more)) for i, size in enumerate(sizes))

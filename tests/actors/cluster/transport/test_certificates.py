@@ -1,4 +1,4 @@
-"""A store's authority signs what its hosts show, for as long as anybody will ever run them."""
+"""A store's authority signs the certificates of its hosts, for as long as they will ever run."""
 
 from datetime import UTC, datetime
 

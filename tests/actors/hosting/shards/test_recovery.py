@@ -15,7 +15,7 @@ class Loader(list[str]):
 
 
 class Mailroom:
-    """Notes what is activated."""
+    """Notes the actors that are activated."""
 
     def __init__(self, *ids: str) -> None:
         self.unrecovered = dict.fromkeys(map(counter, ids))

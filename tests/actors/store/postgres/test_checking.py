@@ -1,4 +1,4 @@
-"""A check tells what is not as it was written, and what rows say of each other that is not so."""
+"""A check finds rows that differ from the ones written, and rows that contradict each other."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What is read belongs together, and one actor that cannot be read does not keep the others."""
+"""Rows that are read belong together, and an actor that cannot be read does not hold up the others."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -45,7 +45,7 @@ async def store_behind(server: PostgresServer, *, patience_s: float = 5.0) -> As
 
 @asynccontextmanager
 async def session_with(url: str) -> AsyncIterator[DatabaseSession]:
-    """A session of somebody else."""
+    """A session of another program."""
     parsed = parse_url(url)
     session = await AsyncpgDriver(parsed).connect({"application_name": "test", "search_path": parsed.schema})
     try:

@@ -1,6 +1,6 @@
 """What was acknowledged last is known of the actors that were written last, as long as their shards stay."""
 
-from perdure.actors.store.presence.acknowledged import KEPT_MAX, Acknowledged
+from perdure.actors.store.presence.acknowledged import KEPT_MAX, Acknowledged, NotedItem
 
 
 def test_the_newest_entry_of_each_actor_counts() -> None:
@@ -36,3 +36,22 @@ def test_it_keeps_the_actors_that_were_written_last() -> None:
     assert len(found) == KEPT_MAX
     assert found[0] == (4, 4)
     assert found[-1] == (3, KEPT_MAX + 3)
+
+
+def test_it_knows_the_items_that_were_written_last_and_those_that_were_forgotten() -> None:
+    known = Acknowledged()
+    epochs = {1: 5, 2: 6}
+    known.note_items([(1, NotedItem(7, b"a", 1)), (1, NotedItem(7, b"b", 2)), (2, NotedItem(8, b"a", 1))], [], epochs)
+    known.note_items([(1, NotedItem(7, b"a", 3)), (1, NotedItem(7, b"b", 0))], [9], epochs)
+    assert known.items_under({1: 5, 2: 7}) == [(7, b"a", 3), (7, b"b", 0)]
+    # Those of an actor that was deleted are nobody's.
+    known.note_items([(1, NotedItem(7, b"c", 1))], [7], epochs)
+    assert known.items_under(epochs) == [(8, b"a", 1), (7, b"c", 1)]
+
+
+def test_it_keeps_so_many_items_and_no_more() -> None:
+    known = Acknowledged()
+    for number in range(KEPT_MAX + 3):
+        known.note_items([(1, NotedItem(7, b"%d" % number, 1))], [], {1: 5})
+    assert len(known.items_under({1: 5})) == KEPT_MAX
+    assert known.items_under({1: 5})[0].name == b"3"

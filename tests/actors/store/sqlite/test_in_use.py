@@ -1,4 +1,4 @@
-"""A file that is not the one that was worked on last is refused, and what is only looked at is not."""
+"""A file that was replaced since the last work on it is refused, and a file that was only looked at is not."""
 
 import os
 import shutil
@@ -105,7 +105,7 @@ def stopped(world: Path) -> Path:
     return world / "stopped" / "p.db"
 
 
-# What is refused.
+# Files that are refused.
 
 
 def emptied(world: Path) -> Path:
@@ -245,7 +245,7 @@ def test_no_command_folds_a_wal_that_belongs_to_another_time(
     assert {file: file.read_bytes() for file in before} == before
 
 
-# What is not.
+# Files that are not.
 
 
 def left_alone(path: Path) -> None:

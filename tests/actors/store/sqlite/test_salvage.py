@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from perdure.actors.address import Address
-from perdure.actors.store.contract import Stored
+from perdure.actors.store.contract import FoundItems, Item, Stored
 from perdure.actors.store.errors import StoreDamaged, StoreFailed
 from perdure.actors.store.sqlite.maintenance import check
 from perdure.actors.store.sqlite.salvage import highest_position
@@ -226,3 +226,40 @@ async def test_a_log_whose_index_is_lost_too_is_refused(filled: Path) -> None:
         with pytest.raises(StoreFailed, match="malformed"):
             await open_and_close(filled)
     assert not list(filled.parent.glob("*.damaged-*"))
+
+
+NAMES = [f"shop||{number:060}" for number in range(300)]
+
+
+@pytest.mark.parametrize("which", [0, 1, -1])
+@pytest.mark.parametrize("table", ["items", "items_name", "items_expires"])
+async def test_a_lost_page_of_values_costs_the_values_that_it_held(path: Path, table: str, which: int) -> None:
+    # Given values of an actor, in several pages of the table and of each index,
+    owner = Address("state", "cars")
+    async with opened(path) as store:
+        fences = await store.claim("host", now_us=1)
+        key = store.new_key()
+        saved = [(name, Item(b"v" * 100, version, 10**15 + version)) for version, name in enumerate(NAMES, 1)]
+        await store.commit([write(key, owner, record=b"r", items=saved)], fences)
+    # when one of the pages is gone,
+    DAMAGES["zeros"](path, page_of(path, table, which))
+    lost: list[str] = []
+    for start in ("one", "two"):
+        async with opened(path) as store:
+            fences = await store.claim("host", now_us=1)
+            found = await store.items(owner, NAMES)
+            # then each value is what was saved, or said to be damaged: none is taken for one that is not there,
+            assert found is not None
+            assert sorted([*found.items, *found.damaged]) == NAMES
+            lost = [*found.damaged]
+            assert all(item.value == b"v" * 100 for item in found.items.values())
+            if table != "items":
+                assert not found.damaged
+            elif which != 0:
+                assert 0 < len(found.damaged) < 150
+            # and others are saved, and saved anew.
+            again = [(name, Item(b"v" * 100, 1_000)) for name in found.items]
+            await store.commit([write(key, owner, items=[(start, Item(b"w", 1)), *again])], fences)
+            assert await store.items(owner, [start]) == FoundItems(b"r", {start: Item(b"w", 1)}, {})
+    # What is lost is named, and nothing else.
+    assert bool(check(path)) == bool(lost)

@@ -1,4 +1,4 @@
-"""What is on the disk stays readable: names and layout are pinned, and old files become new ones whole.
+"""Files on the disk stay readable: names and layout are pinned, and old files become new ones whole.
 
 If a test of this file fails, a released file is about to become unreadable:
 write a migration, do not change the expectation.

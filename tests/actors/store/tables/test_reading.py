@@ -1,4 +1,4 @@
-"""What is read of an actor is what was written, or the actor is damaged and says so."""
+"""An actor is read as it was written, or is damaged and says so."""
 
 from typing import Any
 

@@ -1,20 +1,18 @@
 """The hub that stores nothing: enough of an engine for a chain and a fan-out."""
 
 import anyio
+import grpc
 import pytest
 
-from perdure.benchmarks.drivers.sdk.stub_hub import NotInTheStub, StubHub
+from perdure.benchmarks.drivers.sdk.stub_hub import NotInTheStub, StubHub, server_of
 from perdure.runtime.history.event import ExecutionCompleted, TaskCompleted, TaskScheduled, TimerCreated
 from perdure.runtime.history.status import Status
 from perdure.runtime.instance.message import WorkflowAnswer
 from perdure.runtime.workers.items import ActivityAnswer, ActivityItem, Worker, WorkflowItem
 
+from ....support.doors.rpc_host import Client
+
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
 
 
 def worker(*, stateful: bool) -> Worker:
@@ -103,3 +101,33 @@ async def test_what_no_workload_needs_is_refused() -> None:
         instance_id = await hub.start("sleeper", input=None)
         with pytest.raises(NotInTheStub, match="TimerCreated"):
             await hub.complete_workflow(WorkflowAnswer(instance_id, "", [TimerCreated(0, 1)]))
+
+
+async def test_the_daemons_services_find_in_it_what_they_ask_for() -> None:
+    hub = StubHub()
+    server = server_of(hub)
+    await server.start()
+    try:
+        with anyio.fail_after(20):
+            async with (
+                grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel,
+                hub.connect(worker(stateful=True)) as items,
+                anyio.create_task_group() as tasks,
+            ):
+                client = Client(channel)
+
+                async def work() -> None:
+                    turn = await anext(items)
+                    end = ExecutionCompleted(0, Status.COMPLETED.value, "1")
+                    await hub.complete_workflow(WorkflowAnswer(turn.instance_id, turn.token, [end]))
+
+                # When an instance is started over gRPC, and a worker ends it,
+                tasks.start_soon(work)
+                started = await client.call("StartInstance", name="chain", input={"value": "0"})
+                # then a wait shows its end.
+                ended = await client.call(
+                    "WaitForInstanceCompletion", instanceId=started.instanceId, getInputsAndOutputs=True
+                )
+                assert ended.workflowState.output.value == "1"
+    finally:
+        await server.stop(grace_s=0)

@@ -123,7 +123,7 @@ class WorkerTwins(RepairedTwins):
 
 
 def run(app: App, work: WorkflowTurnWork) -> WorkflowAnswer:
-    """Run the code on the history and on what is new. It must ask for what the history says that it asked for."""
+    """Run the code on the history and on the new events. It must give the commands that the history has."""
     past = work.past[: work.position]
     patches = [name for timed in past if isinstance(timed.event, TurnStarted) for name in timed.event.patches]
     execution = Execution(app.workflows["w"], ENCODER, instance_id="i", patches=patches)

@@ -1,4 +1,4 @@
-"""The audit is read newest first, in pages, by what is asked for; of a row that cannot be read all that is known."""
+"""The audit is read newest first, in pages, by a filter; a row that cannot be read shows all that is known."""
 
 import anyio
 import pytest

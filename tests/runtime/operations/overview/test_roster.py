@@ -1,4 +1,4 @@
-"""The roster has each host once, with what is known of it and no more."""
+"""The roster has each host once, with its known figures and no more."""
 
 from typing import Any
 

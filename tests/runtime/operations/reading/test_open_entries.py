@@ -1,4 +1,4 @@
-"""What is open after a history: followed event by event, and settled by the names that rows have."""
+"""The open entries of a history: followed event by event, and settled by the names that rows have."""
 
 import pytest
 

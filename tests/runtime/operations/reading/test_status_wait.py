@@ -1,4 +1,4 @@
-"""A wait ends with the status that it is for, whoever brings it about, and with nothing else."""
+"""A wait ends with the status that it is for, of any cause, and with nothing else."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -1,4 +1,4 @@
-"""Finished instances are forgotten when their time is over: not earlier, and not those that still have some."""
+"""Finished instances are forgotten when their time is over: not earlier, and not others."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager

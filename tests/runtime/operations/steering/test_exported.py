@@ -1,4 +1,4 @@
-"""What is written out is read again as it was, and anything else is refused with the number of the line."""
+"""An export is read again as it was written, and anything else is refused with the number of the line."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""Steering: families are suspended, resumed, terminated and purged as a whole, and what is stuck can be got rid of."""
+"""Steering: families are suspended, resumed, terminated and purged as a whole, and stuck instances can be removed."""
 
 from contextlib import suppress
 from datetime import timedelta

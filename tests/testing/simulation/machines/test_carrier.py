@@ -1,4 +1,4 @@
-"""Functions run on a connection in the order of their calls, as a whole, whoever waits for them."""
+"""Functions run on a connection in the order of their calls, as a whole, with or without a waiting caller."""
 
 import asyncio
 import sqlite3

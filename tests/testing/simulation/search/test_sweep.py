@@ -1,4 +1,4 @@
-"""A sweep tries every single fault and every pair, and finds those that break something."""
+"""A sweep tries every single fault and every pair, and finds the ones that break something."""
 
 import pytest
 

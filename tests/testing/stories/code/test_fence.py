@@ -1,4 +1,4 @@
-"""What is real is refused in a world: with the line of the user's code, and with what to do instead."""
+"""Real steps are refused in a world: with the line of the user's code, and with the remedy."""
 
 import asyncio
 import fcntl

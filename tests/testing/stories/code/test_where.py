@@ -1,4 +1,4 @@
-"""The user's own code is what is neither the interpreter's, nor installed, nor this package's."""
+"""The user's own code is all that is neither the interpreter's, nor installed, nor this package's."""
 
 import json
 import sys

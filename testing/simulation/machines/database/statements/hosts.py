@@ -205,6 +205,19 @@ def missing_entries(scene: Scene, statement: Statement, keys: Sequence[int], pos
     return [(key,) for key, position in asked if not any(scene.work.find(log, log.keys[0], (key, position)))]
 
 
+def missing_items(
+    scene: Scene, statement: Statement, keys: Sequence[int], names: Sequence[bytes], versions: Sequence[int]
+) -> Sequence[Row]:
+    """The keys of those of some items that are not there as they were written; of version 0: that are there."""
+    items = scene.tables["items"]
+    missing: list[Row] = []
+    for key, name, version in zip(keys, names, versions, strict=True):
+        there = [row[items.at["version"]] for row in scene.work.rows(items, items.keys[0], (key, name))]
+        if (there[0] < version or not version) if there else version:
+            missing.append((key,))
+    return missing
+
+
 def look_at_host(scene: Scene, statement: Statement, host: int) -> Sequence[Row]:
     """LOOK_AT_HOST: the life that a host's row has."""
     hosts = scene.tables["hosts"]

@@ -14,6 +14,7 @@ FUNCTIONS: Mapping[str, Function] = {
     "revive": hosts.revive,
     "find entry": hosts.find_entry,
     "missing entries": hosts.missing_entries,
+    "missing items": hosts.missing_items,
     "look at host": hosts.look_at_host,
     "join": hosts.join,
     "serve": hosts.serve,

@@ -204,10 +204,16 @@ def _entries(draw: st.DrawFn) -> Sequence[Any]:
     return [list(column) for column in zip(*found, strict=True)]
 
 
+def _items(draw: st.DrawFn) -> Sequence[Any]:
+    found = draw(st.lists(st.tuples(keys, item_names, st.integers(0, 4)), min_size=1, max_size=3))
+    return [list(column) for column in zip(*found, strict=True)]
+
+
 STATEMENTS: dict[Statement, Drawn] = {
     statements.REVIVE: lambda draw: (draw(hosts),),
     statements.FIND_ENTRY: lambda draw: (draw(keys), draw(st.integers(1, 6))),
     statements.MISSING_ENTRIES: _entries,
+    statements.MISSING_ITEMS: _items,
     statements.LOOK_AT_HOST: lambda draw: (draw(hosts),),
     statements.JOIN: lambda draw: (
         draw(hosts),
@@ -265,7 +271,8 @@ APART = {
 }  # fmt: skip
 # They wait for nobody.
 READS = {
-    "find entry", "missing entries", "look at host", "hosts", "look", "shards", "some shards", "cuts", "kinds",
+    "find entry", "missing entries", "missing items", "look at host", "hosts", "look", "shards", "some shards", "cuts",
+    "kinds",
     "any actor", "load", "inspect", "find key", "ids", "ids behind", "active", "reminders", "page", "logs",
     "audit page", "tallied", "list", "items", "expiring", "items page",
     "secret",

@@ -1,4 +1,4 @@
-"""Tables of the stand-in are those that the store makes."""
+"""Tables of the stand-in are the ones that the store makes."""
 
 from perdure.actors.store.postgres.schema import TABLE_NAMES, TABLES
 from perdure.testing.simulation.machines.database.tables import Table, index_made, table_made

@@ -1,0 +1,84 @@
+"""How a run is carried out: each kind of workload finds its way to its driver or its study.
+
+`cli.py` has it called in a process of its own for each run (`run_process.py`).
+"""
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
+
+import anyio
+
+from .drivers.in_process import EngineSetup, postgres_driver, process_driver
+from .drivers.load import OpenDriver, Progress, run_events, run_loop, run_open
+from .drivers.measure import RunOutcome
+from .drivers.over_http import http_driver
+from .drivers.sdk.through_sdk import run_through_sdk
+from .drivers.several_hosts import run_hosts_on_database, run_several_hosts
+from .peers.peer_driver import peer_driver
+from .peers.peers import PEERS
+from .studies.history_growth import run_history_growth
+from .studies.idle import run_idle, run_idle_daemon
+from .studies.kills import run_crash, run_recovery
+from .studies.reminder_storm import run_reminder_storm
+from .studies.sleeping import run_fleet, run_sleepers, run_timer_storm
+from .studies.soak import run_soak
+from .workloads.run import Run
+from .workloads.workload import HTTP, POSTGRES, PROCESS, SDK_DRIVERS, Extent, Shape, Workload
+
+# What is put onto a driver.
+LOADS = {Shape.LOOP: run_loop, Shape.OPEN: run_open, Shape.EVENTS: run_events}
+# What is not: each of these makes the engine it needs, on the folder of the setup.
+STUDIES: dict[tuple[Shape, str], Callable[[EngineSetup, Workload, Extent, Progress], Awaitable[RunOutcome]]] = {
+    (Shape.SLEEP, PROCESS): run_sleepers,
+    (Shape.CRASH, HTTP): run_crash,
+    (Shape.TIMER_STORM, PROCESS): run_timer_storm,
+    (Shape.REMINDER_STORM, PROCESS): run_reminder_storm,
+    (Shape.HISTORY, PROCESS): run_history_growth,
+    (Shape.FLEET, PROCESS): run_fleet,
+    (Shape.IDLE, PROCESS): run_idle,
+    (Shape.IDLE, HTTP): run_idle_daemon,
+    (Shape.RECOVERY, HTTP): run_recovery,
+    (Shape.SOAK, PROCESS): run_soak,
+}
+
+
+async def perform(run: Run, folder: Path, progress: Progress) -> RunOutcome:
+    """Carry out a run.
+
+    Args:
+        folder: An empty one on the disk that is to be measured.
+
+    Raises:
+        WrongResult: An instance did not return what it should have.
+    """
+    workload = run.variant
+    setup = EngineSetup(
+        folder=folder, durability=run.durability, always_replay=run.always_replay, processes=run.processes
+    )
+    if run.driver in SDK_DRIVERS:
+        return await anyio.to_thread.run_sync(run_through_sdk, run, setup)
+    if workload.shape not in LOADS:
+        return await STUDIES[workload.shape, run.driver](setup, workload, run.extent, progress)
+    if run.processes > 1 and run.driver == PROCESS:
+        return await run_several_hosts(setup, workload, run.extent, progress)
+    if run.processes > 1 and run.driver == POSTGRES:
+        assert run.database is not None
+        return await run_hosts_on_database(setup, workload, run.extent, progress, run.database)
+    async with opener_of(run, setup, workload)() as driver:
+        return await LOADS[workload.shape](driver, workload, run.extent, progress)
+
+
+def opener_of(run: Run, setup: EngineSetup, workload: Workload) -> OpenDriver:
+    if run.driver in PEERS:
+        assert run.peers is not None
+        return partial(peer_driver, run.driver, Path(run.peers), setup.folder, workload, run.database)
+    if run.driver == POSTGRES:
+        assert run.database is not None
+        return partial(postgres_driver, setup, run.database)
+    see = workload.in_flight == 1 and workload.shape is not Shape.OPEN
+    openers: dict[str, OpenDriver] = {
+        PROCESS: partial(process_driver, setup),
+        HTTP: partial(http_driver, setup, see=see),
+    }
+    return openers[run.driver]

@@ -1,0 +1,365 @@
+"""Charts: what is drawn of which cases.
+
+The rule: nothing is smoothed away and nothing is added. A point is a median with its range, a distribution is that of
+all latencies of all runs, and what was not measured makes no chart.
+
+`vega.py` draws the panels; `page.py` and `perdure bench report` write charts.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import count, groupby
+from math import log10
+from pathlib import Path
+from statistics import median
+
+from ..drivers.measure import percentile
+from ..terminal import short
+from ..workloads.table import BY_NAME
+from .results import Case, Range, build_of
+from .vega import LINES_MAX, Point, Spec, bar_panel, line, panel, png_of, svg_of
+
+CURVE_POINTS_MIN = 2
+LATENCIES_MIN = 10  # of fewer there is not even a p90
+QUANTILES = 200  # points of a distribution's curve
+LINEAR_TIMES_MAX = 20  # a figure that grows more is drawn on a logarithmic axis
+SMOOTHED_OVER = 0.02  # of a series: half of the window of the running median
+PERCENTILES = (
+    "So many of all instances took no longer than this; all runs together. "
+    "Each step to the right leaves out all but a tenth of what is left."
+)
+MEDIANS = "Medians of the runs, with their range."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chart:
+    """A drawing with its words."""
+
+    name: str  # of its file
+    title: str
+    note: str  # how to read it
+    panels: Sequence[Spec]
+    cases: Sequence[Case] = field(repr=False)  # what it is drawn from
+
+    def svg(self) -> str:
+        """The chart as an element of HTML."""
+        return svg_of(self.panels, self.name)
+
+    def write_png(self, folder: Path) -> Path:
+        """Draw the chart into a file of its name."""
+        path = folder / f"{self.name}.png"
+        path.write_bytes(png_of(self.panels, self.title))
+        return path
+
+
+def charts(cases: Sequence[Case]) -> list[Chart]:
+    """Everything that can be drawn from these, each under a name of its own."""
+    found: dict[str, Chart] = {}
+    for chart in (chart for plotter in PLOTTERS for chart in plotter(cases)):
+        names = (chart.name if number == 1 else f"{chart.name}-{number}" for number in count(1))
+        name = next(name for name in names if name not in found)
+        found[name] = replace(chart, name=name)
+    return list(found.values())
+
+
+# What is drawn.
+
+
+def throughput(cases: Sequence[Case]) -> Iterator[Chart]:
+    note = "More is better. The thin line is the range of the runs. Each workload has a scale of its own."
+    # The second rate is of those that are all due at once.
+    yield from bars(cases, {"units_per_s": "a second", "reminders_per_s": "a second"}, "throughput", "Throughput", note)
+
+
+def cost(cases: Sequence[Case]) -> Iterator[Chart]:
+    note = (
+        "Less is better. User and system time of all threads of the engine, for each unit counted. "
+        "In process, the load's own part is in it."
+    )
+    yield from bars(cases, {"cpu_ms_per_unit": ""}, "cpu", "CPU time of a step", note)
+
+
+def bars(cases: Sequence[Case], figures: dict[str, str], name: str, title: str, note: str) -> Iterator[Chart]:
+    """A panel for each workload, a bar for each way to reach the engine, and for each other engine."""
+    closed = [case for case in cases if case.run.rate is None]
+    panels, used, names = [], [], names_of(closed)
+    for figure, what in figures.items():
+        for _, of_workload in by_workload(usual_cases([case for case in closed if case.has(figure)])):
+            unit = f"{of_workload[0].run.variant.unit} {what}" if what else "CPU ms each"
+            ways = [(names[id(case)], color_of(case, cases), case.figure(figure)) for case in of_workload]
+            panels.append(bar_panel(f"{of_workload[0].title}: {unit}", ways))
+            used += of_workload
+    if panels:
+        yield Chart(name=name, title=title, note=note, panels=panels, cases=used)
+
+
+def concurrency(cases: Sequence[Case]) -> Iterator[Chart]:
+    for name, of_workload in by_workload([case for case in cases if case.run.rate is None and case.has("units_per_s")]):
+        groups = curves(of_workload, in_flight_of)
+        if groups:
+            x_title = "instances in flight"
+            yield Chart(
+                name=f"concurrency-{name}",
+                title=f"{name} {BY_NAME[name].title}: throughput and latency against concurrency",
+                note=f"{MEDIANS} Each number of instances in flight was run by itself; when one completes, the next is "
+                "started.",
+                panels=[
+                    panel(f"{BY_NAME[name].unit} a second", x_title, lines_over(groups, cases, in_flight_of,
+                          {"units_per_s": ""}), x="log"),
+                    panel("latency, ms", x_title, lines_over(groups, cases, in_flight_of, LATENCIES), x="log", y="log"),
+                ],
+                cases=[case for group in groups for case in group],
+            )  # fmt: skip
+
+
+def rates(cases: Sequence[Case]) -> Iterator[Chart]:
+    for name, of_workload in by_workload([case for case in cases if case.run.rate is not None]):
+        groups, x_title = alike(of_workload), "instances due, a second"
+        yield Chart(
+            name=f"rate-{name}",
+            title=f"{name} {BY_NAME[name].title}: latency against a rate of arrivals",
+            note="Instances arrive whether or not others have ended, and their latency runs from when they were due. "
+            "Where the engine cannot keep up, the points on the right fall below the grey line.",
+            panels=[
+                panel("latency, ms", x_title, lines_over(groups, cases, rate_of, LATENCIES), y="log"),
+                panel("instances ended, a second", x_title, lines_over(groups, cases, rate_of,
+                      {"instances_per_s": ""}), diagonal=True),
+            ],
+            cases=of_workload,
+        )  # fmt: skip
+
+
+LATENCIES = {"p50_ms": "p50", "p99_ms": "p99"}
+
+
+def distributions(cases: Sequence[Case]) -> Iterator[Chart]:
+    """One of all loops, a line for each way to reach the engine; and one of each workload's rates, a line for each."""
+    names, loops, used = names_of(cases), [], []
+    for _, of_workload in by_workload(usual_cases([case for case in cases if case.run.rate is None])):
+        if having := [case for case in of_workload if has_distribution(case)]:
+            what = "lateness" if having[0].has("late_p50_ms") else "latency"
+            labelled = [(names[id(case)], color_of(case, cases), case) for case in having]
+            loops.append(percentile_panel(f"{having[0].title}: {what}, ms", labelled))
+            used += having
+    if loops:
+        yield Chart(name="distribution", title="Latency distribution", note=PERCENTILES, panels=loops, cases=used)
+    for name, at_rates in by_workload([case for case in cases if case.run.rate is not None and has_distribution(case)]):
+        panels = [
+            percentile_panel(
+                f"{names[id(group[0])]}: latency, ms",
+                [(f"{short(rate_of(case))} a second", place, case) for place, case in enumerate(group[:LINES_MAX])],
+            )
+            for group in alike(at_rates)
+        ]
+        title = f"{name} {BY_NAME[name].title}: latency distribution at each rate"
+        yield Chart(name=f"rate-distribution-{name}", title=title, note=PERCENTILES, panels=panels, cases=at_rates)
+
+
+# A figure that was taken at several sizes: `at_10_p50_ms`, `cold_1000_events_per_s`.
+AT_SIZE = re.compile(r"([a-z]+)_(\d+)_([a-z]\w*)")
+
+
+def growth(cases: Sequence[Case]) -> Iterator[Chart]:
+    """Figures that name the size at which they were taken."""
+    for case in cases:
+        sizes: dict[str, dict[str, list[Point]]] = {}
+        for figure, found in case.figures().items():
+            if match := AT_SIZE.fullmatch(figure):
+                what, size, rest = match.groups()
+                timed = rest.endswith("_ms")
+                unit = "latency, ms" if timed else rest.replace("_per_s", " a second").replace("_", " ")
+                label = rest.removesuffix("_ms") if timed else what
+                sizes.setdefault(unit, {}).setdefault(label, []).append((float(size), found))
+        x_title = "events in the history" if case.has("events") else "size"
+        panels = []
+        for unit, by_label in sizes.items():
+            medians = [found.median for points in by_label.values() for _, found in points]
+            # From zero, unless the small ones could not be told from it.
+            y = "linear" if max(medians) < LINEAR_TIMES_MAX * min(medians) else "log"
+            rows = [row for place, (label, points) in enumerate(by_label.items()) for row in line(label, place, points)]
+            panels.append(panel(unit, x_title, rows, x="log", y=y))
+        if panels:
+            note = f"{MEDIANS} A level line: the size costs nothing."
+            title = f"{case.title}: how cost grows with size"
+            yield Chart(name=f"growth-{case.run.workload}", title=title, note=note, panels=panels, cases=[case])
+
+
+PER_SLEEPER = {
+    "kib_per_sleeper": "KiB of RSS for each",
+    "rss_bytes_per_sleeper": "bytes of RSS for each",
+    "disk_bytes_per_sleeper": "bytes on the disk for each",
+}
+
+
+def sleepers(cases: Sequence[Case]) -> Iterator[Chart]:
+    """What a sleeper costs, over the number of sleepers, if several numbers were run."""
+    for name, of_workload in by_workload(cases):
+        panels = []
+        for figure, what in PER_SLEEPER.items():
+            having = [case for case in of_workload if case.has(figure) and case.has("instances")]
+            if groups := curves(having, asleep_in, of_any_extent=True):
+                rows = lines_over(groups, cases, asleep_in, {figure: ""}, of_any_extent=True)
+                panels.append(panel(what, "instances asleep", rows, x="log"))
+        if panels:
+            title = f"{name} {BY_NAME[name].title}: what a sleeper costs"
+            yield Chart(name=f"sleepers-{name}", title=title, note=MEDIANS, panels=panels, cases=of_workload)
+
+
+SERIES_TITLES = {"units_per_s": "a second", "rss_mib": "RSS, MiB"}
+
+
+def series(cases: Sequence[Case]) -> Iterator[Chart]:
+    """What was sampled over time."""
+    for case in cases:
+        sampled = [outcome.series for outcome in case.outcomes if outcome.series.get("at_s")]
+        panels = []
+        for name in dict.fromkeys(name for found in sampled for name in found if name != "at_s"):
+            rows = []
+            for run, found in enumerate(sampled):
+                label = f"run {run + 1}" if len(sampled) > 1 else ""
+                if name in found:
+                    rows += line(label, run, running_median(found["at_s"], found[name]))
+            panels.append(panel(SERIES_TITLES.get(name, name), "seconds since the start", rows, raw=True))
+        if panels:
+            title, note = f"{case.title}: over time", "A running median, in a band that holds 8 of 10 samples."
+            yield Chart(name=f"series-{case.run.workload}", title=title, note=note, panels=panels, cases=[case])
+
+
+PLOTTERS: tuple[Callable[[Sequence[Case]], Iterator[Chart]], ...] = (
+    *(throughput, concurrency, rates, distributions, cost, growth, sleepers, series),
+)
+
+
+# Lines.
+
+
+def lines_over(
+    groups: Sequence[Sequence[Case]],
+    everything: Sequence[Case],
+    x_of: Callable[[Case], float],
+    figures: dict[str, str],
+    *,
+    of_any_extent: bool = False,
+) -> list[Spec]:
+    """A line for each group and figure; the second figure's is dashed."""
+    names = names_of(everything, of_any_extent=of_any_extent)
+    found: list[Spec] = []
+    for group in groups:
+        for place, (figure, what) in enumerate(figures.items()):
+            label = " ".join(filter(None, (names[id(group[0])], what)))
+            points = [(x_of(case), case.figure(figure)) for case in group if case.has(figure)]
+            found += line(label, color_of(group[0], everything), points, dashed=place > 0)
+    return found
+
+
+def percentile_curve(ordered_us: Sequence[int]) -> list[Point]:
+    """A percentile curve from p1 on, over how many nines leave out what is beyond: 1 for 90 %, 3 for 99.9 %.
+
+    It ends where there are no more values: of 1000, p99.9 is the last.
+    """
+    nines_max = log10(len(ordered_us))
+    found = []
+    for step in range(QUANTILES + 1):
+        nines = nines_max * step / QUANTILES
+        at_ms = percentile(ordered_us, min(100.0, max(1.0, 100 * (1 - 10**-nines)))) / 1000
+        found.append((nines, Range(at_ms, at_ms, at_ms, 1)))
+    return found
+
+
+def running_median(at_s: Sequence[float], values: Sequence[float]) -> list[Point]:
+    half = max(1, int(len(values) * SMOOTHED_OVER))
+    windows = (sorted(values[max(0, at - half) : at + half + 1]) for at in range(len(values)))
+    return [
+        (x, Range(median(window), percentile(window, 10), percentile(window, 90), len(window)))
+        for x, window in zip(at_s, windows, strict=True)
+    ]
+
+
+def has_distribution(case: Case) -> bool:
+    return sum(len(outcome.latencies_us) for outcome in case.outcomes) >= LATENCIES_MIN
+
+
+def percentile_panel(title: str, labelled: Sequence[tuple[str, int, Case]]) -> Spec:
+    rows: list[Spec] = []
+    for label, color, case in labelled:
+        ordered_us = sorted(latency for outcome in case.outcomes for latency in outcome.latencies_us)
+        rows += line(label, color, percentile_curve(ordered_us))
+    return panel(title, "percentile", rows, x="nines", y="log", raw=True)
+
+
+# Groups, names and colors of cases.
+
+
+def in_flight_of(case: Case) -> float:
+    return case.run.in_flight
+
+
+def rate_of(case: Case) -> float:
+    assert case.run.rate is not None
+    return case.run.rate
+
+
+def asleep_in(case: Case) -> float:
+    return case.figure("instances").median
+
+
+def by_workload(cases: Iterable[Case]) -> list[tuple[str, list[Case]]]:
+    return [(name, list(group)) for name, group in groupby(cases, key=lambda case: case.run.workload)]
+
+
+def curves(cases: Sequence[Case], x_of: Callable[[Case], float], *, of_any_extent: bool = False) -> list[list[Case]]:
+    """Groups that have more than one place along the axis."""
+    groups = alike(cases, of_any_extent=of_any_extent)
+    return [group for group in groups if len({x_of(case) for case in group}) >= CURVE_POINTS_MIN]
+
+
+def alike(cases: Iterable[Case], *, of_any_extent: bool = False) -> list[list[Case]]:
+    """Groups that differ only in how much is put onto them at once; or, of any extent, in all as well."""
+    groups: dict[tuple[object, ...], list[Case]] = {}
+    for case in cases:
+        run = case.run
+        key = (run.workload, run.driver, run.processes, run.durability, run.always_replay, build_of(case.machine))
+        groups.setdefault(key if of_any_extent else (*key, extent_of(case)), []).append(case)
+    return list(groups.values())
+
+
+def extent_of(case: Case) -> str:
+    """How long its runs went on, or how many instances they had."""
+    return f"{case.run.seconds:g} s" if case.run.instances is None else f"{case.run.instances} instances"
+
+
+def usual_cases(cases: Sequence[Case]) -> list[Case]:
+    """Of each workload and driver those with its own number in flight; if there are none, those with the least."""
+    found: list[Case] = []
+    for group in alike(cases):
+        usual = BY_NAME[group[0].run.workload].in_flight
+        numbers = {case.run.in_flight for case in group}
+        chosen = usual if usual in numbers else min(numbers)
+        found += [case for case in group if case.run.in_flight == chosen]
+    return sorted(found, key=cases.index)
+
+
+def names_of(cases: Sequence[Case], *, of_any_extent: bool = False) -> dict[int, str]:
+    """What tells cases of one workload apart, by their identity: the driver, and what else is not the same for all."""
+    builds = list(dict.fromkeys(build_of(case.machine) for case in cases))
+    options = {(case.run.durability, case.run.always_replay) for case in cases}
+    extents: dict[tuple[str, float | None], set[str]] = {}
+    for case in cases:
+        extents.setdefault((case.run.workload, case.run.rate), set()).add(extent_of(case))
+    found = {}
+    for case in cases:
+        words = [case.driver_title]
+        if len(options) > 1:
+            words += [case.run.durability, *(["replayed"] if case.run.always_replay else [])]
+        if not of_any_extent and len(extents[case.run.workload, case.run.rate]) > 1:
+            words.append(extent_of(case))
+        if len(builds) > 1:
+            words.append(f"machine {builds.index(build_of(case.machine)) + 1}")
+        found[id(case)] = ", ".join(words)
+    return found
+
+
+def color_of(case: Case, cases: Sequence[Case]) -> int:
+    """A color that is the driver's, and number of processes', in every chart of a report."""
+    return list(dict.fromkeys(each.driver_title for each in cases)).index(case.driver_title)

@@ -1,0 +1,159 @@
+"""Side by side: how many times as fast one way was as another, or what it cost beside it, in the same minutes.
+
+The rule: only runs that were next to each other are compared. What else the machine did hit both, so the ratio of such
+a pair says what neither figure does.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import NamedTuple, TypeAlias
+
+from ..drivers.measure import RunOutcome
+from ..peers.peers import DBOS_POSTGRES, DBOS_SQLITE, PEERS, RESTATE
+from ..workloads.run import Run
+from ..workloads.table import LONG_CHAIN
+from ..workloads.workload import DRIVERS, POSTGRES, PROCESS, SDK, STUB
+from .results import Case, Range, Results, build_of, range_of
+
+Figures: TypeAlias = Mapping[str, float]
+
+
+def rate(figures: Figures) -> float:
+    return figures["units_per_s"]
+
+
+def cpu(figures: Figures) -> float:
+    """The CPU of a unit, engine and server together; of the engine alone, if the server cannot be seen."""
+    return figures["cpu_ms_per_unit"] + figures.get("server_cpu_ms_per_unit", 0.0)
+
+
+def engine_growth(ours: Figures, stub: Figures) -> float:
+    """How many times what the engine adds to a turn has grown with the history, beyond what the stub's has."""
+    first, last = (ours[f"host_{end}_ms"] - stub[f"host_{end}_ms"] for end in ("first", "last"))
+    return last / first
+
+
+def ratio_of(figure: Callable[[Figures], float]) -> Callable[[Figures, Figures], float]:
+    return lambda ours, theirs: figure(ours) / figure(theirs)
+
+
+class Pairing(NamedTuple):
+    """What is set beside what."""
+
+    what: str  # the ratio in words
+    driver: str  # of ours
+    other: str  # of theirs
+    value: Callable[[Figures, Figures], float] = ratio_of(rate)
+    several: bool = False  # ours is of several processes or hosts, and theirs the same of one
+    workload: str | None = None  # of both; None: any
+
+    def counterpart(self, run: Run) -> Run | None:
+        """The run that one of ours is compared with; None if it is not one of ours."""
+        if run.driver != self.driver or run.rate is not None or self.several != (run.processes > 1):
+            return None
+        if self.workload is not None and run.workload != self.workload:
+            return None
+        return replace(run, driver=self.other, processes=1)
+
+
+PAIRINGS = (
+    *(Pairing("times as fast", driver, peer) for peer in PEERS for driver in (*DRIVERS, POSTGRES)),
+    Pairing("of its rate", POSTGRES, PROCESS),
+    Pairing("of the CPU of one host", POSTGRES, POSTGRES, ratio_of(cpu), several=True),
+    *(Pairing("of its rate", SDK, STUB, workload=workload) for workload in ("W1", "W2")),
+    Pairing("times the steps of one", SDK, SDK, several=True),
+    Pairing("times, what the engine adds to a turn in the end", SDK, STUB, engine_growth, workload=LONG_CHAIN.name),
+)
+
+
+class RatioMark(NamedTuple):
+    """What a ratio should be on two cores, each engine with its default durability."""
+
+    workload: str
+    in_flight: int
+    driver: str
+    other: str
+    at_least: float | None = None
+    at_most: float | None = None
+    processes: int = 1
+    of_instances: bool = False  # also where a run has a number of instances and not a time
+
+    def reached(self, found: float) -> bool:
+        return found >= self.at_least if self.at_least is not None else found <= (self.at_most or 0.0)
+
+    def __str__(self) -> str:
+        return f"at least {self.at_least:g}" if self.at_least is not None else f"at most {self.at_most:g}"
+
+
+MARKS = (
+    RatioMark("W1", 50, PROCESS, RESTATE, at_least=15),
+    RatioMark("W1", 50, PROCESS, DBOS_SQLITE, at_least=100),
+    RatioMark("W1", 50, PROCESS, DBOS_POSTGRES, at_least=100),
+    RatioMark("W1", 50, POSTGRES, DBOS_POSTGRES, at_least=25),  # both on the same server
+    RatioMark("W1", 50, POSTGRES, PROCESS, at_least=0.6, of_instances=True),
+    RatioMark("W1", 50, POSTGRES, POSTGRES, at_most=1.2, processes=4, of_instances=True),
+    RatioMark("W1", 50, SDK, STUB, at_least=0.9),
+    RatioMark("W2", 10, SDK, STUB, at_least=0.9),
+    # A turn whose cost grows with the history would be many times this, noise is less.
+    RatioMark(LONG_CHAIN.name, 1, SDK, STUB, at_most=1.5, of_instances=True),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ratio:
+    """Two ways side by side, run beside run."""
+
+    what: str
+    ours: Case
+    theirs: Case
+    values: list[float]  # of the pairs, in the order of the runs; at least one
+
+    @property
+    def range(self) -> Range:
+        return range_of(self.values)
+
+    @property
+    def mark(self) -> RatioMark | None:
+        """The mark that holds for it, if one does."""
+        run = self.ours.run
+        key = (run.workload, run.in_flight, run.driver, self.theirs.run.driver, run.processes)
+        for mark in MARKS:
+            if key == (mark.workload, mark.in_flight, mark.driver, mark.other, mark.processes):
+                timed = run.variant.marks_hold(seconds=run.seconds, instances=run.instances)
+                return mark if run.plain and (timed or (mark.of_instances and run.instances)) else None
+        return None
+
+
+def ratios_of(documents: Iterable[Results]) -> list[Ratio]:
+    """Compare the first run of each way with the first of the other, the second with the second, and so on.
+
+    Pairs are of one document each; those of one build stand together.
+    """
+    found: dict[tuple[int, Run, str], Ratio] = {}
+    for document in documents:
+        runs: dict[Run, list[RunOutcome]] = {}  # a run of some driver, and what each repetition came to
+        for result in document.results:
+            # Of the ways that are compared only some are on the database that is named.
+            runs.setdefault(replace(result.run.anywhere(), database=None), []).append(result.outcome)
+        for place, pairing in enumerate(PAIRINGS):
+            for run, outcomes in runs.items():
+                other = pairing.counterpart(run)
+                if other is None or other not in runs:
+                    continue
+                values: list[float] = []
+                for ours, theirs in zip(outcomes, runs[other], strict=False):
+                    with suppress(KeyError):  # a figure that was not measured
+                        values.append(pairing.value(ours.figures, theirs.figures))
+                key = (place, run, build_of(document.machine))
+                if values and key not in found:
+                    our, their = (Case(run=one, machine=document.machine, outcomes=runs[one]) for one in (run, other))
+                    found[key] = Ratio(what=pairing.what, ours=our, theirs=their, values=values)
+                elif values:
+                    found[key].values.extend(values)
+    return list(found.values())
+
+
+def marked(ratios: Sequence[Ratio]) -> list[tuple[Ratio, RatioMark, bool]]:
+    """The ratios that a mark holds for, and whether each was reached."""
+    return [(one, mark, mark.reached(one.range.median)) for one in ratios if (mark := one.mark) is not None]

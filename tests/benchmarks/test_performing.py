@@ -1,0 +1,71 @@
+"""A run: each kind of workload finds its way to its driver or its study."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from perdure.benchmarks.performing import LOADS, STUDIES, perform
+from perdure.benchmarks.workloads.table import WORKLOADS
+from perdure.benchmarks.workloads.workload import BASIC, Shape
+
+from ..support.benchmarks.results import Parts, run_of
+from ..support.postgres import PostgresServer, installed
+
+pytestmark = pytest.mark.anyio
+
+
+def test_every_study_can_be_run_by_each_of_its_drivers() -> None:
+    needed = {(workload.shape, driver) for workload in WORKLOADS for driver in workload.drivers}
+    assert {pair for pair in needed if pair[0] not in LOADS} == STUDIES.keys()
+
+
+@pytest.mark.parametrize(
+    ("workload", "driver", "options", "figure"),
+    [
+        ("W1", "process", {"in_flight": 5}, "units_per_commit"),
+        ("W3", "http", {}, "load_cpu_ms_per_unit"),
+        ("W4", "process", {"in_flight": 5}, "units_per_s"),
+        ("W3", "process", {"rate": 200.0}, "sent_late_p99_ms"),
+        ("W3", "http", {"rate": 200.0}, "backlog_max"),
+        ("W2", "process", {"in_flight": 3, "processes": 2}, "units_per_commit"),
+        ("W2", "http", {"in_flight": 3, "processes": 2}, "load_cpu_ms_per_unit"),
+        ("W3", "http", {"rate": 200.0, "processes": 2}, "backlog_max"),
+    ],
+)
+async def test_a_run_comes_to_figures(
+    workload: str, driver: str, options: dict[str, Any], figure: str, tmp_path: Path
+) -> None:
+    run = run_of(workload, driver, seconds=1.0, instances=10, **options)
+    outcome = await perform(run, tmp_path, Parts())
+    assert outcome.figures["instances"] == len(outcome.latencies_us) == 10
+    assert figure in outcome.figures
+    if run.processes > 1:
+        # Of each there are two, with a Python in it.
+        assert outcome.figures["rss_mib"] > 40
+        assert {"perdure.db", "perdure.db.1"} <= {file.name for file in os.scandir(tmp_path)}
+
+
+@pytest.mark.skipif(not installed(), reason="there is no PostgreSQL here")
+async def test_a_run_on_a_database_counts_its_work_and_leaves_nothing(
+    tmp_path: Path, postgres_server: Callable[[int], PostgresServer]
+) -> None:
+    server = postgres_server(max(installed()))
+    address = server.url().partition("?")[0]
+    run = run_of(driver="postgresql", in_flight=5, seconds=1.0, instances=20, database=address)
+    figures = (await perform(run, tmp_path, Parts())).figures
+    assert figures["units_per_s"] > 0
+    assert figures["turns_per_unit"] == pytest.approx(6 / 5)
+    assert figures["server_cpu_ms_per_unit"] >= 0  # it is on this machine
+    assert server.sql("SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'bench_%'") == "0"
+
+
+# "delay" takes five seconds, and its workflow is tested with the app.
+@pytest.mark.parametrize(
+    "name", [of.name for of in WORKLOADS if of.suite != BASIC and of.shape is Shape.LOOP and of.title != "delay"]
+)
+async def test_each_other_loop_returns_what_it_should(name: str, tmp_path: Path) -> None:
+    outcome = await perform(run_of(name, seconds=1.0, instances=1, durability="relaxed"), tmp_path, Parts())
+    assert outcome.figures["instances"] == 1
