@@ -122,6 +122,7 @@ $(COMPILED)/package: $(SOURCES) $(COMPILED)/sources
 # With the rows in a file, of which docs/site/sdks.py makes a page:  make SDK_RESULTS=build/sdks.json test-sdks
 test-sdks: $(VENV)/package $(VENV)/extra-test .venv-dapr-1.19/made .venv-dapr-1.17/made
 	$(BIN)/python tests/sdk/drive.py $(ONLY)
+	$(if $(ONLY),,$(BIN)/python -m pytest $(HANG) -m slow tests/docs/test_from_dapr.py)
 
 .venv-dapr-%/made: tests/sdk/requirements/%.txt
 	$(PYTHON) -m venv $(@D)

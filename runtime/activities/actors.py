@@ -17,7 +17,7 @@ from typing import Any
 import anyio
 from anyio.abc import TaskGroup
 
-from ...actors.address import Address, address_of
+from ...actors.address import Address
 from ...actors.cluster.peers import AppPeers
 from ...actors.hosting.flight_record import Flights
 from ...actors.instruments import SYSTEM, Chance, Stopwatch
@@ -47,7 +47,7 @@ from ..workers.activity_figures import ActivityLoad, oldest_of, recent_attempts
 from ..workers.lent import activity_address
 from .elsewhere import ActivitiesElsewhere, not_registered
 from .foreign import ForeignActivities
-from .job import ActivityJob, earlier_of
+from .job import ActivityJob, earlier_of, home_of
 from .lane import Lane
 from .limits import ActivityLimits
 from .moving import MovingActivities
@@ -171,13 +171,9 @@ class ActivityActors:
         if definition is None:
             self._pass_on(address, invoke, holder)
             return
-        job = self._busy[address] = ActivityJob(
-            address,
-            invoke,
-            definition,
-            asked_us=self._now_us() if self.timed else 0,
-            watched=self._flight is not None and self._flight.waits_for(self._home_of(invoke)),
-        )
+        asked_us = self._now_us() if self.timed else 0
+        watched = self._flight is not None and self._flight.waits_for(home_of(self.own, invoke))
+        job = self._busy[address] = ActivityJob(address, invoke, definition, asked_us=asked_us, watched=watched)
         if known is not None:
             known.later, job.earlier = job, known
             self.journal.write(
@@ -360,7 +356,7 @@ class ActivityActors:
         flight = self._flight
         if flight is None or job.definition.kind is PROCESS:  # a process of its own ends alone
             return -1
-        home = self._home_of(job.invoke)
+        home = home_of(self.own, job.invoke)
         if job.watched or flight.waits_for(home):
             await flight.noted(home, job.address.id)
         return flight.begin(home, job.address.id)
@@ -481,11 +477,7 @@ class ActivityActors:
         self, invoke: Invoke, result: str | None, failure: FailureDetails | None, began_us: int | None = None
     ) -> None:
         done = ActivityDone(invoke.execution_id, invoke.task_id, result, failure, began_us)
-        self._send(self._home_of(invoke), done)
-
-    def _home_of(self, invoke: Invoke) -> Address:
-        """The actor of this app that has asked for an activity: an instance, or a call of another app's."""
-        return address_of((self.own.workflow if invoke.call is None else self.own.call, invoke.home_id))
+        self._send(home_of(self.own, invoke), done)
 
 
 # The kind of activities in each lane, and the limit on it.

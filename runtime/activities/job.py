@@ -7,8 +7,9 @@ The rule: it is a record, and decides nothing.
 
 from msgspec import Struct
 
-from ...actors.address import Address
+from ...actors.address import Address, address_of
 from ..authoring.app import ActivityDefinition
+from ..directory import AppAddresses
 from ..instance.message import Invoke
 from ..observing.trace_context import TraceContext
 
@@ -42,3 +43,12 @@ def earlier_of(job: ActivityJob) -> list[ActivityJob]:
         job = job.earlier
         earlier.append(job)
     return earlier
+
+
+def home_of(own: AppAddresses, invoke: Invoke) -> Address:
+    """The actor that has asked for an activity: an instance, or a call of another app's.
+
+    Args:
+        own: The addresses of the app that performs it.
+    """
+    return address_of((own.workflow if invoke.call is None else own.call, invoke.home_id))

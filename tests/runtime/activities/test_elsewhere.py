@@ -134,6 +134,23 @@ def test_it_is_performed_once_although_its_instance_moves(code: str) -> None:
     story(tell, "old", "new")
 
 
+def test_it_is_performed_once_although_its_instance_moves_and_more_hosts_have_it_by_then() -> None:
+    async def tell(engines: SharedEngines, two: TwoCodes) -> None:
+        first, _new = engines.engines
+        two.lasts_s = 8
+        ids = [await begun_at(first, engines, two, "new_step") for _ in range(8)]
+        await add(engines, two, "new")
+        third = await add(engines, two, "old")
+        await first.stop()
+        await anyio.sleep(0.5)
+        assert any(engines.owner_of(each) is third for each in ids)
+        for each in ids:
+            await completes(each, third, "1 by new")
+        assert len(two.begun) == len(ids)
+
+    story(tell, "old", "new")
+
+
 def test_one_that_has_ended_is_not_performed_again_if_the_host_of_its_instance_dies_before_it_hears() -> None:
     async def tell(engines: SharedEngines, two: TwoCodes) -> None:
         first, _second, new = engines.engines

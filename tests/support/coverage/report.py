@@ -1,13 +1,13 @@
 """What of the package the tests run, by module:  make coverage
 
-The rule: a share counts lines and branches together, as coverage.py does, of the installed package. The first figure of
-a module is by all tests and by the processes that they start; the second by its own test file alone, in its process.
+The rule: a share is of the installed package. The first figure of a module counts lines and branches together, as
+coverage.py does, by all tests and by the processes that they start; the second counts the lines that its own test file
+alone runs, in its process.
 `floors.toml` beside this file has the shares below which a layer must not fall.
 """
 
 import io
 import json
-import re
 import sys
 import tomllib
 from collections import defaultdict
@@ -21,7 +21,6 @@ from ..paths import ROOT
 
 FLOORS = Path(__file__).with_name("floors.toml")
 PACKAGE = "perdure/"
-WORST = 15  # modules that are listed by themselves
 
 
 class Share(NamedTuple):
@@ -53,16 +52,15 @@ def share_of(summary: Mapping[str, Any]) -> Share:
     return Share(run, summary["num_statements"] + summary.get("num_branches", 0))
 
 
-def summaries(measured: coverage.Coverage, **which: Any) -> dict[str, Share]:
-    """The shares of all modules, by their paths from the root."""
+def files_of(measured: coverage.Coverage) -> dict[str, dict[str, Any]]:
+    """What coverage tells of all modules, by their paths from the root."""
     to = io.StringIO()
     printed, sys.stdout = sys.stdout, to  # a report to `-` is printed
     try:
-        measured.json_report(outfile="-", **which)
+        measured.json_report(outfile="-", show_contexts=True)
     finally:
         sys.stdout = printed
-    files = json.loads(to.getvalue())["files"]
-    return {path.rpartition(PACKAGE)[2]: share_of(each["summary"]) for path, each in files.items()}
+    return {path.rpartition(PACKAGE)[2]: told for path, told in json.loads(to.getvalue())["files"].items()}
 
 
 def test_file_of(module: str) -> str:
@@ -70,15 +68,14 @@ def test_file_of(module: str) -> str:
     return str(Path("tests", module).with_name(f"test_{Path(module).name}"))
 
 
-def modules(measured: coverage.Coverage) -> Iterator[Module]:
+def modules(files: Mapping[str, Mapping[str, Any]]) -> Iterator[Module]:
     """The modules of the package with their shares."""
-    for path, share in sorted(summaries(measured).items()):
+    for path, told in sorted(files.items()):
         own = None
-        if (ROOT / test_file_of(path)).is_file():
-            (own,) = summaries(
-                measured, contexts=[f"^{re.escape(test_file_of(path))}$"], include=[f"*/{PACKAGE}{path}"]
-            ).values()
-        yield Module(path, share, own)
+        if (ROOT / (test_file := test_file_of(path))).is_file():
+            run = sum(test_file in contexts for contexts in told["contexts"].values())
+            own = Share(run, told["summary"]["num_statements"])
+        yield Module(path, share_of(told["summary"]), own)
 
 
 def layers(found: Iterable[Module]) -> dict[str, tuple[Share, Share]]:
@@ -100,7 +97,7 @@ def below(found: Mapping[str, tuple[Share, Share]], floors: Mapping[str, Mapping
                 yield f"{layer} has no floor in {FLOORS.name} under [{kind}]: {share.percent:.1f} % is measured."
             elif share.percent < floor:
                 yield (
-                    f"{layer}: {share.percent:.1f} % of lines and branches are run {kind.replace('_', ' ')}, "
+                    f"{layer}: {share.percent:.1f} % of lines and branches are run ({kind}), "
                     f"{floor} % are the floor. Write tests for what is new, or find the test that has gone."
                 )
 
@@ -120,7 +117,7 @@ def written(found: list[Module]) -> str:
 def main() -> int:
     measured = coverage.Coverage(config_file=str(ROOT / "pyproject.toml"))
     measured.load()
-    found = list(modules(measured))
+    found = list(modules(files_of(measured)))
     print(written(found))
     fallen = list(below(layers(found), tomllib.loads(FLOORS.read_text())))
     print(*fallen, sep="\n")

@@ -54,6 +54,8 @@ def test_one_that_has_run_is_not_stalled_when_it_moves_to_the_old_code_and_back(
         await anyio.sleep(20)
         assert await status_of(instance_id, old) is Status.RUNNING
         await old.engine.facade.raise_event(instance_id, "go", '"b"')
+        await anyio.sleep(1)
+        assert await status_of(instance_id, old) is Status.RUNNING
         # and the next host with the new code gets it,
         third = await replace(old, engines, two)
         # then it goes on.
