@@ -77,10 +77,11 @@ test-chaos: $(VENV)/package $(VENV)/extra-test
 	CHAOS_SECONDS=$(CHAOS_SECONDS) $(BIN)/python -m pytest -s -m slow tests/chaos
 
 # Seeds follow from the commit and the name of the night: make simulate HOURS=8 NIGHT=2026-11-26
+# Of some kinds of world only (tests/simulation/kinds.py), each as often as it says: make simulate HOURS=1 KINDS="plain crowd*6"
 HOURS ?= 0
 MINUTES ?= 0
 simulate: $(VENV)/package $(VENV)/extra-test
-	$(BIN)/python -m tests.simulation.night --hours $(HOURS) --minutes $(MINUTES) $(if $(NIGHT),--night $(NIGHT))
+	$(BIN)/python -m tests.simulation.night --hours $(HOURS) --minutes $(MINUTES) $(if $(NIGHT),--night $(NIGHT)) $(if $(KINDS),--kinds $(foreach kind,$(KINDS),'$(kind)'))
 
 # What a compiled build is tested with: that it is one, and the tests of the layer that has the turn.
 COMPILED_TESTS = tests/house/test_wheel.py tests/runtime

@@ -73,9 +73,14 @@ class Simulated:
             SimulationMisuse: That cannot be simulated.
         """
 
+        if inspect.isfunction(app):
+            raise SimulationMisuse(f"write @simulated(app) above {app.__name__}: simulated is told what its hosts run")
+
         def make(story: Story) -> Callable[..., None]:
             if not inspect.iscoroutinefunction(story):
                 raise SimulationMisuse(f"{story!r} is no story: simulated takes an `async def` of (world)")
+            if not inspect.signature(story).parameters:
+                raise SimulationMisuse(f"{story.__name__} is no story: its first parameter is the world")
             plan = SimulationPlan(
                 story=story,
                 apps=apps_of(app, versions),
@@ -83,7 +88,7 @@ class Simulated:
                 hosts=hosts,
                 seeds=seeds,
                 sweep=sweep,
-                faults=faults or Faults(),
+                faults=faults if faults is not None else Faults(),
                 settings=settings,
                 within=within,
             )
@@ -129,7 +134,7 @@ class Simulated:
             apps=[app],
             seeds=seeds,
             sweep=sweep,
-            faults=faults or Faults(),
+            faults=faults if faults is not None else Faults(),
             settings=settings,
             within=within,
         )
@@ -147,10 +152,16 @@ def schedule(line: str) -> Callable[[F], F]:
 
     Raises:
         ValueError: It is no schedule.
+        SimulationMisuse: What it stands above is no simulated test.
     """
-    read_schedule(line)
+    if not isinstance(line, str):
+        raise SimulationMisuse('write @schedule("kill.bank.charge#0"), with the line that a failure has printed')
+    if not read_schedule(line):
+        raise ValueError('a schedule has a choice at least, as "kill.bank.charge#0"; an empty one is the calm world')
 
     def keep(test: F) -> F:
+        if not hasattr(test, MARK) and not inspect.iscoroutinefunction(test):
+            raise SimulationMisuse(f"@schedule keeps a schedule of a simulated test, and {test!r} is none")
         vars(test).setdefault(SCHEDULES, []).insert(0, line)
         return test
 

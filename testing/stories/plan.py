@@ -5,7 +5,7 @@ The rule: a value that no simulation can use is an error where the decorator sta
 `testing/stories/decorator.py` makes it.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -21,6 +21,8 @@ from .faults import Faults
 Story = Callable[..., Awaitable[object]]
 
 STOP_GRACE_S = 1.0  # of a host in a world, unless the test's settings say otherwise
+# What some arguments are.
+KINDS_OF_VALUES: Mapping[str, type] = {"faults": Faults, "settings": Settings, "within": timedelta, "seeds": int}
 # How much of the processor's time a world may take; most take some milliseconds.
 WORLD_CPU_S = 60.0
 
@@ -51,6 +53,10 @@ class SimulationPlan:
                 f"hosts={self.hosts}: a world has one host as yet. Leave hosts out, or give hosts=1: one that crashes "
                 "and comes back is what an instance sees of several"
             )
+        for name, kind in KINDS_OF_VALUES.items():
+            value = getattr(self, name)
+            if not isinstance(value, kind) and not (name == "settings" and value is None):
+                raise SimulationMisuse(f"{name} is a {kind.__module__}.{kind.__qualname__}, not {value!r}")
         if not self.apps or not all(isinstance(app, App) for app in self.apps):
             raise SimulationMisuse("simulated(app) or simulated(versions=[old, new]) takes one or more perdure.App")
         if self.deploy not in ("forward", "back and forth"):
@@ -83,4 +89,6 @@ def apps_of(app: App | None, versions: Sequence[App] | None) -> Sequence[App]:
     """
     if (app is None) == (versions is None):
         raise SimulationMisuse("give simulated an app, or versions=[old, new]: one of the two")
+    if isinstance(versions, App):
+        raise SimulationMisuse("versions are several apps, as versions=[old, new]; of one app, write simulated(app)")
     return [app] if app is not None else list(versions or ())

@@ -209,7 +209,12 @@ class World:
 
         Args:
             app: The app from now on, in later lives too.
+
+        Raises:
+            SimulationMisuse: It is no app.
         """
+        if not isinstance(app, App):
+            raise SimulationMisuse(f'deploy takes a perdure.App, as app_at("v1.2", "shop.app:app"), not {app!r}')
         await self._world.deploy(app)
 
     def set_clock(self, change: float | timedelta) -> None:
@@ -219,8 +224,10 @@ class World:
             change: Seconds, or a timedelta; back if it is negative.
 
         Raises:
-            SimulationMisuse: The worlds of this test have clocks that are never set.
+            SimulationMisuse: The worlds of this test have clocks that are never set, or that is no change.
         """
+        if not isinstance(change, timedelta | int | float):
+            raise SimulationMisuse(f"set_clock takes by how much: seconds, or a timedelta; not {change!r}")
         if not self._world.clock.may_be_set:
             raise SimulationMisuse("set_clock needs a clock that may be set: simulated(..., faults=Faults(clock=True))")
         self._world.set_clock(change.total_seconds() if isinstance(change, timedelta) else change)

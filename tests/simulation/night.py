@@ -1,6 +1,7 @@
 """A night of worlds: all cores, until the time is over; what fails is confirmed, made small and written down.
 
     make simulate HOURS=8
+    make simulate HOURS=1 KINDS="plain sqlite crowd*6"
 
 The rules: no two nights are alike, and each can be run again, because the seeds follow from the commit, the night and
 the core. A failure is believed once it has happened twice by its schedule. A night fails if a world has failed, or if
@@ -18,24 +19,27 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from perdure.testing.simulation.choices import Choices, told
+from perdure.testing.simulation.choices import told
 from perdure.testing.simulation.search.attempt import Attempt, FoundFailure, NotRepeatable, failing_again, signature
 from perdure.testing.simulation.search.shrink import shrink
 from perdure.testing.simulation.wall import WorldTooLong
 
 from .checks.sometimes import SOMETIMES, STREAMS
+from .kinds import KINDS, choices_of
 from .trying import run_of
 
-# The kinds of its worlds, one after the other.
-KINDS = ("mixed", "mixed", "mixed", "hosts", "mixed", "mixed", "mixed", "losing")
+# The kinds of its worlds, one after the other, if it is not told others.
+USUAL_KINDS = ("mixed", "mixed", "mixed", "hosts", "mixed", "mixed", "mixed", "losing")
 # A core tells of its worlds after so many, and after each failure.
 TELL_WORLDS = 20
-# A night shorter than this need not have seen all that happens sometimes.
+# In the folder of a night: what each core has counted, a line of JSON each time.
+COUNTED = "core-*.jsonl"
+# A night shorter than this, or of other kinds, need not have seen all that happens sometimes.
 FULL_S = 3_600.0
 
 
@@ -46,6 +50,9 @@ class Night(NamedTuple):
         commit: Of the code.
         name: Tells it from other nights of the commit.
         seconds: How long it lasts.
+        folder: Where failures are written down, and what each core has counted.
+        shrink_runs: In how many worlds a failure is made small, at most.
+        kinds: Of its worlds, one after the other.
         folder: Where failures are written.
         shrink_runs: How many worlds may be run to make a failure small.
     """
@@ -55,6 +62,7 @@ class Night(NamedTuple):
     seconds: float
     folder: Path
     shrink_runs: int = 400
+    kinds: Sequence[str] = USUAL_KINDS
 
     def seeds(self, core: int) -> Iterator[int]:
         """The seeds of a core, without an end."""
@@ -74,10 +82,16 @@ class Totals:
         self.sometimes: Counter[str] = Counter()
         self.places: Counter[str] = Counter()  # at which a fault could strike, by stream
         self.struck: Counter[str] = Counter()
+        self.worlds: Counter[str] = Counter()  # by kind, as are the next ones
+        self.instances: Counter[str] = Counter()
+        self.failed: Counter[str] = Counter()
 
-    def take(self, attempt: Attempt) -> None:
-        """Add a world."""
+    def take(self, kind: str, attempt: Attempt) -> None:
+        """Add a world of a kind."""
         outcome = attempt.facts
+        self.worlds[kind] += 1
+        self.instances[kind] += outcome.instances
+        self.failed[kind] += attempt.error is not None
         self.counts += Counter(
             worlds=1, instances=outcome.instances, kills=outcome.kills, failed=int(attempt.error is not None)
         )
@@ -107,6 +121,12 @@ class Totals:
             f"{counts['worlds']} worlds, {counts['instances']} instances, {counts['kills']} kills, "
             f"{counts['failed']} failed worlds; {a_second:.0f} instances per CPU-second",
             "",
+            "kind          worlds  instances  failed",
+            *(
+                f"{kind:10} {self.worlds[kind]:>9} {self.instances[kind]:>10} {self.failed[kind]:>7}"
+                for kind in sorted(self.worlds)
+            ),
+            "",
             "fault                 places     struck",
             *(f"{stream:20} {self.places[stream]:>8} {self.struck[stream]:>10}" for stream in sorted(self.places)),
             "",
@@ -121,9 +141,9 @@ def run_core(night: Night, core: int) -> None:
     ends_s, seen = time.monotonic() + night.seconds, set[str]()
     totals, cpu_s = Totals(), time.process_time()
     for number, seed in enumerate(night.seeds(core)):
-        kind = KINDS[number % len(KINDS)]
-        attempt = run_of(kind)(Choices(seed))
-        totals.take(attempt)
+        kind = night.kinds[number % len(night.kinds)]
+        attempt = run_of(kind)(choices_of(kind, seed))
+        totals.take(kind, attempt)
         if attempt.error is not None and (failure := signature(attempt.error)) not in seen:
             seen.add(failure)
             _write_down(night, kind, seed, attempt)
@@ -192,26 +212,52 @@ def run_night(night: Night, jobs: int) -> int:
     before = set(night.folder.glob("*.md"))
     command = [sys.executable, "-m", "tests.simulation.night", "--seconds", str(night.seconds)]
     command += ["--commit", night.commit, "--night", night.name, "--folder", str(night.folder)]
-    cores = [
-        subprocess.Popen([*command, "--core", str(core)], stdout=subprocess.PIPE, text=True) for core in range(jobs)
-    ]
-    totals = Totals()
-    ended = [core.communicate()[0] for core in cores]
-    for lines in ended:
-        for line in lines.splitlines():
-            totals.add(json.loads(line))
+    command += ["--kinds", *night.kinds]
+    for old in night.folder.glob(COUNTED):
+        old.unlink()
+    cores = []
+    for core in range(jobs):
+        with (night.folder / COUNTED.replace("*", str(core))).open("w") as counted:
+            cores.append(subprocess.Popen([*command, "--core", str(core)], stdout=counted))
+    returned = [core.wait() for core in cores]
+    totals = so_far(night.folder)
     print(totals.report())
-    bad = [f"a core has ended with {core.returncode}" for core in cores if core.returncode]
+    bad = [f"a core has ended with {each}" for each in returned if each]
     bad += [f"a world failed: {path}" for path in sorted(set(night.folder.glob("*.md")) - before)]
     bad += ["worlds failed"] if totals.counts["failed"] else []
     missing = totals.missing()
-    if missing and night.seconds >= FULL_S:
+    if missing and night.seconds >= FULL_S and night.kinds == USUAL_KINDS:
         bad.append(f"never happened: {', '.join(missing)}")
     elif missing:
-        print(f"\nnot seen in so short a night: {', '.join(missing)}")
+        print(f"\nnot seen in so short a night, or in these kinds of world: {', '.join(missing)}")
     for each in bad:
         print(f"FAILED: {each}")
     return 1 if bad else 0
+
+
+def so_far(folder: Path) -> Totals:
+    """What the cores of a night have counted, also while it lasts."""
+    totals = Totals()
+    for path in sorted(folder.glob(COUNTED)):
+        for line in path.read_text().splitlines(keepends=True):
+            if line.endswith("\n"):  # else it is being written
+                totals.add(json.loads(line))
+    return totals
+
+
+def kinds_of(named: Iterable[str]) -> Sequence[str]:
+    """The kinds of worlds that were named, as "plain" or "crowd*6".
+
+    Raises:
+        ValueError: There is no such kind.
+    """
+    found: list[str] = []
+    for each in named:
+        kind, _, times = each.partition("*")
+        if kind not in KINDS or not (times or "1").isdigit():
+            raise ValueError(f"{each!r} is no kind of world, nor one and how often, as crowd*6; there are {KINDS}")
+        found += [kind] * int(times or "1")
+    return found or USUAL_KINDS
 
 
 def _commit() -> str:
@@ -228,13 +274,23 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--folder", type=Path, default=Path("build/simulate"))
     parser.add_argument("--commit", default=None)
     parser.add_argument("--night", default=None, help="a name; the same commit and name are the same worlds")
+    parser.add_argument("--kinds", nargs="*", default=[], metavar="KIND", help="of worlds, as: plain crowd*6")
+    parser.add_argument("--so-far", action="store_true", help="only print what a night in this folder has counted")
     parser.add_argument("--core", type=int, default=None, help=argparse.SUPPRESS)
     given = parser.parse_args(arguments)
+    if given.so_far:
+        print(so_far(given.folder).report())
+        return 0
+    try:
+        kinds = kinds_of(given.kinds)
+    except ValueError as error:
+        parser.error(str(error))
     night = Night(
         given.commit or _commit(),
         given.night or time.strftime("%Y-%m-%dT%H:%M:%S"),
         given.hours * 3600 + given.minutes * 60 + given.seconds,
         given.folder,
+        kinds=kinds,
     )
     if given.core is not None:
         run_core(night, given.core)

@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -100,6 +100,42 @@ def test_old_and_new_code_run_in_one_world(repository: Path) -> None:
     simulated(versions=[old, old], seeds=3, sweep=0)(story)()
     with pytest.raises(SimulationFailed, match="recorded activity 'reserve', now the code asks activity 'check_fraud'"):
         simulated(versions=[old, new], seeds=50, sweep=1)(story)()
+
+
+def test_a_story_has_the_old_code_that_its_module_has_asked_for(repository: Path) -> None:
+    package = repository.name
+    old = app_at("v1", f"{package}.app:app", repository=repository)
+    seen: list[object] = []
+
+    async def story(world: World) -> None:
+        seen.append(module_at("v1", f"{package}.app", repository=repository).app)
+
+    simulated(old, seeds=0, sweep=0)(story)()
+    assert seen == [old]
+
+
+def test_a_story_cannot_ask_for_old_code_first(repository: Path) -> None:
+    package = repository.name
+    app = app_at("v1", f"{package}.app:app", repository=repository)
+
+    def told_by(story: Callable[[World], Awaitable[None]]) -> str:
+        with pytest.raises(SimulationFailed) as failed:
+            simulated(app, seeds=0, sweep=0)(story)()
+        return str(failed.value)
+
+    async def another_revision(world: World) -> None:
+        app_at("v2", f"{package}.app:app", repository=repository)
+
+    async def another_module(world: World) -> None:
+        module_at("v1", f"{package}.late", repository=repository)
+
+    assert "code of v2 cannot be imported in a simulation. Ask for it before" in told_by(another_revision)
+    assert f"{package}.late of v1 cannot be imported in a simulation" in told_by(another_module)
+
+
+def test_a_folder_that_is_not_there_is_said() -> None:
+    with pytest.raises(SimulationMisuse, match="there is no folder /nowhere/at/all"):
+        app_at("v1", "shop:app", repository="/nowhere/at/all")
 
 
 @pytest.mark.parametrize(

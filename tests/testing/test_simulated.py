@@ -77,6 +77,18 @@ def test_a_schedule_that_is_kept_is_tried_first() -> None:
     vars(one_order).pop("perdure_schedules", None)
     with pytest.raises(ValueError, match="not 'nonsense'"):
         schedule("nonsense")
+    with pytest.raises(ValueError, match="an empty one is the calm world"):
+        schedule("")
+
+
+def test_a_kept_schedule_that_is_not_met_any_more_is_told() -> None:
+    # Given a schedule with a fake that nobody has, beside one that is met,
+    kept = [{("kill.unheard", 0): 1, ("kill.bnk.charge", 3): 1}]
+    told: list[str] = []
+    plan = SimulationPlan(story=two_waits, apps=[shop.app], schedules=kept, seeds=0, sweep=0)
+    run_plan(plan, {}, SimulationSession(tell=told.append))
+    # then the test is green, and says that this choice tries nothing.
+    assert told[0].startswith("1 kept (not met any more: kill.bnk.charge#3); 0 seeds; ")
 
 
 def test_faults_that_are_off_break_nothing() -> None:
@@ -98,7 +110,7 @@ def test_a_failure_is_kept_and_goes_first_and_goes_away_when_it_is_mended(tmp_pa
     # and is gone when the test is green.
     run_plan(SimulationPlan(story=two_waits, apps=[shop.app], seeds=2, sweep=0), {}, session)
     assert not file.exists()
-    assert told[-1].startswith("1 kept; 2 seeds; ")
+    assert told[-1].startswith("1 kept (not met any more: kill.bank.charge#0); 2 seeds; ")
 
 
 def test_one_seed_and_one_schedule_are_told(tmp_path: Path) -> None:
@@ -131,16 +143,39 @@ def test_a_story_is_run_at_once_inside_another_test() -> None:
         simulated.run(shop.app, one_order)
 
 
-def test_what_cannot_be_simulated_is_refused() -> None:
-    made: list[Callable[[], object]] = [
-        lambda: simulated(shop.app, hosts=3)(one_order),
-        lambda: simulated()(one_order),
-        lambda: simulated(shop.app)(print),  # type: ignore[arg-type]
-    ]
-    for make in made:
-        with pytest.raises(SimulationMisuse):
-            make()
+async def no_world() -> None: ...
 
+
+def a_plain_test() -> None: ...
+
+
+MISUSES: dict[str, Callable[[], object]] = {
+    "a world has one host as yet": lambda: simulated(shop.app, hosts=3)(one_order),
+    "give simulated an app, or versions": lambda: simulated()(one_order),
+    "is no story: simulated takes an `async def`": lambda: simulated(shop.app)(print),  # type: ignore[arg-type]
+    "no_world is no story: its first parameter is the world": lambda: simulated(shop.app)(no_world),
+    r"write @simulated\(app\) above one_order": lambda: simulated(one_order),  # type: ignore[arg-type]
+    "versions are several apps": lambda: simulated(versions=shop.app)(one_order),  # type: ignore[arg-type]
+    "takes one or more perdure.App": lambda: simulated(versions=["v1", shop.app])(one_order),  # type: ignore[list-item]
+    'deploy is "forward" or "back and forth"': lambda: simulated(shop.app, deploy="back")(one_order),  # type: ignore[arg-type]
+    "seeds is a builtins.int, not 'many'": lambda: simulated(shop.app, seeds="many")(one_order),  # type: ignore[arg-type]
+    "seeds is how many worlds": lambda: simulated(shop.app, seeds=-1)(one_order),
+    "sweep is 0, 1 or 2": lambda: simulated(shop.app, sweep=3)(one_order),
+    "faults is a perdure.*Faults, not 'kills'": lambda: simulated(shop.app, faults="kills")(one_order),  # type: ignore[arg-type]
+    "settings is a perdure.*Settings, not {}": lambda: simulated(shop.app, settings={})(one_order),  # type: ignore[arg-type]
+    "within is a datetime.timedelta, not 30": lambda: simulated(shop.app, within=30)(one_order),  # type: ignore[arg-type]
+    "write @schedule": lambda: schedule(simulated(shop.app)(one_order)),  # type: ignore[arg-type]
+    "keeps a schedule of a simulated test": lambda: schedule("kill.unheard#0")(a_plain_test),
+}
+
+
+@pytest.mark.parametrize("said", MISUSES)
+def test_misuse_is_refused_where_it_is_written(said: str) -> None:
+    with pytest.raises(SimulationMisuse, match=said):
+        MISUSES[said]()
+
+
+def test_a_simulation_inside_an_event_loop_is_refused() -> None:
     async def inside() -> None:
         simulated(shop.app)(two_waits)()
 

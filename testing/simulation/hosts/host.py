@@ -129,6 +129,7 @@ class SharingLife:
             gone=host.is_gone,
             newcomer_s=NEWCOMER_S,
         )
+        self.ended: asyncio.Future[None] = world.loop.create_future()
         self._disturbed_until_s = 0.0
 
     @property
@@ -264,8 +265,7 @@ class SimHost:
             task.add_done_callback(_retrieved)
 
     async def _start_after(self, made: SharingLife, seconds: float, order: int) -> None:
-        while not made.life.over:
-            await self.world.sleep(0.05)
+        await made.ended
         await self.world.sleep(seconds)
         if order == self._orders:
             self.start()
@@ -301,6 +301,7 @@ class SimHost:
     def _ended(self, made: SharingLife) -> None:
         world = self.world
         made.life.over = True
+        made.ended.set_result(None)
         made.store.abandon()
         world.network.kill(made.transport.address)
         for machine in world.machines:

@@ -4,6 +4,7 @@ The one law: neither sees the other. A module of a revision imports modules of t
 function; and `sys.modules` is as it was.
 """
 
+import asyncio
 import builtins
 import importlib
 import importlib.machinery
@@ -20,6 +21,7 @@ from types import ModuleType
 from typing import Any
 
 from ....runtime.authoring.app import App
+from ...simulation.loop import HOST, SimLoop
 from ..errors import SimulationMisuse
 
 # In the globals of each module of a revision: all of them, by name.
@@ -35,7 +37,7 @@ def app_at(revision: str, target: str, *, repository: str | Path | None = None) 
         repository: A folder in the clone; that of the code that calls by default.
 
     Raises:
-        SimulationMisuse: There is no such revision, module or app in it.
+        SimulationMisuse: There is no such revision, module or app in it; or a story asks, and nobody has before.
     """
     module_name, colon, name = target.partition(":")
     if not colon:
@@ -56,7 +58,7 @@ def module_at(revision: str, name: str, *, repository: str | Path | None = None)
         repository: As for `app_at`.
 
     Raises:
-        SimulationMisuse: There is no such revision, or no such module in it.
+        SimulationMisuse: There is no such revision, or no such module in it; or a story asks, and nobody has before.
     """
     return _code_of(revision, Path(repository) if repository is not None else _callers_folder()).module(name)
 
@@ -83,6 +85,10 @@ class RevisedCode:
         Raises:
             SimulationMisuse: There is none.
         """
+        known = self._modules.get(name)
+        if known is not None:
+            return known
+        _refuse_in_a_world(f"{name} of {self._revision}")
         with self._inside():
             try:
                 module = importlib.import_module(name)
@@ -167,6 +173,31 @@ class _BuiltinsFinder:
 
 
 def _code_of(revision: str, inside: Path) -> RevisedCode:
+    asked = _ASKED.get((revision, inside))
+    if asked is None:
+        _refuse_in_a_world(f"code of {revision}")
+        asked = _ASKED[revision, inside] = _checked_out(revision, inside)
+    return asked
+
+
+# Where the code is that was asked for, by the revision's name and a folder of the clone: a story asks git nothing.
+_ASKED: dict[tuple[str, Path], RevisedCode] = {}
+
+
+def _refuse_in_a_world(what: str) -> None:
+    """Refuse what would make a world another one: it is imported in the first one, and there in all others.
+
+    Raises:
+        SimulationMisuse: A story asks, or code of a host.
+    """
+    if HOST.get() or isinstance(asyncio._get_running_loop(), SimLoop):
+        raise SimulationMisuse(
+            f"{what} cannot be imported in a simulation. Ask for it before, at the top of the test's module: "
+            'OLD = app_at("v1.2", "shop.app:app"), and then old = module_at("v1.2", "shop.app")'
+        )
+
+
+def _checked_out(revision: str, inside: Path) -> RevisedCode:
     root = Path(_git(inside, "rev-parse", "--show-toplevel").decode().strip())
     commit = _git(root, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}", what=revision).decode().strip()
     known = _CHECKED_OUT.get((str(root), commit))
@@ -201,7 +232,11 @@ def _paths(root: Path, folder: Path) -> list[str]:
 def _git(folder: Path, *arguments: str, what: str = "") -> bytes:
     try:
         ran = subprocess.run(["git", *arguments], cwd=folder, check=True, capture_output=True)  # noqa: S603, S607
+    except NotADirectoryError as error:
+        raise SimulationMisuse(f"{folder} is no folder, so no clone either") from error
     except FileNotFoundError as error:
+        if not folder.is_dir():
+            raise SimulationMisuse(f"there is no folder {folder}, so no clone in it") from error
         raise SimulationMisuse("app_at needs git, and there is none") from error
     except subprocess.CalledProcessError as error:
         said = error.stderr.decode(errors="replace").strip() or f"there is no revision {what!r}"

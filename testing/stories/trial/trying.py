@@ -47,6 +47,7 @@ class Tried:
     """The worlds that were tried."""
 
     kept: int = 0  # schedules that are kept
+    unmet: list[str] = field(default_factory=list)  # choices of these that their worlds have not come to
     sweep: Sweep | None = None
     seeds: int = 0
     worlds: int = 0
@@ -70,7 +71,8 @@ class Tried:
     def __str__(self) -> str:
         parts = []
         if self.kept:
-            parts.append(f"{self.kept} kept")
+            unmet = f" (not met any more: {', '.join(self.unmet)})" if self.unmet else ""
+            parts.append(f"{self.kept} kept{unmet}")
         if self.sweep is not None:
             complete = "complete" if self.sweep.complete else "cut short"
             parts.append(f"{self.sweep.places} places, {self.sweep.pairs} pairs, {complete}")
@@ -142,11 +144,18 @@ class Trial:
     def _keep_to_schedules(self) -> Finding | None:
         for schedule in self._kept:
             self.tried.kept += 1
-            if (failed := failing_again(self._world, schedule)) is not None:
+            failed = failing_again(self._keep_to, schedule)
+            if failed is not None:
                 assert failed.error is not None
                 failure = FoundFailure(schedule, failed.error, failed.story, 1, failed)
                 return Finding(failure, "by a schedule that is kept", None, ())
         return None
+
+    def _keep_to(self, choices: Choices) -> Attempt:
+        attempt = self._world(choices)
+        if attempt.error is None:
+            self.tried.unmet += (f"{stream}#{index}" for stream, index in attempt.choices.unmet)
+        return attempt
 
     def _sweep(self) -> Finding | None:
         level = self._plan.sweep

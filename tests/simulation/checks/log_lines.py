@@ -11,7 +11,7 @@ from .broken import Broken
 OF_A_FAILING_DISK = ("a commit failed", "reminders cannot be read", "the engine has ended", "the engine did not stop")
 
 # What it says of a database that was replaced by a copy, or that another host has taken over.
-OF_ANOTHER_DATABASE = ("the server is another one than before", "another host has taken the store over")
+OF_ANOTHER_DATABASE = ("the server is another one", "another host has taken the store over")
 
 # Of workflows that fail because their program says so.
 TOLD_TO_FAIL = "failed: ValueError: as it was told to"

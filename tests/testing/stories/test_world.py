@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from perdure import Status
-from perdure.testing import ConnectionLost, InvariantFailed, SimulationMisuse, Stuck, World
+from perdure.testing import ConnectionLost, Faults, InvariantFailed, SimulationMisuse, Stuck, World
 
 from .shop import Bank, Shop, calm, in_world, succeed
 
@@ -186,8 +186,6 @@ def test_a_deploy_by_hand_starts_the_host_with_other_code() -> None:
 
 
 def test_a_clock_is_set_where_it_may_be() -> None:
-    from perdure.testing import Faults  # noqa: PLC0415
-
     shop, dates = Shop(), list[datetime]()
 
     async def story(world: World) -> None:
@@ -199,6 +197,21 @@ def test_a_clock_is_set_where_it_may_be() -> None:
     dates.clear()
     succeed(calm(shop.app, story, faults=Faults(clock=True)))
     assert dates[1] - dates[0] == timedelta(hours=-1)
+
+
+def test_what_is_no_app_and_no_change_of_the_date_is_refused() -> None:
+    shop = Shop()
+
+    async def deploy(world: World) -> None:
+        await world.deploy("v2")  # type: ignore[arg-type]
+
+    async def set_clock(world: World) -> None:
+        world.set_clock(world.now())  # type: ignore[arg-type]
+
+    assert "deploy takes a perdure.App" in str(calm(shop.app, deploy).error)
+    error = calm(shop.app, set_clock, faults=Faults(clock=True)).error
+    assert isinstance(error, SimulationMisuse)
+    assert "set_clock takes by how much" in str(error)
 
 
 def test_what_needs_several_hosts_is_refused() -> None:
