@@ -322,7 +322,7 @@ class ActivityActors:
         job.began_us = began_us = self._now_us()
         slot = -1
         try:
-            slot = await self._note(job)
+            slot = await self._note(job, self._flight) if self._flight is not None else -1
             if self.tracing is None or invoke.trace is None:
                 result, failure = await self._call(job)
             else:
@@ -352,10 +352,9 @@ class ActivityActors:
             self.observer.app_activity_ended(definition.name, failed=failure is not None, took_s=took_s)
         self._reply(invoke, result, failure, began_us)
 
-    async def _note(self, job: ActivityJob) -> int:
+    async def _note(self, job: ActivityJob, flight: Flights) -> int:
         """Note that an activity begins; return its slot, -1 if it has none."""
-        flight = self._flight
-        if flight is None or job.definition.kind is PROCESS:  # a process of its own ends alone
+        if job.definition.kind is PROCESS:  # a process of its own ends alone
             return -1
         home = home_of(self.own, job.invoke)
         if job.watched or flight.waits_for(home):

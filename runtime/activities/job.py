@@ -51,4 +51,4 @@ def home_of(own: AppAddresses, invoke: Invoke) -> Address:
     Args:
         own: The addresses of the app that performs it.
     """
-    return address_of((own.workflow if invoke.call is None else own.call, invoke.home_id))
+    return address_of((own.workflow, invoke.instance_id) if invoke.call is None else (own.call, invoke.call))

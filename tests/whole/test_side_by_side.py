@@ -1,17 +1,24 @@
-"""A deploy of new code to two daemons on a PostgreSQL server, one after the other, under load: no workflow fails."""
+"""Hosts with old and with new code side by side, over real connections: no workflow fails of a rolling deploy."""
 
 import threading
 import time
 from itertools import count
 from pathlib import Path
 
+import anyio
 import httpx
 import pytest
 
+from perdure import App, Engine
+from perdure.actors.cluster.membership import FixedMembership
+from perdure.actors.store.memory import MemoryStore
+from perdure.actors.store.part import Part
+from perdure.runtime.instance.message import workflow_address
+
+from ..support.actors.several_hosts import socket_directory
 from ..support.postgres import PostgresServer, installed
 from ..support.processes.daemon import Daemon
-
-pytestmark = pytest.mark.skipif(not installed(), reason="no PostgreSQL is installed")
+from ..support.workflows.two_codes import TwoCodes
 
 APP = """
 import os
@@ -82,6 +89,7 @@ class Load:
                     self.refused.append(answer.text)
 
 
+@pytest.mark.skipif(not installed(), reason="no PostgreSQL is installed")
 def test_a_rolling_deploy_of_new_names_fails_no_workflow(tmp_path: Path, own_server: PostgresServer) -> None:
     app = tmp_path / "shop.py"
     app.write_text(APP)
@@ -125,3 +133,39 @@ def test_a_rolling_deploy_of_new_names_fails_no_workflow(tmp_path: Path, own_ser
     finally:
         one.stop()
         two.stop()
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_hosts_of_a_fixed_number_perform_for_each_other_also_after_a_restart_with_other_code() -> None:
+    two = TwoCodes()
+    two.lasts_s = 0.2
+    stores = [MemoryStore(part=Part(index, 2)) for index in range(2)]
+    with socket_directory() as directory, anyio.fail_after(60):
+
+        def engine(index: int, app: App) -> Engine:
+            return Engine(app, data=stores[index], membership=FixedMembership(part=Part(index, 2), directory=directory))
+
+        async def outputs(through: Engine, name: str) -> set[str | None]:
+            # Of both hosts, as made-up ids are spread over them.
+            ids = [await through.facade.start("calls", input=f'"{name}"') for _ in range(8)]
+            return {(await through.facade.wait(each)).output for each in ids}
+
+        # Given two hosts, one of which has the old code and one the new,
+        async with engine(0, two.old) as first:
+            async with engine(1, two.new):
+                # then each performs for the other one the activities that it has alone,
+                assert await outputs(first, "new_step") == {'"1 by new"'}
+                assert await outputs(first, "old_step") == {'"1 by old"'}
+                (failed,) = await outputs(first, "nobody")
+                assert failed is not None
+                assert "Nor has its other host." in failed
+            # and while that one is away, or is back with the old code, its activities are waited for,
+            owns = first._host.placement.owns
+            instance_id = next(each for each in map(str, range(100)) if owns(workflow_address(each)))
+            await first.facade.start("calls", instance_id=instance_id, input='"new_step"')
+            async with engine(1, two.old):
+                await anyio.sleep(0.5)
+            # until it has the new code again.
+            async with engine(1, two.new):
+                assert (await first.facade.wait(instance_id)).output == '"1 by new"'

@@ -44,6 +44,7 @@ class CodeNames(NamedTuple):
     number: int  # of the list; of one process, one with a smaller number is older
     workflows: Sequence[str]
     activities: Sequence[str]
+    leaving: bool = False  # the host ends soon: it performs nothing more, and its names are waited for
 
 
 # The names that a host has.
@@ -131,7 +132,7 @@ class CodeOfHosts(TaskKeeper):
             self._learn(host, told._replace(names={**told.names, kind: told.names[kind] - {name}}))
 
     def leave(self) -> None:
-        """Tell the others that this host has no code any more, because it ends soon."""
+        """Tell the others that this host performs nothing more, because it ends soon."""
         self._leaving = True
         self._number += 1
         names = self._names()
@@ -151,10 +152,10 @@ class CodeOfHosts(TaskKeeper):
     # Hosts come, go and tell.
 
     def _names(self) -> CodeNames:
-        app = self._app if not self._leaving else None
+        app = self._app
         if app is None:
             return CodeNames(self._number, (), ())
-        return CodeNames(self._number, tuple(app.workflows), tuple(app.activities))
+        return CodeNames(self._number, tuple(app.workflows), tuple(app.activities), self._leaving)
 
     def _hosts_changed(self) -> None:
         living = set(self._peers.names)
@@ -197,6 +198,9 @@ class CodeOfHosts(TaskKeeper):
         if host not in self._peers.names or found.number < self._told.get(host, NOTHING).number:
             return
         names = {CodeKind.WORKFLOW: frozenset(found.workflows), CodeKind.ACTIVITY: frozenset(found.activities)}
+        if found.leaving:
+            self._lose(names)  # also if this host has never known that it had them
+            names = dict.fromkeys(CodeKind, frozenset())
         self._learn(host, _Told(found.number, names))
 
     def _learn(self, host: str, told: _Told) -> None:

@@ -152,7 +152,7 @@ async def as_of_version_1(session: DatabaseSession) -> None:
     """Make the tables of a store what release 0.1.0 has made."""
     await session.run_together(
         [
-            "DROP TABLE items",
+            "DROP TABLE items, flights",
             "ALTER TABLE hosts DROP COLUMN format_max, DROP COLUMN apps",
             f"DELETE FROM meta WHERE name = '{schema.FORMAT}'",
             f"UPDATE meta SET value = 1 WHERE name = '{schema.VERSION}'",

@@ -50,6 +50,19 @@ def test_a_host_that_leaves_has_no_code_and_is_waited_for() -> None:
     story(tell, "old", "new")
 
 
+def test_a_host_that_joins_while_the_only_one_with_a_name_leaves_waits_for_that_name_too() -> None:
+    async def tell(engines: SharedEngines, two: TwoCodes) -> None:
+        new, _old = engines.engines
+        new.engine._first.leave()
+        third = await add(engines, two, "old")
+        await anyio.sleep(1)
+        assert code_of(third).hosts(ACTIVITY, "new_step") == []
+        assert code_of(third).may_have(ACTIVITY, "new_step")
+        assert not code_of(third).may_have(ACTIVITY, "nobody's")
+
+    story(tell, "new", "old")
+
+
 def test_a_host_that_was_away_for_a_moment_has_what_it_had() -> None:
     async def tell(engines: SharedEngines, two: TwoCodes) -> None:
         old, new = engines.engines

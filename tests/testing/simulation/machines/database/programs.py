@@ -48,7 +48,7 @@ Step = Ran | Ended | Blocking
 BEGIN, COMMIT, ROLLBACK, TERMINATE = "BEGIN", "COMMIT", "ROLLBACK", "TERMINATE"
 
 NOW = -1  # the life or the beat that a host has when the step is taken
-OF_LIFE = {"commit", "take", "give", "set state", "cut", "uncut"}  # whose second argument is a life
+OF_LIFE = {"commit", "take", "give", "set state", "cut", "uncut", "note", "strike"}  # whose second argument is a life
 OF_BEAT = {"kill"}  # whose second argument is a beat
 
 hosts = st.sampled_from((*HOSTS[:1] * 7, *HOSTS[1:]))
@@ -209,6 +209,20 @@ def _items(draw: st.DrawFn) -> Sequence[Any]:
     return [list(column) for column in zip(*found, strict=True)]
 
 
+def _notes(draw: st.DrawFn) -> Sequence[Any]:
+    """Notes that are struck, and others that are put."""
+    named = st.tuples(names, st.sampled_from(("id1", "id2")), st.sampled_from(("", "a")))
+    named_ones = draw(st.lists(named, unique=True, min_size=1, max_size=4))
+    gone = [key for key in named_ones if draw(st.booleans())]
+    put = [
+        (*key, draw(st.integers(-1, 2)), draw(small), draw(st.sampled_from((None, 0.5))), draw(small), 0, 0, 0.25, True)
+        for key in named_ones
+        if key not in gone
+    ]
+    columns = [*([row[at] for row in gone] for at in range(3)), *([row[at] for row in put] for at in range(11))]
+    return *draw(fences()), *columns
+
+
 STATEMENTS: dict[Statement, Drawn] = {
     statements.REVIVE: lambda draw: (draw(hosts),),
     statements.FIND_ENTRY: lambda draw: (draw(keys), draw(st.integers(1, 6))),
@@ -238,6 +252,9 @@ STATEMENTS: dict[Statement, Drawn] = {
     statements.TAKE: _shards,
     statements.GIVE: _gifts,
     statements.SOME_SHARDS: lambda draw: (draw(st.lists(small, unique=True)),),
+    statements.NOTE: _notes,
+    statements.FLIGHTS: lambda draw: (),
+    statements.STRIKE: _shards,
     statements.CUTS: lambda draw: (),
     statements.CUT: lambda draw: (*draw(fences()), draw(anyone)),
     statements.UNCUT: lambda draw: (*draw(fences()), draw(anyone)),
@@ -275,10 +292,10 @@ READS = {
     "kinds",
     "any actor", "load", "inspect", "find key", "ids", "ids behind", "active", "reminders", "page", "logs",
     "audit page", "tallied", "list", "items", "expiring", "items page",
-    "secret",
+    "secret", "flights",
 }  # fmt: skip
 # Whose rows come in an order.
-ORDERED = {"shards", "ids", "ids behind", "reminders", "page", "audit page", "expiring", "items page"}
+ORDERED = {"flights", "shards", "ids", "ids behind", "reminders", "page", "audit page", "expiring", "items page"}
 
 
 sessions = st.integers(0, SESSIONS - 1)
@@ -288,6 +305,7 @@ CONFLICTING = [
     statements.KILL, statements.LEAVE, statements.REVIVE, statements.TAKE, statements.BEAT, statements.SERVE,
     statements.JOIN, statements.TAKE_KEYS, statements.ADD_KINDS, statements.FOLD_TALLIES, statements.GIVE,
     statements.SET_STATE, statements.CUT, statements.UNCUT, statements.REPLACE_SECRET, statements.MAKE_SECRET,
+    statements.NOTE, statements.STRIKE,
 ]  # fmt: skip
 
 
