@@ -108,10 +108,14 @@ async def buy(ctx, order):
     pass
 """,
             2: "from hypothesis import given, settings\nfrom hypothesis import strategies as st",
+            # The page's repository of git has no revision v1.2; tests/testing/test_revisions.py has real ones.
+            3: "def app_at(revision, target): return shop\ndef module_at(revision, name): return SimpleNamespace()",
         },
         # As many worlds as show that it runs.
         changes={
             "@simulated(shop)": "@simulated(shop, seeds=3)",
+            "from perdure.testing import app_at, module_at\n": "",
+            "versions=[OLD, shop]": "versions=[OLD, shop], seeds=1",
             "max_examples=20": "max_examples=2",
             "seeds=20": "seeds=1",
         },

@@ -48,7 +48,9 @@ def found(mutant: Mutant) -> tuple[int, Broken] | None:
 
 
 def marked(mutant: Mutant) -> object:
-    return pytest.param(mutant, id=mutant.name, marks=pytest.mark.slow if mutant.within > USUAL_WORLDS else ())
+    # A world of several hosts that lose commits takes twenty times as long as one of one host.
+    slow = mutant.within > USUAL_WORLDS or mutant.kind == "losing"
+    return pytest.param(mutant, id=mutant.name, marks=pytest.mark.slow if slow else ())
 
 
 @pytest.mark.parametrize("mutant", [marked(each) for each in MUTANTS])

@@ -13,9 +13,9 @@ from ..support.paths import ROOT
 from .kinds import KINDS
 
 # How many worlds of each kind. A world of several hosts takes five times as long as others.
-SEEDS = [20, pytest.param(100, marks=pytest.mark.slow)]
+SEEDS = [10, pytest.param(100, marks=pytest.mark.slow)]
 OF_HOSTS = ("hosts", "losing", "shared")
-SEEDS_OF_HOSTS = {20: 5, 100: 100}
+SEEDS_OF_HOSTS = {10: 3, 100: 100}
 SEEDS_PLANTED = 30
 PATIENCE_S = 1_200.0
 

@@ -58,6 +58,7 @@ async def test_every_timer_of_a_storm_fires(tmp_path: Path, monkeypatch: pytest.
     assert parts.told[-1] == (1.0, 100)
 
 
+@pytest.mark.slow
 async def test_a_quarter_of_a_small_fleet_wakes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sleeping, "FLEET_LEAD_S", 3.0)
     parts = Parts()

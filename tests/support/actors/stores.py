@@ -52,7 +52,7 @@ EMPTY = """
 DO $$ BEGIN
     IF EXISTS (SELECT 1 FROM pg_namespace WHERE nspname = '{schema}') THEN
         SET LOCAL search_path = {schema};
-        DELETE FROM hosts; DELETE FROM beats; DELETE FROM cuts; DELETE FROM secrets;
+        DELETE FROM hosts; DELETE FROM beats; DELETE FROM cuts; DELETE FROM flights; DELETE FROM secrets;
         DELETE FROM kinds; DELETE FROM tallies; DELETE FROM actors;
         DELETE FROM log; DELETE FROM reminders; DELETE FROM tags; DELETE FROM audit; DELETE FROM items;
         UPDATE shards SET host = NULL, epoch = 0;
