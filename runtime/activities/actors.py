@@ -308,6 +308,7 @@ class ActivityActors:
             self.journal.write(STOP_GRACE_OVER, limit="stop_grace", maximum=grace_s, found=len(self._busy))
         self._threads.close()
         if self._tasks is not None:
+            self._cancelled = True  # before any task asks, in whatever order the loop takes their steps
             self._tasks.cancel_scope.cancel()
 
     def hurry(self) -> None:

@@ -98,6 +98,13 @@ def test_worlds_of_hosts_whose_server_loses_commits_go_on_from_what_the_copy_has
     assert min(sometimes[what] for what in ("commits were lost", "an acknowledged turn was lost, and told of")) > 1
 
 
+def test_an_activity_that_a_stop_has_cut_off_is_performed_again_and_has_not_failed() -> None:
+    # Given a stop whose grace is over, and an order in which the activity takes its step before the task above it,
+    rates = {"deploy.now": 0.3, "activity.slow": 0.3}
+    # then its cancellation is the stop's, and no failure of its own.
+    run_worlds([5], "back", rates)
+
+
 @pytest.mark.slow
 def test_a_timer_is_read_behind_one_that_has_left_with_its_shard() -> None:
     # The window of reminders had lost its only one, and its loop slept although the store had more.

@@ -16,10 +16,10 @@ Each place has a stream of choices of its own:
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Protocol, runtime_checkable
+from typing import TypeAlias
 
 from ....actors.address import Address
 from ....actors.store.audit import AuditFilter, AuditPage
@@ -40,15 +40,9 @@ READ_S = 0.000_020
 THERE, NOT_THERE = 1, 2
 
 
-@runtime_checkable
-class TellingStore(Protocol):
-    """A store whose commit takes a while in which it is on the disk already, and its caller has not heard of it."""
-
-    async def commit_telling(
-        self, writes: Sequence[Write], fences: Mapping[int, int], told: Callable[[], None]
-    ) -> None:
-        """Commit; `told` is called once the commit is on the disk, before its caller hears of it."""
-        ...
+# What some stores have beside `commit`: it takes a while in which the commit is on the disk already, and its caller has
+# not heard of that. The third argument is called then.
+CommitTelling: TypeAlias = Callable[[Sequence[Write], Mapping[int, int], Callable[[], None]], Awaitable[None]]
 
 
 class SimDisk(PassingStore):
@@ -108,8 +102,9 @@ class SimDisk(PassingStore):
         if unknown == NOT_THERE:
             raise self._failed(f"does not say whether it has a commit of {len(writes)} writes, and has not")
         with self._refusing(f"does not take a commit of {len(writes)} writes"):
-            if isinstance(self.inner, TellingStore):
-                await self.inner.commit_telling(writes, fences, partial(self._written, writes))
+            telling: CommitTelling | None = getattr(self.inner, "commit_telling", None)
+            if telling is not None:
+                await telling(writes, fences, partial(self._written, writes))
             else:
                 await self.inner.commit(writes, fences)
                 self._written(writes)

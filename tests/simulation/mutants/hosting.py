@@ -235,7 +235,7 @@ def turns_of_one_commit_are_written_in_the_reverse_order(patch: pytest.MonkeyPat
     patch.setattr(SimDisk, "commit", commit)
 
 
-@mutant("E6", "E3", "E7", within=20)
+@mutant("E6", "E3", "E7", within=60)
 def a_successor_does_not_wait_for_the_commit_of_the_one_before(patch: pytest.MonkeyPatch) -> None:
     # The turn breaks that follows one whose commit is under way.
     patch.setattr(Activation, "awaits_predecessor", property(lambda self: False))
@@ -256,7 +256,7 @@ def an_activation_leaves_memory_while_its_commit_is_under_way(patch: pytest.Monk
     patch.setattr(Activation, "idle", idle)
 
 
-@mutant("E11", within=40, rates={"store.fail": 0.1})
+@mutant("E11", within=100, rates={"store.fail": 0.1})
 def a_mark_that_could_not_be_taken_away_is_forgotten(patch: pytest.MonkeyPatch) -> None:
     # What the first worlds have found: a commit that fails while it takes active marks away left them for ever.
     patch.setattr(failures, "_was_marked", lambda activation, void: False)
@@ -373,7 +373,7 @@ def the_log_has_an_error_for_each_start(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Host, "_start", start)
 
 
-@mutant("E17", "E10", within=20)
+@mutant("E17", "E10", within=40)
 def a_lane_does_not_get_its_place_back(patch: pytest.MonkeyPatch) -> None:
     original = Lane.cancel
 
