@@ -493,6 +493,8 @@ def test_the_daemon_says_what_it_is_and_what_it_has(api: httpx.Client) -> None:
     assert get(api, "/workers")["items"] == []
     assert [each["name"] for each in get(api, "/workflows")["items"]] == ["order", "parent", "pay"]
     assert [each["name"] for each in get(api, "/activities")["items"]] == ["charge"]
+    start(api, "pay", "failed-2", -1)
+    get(api, "/instances/failed-2/wait")
     attention = get(api, "/attention")
     assert set(attention) == {"stalled", "set_aside", "failed", "waiting", "timers_overdue", "workers_gone"}
     assert attention["failed"]["count"] >= 1
