@@ -11,13 +11,23 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Literal
 
+import hypothesis
 import pytest
 
 from perdure import Settings
 from perdure.testing.virtual_time import run_virtually
 
+from .support.examples import examples
 from .support.paths import ROOT
 from .support.postgres import PostgresServer, PostgresServers
+
+# httpx loads the certificates of the world for each client, which takes longer than to start a thread or a hundred
+# requests. Tests talk to this machine alone, without TLS: there are none in this folder.
+os.environ.setdefault("SSL_CERT_DIR", str(ROOT / "tests"))
+
+# Of a property that says no number.
+hypothesis.settings.register_profile("perdure", hypothesis.settings(), max_examples=examples(100))
+hypothesis.settings.load_profile("perdure")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

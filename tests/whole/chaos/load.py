@@ -100,7 +100,7 @@ APP = textwrap.dedent('''
 
 REQUEST_S = 20.0  # of a client with one request: longer than callers wait in a takeover
 READ_PATIENCE_S = 3.0
-READ_PAUSE_S = 0.03
+READ_PAUSE_S = 0.06
 
 
 def write_chaos_app(folder: Path) -> Path:
