@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from functools import partial
 from typing import Literal
 
@@ -23,7 +23,8 @@ from .support.postgres import PostgresServer, PostgresServers
 
 # httpx loads the certificates of the world for each client, which takes longer than to start a thread or a hundred
 # requests. Tests talk to this machine alone, without TLS: there are none in this folder.
-os.environ.setdefault("SSL_CERT_DIR", str(ROOT / "tests"))
+os.environ.pop("SSL_CERT_FILE", None)
+os.environ["SSL_CERT_DIR"] = str(ROOT / "tests")
 
 # Of a property that says no number.
 hypothesis.settings.register_profile("perdure", hypothesis.settings(), max_examples=examples(100))
@@ -111,6 +112,17 @@ def virtual_backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPa
     backend: Literal["asyncio", "trio"] = request.param
     monkeypatch.setattr(request.module, "run_virtually", partial(run_virtually, backend=backend))
     return backend
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Collect the tests without Python's garbage collector, and have it never look at them: all of them stay."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -125,8 +125,8 @@ class ChaosClients(Clients):
         forgives: What was done to the run so far; a ledger that a copy of the database does not have is given up.
     """
 
-    def __init__(self, fleet: Fleet, forgives: Callable[[], Forgiven] = Forgiven) -> None:
-        super().__init__(fleet.address)
+    def __init__(self, fleet: Fleet, forgives: Callable[[], Forgiven] = Forgiven, *, pause_s: float = 0.0) -> None:
+        super().__init__(fleet.address, pause_s)
         self.requests: list[Request] = []
         self.reads: list[Read] = []
         self.called: list[Ledger] = []  # what clients over gRPC have started, each with one entry
