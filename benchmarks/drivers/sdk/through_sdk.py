@@ -9,7 +9,6 @@ it. The SDK runs all of the history through the workflow's code again at every t
 told apart.
 """
 
-import re
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -20,13 +19,11 @@ import msgspec
 
 from ...workloads.run import Run
 from ...workloads.workload import SDK_FORGETFUL, STUB, Shape
-from ..daemon import run_command
 from ..in_process import EngineSetup
 from ..measure import RunOutcome, distribution, usage_of_trees
-from ..processes import ProcessEnded, line_of, started
+from ..processes import line_of, ready_line, run_command, started
 from . import sdk_worker
 
-READY = re.compile(r"(?:Stub|Perdure) ready: .*grpc=\S+:(?P<port>\d+)\n")
 ENDS_TURNS = 100  # so many turns at either end of a long history are compared
 
 
@@ -49,11 +46,9 @@ def run_through_sdk(run: Run, setup: EngineSetup) -> RunOutcome:
     assert run.sdk_python is not None
     with ExitStack() as stack:
         server = stack.enter_context(started(host_command(run.driver, setup), setup.folder))
-        ready = READY.fullmatch(line_of(server, "ready line"))
-        if ready is None:
-            raise ProcessEnded(f"{run.driver} did not say on which port it is")
+        port = ready_line(server)["grpc_port"]
         # Isolated: the script's folder has modules whose names are others' too.
-        script = [run.sdk_python, "-I", str(Path(sdk_worker.__file__)), ready["port"], run.workload, *load_of(run)]
+        script = [run.sdk_python, "-I", str(Path(sdk_worker.__file__)), port, run.workload, *load_of(run)]
         workers = [stack.enter_context(started(script, setup.folder)) for _ in range(run.processes)]
         for worker in workers:
             line_of(worker, "sign of a beginning")

@@ -14,7 +14,7 @@ from perdure.benchmarks.drivers.load import (
     Driver,
     End,
     WrongResult,
-    arrivals_us,
+    arrivals_of,
     backlog,
     closed_loop,
     open_loop,
@@ -99,7 +99,7 @@ async def test_a_closed_loop_keeps_so_many_under_way_and_no_more() -> None:
     async def item(_: int) -> None:
         await engine.finish(await engine.start("chain", 5))
 
-    await closed_loop(engine, item, in_flight=3, extent=Extent(seconds=0, instances=20), step=lambda _: None)
+    await closed_loop(engine, item, lambda _: None, in_flight=3, extent=Extent(seconds=0, instances=20))
     assert (engine.started, engine.under_way_max, engine.under_way) == (20, 3, 0)
 
 
@@ -110,7 +110,7 @@ async def test_a_closed_loop_of_a_time_begins_nothing_after_it() -> None:
     async def item(began_us: int) -> None:
         begun.append(began_us)
 
-    await closed_loop(engine, item, in_flight=2, extent=Extent(seconds=0.05), step=lambda _: None)
+    await closed_loop(engine, item, lambda _: None, in_flight=2, extent=Extent(seconds=0.05))
     # The loop looks at the clock once before each item, and once when it begins it.
     assert max(begun) <= 0.05 * 1e6 + 3 * STEP_US
     assert len(begun) > 5
@@ -172,8 +172,9 @@ async def test_an_open_loop_does_not_wait_for_what_is_under_way(monkeypatch: pyt
         await all_begun.wait()
 
     shares: list[float] = []
+    late_us: list[int] = []
     with anyio.fail_after(5):
-        late_us = await open_loop(engine, item, dues_us=[0, 5_000, 9_000], step=shares.append)
+        await open_loop(engine, item, shares.append, arrivals_us=[0, 5_000, 9_000], late_us=late_us)
     assert begun_us == [0, 5_000, 9_000]
     assert late_us == [0, 0, 0]
     assert shares == [1 / 3, 2 / 3, 1.0]
@@ -189,7 +190,8 @@ async def test_what_is_begun_late_counts_from_when_it_was_due(monkeypatch: pytes
         told_us.append(due_us)
 
     # when three items are due in the meantime,
-    late_us = await open_loop(engine, item, dues_us=[10_000, 20_000, 30_000], step=lambda _: None)
+    late_us: list[int] = []
+    await open_loop(engine, item, lambda _: None, arrivals_us=[10_000, 20_000, 30_000], late_us=late_us)
     # then each is told its own time, and how late the load was is known.
     assert sorted(told_us) == [10_000, 20_000, 30_000]
     assert sorted(late_us) == [20_000, 30_000, 40_000]
@@ -206,13 +208,14 @@ async def test_an_open_loop_does_not_spin_until_an_arrival_that_is_near(monkeypa
     async def item(_: int) -> None: ...
 
     monkeypatch.setattr(anyio, "sleep", sleep)
-    assert await open_loop(engine, item, dues_us=[10], step=lambda _: None) == [990]
-    assert slept_s == [0.001]
+    late_us: list[int] = []
+    await open_loop(engine, item, lambda _: None, arrivals_us=[10], late_us=late_us)
+    assert (late_us, slept_s) == ([990], [0.001])
 
 
 def test_arrivals_are_as_many_as_asked_for_in_bursts_and_gaps_and_always_the_same() -> None:
-    moments_us = arrivals_us(1_000.0, Extent(seconds=2.0))
-    assert moments_us == arrivals_us(1_000.0, Extent(seconds=2.0))
+    moments_us = arrivals_of(1_000.0, Extent(seconds=2.0))
+    assert moments_us == arrivals_of(1_000.0, Extent(seconds=2.0))
     assert moments_us == sorted(moments_us)
     assert (len(moments_us), moments_us[0] >= 0, moments_us[-1] <= 2_000_000) == (2_000, True, True)
     gaps_us = [later - earlier for earlier, later in pairwise(moments_us)]
@@ -221,7 +224,7 @@ def test_arrivals_are_as_many_as_asked_for_in_bursts_and_gaps_and_always_the_sam
 
 
 def test_a_number_of_arrivals_takes_the_time_that_it_needs() -> None:
-    moments_us = arrivals_us(10.0, Extent(seconds=1.0, instances=50))
+    moments_us = arrivals_of(10.0, Extent(seconds=1.0, instances=50))
     assert len(moments_us) == 50
     assert 4_000_000 < moments_us[-1] <= 5_000_000
 
@@ -256,7 +259,7 @@ async def test_a_rate_shows_what_was_due_what_ended_and_what_waited(monkeypatch:
     assert (figures["offered_per_s"], figures["instances"]) == (100.0, 100)
     assert (figures["backlog_max"], figures["backlog_end"]) == (100, 100)
     assert 9 < figures["instances_per_s"] < 11
-    dues_us = arrivals_us(100.0, Extent(seconds=1.0))
+    dues_us = arrivals_of(100.0, Extent(seconds=1.0))
     assert sorted(outcome.latencies_us, reverse=True) == [10_000_000 - due_us for due_us in dues_us]
     assert figures["sent_late_max_ms"] <= 1.0
     assert parts.told[-1][0] == 1.0

@@ -2,8 +2,8 @@
 
 import multiprocessing
 import os
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +21,6 @@ from perdure.benchmarks.drivers.several_hosts import (
     run_several_hosts,
     shares,
 )
-from perdure.benchmarks.run_process import first_of
 from perdure.benchmarks.workloads.table import BY_NAME
 from perdure.benchmarks.workloads.workload import Extent, Workload
 
@@ -46,10 +45,8 @@ def test_a_number_is_dealt_out_evenly() -> None:
 
 def test_the_load_is_dealt_out_the_time_is_not_and_each_host_has_a_file(tmp_path: Path) -> None:
     dealt = shares(EngineSetup(folder=tmp_path, processes=2), CHAIN, Extent(seconds=3), "/sockets")
-    assert [(each.index, each.of, each.workload.in_flight, each.extent) for each in dealt] == [
-        (0, 2, 3, Extent(seconds=3)),
-        (1, 2, 2, Extent(seconds=3)),
-    ]
+    assert [(each.of, each.workload.in_flight) for each in dealt] == [(2, 3), (2, 2)]
+    assert {each.extent for each in dealt} == {Extent(seconds=3)}
     assert [each.setup.file.name for each in dealt] == ["perdure.db", "perdure.db.1"]
 
 
@@ -68,45 +65,31 @@ async def test_hosts_run_all_instances_and_each_has_its_part_of_the_store(tmp_pa
     assert {name for name in os.listdir(tmp_path) if name.endswith((".db", ".1"))} == {"perdure.db", "perdure.db.1"}
 
 
-class SpokenHost:
-    """Stands in for a host's process, and notes what it is told and what it says."""
-
-    def __init__(self, share: several_hosts.Share, notes: list[str]) -> None:
-        self.share = share
-        self.notes = notes
-        self.said = iter(("connected", "over", "sum"))
-
-    def hear(self) -> object:
-        said = next(self.said)
-        self.notes.append(said)
-        return LoadTally(spans=[], engine=Usage(cpu_s=0, rss_bytes=0)) if said == "sum" else said
-
-    def go_on(self) -> None:
-        self.notes.append("go on")
-
-
 async def test_nobody_sums_up_before_all_loads_are_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given two hosts that say what hosts say,
+    said = iter(("connected", "over", "sum"))
     notes: list[str] = []
+
+    def hear(hosts: Sequence[object], watcher: object) -> list[LoadTally]:
+        notes.append(f"{next(said)} {len(hosts)}")
+        return [LoadTally(spans=[], engine=Usage(cpu_s=0, rss_bytes=0)) for _ in hosts]
+
+    monkeypatch.setattr(several_hosts, "child", lambda main, share: nullcontext(share))
+    monkeypatch.setattr(several_hosts, "hear", hear)
+    monkeypatch.setattr(several_hosts, "go_on", lambda hosts: notes.append("go on"))
+    monkeypatch.setattr(several_hosts, "leave", lambda hosts: notes.append("leave"))
+    # when they are run,
     dealt = shares(EngineSetup(folder=tmp_path, processes=2), CHAIN, Extent(seconds=1), "")
-
-    @asynccontextmanager
-    async def running(shares: object, watcher: object) -> AsyncIterator[list[SpokenHost]]:
-        yield [SpokenHost(share, notes) for share in dealt]
-
-    monkeypatch.setattr(several_hosts, "running", running)
     assert len(await several_hosts.tallies_of(dealt, Parts())) == 2
-    # Each step is taken by both before the next by any.
-    steps = [set(notes[place : place + 2]) for place in range(0, len(notes), 2)]
-    assert steps == [{"connected"}, {"go on"}, {"over"}, {"go on"}, {"sum"}]
+    # then each step is taken by both before the next by any.
+    assert notes == ["connected 2", "go on", "over 2", "go on", "sum 2", "leave"]
 
 
 async def test_a_host_that_fails_ends_the_run_says_why_and_leaves_nobody(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(ExceptionGroup) as caught:
+    with pytest.raises(HostEnded, match="did not end in order; why stands above"):
         await run(tmp_path, replace(CHAIN, output=6))
-    assert isinstance(first_of(caught.value), HostEnded)
-    assert "did not end in order; why stands above" in str(first_of(caught.value))
     assert "should have returned 6" in capfd.readouterr().err
     assert multiprocessing.active_children() == []
 

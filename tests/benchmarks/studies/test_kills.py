@@ -6,7 +6,15 @@ from pathlib import Path
 import pytest
 
 from perdure.benchmarks.drivers.in_process import EngineSetup
-from perdure.benchmarks.studies.kills import bodies_run, held_in, repeated, run_crash, run_recovery, steps_lost
+from perdure.benchmarks.studies.kills import (
+    bodies_run,
+    forgotten,
+    held_in,
+    missing,
+    repeated,
+    run_crash,
+    run_recovery,
+)
 from perdure.benchmarks.workloads.table import BY_NAME
 from perdure.benchmarks.workloads.workload import Extent
 
@@ -40,9 +48,19 @@ def test_bodies_are_counted_by_step_and_those_in_the_step_that_is_held(tmp_path:
     assert (held_in(log), repeated(bodies_run(log))) == (1, 1)
 
 
-def test_a_step_is_lost_if_it_is_missing_or_its_result_was_forgotten() -> None:
-    whole = Counter({("a", "1"): 1, ("a", "2"): 2, ("a", "3"): 1})
-    assert steps_lost(whole, ["a"]) == 0
-    assert steps_lost(Counter({("a", "1"): 1, ("a", "2"): 1}), ["a"]) == 1
-    assert steps_lost(whole + Counter({("a", "1"): 1}), ["a"]) == 1
-    assert steps_lost(whole, ["a", "b"]) == 3
+@pytest.mark.parametrize(
+    ("more", "instance_ids", "lost"),
+    [
+        ({}, ["a"], 0),
+        ({("a", "3"): -1}, ["a"], 1),  # it is missing,
+        ({("a", "1"): 1}, ["a"], 1),  # or its result was forgotten
+        ({}, ["a", "b"], 3),
+    ],
+)
+def test_a_step_is_lost_if_it_is_missing_or_its_result_was_forgotten(
+    more: dict[tuple[str, str], int], instance_ids: list[str], lost: int
+) -> None:
+    bodies = Counter({("a", "1"): 1, ("a", "2"): 2, ("a", "3"): 1})
+    bodies.update(more)
+    bodies = +bodies
+    assert missing(bodies, instance_ids, 3) + forgotten(bodies, instance_ids) == lost

@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from perdure.benchmarks.drivers.in_process import EngineSetup
-from perdure.benchmarks.drivers.processes import line_of, started
+from perdure.benchmarks.drivers.processes import ready_line, started
 from perdure.benchmarks.drivers.sdk.through_sdk import (
-    READY,
     WorkerReport,
     growth,
     host_command,
@@ -54,9 +53,7 @@ def test_only_the_ends_of_a_long_history_are_compared() -> None:
 @pytest.mark.parametrize("driver", ["stub", "sdk"])
 def test_either_host_says_where_it_is(driver: str, tmp_path: Path) -> None:
     with started(host_command(driver, EngineSetup(folder=tmp_path)), tmp_path) as process:
-        found = READY.fullmatch(line_of(process, "ready line"))
-        assert found is not None
-        assert int(found["port"]) > 0
+        assert int(ready_line(process)["grpc_port"]) > 0
 
 
 def test_what_is_asked_for_reaches_the_daemon_and_the_load(tmp_path: Path) -> None:
