@@ -18,7 +18,7 @@ from .commands import NEW_FILE, compare, draw, gate, report, see_that_it_can_be_
 from .drivers.database_server import check_address
 from .peers.peers import DBOS_POSTGRES, PEERS, Peer, PeerMissing, can_run, demand, described, install
 from .performing import perform
-from .report.machine import LoadReading, machine
+from .report.machine import machine, machine_load
 from .report.results import Case, Result, Results
 from .report.tables import report as report_of
 from .run_process import RunFailed, run_in_child
@@ -45,11 +45,7 @@ def listed(suite: str) -> str:
 
 
 def folder_or_database(_context: click.Context, _parameter: click.Parameter, value: str | None) -> Path | str | None:
-    """Read --data.
-
-    Raises:
-        click.BadParameter: It is an address that cannot be taken.
-    """
+    """Read --data."""
     if value is None or "://" not in value:
         return Path(value) if value is not None else None
     try:
@@ -217,11 +213,7 @@ class Options:
             demand(self.peers, self.engines)
 
     def check(self) -> None:
-        """See that what was asked for goes together.
-
-        Raises:
-            click.UsageError: It does not; it says which.
-        """
+        """See that what was asked for goes together."""
         sdk, several = self.driver == SDK, self.processes > 1
         strangers = sorted(set(self.names) - set(OVER_SDK))
         refused = {
@@ -313,11 +305,7 @@ class Options:
         return max(1, workload.instances // QUICK_PART) if self.quick else workload.instances
 
     def runs(self) -> list[Run]:
-        """All runs, in their order: all once, then all again, so that the machine's other work hits them alike.
-
-        Raises:
-            click.UsageError: There are none.
-        """
+        """All runs, in their order: all once, then all again, so that the machine's other work hits them alike."""
         peers = (*(peer.name for peer in self.engines), *((POSTGRES,) if self.database is not None else ()))
         own = {BOTH: DRIVERS, SDK: SDK_DRIVERS}.get(self.driver, (self.driver,))
         once = [pair for pair in product(self.chosen(), (*own, *peers)) if pair[1] in pair[0].drivers]
@@ -373,8 +361,8 @@ def carry_out(runs: Sequence[Run], folder: Path) -> Results:
                 progress.update(task, completed=share, units=units)
 
             with tempfile.TemporaryDirectory(dir=folder) as own:
-                reading = LoadReading()
+                machine_load()  # from now on
                 outcome = run_in_child(perform, run, Path(own), watch)
-                results.results.append(Result(run=run, outcome=outcome, machine_load=reading.until_now()))
+                results.results.append(Result(run=run, outcome=outcome, machine_load=machine_load()))
             progress.remove_task(task)
     return results

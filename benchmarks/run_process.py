@@ -82,9 +82,6 @@ def run_in_child(
         perform: A function of a module; called there with the run, the folder and its progress.
         folder: An empty one for the store.
         watch: Told how far it is (0 to 1) and how many units are done, some times a second.
-
-    Raises:
-        RunFailed: The process ended without a result.
     """
     with child(child_main, perform, run, folder) as (_, pipe), suppress(EOFError):
         while isinstance(said := pipe.recv(), tuple):

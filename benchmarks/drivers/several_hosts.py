@@ -138,11 +138,7 @@ class Watcher:
 
 
 def hear(hosts: Sequence[Child], watcher: Watcher) -> list[Any]:
-    """Wait until all have come so far, take in meanwhile how far they are, and return what they say.
-
-    Raises:
-        HostEnded: One of them never will.
-    """
+    """Wait until all have come so far, take in meanwhile how far they are, and return what they say."""
     silent = {host.pipe: index for index, host in enumerate(hosts)}
     said: dict[int, Any] = {}
     while silent:

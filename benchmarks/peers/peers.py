@@ -108,11 +108,7 @@ def is_installed(folder: Path, environment: Environment) -> bool:
 
 
 def demand(folder: Path | None, peers: Sequence[Peer]) -> Path:
-    """See that peers can be run.
-
-    Raises:
-        PeerMissing: They cannot; it says what to do.
-    """
+    """See that peers can be run."""
     if folder is None:
         raise PeerMissing("Name the folder in which the peers are installed, or are to be: --peers DIR.")
     missing = [peer.name for peer in peers if not is_installed(folder, peer.environment)]
@@ -129,9 +125,6 @@ def install(folder: Path, peers: Iterable[Peer], tell: Callable[[str], None]) ->
 
     Args:
         tell: Given a line on the next step.
-
-    Raises:
-        PeerMissing: npm is missing, or an installer failed; why stands above.
     """
     for environment in dict.fromkeys(peer.environment for peer in peers):
         if is_installed(folder, environment):
@@ -148,11 +141,7 @@ def install(folder: Path, peers: Iterable[Peer], tell: Callable[[str], None]) ->
 
 
 def commands(environment: Environment, home: Path) -> list[list[str]]:
-    """What makes an environment.
-
-    Raises:
-        PeerMissing: npm is needed and missing.
-    """
+    """What makes an environment."""
     made = [
         [sys.executable, "-m", "venv", str(home)],
         [str(python_of(home)), "-m", "pip", "--quiet", "--disable-pip-version-check", "install", *environment.pip],

@@ -36,11 +36,7 @@ class NothingToDrawWith(Exception):
 
 
 def demand_vl_convert() -> None:
-    """See that drawing will work, before time is spent on runs.
-
-    Raises:
-        NothingToDrawWith: It will not.
-    """
+    """See that drawing will work, before time is spent on runs."""
     if importlib.util.find_spec("vl_convert") is None:
         raise NothingToDrawWith
 

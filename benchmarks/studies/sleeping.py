@@ -256,11 +256,7 @@ async def states(driver: ProcessDriver, instance_ids: Sequence[str]) -> list[Ins
 
 
 def lateness_us(state: InstanceState) -> int:
-    """How late a sleeper woke.
-
-    Raises:
-        WrongResult: It has not woken, or did before its time.
-    """
+    """How late a sleeper woke."""
     if state.status is not Status.COMPLETED or state.output is None or int(state.output) < 0:
         raise WrongResult(state.instance_id, expected="how late it was", found=state.output)
     return int(state.output)

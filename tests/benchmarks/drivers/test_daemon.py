@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from perdure.benchmarks.drivers import processes
 from perdure.benchmarks.drivers.daemon import serving
 from perdure.benchmarks.drivers.http_client import HttpClient
 from perdure.benchmarks.drivers.in_process import EngineSetup
@@ -54,7 +53,7 @@ async def test_of_several_processes_all_are_asked_for_measured_and_killed(
     fake = tmp_path / "fake"
     fake.write_text(FAKE.format(python=sys.executable))
     fake.chmod(0o700)
-    monkeypatch.setattr(processes.sys, "executable", str(fake))
+    monkeypatch.setattr("perdure.benchmarks.drivers.processes.sys.executable", str(fake))
     os.mkfifo(tmp_path / "alive")
     alive = os.open(tmp_path / "alive", os.O_RDONLY | os.O_NONBLOCK)
     try:

@@ -70,14 +70,14 @@ def test_only_like_is_compared_with_like() -> None:
     before = results(measured(units_per_s=1.0), measured(in_flight=500, units_per_s=2.0))
     after = results(measured(driver="http", units_per_s=3.0), measured(in_flight=500, units_per_s=4.0))
     (found,) = compared(before, after)
-    assert (found.key.in_flight, found.before.median, found.after.median) == (500, 2.0, 4.0)
+    assert (found.key, found.before.median, found.after.median) == ("W1 process, 500 in flight", 2.0, 4.0)
 
 
 def test_one_process_is_not_compared_with_several() -> None:
     one, two = results(measured(units_per_s=1.0)), results(measured(processes=2, units_per_s=2.0))
     assert compared(one, two) == []
     (found,) = compared(two, two)
-    assert str(found.key) == "W1 process x2, 50 in flight"
+    assert found.key == "W1 process x2, 50 in flight"
 
 
 @pytest.mark.parametrize(

@@ -93,8 +93,8 @@ def test_ratios_stand_in_a_table_with_the_versions_of_peers_and_their_marks() ->
         for name, one in zip(("process", "restate"), pair, strict=True)
     ]
     text = shown(*found, width=120)
-    assert "W1 chain: times as fast process Restate 15.0 9.0 16.0 3" in lines_of(text)
-    assert "W1 chain, process: 15.00 times as fast beside Restate, at least 15: reached" in text
+    assert "W1 chain: times as fast process Restate 15.0 9.0 to 16.0 3" in lines_of(text)
+    assert "W1 chain, process: 15.0 times as fast beside Restate, at least 15: reached" in text
     assert "Restate: restate_sdk 9.9; flushed" in text
     assert "Side by side" not in shown(found[0])
 
