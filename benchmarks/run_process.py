@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, TypeVarTuple
 
 import anyio
+import click
 
 from ..daemon.process.garbage_collector import tune_garbage_collector
 from .workloads.run import Run
@@ -25,15 +26,11 @@ Arguments = TypeVarTuple("Arguments")
 TELL_EVERY_S = 0.1
 
 
-class RunFailed(Exception):
+class RunFailed(click.ClickException):
     """A run did not come to its end; its process has said why on standard error."""
 
     def __init__(self, run: Run) -> None:
-        super().__init__(run)
-        self.run = run
-
-    def __str__(self) -> str:
-        return f"{self.run.workload} ({self.run.driver}) did not come to its end; why stands above"
+        super().__init__(f"{run.workload} ({run.driver}) did not come to its end; why stands above")
 
 
 class PipeProgress:

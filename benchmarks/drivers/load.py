@@ -114,7 +114,7 @@ def check_outputs(workload: Workload, instance_ids: Sequence[str], ends: Sequenc
 
 
 async def closed_loop(driver: Driver, item: Item, step: Step, *, in_flight: int, extent: Extent) -> None:
-    """Keep so many items under way until the extent is reached, and wait for the last ones.
+    """Keep so many items under way until the extent is reached, at least one, and wait for the last ones.
 
     An item that takes long keeps the next one from being begun, so latencies under a given rate of arrivals cannot be
     read off this one.
@@ -129,7 +129,7 @@ async def closed_loop(driver: Driver, item: Item, step: Step, *, in_flight: int,
 
     async def work() -> None:
         nonlocal begun, done
-        while begun < extent.instances if extent.instances is not None else share() < 1:
+        while begun < extent.instances if extent.instances is not None else not begun or share() < 1:
             begun += 1
             await item(driver.now_us())
             done += 1
