@@ -1,4 +1,4 @@
-"""What is shown in tables, for the terminal and the page alike.
+"""The tables of a report, for the terminal and the page alike.
 
 The rule: it computes nothing. What stands here was measured, and a dash is what was not.
 """
@@ -240,7 +240,7 @@ def amount_of(ratio: Ratio) -> Amount:
 
 
 def judgements(cases: Iterable[Case], ratios: Sequence[Ratio]) -> Iterator[Judgement]:
-    """What is to be said of all marks that hold for these."""
+    """All marks that hold for these, and how they compare."""
     for case in cases:
         for mark, found, reached in case.marks():
             amount = Amount(found, mark.digits)

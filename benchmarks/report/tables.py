@@ -1,4 +1,4 @@
-"""The report for a terminal of 80 columns: the sheets, how they were measured, and what is to be doubted."""
+"""The report for a terminal of 80 columns: the sheets, how they were measured, and reasons to doubt them."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
