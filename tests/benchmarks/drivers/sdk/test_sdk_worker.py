@@ -53,7 +53,7 @@ def test_a_turn_is_told_from_what_led_to_it_and_what_it_led_to() -> None:
 def test_without_the_sdk_the_script_says_what_is_missing() -> None:
     # When it is run by a Python that has neither the SDK nor Perdure,
     script = Path(sdk_worker.__file__)
-    command = [sys.executable, "-I", "-S", script, '{"port": "1", "workload": "W1"}']
+    command = [sys.executable, "-I", "-S", str(script), '{"port": "1", "workload": "W1"}']
     found = subprocess.run(command, capture_output=True, text=True, check=False)
     # then it came as far as the import of the SDK.
     assert found.returncode != 0
