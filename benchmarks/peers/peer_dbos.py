@@ -83,7 +83,7 @@ def postgres(home: Path, folder: Path, sockets: Path) -> Iterator[subprocess.Pop
     tools = binaries_of(home)
     owner = as_nobody(data, sockets, tools)
     options = "--username=postgres --auth=trust --encoding=utf8 --no-instructions"
-    made = [tools / "initdb", "-D", data, *options.split()]
+    made = [str(tools / "initdb"), "-D", str(data), *options.split()]
     done = subprocess.run(made, capture_output=True, text=True, check=False, cwd=data, **owner)  # noqa: S603  ours
     if done.returncode:
         raise PeerFailed(f"initdb failed: {done.stderr}")
