@@ -31,7 +31,7 @@ HOST: ContextVar[int] = ContextVar("perdure_simulated_host", default=0)
 
 # Generations of the collector. It is off while a loop runs, so that all that is made there is young.
 YOUNG, MIDDLE_AGED, OLD = 0, 1, 2
-LOOPS_BETWEEN = 20  # so many loops run between two collections of old objects: worlds that are over, and were kept
+LOOPS_BETWEEN = 50  # so many loops run between two collections of old objects: worlds that are over, and were kept
 # So many old objects are the program's heap, which has grown: a suite of thousands of tests, of which these are a few.
 GROWN_OBJECTS = 100_000
 TASKS_KEPT = 1_000  # so many tasks that are done are kept at least
@@ -246,8 +246,8 @@ class SimLoop(asyncio.AbstractEventLoop):
             self._tasks_max = 2 * len(self._tasks) + TASKS_KEPT
         return task
 
-    def get_debug(self) -> bool:
-        return False
+    # What asyncio asks for each future. Of the interpreter: `bool()` is False.
+    get_debug = staticmethod(bool)
 
     def is_running(self) -> bool:
         return self._running
@@ -263,6 +263,11 @@ class SimLoop(asyncio.AbstractEventLoop):
         return None
 
     # The methods that a world calls.
+
+    @property
+    def tasks(self) -> "Sequence[SimTask[Any]]":
+        """All tasks that have not ended, and some that have, in the order of their making."""
+        return self._tasks
 
     def run(self, story: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine to its end, and all that it has begun meanwhile; return its result.
@@ -392,12 +397,13 @@ class SimLoop(asyncio.AbstractEventLoop):
                 continue
             if (dead or held) and not self._is_alive(handle):
                 continue
+            now_s = self._now_s
             if on_step is not None:
-                on_step(handle, choices, at, self._now_s)
-            self.steps += 1
-            self.fingerprint = hash((self.fingerprint, handle.number, choices, at, self._now_s))
-            self._now_s += step_s
-            if self.steps >= self._next_odd:
+                on_step(handle, choices, at, now_s)
+            self.steps = step = self.steps + 1
+            self.fingerprint = hash((self.fingerprint, handle.number, choices, at, now_s))
+            self._now_s = now_s + step_s
+            if step >= self._next_odd:
                 self._odd_step(handle)
             try:
                 handle.context.run(handle.callback, *handle.args)
