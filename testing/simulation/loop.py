@@ -161,6 +161,7 @@ class SimLoop(asyncio.AbstractEventLoop):
         held: The steps of lives that are stopped for a while, as by SIGSTOP.
         errors: The errors that reached the loop's exception handler.
         outside: The context of code that belongs to no life.
+        tasks: All that have not ended, and some that have, in the order of their making.
         steps: How many steps were taken.
         fingerprint: A number of all steps that were taken, and when.
         on_step: Learns of each step.
@@ -198,7 +199,7 @@ class SimLoop(asyncio.AbstractEventLoop):
         self._running = False
         self._closed = False
         self._collecting = False
-        self._tasks: list[SimTask[Any]] = []
+        self.tasks: list[SimTask[Any]] = []
         self._tasks_max = TASKS_KEPT
         self._graveyard: list[SimHandle] = []
 
@@ -240,14 +241,13 @@ class SimLoop(asyncio.AbstractEventLoop):
         task.life = HOST.get() if context is None else context.get(HOST, 0)
         # They are kept so that none is collected while it waits, and forgotten many at once: a callback at the end of
         # each would be a step more.
-        self._tasks.append(task)
-        if len(self._tasks) > self._tasks_max:
-            self._tasks = [each for each in self._tasks if not each.done()]
-            self._tasks_max = 2 * len(self._tasks) + TASKS_KEPT
+        self.tasks.append(task)
+        if len(self.tasks) > self._tasks_max:
+            self.tasks = [each for each in self.tasks if not each.done()]
+            self._tasks_max = 2 * len(self.tasks) + TASKS_KEPT
         return task
 
-    # What asyncio asks for each future. Of the interpreter: `bool()` is False.
-    get_debug = staticmethod(bool)
+    get_debug = staticmethod(bool)  # asyncio asks for each future, and `bool()` is False
 
     def is_running(self) -> bool:
         return self._running
@@ -263,11 +263,6 @@ class SimLoop(asyncio.AbstractEventLoop):
         return None
 
     # The methods that a world calls.
-
-    @property
-    def tasks(self) -> "Sequence[SimTask[Any]]":
-        """All tasks that have not ended, and some that have, in the order of their making."""
-        return self._tasks
 
     def run(self, story: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine to its end, and all that it has begun meanwhile; return its result.
@@ -312,7 +307,7 @@ class SimLoop(asyncio.AbstractEventLoop):
         self._closed = True
         hook, sys.unraisablehook = sys.unraisablehook, lambda unraisable: None
         try:
-            for task in self._tasks:
+            for task in self.tasks:
                 task._log_destroy_pending = False  # type: ignore[attr-defined]
                 if task.done():
                     continue
@@ -320,7 +315,7 @@ class SimLoop(asyncio.AbstractEventLoop):
                     with suppress(BaseException):
                         coroutine.close()
             self._forget_in_anyio()
-            self._tasks.clear()
+            self.tasks.clear()
             self._ready.clear()
             self._timers.clear()
             self._graveyard.clear()

@@ -73,7 +73,7 @@ def tasks_kept_by(loop: SimLoop) -> Iterator[None]:
         for name in ("_all_tasks", "_scheduled_tasks"):
             known = getattr(module, name, None)
             if isinstance(known, WeakSet):
-                known.add = _ignored  # type: ignore[method-assign]
+                vars(known)["add"] = _ignored
                 stack.callback(vars(known).pop, "add", None)
                 setattr(module, name, _TasksOf(loop))
                 stack.callback(setattr, module, name, known)
