@@ -33,14 +33,7 @@ class PeerFailed(Exception):
 
 @contextmanager
 def logged(command: Sequence[str], folder: Path, name: str, **options: Any) -> Iterator[subprocess.Popen[str]]:
-    """Run a process whose output goes to a file of that name, and end it with the context.
-
-    Args:
-        options: `subprocess.Popen`'s.
-
-    Raises:
-        PeerFailed: What failed within the context, and what the process last said.
-    """
+    """Run a process whose output goes to a file of that name, and end it with the context."""
     path = folder / f"{name}.log"
     with path.open("w") as log, started(command, folder, stdout=log, stderr=subprocess.STDOUT, **options) as process:
         try:
@@ -51,11 +44,7 @@ def logged(command: Sequence[str], folder: Path, name: str, **options: Any) -> I
 
 
 async def ready(process: subprocess.Popen[str], ask: Callable[[], Awaitable[bool]]) -> None:
-    """Ask a process whether it is ready until it is; a refused connection is a no.
-
-    Raises:
-        PeerFailed: It has ended, or it takes too long.
-    """
+    """Ask a process whether it is ready until it is; a refused connection is a no."""
     with anyio.move_on_after(PATIENCE_S):
         while process.poll() is None:
             try:

@@ -1,7 +1,10 @@
 """Idling: an engine beside a fleet asleep, in this process and as a daemon, does nothing."""
 
-from dataclasses import replace
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -27,10 +30,16 @@ async def test_an_idle_engine_commits_nothing(tmp_path: Path, monkeypatch: pytes
 
 
 async def test_an_idle_daemon_is_looked_at_from_outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(idle, "SETTLE_S", 0.05)
+    @asynccontextmanager
+    async def serving(setup: EngineSetup) -> AsyncIterator[SimpleNamespace]:
+        yield SimpleNamespace(pid=os.getpid())
+
+    monkeypatch.setattr(idle, "SETTLE_S", 0.0)
+    monkeypatch.setattr(idle, "serving", serving)
     extent = Extent(seconds=0.1, instances=10)
     outcome = await run_idle_daemon(EngineSetup(folder=tmp_path), BY_NAME["S8"], extent, Parts())
     assert outcome.figures["cpu_percent"] >= 0
+    assert outcome.figures["instances"] == 10
     # Nobody outside can tell how often it commits.
     assert "commits_per_s" not in outcome.figures
 
@@ -41,4 +50,4 @@ def test_costs_are_per_second_and_leave_out_what_the_system_does_not_tell() -> N
     assert costs(before, after) == pytest.approx(
         {"elapsed_s": 4.0, "cpu_percent": 5.0, "rss_mib": 2.0, "written_bytes_per_s": 1_000.0}
     )
-    assert "written_bytes_per_s" not in costs(before, replace(after, written_bytes=None))
+    assert "written_bytes_per_s" not in costs(before, after._replace(written_bytes=None))
