@@ -41,6 +41,7 @@ SOMETIMES = (
     "standing compared",
     "a host was found dead",
     "move",
+    "a poison was set aside",
     "commits were lost",
     "an acknowledged turn was lost, and told of",
 )

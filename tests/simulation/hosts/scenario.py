@@ -20,6 +20,7 @@ from ..programs import Program, a_program, app_of
 from ..story.fates import ASLEEP_FOR, KINDS, Fate, Living
 from .again import LivingAgain
 from .losses import Losses
+from .poison import LivingPoison, Poisons
 from .quiet import check_alone, check_hosts, check_quiet
 from .rows import Owned, is_even, is_settled, lives_up, owners, picture
 from .witness import HostsWitness
@@ -42,6 +43,7 @@ class HostsScenario(BaseScenario):
         may_lose: A copy may take the database's place that has not had the last commits. Then all instances are left
             alone, and begun again where they may be gone.
         instances_max, fates, program, programs, standings, rests, savers: As for `Scenario`.
+        poisons: So many instances more end each host that takes them up, until they are set aside.
         activations_max: How many actors a host keeps in memory, where chance does not say otherwise.
     """
 
@@ -61,21 +63,29 @@ class HostsScenario(BaseScenario):
         rests: bool = True,
         savers: int = 0,
         activations_max: int = 10_000,
+        poisons: int = 0,
         keep: bool = False,
     ) -> None:
         super().__init__(choices, standings=standings, rests=rests)
+        self.poisons = Poisons(self.witness)
+        app = app_of(lambda: self.world, self.witness.performing, more=self.poisons.steps())
+        self.poisons.add_to(app, self.witness.performing)
         self.world = HostsWorld(
-            app_of(lambda: self.world, self.witness.performing),
+            app,
             choices,
             number=hosts or HOSTS[choices.draw("world.hosts", len(HOSTS))],
             settings=Knobs(Settings(activities_max=100, stop_grace_s=1.0, activations_max=activations_max), choices),
             trace=WorldTrace(keep=keep),
         )
         self.hosts_witness = HostsWitness(self.world, self.witness)
+        self.poisons.watch(self.world)
         self.world.database.may_lose = may_lose
         self.losses = Losses(self.world, self.witness) if may_lose else None
         self.doors = Doors(self.world, (EMBEDDED,))
-        self.livings = self._fated(KINDS[:1] if may_lose else fates, program, programs, instances_max)
+        self.livings = [
+            *self._fated(KINDS[:1] if may_lose else fates, program, programs, instances_max),
+            *(self._poison(number) for number in range(poisons)),
+        ]
         # An etag of what a server has lost may be that of another value.
         assert not (savers and may_lose)
         self.savers = self._saving(savers)
@@ -94,8 +104,13 @@ class HostsScenario(BaseScenario):
             return super()._living(fate, sendings)
         return LivingAgain(self.world, self.witness, fate, sendings, self.doors)
 
+    def _poison(self, number: int) -> LivingPoison:
+        fate = self.poisons.fate(self.choices, number)
+        return LivingPoison(self.world, self.witness, fate, Counter(), self.doors, self.poisons)
+
     def _sometimes(self) -> Counter[str]:
         found = {
+            "a poison was set aside": self.poisons.aside,
             "a host was found dead": self.hosts_witness.killed,
             "move": sum(owned.epoch for owned in owners(self.world).values()),
             "commits were lost": self.world.database.losses,
