@@ -16,7 +16,7 @@ from perdure.testing.simulation.choices import Choices
 
 from .kinds import scenario_of
 
-OF_HOSTS = ("hosts", "losing", "shared", "poison")
+OF_HOSTS = ("hosts", "losing", "shared", "poison", "rolling")
 # Two, because the order of what is recovered shows in no smaller world. A mixed one has the parts of all kinds, and of
 # several hosts each step costs much.
 INSTANCES_MAX = {"mixed": 3, **dict.fromkeys(OF_HOSTS, 1)}

@@ -16,6 +16,7 @@ losing     the same; a copy of the server may take its place that has not had th
 values     programs keep values in a state store, in memory or in a file
 shared     the same, on two to four hosts
 poison     an instance or two end each of two to four hosts that takes them up
+rolling    newer code comes to one of two to four hosts after the other, and some instances need it
 rotten     the file loses a bit between two lives
 crowd      a hundred instances with small programs, and few faults or none: fast, and all checks as elsewhere
 """
@@ -52,6 +53,7 @@ KINDS = (
     "values",
     "shared",
     "poison",
+    "rolling",
     "rotten",
     "crowd",
 )
@@ -62,6 +64,7 @@ FORGETS_S = (1, 30, 3_600)
 SIZES = (12, 30, 100)
 CROWD = 100
 BESIDE_POISON = 6  # instances
+NEWER = 4  # instances that need newer code
 FEW, SAVERS = 3, 4  # instances, and savers of a state store beside them
 # Most have children, as these make the most instances of the fewest steps.
 SMALL_PROGRAMS: tuple[Program, ...] = (
@@ -128,6 +131,9 @@ def scenario_of(kind: str, choices: Choices, **named: Any) -> Iterator[BaseScena
     if kind == "poison":
         poisons = 1 + (choices.draw("world.poisons", 4) == 1)
         yield HostsScenario(choices, **{"poisons": poisons, "instances_max": BESIDE_POISON, **named})
+        return
+    if kind == "rolling":
+        yield HostsScenario(choices, **{"newer": NEWER, "instances_max": FEW, **named})
         return
     if kind == "rotten":
         with SqliteFile() as file:

@@ -102,7 +102,7 @@ def expected(program: Program) -> list[Any]:
     results: list[Any] = []
     for kind, *rest in program:
         match kind:
-            case "work" | "patched" | "thread" | "apart" | "poison" | "venom":
+            case "work" | "patched" | "thread" | "apart" | "poison" | "venom" | "newer" | "newborn":
                 results.append(rest[0] + 1)
             case "flaky":
                 results.append(rest[0])

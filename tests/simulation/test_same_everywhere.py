@@ -14,7 +14,7 @@ from .kinds import KINDS
 
 # How many worlds of each kind. A world of several hosts takes five times as long as others.
 SEEDS = [10, pytest.param(100, marks=pytest.mark.slow)]
-OF_HOSTS = ("hosts", "losing", "shared", "poison")
+OF_HOSTS = ("hosts", "losing", "shared", "poison", "rolling")
 SEEDS_OF_HOSTS = {10: 3, 100: 100}
 SEEDS_PLANTED = 30
 PATIENCE_S = 1_200.0

@@ -254,10 +254,11 @@ class SimHost:
         made, self.now = self.last, None
         self._orders += 1
         self._forget_restart()
-        if made is None or made.life.over or made.life.told.done():
+        if made is None or made.life.over:
             return
-        self.world.trace.tell(self.world.loop.time(), self.name, "is told to stop", fault=True)
-        made.life.told.set_result(None)
+        if not made.life.told.done():
+            self.world.trace.tell(self.world.loop.time(), self.name, "is told to stop", fault=True)
+            made.life.told.set_result(None)
         if again_s is not None:
             task = self.world.loop.create_task(
                 self._start_after(made, again_s, self._orders), context=self.world.loop.outside.copy()

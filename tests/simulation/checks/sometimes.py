@@ -42,6 +42,7 @@ SOMETIMES = (
     "a host was found dead",
     "move",
     "a poison was set aside",
+    "newer code among older",
     "commits were lost",
     "an acknowledged turn was lost, and told of",
 )

@@ -24,7 +24,7 @@ def an_innocent_is_set_aside_with_the_culprit(patch: pytest.MonkeyPatch) -> None
 
 
 @mutant("I9", kind="poison")
-def what_is_over_stays_noted(patch: pytest.MonkeyPatch) -> None:
+def work_that_is_over_stays_noted(patch: pytest.MonkeyPatch) -> None:
     def over(self: FlightNotes, key: FlightKey) -> None:
         self._noted.pop(key, None)
 
