@@ -2,7 +2,7 @@
 
 import importlib.util
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -14,14 +14,15 @@ import click
 from click.core import ParameterSource
 
 from ..daemon.config import PROCESSES_MAX
-from .commands import NEW_FILE, compare, draw, gate, report, see_that_it_can_be_drawn
+from .commands import NEW_FILE, compare, draw, gate, report
 from .drivers.database_server import check_address
-from .peers.peers import DBOS_POSTGRES, PEERS, Peer, PeerMissing, can_run, demand, described, install
+from .peers.peers import DBOS_POSTGRES, PEERS, Peer, can_run, demand, described, install
 from .performing import perform
-from .report.machine import LoadReading, machine
+from .report.machine import machine, machine_load
 from .report.results import Case, Result, Results
 from .report.tables import report as report_of
-from .run_process import RunFailed, run_in_child
+from .report.vega import demand_vl_convert
+from .run_process import run_in_child
 from .studies.lists import lists
 from .studies.state import state
 from .terminal import console_of, show
@@ -34,8 +35,8 @@ QUICK_PART = 20  # a workload with a number of instances of its own has so many 
 BOTH, ALL = "both", "all"
 ARRIVING = "W1"  # what instances are of that arrive at a rate, unless a workload is named
 
+option = partial(click.Option, show_default=True)
 FOLDER = click.Path(file_okay=False, path_type=Path)
-option = partial(click.option, show_default=True)
 
 
 def listed(suite: str) -> str:
@@ -45,11 +46,7 @@ def listed(suite: str) -> str:
 
 
 def folder_or_database(_context: click.Context, _parameter: click.Parameter, value: str | None) -> Path | str | None:
-    """Read --data.
-
-    Raises:
-        click.BadParameter: It is an address that cannot be taken.
-    """
+    """Read --data."""
     if value is None or "://" not in value:
         return Path(value) if value is not None else None
     try:
@@ -59,59 +56,56 @@ def folder_or_database(_context: click.Context, _parameter: click.Parameter, val
 
 
 # fmt: off
-OPTIONS = (
-    option("--suite", type=click.Choice([*SUITES, ALL]), default=BASIC, help="Which workloads to run."),
-    option("--workload", "names", multiple=True, type=click.Choice(list(BY_NAME)), metavar="NAME",
+OPTIONS: list[click.Parameter] = [
+    option(["--suite"], type=click.Choice([*SUITES, ALL]), default=BASIC, help="Which workloads to run."),
+    option(["--workload", "names"], multiple=True, type=click.Choice(list(BY_NAME)), metavar="NAME",
            help="Run only this one, whatever its suite; may be repeated."),
-    option("--driver", type=click.Choice([*DRIVERS, BOTH, SDK]), default=BOTH,
+    option(["--driver"], type=click.Choice([*DRIVERS, BOTH, SDK]), default=BOTH,
            help="process: the engine in the load's process. http: a daemon. sdk: a daemon, and a worker on Dapr's "
            "Python SDK, beside a server that stores nothing (W1, W2 and a long history)."),
-    option("--sdk-python", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    option(["--sdk-python"], type=click.Path(exists=True, dir_okay=False, path_type=Path),
            help="For --driver sdk: a Python that has dapr==1.19.0."),
-    option("--peer", "peer_names", multiple=True, type=click.Choice(list(PEERS)),
+    option(["--peer", "peer_names"], multiple=True, type=click.Choice(list(PEERS)),
            help="Run another engine too, next to each run of Perdure; may be repeated. Of the basic suite it has W1 to "
            "W4."),
-    option("--peers", type=FOLDER, help="The folder that the peers are installed in. Without --peer: run all of them."),
-    option("--install-peers", is_flag=True, help="Install missing peers into that folder first."),
-    option("--in-flight", multiple=True, type=click.IntRange(1),
+    option(["--peers"], type=FOLDER, help="The folder with the installed peers. Without --peer: run all of them."),
+    option(["--install-peers"], is_flag=True, help="Install missing peers into that folder first."),
+    option(["--in-flight"], multiple=True, type=click.IntRange(1),
            help="Instances under way at once; repeat it for a curve.  [default: each workload's own]"),
-    option("--rate", "rates", multiple=True, type=click.FloatRange(0, min_open=True),
+    option(["--rate", "rates"], multiple=True, type=click.FloatRange(0, min_open=True),
            help="Start so many instances a second, whether or not others have ended; repeat it for a curve. Runs "
            f"{ARRIVING} unless a workload is named."),
-    option("--seconds", type=click.FloatRange(0, min_open=True),
+    option(["--seconds"], type=click.FloatRange(0, min_open=True),
            help="How long a run goes on that has no number of instances of its own.  "
            f"[default: {SECONDS:g}, or the workload's own]"),
-    option("--instances", type=click.IntRange(10), help="How many instances a run has, instead of a time."),
-    option("--quick", is_flag=True, help=f"Only see that it works: {SECONDS_QUICK:g} seconds each."),
-    option("--repeat", type=click.IntRange(1), default=1, help="Runs of each; medians are shown."),
-    option("--durability", type=click.Choice(["full", "relaxed"]), default="full",
+    option(["--instances"], type=click.IntRange(10), help="How many instances a run has, instead of a time."),
+    option(["--quick"], is_flag=True, help=f"Only see that it works: {SECONDS_QUICK:g} seconds each."),
+    option(["--repeat"], type=click.IntRange(1), default=1, help="Runs of each; medians are shown."),
+    option(["--durability"], type=click.Choice(["full", "relaxed"]), default="full",
            help="What a commit survives: a power cut, or only a crash of the process."),
-    option("--processes", type=click.IntRange(1, PROCESSES_MAX), default=1,
+    option(["--processes"], type=click.IntRange(1, PROCESSES_MAX), default=1,
            help="Processes that share the work, each with a part of the store. Of the workloads there are the loops "
            "then that have as many instances in flight, and over HTTP also events and rates."),
-    option("--hosts", multiple=True, type=click.IntRange(1, PROCESSES_MAX),
+    option(["--hosts"], multiple=True, type=click.IntRange(1, PROCESSES_MAX),
            help="With a database: run the loops also on so many hosts that share it, each with as many instances in "
            "flight; repeat it for a curve. What a step takes of the CPU, hosts and server together, is compared with "
            "one host."),
-    option("--always-replay", is_flag=True, help="Rebuild each instance from its history at every turn."),
-    option("--data", metavar="DIRECTORY", callback=folder_or_database,
+    option(["--always-replay"], is_flag=True, help="Rebuild each instance from its history at every turn."),
+    option(["--data"], metavar="DIRECTORY", callback=folder_or_database,
            help="A folder on the disk to measure, by default the system's temporary one; or the address of a "
            "PostgreSQL database, on which each loop is run too, next to each run on SQLite, and so is the peer that "
            "uses PostgreSQL."),
-    option("--json", type=NEW_FILE, help="Write all figures here."),
-    option("--html", type=NEW_FILE, help="Write a page with drawings here."),
-)
+    option(["--json"], type=NEW_FILE, help="Write all figures here."),
+    option(["--html"], type=NEW_FILE, help="Write a page with drawings here."),
+]
 # fmt: on
 
 
-def with_options(function: Callable[..., None]) -> Callable[..., None]:
-    for each in reversed(OPTIONS):
-        function = each(function)
-    return function
-
-
-@click.group(epilog="\n\n".join(("Workloads, by suite:", *map(listed, SUITES))), invoke_without_command=True)
-@with_options
+@click.group(
+    params=OPTIONS,
+    epilog="\n\n".join(("Workloads, by suite:", *map(listed, SUITES))),
+    invoke_without_command=True,
+)
 @click.pass_context
 def bench(context: click.Context, /, **values: Any) -> None:
     """Measure this build on this machine.
@@ -126,21 +120,15 @@ def bench(context: click.Context, /, **values: Any) -> None:
     if importlib.util.find_spec("psutil") is None:
         raise click.ClickException("this needs psutil: pip install 'perdure[bench]'")
     if options.html is not None:
-        see_that_it_can_be_drawn()
+        demand_vl_convert()
     options.chosen()  # or what was asked for does not go together
-    try:
-        options.prepare_peers()
-    except PeerMissing as error:
-        raise click.ClickException(str(error)) from None
+    options.prepare_peers()
     if options.folder is not None:
         options.folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="perdure-bench-", dir=options.folder) as folder:
-        try:
-            results = carry_out(options.runs(), Path(folder))
-        except RunFailed as error:
-            raise click.ClickException(str(error)) from None
+        results = carry_out(options.runs(), Path(folder))
     for peer in options.engines:
-        results.peers[peer.name] = described(options.peers_folder, peer, options.database)
+        results.peers[peer.name] = described(peer, options.database)
     show(*report_of(results))
     if options.json is not None:
         results.write(options.json)
@@ -206,22 +194,14 @@ class Options:
         return self.peers.absolute()
 
     def prepare_peers(self) -> None:
-        """Install peers if that was asked for, and see that they are there.
-
-        Raises:
-            PeerMissing: They are not.
-        """
+        """Install peers if that was asked for, and see that they are there."""
         if self.engines and self.peers is not None and self.install_peers:
             install(self.peers_folder, self.engines, lambda line: click.echo(line, err=True))
         if self.engines or self.install_peers:
             demand(self.peers, self.engines)
 
     def check(self) -> None:
-        """See that what was asked for goes together.
-
-        Raises:
-            click.UsageError: It does not; it says which.
-        """
+        """See that what was asked for goes together."""
         sdk, several = self.driver == SDK, self.processes > 1
         strangers = sorted(set(self.names) - set(OVER_SDK))
         refused = {
@@ -255,11 +235,7 @@ class Options:
                 raise click.UsageError(why)
 
     def chosen(self) -> list[Workload]:
-        """The workloads as they are to be run, each with the drivers that it has.
-
-        Raises:
-            click.UsageError: Some of them cannot be run so.
-        """
+        """The workloads as they are to be run, each with the drivers that it has."""
         self.check()
         if self.driver == SDK:
             return self.over_sdk()
@@ -313,11 +289,7 @@ class Options:
         return max(1, workload.instances // QUICK_PART) if self.quick else workload.instances
 
     def runs(self) -> list[Run]:
-        """All runs, in their order: all once, then all again, so that the machine's other work hits them alike.
-
-        Raises:
-            click.UsageError: There are none.
-        """
+        """All runs, in their order: all once, then all again, so that the machine's other work hits them alike."""
         peers = (*(peer.name for peer in self.engines), *((POSTGRES,) if self.database is not None else ()))
         own = {BOTH: DRIVERS, SDK: SDK_DRIVERS}.get(self.driver, (self.driver,))
         once = [pair for pair in product(self.chosen(), (*own, *peers)) if pair[1] in pair[0].drivers]
@@ -373,8 +345,8 @@ def carry_out(runs: Sequence[Run], folder: Path) -> Results:
                 progress.update(task, completed=share, units=units)
 
             with tempfile.TemporaryDirectory(dir=folder) as own:
-                reading = LoadReading()
+                machine_load()  # from now on
                 outcome = run_in_child(perform, run, Path(own), watch)
-                results.results.append(Result(run=run, outcome=outcome, machine_load=reading.until_now()))
+                results.results.append(Result(run=run, outcome=outcome, machine_load=machine_load()))
             progress.remove_task(task)
     return results

@@ -13,7 +13,7 @@ from .report import compare as comparing
 from .report.charts import charts
 from .report.page import write_page
 from .report.results import Results, cases_of
-from .report.vega import NothingToDrawWith, demand_vl_convert
+from .report.vega import demand_vl_convert
 from .terminal import colored, show
 from .workloads.table import BY_NAME
 
@@ -65,7 +65,7 @@ def report(files: Sequence[Path], html: Path | None, png: Path | None) -> None:
 
 def draw(documents: Sequence[Results], *, html: Path | None, png: Path | None = None) -> None:
     """Write a report where it was asked for."""
-    see_that_it_can_be_drawn()
+    demand_vl_convert()
     if html is not None:
         write_page(documents, html)
         click.echo(f"{html} is written.", err=True)
@@ -73,14 +73,6 @@ def draw(documents: Sequence[Results], *, html: Path | None, png: Path | None = 
         png.mkdir(parents=True, exist_ok=True)
         for chart in charts(cases_of(documents)):
             click.echo(f"{chart.write_png(png)} is written.", err=True)
-
-
-def see_that_it_can_be_drawn() -> None:
-    """Before an hour of runs, rather than after it."""
-    try:
-        demand_vl_convert()
-    except NothingToDrawWith as error:
-        raise click.ClickException(str(error)) from None
 
 
 @click.command()

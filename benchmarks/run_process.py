@@ -7,13 +7,15 @@ in the end what it came to. Its standard error is ours.
 import importlib.util
 import multiprocessing
 import time
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
-from typing import TypeVar, TypeVarTuple
+from typing import Any, NamedTuple, TypeVar, TypeVarTuple
 
 import anyio
+import click
 
 from ..daemon.process.garbage_collector import tune_garbage_collector
 from .workloads.run import Run
@@ -24,15 +26,11 @@ Arguments = TypeVarTuple("Arguments")
 TELL_EVERY_S = 0.1
 
 
-class RunFailed(Exception):
+class RunFailed(click.ClickException):
     """A run did not come to its end; its process has said why on standard error."""
 
     def __init__(self, run: Run) -> None:
-        super().__init__(run)
-        self.run = run
-
-    def __str__(self) -> str:
-        return f"{self.run.workload} ({self.run.driver}) did not come to its end; why stands above"
+        super().__init__(f"{run.workload} ({run.driver}) did not come to its end; why stands above")
 
 
 class PipeProgress:
@@ -49,6 +47,29 @@ class PipeProgress:
             self._pipe.send((share, units))
 
 
+class Child(NamedTuple):
+    """Another process, and our end of the pipe to it."""
+
+    process: SpawnProcess
+    pipe: Connection
+
+
+@contextmanager
+def child(main: Callable[..., None], *arguments: Any) -> Iterator[Child]:
+    """Run a function of a module in another process; its last argument is its end of a pipe."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=main, args=(*arguments, theirs))
+    process.start()
+    theirs.close()
+    try:
+        yield Child(process, ours)
+    finally:
+        process.kill()
+        process.join()
+        ours.close()
+
+
 def run_in_child(
     perform: Callable[..., Awaitable[T]], run: Run, folder: Path, watch: Callable[[float, int], None]
 ) -> T:
@@ -58,26 +79,13 @@ def run_in_child(
         perform: A function of a module; called there with the run, the folder and its progress.
         folder: An empty one for the store.
         watch: Told how far it is (0 to 1) and how many units are done, some times a second.
-
-    Raises:
-        RunFailed: The process ended without a result.
     """
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=child_main, args=(perform, run, folder, theirs))
-    process.start()
-    theirs.close()
-    try:
-        with suppress(EOFError):
-            while isinstance(said := ours.recv(), tuple):
-                watch(*said)
-            found: T = said
-            return found
-        raise RunFailed(run)
-    finally:
-        process.terminate()
-        process.join()
-        ours.close()
+    with child(child_main, perform, run, folder) as (_, pipe), suppress(EOFError):
+        while isinstance(said := pipe.recv(), tuple):
+            watch(*said)
+        found: T = said
+        return found
+    raise RunFailed(run)
 
 
 def child_main(perform: Callable[..., Awaitable[T]], run: Run, folder: Path, pipe: Connection) -> None:
@@ -89,8 +97,7 @@ def run_alone(function: Callable[[*Arguments], Awaitable[T]], *arguments: *Argum
     # As the daemon does, and as programs that embed the engine are told to (docs/performance.md). Where the engine is
     # in another process, a pause of the load's collector would pass for one of the engine's.
     tune_garbage_collector()
-    # As the daemon runs.
-    options = {"use_uvloop": importlib.util.find_spec("uvloop") is not None}
+    options = {"use_uvloop": importlib.util.find_spec("uvloop") is not None}  # as the daemon runs
     try:
         return anyio.run(function, *arguments, backend_options=options)
     except BaseExceptionGroup as group:

@@ -13,9 +13,9 @@ from typing import NamedTuple
 from ..actors.cluster.vocabulary import Vocabulary, WireWord, errors_in
 from ..actors.errors import PerdureError
 from . import errors
-from .execution.drive import ContinuedAsNew
+from .execution.crossing import PackedContinuation, commands_of, pack_continued, unpack_continued
 from .history.attribution import By
-from .history.event import Arrival, Command, Event
+from .history.event import Arrival, Event
 from .history.record import unpack_record
 from .history.row import CorruptHistory, RowPacker, split, unpack_row
 from .instance.message import (
@@ -104,7 +104,7 @@ class RemoteAnswerForm(NamedTuple):
     propagated: bytes | None
     events: bytes  # a row: the commands of the worker, and the held events that the turn was fed
     token: str
-    continued: tuple[str | None, bytes] | None  # the input, and a row of the events that are carried over
+    continued: PackedContinuation | None
     custom_status: str | None
     patches: tuple[str, ...]
     version: str | None
@@ -114,7 +114,6 @@ class RemoteAnswerForm(NamedTuple):
     def of(cls, message: RemoteAnswer) -> "RemoteAnswerForm":
         """Give a message this form."""
         work, answer = message
-        continued = answer.continued
         return cls(
             work.instance_id,
             work.execution_id,
@@ -124,7 +123,7 @@ class RemoteAnswerForm(NamedTuple):
             work.propagated,
             RowPacker().pack(0, answer.commands, work.fed),
             answer.token,
-            None if continued is None else (continued.input, RowPacker().pack(0, None, continued.carried)),
+            pack_continued(answer.continued),
             answer.custom_status,
             answer.patches,
             answer.version,
@@ -138,10 +137,6 @@ class RemoteAnswerForm(NamedTuple):
             CorruptHistory: Its events cannot be read.
         """
         row = unpack_row(self.events)
-        continued = None
-        if self.continued is not None:
-            given, carried = self.continued
-            continued = ContinuedAsNew(given, list(unpack_row(carried).held))  # type: ignore[arg-type]
         work = WorkflowTurnWork(
             self.instance_id,
             self.execution_id,
@@ -156,8 +151,8 @@ class RemoteAnswerForm(NamedTuple):
         answer = WorkflowAnswer(
             self.instance_id,
             self.token,
-            _commands(row.turn or ()),
-            continued,
+            commands_of(row.turn),
+            unpack_continued(self.continued),
             self.custom_status,
             self.patches,
             self.version,
@@ -189,7 +184,7 @@ class StartCopyForm(NamedTuple):
             CorruptHistory: Its record or its rows cannot be read.
         """
         rows = [unpack_row(row) for row in self.rows]
-        sent = _commands(unpack_row(self.sent).turn or ())
+        sent = commands_of(unpack_row(self.sent).turn)
         return StartCopy(unpack_record(self.record), rows, sent, self.source_id, self.by)
 
 
@@ -225,15 +220,3 @@ def _arrivals(events: Sequence[Event]) -> list[Arrival]:
     if commands:
         raise CorruptHistory("a turn cannot be fed with commands")
     return arrivals
-
-
-def _commands(events: Sequence[Event]) -> list[Command]:
-    """A request of code.
-
-    Raises:
-        CorruptHistory: One is an arrival.
-    """
-    arrivals, commands = split(events)
-    if arrivals:
-        raise CorruptHistory("code cannot ask for an arrival")
-    return commands

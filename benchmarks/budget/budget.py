@@ -51,7 +51,7 @@ class BudgetVerdict(Enum):
         return self in (BudgetVerdict.KEPT, BudgetVerdict.FELL)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Comparison:
     """A count beside its budget."""
 
@@ -80,12 +80,7 @@ class Comparison:
 def compared(budget: Budget, found: Sequence[CountedLoad]) -> list[Comparison]:
     """Put every count beside its budget. A count that is gone is zero now."""
     return [
-        Comparison(
-            counted=counted,
-            count=count,
-            accepted=budget.get(counted.name, {}).get(count),
-            found=counted.counts.get(count, 0),
-        )
+        Comparison(counted, count, accepted=budget.get(counted.name, {}).get(count), found=counted.counts.get(count, 0))
         for counted in found
         for count in dict.fromkeys((*counted.counts, *budget.get(counted.name, {})))
     ]
@@ -95,19 +90,16 @@ def beyond_limits(found: Sequence[CountedLoad]) -> Iterator[str]:
     """What no budget may allow, a sentence for each."""
     for counted in found:
         counts = counted.counts
-        for holds, sentence in (
-            (counts["commits"] <= counts["batches"], f"{counts['commits']} flushes for {counts['batches']} groups"),
-            (
-                counts["runs_in_a_commit_max"] <= 1,
-                "a transaction that comes back to a table which it has already written in the same way",
+        flushes, groups, turns = counts["commits"], counts["batches"], counts["turns"]
+        rows = counts.get("rows_insert_log", 0)
+        limits = {
+            f"{flushes} flushes for {groups} groups": flushes <= groups,
+            "a transaction that comes back to a table which it has already written in the same way": (
+                counts["runs_in_a_commit_max"] <= 1
             ),
-            (
-                counts.get("rows_insert_log", 0) <= counts["turns"],
-                f"{counts.get('rows_insert_log', 0)} rows of history for {counts['turns']} turns",
-            ),
-        ):
-            if not holds:
-                yield f"{counted.name}: {sentence}; at most one is allowed"
+            f"{rows} rows of history for {turns} turns": rows <= turns,
+        }
+        yield from (f"{counted.name}: {what}; at most one is allowed" for what, holds in limits.items() if not holds)
 
 
 def failures(budget: Budget, found: Sequence[CountedLoad]) -> list[str]:
@@ -117,11 +109,7 @@ def failures(budget: Budget, found: Sequence[CountedLoad]) -> list[str]:
 
 
 def read_budget(path: Path) -> Budget:
-    """Read a budget; an empty one if there is no file.
-
-    Raises:
-        tomllib.TOMLDecodeError: It is none.
-    """
+    """Read a budget; an empty one if there is no file."""
     return tomllib.loads(path.read_text()) if path.exists() else {}
 
 

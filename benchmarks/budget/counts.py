@@ -13,12 +13,11 @@ import gc
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
 from functools import partial
 from itertools import repeat
 from pathlib import Path
 from types import CodeType, FrameType
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import anyio
 
@@ -33,20 +32,19 @@ from .counting_store import CountingStore, StoreTally
 # A name -> what was counted.
 Counts: TypeAlias = dict[str, int]
 Workflow: TypeAlias = Callable[..., Any]
-MakeStore: TypeAlias = Callable[[Path], CountingStore]
 
 WAVE = 50  # instances begun together
 WAVES = 4
 STEPS = 5
-WIDTH = 100
+WIDTH, FANS = 100, 5
+ALONE = 20
 # So few stay in memory that any part of a finished instance that is there after two waves has leaked.
 SETTINGS = Settings(activations_max=2 * WAVE)
 NOW_US = 1_767_225_600_000_000  # 2026-01-01
 NAP_US = 20_000  # the timer loop looks at its clock again after this long
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CountedLoad:
+class CountedLoad(NamedTuple):
     """A load, and what it came to."""
 
     name: str
@@ -56,94 +54,88 @@ class CountedLoad:
     counts: Counts
 
 
-def count_all(folder: Path, make_store: MakeStore = CountingStore) -> list[CountedLoad]:
-    """Carry out every load, each on an engine and a file of its own; a second or two.
+def count_all(folder: Path) -> list[CountedLoad]:
+    """Carry out every load, each on an engine and a file of its own in an empty folder; a second or two."""
+    return [anyio.run(count, load, partial(CountingStore, folder / f"{load.name}.db")) for load in LOADS]
 
-    Args:
-        folder: An empty one.
 
-    Raises:
-        WrongResult: An instance did not return what it should have.
-    """
-    found = []
-    for load in LOADS:
-        path = folder / f"{load.__name__.removeprefix('count_')}.db"
-        found.append(anyio.run(load, partial(make_store, path)))
-    return found
+async def count(load: "Load", make_store: Callable[[], CountingStore]) -> CountedLoad:
+    """Carry out one; `WrongResult` if an instance did not return what it should have."""
+    async with bench(make_store()) as it:
+        counts = await load.run(it)
+        return CountedLoad(*load[:-1], counts or counts_of(await it.store.take(), it.turns()))
 
 
 # The loads.
 
 
-async def count_chain(make_store: Callable[[], CountingStore]) -> CountedLoad:
+async def run_chain(it: "Bench") -> Counts:
     """The only one whose calls and memory are counted: it is what an engine does most."""
-    async with bench(make_store()) as it:
-        with calls_counted():  # objects that are made once and kept, such as statements, are made here
+    with calls_counted():  # objects that are made once and kept, such as statements, are made here
+        for wave in range(WAVES):
+            await it.run(chain, STEPS, ids(f"first-{wave}", WAVE), expected=STEPS)
+    await it.store.take()
+    it.forget()
+    with undisturbed():
+        blocks = sys.getallocatedblocks()
+        with calls_counted() as calls:
             for wave in range(WAVES):
-                await it.run(chain, STEPS, ids(f"first-{wave}", WAVE), expected=STEPS)
-        await it.store.take()
-        it.forget()
-        with undisturbed():
-            blocks = sys.getallocatedblocks()
-            with calls_counted() as calls:
-                for wave in range(WAVES):
-                    await it.run(chain, STEPS, ids(f"wave-{wave}", WAVE), expected=STEPS)
-            tally = await it.store.take()
-            in_cycles = gc.collect()
-            retained = sys.getallocatedblocks() - blocks
-        counts = {
-            **counts_of(tally, it.turns()),
-            "python_calls": calls.calls,
-            "blocks_in_flight": tally.blocks_max - blocks,
-            "blocks_retained": retained,
-            "objects_in_cycles": in_cycles,
-        }
-    return CountedLoad(
-        name="chain",
-        what=f"{WAVES * WAVE} chains of {STEPS} steps, {WAVE} in flight",
-        unit="step",
-        units=WAVES * WAVE * STEPS,
-        counts=counts,
-    )
+                await it.run(chain, STEPS, ids(f"wave-{wave}", WAVE), expected=STEPS)
+        tally = await it.store.take()
+        in_cycles = gc.collect()
+        retained = sys.getallocatedblocks() - blocks
+    return {
+        **counts_of(tally, it.turns()),
+        "python_calls": calls.calls,
+        "blocks_in_flight": tally.blocks_max - blocks,
+        "blocks_retained": retained,
+        "objects_in_cycles": in_cycles,
+    }
 
 
-async def count_alone(make_store: Callable[[], CountingStore]) -> CountedLoad:
-    instances = 20
-    async with bench(make_store()) as it:
-        for instance_id in ids("alone", instances):
-            await it.run(chain, 1, [instance_id], expected=1)
-        return await it.counted("alone", f"{instances} instances of one step, one after the other", "step", instances)
+async def run_alone(it: "Bench") -> None:
+    for instance_id in ids("alone", ALONE):
+        await it.run(chain, 1, [instance_id], expected=1)
 
 
-async def count_fan_out(make_store: Callable[[], CountingStore]) -> CountedLoad:
-    instances = 5
-    async with bench(make_store()) as it:
-        await it.run(fan_out, WIDTH, ids("fan", instances), expected=sum(range(WIDTH + 1)))
-        what = f"{instances} instances at once, each with {WIDTH} steps at once"
-        return await it.counted("fan_out", what, "step", instances * WIDTH)
+async def run_fan_out(it: "Bench") -> None:
+    await it.run(fan_out, WIDTH, ids("fan", FANS), expected=sum(range(WIDTH + 1)))
 
 
-async def count_event(make_store: Callable[[], CountingStore]) -> CountedLoad:
-    async with bench(make_store()) as it:
-        waiting = ids("waiting", WAVE)
-        await it.start(signal, None, waiting)
-        await each(waiting, lambda instance_id: it.engine.client.raise_event(instance_id, GO, 7))
-        await it.finish(waiting, expected=7)
-        return await it.counted("event", f"{WAVE} instances that wait for an event each", "event", WAVE)
+async def run_event(it: "Bench") -> None:
+    waiting = ids("waiting", WAVE)
+    await it.start(signal, None, waiting)
+    await each(waiting, lambda instance_id: it.engine.client.raise_event(instance_id, GO, 7))
+    await it.finish(waiting, expected=7)
 
 
-async def count_timer(make_store: Callable[[], CountingStore]) -> CountedLoad:
-    async with bench(make_store()) as it:
-        asleep = ids("asleep", WAVE)
-        due = it.clock.us + NAP_US
-        await it.start(sleeper, from_us(due), asleep)
-        await it.store.settled()
-        it.clock.us = due
-        await it.finish(asleep, expected=0)
-        return await it.counted("timer", f"{WAVE} instances that sleep until the same moment", "timer", WAVE)
+async def run_timer(it: "Bench") -> None:
+    asleep = ids("asleep", WAVE)
+    due = it.clock.us + NAP_US
+    await it.start(sleeper, from_us(due), asleep)
+    await it.store.settled()
+    it.clock.us = due
+    await it.finish(asleep, expected=0)
 
 
-LOADS = (count_chain, count_alone, count_fan_out, count_event, count_timer)
+class Load(NamedTuple):
+    """Instances that are put onto an engine."""
+
+    name: str
+    what: str
+    unit: str
+    units: int
+    run: Callable[["Bench"], Coroutine[Any, Any, Counts | None]]  # gives its counts, or leaves them to the store
+
+
+STEPS_OF_CHAIN = WAVES * WAVE * STEPS
+LOADS = (
+    Load("chain", f"{WAVES * WAVE} chains of {STEPS} steps, {WAVE} in flight", "step", STEPS_OF_CHAIN, run_chain),
+    Load("alone", f"{ALONE} instances of one step, one after the other", "step", ALONE, run_alone),
+    Load("fan_out", f"{FANS} instances at once, each with {WIDTH} steps at once", "step", FANS * WIDTH, run_fan_out),
+    Load("event", f"{WAVE} instances that wait for an event each", "event", WAVE, run_event),
+    Load("timer", f"{WAVE} instances that sleep until the same moment", "timer", WAVE, run_timer),
+)
 
 
 # What they stand on.
@@ -193,11 +185,6 @@ class Bench:
 
         await each(instance_ids, wait)
         await self.store.settled()
-
-    async def counted(self, name: str, what: str, unit: str, units: int) -> CountedLoad:
-        """Say what the load came to that was put onto the engine."""
-        counts = counts_of(await self.store.take(), self.turns())
-        return CountedLoad(name=name, what=what, unit=unit, units=units, counts=counts)
 
     def turns(self) -> int:
         """The turns taken since they were forgotten."""

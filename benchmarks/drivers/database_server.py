@@ -19,11 +19,7 @@ SAME_START_S = 2.0
 
 
 def check_address(data: str) -> str:
-    """Read the address of a database.
-
-    Raises:
-        ValueError: It is none, or has a password, which documents of results would keep.
-    """
+    """Read the address of a database."""
     if not is_url(data):
         raise ValueError(f"{data!r} is not the address of a PostgreSQL database")
     if urlsplit(data).password is not None or "password=" in data:

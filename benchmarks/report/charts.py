@@ -7,7 +7,7 @@ all latencies of all runs, and what was not measured makes no chart.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count, groupby
 from math import log10
@@ -17,7 +17,7 @@ from statistics import median
 from ..drivers.measure import percentile
 from ..terminal import short
 from ..workloads.table import BY_NAME
-from .results import Case, Range, build_of
+from .results import Case, Range, build_of, extent_of, names_of
 from .vega import LINES_MAX, Point, Spec, bar_panel, line, panel, png_of, svg_of
 
 CURVE_POINTS_MIN = 2
@@ -30,6 +30,15 @@ PERCENTILES = (
     "Each step to the right leaves out nine tenths of the rest."
 )
 MEDIANS = "Medians of the runs, with their range."
+LATENCIES = {"p50_ms": "p50", "p99_ms": "p99"}
+PER_SLEEPER = {
+    "kib_per_sleeper": "KiB of RSS for each",
+    "rss_bytes_per_sleeper": "bytes of RSS for each",
+    "disk_bytes_per_sleeper": "bytes on the disk for each",
+}
+SERIES_TITLES = {"units_per_s": "a second", "rss_mib": "RSS, MiB"}
+# A figure that was taken at several sizes: `at_10_p50_ms`, `cold_1000_events_per_s`.
+AT_SIZE = re.compile(r"([a-z]+)_(\d+)_([a-z]\w*)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,111 +65,139 @@ class Chart:
 def charts(cases: Sequence[Case]) -> list[Chart]:
     """Everything that can be drawn from these, each under a name of its own."""
     found: dict[str, Chart] = {}
-    for chart in (chart for plotter in PLOTTERS for chart in plotter(cases)):
+    looks = Looks(cases)
+    for chart in (chart for plotter in PLOTTERS for chart in plotter(cases, looks)):
         names = (chart.name if number == 1 else f"{chart.name}-{number}" for number in count(1))
         name = next(name for name in names if name not in found)
         found[name] = replace(chart, name=name)
     return list(found.values())
 
 
+class Looks:
+    """The name and the color of each case in all charts of a report."""
+
+    def __init__(self, cases: Sequence[Case], *, of_any_extent: bool = False) -> None:
+        self._names = names_of(cases, of_any_extent=of_any_extent)
+        self._drivers = list(dict.fromkeys(case.driver_title for case in cases))
+
+    def name(self, case: Case) -> str:
+        return self._names[id(case)]
+
+    def color(self, case: Case) -> int:
+        """A color that is the driver's, and number of processes'."""
+        return self._drivers.index(case.driver_title)
+
+    def lines(
+        self, groups: Iterable[Sequence[Case]], x_of: Callable[[Case], float], figures: Mapping[str, str]
+    ) -> list[Spec]:
+        """A line for each group and figure; the second figure's is dashed."""
+        return [
+            row
+            for group in groups
+            for place, (figure, what) in enumerate(figures.items())
+            for row in line(
+                f"{self.name(group[0])} {what}".strip(),
+                self.color(group[0]),
+                [(x_of(case), case.figure(figure)) for case in group if case.has(figure)],
+                dashed=place > 0,
+            )
+        ]
+
+
 # The charts.
 
 
-def throughput(cases: Sequence[Case]) -> Iterator[Chart]:
+def throughput(cases: Sequence[Case], looks: Looks) -> Iterator[Chart]:
     note = "More is better. The thin line is the range of the runs. Each workload has a scale of its own."
     # The second rate is of timers and reminders that are all due at once.
-    yield from bars(cases, {"units_per_s": "a second", "reminders_per_s": "a second"}, "throughput", "Throughput", note)
+    yield from bars(cases, looks, ("units_per_s", "reminders_per_s"), "throughput", "Throughput", note)
 
 
-def cost(cases: Sequence[Case]) -> Iterator[Chart]:
+def cost(cases: Sequence[Case], looks: Looks) -> Iterator[Chart]:
     note = (
         "Less is better. User and system time of all threads of the engine, for each unit counted. "
         "In process, the load's own part is in it."
     )
-    yield from bars(cases, {"cpu_ms_per_unit": ""}, "cpu", "CPU time of a step", note)
+    yield from bars(cases, looks, ("cpu_ms_per_unit",), "cpu", "CPU time of a step", note)
 
 
-def bars(cases: Sequence[Case], figures: dict[str, str], name: str, title: str, note: str) -> Iterator[Chart]:
+def bars(
+    cases: Sequence[Case], looks: Looks, figures: Sequence[str], name: str, title: str, note: str
+) -> Iterator[Chart]:
     """A panel for each workload, a bar for each way to reach the engine, and for each other engine."""
-    closed = [case for case in cases if case.run.rate is None]
-    panels, used, names = [], [], names_of(closed)
-    for figure, what in figures.items():
-        for _, of_workload in by_workload(usual_cases([case for case in closed if case.has(figure)])):
-            unit = f"{of_workload[0].run.variant.unit} {what}" if what else "CPU ms each"
-            ways = [(names[id(case)], color_of(case, cases), case.figure(figure)) for case in of_workload]
+    panels: list[Spec] = []
+    used: list[Case] = []
+    for figure in figures:
+        having = [case for case in cases if case.run.rate is None and case.has(figure)]
+        for _, of_workload in by_workload(usual_cases(having)):
+            unit = "CPU ms each" if figure.startswith("cpu") else f"{of_workload[0].run.variant.unit} a second"
+            ways = [(looks.name(case), looks.color(case), case.figure(figure)) for case in of_workload]
             panels.append(bar_panel(f"{of_workload[0].title}: {unit}", ways))
             used += of_workload
     if panels:
         yield Chart(name=name, title=title, note=note, panels=panels, cases=used)
 
 
-def concurrency(cases: Sequence[Case]) -> Iterator[Chart]:
-    for name, of_workload in by_workload([case for case in cases if case.run.rate is None and case.has("units_per_s")]):
-        groups = curves(of_workload, in_flight_of)
-        if groups:
+def concurrency(cases: Sequence[Case], looks: Looks) -> Iterator[Chart]:
+    closed = [case for case in cases if case.run.rate is None and case.has("units_per_s")]
+    for name, of_workload in by_workload(closed):
+        if groups := curves(of_workload, in_flight_of):
             x_title = "instances in flight"
+            rows = [looks.lines(groups, in_flight_of, figures) for figures in ({"units_per_s": ""}, LATENCIES)]
             yield Chart(
                 name=f"concurrency-{name}",
-                title=f"{name} {BY_NAME[name].title}: throughput and latency against concurrency",
+                title=f"{titled(name)}: throughput and latency against concurrency",
                 note=f"{MEDIANS} Each number of instances in flight was run by itself; when one completes, the next is "
                 "started.",
                 panels=[
-                    panel(f"{BY_NAME[name].unit} a second", x_title, lines_over(groups, cases, in_flight_of,
-                          {"units_per_s": ""}), x="log"),
-                    panel("latency, ms", x_title, lines_over(groups, cases, in_flight_of, LATENCIES), x="log", y="log"),
+                    panel(f"{BY_NAME[name].unit} a second", x_title, rows[0], x="log"),
+                    panel("latency, ms", x_title, rows[1], x="log", y="log"),
                 ],
                 cases=[case for group in groups for case in group],
-            )  # fmt: skip
+            )
 
 
-def rates(cases: Sequence[Case]) -> Iterator[Chart]:
+def rates(cases: Sequence[Case], looks: Looks) -> Iterator[Chart]:
     for name, of_workload in by_workload([case for case in cases if case.run.rate is not None]):
         groups, x_title = alike(of_workload), "instances due, a second"
+        rows = [looks.lines(groups, rate_of, figures) for figures in (LATENCIES, {"instances_per_s": ""})]
         yield Chart(
             name=f"rate-{name}",
-            title=f"{name} {BY_NAME[name].title}: latency against a rate of arrivals",
+            title=f"{titled(name)}: latency against a rate of arrivals",
             note="Instances arrive whether or not others have ended, and their latency runs from when they were due. "
             "Where the engine cannot keep up, the points on the right fall below the grey line.",
             panels=[
-                panel("latency, ms", x_title, lines_over(groups, cases, rate_of, LATENCIES), y="log"),
-                panel("instances ended, a second", x_title, lines_over(groups, cases, rate_of,
-                      {"instances_per_s": ""}), diagonal=True),
+                panel("latency, ms", x_title, rows[0], y="log"),
+                panel("instances ended, a second", x_title, rows[1], diagonal=True),
             ],
             cases=of_workload,
-        )  # fmt: skip
+        )
 
 
-LATENCIES = {"p50_ms": "p50", "p99_ms": "p99"}
-
-
-def distributions(cases: Sequence[Case]) -> Iterator[Chart]:
+def distributions(cases: Sequence[Case], looks: Looks) -> Iterator[Chart]:
     """One of all loops, a line for each way to reach the engine; and one of each workload's rates, a line for each."""
-    names, loops, used = names_of(cases), [], []
-    for _, of_workload in by_workload(usual_cases([case for case in cases if case.run.rate is None])):
-        if having := [case for case in of_workload if has_distribution(case)]:
-            what = "lateness" if having[0].has("late_p50_ms") else "latency"
-            labelled = [(names[id(case)], color_of(case, cases), case) for case in having]
-            loops.append(percentile_panel(f"{having[0].title}: {what}, ms", labelled))
-            used += having
-    if loops:
-        yield Chart(name="distribution", title="Latency distribution", note=PERCENTILES, panels=loops, cases=used)
-    for name, at_rates in by_workload([case for case in cases if case.run.rate is not None and has_distribution(case)]):
+    having = [case for case in cases if sum(len(each.latencies_us) for each in case.outcomes) >= LATENCIES_MIN]
+    panels, used = [], []
+    for _, of_workload in by_workload(usual_cases([case for case in having if case.run.rate is None])):
+        what = "lateness" if of_workload[0].has("late_p50_ms") else "latency"
+        labelled = [(looks.name(case), looks.color(case), case) for case in of_workload]
+        panels.append(percentile_panel(f"{of_workload[0].title}: {what}, ms", labelled))
+        used += of_workload
+    if panels:
+        yield Chart(name="distribution", title="Latency distribution", note=PERCENTILES, panels=panels, cases=used)
+    for name, at_rates in by_workload([case for case in having if case.run.rate is not None]):
         panels = [
             percentile_panel(
-                f"{names[id(group[0])]}: latency, ms",
+                f"{looks.name(group[0])}: latency, ms",
                 [(f"{short(rate_of(case))} a second", place, case) for place, case in enumerate(group[:LINES_MAX])],
             )
             for group in alike(at_rates)
         ]
-        title = f"{name} {BY_NAME[name].title}: latency distribution at each rate"
+        title = f"{titled(name)}: latency distribution at each rate"
         yield Chart(name=f"rate-distribution-{name}", title=title, note=PERCENTILES, panels=panels, cases=at_rates)
 
 
-# A figure that was taken at several sizes: `at_10_p50_ms`, `cold_1000_events_per_s`.
-AT_SIZE = re.compile(r"([a-z]+)_(\d+)_([a-z]\w*)")
-
-
-def growth(cases: Sequence[Case]) -> Iterator[Chart]:
+def growth(cases: Sequence[Case], _: Looks) -> Iterator[Chart]:
     """Figures that name the size at which they were taken."""
     for case in cases:
         sizes: dict[str, dict[str, list[Point]]] = {}
@@ -185,72 +222,45 @@ def growth(cases: Sequence[Case]) -> Iterator[Chart]:
             yield Chart(name=f"growth-{case.run.workload}", title=title, note=note, panels=panels, cases=[case])
 
 
-PER_SLEEPER = {
-    "kib_per_sleeper": "KiB of RSS for each",
-    "rss_bytes_per_sleeper": "bytes of RSS for each",
-    "disk_bytes_per_sleeper": "bytes on the disk for each",
-}
-
-
-def sleepers(cases: Sequence[Case]) -> Iterator[Chart]:
+def sleepers(cases: Sequence[Case], _: Looks) -> Iterator[Chart]:
     """What a sleeper costs, over the number of sleepers, if several numbers were run."""
+    looks = Looks(cases, of_any_extent=True)
     for name, of_workload in by_workload(cases):
         panels = []
         for figure, what in PER_SLEEPER.items():
             having = [case for case in of_workload if case.has(figure) and case.has("instances")]
             if groups := curves(having, asleep_in, of_any_extent=True):
-                rows = lines_over(groups, cases, asleep_in, {figure: ""}, of_any_extent=True)
-                panels.append(panel(what, "instances asleep", rows, x="log"))
+                panels.append(panel(what, "instances asleep", looks.lines(groups, asleep_in, {figure: ""}), x="log"))
         if panels:
-            title = f"{name} {BY_NAME[name].title}: what a sleeper costs"
+            title = f"{titled(name)}: what a sleeper costs"
             yield Chart(name=f"sleepers-{name}", title=title, note=MEDIANS, panels=panels, cases=of_workload)
 
 
-SERIES_TITLES = {"units_per_s": "a second", "rss_mib": "RSS, MiB"}
-
-
-def series(cases: Sequence[Case]) -> Iterator[Chart]:
+def series(cases: Sequence[Case], _: Looks) -> Iterator[Chart]:
     """What was sampled over time."""
     for case in cases:
         sampled = [outcome.series for outcome in case.outcomes if outcome.series.get("at_s")]
         panels = []
         for name in dict.fromkeys(name for found in sampled for name in found if name != "at_s"):
-            rows = []
-            for run, found in enumerate(sampled):
-                label = f"run {run + 1}" if len(sampled) > 1 else ""
-                if name in found:
-                    rows += line(label, run, running_median(found["at_s"], found[name]))
+            rows = [
+                row
+                for run, found in enumerate(sampled)
+                for row in line(
+                    f"run {run + 1}" if len(sampled) > 1 else "", run, running_median(found["at_s"], found[name])
+                )
+            ]
             panels.append(panel(SERIES_TITLES.get(name, name), "seconds since the start", rows, raw=True))
         if panels:
             title, note = f"{case.title}: over time", "A running median, in a band that holds 8 of 10 samples."
             yield Chart(name=f"series-{case.run.workload}", title=title, note=note, panels=panels, cases=[case])
 
 
-PLOTTERS: tuple[Callable[[Sequence[Case]], Iterator[Chart]], ...] = (
+PLOTTERS: tuple[Callable[[Sequence[Case], Looks], Iterator[Chart]], ...] = (
     *(throughput, concurrency, rates, distributions, cost, growth, sleepers, series),
 )
 
 
-# Lines.
-
-
-def lines_over(
-    groups: Sequence[Sequence[Case]],
-    everything: Sequence[Case],
-    x_of: Callable[[Case], float],
-    figures: dict[str, str],
-    *,
-    of_any_extent: bool = False,
-) -> list[Spec]:
-    """A line for each group and figure; the second figure's is dashed."""
-    names = names_of(everything, of_any_extent=of_any_extent)
-    found: list[Spec] = []
-    for group in groups:
-        for place, (figure, what) in enumerate(figures.items()):
-            label = " ".join(filter(None, (names[id(group[0])], what)))
-            points = [(x_of(case), case.figure(figure)) for case in group if case.has(figure)]
-            found += line(label, color_of(group[0], everything), points, dashed=place > 0)
-    return found
+# Curves.
 
 
 def percentile_curve(ordered_us: Sequence[int]) -> list[Point]:
@@ -267,6 +277,14 @@ def percentile_curve(ordered_us: Sequence[int]) -> list[Point]:
     return found
 
 
+def percentile_panel(title: str, labelled: Sequence[tuple[str, int, Case]]) -> Spec:
+    rows: list[Spec] = []
+    for label, color, case in labelled:
+        ordered_us = sorted(latency for outcome in case.outcomes for latency in outcome.latencies_us)
+        rows += line(label, color, percentile_curve(ordered_us))
+    return panel(title, "percentile", rows, x="nines", y="log", raw=True)
+
+
 def running_median(at_s: Sequence[float], values: Sequence[float]) -> list[Point]:
     half = max(1, int(len(values) * SMOOTHED_OVER))
     windows = (sorted(values[max(0, at - half) : at + half + 1]) for at in range(len(values)))
@@ -276,19 +294,11 @@ def running_median(at_s: Sequence[float], values: Sequence[float]) -> list[Point
     ]
 
 
-def has_distribution(case: Case) -> bool:
-    return sum(len(outcome.latencies_us) for outcome in case.outcomes) >= LATENCIES_MIN
+# Groups of cases, and where they lie along an axis.
 
 
-def percentile_panel(title: str, labelled: Sequence[tuple[str, int, Case]]) -> Spec:
-    rows: list[Spec] = []
-    for label, color, case in labelled:
-        ordered_us = sorted(latency for outcome in case.outcomes for latency in outcome.latencies_us)
-        rows += line(label, color, percentile_curve(ordered_us))
-    return panel(title, "percentile", rows, x="nines", y="log", raw=True)
-
-
-# Groups, names and colors of cases.
+def titled(workload: str) -> str:
+    return f"{workload} {BY_NAME[workload].title}"
 
 
 def in_flight_of(case: Case) -> float:
@@ -324,11 +334,6 @@ def alike(cases: Iterable[Case], *, of_any_extent: bool = False) -> list[list[Ca
     return list(groups.values())
 
 
-def extent_of(case: Case) -> str:
-    """How long its runs went on, or how many instances they had."""
-    return f"{case.run.seconds:g} s" if case.run.instances is None else f"{case.run.instances} instances"
-
-
 def usual_cases(cases: Sequence[Case]) -> list[Case]:
     """Of each workload and driver those with its own number in flight; if there are none, those with the least."""
     found: list[Case] = []
@@ -338,28 +343,3 @@ def usual_cases(cases: Sequence[Case]) -> list[Case]:
         chosen = usual if usual in numbers else min(numbers)
         found += [case for case in group if case.run.in_flight == chosen]
     return sorted(found, key=cases.index)
-
-
-def names_of(cases: Sequence[Case], *, of_any_extent: bool = False) -> dict[int, str]:
-    """What tells cases of one workload apart, by their identity: the driver, and what else is not the same for all."""
-    builds = list(dict.fromkeys(build_of(case.machine) for case in cases))
-    options = {(case.run.durability, case.run.always_replay) for case in cases}
-    extents: dict[tuple[str, float | None], set[str]] = {}
-    for case in cases:
-        extents.setdefault((case.run.workload, case.run.rate), set()).add(extent_of(case))
-    found = {}
-    for case in cases:
-        words = [case.driver_title]
-        if len(options) > 1:
-            words += [case.run.durability, *(["replayed"] if case.run.always_replay else [])]
-        if not of_any_extent and len(extents[case.run.workload, case.run.rate]) > 1:
-            words.append(extent_of(case))
-        if len(builds) > 1:
-            words.append(f"machine {builds.index(build_of(case.machine)) + 1}")
-        found[id(case)] = ", ".join(words)
-    return found
-
-
-def color_of(case: Case, cases: Sequence[Case]) -> int:
-    """A color that is the driver's, and number of processes', in every chart of a report."""
-    return list(dict.fromkeys(each.driver_title for each in cases)).index(case.driver_title)

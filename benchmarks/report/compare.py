@@ -6,14 +6,14 @@ of them would lie apart is not known.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from math import comb
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..terminal import Line, short, table
+from ..workloads.run import Run
 from .machine import Machine
-from .results import Range, Result, Results, range_of
+from .results import Case, Range, Result, Results
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -38,26 +38,10 @@ STYLES = {
 }
 
 
-class Key(NamedTuple):
-    """Runs with the same key are compared with each other."""
-
-    workload: str
-    driver: str
-    in_flight: int
-    rate: float | None
-    processes: int = 1
-
-    def __str__(self) -> str:
-        load = f"{self.in_flight} in flight" if self.rate is None else f"{self.rate:g} a second"
-        several = f" x{self.processes}" if self.processes > 1 else ""
-        return f"{self.workload} {self.driver}{several}, {load}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Difference:
+class Difference(NamedTuple):
     """A figure before and after."""
 
-    key: Key
+    key: str
     figure: str
     before: Range
     after: Range
@@ -81,9 +65,7 @@ class Difference:
         """By how much it is worse, in percent of what it was; 0 if it is not."""
         if self.verdict is not DifferenceVerdict.WORSE:
             return 0.0
-        if not self.before.median:
-            return float("inf")
-        return abs(self.after.median - self.before.median) / abs(self.before.median) * 100
+        return abs(self.ratio - 1) * 100 if self.ratio is not None else float("inf")
 
 
 # Of these, neither more nor less is better: they say what was done, or how.
@@ -103,34 +85,38 @@ def higher_is_better(figure: str) -> bool | None:
 
 def compared(before: Results, after: Results) -> list[Difference]:
     """Everything that both have, in the order of the first."""
-    first, second = by_key(before), by_key(after)
+    first, second = (
+        {key: figures_of(document, found) for key, found in by_key(document).items()} for document in (before, after)
+    )
     return [
-        Difference(key=key, figure=figure, before=range_of(values), after=range_of(others))
+        Difference(key, figure, found, second[key][figure])
         for key in first
-        if key in second
-        for figure, values in figures_of(first[key]).items()
-        if higher_is_better(figure) is not None and (others := figures_of(second[key]).get(figure))
+        for figure, found in first[key].items()
+        if higher_is_better(figure) is not None and figure in second.get(key, {})
     ]
 
 
-def by_key(document: Results) -> dict[Key, list[Result]]:
-    found: dict[Key, list[Result]] = {}
+def by_key(document: Results) -> dict[str, list[Result]]:
+    """The runs that are compared with each other: those of one workload, driver and load."""
+    found: dict[str, list[Result]] = {}
     for result in document.results:
-        run = result.run
-        key = Key(run.workload, run.driver, run.in_flight, run.rate, run.processes)
-        found.setdefault(key, []).append(result)
+        found.setdefault(key_of(result.run), []).append(result)
     return found
 
 
-def figures_of(results: Sequence[Result]) -> dict[str, list[float]]:
+def key_of(run: Run) -> str:
+    load = f"{run.in_flight} in flight" if run.rate is None else f"{run.rate:g} a second"
+    several = f" x{run.processes}" if run.processes > 1 else ""
+    return f"{run.workload} {run.driver}{several}, {load}"
+
+
+def figures_of(document: Results, found: Sequence[Result]) -> dict[str, Range]:
     """The figures of some runs, without one that says the same as another."""
-    found: dict[str, list[float]] = {}
-    for result in results:
-        for figure, value in result.outcome.figures.items():
-            found.setdefault(figure, []).append(value)
-    if "units_per_s" in found:
-        found.pop("instances_per_s", None)
-    return found
+    outcomes = [result.outcome for result in found]
+    figures = Case(run=found[0].run, machine=document.machine, outcomes=outcomes).figures()
+    if "units_per_s" in figures:
+        figures.pop("instances_per_s", None)
+    return figures
 
 
 def warnings(before: Results, after: Results) -> Iterator[str]:
@@ -139,9 +125,9 @@ def warnings(before: Results, after: Results) -> Iterator[str]:
     first, second = by_key(before), by_key(after)
     for key in (key for key in first if key in second):
         for name in ("seconds", "instances", "durability", "always_replay"):
-            was, became = ({getattr(result.run, name) for result in of[key]} for of in (first, second))
+            was, became = (listed({getattr(result.run, name) for result in of[key]}) for of in (first, second))
             if was != became:
-                yield f"{key}: {name} was {listed(was)} and is {listed(became)}"
+                yield f"{key}: {name} was {was} and is {became}"
     yield from sorted(f"{key}: only in one of them" for key in first.keys() ^ second.keys())
 
 
@@ -162,8 +148,8 @@ def listed(values: set[object]) -> str:
 def chance(differences: Sequence[Difference]) -> float | None:
     """How likely it is, at most, that one figure is called better or worse though nothing changed.
 
-    If nothing changed, every order of the runs is as likely as any other, and
-    two of them part the documents (the extreme of Mann and Whitney's test).
+    If nothing changed, every order of the runs is as likely as any other, and two of them part the documents (the
+    extreme of Mann and Whitney's test).
     """
     told = [each for each in differences if each.verdict is not DifferenceVerdict.UNKNOWN]
     return max((2 / comb(each.before.runs + each.after.runs, each.before.runs) for each in told), default=None)
@@ -171,14 +157,16 @@ def chance(differences: Sequence[Difference]) -> float | None:
 
 def summary(differences: Sequence[Difference]) -> str:
     """The verdicts in a sentence or two."""
-    counted = {verdict: sum(each.verdict is verdict for each in differences) for verdict in DifferenceVerdict}
-    if counted[DifferenceVerdict.UNKNOWN] == len(differences):
-        return "Of single runs nothing can be said: measure both with --repeat 5."
-    better, worse = counted[DifferenceVerdict.BETTER], counted[DifferenceVerdict.WORSE]
     by_chance = chance(differences)
-    assert by_chance is not None
+    if by_chance is None:
+        return "Of single runs nothing can be said: measure both with --repeat 5."
+    verdicts = [each.verdict for each in differences]
+    better, worse, noise = (
+        verdicts.count(verdict)
+        for verdict in (DifferenceVerdict.BETTER, DifferenceVerdict.WORSE, DifferenceVerdict.NOISE)
+    )
     return (
-        f"{better} better, {worse} worse, {counted[DifferenceVerdict.NOISE]} within the noise. "
+        f"{better} better, {worse} worse, {noise} within the noise. "
         f"With so few runs, {by_chance:.1%} of all figures are called better or worse although nothing changed."
     )
 
@@ -186,11 +174,11 @@ def summary(differences: Sequence[Difference]) -> str:
 def differences_table(differences: Sequence[Difference]) -> "Table":
     """The differences, for a terminal of 80 columns."""
     lines: list[Line] = []
-    key: Key | None = None
+    key = ""
     for each in differences:
         if each.key != key:
             key = each.key
-            lines.append(Line((str(key),), "bold", begins_section=True))
+            lines.append(Line((key,), "bold", begins_section=True))
         ratio = f"{each.ratio:.2f}" if each.ratio is not None else "-"
         values = (cell for found in (each.before, each.after) for cell in (short(found.median, 4), spread(found)))
         lines.append(Line((f"  {each.figure}", *values, ratio, each.verdict.value), STYLES[each.verdict]))
@@ -199,6 +187,4 @@ def differences_table(differences: Sequence[Difference]) -> "Table":
 
 def spread(found: Range) -> str:
     """How far the runs lie apart, in percent of their median."""
-    if found.runs < 2 or not found.median:
-        return ""
-    return f"±{(found.high - found.low) / 2 / found.median:.0%}"
+    return "" if found.runs < 2 or not found.median else f"±{(found.high - found.low) / 2 / found.median:.0%}"

@@ -40,11 +40,7 @@ class Machine:
 
 
 def machine(folder: Path) -> Machine:
-    """Describe this one.
-
-    Args:
-        folder: On the disk that the stores will be on.
-    """
+    """Describe this one; the folder is on the disk that the stores will be on."""
     return Machine(
         perdure=named(version_of("perdure", otherwise="from its source tree"), execution.__file__),
         python=f"{platform.python_implementation()} {platform.python_version()}",
@@ -58,11 +54,7 @@ def machine(folder: Path) -> Machine:
 
 
 def named(version: str, module: str) -> str:
-    """Name a build: figures of a compiled engine are not those of the same version in Python.
-
-    Args:
-        module: Where a module of the engine was loaded from.
-    """
+    """Name a build, given where a module of it was loaded from: a compiled engine's figures are its own."""
     return version if module.endswith(".py") else f"{version}, compiled"
 
 
@@ -87,16 +79,13 @@ def flush_ms(folder: Path) -> float:
     """How long the disk takes to make 4 KiB durable: the least that a commit can take."""
     path = folder / "flush"
     took_ms = []
-    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
+    with path.open("wb", buffering=0) as file:
         for _ in range(FLUSHES):
-            began = time.perf_counter()
-            os.write(file, b"\0" * FLUSH_BYTES)
-            os.fsync(file)
-            took_ms.append((time.perf_counter() - began) * 1000)
-    finally:
-        os.close(file)
-        path.unlink()
+            began_s = time.perf_counter()
+            file.write(b"\0" * FLUSH_BYTES)
+            os.fsync(file.fileno())
+            took_ms.append((time.perf_counter() - began_s) * 1000)
+    path.unlink()
     return median(took_ms)
 
 
@@ -108,24 +97,9 @@ class MachineLoad:
     ready: float  # processes that ran or could have, on average over the last minute of the run
 
 
-class LoadReading:
-    """The counters of a machine at the beginning of a run."""
-
-    def __init__(self) -> None:
-        self._before = cpu_seconds()
-
-    def until_now(self) -> MachineLoad:
-        """What the machine has done since."""
-        idle, total = (now - before for now, before in zip(cpu_seconds(), self._before, strict=True))
-        ready = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
-        return MachineLoad(busy=round(1 - idle / total, 3) if total > 0 else 0.0, ready=round(ready, 2))
-
-
-def cpu_seconds() -> tuple[float, float]:
-    """How long all cores together were idle, and in all, since the machine was started; seconds."""
+def machine_load() -> MachineLoad:
+    """What the machine has done since this was called last."""
     import psutil  # noqa: PLC0415  the extra
 
-    times = psutil.cpu_times()
-    idle = times.idle + getattr(times, "iowait", 0.0)
-    # Linux counts the time of guests in that of users too.
-    return idle, sum(times) - getattr(times, "guest", 0.0) - getattr(times, "guest_nice", 0.0)
+    ready = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    return MachineLoad(busy=round(psutil.cpu_percent() / 100, 3), ready=round(ready, 2))

@@ -6,14 +6,14 @@ a pair says what neither figure does.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import NamedTuple, TypeAlias
 
 from ..drivers.measure import RunOutcome
 from ..peers.peers import DBOS_POSTGRES, DBOS_SQLITE, PEERS, RESTATE
 from ..workloads.run import Run
 from ..workloads.table import LONG_CHAIN
-from ..workloads.workload import DRIVERS, POSTGRES, PROCESS, SDK, STUB
+from ..workloads.workload import DRIVERS, POSTGRES, PROCESS, SDK, STUB, Bound
 from .results import Case, Range, Results, build_of, range_of
 
 Figures: TypeAlias = Mapping[str, float]
@@ -67,23 +67,17 @@ PAIRINGS = (
 )
 
 
-class RatioMark(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class RatioMark(Bound):
     """What a ratio should be on two cores, each engine with its default durability."""
 
     workload: str
     in_flight: int
     driver: str
     other: str
-    at_least: float | None = None
-    at_most: float | None = None
+    _: KW_ONLY
     processes: int = 1
     of_instances: bool = False  # also where a run has a number of instances and not a time
-
-    def reached(self, found: float) -> bool:
-        return found >= self.at_least if self.at_least is not None else found <= (self.at_most or 0.0)
-
-    def __str__(self) -> str:
-        return f"at least {self.at_least:g}" if self.at_least is not None else f"at most {self.at_most:g}"
 
 
 MARKS = (
@@ -91,12 +85,12 @@ MARKS = (
     RatioMark("W1", 50, PROCESS, DBOS_SQLITE, at_least=100),
     RatioMark("W1", 50, PROCESS, DBOS_POSTGRES, at_least=100),
     RatioMark("W1", 50, POSTGRES, DBOS_POSTGRES, at_least=25),  # both on the same server
-    RatioMark("W1", 50, POSTGRES, PROCESS, at_least=0.6, of_instances=True),
-    RatioMark("W1", 50, POSTGRES, POSTGRES, at_most=1.2, processes=4, of_instances=True),
-    RatioMark("W1", 50, SDK, STUB, at_least=0.9),
-    RatioMark("W2", 10, SDK, STUB, at_least=0.9),
+    RatioMark("W1", 50, POSTGRES, PROCESS, at_least=0.6, digits=1, of_instances=True),
+    RatioMark("W1", 50, POSTGRES, POSTGRES, at_most=1.2, digits=1, processes=4, of_instances=True),
+    RatioMark("W1", 50, SDK, STUB, at_least=0.9, digits=1),
+    RatioMark("W2", 10, SDK, STUB, at_least=0.9, digits=1),
     # A turn whose cost grows with the history would be many times this, noise is less.
-    RatioMark(LONG_CHAIN.name, 1, SDK, STUB, at_most=1.5, of_instances=True),
+    RatioMark(LONG_CHAIN.name, 1, SDK, STUB, at_most=1.5, digits=1, of_instances=True),
 )
 
 

@@ -3,7 +3,6 @@
 The rule: a document keeps the raw figures of every run, with the options that repeat it. Every figure shown is
 computed from them, with how far the runs lie apart; a single run has no spread.
 
-`tables.py`, `ratios.py`, `charts.py`, `page.py` and `compare.py` show them.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -57,11 +56,7 @@ class Results:
 
     @classmethod
     def read(cls, path: Path) -> "Results":
-        """Read a document.
-
-        Raises:
-            msgspec.ValidationError: It is none of this format.
-        """
+        """Read a document; `msgspec.DecodeError` if it is none of this format."""
         return msgspec.json.decode(path.read_bytes(), type=cls)
 
 
@@ -121,13 +116,13 @@ class Case:
     def has(self, name: str) -> bool:
         return any(name in outcome.figures for outcome in self.outcomes)
 
-    def marks(self) -> Iterator[tuple[Mark, float, bool]]:
+    def marks(self) -> Iterator[tuple[Mark, Range, bool]]:
         """The marks that were measured, what was found, and whether each was reached."""
         for mark in self.workload.marks:
             holds = mark.driver == self.run.driver and mark.in_flight in (None, self.run.in_flight)
             if holds and self.has(mark.figure):
-                found = self.figure(mark.figure).median
-                yield mark, found, mark.reached(found)
+                found = self.figure(mark.figure)
+                yield mark, found, mark.reached(found.median)
 
 
 def cases_of(documents: Iterable[Results]) -> list[Case]:
@@ -155,6 +150,32 @@ def build_of(machine: Machine) -> str:
     """What has to be the same for runs to be put together."""
     what = (machine.perdure, machine.python, machine.sqlite, machine.uvloop, machine.processor, machine.cores)
     return ", ".join(str(each) for each in what)
+
+
+def extent_of(case: Case) -> str:
+    """How long its runs went on, or how many instances they had."""
+    return f"{case.run.seconds:g} s" if case.run.instances is None else f"{case.run.instances} instances"
+
+
+def names_of(cases: Sequence[Case], *, of_any_extent: bool = False) -> dict[int, str]:
+    """What tells cases of one workload apart, by their identity: the driver, and what else is not the same for all."""
+    builds = list(dict.fromkeys(build_of(case.machine) for case in cases))
+    options = {(case.run.durability, case.run.always_replay) for case in cases}
+    extents: dict[tuple[str, float | None], set[str]] = {}
+    for case in cases:
+        extents.setdefault((case.run.workload, case.run.rate), set()).add(extent_of(case))
+
+    def name(case: Case) -> str:
+        words = [case.driver_title]
+        if len(options) > 1:
+            words += [case.run.durability, *(["replayed"] if case.run.always_replay else [])]
+        if not of_any_extent and len(extents[case.run.workload, case.run.rate]) > 1:
+            words.append(extent_of(case))
+        if len(builds) > 1:
+            words.append(f"machine {builds.index(build_of(case.machine)) + 1}")
+        return ", ".join(words)
+
+    return {id(case): name(case) for case in cases}
 
 
 # What stands in front of a run's other options on the command line; those are named like their fields.

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Sequence
 from math import log10
 from typing import Any, TypeAlias
 
+import click
+
 from ..terminal import short
 from .results import Range
 
@@ -28,19 +30,15 @@ DARK_OF = dict(zip((*COLORS, INK, FAINT, GRID, EDGE, PAPER), (*DARK_COLORS, "#e3
 LINES_MAX = len(COLORS)
 
 
-class NothingToDrawWith(Exception):
+class NothingToDrawWith(click.ClickException):
     """vl-convert is not installed."""
 
-    def __str__(self) -> str:
-        return "drawing needs vl-convert: pip install 'perdure[bench]'"
+    def __init__(self) -> None:
+        super().__init__("drawing needs vl-convert: pip install 'perdure[bench]'")
 
 
 def demand_vl_convert() -> None:
-    """See that drawing will work, before time is spent on runs.
-
-    Raises:
-        NothingToDrawWith: It will not.
-    """
+    """See that drawing will work, before time is spent on runs."""
     if importlib.util.find_spec("vl_convert") is None:
         raise NothingToDrawWith
 

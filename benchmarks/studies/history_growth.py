@@ -13,8 +13,6 @@ from itertools import pairwise
 from statistics import median
 from typing import NamedTuple
 
-import anyio
-
 from ...actors.store.contract import Stored
 from ...actors.store.durability import Durability
 from ...actors.store.sqlite.store import SqliteStore
@@ -27,7 +25,7 @@ from ..drivers.load import Progress, WrongResult
 from ..drivers.measure import RunOutcome, percentile
 from ..workloads.app import GO, app
 from ..workloads.workload import Extent, Workload
-from .sleeping import FENCE, LOOK_EVERY_S, TooSlow
+from .sleeping import PATIENCE_S, TooSlow, taken
 
 SHORT_LENGTHS = (10, 100)  # events
 LONG_LENGTHS = (1_000, 10_000, 50_000)
@@ -38,7 +36,6 @@ SHORT_STEPS = 80  # of each
 AROUND = 0.05  # of a long length: turns up to so far from it count as turns at it
 AROUND_SHORT = 0.5
 COLD_TIMES = 5  # each history is rebuilt
-PATIENCE_S = 300.0
 
 
 class Chain(NamedTuple):
@@ -85,23 +82,14 @@ async def chain(driver: ProcessDriver, workload: Workload, steps: int) -> Chain:
     """Run a chain up to its wait."""
     turns = driver.engine.turns
     instance_id = await driver.start(workload.workflow, steps)
-    with anyio.move_on_after(PATIENCE_S) as patience:
-        # One turn to begin, and one for each result.
-        while driver.engine.turns < turns + 1 + steps:  # noqa: ASYNC110  to look costs nothing beside a turn
-            await anyio.sleep(LOOK_EVERY_S)
-        # What was taken before this one is durable when this one is.
-        await driver.start(*FENCE)
-    if patience.cancelled_caught:
+    # One turn to begin, and one for each result.
+    if not await taken(driver, turns + 1 + steps):
         raise TooSlow(f"{steps} steps were not over in {PATIENCE_S:g} s")
     return Chain(instance_id, steps)
 
 
 async def end(driver: ProcessDriver, chain: Chain) -> list[int]:
-    """Let a chain end, and return when each of its steps ran; microseconds.
-
-    Raises:
-        WrongResult: Steps are missing, or not in their order.
-    """
+    """Let a chain end, and return when each of its steps ran; microseconds."""
     await driver.raise_event(chain.instance_id, GO, None)
     (found,) = await driver.ends([chain.instance_id])
     ran_us: list[int] = found.output

@@ -6,11 +6,11 @@ a daemon. It should do nothing.
 
 import os
 import time
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import anyio
 
-from ..drivers.daemon import Daemon, serving
+from ..drivers.daemon import serving
 from ..drivers.in_process import EngineSetup, process_driver
 from ..drivers.load import Progress
 from ..drivers.measure import RunOutcome, Usage, usage_of, usage_of_self
@@ -20,8 +20,7 @@ from .sleeping import fleet_of, put_to_sleep_in_steps
 SETTLE_S = 1.0  # after the start, before the clock runs
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Meter:
+class Meter(NamedTuple):
     """What a process has used, at a moment."""
 
     at_s: float
@@ -34,32 +33,32 @@ async def run_idle(setup: EngineSetup, workload: Workload, extent: Extent, progr
     fleet = await asleep(setup, workload, extent, progress)
     async with process_driver(setup) as driver:
         await anyio.sleep(SETTLE_S)
-        # Not by its id: a tick of 10 ms is all that an idle process may use in a second.
-        commits, before = driver.engine.commits, meter_of(os.getpid(), usage_of_self())
-        await anyio.sleep(extent.seconds)
-        after = meter_of(os.getpid(), usage_of_self())
+        commits = driver.engine.commits
+        figures = await watched(os.getpid(), extent.seconds)
         commits = driver.engine.commits - commits
-    figures = costs(before, after) | {"commits_per_s": commits / (after.at_s - before.at_s)}
-    return RunOutcome(figures={"instances": float(fleet), **figures})
+    return RunOutcome(figures=fleet | figures | {"commits_per_s": commits / figures["elapsed_s"]})
 
 
 async def run_idle_daemon(setup: EngineSetup, workload: Workload, extent: Extent, progress: Progress) -> RunOutcome:
     """Look at a daemon."""
     fleet = await asleep(setup, workload, extent, progress)
-    async with serving(Daemon(setup, {})) as daemon:
+    async with serving(setup) as daemon:
         await anyio.sleep(SETTLE_S)
-        before = meter_of(daemon.pid, usage_of(daemon.pid))
-        await anyio.sleep(extent.seconds)
-        after = meter_of(daemon.pid, usage_of(daemon.pid))
-    return RunOutcome(figures={"instances": float(fleet), **costs(before, after)})
+        return RunOutcome(figures=fleet | await watched(daemon.pid, extent.seconds))
 
 
-async def asleep(setup: EngineSetup, workload: Workload, extent: Extent, progress: Progress) -> int:
-    """Put a fleet to sleep, stop the engine, and return how many there are."""
-    fleet = fleet_of(extent)
+async def asleep(setup: EngineSetup, workload: Workload, extent: Extent, progress: Progress) -> dict[str, float]:
+    """Put a fleet to sleep, stop the engine, and say how many there are."""
     async with process_driver(setup) as driver:
-        await put_to_sleep_in_steps(driver, workload, fleet, progress, whole=0.5)
-    return fleet
+        await put_to_sleep_in_steps(driver, workload, fleet_of(extent), progress, whole=0.5)
+    return {"instances": float(fleet_of(extent))}
+
+
+async def watched(pid: int, seconds: float) -> dict[str, float]:
+    """What a process costs in so many seconds."""
+    before = meter_of(pid)
+    await anyio.sleep(seconds)
+    return costs(before, meter_of(pid))
 
 
 def costs(before: Meter, after: Meter) -> dict[str, float]:
@@ -74,10 +73,12 @@ def costs(before: Meter, after: Meter) -> dict[str, float]:
     return figures
 
 
-def meter_of(pid: int, used: Usage) -> Meter:
+def meter_of(pid: int) -> Meter:
     import psutil  # noqa: PLC0415  the extra
 
     # A system that does not tell has no such method (macOS).
     counters = getattr(psutil.Process(pid), "io_counters", None)
     written = int(counters().write_bytes) if counters is not None else None
-    return Meter(at_s=time.perf_counter(), used=used, written_bytes=written)
+    # Not by its id: a tick of 10 ms is all that an idle process may use in a second.
+    used = usage_of_self() if pid == os.getpid() else usage_of(pid)
+    return Meter(time.perf_counter(), used, written)

@@ -11,12 +11,13 @@ is performed.
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 import anyio
 
-from ..drivers.daemon import Daemon, killed_in_the_end, serving
+from ..drivers.daemon import Daemon, serving
 from ..drivers.http_client import HttpClient
 from ..drivers.in_process import EngineSetup
 from ..drivers.load import End, Progress, check_outputs, closed_loop, start_many
@@ -32,23 +33,24 @@ LOOK_EVERY_S = 0.05
 PATIENCE_S = 120.0
 FIRST, HELD, STEPS = "1", "2", 3  # S9: the step whose result is durable, the one that is held, how many there are
 
+Bodies: TypeAlias = Counter[tuple[str, str]]  # how often the body of each step ran: (instance, task) to times
+
 
 async def run_crash(setup: EngineSetup, workload: Workload, extent: Extent, progress: Progress) -> RunOutcome:
     log = setup.folder / "bodies"
     acknowledged, over = await load_until_killed(setup, log, workload, extent, progress)
     # Nobody listens to the pipe any more.
     restarted_us = time.time_ns() // 1000
-    async with serving(Daemon(setup, {LOG: str(log)})) as daemon:
+    async with serving(setup, {LOG: str(log)}) as daemon:
         ready_us = time.time_ns() // 1000
         ends = await checked_ends(daemon, workload, acknowledged)
     bodies = bodies_run(log)
-    performed = Counter(instance_id for instance_id, _ in bodies)
     figures = {
         "instances": float(len(acknowledged)),
         "in_flight_at_kill": float(len(acknowledged) - over),
         "ready_s": (ready_us - restarted_us) / 1e6,
         "recovered_s": (max(ready_us, *(end.at_us for end in ends)) - restarted_us) / 1e6,
-        "steps_lost": float(sum(max(0, workload.units - performed[instance_id]) for instance_id in acknowledged)),
+        "steps_lost": missing(bodies, acknowledged, workload.units),
         "steps_repeated": repeated(bodies),
     }
     return RunOutcome(figures=figures)
@@ -57,7 +59,7 @@ async def run_crash(setup: EngineSetup, workload: Workload, extent: Extent, prog
 async def load_until_killed(
     setup: EngineSetup, log: Path, workload: Workload, extent: Extent, progress: Progress
 ) -> tuple[list[str], int]:
-    """Start a daemon, load it, and kill it under the load.
+    """Load a daemon, and kill it under the load.
 
     Returns:
         The instances whose start was acknowledged, and how many of them were over.
@@ -65,37 +67,38 @@ async def load_until_killed(
     acknowledged: list[str] = []
     over = 0
     pipe = str(setup.folder / "over")
-    async with killed_in_the_end(Daemon(setup, {PIPE: pipe, LOG: str(log)})) as daemon, listening(pipe) as reports:
-        await daemon.start()
-        async with HttpClient(daemon.host, daemon.port) as client, anyio.create_task_group() as tasks:
-            driver = HttpDriver(daemon, client, reports, see=False)
+    async with (
+        listening(pipe) as reports,
+        serving(setup, {PIPE: pipe, LOG: str(log)}) as daemon,
+        HttpClient(daemon.host, daemon.port) as client,
+        anyio.create_task_group() as tasks,
+    ):
+        driver = HttpDriver(daemon, client, reports, see=False)
 
-            async def item(_: int) -> None:
-                nonlocal over
-                acknowledged.append(instance_id := await driver.start(workload.workflow, workload.input))
-                await driver.finish(instance_id)
-                over += 1
+        async def item(_: int) -> None:
+            nonlocal over
+            acknowledged.append(instance_id := await driver.start(workload.workflow, workload.input))
+            await driver.finish(instance_id)
+            over += 1
 
-            def step(share: float) -> None:
-                progress.part(share / 2, over * workload.units)
-                if share >= KILL_AT:
-                    daemon.crash()
-                    # No request that waits for an answer will get one now.
-                    tasks.cancel_scope.cancel()
+        def step(share: float) -> None:
+            progress.part(share / 2, over * workload.units)
+            if share >= KILL_AT:
+                daemon.crash()
+                # No request that waits for an answer will get one now.
+                tasks.cancel_scope.cancel()
 
-            await closed_loop(driver, item, in_flight=workload.in_flight, extent=extent, step=step)
+        await closed_loop(driver, item, step, in_flight=workload.in_flight, extent=extent)
     return acknowledged, over
 
 
 async def run_recovery(setup: EngineSetup, workload: Workload, extent: Extent, progress: Progress) -> RunOutcome:
     running = extent.instances or int(extent.seconds * INSTANCES_PER_S)
     log, pipe = setup.folder / "bodies", str(setup.folder / "going_on")
-    # All bodies at once, so that each is known to have begun.
-    options = ("--activities-max", str(running), "--activations-max", str(max(10_000, running)))
-    instance_ids = await start_and_kill(setup, log, options, workload, running, progress)
+    instance_ids = await start_and_kill(setup, log, workload, running, progress)
     async with listening(pipe) as reports:
         restarted_s = time.perf_counter()
-        async with serving(Daemon(setup, {LOG: str(log), PIPE: pipe})) as daemon:
+        async with serving(setup, {LOG: str(log), PIPE: pipe}) as daemon:
             ready_s = time.perf_counter() - restarted_s
             with anyio.fail_after(PATIENCE_S):
                 for instance_id in instance_ids:
@@ -108,37 +111,35 @@ async def run_recovery(setup: EngineSetup, workload: Workload, extent: Extent, p
         "instances": float(running),
         "ready_s": ready_s,
         "moving_s": moving_s,
-        "steps_lost": float(steps_lost(bodies, instance_ids)),
+        "steps_lost": missing(bodies, instance_ids, STEPS) + forgotten(bodies, instance_ids),
         "steps_repeated": repeated(bodies),
     }
     return RunOutcome(figures=figures)
 
 
 async def start_and_kill(
-    setup: EngineSetup, log: Path, options: Sequence[str], workload: Workload, running: int, progress: Progress
+    setup: EngineSetup, log: Path, workload: Workload, running: int, progress: Progress
 ) -> list[str]:
-    """Start a daemon and as many instances, kill it when all are in their second step, and return their ids."""
-    async with killed_in_the_end(Daemon(setup, {HOLD: "1", LOG: str(log)}, options)) as daemon:
-        await daemon.start()
-        async with HttpClient(daemon.host, daemon.port) as client:
-            driver = HttpDriver(daemon, client, None, see=False)
+    """Start as many instances, kill their daemon when all are in their second step, and return their ids."""
+    # All bodies at once, so that each is known to have begun.
+    options = ("--activities-max", str(running), "--activations-max", str(max(10_000, running)))
+    async with (
+        serving(setup, {HOLD: "1", LOG: str(log)}, options) as daemon,
+        HttpClient(daemon.host, daemon.port) as client,
+    ):
+        driver = HttpDriver(daemon, client, None, see=False)
 
-            def step(share: float) -> None:
-                progress.part(share / 2, int(running * share))
+        def step(share: float) -> None:
+            progress.part(share / 2, int(running * share))
 
-            extent = Extent(seconds=0, instances=running)
-            instance_ids = await start_many(driver, workload, workload.input, extent, step)
+        instance_ids = await start_many(driver, workload, workload.input, Extent(seconds=0, instances=running), step)
         await all_held(log, running)
         daemon.crash()
     return instance_ids
 
 
 async def all_held(log: Path, running: int) -> None:
-    """Wait until the second step of so many instances has begun: the result of their first is durable.
-
-    Raises:
-        TooSlow: That does not come about.
-    """
+    """Wait until the second step of so many instances has begun: the result of their first is durable."""
     held = 0
     with anyio.move_on_after(PATIENCE_S):
         while held < running:
@@ -156,13 +157,12 @@ async def checked_ends(daemon: Daemon, workload: Workload, instance_ids: Sequenc
     return ends
 
 
-def bodies_run(log: Path) -> Counter[tuple[str, str]]:
-    """How often the body of each step ran: (instance, task) to times."""
+def bodies_run(log: Path) -> Bodies:
     return Counter((instance_id, task) for instance_id, task in map(str.split, log.read_text().splitlines()))
 
 
-def repeated(bodies: Counter[tuple[str, str]]) -> float:
-    return float(sum(times - 1 for times in bodies.values()))
+def repeated(bodies: Bodies) -> float:
+    return float(bodies.total() - len(bodies))
 
 
 def held_in(log: Path) -> int:
@@ -170,9 +170,12 @@ def held_in(log: Path) -> int:
     return sum(step == HELD for _, step in bodies_run(log)) if log.exists() else 0
 
 
-def steps_lost(bodies: Counter[tuple[str, str]], instance_ids: Sequence[str]) -> int:
-    """How many steps were not performed, or had their durable result forgotten and were performed again."""
+def missing(bodies: Bodies, instance_ids: Iterable[str], steps: int) -> float:
+    """How many steps of these instances were not performed, of so many in each."""
     performed = Counter(instance_id for instance_id, _ in bodies)
-    missing = sum(max(0, STEPS - performed[instance_id]) for instance_id in instance_ids)
-    forgotten = sum(bodies[instance_id, FIRST] > 1 for instance_id in instance_ids)
-    return missing + forgotten
+    return float(sum(max(0, steps - performed[instance_id]) for instance_id in instance_ids))
+
+
+def forgotten(bodies: Bodies, instance_ids: Iterable[str]) -> float:
+    """How many first steps, whose results were durable, were performed again."""
+    return float(sum(bodies[instance_id, FIRST] > 1 for instance_id in instance_ids))

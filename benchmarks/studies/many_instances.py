@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import anyio
 import msgpack
@@ -41,35 +41,25 @@ CACHE_KIB = 512 * 1024
 GO = "go"
 
 
-class Model(NamedTuple):
-    """An instance that an engine has run, as the store holds it."""
-
-    status: str
-    stored: Stored
-
-
-def write_instances(path: Path, instances: int, *, listed: bool = True) -> None:
+def write_instances(path: Path, instances: int) -> None:
     """Make a store of one part with so many instances.
 
     Of each hundred, 88 are completed, 5 failed, 2 terminated, and 5 wait for an event. Every third has a parent, every
     tenth has tags (`customer`, one of a thousand, and `env`), and they have twenty names.
-
-    Args:
-        listed: False: as an earlier release left it, without facets.
     """
-    models = {model.status: model for model in anyio.run(models_of_each_status)}
+    models = anyio.run(models_of_each_status)
     make_ready(path, parts=1)
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("PRAGMA journal_mode = OFF")
         connection.execute("PRAGMA synchronous = OFF")
         connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
         connection.execute("BEGIN")
-        _write(connection, models, instances, listed=listed)
+        _write(connection, models, instances)
         connection.execute("COMMIT")
 
 
-async def models_of_each_status() -> list[Model]:
-    """Run an instance to each status."""
+async def models_of_each_status() -> dict[str, Stored]:
+    """Run an instance to each status, and return what the store then holds of it."""
     app = App()
 
     @app.workflow(name="Workflow0")
@@ -88,16 +78,16 @@ async def models_of_each_status() -> list[Model]:
             with suppress(WorkflowFailed):
                 await engine.client.result(text)
         stored = await engine.store.load([workflow_address(t) for t in ("complete", "fail", "terminate", "wait")])
-    found = []
+    found: dict[str, Stored] = {}
     for each in stored:
         assert each is not None
         assert not isinstance(each, StoreError)
         assert each.facets is not None
-        found.append(Model(each.facets.status, each))
+        found[each.facets.status] = each
     return found
 
 
-def _write(connection: sqlite3.Connection, models: dict[str, Model], instances: int, *, listed: bool) -> None:
+def _write(connection: sqlite3.Connection, models: dict[str, Stored], instances: int) -> None:
     chance = random.Random(1)  # noqa: S311  the same store each time
     kinds, packer = Kinds(), msgpack.Packer()
     ids = [f"{'order' if n % 2 else 'job'}-{chance.getrandbits(48):012x}" for n in range(instances)]
@@ -114,38 +104,34 @@ def _write(connection: sqlite3.Connection, models: dict[str, Model], instances: 
             began_us = BEGAN_US + key * 1_000
             record = _record(model, key, began_us, ids, chance)
             actors.append((key, WORKFLOW, id_, seal_record(key, WORKFLOW, id_, record.pack(packer))))
-            entries = [(key, began_us, entry) for entry in model.stored.entries]
+            entries = [(key, began_us, entry) for entry in model.entries]
             log += _rows(sealed_entries(entries, position), 4)
             position += len(entries)
-            changed_us = began_us if model.status == "RUNNING" else began_us + chance.randrange(10**9)
+            changed_us = began_us if statuses[key - 1] == "RUNNING" else began_us + chance.randrange(10**9)
             shown = facets_of(record, changed_us)
             row = facets_row(key, kinds.number_of(WORKFLOW, shown), shown)
             facets.append(row)
             tags += tag_rows_of(key, row[2], row[6])
         connection.executemany("INSERT INTO actors VALUES (?, ?, ?, ?)", actors)
         connection.executemany("INSERT INTO log VALUES (?, ?, ?, ?)", log)
-        if listed:
-            connection.executemany("INSERT INTO facets VALUES (?, ?, ?, ?, ?, ?, ?)", facets)
-            connection.executemany("INSERT INTO tags VALUES (?, ?, ?, ?)", tags)
-    if listed:
-        new = kinds.matching(WORKFLOW, ListFilter())
-        connection.executemany(
-            "INSERT INTO kinds VALUES (?, ?, ?, ?, ?)", [(number, *kind) for number, kind in new.items()]
-        )
-    else:
-        connection.execute("UPDATE meta SET value = ? WHERE name = 'unlisted_key'", (instances,))
+        connection.executemany("INSERT INTO facets VALUES (?, ?, ?, ?, ?, ?, ?)", facets)
+        connection.executemany("INSERT INTO tags VALUES (?, ?, ?, ?)", tags)
+    new = kinds.matching(WORKFLOW, ListFilter())
+    connection.executemany(
+        "INSERT INTO kinds VALUES (?, ?, ?, ?, ?)", [(number, *kind) for number, kind in new.items()]
+    )
     waiting = [(n + 1,) for n, status in enumerate(statuses) if status == "RUNNING"]
     connection.executemany("INSERT INTO active VALUES (?)", waiting[: len(waiting) // 10])
 
 
-def _record(model: Model, key: int, began_us: int, ids: Sequence[str], chance: random.Random) -> InstanceRecord:
+def _record(model: Stored, key: int, began_us: int, ids: Sequence[str], chance: random.Random) -> InstanceRecord:
     """The record of a model, with the name, the parent and the tags of another instance."""
     parent = None
     if key % 3 == 0 and key > 1_000:
         parent = Parent(ids[key - 1 - chance.randrange(1, 1_000)], "0" * 32, 0, "Workflow0")
     tags = (("customer", f"c{chance.randrange(CUSTOMERS)}"), ("env", "prod")) if key % 10 == 0 else ()
     name = f"Workflow{chance.randrange(NAMES)}"
-    return unpack_record(model.stored.record)._replace(name=name, created_us=began_us, parent=parent, tags=tags)
+    return unpack_record(model.record)._replace(name=name, created_us=began_us, parent=parent, tags=tags)
 
 
 def _rows(values: Sequence[object], columns: int) -> Iterator[Sequence[object]]:

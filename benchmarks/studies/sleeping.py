@@ -39,7 +39,7 @@ from ..workloads.workload import Extent, Workload
 NIGHT_S = 30 * 86_400.0  # how long a fleet sleeps: longer than the run
 SETTLE_S = 0.5  # before RSS is read: what was to be evicted has been
 LOOK_EVERY_S = 0.002  # at a counter; next to nothing beside what it counts
-PATIENCE_S = 120.0  # for the last of them
+PATIENCE_S = 300.0  # for the last of them
 READ_AT_ONCE = 1_000  # instances, when results are read
 FENCE = ("chain", 0)  # an instance without a step
 FLEET_PER_S = 25_000  # how many instances there are for each second that a run should last, in S4, S7 and S8
@@ -229,18 +229,24 @@ async def wake_all(driver: ProcessDriver, instance_ids: Sequence[str], due: date
         raise TooSlow(f"{len(instance_ids)} instances were not asleep before {due}; ask for fewer")
     await anyio.sleep((due - datetime.now(UTC)).total_seconds() - LOOK_EVERY_S)
     cpu_s, commits = usage_of_self().cpu_s, engine.commits
-    with anyio.move_on_after(PATIENCE_S) as patience:
-        # Each takes one turn. To wait for each by its id would cost more than the turn.
-        while engine.turns < turns + len(instance_ids):  # noqa: ASYNC110
-            await anyio.sleep(LOOK_EVERY_S)
-        # Groups are committed in their order: what was taken before this one is durable when this one is.
-        await driver.start(*FENCE)
+    awake = await taken(driver, turns + len(instance_ids))
     awake_s = time.time() - due.timestamp()
     cpu_s, commits = usage_of_self().cpu_s - cpu_s, engine.commits - commits
-    if patience.cancelled_caught:
+    if not awake:
         raise TooSlow(f"only {engine.turns - turns} of {len(instance_ids)} woke in {PATIENCE_S:g} s")
     late_us = [lateness_us(state) for state in await states(driver, instance_ids)]
     return Waking(awake_s=awake_s, cpu_s=cpu_s, commits=commits, late_us=late_us)
+
+
+async def taken(driver: ProcessDriver, turns: int) -> bool:
+    """Wait until an engine has taken so many turns, and they are durable; say whether that came about."""
+    with anyio.move_on_after(PATIENCE_S) as patience:
+        # To wait for each instance by its id would cost more than its turn.
+        while driver.engine.turns < turns:  # noqa: ASYNC110
+            await anyio.sleep(LOOK_EVERY_S)
+        # Groups are committed in their order: what was taken before this one is durable when this one is.
+        await driver.start(*FENCE)
+    return not patience.cancelled_caught
 
 
 async def states(driver: ProcessDriver, instance_ids: Sequence[str]) -> list[InstanceState]:
@@ -256,11 +262,7 @@ async def states(driver: ProcessDriver, instance_ids: Sequence[str]) -> list[Ins
 
 
 def lateness_us(state: InstanceState) -> int:
-    """How late a sleeper woke.
-
-    Raises:
-        WrongResult: It has not woken, or did before its time.
-    """
+    """How late a sleeper woke."""
     if state.status is not Status.COMPLETED or state.output is None or int(state.output) < 0:
         raise WrongResult(state.instance_id, expected="how late it was", found=state.output)
     return int(state.output)

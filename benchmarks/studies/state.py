@@ -9,7 +9,6 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import anyio
 import click
@@ -17,24 +16,17 @@ import click
 from ...runtime.engine import Engine
 from ...runtime.state.state import StateChange
 from ...runtime.state.stores import USUAL_STORE
-from ..drivers.daemon import Daemon, serving
+from ..drivers.daemon import serving
 from ..drivers.http_client import HttpClient
 from ..drivers.in_process import EngineSetup
 from ..terminal import Line, show, table
 
 VALUE = json.dumps({"name": "cars", "quantity": 100, "per_item_cost": 15_000}).encode()
+PATH = f"/v1.0/state/{USUAL_STORE}"
 
 
-class StateRate(NamedTuple):
-    """What one way of asking has come to."""
-
-    what: str
-    in_flight: int
-    a_second: float
-
-
-async def measure_state(folder: Path, *, keys: int, in_flight: int) -> list[StateRate]:
-    """Save so many keys and get them, in process and over HTTP."""
+async def measure_state(folder: Path, *, keys: int, in_flight: int) -> dict[str, float]:
+    """Save so many keys and get them, in process and over HTTP: how many a second."""
     setup = EngineSetup(folder=folder)
     async with Engine(data=setup.store, settings=setup.settings()) as engine:
 
@@ -44,30 +36,27 @@ async def measure_state(folder: Path, *, keys: int, in_flight: int) -> list[Stat
         async def get(key: str) -> None:
             assert await engine.states.get(USUAL_STORE, key) is not None
 
-        rates = [await _rate(f"{what}, in process", call, keys, in_flight) for what, call in _of(save, get)]
-    async with serving(Daemon(setup, {})) as daemon, HttpClient(daemon.host, daemon.port) as client:
-        path = f"/v1.0/state/{USUAL_STORE}"
+        rates = {
+            "saves, in process": await rate_of(save, keys, in_flight),
+            "gets, in process": await rate_of(get, keys, in_flight),
+        }
+    async with serving(setup) as daemon, HttpClient(daemon.host, daemon.port) as client:
 
         async def post(key: str) -> None:
-            answer = await client.post(path, b'[{"key":"%b","value":%b}]' % (key.encode(), VALUE))
+            answer = await client.post(PATH, b'[{"key":"%b","value":%b}]' % (key.encode(), VALUE))
             assert answer.status == 204, answer
 
         async def read(key: str) -> None:
-            answer = await client.get(f"{path}/{key}")
+            answer = await client.get(f"{PATH}/{key}")
             assert answer.status == 200, answer
 
-        rates += [await _rate(f"{what}, over HTTP", call, keys, in_flight) for what, call in _of(post, read)]
-    return rates
+        return rates | {
+            "saves, over HTTP": await rate_of(post, keys, in_flight),
+            "gets, over HTTP": await rate_of(read, keys, in_flight),
+        }
 
 
-Call = Callable[[str], Awaitable[None]]
-
-
-def _of(save: Call, get: Call) -> list[tuple[str, Call]]:
-    return [("saves", save), ("gets", get)]
-
-
-async def _rate(what: str, call: Call, keys: int, in_flight: int) -> StateRate:
+async def rate_of(call: Callable[[str], Awaitable[None]], keys: int, in_flight: int) -> float:
     """Make a call for each key, so many at a time."""
     left = iter(range(keys))
 
@@ -79,7 +68,7 @@ async def _rate(what: str, call: Call, keys: int, in_flight: int) -> StateRate:
     async with anyio.create_task_group() as tasks:
         for _ in range(in_flight):
             tasks.start_soon(caller)
-    return StateRate(what, in_flight, keys / (time.perf_counter() - began_s))
+    return keys / (time.perf_counter() - began_s)
 
 
 @click.command()
@@ -93,5 +82,5 @@ def state(keys: int, in_flight: int, data: Path | None) -> None:
     """
     with tempfile.TemporaryDirectory(prefix="perdure-state-", dir=data) as folder:
         rates = anyio.run(lambda: measure_state(Path(folder), keys=keys, in_flight=in_flight))
-    lines = [Line((rate.what, str(rate.in_flight), f"{rate.a_second:,.0f}")) for rate in rates]
+    lines = [Line((what, str(in_flight), f"{rate:,.0f}")) for what, rate in rates.items()]
     show(table(("what", "in flight", "a second"), lines, title=f"{keys:,} keys"))

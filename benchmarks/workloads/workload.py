@@ -10,6 +10,8 @@ from dataclasses import KW_ONLY, dataclass, replace
 from enum import Enum
 from typing import Any, Self
 
+from ..terminal import written
+
 PROCESS = "process"  # the engine in the load's own process
 HTTP = "http"  # a daemon, and the load in another process
 POSTGRES = "postgresql"  # the engine in the load's own process, its store on a database
@@ -48,22 +50,32 @@ class Shape(Enum):
 SHARED = frozenset({(Shape.LOOP, PROCESS), (Shape.LOOP, HTTP), (Shape.EVENTS, HTTP), (Shape.OPEN, HTTP)})
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bound:
     """What a figure should reach on two cores with an SSD, at full durability."""
+
+    digits: int = 0  # behind the point, when it is shown
+    at_least: float | None = None
+    at_most: float | None = None
+
+    def reached(self, value: float) -> bool:
+        above = self.at_least is None or value >= self.at_least
+        return above and (self.at_most is None or value <= self.at_most)
+
+    def __str__(self) -> str:
+        value, words = (self.at_most or 0.0, "at most") if self.at_least is None else (self.at_least, "at least")
+        return f"{words} {written(value, 0 if value == int(value) else self.digits)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Mark(Bound):
+    """The bound of a figure of a workload."""
 
     driver: str
     figure: str  # a key of `RunOutcome.figures`
     what: str  # the figure in words
     _: KW_ONLY
-    digits: int = 0  # behind the point, when it is shown
-    at_least: float | None = None
-    at_most: float | None = None
     in_flight: int | None = None  # holds with so many under way; None: with the workload's own number
-
-    def reached(self, value: float) -> bool:
-        above = self.at_least is None or value >= self.at_least
-        return above and (self.at_most is None or value <= self.at_most)
 
 
 @dataclass(frozen=True, slots=True)

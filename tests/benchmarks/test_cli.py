@@ -2,31 +2,41 @@
 
 import json
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import anyio
 import pytest
 from click.testing import CliRunner, Result
 
-from perdure.benchmarks.cli import Options
-from perdure.benchmarks.cli import bench as command
+from perdure.benchmarks import cli
+from perdure.benchmarks.drivers.measure import RunOutcome
+from perdure.benchmarks.workloads.run import Run
 from perdure.benchmarks.workloads.table import WORKLOADS
 from perdure.cli.main import main
+
+from ..support.benchmarks.results import Parts
 
 
 def bench(*arguments: str) -> Result:
     return CliRunner().invoke(main, ["bench", *arguments])
 
 
-def options(arguments: str) -> Options:
-    return Options(**command.make_context("bench", arguments.split()).params)
+def options(arguments: str) -> cli.Options:
+    return cli.Options(**cli.bench.make_context("bench", arguments.split()).params)
 
 
-def test_a_quick_run_shows_figures_and_writes_them_down(tmp_path: Path) -> None:
+def run_here(perform: Callable[..., Awaitable[RunOutcome]], run: Run, folder: Path, watch: object) -> RunOutcome:
+    return anyio.run(perform, run, folder, Parts())
+
+
+def test_a_quick_run_shows_figures_and_writes_them_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli, "run_in_child", run_here)
     # When two workloads are run in process, twice,
     file = tmp_path / "results.json"
     result = bench(
         *("--workload", "W1", "--workload", "W3", "--driver", "process"),
-        *("--quick", "--repeat", "2", "--data", str(tmp_path / "data"), "--json", str(file)),
+        *("--quick", "--seconds", "0.05", "--repeat", "2", "--data", str(tmp_path / "data"), "--json", str(file)),
     )
     assert result.exit_code == 0, result.output
     # then both are shown, without marks, for which it was too short,
@@ -58,7 +68,10 @@ def test_a_quick_run_shows_figures_and_writes_them_down(tmp_path: Path) -> None:
         (("--processes", "2", "--in-flight", "5", "--instances", "10"), ("process x2",)),
     ],
 )
-def test_curves_rates_and_several_processes_are_shown(arguments: tuple[str, ...], shown: tuple[str, ...]) -> None:
+def test_curves_rates_and_several_processes_are_shown(
+    arguments: tuple[str, ...], shown: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli, "run_in_child", lambda *_: RunOutcome(figures={"units_per_s": 1.0}))
     result = bench("--workload", "W1", "--driver", "process", *arguments)
     assert result.exit_code == 0, result.output
     assert all(each in result.stdout for each in shown)

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from perdure.benchmarks import commands
+from perdure.benchmarks.budget.counts import CountedLoad
 from perdure.benchmarks.report.results import Result as Measured
 from perdure.cli.main import main
 
@@ -15,20 +17,24 @@ def bench(*arguments: str) -> Result:
     return CliRunner().invoke(main, ["bench", *arguments])
 
 
-def test_the_gate_takes_what_is_accepted_and_stops_what_rose(tmp_path: Path) -> None:
-    # Given what the engine costs now, accepted,
-    path = tmp_path / "budget.toml"
-    accepted = bench("gate", "--budget", str(path), "--accept")
-    assert accepted.exit_code == 0, accepted.output
+def counted(rows: int) -> CountedLoad:
+    counts = {"turns": 12, "batches": 3, "commits": 3, "runs_in_a_commit_max": 1, "rows_insert_log": rows}
+    return CountedLoad("chain", "a chain", "step", 10, counts)
+
+
+def test_the_gate_takes_what_is_accepted_and_stops_what_rose(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given what a load costs, accepted,
+    budget = ("--budget", str(tmp_path / "budget.toml"))
+    monkeypatch.setattr(commands, "count_all", lambda folder: [counted(10)])
+    accepted = bench("gate", *budget, "--accept")
+    assert (accepted.exit_code, bench("gate", *budget).exit_code) == (0, 0)
     assert "is written" in accepted.output
-    # when less is allowed than before,
-    text = path.read_text()
-    assert "rows_insert_log = 1200\n" in text
-    path.write_text(text.replace("rows_insert_log = 1200\n", "rows_insert_log = 1000\n"))
+    # when it costs more than before,
+    monkeypatch.setattr(commands, "count_all", lambda folder: [counted(12)])
+    stopped = bench("gate", *budget)
     # then the gate says what rose and how it can be accepted.
-    stopped = bench("gate", "--budget", str(path))
     assert stopped.exit_code == 1
-    assert "chain: rows_insert_log rose from 1,000 to 1,200" in stopped.output
+    assert "chain: rows_insert_log rose from 10 to 12" in stopped.output
     assert "perdure bench gate --accept" in stopped.output
 
 

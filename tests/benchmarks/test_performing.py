@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from perdure.benchmarks import performing
+from perdure.benchmarks.drivers.in_process import EngineSetup
+from perdure.benchmarks.drivers.measure import RunOutcome
 from perdure.benchmarks.performing import LOADS, STUDIES, perform
 from perdure.benchmarks.workloads.table import WORKLOADS
-from perdure.benchmarks.workloads.workload import BASIC, Shape
 
 from ..support.benchmarks.results import Parts, run_of
 from ..support.postgres import PostgresServer, installed
@@ -29,10 +31,9 @@ def test_every_study_can_be_run_by_each_of_its_drivers() -> None:
         ("W3", "http", {}, "load_cpu_ms_per_unit"),
         ("W4", "process", {"in_flight": 5}, "units_per_s"),
         ("W3", "process", {"rate": 200.0}, "sent_late_p99_ms"),
+        pytest.param("W2", "process", {"in_flight": 3, "processes": 2}, "units_per_commit", marks=pytest.mark.slow),
         ("W3", "http", {"rate": 200.0}, "backlog_max"),
-        ("W2", "process", {"in_flight": 3, "processes": 2}, "units_per_commit"),
-        ("W2", "http", {"in_flight": 3, "processes": 2}, "load_cpu_ms_per_unit"),
-        ("W3", "http", {"rate": 200.0, "processes": 2}, "backlog_max"),
+        pytest.param("W3", "http", {"rate": 200.0, "processes": 2}, "backlog_max", marks=pytest.mark.slow),
     ],
 )
 async def test_a_run_comes_to_figures(
@@ -48,6 +49,24 @@ async def test_a_run_comes_to_figures(
         assert {"perdure.db", "perdure.db.1"} <= {file.name for file in os.scandir(tmp_path)}
 
 
+@pytest.mark.parametrize(
+    ("options", "hosts"),
+    [
+        ({"driver": "process"}, "run_several_hosts"),
+        ({"driver": "postgresql", "database": "postgresql://h/d"}, "run_hosts_on_database"),
+    ],
+)
+async def test_several_hosts_have_drivers_of_their_own(
+    options: dict[str, Any], hosts: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def run(setup: EngineSetup, *_: object) -> RunOutcome:
+        return RunOutcome(figures={"hosts": setup.processes})
+
+    monkeypatch.setattr(performing, hosts, run)
+    outcome = await performing.perform(run_of(in_flight=3, processes=2, **options), tmp_path, Parts())
+    assert outcome.figures == {"hosts": 2}
+
+
 @pytest.mark.skipif(not installed(), reason="there is no PostgreSQL here")
 async def test_a_run_on_a_database_counts_its_work_and_leaves_nothing(
     tmp_path: Path, postgres_server: Callable[[int], PostgresServer]
@@ -60,12 +79,3 @@ async def test_a_run_on_a_database_counts_its_work_and_leaves_nothing(
     assert figures["turns_per_unit"] == pytest.approx(6 / 5)
     assert figures["server_cpu_ms_per_unit"] >= 0  # it is on this machine
     assert server.sql("SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'bench_%'") == "0"
-
-
-# "delay" takes five seconds, and its workflow is tested with the app.
-@pytest.mark.parametrize(
-    "name", [of.name for of in WORKLOADS if of.suite != BASIC and of.shape is Shape.LOOP and of.title != "delay"]
-)
-async def test_each_other_loop_returns_what_it_should(name: str, tmp_path: Path) -> None:
-    outcome = await perform(run_of(name, seconds=1.0, instances=1, durability="relaxed"), tmp_path, Parts())
-    assert outcome.figures["instances"] == 1

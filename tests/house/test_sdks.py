@@ -4,12 +4,13 @@ import ast
 import json
 import re
 import runpy
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeGuard
 
 import pytest
 
+from ..support.docs.sdk_calls import CALLS
 from ..support.paths import ROOT
 
 FOLDER = ROOT / "tests" / "sdk"
@@ -150,6 +151,38 @@ def test_every_file_with_calls_is_looked_at(drive: dict[str, Any]) -> None:
 def test_calls_are_found_in_every_kind_of_program(file: str, call: str) -> None:
     assert any(pattern.search(call) for pattern in calls(FOLDER / file))
     assert not any(pattern.search("no such thing") for pattern in calls(FOLDER / file))
+
+
+def untold(sdk: str, calls: Mapping[str, str]) -> list[str]:
+    """The calls of an SDK that no row of the page tells of."""
+    rows = [cells[0] for of, cells in rows_of_page() if of == sdk and not cells[3].startswith("NOT RUN")]
+    return [
+        call
+        for call, row in calls.items()
+        if not any(re.search(rf"(?<![\w-]){re.escape(row)}(?![\w-])", told) for told in rows)
+    ]
+
+
+@pytest.mark.parametrize(("sdk", "part"), [(sdk, part) for sdk, parts in CALLS.items() for part in parts])
+def test_each_call_of_an_sdk_has_a_row(sdk: str, part: str) -> None:
+    assert not untold(sdk, CALLS[sdk][part])
+    assert untold(sdk, {"none": "no such row"}) == ["none"]
+
+
+def test_all_sdks_and_all_their_parts_are_looked_at(site: dict[str, Any]) -> None:
+    assert set(CALLS) == set(site["SDKS"])
+    assert {tuple(parts) for parts in CALLS.values()} == {("clients", "context", "state")}
+
+
+def test_each_program_that_a_row_rests_on_is_in_the_repository(drive: dict[str, Any]) -> None:
+    # Given the programs, of which each way to try an SDK is one,
+    programs = list(drive["programs"]())
+    ways = {(program.name.split()[0].rstrip(","), program.how) for program in programs}
+    # when a row names a way, then a program goes it, and its files are there.
+    assert {(sdk, cells[2]) for sdk, cells in rows_of_page()} == ways
+    gone = [source for program in programs for source in sources(program) if not source.is_file()]
+    assert not gone
+    assert not [program.name for program in programs if not program.folder.is_dir()]
 
 
 def test_cells_of_the_page_are_short() -> None:

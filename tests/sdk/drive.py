@@ -171,6 +171,14 @@ def programs() -> list[Program]:
             prepare=(("mvn", "-q", "-B", "compile"),),
         ),
         Program(
+            name="Java state",
+            how=STATE,
+            command=("java", "-cp", "target/classes:target/lib/*", "StateCalls"),
+            folder=HERE / "java",
+            needs=("java", "mvn"),
+            prepare=(("mvn", "-q", "-B", "compile"),),
+        ),
+        Program(
             name="Python 1.19, host killed",
             how="two workers at one daemon, which is killed under load and started again",
             command=(ours, "sdk_crash.py", new),

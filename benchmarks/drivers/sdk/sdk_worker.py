@@ -1,15 +1,13 @@
 """A worker on Dapr's Python SDK, and the load it is put under, in one process.
 
-Run as a script by a Python that has `dapr`, which need not have Perdure: so it
-imports nothing of ours, and its figures go to standard output. There is first
-an empty line, when the warming up is over and the clock starts, and then one
-line of JSON.
+Run as a script by a Python that has `dapr`, which need not have Perdure: so it imports nothing of ours, is told its
+load in JSON (the arguments of `main`), and its figures go to standard output. There is first an empty line, when the
+warming up is over and the clock starts, and then one line of JSON.
 
 The one law: the SDK is as published. What looks inside a turn does so through
 interceptors, which are part of the SDK's interface, and only where turns are timed.
 """
 
-import argparse
 import json
 import logging
 import sys
@@ -78,11 +76,7 @@ WORKLOADS: dict[str, tuple[Callable[..., Any], int, int, int]] = {
 def closed_loop(item: Item, *, in_flight: int, seconds: float) -> list[int]:
     """Keep so many items under way, each in a thread, until the time is over, and wait for the last ones.
 
-    Returns:
-        How long each took, in microseconds.
-
-    Raises:
-        Exception: What an item raised first.
+    Returns how long each took, in microseconds; raises what an item raised first.
     """
     took_us: list[int] = []
     failures: list[Exception] = []
@@ -169,7 +163,12 @@ def watcher(stamps: list[MessageStamp]) -> Any:
     return Watcher()
 
 
-def main(port: str, workload: str, *, in_flight: int, seconds: float, forgetful: bool) -> None:
+def main(port: str, workload: str, in_flight: int = 1, seconds: float = 0, *, forgetful: bool = False) -> None:
+    """Put a load on the host at a port: so many under way for so many seconds; 0: each lane carries out one.
+
+    Args:
+        forgetful: Keep no histories, and be sent them whole.
+    """
     import dapr.ext.workflow as wf  # noqa: PLC0415  only where the SDK is
 
     workflow, given, expected, units = WORKLOADS[workload]
@@ -217,15 +216,5 @@ def main(port: str, workload: str, *, in_flight: int, seconds: float, forgetful:
     runtime.shutdown()
 
 
-def parsed(arguments: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="A worker on Dapr's Python SDK, and its load.")
-    parser.add_argument("port", help="the host's gRPC port")
-    parser.add_argument("workload", choices=WORKLOADS)
-    parser.add_argument("--in-flight", type=int, default=1)
-    parser.add_argument("--seconds", type=float, default=0, help="0: each lane carries out one")
-    parser.add_argument("--forgetful", action="store_true", help="keep no histories; be sent them whole")
-    return parser.parse_args(arguments)
-
-
 if __name__ == "__main__":
-    main(**vars(parsed(sys.argv[1:])))
+    main(**json.loads(sys.argv[1]))

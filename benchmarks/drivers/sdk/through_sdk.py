@@ -9,24 +9,23 @@ it. The SDK runs all of the history through the workflow's code again at every t
 told apart.
 """
 
-import re
+import json
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import msgspec
 
 from ...workloads.run import Run
 from ...workloads.workload import SDK_FORGETFUL, STUB, Shape
-from ..daemon import run_command
 from ..in_process import EngineSetup
 from ..measure import RunOutcome, distribution, usage_of_trees
-from ..processes import ProcessEnded, line_of, started
+from ..processes import line_of, ready_line, run_command, started
 from . import sdk_worker
 
-READY = re.compile(r"(?:Stub|Perdure) ready: .*grpc=\S+:(?P<port>\d+)\n")
 ENDS_TURNS = 100  # so many turns at either end of a long history are compared
 
 
@@ -49,11 +48,10 @@ def run_through_sdk(run: Run, setup: EngineSetup) -> RunOutcome:
     assert run.sdk_python is not None
     with ExitStack() as stack:
         server = stack.enter_context(started(host_command(run.driver, setup), setup.folder))
-        ready = READY.fullmatch(line_of(server, "ready line"))
-        if ready is None:
-            raise ProcessEnded(f"{run.driver} did not say on which port it is")
+        port = ready_line(server)["grpc_port"]
         # Isolated: the script's folder has modules whose names are others' too.
-        script = [run.sdk_python, "-I", str(Path(sdk_worker.__file__)), ready["port"], run.workload, *load_of(run)]
+        load = json.dumps({"port": port, **load_of(run)})
+        script = [run.sdk_python, "-I", str(Path(sdk_worker.__file__)), load]
         workers = [stack.enter_context(started(script, setup.folder)) for _ in range(run.processes)]
         for worker in workers:
             line_of(worker, "sign of a beginning")
@@ -69,11 +67,11 @@ def host_command(driver: str, setup: EngineSetup) -> list[str]:
     return stub if driver == STUB else run_command(setup)
 
 
-def load_of(run: Run) -> list[str]:
-    """The arguments that tell the worker's process its load."""
+def load_of(run: Run) -> dict[str, Any]:
+    """What the worker's process is told of its load; see its `main`."""
     if run.variant.shape is Shape.TURNS:
-        return ["--forgetful"] if run.driver == SDK_FORGETFUL else []
-    return ["--in-flight", str(run.in_flight), "--seconds", f"{run.seconds:g}"]
+        return {"workload": run.workload, "forgetful": run.driver == SDK_FORGETFUL}
+    return {"workload": run.workload, "in_flight": run.in_flight, "seconds": run.seconds}
 
 
 def outcome(reports: Sequence[WorkerReport], *, host_cpu_s: float, rss_bytes: int) -> RunOutcome:

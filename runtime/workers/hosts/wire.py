@@ -11,8 +11,8 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from ....actors.cluster.method import HostMethod
-from ...execution.drive import ContinuedAsNew
-from ...history.row import CorruptHistory, RowPacker, split, unpack_row
+from ...execution.crossing import PackedContinuation, commands_of, pack_continued, unpack_continued
+from ...history.row import RowPacker, unpack_row
 from ...instance.message import WorkflowAnswer
 from ..items import ActivityAnswer, PassedItem
 
@@ -49,7 +49,7 @@ class TurnAnswerForm(NamedTuple):
     instance_id: str
     token: str
     commands: bytes  # a row
-    continued: tuple[str | None, bytes] | None  # the input, and a row of the events that are carried over
+    continued: PackedContinuation | None
     custom_status: str | None
     patches: tuple[str, ...]
     version: str | None
@@ -58,12 +58,11 @@ class TurnAnswerForm(NamedTuple):
     @classmethod
     def of(cls, answer: WorkflowAnswer) -> "TurnAnswerForm":
         """Give an answer this form."""
-        continued = answer.continued
         return cls(
             answer.instance_id,
             answer.token,
             RowPacker().pack(0, answer.commands, ()),
-            None if continued is None else (continued.input, RowPacker().pack(0, None, continued.carried)),
+            pack_continued(answer.continued),
             answer.custom_status,
             answer.patches,
             answer.version,
@@ -76,18 +75,11 @@ class TurnAnswerForm(NamedTuple):
         Raises:
             CorruptHistory: Its events cannot be read.
         """
-        arrivals, commands = split(unpack_row(self.commands).turn or ())
-        if arrivals:
-            raise CorruptHistory("code cannot ask for an arrival")
-        continued = None
-        if self.continued is not None:
-            given, carried = self.continued
-            continued = ContinuedAsNew(given, list(unpack_row(carried).held))  # type: ignore[arg-type]
         return WorkflowAnswer(
             self.instance_id,
             self.token,
-            commands,
-            continued,
+            commands_of(unpack_row(self.commands).turn),
+            unpack_continued(self.continued),
             self.custom_status,
             self.patches,
             self.version,

@@ -7,14 +7,7 @@ from collections.abc import Callable
 import psutil
 import pytest
 
-from perdure.benchmarks.drivers.database_server import (
-    address_of,
-    check_address,
-    fresh_database,
-    parent_of,
-    pid_of_server,
-    session_with,
-)
+from perdure.benchmarks.drivers import database_server
 
 from ...support.postgres import PostgresServer, installed
 
@@ -30,24 +23,24 @@ def address(server: PostgresServer) -> str:
 @needs_server
 async def test_the_first_process_of_a_server_on_this_machine_is_found(postgres_server: ServerOf) -> None:
     server = postgres_server(max(installed()))
-    pid = await pid_of_server(server.url())
+    pid = await database_server.pid_of_server(server.url())
     assert pid is not None
     assert str(server.data) in " ".join(psutil.Process(pid).cmdline())
 
 
 def test_a_process_that_only_has_the_number_is_no_server() -> None:
     # Of a server on another machine, its backend's number may be that of some process here.
-    assert parent_of(os.getpid(), time.time() + 3600) is None
-    assert parent_of(2**22 + 1, 0.0) is None
+    assert database_server.parent_of(os.getpid(), time.time() + 3600) is None
+    assert database_server.parent_of(2**22 + 1, 0.0) is None
 
 
 @pytest.mark.anyio
 @needs_server
 async def test_a_fresh_database_is_empty_and_is_gone_afterwards(postgres_server: ServerOf) -> None:
     server = postgres_server(max(installed()))
-    async with fresh_database(address(server)) as made:
+    async with database_server.fresh_database(address(server)) as made:
         assert made != address(server)
-        async with session_with(made) as session:
+        async with database_server.session_with(made) as session:
             await session.run_together(["CREATE TABLE t (a int)"])
         assert server.sql("SELECT count(*) FROM pg_database WHERE datname LIKE 'bench_%'") == "1"
     assert server.sql("SELECT count(*) FROM pg_database WHERE datname LIKE 'bench_%'") == "0"
@@ -62,7 +55,7 @@ async def test_a_fresh_database_is_empty_and_is_gone_afterwards(postgres_server:
     ],
 )
 def test_the_address_of_another_database_has_what_every_driver_reads(database: str, expected: str) -> None:
-    assert address_of("b", database).replace("host=/var/run", "host=%2Fvar%2Frun") == expected
+    assert database_server.address_of("b", database).replace("host=/var/run", "host=%2Fvar%2Frun") == expected
 
 
 @pytest.mark.parametrize(
@@ -70,4 +63,4 @@ def test_the_address_of_another_database_has_what_every_driver_reads(database: s
 )
 def test_an_address_with_a_password_and_what_is_none_are_refused(data: str) -> None:
     with pytest.raises(ValueError, match=r"PGPASSWORD|not the address"):
-        check_address(data)
+        database_server.check_address(data)

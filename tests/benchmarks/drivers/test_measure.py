@@ -6,18 +6,7 @@ import sys
 
 import pytest
 
-from perdure.benchmarks.drivers.measure import (
-    Counts,
-    LoadTally,
-    Span,
-    Usage,
-    distribution,
-    outcome_of,
-    percentile,
-    usage_of,
-    usage_of_self,
-    usage_of_trees,
-)
+from perdure.benchmarks.drivers import measure
 
 
 @pytest.mark.parametrize(
@@ -34,11 +23,11 @@ from perdure.benchmarks.drivers.measure import (
     ],
 )
 def test_a_percentile_is_the_nearest_rank(values: list[float], percent: float, expected: float) -> None:
-    assert percentile(values, percent) == expected
+    assert measure.percentile(values, percent) == expected
 
 
 def test_a_distribution_is_in_milliseconds_whatever_the_order() -> None:
-    assert distribution([3_000, 1_000, 2_000], prefix="late_") == {
+    assert measure.distribution([3_000, 1_000, 2_000], prefix="late_") == {
         "late_p50_ms": 2.0,
         "late_p95_ms": 3.0,
         "late_p99_ms": 3.0,
@@ -47,16 +36,16 @@ def test_a_distribution_is_in_milliseconds_whatever_the_order() -> None:
 
 
 def test_no_values_have_no_distribution() -> None:
-    assert distribution([]) == {}
+    assert measure.distribution([]) == {}
 
 
 def test_a_process_uses_time_and_memory() -> None:
-    before = usage_of_self()
+    before = measure.usage_of_self()
     sum(range(1_000_000))
-    after = usage_of_self()
+    after = measure.usage_of_self()
     assert after.cpu_s > before.cpu_s
     assert after.rss_bytes > 2**20
-    assert usage_of(os.getpid()).cpu_s > 0
+    assert measure.usage_of(os.getpid()).cpu_s > 0
 
 
 def test_what_a_child_used_that_has_ended_is_counted_too() -> None:
@@ -67,7 +56,7 @@ def test_what_a_child_used_that_has_ended_is_counted_too() -> None:
         assert process.stdout is not None
         process.stdout.readline()
         # then it is in the usage of the tree, and not in that of the process alone.
-        tree, alone = usage_of_trees([process.pid]), usage_of(process.pid)
+        tree, alone = measure.usage_of_trees([process.pid]), measure.usage_of(process.pid)
         process.kill()
     assert tree.cpu_s - alone.cpu_s >= 0.09  # ticks of 10 ms
     assert tree.rss_bytes > 0
@@ -75,18 +64,18 @@ def test_what_a_child_used_that_has_ended_is_counted_too() -> None:
 
 def test_loads_that_ran_together_are_summed_up_over_their_common_time() -> None:
     # Given two loads, of which the second begins and ends later,
-    first = LoadTally(
-        spans=[Span(0, 400_000), Span(300_000, 500_000)],
-        engine=Usage(cpu_s=0.25, rss_bytes=2**20),
-        counts=Counts(commits=4, turns=30, rows=20),
+    first = measure.LoadTally(
+        spans=[measure.Span(0, 400_000), measure.Span(300_000, 500_000)],
+        engine=measure.Usage(cpu_s=0.25, rss_bytes=2**20),
+        counts=measure.Counts(commits=4, turns=30, rows=20),
     )
-    second = LoadTally(
-        spans=[Span(100_000, 1_000_000)],
-        engine=Usage(cpu_s=0.05, rss_bytes=2**21),
-        counts=Counts(commits=1, turns=30, rows=40),
+    second = measure.LoadTally(
+        spans=[measure.Span(100_000, 1_000_000)],
+        engine=measure.Usage(cpu_s=0.05, rss_bytes=2**21),
+        counts=measure.Counts(commits=1, turns=30, rows=40),
     )
     # when they are summed up,
-    outcome = outcome_of([first, second], units=5)
+    outcome = measure.outcome_of([first, second], units=5)
     # then their time is from the first beginning to the last end,
     figures = outcome.figures
     assert (figures["elapsed_s"], figures["instances"], figures["units_per_s"]) == (1.0, 3, 15)
@@ -101,9 +90,11 @@ def test_loads_that_ran_together_are_summed_up_over_their_common_time() -> None:
 
 
 def test_a_load_without_instances_adds_only_what_its_engine_did() -> None:
-    one = LoadTally(spans=[Span(0, 500_000)], engine=Usage(cpu_s=0.1, rss_bytes=0), load_cpu_s=0.2, server_cpu_s=0.4)
-    none = LoadTally(spans=[], engine=Usage(cpu_s=0.3, rss_bytes=0), load_cpu_s=0.1)
-    figures = outcome_of([one, none], units=1).figures
+    one = measure.LoadTally(
+        spans=[measure.Span(0, 500_000)], engine=measure.Usage(cpu_s=0.1, rss_bytes=0), load_cpu_s=0.2, server_cpu_s=0.4
+    )
+    none = measure.LoadTally(spans=[], engine=measure.Usage(cpu_s=0.3, rss_bytes=0), load_cpu_s=0.1)
+    figures = measure.outcome_of([one, none], units=1).figures
     assert (figures["elapsed_s"], figures["instances"]) == (0.5, 1)
     assert figures["cpu_ms_per_unit"] == pytest.approx(400)
     assert figures["load_cpu_ms_per_unit"] == pytest.approx(300)

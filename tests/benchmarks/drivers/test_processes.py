@@ -5,18 +5,20 @@ from pathlib import Path
 
 import pytest
 
-from perdure.benchmarks.drivers.processes import ProcessEnded, line_of, started
+from perdure.benchmarks.drivers.processes import ProcessEnded, line_of, ready_line, started
 
 
 def test_a_process_is_read_and_ends_with_its_context(tmp_path: Path) -> None:
-    with started(
-        [sys.executable, "-c", "print('here', flush=True); import signal; signal.pause()"], tmp_path
-    ) as process:
+    program = "print('here', flush=True); import signal; signal.pause()"
+    with started([sys.executable, "-S", "-c", program], tmp_path) as process:
         assert line_of(process, "word") == "here\n"
         assert process.poll() is None
     assert process.returncode != 0
 
 
-def test_a_process_that_ends_without_a_word_is_an_error(tmp_path: Path) -> None:
-    with started([sys.executable, "-c", ""], tmp_path) as process, pytest.raises(ProcessEnded, match="no ready line"):
-        line_of(process, "ready line")
+@pytest.mark.parametrize(
+    ("program", "why"), [("", "no ready line"), ("print('Stub is ready')", "not that it is ready")]
+)
+def test_a_process_that_does_not_get_ready_is_an_error(tmp_path: Path, program: str, why: str) -> None:
+    with started([sys.executable, "-S", "-c", program], tmp_path) as process, pytest.raises(ProcessEnded, match=why):
+        ready_line(process)

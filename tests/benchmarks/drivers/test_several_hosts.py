@@ -2,8 +2,8 @@
 
 import multiprocessing
 import os
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,16 +12,7 @@ import pytest
 
 from perdure.benchmarks.drivers import several_hosts
 from perdure.benchmarks.drivers.in_process import EngineSetup
-from perdure.benchmarks.drivers.measure import LoadTally, Usage
-from perdure.benchmarks.drivers.several_hosts import (
-    HostEnded,
-    Watcher,
-    part_of,
-    run_hosts_on_database,
-    run_several_hosts,
-    shares,
-)
-from perdure.benchmarks.run_process import first_of
+from perdure.benchmarks.drivers.measure import LoadTally, Span, Usage
 from perdure.benchmarks.workloads.table import BY_NAME
 from perdure.benchmarks.workloads.workload import Extent, Workload
 
@@ -36,26 +27,24 @@ CHAIN = BY_NAME["W1"].with_in_flight(5)
 async def run(folder: Path, workload: Workload = CHAIN) -> dict[str, float]:
     setup, extent = EngineSetup(folder=folder, processes=2), Extent(seconds=1, instances=11)
     with anyio.fail_after(60):
-        return (await run_several_hosts(setup, workload, extent, Parts())).figures
+        return (await several_hosts.run_several_hosts(setup, workload, extent, Parts())).figures
 
 
 def test_a_number_is_dealt_out_evenly() -> None:
-    assert [part_of(11, index, 3) for index in range(3)] == [4, 4, 3]
-    assert [part_of(1, index, 3) for index in range(3)] == [1, 0, 0]
+    assert [several_hosts.part_of(11, index, 3) for index in range(3)] == [4, 4, 3]
+    assert [several_hosts.part_of(1, index, 3) for index in range(3)] == [1, 0, 0]
 
 
 def test_the_load_is_dealt_out_the_time_is_not_and_each_host_has_a_file(tmp_path: Path) -> None:
-    dealt = shares(EngineSetup(folder=tmp_path, processes=2), CHAIN, Extent(seconds=3), "/sockets")
-    assert [(each.index, each.of, each.workload.in_flight, each.extent) for each in dealt] == [
-        (0, 2, 3, Extent(seconds=3)),
-        (1, 2, 2, Extent(seconds=3)),
-    ]
+    dealt = several_hosts.shares(EngineSetup(folder=tmp_path, processes=2), CHAIN, Extent(seconds=3), "/sockets")
+    assert [(each.of, each.workload.in_flight) for each in dealt] == [(2, 3), (2, 2)]
+    assert {each.extent for each in dealt} == {Extent(seconds=3)}
     assert [each.setup.file.name for each in dealt] == ["perdure.db", "perdure.db.1"]
 
 
 def test_how_far_all_are_is_told_together() -> None:
     parts = Parts()
-    watcher = Watcher(parts, 2)
+    watcher = several_hosts.Watcher(parts, 2)
     for index, share, units in ((0, 0.5, 10), (1, 1.0, 7), (0, 1.0, 20)):
         watcher.note(index, share, units)
     assert parts.told == [(0.25, 10), (0.75, 17), (1.0, 27)]
@@ -68,49 +57,58 @@ async def test_hosts_run_all_instances_and_each_has_its_part_of_the_store(tmp_pa
     assert {name for name in os.listdir(tmp_path) if name.endswith((".db", ".1"))} == {"perdure.db", "perdure.db.1"}
 
 
-class SpokenHost:
-    """Stands in for a host's process, and notes what it is told and what it says."""
-
-    def __init__(self, share: several_hosts.Share, notes: list[str]) -> None:
-        self.share = share
-        self.notes = notes
-        self.said = iter(("connected", "over", "sum"))
-
-    def hear(self) -> object:
-        said = next(self.said)
-        self.notes.append(said)
-        return LoadTally(spans=[], engine=Usage(cpu_s=0, rss_bytes=0)) if said == "sum" else said
-
-    def go_on(self) -> None:
-        self.notes.append("go on")
-
-
 async def test_nobody_sums_up_before_all_loads_are_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given two hosts that say what hosts say,
+    said = iter(("connected", "over", "sum"))
     notes: list[str] = []
-    dealt = shares(EngineSetup(folder=tmp_path, processes=2), CHAIN, Extent(seconds=1), "")
 
-    @asynccontextmanager
-    async def running(shares: object, watcher: object) -> AsyncIterator[list[SpokenHost]]:
-        yield [SpokenHost(share, notes) for share in dealt]
+    def hear(hosts: Sequence[object], watcher: object) -> list[LoadTally]:
+        notes.append(f"{next(said)} {len(hosts)}")
+        return [LoadTally(spans=[], engine=Usage(cpu_s=0, rss_bytes=0)) for _ in hosts]
 
-    monkeypatch.setattr(several_hosts, "running", running)
+    monkeypatch.setattr(several_hosts, "child", lambda main, share: nullcontext(share))
+    monkeypatch.setattr(several_hosts, "hear", hear)
+    monkeypatch.setattr(several_hosts, "go_on", lambda hosts: notes.append("go on"))
+    monkeypatch.setattr(several_hosts, "leave", lambda hosts: notes.append("leave"))
+    # when they are run,
+    dealt = several_hosts.shares(EngineSetup(folder=tmp_path, processes=2), CHAIN, Extent(seconds=1), "")
     assert len(await several_hosts.tallies_of(dealt, Parts())) == 2
-    # Each step is taken by both before the next by any.
-    steps = [set(notes[place : place + 2]) for place in range(0, len(notes), 2)]
-    assert steps == [{"connected"}, {"go on"}, {"over"}, {"go on"}, {"sum"}]
+    # then each step is taken by both before the next by any.
+    assert notes == ["connected 2", "go on", "over 2", "go on", "sum 2", "leave"]
 
 
 async def test_a_host_that_fails_ends_the_run_says_why_and_leaves_nobody(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(ExceptionGroup) as caught:
+    with pytest.raises(several_hosts.HostEnded, match="did not end in order; why stands above"):
         await run(tmp_path, replace(CHAIN, output=6))
-    assert isinstance(first_of(caught.value), HostEnded)
-    assert "did not end in order; why stands above" in str(first_of(caught.value))
     assert "should have returned 6" in capfd.readouterr().err
     assert multiprocessing.active_children() == []
 
 
+async def test_hosts_that_share_a_database_each_have_the_whole_load(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[several_hosts.Share] = []
+
+    async def tallies_of(shares: Sequence[several_hosts.Share], *_: object) -> list[LoadTally]:
+        found.extend(shares)
+        return [LoadTally(spans=[Span(0, 1)], engine=Usage(cpu_s=0, rss_bytes=0))]
+
+    async def no_server(database: str) -> None: ...
+
+    monkeypatch.setattr(several_hosts, "pid_of_server", no_server)
+    monkeypatch.setattr(several_hosts, "fresh_schema", nullcontext)
+    monkeypatch.setattr(several_hosts, "tallies_of", tallies_of)
+    setup, extent = EngineSetup(folder=tmp_path, processes=3), Extent(seconds=1, instances=10)
+    await several_hosts.run_hosts_on_database(setup, CHAIN, extent, Parts(), "postgresql://h/d")
+    assert {(each.of, each.workload, each.extent, each.database) for each in found} == {
+        (3, CHAIN, extent, "postgresql://h/d")
+    }
+    assert len(found) == 3
+
+
+@pytest.mark.slow
 @pytest.mark.skipif(not installed(), reason="there is no PostgreSQL here")
 async def test_hosts_that_share_a_database_have_as_much_to_do_as_one_alone(
     tmp_path: Path, postgres_server: Callable[[int], PostgresServer]
@@ -121,7 +119,7 @@ async def test_hosts_that_share_a_database_have_as_much_to_do_as_one_alone(
     setup, extent = EngineSetup(folder=tmp_path, processes=2), Extent(seconds=1, instances=10)
     # when they are run,
     with anyio.fail_after(60):
-        outcome = await run_hosts_on_database(setup, CHAIN, extent, Parts(), address)
+        outcome = await several_hosts.run_hosts_on_database(setup, CHAIN, extent, Parts(), address)
     # then all twenty have ended, each turn was taken once on whichever host, and what the server used is known.
     assert outcome.figures["instances"] == 20
     assert outcome.figures["turns_per_unit"] == pytest.approx(6 / 5)

@@ -8,17 +8,9 @@ from xml.etree import ElementTree
 
 import pytest
 
+from perdure.benchmarks.report import vega
 from perdure.benchmarks.report.charts import Chart, charts
 from perdure.benchmarks.report.results import cases_of
-from perdure.benchmarks.report.vega import (
-    COLORS,
-    DARK_OF,
-    DASHES,
-    SHAPES,
-    NothingToDrawWith,
-    demand_vl_convert,
-    thinned,
-)
 
 from ...support.benchmarks.results import measured, results
 
@@ -49,7 +41,7 @@ def test_every_kind_of_chart_becomes_an_element_of_the_page(every_kind: list[Cha
         assert not re.findall(r'\bid="|url\(|href="', svg)
         # Each color has a dark twin.
         drawn = {color.lower() for color in re.findall(r'(?:fill|stroke)="(#\w+|\w+)"', svg)}
-        assert drawn <= {*DARK_OF, "none", "white", "transparent"}, drawn
+        assert drawn <= {*vega.DARK_OF, "none", "white", "transparent"}, drawn
 
 
 def test_the_same_figures_make_the_same_bytes(every_kind: list[Chart], tmp_path: Path) -> None:
@@ -61,13 +53,13 @@ def test_the_same_figures_make_the_same_bytes(every_kind: list[Chart], tmp_path:
 
 
 def test_lines_are_told_apart_by_more_than_color() -> None:
-    assert len(set(SHAPES)) == len(COLORS) == len({tuple(dash) for dash in DASHES})
+    assert len(set(vega.SHAPES)) == len(vega.COLORS) == len({tuple(dash) for dash in vega.DASHES})
 
 
 def test_without_vl_convert_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(NothingToDrawWith, match=r"pip install 'perdure\[bench\]'"):
-        demand_vl_convert()
+    with pytest.raises(vega.NothingToDrawWith, match=r"pip install 'perdure\[bench\]'"):
+        vega.demand_vl_convert()
 
 
 def test_what_draws_is_imported_only_to_draw() -> None:
@@ -77,5 +69,5 @@ def test_what_draws_is_imported_only_to_draw() -> None:
 
 
 def test_labels_of_an_axis_do_not_collide() -> None:
-    assert thinned([1.0, 2.0, 50.0, 51.0, 500.0]) == [1.0, 2.0, 51.0, 500.0]
-    assert thinned([0.0]) == []
+    assert vega.thinned([1.0, 2.0, 50.0, 51.0, 500.0]) == [1.0, 2.0, 51.0, 500.0]
+    assert vega.thinned([0.0]) == []

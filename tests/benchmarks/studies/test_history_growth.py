@@ -6,15 +6,6 @@ import pytest
 
 from perdure.benchmarks.drivers.in_process import EngineSetup, process_driver
 from perdure.benchmarks.studies import history_growth
-from perdure.benchmarks.studies.history_growth import (
-    Cold,
-    chain,
-    cold_figures,
-    end,
-    rebuilt,
-    run_history_growth,
-    turn_figures,
-)
 from perdure.benchmarks.workloads.table import BY_NAME
 from perdure.benchmarks.workloads.workload import Extent
 
@@ -29,7 +20,7 @@ async def test_a_run_has_figures_for_the_lengths_it_has_time_for(
     monkeypatch.setattr(history_growth, "LONG_LENGTHS", (200, 1_000_000))
     monkeypatch.setattr(history_growth, "SHORT_CHAINS", 1)
     extent = Extent(seconds=200 / history_growth.EVENTS_PER_S)
-    outcome = await run_history_growth(EngineSetup(folder=tmp_path), BY_NAME["S6"], extent, Parts())
+    outcome = await history_growth.run_history_growth(EngineSetup(folder=tmp_path), BY_NAME["S6"], extent, Parts())
     figures = outcome.figures
     assert figures["events"] == 200
     assert figures["cold_200_events_per_s"] < figures["replay_200_events_per_s"]
@@ -42,11 +33,11 @@ async def test_a_run_has_figures_for_the_lengths_it_has_time_for(
 async def test_a_chain_is_rebuilt_whole_and_ends_as_it_should(tmp_path: Path) -> None:
     setup = EngineSetup(folder=tmp_path)
     async with process_driver(setup) as driver:
-        waiting = await chain(driver, BY_NAME["S6"], 5)
+        waiting = await history_growth.chain(driver, BY_NAME["S6"], 5)
     # Started, and each step scheduled and completed.
-    assert (await rebuilt(setup, waiting)).events == 1 + 5 * 2
+    assert (await history_growth.rebuilt(setup, waiting)).events == 1 + 5 * 2
     async with process_driver(setup) as driver:
-        ran_us = await end(driver, waiting)
+        ran_us = await history_growth.end(driver, waiting)
     assert len(ran_us) == 5
 
 
@@ -55,7 +46,7 @@ def test_a_turn_is_counted_at_the_length_that_it_had() -> None:
     took_us = [1_000] * 9 + [3_000] * 900
     ran_us = [sum(took_us[:steps]) for steps in range(len(took_us) + 1)]
     # then each length has the latency of the turns around it.
-    figures = turn_figures((10, 1_000), [ran_us])
+    figures = history_growth.turn_figures((10, 1_000), [ran_us])
     assert (figures["at_10_p50_ms"], figures["at_1000_p50_ms"]) == (1, 3)
 
 
@@ -63,11 +54,13 @@ def test_growth_is_from_the_shortest_to_the_longest(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(history_growth, "LONG_LENGTHS", (1_000,))
     took_us = [2_000] * 100 + [3_000] * 500
     ran_us = [sum(took_us[:steps]) for steps in range(len(took_us) + 1)]
-    assert turn_figures((10, 1_000), [ran_us])["turn_growth_times"] == 1.5
+    assert history_growth.turn_figures((10, 1_000), [ran_us])["turn_growth_times"] == 1.5
 
 
 def test_the_whole_is_slower_than_each_of_its_parts() -> None:
-    figures = cold_figures(1_000, [Cold(1_000, 1.0, 2.0, 1.0), Cold(1_000, 1.0, 2.0, 1.0)])
+    figures = history_growth.cold_figures(
+        1_000, [history_growth.Cold(1_000, 1.0, 2.0, 1.0), history_growth.Cold(1_000, 1.0, 2.0, 1.0)]
+    )
     assert figures == {
         "cold_1000_events_per_s": 250,
         "load_1000_events_per_s": 1_000,

@@ -1,6 +1,5 @@
 """Idling: an engine beside a fleet asleep, in this process and as a daemon, does nothing."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -41,4 +40,4 @@ def test_costs_are_per_second_and_leave_out_what_the_system_does_not_tell() -> N
     assert costs(before, after) == pytest.approx(
         {"elapsed_s": 4.0, "cpu_percent": 5.0, "rss_mib": 2.0, "written_bytes_per_s": 1_000.0}
     )
-    assert "written_bytes_per_s" not in costs(before, replace(after, written_bytes=None))
+    assert "written_bytes_per_s" not in costs(before, after._replace(written_bytes=None))

@@ -1,5 +1,7 @@
 """A store that is written by SQL is one that an engine could have written."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import anyio
@@ -45,7 +47,12 @@ def test_an_engine_finds_every_instance_as_its_status_says(tmp_path: Path) -> No
 def test_one_without_lists_is_as_an_earlier_release_left_it_and_an_engine_fills_it(tmp_path: Path) -> None:
     listed, old = tmp_path / "listed.db", tmp_path / "old.db"
     write_instances(listed, 300)
-    write_instances(old, 300, listed=False)
+    write_instances(old, 300)
+    with closing(sqlite3.connect(old)) as connection:
+        for table in ("facets", "tags", "kinds"):
+            connection.execute(f"DELETE FROM {table}")
+        connection.execute("UPDATE meta SET value = 300 WHERE name = 'unlisted_key'")
+        connection.commit()
 
     async def look(path: Path) -> dict[str, Facets]:
         async with Engine(App(), data=str(path)) as engine:

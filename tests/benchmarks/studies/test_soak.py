@@ -44,7 +44,7 @@ async def test_a_wrong_result_ends_a_soak(tmp_path: Path) -> None:
     wrong = replace(BY_NAME["S10"], output=6)
     async with process_driver(EngineSetup(folder=tmp_path)) as driver:
         with pytest.raises(ExceptionGroup) as group:
-            await soak(driver, wrong, Extent(seconds=0.2), Parts())
+            await soak(driver, wrong, Extent(seconds=60), Parts())
     assert group.group_contains(WrongResult)
 
 

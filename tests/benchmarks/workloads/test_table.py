@@ -2,9 +2,10 @@
 
 import pytest
 
-from perdure.benchmarks.workloads.app import app
+from perdure import Engine
+from perdure.benchmarks.workloads.app import app, client
 from perdure.benchmarks.workloads.table import BY_NAME, OVER_SDK, SUITES, WORKLOADS
-from perdure.benchmarks.workloads.workload import DRIVERS, SDK, Workload
+from perdure.benchmarks.workloads.workload import DRIVERS, SDK, Shape, Workload
 
 
 @pytest.mark.parametrize("workload", WORKLOADS, ids=lambda workload: workload.name)
@@ -15,6 +16,17 @@ def test_a_workload_names_a_workflow_of_the_app_and_marks_of_what_is_run(workloa
     assert {mark.driver for mark in workload.marks} <= set(workload.drivers) | beside
     run = {variant.in_flight for variant in workload.variants()}
     assert {mark.in_flight for mark in workload.marks} <= {None, *run}
+
+
+@pytest.mark.anyio
+async def test_a_loop_returns_what_its_row_says() -> None:
+    loops = [of for of in WORKLOADS if of.shape is Shape.LOOP and of.title != "delay"]  # which takes five seconds
+    engine = Engine(app, data=":memory:")
+    client.set(engine.client)
+    async with engine:
+        wrong = [of.name for of in loops if await engine.client.run(of.workflow, input=of.input) != of.output]
+    assert not wrong
+    assert len(loops) > 10
 
 
 def test_every_workload_has_a_name_of_its_own_and_a_suite_and_every_suite_has_workloads() -> None:

@@ -80,6 +80,38 @@ func waits(ctx *workflow.WorkflowContext) (any, error) {
 	return heard, err
 }
 
+// What the context gives is the same in a replay: after each activity the code runs again from its first line.
+func replays(ctx *workflow.WorkflowContext) (any, error) {
+	same, replayed := ctx.Name() == "replays", false
+	for range 3 {
+		seen := ctx.ID() + ctx.CurrentTimeUTC().String()
+		replayed = replayed || ctx.IsReplaying()
+		var echoed string
+		if err := ctx.CallActivity("echoes", workflow.WithActivityInput(seen)).Await(&echoed); err != nil {
+			return nil, err
+		}
+		same = same && echoed == seen
+	}
+	return same && replayed, nil
+}
+
+func echoes(ctx workflow.ActivityContext) (any, error) {
+	var given string
+	err := ctx.GetInput(&given)
+	return given, err
+}
+
+// A child is told the history of its parent.
+func lineage(ctx *workflow.WorkflowContext) (any, error) {
+	if told := ctx.GetPropagatedHistory(); told != nil {
+		return len(told.GetEventsByWorkflowName("lineage")) > 0, nil
+	}
+	var knows bool
+	passed := workflow.WithHistoryPropagation(workflow.PropagateLineage())
+	err := ctx.CallChildWorkflow("lineage", passed).Await(&knows)
+	return knows, err
+}
+
 func waitsInVain(ctx *workflow.WorkflowContext) (any, error) {
 	if err := ctx.WaitForExternalEvent("never", 200*time.Millisecond).Await(nil); err != nil {
 		return "timed out", nil
@@ -152,12 +184,14 @@ func registry() *workflow.Registry {
 	workflows := map[string]workflow.Workflow{
 		"chain": chain, "waits": waits, "waitsInVain": waitsInVain, "parent": parent, "fanOut": fanOut,
 		"retries": retries, "sleeps": sleeps, "generations": generations, "patched": patched,
+		"replays": replays, "lineage": lineage,
 	}
 	for name, each := range workflows {
 		must(made.AddWorkflowN(name, each))
 	}
 	must(made.AddActivityN("plusOne", plusOne))
 	must(made.AddActivityN("breaks", breaks))
+	must(made.AddActivityN("echoes", echoes))
 	must(made.AddVersionedWorkflowN("versioned", "v1", false, func(*workflow.WorkflowContext) (any, error) { return "v1", nil }))
 	must(made.AddVersionedWorkflowN("versioned", "v2", true, func(*workflow.WorkflowContext) (any, error) { return "v2", nil }))
 	return made
@@ -325,6 +359,42 @@ func (s scenarios) all() {
 		}
 		return fmt.Errorf("no step in %v", history.Events)
 	})
+	method("WaitForWorkflowCompletion", func(ctx context.Context) error {
+		id, err := s.ScheduleWorkflow(ctx, "waits")
+		if err != nil {
+			return err
+		}
+		short, cancel := context.WithTimeout(ctx, time.Second)
+		defer cancel()
+		if _, err = s.WaitForWorkflowCompletion(short, id); err == nil {
+			return errors.New("it did not time out")
+		}
+		return s.TerminateWorkflow(ctx, id)
+	})
+	method("CallActivity", func(ctx context.Context) error { return s.run(ctx, "chain", 1, "6") })
+	method("WaitForExternalEvent, SetCustomStatus", func(ctx context.Context) error {
+		id, err := s.ScheduleWorkflow(ctx, "waits")
+		if err != nil {
+			return err
+		}
+		state, err := s.WaitForWorkflowStart(ctx, id)
+		if err != nil {
+			return err
+		}
+		if err = equal(state.CustomStatus.GetValue(), "waiting"); err != nil {
+			return err
+		}
+		if err = s.RaiseEvent(ctx, id, "go", workflow.WithEventPayload("heard")); err != nil {
+			return err
+		}
+		state, err = s.finish(ctx, id, "COMPLETED")
+		if err != nil {
+			return err
+		}
+		return equal(state.Output.GetValue(), `"heard"`)
+	})
+	method("ID, Name, CurrentTimeUTC, IsReplaying", func(ctx context.Context) error { return s.run(ctx, "replays", nil, "true") })
+	method("GetPropagatedHistory", func(ctx context.Context) error { return s.run(ctx, "lineage", nil, "true") })
 	method("CallChildWorkflow", func(ctx context.Context) error { return s.run(ctx, "parent", nil, "[6,7]") })
 	method("300 activities at once", func(ctx context.Context) error { return s.run(ctx, "fanOut", nil, "45150") })
 	method("WaitForExternalEvent times out", func(ctx context.Context) error { return s.run(ctx, "waitsInVain", nil, `"timed out"`) })

@@ -17,6 +17,10 @@ import io.dapr.workflows.client.NewWorkflowOptions;
 import io.dapr.workflows.client.WorkflowInstanceStatus;
 import io.dapr.workflows.client.WorkflowRuntimeStatus;
 import io.dapr.workflows.runtime.WorkflowRuntimeBuilder;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -34,6 +38,10 @@ public class Scenarios {
   }
 
   static void method(String name, Scenario scenario) {
+    method(SDK, name, scenario);
+  }
+
+  static void method(String sdk, String name, Scenario scenario) {
     String result = "passed";
     String detail = "";
     try {
@@ -45,7 +53,7 @@ public class Scenarios {
       detail = error.toString();
     }
     System.out.printf("{\"row\": {\"sdk\": %s, \"method\": %s, \"result\": %s, \"detail\": %s}}%n",
-        quoted(SDK), quoted(name), quoted(result), quoted(detail));
+        quoted(sdk), quoted(name), quoted(result), quoted(detail));
   }
 
   static String quoted(String text) {
@@ -93,6 +101,48 @@ public class Scenarios {
       return ctx -> {
         ctx.setCustomStatus("waiting");
         ctx.complete(ctx.waitForExternalEvent("TestEvent", WITHIN, String.class).await());
+      };
+    }
+  }
+
+  public static class Hears implements Workflow {
+    @Override
+    public WorkflowStub create() {
+      return ctx -> ctx.complete(ctx.waitForExternalEvent("TestEvent", String.class).await());
+    }
+  }
+
+  public static class Race implements Workflow {
+    @Override
+    public WorkflowStub create() {
+      return ctx -> {
+        Task<Void> timer = ctx.createTimer(Duration.ofHours(1));
+        Task<String> event = ctx.waitForExternalEvent("TestEvent", String.class);
+        ctx.complete(ctx.anyOf(timer, event).await() == event ? event.await() : "timer");
+      };
+    }
+  }
+
+  public static class Echoes implements WorkflowActivity {
+    @Override
+    public Object run(WorkflowActivityContext ctx) {
+      return ctx.getInput(String.class);
+    }
+  }
+
+  // What the context gives is the same in a replay: after each activity the code runs again from its first line.
+  public static class Replays implements Workflow {
+    @Override
+    public WorkflowStub create() {
+      return ctx -> {
+        boolean same = ctx.getName().equals(Replays.class.getCanonicalName());
+        boolean replayed = false;
+        for (int n = 0; n < 3; n++) {
+          String seen = ctx.getInstanceId() + ctx.getCurrentInstant() + ctx.newUuid();
+          replayed = replayed || ctx.isReplaying();
+          same = same && seen.equals(ctx.callActivity(Echoes.class.getCanonicalName(), seen, String.class).await());
+        }
+        ctx.complete(same && replayed && !ctx.newUuid().equals(ctx.newUuid()));
       };
     }
   }
@@ -201,6 +251,13 @@ public class Scenarios {
     return finish(client.scheduleNewWorkflow(workflow, input), WorkflowRuntimeStatus.COMPLETED).readOutputAs(type);
   }
 
+  // The state of an instance in JSON, for what the SDK's client does not show.
+  static String overHttp(String id) throws Exception {
+    URI address = URI.create("http://127.0.0.1:" + System.getenv("DAPR_HTTP_PORT") + "/v1.0/workflows/dapr/" + id);
+    HttpRequest request = HttpRequest.newBuilder(address).build();
+    return HttpClient.newHttpClient().send(request, HttpResponse.BodyHandlers.ofString()).body();
+  }
+
   static void scenarios() {
     method("scheduleNewWorkflow", () -> {
       equal(run(Chain.class, 1, Integer.class), 6);
@@ -255,6 +312,24 @@ public class Scenarios {
       equal(client.purgeInstance(id), true);
       equal(isNobody(client.getInstanceState(id, false)), true);
     });
+    method("callActivity", () -> equal(run(Chain.class, 1, Integer.class), 6));
+    method("waitForExternalEvent", () -> {
+      String id = client.scheduleNewWorkflow(Hears.class);
+      client.raiseEvent(id, "TestEvent", "heard");
+      equal(finish(id, WorkflowRuntimeStatus.COMPLETED).readOutputAs(String.class), "heard");
+    });
+    method("setCustomStatus", () -> {
+      String id = client.scheduleNewWorkflow(Waits.class);
+      client.waitForInstanceStart(id, WITHIN, true);
+      equal(overHttp(id).contains("\"dapr.workflow.custom_status\":\"\\\"waiting\\\"\""), true);
+    });
+    method("getInstanceId, getName, getCurrentInstant, newUuid, isReplaying",
+        () -> equal(run(Replays.class, null, Boolean.class), true));
+    method("anyOf", () -> {
+      String id = client.scheduleNewWorkflow(Race.class);
+      client.raiseEvent(id, "TestEvent", "first");
+      equal(finish(id, WorkflowRuntimeStatus.COMPLETED).readOutputAs(String.class), "first");
+    });
     method("allOf", () -> equal(run(FanOut.class, null, Integer.class), 5050));
     method("callChildWorkflow", () -> equal(run(Parent.class, null, Integer.class), 13));
     method("callActivity with retries", () -> equal(run(Retries.class, null, String.class).contains("no money"), true));
@@ -271,11 +346,11 @@ public class Scenarios {
     Properties properties = new Properties(Map.of(
         "dapr.grpc.port", System.getenv("DAPR_GRPC_PORT"), "dapr.http.port", System.getenv("DAPR_HTTP_PORT")));
     var builder = new WorkflowRuntimeBuilder(properties);
-    for (Class<? extends Workflow> each : List.of(Chain.class, Waits.class, WaitsInVain.class, FanOut.class, Parent.class,
+    for (Class<? extends Workflow> each : List.of(Chain.class, Waits.class, Hears.class, Race.class, Replays.class, WaitsInVain.class, FanOut.class, Parent.class,
         Retries.class, Fails.class, Sleeps.class, Generations.class)) {
       builder.registerWorkflow(each);
     }
-    builder.registerActivity(PlusOne.class).registerActivity(Breaks.class);
+    builder.registerActivity(PlusOne.class).registerActivity(Breaks.class).registerActivity(Echoes.class);
     try (var runtime = builder.build()) {
       runtime.start(false);
       client = new DaprWorkflowClient(properties);

@@ -46,6 +46,7 @@ const plusOne = async (_, n) => n + 1;
 const breaks = async (_, text) => {
   throw new Error(text);
 };
+const echoes = async (_, given) => given;
 const whoAmI = async (ctx) => ctx.getWorkflowInstanceId();
 
 async function* chain(ctx, n) {
@@ -62,6 +63,16 @@ async function* fanOut(ctx, width) {
 }
 async function* waits(ctx) {
   return yield ctx.waitForExternalEvent("go");
+}
+// What the context gives is the same in a replay: after each activity the code runs again from its first line.
+async function* replays(ctx) {
+  let [same, replayed] = [true, false];
+  for (let i = 0; i < 3; i++) {
+    const seen = ctx.getWorkflowInstanceId() + ctx.getCurrentUtcDateTime().toISOString();
+    replayed ||= ctx.isReplaying();
+    same &&= (yield ctx.callActivity(echoes, seen)) === seen;
+  }
+  return same && replayed;
 }
 async function* race(ctx) {
   const timer = ctx.createTimer(3600);
@@ -109,11 +120,11 @@ async function* OrderProcessingWorkflow(ctx, order) {
 function runtime() {
   const made = new WorkflowRuntime(rpc);
   const workflows = {
-    chain, byName, fanOut, waits, race, timers, parent, fails, compensates, generations, ownStatus,
+    chain, byName, fanOut, waits, replays, race, timers, parent, fails, compensates, generations, ownStatus,
     OrderProcessingWorkflow,
   };
   for (const [name, workflow] of Object.entries(workflows)) made.registerWorkflowWithName(name, workflow);
-  for (const [name, activity] of Object.entries({ plusOne, breaks, whoAmI })) made.registerActivityWithName(name, activity);
+  for (const [name, activity] of Object.entries({ plusOne, breaks, echoes, whoAmI })) made.registerActivityWithName(name, activity);
   return made;
 }
 
@@ -254,6 +265,17 @@ async function remote() {
     await finish(id);
     equal(await client.purgeWorkflow(id), true);
     equal(await client.getWorkflowState(id, true), undefined);
+  });
+  await method(sdk, "callActivity", async () => {
+    equal(await output(await client.scheduleNewWorkflow(chain, 1)), 6);
+  });
+  await method(sdk, "waitForExternalEvent", async () => {
+    const id = await client.scheduleNewWorkflow(waits);
+    await client.raiseEvent(id, "go", "heard");
+    equal(await output(id), "heard");
+  });
+  await method(sdk, "getWorkflowInstanceId, getCurrentUtcDateTime, isReplaying", async () => {
+    equal(await output(await client.scheduleNewWorkflow(replays)), true);
   });
   await method(sdk, "callActivity fails", async () => {
     const state = await finish(await client.scheduleNewWorkflow(fails), FAILED);
