@@ -9,9 +9,6 @@ from perdure.runtime.workers.hosts.code import CodeKind, CodeOfHosts
 
 from .catalogue import mutant
 
-# The host that performs an activity of another one dies with it.
-DEATHS = {"kill.begun": 0.2, "kill.effect": 0.2}
-
 
 @mutant("E8", kind="rolling")
 def an_activity_fails_where_it_is_not_registered(patch: pytest.MonkeyPatch) -> None:
@@ -19,11 +16,6 @@ def an_activity_fails_where_it_is_not_registered(patch: pytest.MonkeyPatch) -> N
         return False
 
     patch.setattr(ActivitiesElsewhere, "takes", takes)
-
-
-@mutant("E10", kind="rolling", rates=DEATHS)
-def an_activity_whose_host_has_died_waits_for_it(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(ActivitiesElsewhere, "_look", lambda self: None)
 
 
 @mutant("E8", kind="rolling")
