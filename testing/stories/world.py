@@ -28,10 +28,10 @@ from ..simulation.loop import Stuck
 from ..simulation.machines.outside import BlockingCode, Deed, Outside
 from ..simulation.world import SimWorld
 from .chance import ChosenRandom
+from .code.misuse import NotAwaited, require_check, require_errors
 from .errors import InvariantFailed, SimulationMisuse
 from .faults import RESERVED
 from .histories import save_histories
-from .misuse import NotAwaited, require_check, require_errors
 from .network import SimulatedNetwork
 from .proxy import OutsideFake
 from .rules import Rules

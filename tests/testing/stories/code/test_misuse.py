@@ -7,7 +7,7 @@ import pytest
 
 from perdure.testing import Faults, SimulationMisuse, World
 
-from .shop import Bank, Shop, calm
+from ..shop import Bank, Shop, calm
 
 
 async def awaits_a_kill(world: Any) -> None:

@@ -1,13 +1,13 @@
-"""Misuse of a world by its story, told with what to write instead.
+"""Misuse of a world by its story, told with the line to write instead.
 
-The one law: what is wrong is refused where the story writes it, before anything of the world has happened.
+The one law: misuse is refused where the story writes it.
 """
 
 import inspect
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
-from .errors import SimulationMisuse
+from ..errors import SimulationMisuse
 
 
 class NotAwaited:
@@ -21,7 +21,7 @@ class NotAwaited:
 
 
 def require_check(check: object) -> None:
-    """Refuse what is no check of something that must hold.
+    """Refuse anything but a function that can be asked at any time whether something holds.
 
     Raises:
         SimulationMisuse
@@ -35,11 +35,11 @@ def require_check(check: object) -> None:
 
 
 def require_errors(lost: object, errors: object) -> Sequence[Callable[[str], BaseException]]:
-    """Give the errors with which a fake may answer, or refuse what is none.
+    """Give the errors with which a fake may answer; refuse anything else.
 
     Args:
         lost: Makes the error of a call that was lost.
-        errors: Those that it may answer with.
+        errors: Make the errors that it may answer with.
 
     Raises:
         SimulationMisuse
