@@ -59,8 +59,8 @@ class Link:
     Attributes:
         sessions: All that are not over.
         silent_there_until_s, silent_back_until_s: Until when nothing gets through; the loop's clock.
-        felt_until_s: Until when what has befallen its statements lasts: slow ones, and such as hold locks; -inf: nothing
-            has.
+        felt_until_s: Until when what has befallen its statements lasts: slow ones, and such as hold locks; -inf:
+            nothing has.
         sent: How often each statement was sent.
     """
 
