@@ -28,6 +28,8 @@ OWN_FAULTS = {
     "hosts": "hosts.",
     "losing": "database.behind",
     "shared": "wire.",
+    "poison": "hosts.",
+    "rolling": "hosts.",
 }
 # A stream that has chosen so often has struck: the least rate of a cut world, times ten.
 OFTEN = 200
