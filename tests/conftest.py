@@ -114,6 +114,12 @@ def virtual_backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPa
     return backend
 
 
+def pytest_collectstart(collector: pytest.Collector) -> None:
+    """Under `make coverage`: what a test file calls for its parameters is by it too."""
+    if isinstance(collector, pytest.Module):
+        _credit(collector)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
     """Collect the tests without Python's garbage collector, and have it never look at them: all of them stay."""
@@ -128,10 +134,14 @@ def pytest_collection() -> Generator[None, object, object]:
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Under `make coverage`: what is measured from here on is by the file of this test."""
+    _credit(item)
+
+
+def _credit(node: pytest.Item | pytest.Module) -> None:
     coverage = sys.modules.get("coverage")
     measuring = coverage.Coverage.current() if coverage is not None else None
     if measuring is not None:
-        measuring.switch_context(str(item.path.relative_to(ROOT)))
+        measuring.switch_context(str(node.path.relative_to(ROOT)))
 
 
 class _End:
