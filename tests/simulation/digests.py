@@ -25,14 +25,14 @@ from perdure.testing.simulation.choices import Choices
 from .base_scenario import BaseScenario, Outcome
 from .kinds import scenario_of
 
+OF_HOSTS = ("hosts", "losing", "shared", "poison", "rolling")
 # Two, because the order of what is recovered shows in no smaller world. A mixed one has the parts of all kinds, and of
 # several hosts each step costs much.
-INSTANCES_MAX = {"mixed": 3, "hosts": 1, "losing": 1, "shared": 1}
+INSTANCES_MAX = {"mixed": 3, **dict.fromkeys(OF_HOSTS, 1)}
 INSTANCES_MAX_ELSEWHERE = 2
 STEPS_MAX = 2  # of a program, beside its first
 # Which draw of how long the faults last is taken for which: half a second for most. Hosts need a few seconds to join.
 HEALS, HEALS_OF_HOSTS = (1, 1, 0), (0, 0, 0)
-OF_HOSTS = ("hosts", "losing", "shared")
 
 # When a world is cut, in virtual seconds. Two hosts have joined by then, as a rule, and an instance has begun.
 CUT_S, CUT_S_OF_HOSTS = 0.15, 1.5

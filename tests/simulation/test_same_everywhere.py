@@ -29,6 +29,8 @@ OWN_FAULTS = {
     "hosts": "hosts.",
     "losing": "database.behind",
     "shared": "wire.",
+    "poison": "hosts.",
+    "rolling": "hosts.",
 }
 # A stream that has chosen so often has struck.
 OFTEN = 400

@@ -93,6 +93,17 @@ def test_values_on_several_hosts_keep_every_promise() -> None:
     assert min(sometimes[what] for what in ("kill", "save", "a save was refused", "a value expired", "move")) > 2
 
 
+def test_a_poison_among_hosts_is_set_aside_and_nothing_else_is() -> None:
+    sometimes = run_worlds(range(4), "poison")
+    assert sometimes["a poison was set aside"] == 4
+    assert sometimes["kill"] > 12
+
+
+def test_where_newer_code_comes_to_one_host_after_the_other_all_that_needs_it_completes() -> None:
+    sometimes = run_worlds(range(4), "rolling")
+    assert min(sometimes[what] for what in ("newer code among older", "kill", "move")) > 2
+
+
 def test_worlds_of_hosts_whose_server_loses_commits_go_on_from_what_the_copy_has() -> None:
     sometimes = run_worlds(range(3, 5), "losing", LOSSES)
     assert min(sometimes[what] for what in ("commits were lost", "an acknowledged turn was lost, and told of")) > 1
