@@ -30,6 +30,7 @@ Each sending of an event has a payload of its own, as "for e1/7"; a program's re
 import math
 from collections.abc import Callable, Coroutine, Generator, Mapping
 from datetime import timedelta
+from types import CodeType
 from typing import Any, TypeAlias
 
 import anyio
@@ -177,6 +178,9 @@ ERRORS: tuple[Callable[[], BaseException], ...] = (
     lambda: NonRetryableError("not again"),
 )
 
+# What apps keep of the code of their workflows once they have read it, which would take a tenth of a small world.
+DIRECT_CALLS: dict[str, Mapping[CodeType, str]] = {}
+
 Steps: TypeAlias = Mapping[str, Callable[..., Coroutine[Any, Any, Any]]]
 NO_MORE: Steps = {}
 
@@ -272,6 +276,7 @@ def app_of(
         more: Further steps, by kind.
     """
     app = App("programs")
+    app.direct_calls = DIRECT_CALLS
     Activities(app, world_of, performing)
     policy = RetryPolicy(
         first_retry_interval=timedelta(seconds=2 if newer else 1), max_number_of_attempts=6 if newer else 4
