@@ -4,19 +4,18 @@
 """
 
 from collections.abc import Awaitable, Callable
-from functools import partial
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import anyio
 
 from .drivers.in_process import EngineSetup, postgres_driver, process_driver
-from .drivers.load import OpenDriver, Progress, run_events, run_loop, run_open
+from .drivers.load import Driver, Progress, run_events, run_loop, run_open
 from .drivers.measure import RunOutcome
 from .drivers.over_http import http_driver
 from .drivers.sdk.through_sdk import run_through_sdk
 from .drivers.several_hosts import run_hosts_on_database, run_several_hosts
 from .peers.peer_driver import peer_driver
-from .peers.peers import PEERS
 from .studies.history_growth import run_history_growth
 from .studies.idle import run_idle, run_idle_daemon
 from .studies.kills import run_crash, run_recovery
@@ -44,14 +43,7 @@ STUDIES: dict[tuple[Shape, str], Callable[[EngineSetup, Workload, Extent, Progre
 
 
 async def perform(run: Run, folder: Path, progress: Progress) -> RunOutcome:
-    """Carry out a run.
-
-    Args:
-        folder: An empty one on the disk that is to be measured.
-
-    Raises:
-        WrongResult: An instance did not return what it should have.
-    """
+    """Carry out a run in an empty folder on the disk that is to be measured."""
     workload = run.variant
     setup = EngineSetup(
         folder=folder, durability=run.durability, always_replay=run.always_replay, processes=run.processes
@@ -65,20 +57,18 @@ async def perform(run: Run, folder: Path, progress: Progress) -> RunOutcome:
     if run.processes > 1 and run.driver == POSTGRES:
         assert run.database is not None
         return await run_hosts_on_database(setup, workload, run.extent, progress, run.database)
-    async with opener_of(run, setup, workload)() as driver:
+    async with driver_of(run, setup, workload) as driver:
         return await LOADS[workload.shape](driver, workload, run.extent, progress)
 
 
-def opener_of(run: Run, setup: EngineSetup, workload: Workload) -> OpenDriver:
-    if run.driver in PEERS:
-        assert run.peers is not None
-        return partial(peer_driver, run.driver, Path(run.peers), setup.folder, workload, run.database)
+def driver_of(run: Run, setup: EngineSetup, workload: Workload) -> AbstractAsyncContextManager[Driver]:
+    if run.driver == PROCESS:
+        return process_driver(setup)
+    if run.driver == HTTP:
+        # With one at a time there is room to ask for each end.
+        return http_driver(setup, see=workload.in_flight == 1 and workload.shape is not Shape.OPEN)
     if run.driver == POSTGRES:
         assert run.database is not None
-        return partial(postgres_driver, setup, run.database)
-    see = workload.in_flight == 1 and workload.shape is not Shape.OPEN
-    openers: dict[str, OpenDriver] = {
-        PROCESS: partial(process_driver, setup),
-        HTTP: partial(http_driver, setup, see=see),
-    }
-    return openers[run.driver]
+        return postgres_driver(setup, run.database)
+    assert run.peers is not None
+    return peer_driver(run.driver, Path(run.peers), setup.folder, workload, run.database)

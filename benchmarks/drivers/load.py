@@ -7,7 +7,6 @@ another function beside `closed_loop` and `open_loop`, whose `step` is told afte
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from functools import partial
 from random import Random
@@ -88,7 +87,6 @@ class Progress(Protocol):
         """So much of the run is over (0 to 1), and so many units are done."""
 
 
-OpenDriver: TypeAlias = Callable[[], AbstractAsyncContextManager[Driver]]
 Item: TypeAlias = Callable[[int], Awaitable[None]]  # one thing to do; given when it was meant to begin, microseconds
 Step: TypeAlias = Callable[[float], None]  # told how much of a whole is over, 0 to 1
 

@@ -54,11 +54,7 @@ async def dbos_on_postgres(home: Path, folder: Path) -> AsyncIterator[tuple[Aski
 
 @asynccontextmanager
 async def dbos_on_database(home: Path, folder: Path, database: str) -> AsyncIterator[tuple[Asking, Sequence[int]]]:
-    """Run DBOS on a fresh database of a server that is there, as Perdure has a fresh schema of it.
-
-    Args:
-        database: The address of one whose user may make databases.
-    """
+    """Run DBOS on a fresh database of a server that is there, as Perdure has a fresh schema of it."""
     server = await pid_of_server(database)
     async with fresh_database(database) as url, dbos(home, folder, url, ON_POSTGRES) as (ask, pid):
         yield ask, [pid, *([server] if server is not None else [])]
@@ -66,11 +62,7 @@ async def dbos_on_database(home: Path, folder: Path, database: str) -> AsyncIter
 
 @asynccontextmanager
 async def dbos(home: Path, folder: Path, url: str, settings: dict[str, Any]) -> AsyncIterator[tuple[Asking, int]]:
-    """Run DBOS on a database.
-
-    Args:
-        settings: DBOS's configuration where it differs from its defaults.
-    """
+    """Run DBOS on a database, with settings that are not its defaults."""
     # Isolated: the script's folder has modules whose names are others' too.
     command = [str(python_of(home)), "-I", str(Path(dbos_worker.__file__)), url, json.dumps(settings)]
     with started(command, folder, stdin=subprocess.PIPE) as process:
@@ -90,16 +82,8 @@ def postgres(home: Path, folder: Path, sockets: Path) -> Iterator[subprocess.Pop
     data.mkdir()
     tools = binaries_of(home)
     owner = as_nobody(data, sockets, tools)
-    made = [
-        str(tools / "initdb"),
-        "-D",
-        str(data),
-        "-U",
-        "postgres",
-        "--auth=trust",
-        "--encoding=utf8",
-        "--no-instructions",
-    ]
+    options = "--username=postgres --auth=trust --encoding=utf8 --no-instructions"
+    made = [str(tools / "initdb"), "-D", str(data), *options.split()]
     done = subprocess.run(made, capture_output=True, text=True, check=False, cwd=data, **owner)  # noqa: S603  ours
     if done.returncode:
         raise PeerFailed(f"initdb failed: {done.stderr}")

@@ -79,14 +79,7 @@ async def warm_up(driver: PeerDriver, workload: Workload) -> None:
 async def peer_driver(
     name: str, peers: Path, folder: Path, workload: Workload, database: str | None = None
 ) -> AsyncIterator[PeerDriver]:
-    """Run a peer.
-
-    Args:
-        peers: Where the peers are installed.
-        folder: An empty one, for what it stores.
-        workload: What it will be asked for.
-        database: On whose server a peer that uses PostgreSQL stores; None: on one of its own.
-    """
+    """Run a peer that is installed in the folder `peers`, and stores in an empty folder or on a database's server."""
     opener = OPENERS[name]
     if database is not None and name == DBOS_POSTGRES:
         opener = partial(dbos_on_database, database=database)

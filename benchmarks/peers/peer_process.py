@@ -33,11 +33,7 @@ class PeerFailed(Exception):
 
 @contextmanager
 def logged(command: Sequence[str], folder: Path, name: str, **options: Any) -> Iterator[subprocess.Popen[str]]:
-    """Run a process whose output goes to a file of that name, and end it with the context.
-
-    Args:
-        options: `subprocess.Popen`'s.
-    """
+    """Run a process whose output goes to a file of that name, and end it with the context."""
     path = folder / f"{name}.log"
     with path.open("w") as log, started(command, folder, stdout=log, stderr=subprocess.STDOUT, **options) as process:
         try:

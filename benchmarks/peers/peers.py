@@ -107,11 +107,7 @@ def demand(folder: Path | None, peers: Sequence[Peer]) -> Path:
 
 
 def install(folder: Path, peers: Iterable[Peer], tell: Callable[[str], None]) -> None:
-    """Make the environments that are missing.
-
-    Args:
-        tell: Given a line on the next step.
-    """
+    """Make the environments that are missing, and tell of each."""
     for environment in dict.fromkeys(peer.environment for peer in peers):
         if is_installed(folder, environment):
             continue

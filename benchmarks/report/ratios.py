@@ -114,8 +114,8 @@ class Ratio:
         key = (run.workload, run.in_flight, run.driver, self.theirs.run.driver, run.processes)
         for mark in MARKS:
             if key == (mark.workload, mark.in_flight, mark.driver, mark.other, mark.processes):
-                timed = run.variant.marks_hold(seconds=run.seconds, instances=run.instances)
-                return mark if run.plain and (timed or (mark.of_instances and run.instances)) else None
+                of_instances = run.plain and mark.of_instances and run.instances
+                return mark if run.marked or of_instances else None
         return None
 
 

@@ -17,7 +17,7 @@ from ..drivers.measure import RunOutcome
 from ..peers.peers import PEER_TITLES
 from ..workloads.run import Run
 from ..workloads.table import BY_NAME
-from ..workloads.workload import DRIVERS, HTTP, POSTGRES, PROCESS, SDK, SDK_FORGETFUL, STUB, Mark, Workload
+from ..workloads.workload import DRIVERS, HTTP, POSTGRES, PROCESS, SDK, SDK_FORGETFUL, STUB, Mark
 from .machine import Machine, MachineLoad
 
 FORMAT = 1
@@ -90,13 +90,6 @@ class Case:
     outcomes: list[RunOutcome]
 
     @property
-    def workload(self) -> Workload:
-        """As it was run, with the marks that hold for that."""
-        run, found = self.run, self.run.variant
-        marked = run.plain and found.marks_hold(seconds=run.seconds, instances=run.instances)
-        return found if marked else found.without_marks()
-
-    @property
     def title(self) -> str:
         return f"{self.run.workload} {self.run.variant.title}"
 
@@ -118,7 +111,7 @@ class Case:
 
     def marks(self) -> Iterator[tuple[Mark, Range, bool]]:
         """The marks that were measured, what was found, and whether each was reached."""
-        for mark in self.workload.marks:
+        for mark in self.run.variant.marks if self.run.marked else ():
             holds = mark.driver == self.run.driver and mark.in_flight in (None, self.run.in_flight)
             if holds and self.has(mark.figure):
                 found = self.figure(mark.figure)

@@ -42,6 +42,11 @@ class Run:
         """Whether marks are made for its options."""
         return self.durability == "full" and not self.always_replay
 
+    @property
+    def marked(self) -> bool:
+        """Whether it is one to which marks apply."""
+        return self.plain and self.variant.marks_hold(seconds=self.seconds, instances=self.instances)
+
     def anywhere(self) -> Self:
         """The same without what says only where something is installed."""
         return replace(self, peers=None, sdk_python=None)

@@ -142,9 +142,6 @@ class Workload:
             return self
         return replace(self, processes=hosts, drivers=(POSTGRES,) if self.shape is Shape.LOOP else (), marks=())
 
-    def without_marks(self) -> Self:
-        return replace(self, marks=())
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extent:

@@ -2,13 +2,14 @@
 
 import os
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from perdure.benchmarks import performing
-from perdure.benchmarks.drivers.in_process import EngineSetup
+from perdure.benchmarks.drivers.in_process import EngineSetup, ProcessDriver, process_driver
 from perdure.benchmarks.drivers.measure import RunOutcome
 from perdure.benchmarks.performing import LOADS, STUDIES, perform
 from perdure.benchmarks.workloads.table import WORKLOADS
@@ -28,11 +29,10 @@ def test_every_study_can_be_run_by_each_of_its_drivers() -> None:
     ("workload", "driver", "options", "figure"),
     [
         ("W1", "process", {"in_flight": 5}, "units_per_commit"),
-        ("W3", "http", {}, "load_cpu_ms_per_unit"),
+        pytest.param("W3", "http", {}, "load_cpu_ms_per_unit", marks=pytest.mark.slow),
         ("W4", "process", {"in_flight": 5}, "units_per_s"),
         ("W3", "process", {"rate": 200.0}, "sent_late_p99_ms"),
         pytest.param("W2", "process", {"in_flight": 3, "processes": 2}, "units_per_commit", marks=pytest.mark.slow),
-        ("W3", "http", {"rate": 200.0}, "backlog_max"),
         pytest.param("W3", "http", {"rate": 200.0, "processes": 2}, "backlog_max", marks=pytest.mark.slow),
     ],
 )
@@ -65,6 +65,23 @@ async def test_several_hosts_have_drivers_of_their_own(
     monkeypatch.setattr(performing, hosts, run)
     outcome = await performing.perform(run_of(in_flight=3, processes=2, **options), tmp_path, Parts())
     assert outcome.figures == {"hosts": 2}
+
+
+@pytest.mark.parametrize(
+    ("workload", "options", "see"), [("W3", {}, True), ("W1", {}, False), ("W3", {"rate": 9.0}, False)]
+)
+async def test_with_one_at_a_time_over_http_each_end_is_asked_for(
+    workload: str, options: dict[str, Any], see: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[bool] = []
+
+    def http_driver(setup: EngineSetup, *, see: bool) -> AbstractAsyncContextManager[ProcessDriver]:
+        told.append(see)
+        return process_driver(setup)
+
+    monkeypatch.setattr(performing, "http_driver", http_driver)
+    await perform(run_of(workload, "http", seconds=1.0, instances=2, **options), tmp_path, Parts())
+    assert told == [see]
 
 
 @pytest.mark.skipif(not installed(), reason="there is no PostgreSQL here")

@@ -5,7 +5,10 @@ import os
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import anyio
 import pytest
@@ -13,6 +16,7 @@ import pytest
 from perdure.benchmarks.drivers import several_hosts
 from perdure.benchmarks.drivers.in_process import EngineSetup
 from perdure.benchmarks.drivers.measure import LoadTally, Span, Usage
+from perdure.benchmarks.run_process import Child
 from perdure.benchmarks.workloads.table import BY_NAME
 from perdure.benchmarks.workloads.workload import Extent, Workload
 
@@ -77,6 +81,28 @@ async def test_nobody_sums_up_before_all_loads_are_over(tmp_path: Path, monkeypa
     assert notes == ["connected 2", "go on", "over 2", "go on", "sum 2", "leave"]
 
 
+def test_of_all_hosts_it_is_heard_how_far_they_are_and_that_one_of_them_is_gone() -> None:
+    parts, pipes = Parts(), [multiprocessing.Pipe() for _ in range(2)]
+    hosts = [Child(cast(SpawnProcess, None), ours) for ours, _ in pipes]
+    # Given two hosts, of which the second speaks first,
+    pipes[1][1].send((0.5, 10))
+    pipes[1][1].send("second")
+    pipes[0][1].send("first")
+    # then what they say is in their order, and each has said it once.
+    assert several_hosts.hear(hosts, several_hosts.Watcher(parts, 2)) == ["first", "second"]
+    assert parts.told == [(0.25, 10)]
+    # When one is gone while the other works, it is named at once.
+    pipes[1][1].close()
+    with pytest.raises(several_hosts.HostEnded, match="host 2 of 2 did not end in order; why stands above"):
+        several_hosts.hear(hosts, several_hosts.Watcher(parts, 2))
+    # One that ends with an error, after all, is no end in order either.
+    gone = SimpleNamespace(join=lambda patience_s: None, exitcode=1)
+    with pytest.raises(several_hosts.HostEnded, match="host 1 of 2"):
+        several_hosts.leave([host._replace(process=cast(SpawnProcess, gone)) for host in hosts])
+    pipes[0][1].close()
+
+
+@pytest.mark.slow
 async def test_a_host_that_fails_ends_the_run_says_why_and_leaves_nobody(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,6 +1,10 @@
 """Idling: an engine beside a fleet asleep, in this process and as a daemon, does nothing."""
 
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -26,10 +30,16 @@ async def test_an_idle_engine_commits_nothing(tmp_path: Path, monkeypatch: pytes
 
 
 async def test_an_idle_daemon_is_looked_at_from_outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(idle, "SETTLE_S", 0.05)
+    @asynccontextmanager
+    async def serving(setup: EngineSetup) -> AsyncIterator[SimpleNamespace]:
+        yield SimpleNamespace(pid=os.getpid())
+
+    monkeypatch.setattr(idle, "SETTLE_S", 0.0)
+    monkeypatch.setattr(idle, "serving", serving)
     extent = Extent(seconds=0.1, instances=10)
     outcome = await run_idle_daemon(EngineSetup(folder=tmp_path), BY_NAME["S8"], extent, Parts())
     assert outcome.figures["cpu_percent"] >= 0
+    assert outcome.figures["instances"] == 10
     # Nobody outside can tell how often it commits.
     assert "commits_per_s" not in outcome.figures
 
