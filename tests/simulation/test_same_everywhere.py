@@ -30,7 +30,7 @@ OWN_FAULTS = {
     "losing": "database.behind",
     "shared": "wire.",
     "poison": "hosts.",
-    "rolling": "hosts.",
+    "rolling": "host.leave",
 }
 # A stream that has chosen so often has struck.
 OFTEN = 400
