@@ -1,10 +1,21 @@
 """An activity that its host does not have is performed by one that has it, once, and fails only if nobody has it."""
 
+from collections.abc import Callable, Sequence
+from typing import cast
+
 import anyio
 import pytest
 
 from perdure import Settings
+from perdure.actors.cluster.peers import AppPeers
+from perdure.actors.errors import FrameTooLong, PerdureError
+from perdure.journal.journal import Journal
+from perdure.runtime.activities.elsewhere import CHARS_MAX, JOBS_MAX, ActivitiesElsewhere
 from perdure.runtime.history.status import Status
+from perdure.runtime.instance.message import Invoke
+from perdure.runtime.workers.hosts.code import CodeKind, CodeOfHosts
+from perdure.runtime.workers.lent import activity_address
+from perdure.testing.virtual_time import run_virtually
 
 from ...support.workflows.shared_engines import SharedEngines
 from ...support.workflows.two_codes import TwoCodes, add, at_rest, begun_at, completes, end_of, status_of, story
@@ -210,3 +221,104 @@ def test_many_are_shared_out_among_the_hosts_that_have_them() -> None:
         assert len(two.begun) == 100
 
     story(tell, "old", "new", "new")
+
+
+class ScriptedHosts:
+    """Other hosts with the code of an activity, which answer as a script says. They are peers, and know their code."""
+
+    def __init__(self, script: Callable[[Sequence[Invoke]], Sequence[bool]]) -> None:
+        self.names = ["first", "second"]
+        self.refusals: set[str] = set()
+        self.asked: list[tuple[str, list[int]]] = []  # hosts, and the tasks that they were asked for
+        self._script = script
+
+    def answer(self, method: object, function: object) -> None:
+        """Nobody asks."""
+
+    def listen(self, function: object) -> None:
+        """No connection changes."""
+
+    def follow(self, function: object) -> None:
+        """No host changes."""
+
+    def find(self, host: str) -> str:
+        return host
+
+    async def call(self, host: str, method: object, invokes: Sequence[Invoke]) -> Sequence[bool]:
+        self.asked.append((host, [each.task_id for each in invokes]))
+        return self._script(invokes)
+
+    def hosts(self, kind: CodeKind, name: str) -> list[str]:
+        return [host for host in self.names if host not in self.refusals]
+
+    def may_have(self, kind: CodeKind, name: str) -> bool:
+        return bool(self.hosts(kind, name))
+
+    def refused(self, host: str, kind: CodeKind, name: str) -> None:
+        self.refusals.add(host)
+
+
+def invoke_of(task_id: int, given: str = "1") -> Invoke:
+    return Invoke("step", given, "i", "run", task_id, f"key-{task_id}")
+
+
+def asked_for(hosts: ScriptedHosts, *invokes: Invoke) -> tuple[list[int], dict[int, str]]:
+    """Have activities performed elsewhere.
+
+    Returns:
+        The tasks that come back because no host has them, and the failures of tasks.
+    """
+    back: list[int] = []
+    failures: dict[int, str] = {}
+
+    async def main() -> None:
+        code, peers = cast(CodeOfHosts, hosts), cast(AppPeers, hosts)
+        elsewhere = ActivitiesElsewhere(code, peers, now_us=lambda: 0, journal=Journal("test"))
+        elsewhere.receive = lambda _, invoke: back.append(invoke.task_id)
+        elsewhere.fail = lambda invoke, failure: failures.update({invoke.task_id: failure.message})
+        async with anyio.create_task_group() as tasks:
+            await tasks.start(elsewhere.run)
+            for invoke in invokes:
+                assert elsewhere.takes(activity_address(invoke.execution_id, invoke.task_id), invoke, None)
+            await anyio.sleep(1)
+            tasks.cancel_scope.cancel()
+
+    run_virtually(main)
+    return back, failures
+
+
+def test_of_those_that_are_too_long_together_only_the_one_that_is_too_long_alone_fails() -> None:
+    # Given hosts to which no more than nine characters of input can be sent at once,
+    def refuse_long(invokes: Sequence[Invoke]) -> Sequence[bool]:
+        if (found := sum(len(each.input or "") for each in invokes)) > 9:
+            raise FrameTooLong(found, 9)
+        return [True] * len(invokes)
+
+    # when one is asked for four activities, one of which has more,
+    hosts = ScriptedHosts(refuse_long)
+    hosts.names = ["only"]
+    back, failures = asked_for(hosts, *(invoke_of(n, "long enough" if n == 2 else "1234") for n in range(4)))
+    # then the others are performed there, and that one fails with a sentence.
+    assert hosts.asked == [("only", [0, 1, 2, 3]), *(("only", [n]) for n in range(4))]
+    assert back == []
+    assert list(failures) == [2]
+    assert failures[2].startswith("this has 11 bytes, and hosts of a daemon send each other at most 9 at once.")
+
+
+def test_activities_with_long_inputs_are_asked_for_in_several_requests() -> None:
+    hosts = ScriptedHosts(lambda invokes: [True] * len(invokes))
+    hosts.names = ["only"]
+    most = "x" * (CHARS_MAX * 2 // 3)
+    assert asked_for(hosts, invoke_of(0, most), invoke_of(1, most), *map(invoke_of, range(2, 40))) == ([], {})
+    assert [tasks for _, tasks in hosts.asked] == [[0], list(range(1, 1 + JOBS_MAX)), list(range(1 + JOBS_MAX, 40))]
+
+
+def test_a_host_that_cannot_answer_counts_as_one_that_refuses() -> None:
+    # Given hosts that do not know the request, as those of a release without it,
+    def fail(invokes: Sequence[Invoke]) -> Sequence[bool]:
+        raise PerdureError("no such method")
+
+    hosts = ScriptedHosts(fail)
+    # when an activity is asked for, then each of them is asked once, and it comes back to be failed here.
+    assert asked_for(hosts, invoke_of(0)) == ([0], {})
+    assert sorted(host for host, _ in hosts.asked) == ["first", "second"]

@@ -4,9 +4,12 @@ import pytest
 
 from perdure import App, WorkflowContext
 from perdure.actors.store.contract import Stored
+from perdure.runtime.history.attribution import By
+from perdure.runtime.history.audit import AuditAction, unpack_audit
 from perdure.runtime.history.row import CorruptHistory
 from perdure.runtime.instance.actor import WorkflowActorType
-from perdure.runtime.instance.message import workflow_address
+from perdure.runtime.instance.condition import of_run
+from perdure.runtime.instance.message import Check, Purge, workflow_address
 from perdure.runtime.instance.surroundings import Surroundings
 
 from ...support.workflows.lone_actor import LoneActor
@@ -79,3 +82,28 @@ def test_forgetting_leaves_nothing() -> None:
     assert lone.actor.execution is None
     assert lone.actor.unconfirmed == set()
     assert lone.actor.open.children == {}
+
+
+def test_an_instance_that_cannot_be_read_is_purged_unless_a_run_is_named() -> None:
+    kind = WorkflowActorType(Surroundings(make_app()))
+    assert kind.purges(Purge(force=True))
+    # Nothing readable tells which run it is, so a purge of one run would be a guess.
+    assert not kind.purges(Purge(force=True, condition=of_run("run")))
+    assert not kind.purges(Check(of_run(None)))
+
+
+def test_the_purge_of_an_instance_that_cannot_be_read_is_in_the_audit_with_its_author() -> None:
+    kind = WorkflowActorType(Surroundings(make_app()))
+    by = By(actor="ops", door="api", reason="damaged")
+    (row,) = kind.purge_audit(workflow_address("i"), Purge(force=True, by=by), 7)
+    entry = unpack_audit(row.body)
+    assert (entry.action, entry.actor, entry.reason, entry.instance_id, entry.at_us) == (
+        AuditAction.PURGE,
+        "ops",
+        "damaged",
+        "i",
+        7,
+    )
+    # A repeated commit of the same purge has the same entry.
+    assert kind.purge_audit(workflow_address("i"), Purge(force=True, by=by), 7) == (row,)
+    assert kind.purge_audit(workflow_address("i"), Purge(force=True), 7) == ()

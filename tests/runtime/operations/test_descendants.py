@@ -4,7 +4,11 @@ import anyio
 import pytest
 
 from perdure import App, Engine, Settings, Status, WorkflowContext
+from perdure.actors.address import Address
+from perdure.actors.errors import RingUnknown
 from perdure.actors.hosting.host import Host
+from perdure.actors.store.contract import Stored
+from perdure.actors.store.errors import StoreDamaged
 from perdure.runtime.operations.descendants import Descendants
 
 pytestmark = pytest.mark.anyio
@@ -68,6 +72,54 @@ async def test_a_member_that_was_purged_is_passed_over(settings: Settings) -> No
         await wait_for(engine, "grandchild")
         await engine.facade.purge("grandchild", force=True)
         assert [member.instance_id for member in await descendants_of(engine).family("r")] == ["r", "child"]
+
+
+@pytest.mark.parametrize(
+    ("broken", "found"),
+    [
+        ("r", [("r", Status.STALLED)]),
+        ("child", [("r", Status.RUNNING)]),
+        ("grandchild", [("r", Status.RUNNING), ("child", Status.RUNNING)]),
+    ],
+)
+async def test_of_a_member_that_cannot_be_read_no_family_is_known(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, broken: str, found: list[tuple[str, Status]]
+) -> None:
+    async with Engine(make_app(), data=":memory:", settings=settings) as engine:
+        # Given a family, one of whose members has damaged rows,
+        await engine.facade.start("root", instance_id="r")
+        await wait_for(engine, "grandchild")
+        descendants = descendants_of(engine)
+        host: Host = engine.facade._host
+        read = host.read
+
+        async def read_damaged(address: Address) -> Stored | None:
+            if address.id == broken:
+                raise StoreDamaged(address, "the checksum differs")
+            return await read(address)
+
+        monkeypatch.setattr(host, "read", read_damaged)
+        # when the family is asked for, then a root without a readable record is stalled, and a child is passed over.
+        assert [(member.instance_id, member.status) for member in await descendants.family("r")] == found
+
+
+async def test_a_member_whose_app_no_host_has_counts_as_unfinished(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Engine(make_app(), data=":memory:", settings=settings) as engine:
+        await engine.facade.start("root", instance_id="r")
+        await wait_for(engine, "child")
+        descendants = descendants_of(engine)
+        host: Host = engine.facade._host
+        read = host.read
+
+        async def read_here(address: Address) -> Stored | None:
+            if address.id == "child":
+                raise RingUnknown("other-app")
+            return await read(address)
+
+        monkeypatch.setattr(host, "read", read_here)
+        assert await descendants.unfinished("r") == ("child",)
 
 
 async def test_nobody_has_no_family(settings: Settings) -> None:

@@ -4,9 +4,11 @@ import pytest
 
 from perdure.runtime.workers.activity_figures import (
     ATTEMPTS_MAX,
+    NAMES_MAX,
     ActivityLoad,
     AttemptFigures,
     figures_of,
+    oldest_of,
     percentile,
     recent_attempts,
 )
@@ -42,3 +44,15 @@ def test_only_the_newest_attempts_are_kept() -> None:
 
 def test_a_load_has_the_time_of_its_oldest() -> None:
     assert ActivityLoad().with_one(None).with_one(30).with_one(20) == ActivityLoad(2, 1, 20)
+
+
+def test_the_oldest_of_each_name_is_found_in_any_order() -> None:
+    assert oldest_of([("a", 3), ("b", 9), ("a", 2), ("a", 5)]) == {"a": 2, "b": 9}
+
+
+def test_names_beyond_the_limit_are_left_out_and_those_within_it_go_on_being_counted() -> None:
+    full = [(f"{n}", 10) for n in range(NAMES_MAX)]
+    oldest = oldest_of([*full, ("one too many", 1), ("0", 5)])
+    assert len(oldest) == NAMES_MAX
+    assert "one too many" not in oldest
+    assert oldest["0"] == 5

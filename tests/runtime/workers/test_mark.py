@@ -3,10 +3,13 @@
 import pytest
 
 from perdure import App, Engine, Settings, Status, WorkflowContext
+from perdure.actors.address import Address
+from perdure.actors.store.contract import Inspection
 from perdure.actors.store.memory import MemoryStore
 from perdure.actors.turn import Envelope
+from perdure.runtime.directory import WORKER_MARK
 from perdure.runtime.workers.items import ActivityAnswer, ActivityItem, Worker
-from perdure.runtime.workers.mark import Remember, WorkerMark
+from perdure.runtime.workers.mark import ADDRESS, Remember, WorkerMark, WorkerMarkType, own_mark
 
 pytestmark = pytest.mark.anyio
 
@@ -27,6 +30,19 @@ def test_the_mark_is_written_once() -> None:
     assert mark.turn([Envelope(Remember())], 1).record == b"1"
     assert not mark.turn([Envelope(Remember())], 2).writes()
     assert not WorkerMark(is_set=True).turn([Envelope(Remember())], 1).writes()
+
+
+def test_a_host_with_a_part_of_the_store_has_the_first_mark_that_is_in_its_part() -> None:
+    assert own_mark(lambda _: True) == ADDRESS
+    odd = {f"connected-{n}" for n in (3, 5, 7)}
+    assert own_mark(lambda address: address.id in odd, "worker-mark@2") == Address("worker-mark@2", "connected-3")
+
+
+def test_the_mark_is_no_instance_for_lists_purges_and_the_audit() -> None:
+    kind = WorkerMarkType()
+    assert not kind.purges(Remember())
+    assert kind.purge_audit(Address(WORKER_MARK, "connected"), Remember(), 1) == ()
+    assert kind.facets(Inspection(b"1", None, None, 0)) is None
 
 
 async def test_before_the_first_worker_what_nobody_has_fails_at_once(settings: Settings) -> None:

@@ -118,3 +118,10 @@ async def test_what_has_changed_is_told(store: Path, damage: str) -> None:
     assert any(fits(fault) for fault in faults), faults
     # Without the histories nothing is wrong with such a file.
     assert check(str(store)) == []
+
+
+def test_nothing_is_expected_of_what_is_no_instance_or_cannot_be_read() -> None:
+    stored = Stored(key=1, record=b"no record", entries=[], active=False)
+    assert timers_and_work(Address("workflow", "i"), stored) is None
+    assert timers_and_work(Address("workflow@2", "i"), stored) is None
+    assert timers_and_work(Address("worker-mark", "connected"), stored) is None
