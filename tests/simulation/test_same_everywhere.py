@@ -29,7 +29,7 @@ OWN_FAULTS = {
     "losing": "database.behind",
     "shared": "wire.",
     "poison": "hosts.",
-    "rolling": "hosts.",
+    "rolling": "host.leave",
 }
 # A stream that has chosen so often has struck: the least rate of a cut world, times ten.
 OFTEN = 200
