@@ -5,6 +5,7 @@ after other worlds.
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -31,8 +32,10 @@ OWN_FAULTS = {
     "poison": "hosts.",
     "rolling": "host.leave",
 }
-# A stream that has chosen so often has struck: the least rate of a cut world, times ten.
-OFTEN = 200
+# A stream that has chosen so often has struck.
+OFTEN = 400
+# In so many worlds of a kind at least an instance has begun.
+BEGUN_MIN = 15
 SEEDS_PLANTED = 30
 PATIENCE_S = 1_200.0
 
@@ -83,6 +86,9 @@ def test_worlds_are_the_same_in_two_processes_and_each_kind_of_fault_strikes_in_
     # then they are the same,
     assert len(worlds) == sum(kinds.values())
     assert one == other
+    # and an instance has begun in many of them,
+    begun = Counter(kind for kind, *_, instances in map(str.split, worlds) if int(instances))
+    assert min(begun[kind] for kind in kinds) >= BEGUN_MIN, begun
     # and they had the faults of their kind.
     struck = [each for each in faults if each.struck]
     for kind in kinds:
