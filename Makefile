@@ -69,6 +69,8 @@ coverage: $(VENV)/package $(VENV)/extra-test
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m tests.support.coverage.report
 
+# Properties are tried with all their examples (tests/support/examples.py).
+test-slow: export EXAMPLES := all
 test-slow: $(VENV)/package $(VENV)/extra-test
 	$(BIN)/python -m pytest -m "slow or not slow" --ignore=tests/chaos
 

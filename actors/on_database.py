@@ -26,9 +26,10 @@ from .release import own_release
 from .store.cluster import Cluster, HostCard
 from .store.contract import Store
 from .store.errors import StoreFailed
-from .store.postgres.cluster_store import PostgresClusterStore
+from .store.memory import MemoryStore
 from .store.postgres.url import addresses_of
 from .store.presence.place import machine_name, own_place
+from .store.sqlite.store import SqliteStore
 
 if TYPE_CHECKING:
     from .cluster.transport.tls import TlsTransport
@@ -57,6 +58,10 @@ def share_of(
     Raises:
         ValueError: `peer_address` is none.
     """
+    if isinstance(store, SqliteStore | MemoryStore):
+        return None
+    from .store.postgres.cluster_store import PostgresClusterStore  # noqa: PLC0415  users of files do without it
+
     if not isinstance(store, PostgresClusterStore):
         return None
     peer = read_peer_address(peer_address) if peer_address is not None else None

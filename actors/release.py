@@ -5,7 +5,6 @@ The rule: it is the version of the installed package, and `unknown` in a tree th
 Hosts say it to each other and to the store, and the management API shows it.
 """
 
-import importlib.metadata
 from functools import cache
 
 UNKNOWN = "unknown"  # run from a source tree that was never installed
@@ -14,6 +13,8 @@ UNKNOWN = "unknown"  # run from a source tree that was never installed
 @cache
 def own_release() -> str:
     """Perdure's version."""
+    import importlib.metadata  # noqa: PLC0415  it brings the parser of e-mails; a start need not wait for that
+
     try:
         return importlib.metadata.version("perdure")
     except importlib.metadata.PackageNotFoundError:

@@ -5,12 +5,14 @@ The rule: a command is imported when it is called, not before, so that `perdure 
 
 import importlib
 import os
+from contextlib import nullcontext
 from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
 
 from ..daemon.process.early_signals import EarlySignals
+from ..daemon.process.garbage_collector import frozen_imports
 from .first_line import FirstLine
 
 # Name of a command -> its module, its attribute there, and its line in the list of commands. The line stands here so
@@ -79,7 +81,8 @@ class LazyGroup(FirstLine, click.Group):
         if cmd_name not in DAEMONS and isinstance(ctx.obj, EarlySignals):
             ctx.obj.leave()
         module, attribute, _ = COMMANDS[cmd_name]
-        command = getattr(importlib.import_module(module, __package__), attribute)
+        with frozen_imports() if cmd_name in DAEMONS else nullcontext():
+            command = getattr(importlib.import_module(module, __package__), attribute)
         assert isinstance(command, click.Command)
         return command
 

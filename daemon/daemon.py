@@ -21,7 +21,6 @@ from starlette.types import ASGIApp
 
 from ..actors.store.contract import Store
 from ..actors.store.durability import Durability
-from ..actors.store.postgres.cluster_store import PostgresClusterStore
 from ..actors.store.postgres.url import is_url
 from ..actors.waiting.own_task import only_exception
 from ..api.ports import address_of
@@ -299,7 +298,11 @@ def pulse_of(
 
 def store_of(config: Config) -> str | Store:
     """The store of a daemon, or its path."""
-    return PostgresClusterStore(config.data, patience_s=config.store_patience_s) if is_url(config.data) else config.data
+    if not is_url(config.data):
+        return config.data
+    from ..actors.store.postgres.cluster_store import PostgresClusterStore  # noqa: PLC0415  users of files do without
+
+    return PostgresClusterStore(config.data, patience_s=config.store_patience_s)
 
 
 def commit_max_s_of(config: Config) -> float:

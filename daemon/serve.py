@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from .config import Config
 from .process.early_signals import EarlySignals
+from .process.garbage_collector import frozen_imports
 
 if TYPE_CHECKING:
     from .supervision import Member
@@ -41,10 +42,12 @@ def serve_app(
         PerdureError: It could not start; the message says why.
         StopAsked: It was told to stop while the app was imported.
     """
-    from .daemon import run as run_daemon  # noqa: PLC0415  the engine and the servers, which a supervisor does without
-    from .loader import load_app  # noqa: PLC0415  as above
-    from .process.process_fence import process_fenced  # noqa: PLC0415  as above
-    from .process.signal_fence import handlers_fenced  # noqa: PLC0415  as above
+    with frozen_imports():
+        # The engine and the servers, which a supervisor does without.
+        from .daemon import run as run_daemon  # noqa: PLC0415  as it says
+        from .loader import load_app  # noqa: PLC0415  as above
+        from .process.process_fence import process_fenced  # noqa: PLC0415  as above
+        from .process.signal_fence import handlers_fenced  # noqa: PLC0415  as above
 
     folder = os.getcwd()
     with handlers_fenced() as handlers, process_fenced(os.getppid() if member is not None else None) as fence:

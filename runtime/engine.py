@@ -41,7 +41,6 @@ from ..actors.store.durability import Durability
 from ..actors.store.errors import StoreFailed, sole_store_error
 from ..actors.store.memory import MemoryStore
 from ..actors.store.part import WHOLE, Part
-from ..actors.store.postgres.cluster_store import PostgresClusterStore
 from ..actors.store.postgres.url import is_url
 from ..actors.store.presence.apps import AppNames
 from ..actors.store.sqlite.store import SqliteStore
@@ -451,6 +450,10 @@ def _store(data: str | Path | Store, durability: Durability, part: Part, instrum
     if data == IN_MEMORY:
         return MemoryStore(part=part)
     if isinstance(data, str) and is_url(data):
+        from ..actors.store.postgres.cluster_store import (  # noqa: PLC0415  users of files do without it
+            PostgresClusterStore,
+        )
+
         assert part == WHOLE, "several processes have files"
         return PostgresClusterStore(data)
     if isinstance(data, str | Path):

@@ -8,6 +8,7 @@ and of workers, and the host's own messages to its actors) has no word, so that 
 """
 
 from collections.abc import Sequence
+from functools import cache
 from typing import NamedTuple
 
 from ..actors.cluster.vocabulary import Vocabulary, WireWord, errors_in
@@ -47,8 +48,9 @@ from .state.message import ChangeItems, ExpireItems, ItemsChanged
 from .workers.mark import Remember
 
 
+@cache
 def vocabulary() -> Vocabulary:
-    """Make the vocabulary of hosts whose actors are workflows."""
+    """The vocabulary of hosts whose actors are workflows. It never changes, and is long in the making."""
     return Vocabulary(words(), errors_of_workflows())
 
 

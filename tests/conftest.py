@@ -7,17 +7,28 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from functools import partial
 from typing import Literal
 
+import hypothesis
 import pytest
 
 from perdure import Settings
 from perdure.testing.virtual_time import run_virtually
 
+from .support.examples import examples
 from .support.paths import ROOT
 from .support.postgres import PostgresServer, PostgresServers
+
+# httpx loads the certificates of the world for each client, which takes longer than to start a thread or a hundred
+# requests. Tests talk to this machine alone, without TLS: there are none in this folder.
+os.environ.pop("SSL_CERT_FILE", None)
+os.environ["SSL_CERT_DIR"] = str(ROOT / "tests")
+
+# Of a property that says no number.
+hypothesis.settings.register_profile("perdure", hypothesis.settings(), max_examples=examples(100))
+hypothesis.settings.load_profile("perdure")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -107,6 +118,17 @@ def pytest_collectstart(collector: pytest.Collector) -> None:
     """Under `make coverage`: what a test file calls for its parameters is by it too."""
     if isinstance(collector, pytest.Module):
         _credit(collector)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Collect the tests without Python's garbage collector, and have it never look at them: all of them stay."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -6,7 +6,7 @@ a pair says what neither figure does.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import KW_ONLY, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeAlias
 
 from ..drivers.measure import RunOutcome
@@ -67,31 +67,20 @@ PAIRINGS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class RatioMark(Bound):
-    """What a ratio should be on two cores, each engine with its default durability."""
-
-    workload: str
-    in_flight: int
-    driver: str
-    other: str
-    _: KW_ONLY
-    processes: int = 1
-    of_instances: bool = False  # also where a run has a number of instances and not a time
-
-
-MARKS = (
-    RatioMark("W1", 50, PROCESS, RESTATE, at_least=15),
-    RatioMark("W1", 50, PROCESS, DBOS_SQLITE, at_least=100),
-    RatioMark("W1", 50, PROCESS, DBOS_POSTGRES, at_least=100),
-    RatioMark("W1", 50, POSTGRES, DBOS_POSTGRES, at_least=25),  # both on the same server
-    RatioMark("W1", 50, POSTGRES, PROCESS, at_least=0.6, digits=1, of_instances=True),
-    RatioMark("W1", 50, POSTGRES, POSTGRES, at_most=1.2, digits=1, processes=4, of_instances=True),
-    RatioMark("W1", 50, SDK, STUB, at_least=0.9, digits=1),
-    RatioMark("W2", 10, SDK, STUB, at_least=0.9, digits=1),
+# What a ratio should be on two cores, each engine with its default durability: of a workload with so many in flight,
+# between ours and theirs, where ours is of so many processes.
+MARKS: Mapping[tuple[str, int, str, str, int], Bound] = {
+    ("W1", 50, PROCESS, RESTATE, 1): Bound(at_least=15),
+    ("W1", 50, PROCESS, DBOS_SQLITE, 1): Bound(at_least=100),
+    ("W1", 50, PROCESS, DBOS_POSTGRES, 1): Bound(at_least=100),
+    ("W1", 50, POSTGRES, DBOS_POSTGRES, 1): Bound(at_least=25),  # both on the same server
+    ("W1", 50, POSTGRES, PROCESS, 1): Bound(at_least=0.6, digits=1),
+    ("W1", 50, POSTGRES, POSTGRES, 4): Bound(at_most=1.2, digits=1),
+    ("W1", 50, SDK, STUB, 1): Bound(at_least=0.9, digits=1),
+    ("W2", 10, SDK, STUB, 1): Bound(at_least=0.9, digits=1),
     # A turn whose cost grows with the history would be many times this, noise is less.
-    RatioMark(LONG_CHAIN.name, 1, SDK, STUB, at_most=1.5, digits=1, of_instances=True),
-)
+    (LONG_CHAIN.name, 1, SDK, STUB, 1): Bound(at_most=1.5, digits=1),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,15 +97,12 @@ class Ratio:
         return range_of(self.values)
 
     @property
-    def mark(self) -> RatioMark | None:
-        """The mark that holds for it, if one does."""
-        run = self.ours.run
-        key = (run.workload, run.in_flight, run.driver, self.theirs.run.driver, run.processes)
-        for mark in MARKS:
-            if key == (mark.workload, mark.in_flight, mark.driver, mark.other, mark.processes):
-                of_instances = run.plain and mark.of_instances and run.instances
-                return mark if run.marked or of_instances else None
-        return None
+    def mark(self) -> Bound | None:
+        """The mark that holds for it, if one does; beside a peer, only for runs that have a time."""
+        run, other = self.ours.run, self.theirs.run.driver
+        counted = run.plain and run.instances is not None and other not in PEERS
+        key = (run.workload, run.in_flight, run.driver, other, run.processes)
+        return MARKS.get(key) if run.marked or counted else None
 
 
 def ratios_of(documents: Iterable[Results]) -> list[Ratio]:
@@ -148,6 +134,6 @@ def ratios_of(documents: Iterable[Results]) -> list[Ratio]:
     return list(found.values())
 
 
-def marked(ratios: Sequence[Ratio]) -> list[tuple[Ratio, RatioMark, bool]]:
+def marked(ratios: Sequence[Ratio]) -> list[tuple[Ratio, Bound, bool]]:
     """The ratios that a mark holds for, and whether each was reached."""
     return [(one, mark, mark.reached(one.range.median)) for one in ratios if (mark := one.mark) is not None]

@@ -30,7 +30,7 @@ from .machines.clock import MachineClock
 from .machines.stopwatch import SimStopwatch
 from .machines.workshop import SimWorkshop
 from .orders import put_in_order
-from .patches import patched
+from .patches import patched, tasks_kept_by
 from .trace import WorldTrace
 from .wall import walled
 
@@ -119,7 +119,7 @@ class BaseWorld(ABC):
             WorldTooLong: It takes too much of the processor's time.
             BaseException: The error of the story, or of a function of `on_step`.
         """
-        with patched():
+        with patched(), tasks_kept_by(self.loop):
             try:
                 with walled(self.loop, cpu_s):
                     return self.loop.run(self._run(story))

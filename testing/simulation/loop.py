@@ -31,7 +31,7 @@ HOST: ContextVar[int] = ContextVar("perdure_simulated_host", default=0)
 
 # Generations of the collector. It is off while a loop runs, so that all that is made there is young.
 YOUNG, MIDDLE_AGED, OLD = 0, 1, 2
-LOOPS_BETWEEN = 20  # so many loops run between two collections of old objects: worlds that are over, and were kept
+LOOPS_BETWEEN = 50  # so many loops run between two collections of old objects: worlds that are over, and were kept
 # So many old objects are the program's heap, which has grown: a suite of thousands of tests, of which these are a few.
 GROWN_OBJECTS = 100_000
 TASKS_KEPT = 1_000  # so many tasks that are done are kept at least
@@ -161,6 +161,7 @@ class SimLoop(asyncio.AbstractEventLoop):
         held: The steps of lives that are stopped for a while, as by SIGSTOP.
         errors: The errors that reached the loop's exception handler.
         outside: The context of code that belongs to no life.
+        tasks: All that have not ended, and some that have, in the order of their making.
         steps: How many steps were taken.
         fingerprint: A number of all steps that were taken, and when.
         on_step: Learns of each step.
@@ -198,7 +199,7 @@ class SimLoop(asyncio.AbstractEventLoop):
         self._running = False
         self._closed = False
         self._collecting = False
-        self._tasks: list[SimTask[Any]] = []
+        self.tasks: list[SimTask[Any]] = []
         self._tasks_max = TASKS_KEPT
         self._graveyard: list[SimHandle] = []
 
@@ -240,14 +241,13 @@ class SimLoop(asyncio.AbstractEventLoop):
         task.life = HOST.get() if context is None else context.get(HOST, 0)
         # They are kept so that none is collected while it waits, and forgotten many at once: a callback at the end of
         # each would be a step more.
-        self._tasks.append(task)
-        if len(self._tasks) > self._tasks_max:
-            self._tasks = [each for each in self._tasks if not each.done()]
-            self._tasks_max = 2 * len(self._tasks) + TASKS_KEPT
+        self.tasks.append(task)
+        if len(self.tasks) > self._tasks_max:
+            self.tasks = [each for each in self.tasks if not each.done()]
+            self._tasks_max = 2 * len(self.tasks) + TASKS_KEPT
         return task
 
-    def get_debug(self) -> bool:
-        return False
+    get_debug = staticmethod(bool)  # asyncio asks for each future, and `bool()` is False
 
     def is_running(self) -> bool:
         return self._running
@@ -307,7 +307,7 @@ class SimLoop(asyncio.AbstractEventLoop):
         self._closed = True
         hook, sys.unraisablehook = sys.unraisablehook, lambda unraisable: None
         try:
-            for task in self._tasks:
+            for task in self.tasks:
                 task._log_destroy_pending = False  # type: ignore[attr-defined]
                 if task.done():
                     continue
@@ -315,7 +315,7 @@ class SimLoop(asyncio.AbstractEventLoop):
                     with suppress(BaseException):
                         coroutine.close()
             self._forget_in_anyio()
-            self._tasks.clear()
+            self.tasks.clear()
             self._ready.clear()
             self._timers.clear()
             self._graveyard.clear()
@@ -392,12 +392,13 @@ class SimLoop(asyncio.AbstractEventLoop):
                 continue
             if (dead or held) and not self._is_alive(handle):
                 continue
+            now_s = self._now_s
             if on_step is not None:
-                on_step(handle, choices, at, self._now_s)
-            self.steps += 1
-            self.fingerprint = hash((self.fingerprint, handle.number, choices, at, self._now_s))
-            self._now_s += step_s
-            if self.steps >= self._next_odd:
+                on_step(handle, choices, at, now_s)
+            self.steps = step = self.steps + 1
+            self.fingerprint = hash((self.fingerprint, handle.number, choices, at, now_s))
+            self._now_s = now_s + step_s
+            if step >= self._next_odd:
                 self._odd_step(handle)
             try:
                 handle.context.run(handle.callback, *handle.args)

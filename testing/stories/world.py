@@ -10,7 +10,6 @@ The one law: a test says what happens and what must hold; which faults there are
 """
 
 import asyncio
-import inspect
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -29,6 +28,7 @@ from ..simulation.loop import Stuck
 from ..simulation.machines.outside import BlockingCode, Deed, Outside
 from ..simulation.world import SimWorld
 from .chance import ChosenRandom
+from .code.misuse import NotAwaited, require_check, require_errors
 from .errors import InvariantFailed, SimulationMisuse
 from .faults import RESERVED
 from .histories import save_histories
@@ -94,8 +94,9 @@ class World:
             errors: Classes of errors that it may answer with; nothing was done then.
 
         Raises:
-            SimulationMisuse: The name is taken.
+            SimulationMisuse: The name is taken, or errors are none.
         """
+        errors = require_errors(lost, errors)
         name = name if name is not None else type(fake).__name__.lower()
         if name in self._outsides or name in RESERVED or not name.isidentifier():
             raise SimulationMisuse(
@@ -141,13 +142,14 @@ class World:
         """
         return self._noted(self._finally, check, name)
 
-    def sometimes(self, name: str, happens: object = True) -> None:
+    def sometimes(self, name: str, happens: object = True) -> NotAwaited:
         """Say that something must happen in some world of the test, or the test proves less than it seems to.
 
         Args:
             happens: Whether it happens here, now.
         """
         self.met[name] += bool(happens)
+        return NotAwaited("sometimes")
 
     # Chances.
 
@@ -200,9 +202,10 @@ class World:
 
     # By hand, for a test of one case.
 
-    def kill(self) -> None:
+    def kill(self) -> NotAwaited:
         """Kill the host, as `kill -9` does. It is started again a moment later."""
         self._world.kill("the story has")
+        return NotAwaited("kill")
 
     async def deploy(self, app: App) -> None:
         """Stop the host in order, and start it with another app.
@@ -217,7 +220,7 @@ class World:
             raise SimulationMisuse(f'deploy takes a perdure.App, as app_at("v1.2", "shop.app:app"), not {app!r}')
         await self._world.deploy(app)
 
-    def set_clock(self, change: float | timedelta) -> None:
+    def set_clock(self, change: float | timedelta) -> NotAwaited:
         """Set the date forward or back.
 
         Args:
@@ -231,6 +234,7 @@ class World:
         if not self._world.clock.may_be_set:
             raise SimulationMisuse("set_clock needs a clock that may be set: simulated(..., faults=Faults(clock=True))")
         self._world.set_clock(change.total_seconds() if isinstance(change, timedelta) else change)
+        return NotAwaited("set_clock")
 
     def partition(self, *names: str) -> None:
         """Cut hosts off from each other. There is one host in a world, so there is nothing to cut.
@@ -308,8 +312,7 @@ class World:
     def _noted(self, checks: list[tuple[str, Check]], check: F | None, given: str | None) -> F | Callable[[F], F]:
         def note(check: F) -> F:
             name = given if given is not None else str(getattr(check, "__name__", repr(check)))
-            if inspect.iscoroutinefunction(check):
-                raise SimulationMisuse("what must hold is a plain function: it looks, and does not wait")
+            require_check(check)
             checks.append((name, check))
             return check
 

@@ -26,7 +26,11 @@ def files_of(pid: int) -> dict[int, str]:
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs the files of another process")
-@pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1, 2)], ids=str)
+@pytest.mark.parametrize(
+    "closed",
+    [pytest.param((0,), marks=pytest.mark.slow), pytest.param((1,), marks=pytest.mark.slow), (2,), (0, 1, 2)],
+    ids=str,
+)
 def test_closed_standard_streams_are_opened_first(tmp_path: Path, closed: tuple[int, ...]) -> None:
     def close() -> None:
         for descriptor in closed:

@@ -48,6 +48,14 @@ def test_the_engine_is_loaded_only_when_it_serves() -> None:
     assert not {"grpc", "uvicorn", "starlette", "perdure.daemon.daemon"} & set(output.split())
 
 
+def test_a_daemon_on_files_loads_nothing_that_only_a_database_needs() -> None:
+    program = "import sys; import perdure.cli.run, perdure.daemon.daemon; print(*sys.modules)"
+    output = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout
+    loaded = set(output.split())
+    assert "perdure.actors.store.sqlite.store" in loaded
+    assert not {"perdure.actors.store.postgres.store", "perdure.actors.store.postgres.driver", "asyncpg"} & loaded
+
+
 @pytest.mark.parametrize(
     ("ends", "code", "told"),
     [

@@ -1,29 +1,48 @@
 """Prints the hash of one world for each seed, for a process that is to be compared with another.
 
-    python -c "..." forwards|backwards [planted] KIND=SEEDS...
+    python -c "..." forwards|backwards small|cut [planted] KIND=SEEDS...
 
-The kinds are those in kinds.py. The worlds are small, because there are many: one to three instances with short
-programs, and faults for a few virtual seconds. The invariants hold in them as elsewhere.
+The kinds are those in kinds.py. A *small* world has one to three instances with short programs, and faults for a few
+virtual seconds. One that is *cut* has one, many faults or few, and ends in the middle of whatever goes on, so that
+it takes a few hundred steps in place of thousands; a few of them go to their end. The invariants hold in both as
+elsewhere.
+
+Behind the worlds of a kind each stream of its faults is printed: how many choices it made, and how many struck.
 """
 
+import asyncio
 import logging
 import sys
+from collections import Counter
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 
 from perdure.actors.address import Address
 from perdure.actors.store.memory import MemoryStore
+from perdure.testing.simulation.base import BaseWorld
 from perdure.testing.simulation.choices import Choices
 
+from .base_scenario import BaseScenario, Outcome
 from .kinds import scenario_of
 
+OF_HOSTS = ("hosts", "losing", "shared", "poison", "rolling")
 # Two, because the order of what is recovered shows in no smaller world. A mixed one has the parts of all kinds, and of
 # several hosts each step costs much.
-INSTANCES_MAX = {"mixed": 3, "hosts": 1, "losing": 1, "shared": 1}
+INSTANCES_MAX = {"mixed": 3, **dict.fromkeys(OF_HOSTS, 1)}
 INSTANCES_MAX_ELSEWHERE = 2
 STEPS_MAX = 2  # of a program, beside its first
 # Which draw of how long the faults last is taken for which: half a second for most. Hosts need a few seconds to join.
 HEALS, HEALS_OF_HOSTS = (1, 1, 0), (0, 0, 0)
-OF_HOSTS = ("hosts", "losing", "shared")
+
+# When a world is cut, in virtual seconds. Two hosts have joined by then, as a rule, and an instance has begun.
+CUT_S, CUT_S_OF_HOSTS = 0.15, 1.5
+WHOLE_ONE_IN = 50
+WITH_SAVERS = ("values", "shared")
+# In every other one faults strike so often that each stream does in some of a hundred worlds, and hardly an instance
+# begins; in the others it does.
+MANY_FAULTS, FEW_FAULTS = (0.05, 0.15, 0.4), (0.004, 0.01, 0.04)
+# The most that is drawn in them where less will do.
+CUT_LIMITS = {"program.steps": 1, "story.looks": 1, "saver.rounds": 1, "worker.places": 1}
 
 
 class SmallWorld(Choices):
@@ -47,6 +66,38 @@ class SmallWorld(Choices):
         return value
 
 
+class CutWorld(SmallWorld):
+    """The same, for a world that is cut: still smaller, and with many faults or few."""
+
+    def __init__(self, kind: str, seed: int) -> None:
+        super().__init__(kind, seed)
+        self._faults = MANY_FAULTS if seed % 2 else FEW_FAULTS
+
+    def draw(self, stream: str, below: int) -> int:
+        return min(super().draw(stream, below), CUT_LIMITS.get(stream, below))
+
+    def fault(self, stream: str, below: int = 2, *, rates: Sequence[float] = MANY_FAULTS) -> int:
+        return super().fault(stream, below, rates=self._faults)
+
+
+class Cut(Exception):
+    """The world has lasted long enough."""
+
+
+def cut(scenario: BaseScenario, after_s: float) -> None:
+    """Have a world end in the middle of its story, after so many virtual seconds."""
+    whole = scenario._story
+
+    async def story(world: BaseWorld) -> None:
+        task = asyncio.create_task(whole(world))
+        done, _ = await asyncio.wait((task,), timeout=after_s)
+        if not done:
+            raise Cut
+        await task
+
+    scenario._story = story  # type: ignore[method-assign]
+
+
 def plant() -> None:
     """Have what a host recovers come in the order of a set of texts, which is another one with another hash seed."""
     active = MemoryStore.active
@@ -57,17 +108,43 @@ def plant() -> None:
     MemoryStore.active = unordered  # type: ignore[method-assign]  # for the rest of this process
 
 
+def run(kind: str, seed: int, size: str) -> Outcome:
+    """Run a world.
+
+    Args:
+        size: `small` or `cut`.
+
+    Raises:
+        Broken: An invariant does not hold.
+    """
+    is_cut = size == "cut"
+    named = {"savers": 1} if is_cut and kind in WITH_SAVERS else {}
+    instances_max = 1 if is_cut else INSTANCES_MAX.get(kind, INSTANCES_MAX_ELSEWHERE)
+    choices = (CutWorld if is_cut else SmallWorld)(kind, seed)
+    with scenario_of(kind, choices, instances_max=instances_max, rests=False, **named) as scenario:
+        if is_cut and seed % WHOLE_ONE_IN:
+            cut(scenario, CUT_S_OF_HOSTS if kind in OF_HOSTS else CUT_S)
+        with suppress(Cut):
+            return scenario.run()
+        scenario.witness.check_end()
+        return scenario.outcome()
+
+
 def main() -> None:
     # Of the root alone: the worlds of hosts that lose commits read the log.
     logging.getLogger().setLevel(logging.CRITICAL)
-    direction, *kinds = sys.argv[1:]
+    direction, size, *kinds = sys.argv[1:]
     if kinds[0] == "planted":
         del kinds[0]
         plant()
     worlds = [(kind, seed) for kind, _, seeds in (each.partition("=") for each in kinds) for seed in range(int(seeds))]
+    drawn, struck = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
     # One process goes forwards, the other backwards: what a world leaves behind must not show in the next.
     for kind, seed in worlds if direction == "forwards" else reversed(worlds):
-        instances_max = INSTANCES_MAX.get(kind, INSTANCES_MAX_ELSEWHERE)
-        with scenario_of(kind, SmallWorld(kind, seed), instances_max=instances_max, rests=False) as scenario:
-            outcome = scenario.run()
+        outcome = run(kind, seed, size)
         print(kind, seed, outcome.digest, outcome.kills, outcome.instances)
+        faults = outcome.choices.faults
+        drawn.update({(kind, stream): outcome.choices.drawn[stream] for stream in faults})
+        struck.update((kind, stream) for stream, _ in outcome.choices.taken if stream in faults)
+    for (kind, stream), number in drawn.items():
+        print(kind, stream, "drawn", number, "struck", struck[kind, stream])

@@ -177,7 +177,7 @@ class Doors:
         if app is None:
             app = self._apps[engine] = create_app(
                 engine.facade,
-                HttpOptions(app_id=APP_ID),
+                HttpOptions(app_id=APP_ID, page=False),
                 Sidecar(EmbeddedControl(engine), app_id=APP_ID),
                 engine.management,
                 event_json=event_writer(APP_ID),

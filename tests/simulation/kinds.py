@@ -15,6 +15,8 @@ hosts      two to four hosts on one PostgreSQL server
 losing     the same; a copy of the server may take its place that has not had the last commits
 values     programs keep values in a state store, in memory or in a file
 shared     the same, on two to four hosts
+poison     an instance or two end each of two to four hosts that takes them up
+rolling    newer code comes to one of two to four hosts after the other, and some instances need it
 rotten     the file loses a bit between two lives
 crowd      a hundred instances with small programs, and few faults or none: fast, and all checks as elsewhere
 """
@@ -50,6 +52,8 @@ KINDS = (
     "losing",
     "values",
     "shared",
+    "poison",
+    "rolling",
     "rotten",
     "crowd",
 )
@@ -59,6 +63,8 @@ FORGETS_S = (1, 30, 3_600)
 # How many instances a world has at most, in mixed worlds: some bugs need a crowd, others are lost in one.
 SIZES = (12, 30, 100)
 CROWD = 100
+BESIDE_POISON = 6  # instances
+NEWER = 4  # instances that need newer code
 FEW, SAVERS = 3, 4  # instances, and savers of a state store beside them
 # Most have children, as these make the most instances of the fewest steps.
 SMALL_PROGRAMS: tuple[Program, ...] = (
@@ -121,6 +127,13 @@ def scenario_of(kind: str, choices: Choices, **named: Any) -> Iterator[BaseScena
         return
     if kind == "shared":
         yield HostsScenario(choices, **{"savers": SAVERS, "instances_max": FEW, **named})
+        return
+    if kind == "poison":
+        poisons = 1 + (choices.draw("world.poisons", 4) == 1)
+        yield HostsScenario(choices, **{"poisons": poisons, "instances_max": BESIDE_POISON, **named})
+        return
+    if kind == "rolling":
+        yield HostsScenario(choices, **{"newer": NEWER, "instances_max": FEW, **named})
         return
     if kind == "rotten":
         with SqliteFile() as file:

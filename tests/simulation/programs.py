@@ -28,8 +28,9 @@ Each sending of an event has a payload of its own, as "for e1/7"; a program's re
 """
 
 import math
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator, Mapping
 from datetime import timedelta
+from types import CodeType
 from typing import Any, TypeAlias
 
 import anyio
@@ -102,7 +103,7 @@ def expected(program: Program) -> list[Any]:
     results: list[Any] = []
     for kind, *rest in program:
         match kind:
-            case "work" | "patched" | "thread" | "apart":
+            case "work" | "patched" | "thread" | "apart" | "poison" | "venom" | "newer" | "newborn":
                 results.append(rest[0] + 1)
             case "flaky":
                 results.append(rest[0])
@@ -177,7 +178,11 @@ ERRORS: tuple[Callable[[], BaseException], ...] = (
     lambda: NonRetryableError("not again"),
 )
 
-Steps: TypeAlias = dict[str, Callable[..., Coroutine[Any, Any, Any]]]
+# What apps keep of the code of their workflows once they have read it, which would take a tenth of a small world.
+DIRECT_CALLS: dict[str, Mapping[CodeType, str]] = {}
+
+Steps: TypeAlias = Mapping[str, Callable[..., Coroutine[Any, Any, Any]]]
+NO_MORE: Steps = {}
 
 
 class Activities:
@@ -259,6 +264,7 @@ def app_of(
     *,
     newer: bool = False,
     patched: bool = False,
+    more: Steps = NO_MORE,
 ) -> App:
     """The app that carries out programs.
 
@@ -267,8 +273,10 @@ def app_of(
         newer: The next version of its code: more tries and other pauses between them, and other timeouts. It fits
             what the older has begun, and the other way round.
         patched: The code has a change behind `is_patched`. What has begun with it needs it.
+        more: Further steps, by kind.
     """
     app = App("programs")
+    app.direct_calls = DIRECT_CALLS
     Activities(app, world_of, performing)
     policy = RetryPolicy(
         first_retry_interval=timedelta(seconds=2 if newer else 1), max_number_of_attempts=6 if newer else 4
@@ -353,6 +361,7 @@ def app_of(
         "patched": do_patched,
         "child": do_child,
         "outrun": do_outrun,
+        **more,
     }
 
     @app.workflow

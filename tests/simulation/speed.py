@@ -1,18 +1,27 @@
-"""Worlds whose speed is measured: a large one of the engine, and a small one as users write them."""
+"""Worlds whose speed is measured: a large one of the engine, and a small one as users write them; and what of a world's
+time its invariants take.
+"""
 
 import asyncio
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import timedelta
+from functools import wraps
 from random import Random
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import anyio
+import pytest
 
 from perdure import ActivityContext, App, WorkflowContext
 from perdure.testing.simulation.choices import Choices, Schedule
 from perdure.testing.simulation.world import SimWorld
+
+from .checks.answers import Versions
+from .checks.turns import TurnLog
+from .invariants import Witness
+from .kinds import choices_of, scenario_of
 
 # Of a large world; each has a child, which is an instance too.
 WORKFLOWS = 100
@@ -150,3 +159,57 @@ def measure(run: Callable[[Choices], Ran], choices: Callable[[int], Choices], *,
             fastest[seed] = min(fastest.get(seed, 1e9), time.process_time() - began_s)
     total = Ran(*(sum(ran[field] for ran in found) for field in range(len(Ran._fields))))
     return Speed(worlds, total, sum(fastest.values()))
+
+
+# Where worlds come to code of their invariants: at each commit, turn, activity and answer.
+CHECKS: tuple[tuple[type[Any], str], ...] = (
+    (Witness, "committed"),
+    (Witness, "performing"),
+    (Witness, "_heard"),
+    (TurnLog, "_taken"),
+    (TurnLog, "check"),
+    (Versions, "now"),
+    (Versions, "all_now"),
+    (Versions, "check_read"),
+    (Versions, "check_done"),
+)
+
+
+class Share:
+    """How much of the processor's time of this process some functions take, and those that they call."""
+
+    def __init__(self) -> None:
+        self.cpu_s = 0.0
+        self._inside = False
+
+    @contextmanager
+    def measured(self, functions: tuple[tuple[type[Any], str], ...]) -> Iterator[None]:
+        """Measure them until the block ends."""
+        with pytest.MonkeyPatch.context() as patch:
+            for owner, name in functions:
+                patch.setattr(owner, name, self._timed(getattr(owner, name)))
+            yield
+
+    def _timed(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(function)
+        def timed(*given: Any, **named: Any) -> Any:
+            if self._inside:
+                return function(*given, **named)
+            self._inside, began_s = True, time.process_time()
+            try:
+                return function(*given, **named)
+            finally:
+                self.cpu_s += time.process_time() - began_s
+                self._inside = False
+
+        return timed
+
+
+def share_of_invariants(kind: str, *, worlds: int) -> float:
+    """What part of worlds of a kind their invariants take, from 0 to 1; the measuring, too, counts as theirs."""
+    share, began_s = Share(), time.process_time()
+    with share.measured(CHECKS):
+        for seed in range(worlds):
+            with scenario_of(kind, choices_of(kind, seed)) as scenario:
+                scenario.run()
+    return share.cpu_s / (time.process_time() - began_s)

@@ -8,10 +8,12 @@ import pytest
 
 from perdure.testing.simulation.choices import Choices
 
-from .speed import large_world, measure, small_world, with_kills
+from .speed import large_world, measure, share_of_invariants, small_world, with_kills
 
 # What two thousand worlds may add to what a hundred have taken.
 GROWTH_MIB_MAX = 8
+# So many worlds of these kinds are measured with their invariants.
+WORLDS_SHARED = {"crowd": 10, "plain": 60, "hosts": 10}
 
 
 @pytest.fixture(autouse=True)
@@ -28,6 +30,15 @@ def test_the_speed_of_worlds_is_printed(capsys: pytest.CaptureFixture[str]) -> N
     assert users.ran.kills
     with capsys.disabled():
         print(f"\nlarge worlds, calm: {calm}\nlarge worlds with kills: {kills}\nsmall worlds of users: {users}")
+
+
+@pytest.mark.slow
+def test_the_share_of_the_invariants_in_the_time_of_worlds_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    shares = {kind: share_of_invariants(kind, worlds=worlds) for kind, worlds in WORLDS_SHARED.items()}
+    assert all(shares.values())
+    told = ", ".join(f"{100 * share:.0f} % ({kind})" for kind, share in shares.items())
+    with capsys.disabled():
+        print(f"\nof a world its invariants take {told}")
 
 
 @pytest.mark.slow

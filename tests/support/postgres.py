@@ -90,7 +90,6 @@ class PostgresServer:
             "listen_addresses": "127.0.0.1",
             "unix_socket_directories": str(self.folder),
             "logging_collector": "off",
-            "autovacuum_naptime": "5s",
             **settings,
         }
         self._process: subprocess.Popen[bytes] | None = None

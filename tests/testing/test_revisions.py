@@ -153,6 +153,13 @@ def test_what_is_not_there_is_said(repository: Path, revision: str, target: str,
         app_at(revision, target.replace("PACKAGE", repository.name), repository=repository)
 
 
+def test_a_process_that_has_asked_for_old_code_ends_without_a_warning(repository: Path) -> None:
+    app = f"'v1', '{repository.name}.app:app', repository={str(repository)!r}"
+    ask = f"from perdure.testing import app_at; app_at({app})"
+    ran = subprocess.run([sys.executable, "-W", "always", "-c", ask], capture_output=True, text=True, check=True)
+    assert "ResourceWarning" not in ran.stderr
+
+
 def test_the_repository_is_that_of_the_code_that_asks() -> None:
     # This file's own: there is no such app in it.
     with pytest.raises(SimulationMisuse, match=r"examples\.absent could not be imported"):

@@ -130,7 +130,7 @@ def test_kills_under_load_lose_nothing_and_invent_nothing(tmp_path: Path, kills:
             async def story(daemon: Daemon = daemon) -> None:
                 stop = asyncio.Event()
                 running = asyncio.ensure_future(load.run(daemon.url, stop=stop))
-                await load.until_acknowledged(moments.randrange(25, 150))
+                await load.until_acknowledged(moments.randrange(15, 60))
                 await asyncio.sleep(moments.uniform(0.0, 0.02))
                 daemon.kill()
                 stop.set()
@@ -146,7 +146,7 @@ def test_kills_under_load_lose_nothing_and_invent_nothing(tmp_path: Path, kills:
     _check_bodies(tmp_path / "bodies.txt", load)
 
 
-@pytest.mark.parametrize("kills", [3, pytest.param(15, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [2, pytest.param(15, marks=pytest.mark.slow)])
 def test_hosts_of_one_daemon_killed_one_by_one_under_load_lose_nothing_and_invent_nothing(
     tmp_path: Path, kills: int
 ) -> None:
@@ -161,7 +161,7 @@ def test_hosts_of_one_daemon_killed_one_by_one_under_load_lose_nothing_and_inven
         stop = asyncio.Event()
         running = asyncio.ensure_future(load.run(daemon.url, stop=stop, hosts=HOSTS))
         for _ in range(kills):
-            await load.until_acknowledged(moments.randrange(25, 100))
+            await load.until_acknowledged(moments.randrange(15, 60))
             await asyncio.sleep(moments.uniform(0.0, 0.3))
             if alive := daemon.hosts():
                 moments.choice(alive).kill()
@@ -186,7 +186,7 @@ def test_hosts_of_one_daemon_killed_one_by_one_under_load_lose_nothing_and_inven
 
 
 def _check_ends(daemon: Daemon, load: Load) -> None:
-    assert len(load.acknowledged) > 100
+    assert len(load.acknowledged) >= 30
     for instance_id in load.acknowledged:
         state = daemon.wait_for(instance_id, "COMPLETED", within_s=120)
         assert state["properties"]["dapr.workflow.output"] == "5"
@@ -239,7 +239,7 @@ def _check_bodies(bodies: Path, load: Load) -> None:
         assert len(calls[instance_id]) == 3
 
 
-@pytest.mark.parametrize("instances", [2_000, pytest.param(10_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("instances", [1_000, pytest.param(10_000, marks=pytest.mark.slow)])
 def test_a_daemon_with_many_instances_is_ready_again_after_two_seconds_of_work(tmp_path: Path, instances: int) -> None:
     # Given many instances on a timer,
     app = tmp_path / "crash_app.py"

@@ -14,7 +14,7 @@ import pytest
 from ..support.processes.daemon import Daemon
 from ..support.processes.ledgers import Clients, Findings, Ledger, findings, write_app
 
-CLIENTS = 8
+CLIENTS = 3  # each kill meets requests under way: they ask without a pause
 SEED = 20_261_126
 
 
@@ -66,8 +66,8 @@ def test_a_hundred_kills_lose_double_reorder_and_hasten_nothing(tmp_path: Path, 
 
 @pytest.mark.parametrize("processes", [1, 2])
 def test_a_few_kills_do_so_too(tmp_path: Path, processes: int) -> None:
-    found = asyncio.run(killed_under_load(tmp_path, kills=4, processes=processes))
-    assert found.entries > 50
+    found = asyncio.run(killed_under_load(tmp_path, kills=3, processes=processes))
+    assert found.entries > 30
     assert found.faults == 0, found
 
 

@@ -22,7 +22,7 @@ from ..support.processes.daemon import Daemon
 EXAMPLE = ROOT / "examples" / "order_processing.py"
 
 
-@pytest.mark.parametrize("examples", [8, pytest.param(30, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("examples", [3, pytest.param(30, marks=pytest.mark.slow)])
 def test_schemathesis_finds_nothing_against_a_running_daemon(tmp_path: Path, examples: int) -> None:
     shutil.copy(Path(__file__).with_name("schemathesis.toml"), tmp_path)
     with Daemon(EXAMPLE, tmp_path / "p.db", env={"ORDER_BOOKS": str(tmp_path / "books")}) as daemon:

@@ -52,7 +52,7 @@ if new:
     async def new_flow(ctx: perdure.WorkflowContext, activity: str) -> str:
         return await ctx.call_child_workflow(calls, input=activity)
 """
-EACH_S = 0.03  # between two starts
+EACH_S = 0.08  # between two starts
 
 
 class Load:

@@ -14,9 +14,9 @@ import pytest
 from ..support.postgres import PostgresServer, installed
 from ..support.processes.daemon import Daemon
 
-CALLERS = 8
+CALLERS = 5
 KILLS = 2
-ACKNOWLEDGED_MIN = 25  # of each caller, before a kill
+ACKNOWLEDGED_MIN = 10  # of each caller, before a kill
 
 
 class Caller(threading.Thread):

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -130,15 +131,24 @@ def test_an_instance_that_rotted_is_stalled_and_the_daemon_goes_on(app: Path, tm
         assert daemon.stop() == 0
 
 
-@pytest.mark.parametrize("table", ["reminders", "active", "actors", "sqlite_autoindex_actors_1", "log_key"])
-def test_a_page_that_is_gone_keeps_no_daemon_from_starting(app: Path, tmp_path: Path, table: str) -> None:
-    # Given instances that wait and sleep, and a table or an index that has lost its root,
-    data = tmp_path / "p.db"
-    with Daemon(app, data) as daemon:
+@pytest.fixture(scope="module")
+def at_rest(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a store whose daemon has stopped, with an instance that waits and one that sleeps."""
+    folder = tmp_path_factory.mktemp("at_rest")
+    (folder / "app.py").write_text(APP)
+    with Daemon(folder / "app.py", folder / "p.db") as daemon:
         for name in ("wait", "sleep"):
             daemon.start(name, name)
             daemon.wait_for(name, "RUNNING")
         assert daemon.stop() == 0
+    return folder
+
+
+@pytest.mark.parametrize("table", ["reminders", "active", "actors", "sqlite_autoindex_actors_1", "log_key"])
+def test_a_page_that_is_gone_keeps_no_daemon_from_starting(at_rest: Path, tmp_path: Path, table: str) -> None:
+    # Given instances that wait and sleep, and a table or an index that has lost its root,
+    shutil.copytree(at_rest, tmp_path, dirs_exist_ok=True)
+    app, data = tmp_path / "app.py", tmp_path / "p.db"
     with closing(sqlite3.connect(data)) as connection:
         (root,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (table,)).fetchone()
     with data.open("r+b") as file:
@@ -208,11 +218,11 @@ def test_a_store_that_is_overwritten_under_its_daemon_stops_all_promises(app: Pa
     assert (tmp_path / "p.log").read_text().count("nothing more is written") == 1
 
 
-@pytest.mark.parametrize("suffix", [".id", ".lock"])
-def test_a_file_beside_the_store_that_is_emptied_stops_nothing(app: Path, tmp_path: Path, suffix: str) -> None:
+def test_files_beside_the_store_that_are_emptied_stop_nothing(app: Path, tmp_path: Path) -> None:
     data = tmp_path / "p.db"
     with Daemon(app, data) as daemon:
-        empty(Path(f"{data}{suffix}"))
+        for suffix in (".id", ".lock"):
+            empty(Path(f"{data}{suffix}"))
         for number in range(3):
             assert daemon.start("echo", f"after-{number}", 1).status_code == 202
         assert health(daemon) == 204
@@ -222,24 +232,25 @@ def test_a_file_beside_the_store_that_is_emptied_stops_nothing(app: Path, tmp_pa
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux is mended")
-@pytest.mark.parametrize("beside", [".flight", "-shm", ".id"])
-def test_a_file_beside_the_store_that_is_emptied_costs_nothing(app: Path, tmp_path: Path, beside: str) -> None:
+def test_files_beside_the_store_that_are_emptied_one_by_one_cost_nothing(app: Path, tmp_path: Path) -> None:
     data = tmp_path / "p.db"
+    ids: list[str] = []
     with Daemon(app, data) as daemon:
-        # Given a daemon whose file beside the store is emptied, twice, while it has no transaction under way,
-        for number in range(2):
+        # Given a daemon whose files beside the store are emptied, each twice, while it has no transaction under way,
+        for beside in (".flight", "-shm", ".id") * 2:
             time.sleep(0.5)
             os.truncate(f"{data}{beside}", 0)
+            ids.append(f"it-{len(ids)}")
             # then it serves on, at once,
-            assert daemon.start("echo", f"it-{number}", RESULT).status_code == 202
+            assert daemon.start("echo", ids[-1], RESULT).status_code == 202
             assert health(daemon) == 204
-            daemon.wait_for(f"it-{number}", "COMPLETED")
+            daemon.wait_for(ids[-1], "COMPLETED")
         deadline = time.monotonic() + 10
-        while beside == ".id" and not Path(f"{data}.id").read_bytes().startswith(b"Prdr"):
+        while not Path(f"{data}.id").read_bytes().startswith(b"Prdr"):
             assert time.monotonic() < deadline
             time.sleep(0.05)  # it is looked at once a second
         daemon.kill()
     # and after a kill nothing is lost.
     with Daemon(app, data) as daemon:
-        for number in range(2):
-            daemon.wait_for(f"it-{number}", "COMPLETED")
+        for instance_id in ids:
+            daemon.wait_for(instance_id, "COMPLETED")

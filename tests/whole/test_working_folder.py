@@ -2,6 +2,7 @@
 
 import json
 import signal
+import time
 from pathlib import Path
 
 import httpx
@@ -65,7 +66,7 @@ def test_all_stays_where_the_daemon_was_started(tmp_path: Path, processes: int) 
         first.process.send_signal(signal.SIGHUP)
         health = f"{first.url}/v1.0/metadata"
         while httpx.get(health, headers={"dapr-api-token": "second"}).status_code == 401:
-            pass
+            time.sleep(0.02)
         first.kill()
     # and all files are in that folder, also after a kill.
     assert {path.name for path in home.iterdir()} >= {"p.db", "p.db.id", "p.db.lock", "p.db.flight"}

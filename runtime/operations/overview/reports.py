@@ -21,7 +21,6 @@ from ....actors.release import own_release
 from ....actors.store.contract import Store
 from ....actors.store.listing import Counted, ListFilter
 from ....actors.store.memory import MemoryStore
-from ....actors.store.postgres.store import PostgresStore
 from ....actors.store.sqlite.store import SqliteStore
 from ...authoring.app import App
 from ...directory import AppAddresses
@@ -229,8 +228,13 @@ class Reports:
     def store_kind(self) -> str:
         """The parts of the store, and their sizes."""
         store = self._host.store
-        kinds = {SqliteStore: "sqlite", MemoryStore: "memory", PostgresStore: "postgresql"}
-        return next((name for kind, name in kinds.items() if isinstance(store, kind)), type(store).__name__)
+        if isinstance(store, SqliteStore):
+            return "sqlite"
+        if isinstance(store, MemoryStore):
+            return "memory"
+        from ....actors.store.postgres.store import PostgresStore  # noqa: PLC0415  users of files do without it
+
+        return "postgresql" if isinstance(store, PostgresStore) else type(store).__name__
 
     async def all(self) -> dict[str, HostReport | None]:
         """Collect the reports of all hosts, by their names; None for one that does not answer.

@@ -6,6 +6,7 @@ The one law: a life that is over is heard of no more; what it has sent, the data
 import asyncio
 from collections.abc import Mapping, Sequence
 from functools import partial
+from math import inf
 from typing import Protocol
 
 from ....actors.cluster.leased import LeasedMembership
@@ -130,11 +131,11 @@ class SharingLife:
             newcomer_s=NEWCOMER_S,
         )
         self.ended: asyncio.Future[None] = world.loop.create_future()
-        self._disturbed_until_s = 0.0
+        self._disturbed_until_s = -inf
 
     @property
     def disturbed_until_s(self) -> float:
-        """Until when something befell it that others may take for its death; virtual seconds."""
+        """Until when something befell it that others may take for its death; virtual seconds. -inf: nothing has."""
         return max(self._disturbed_until_s, self.store.link.felt_until_s)
 
     def disturb(self, until_s: float) -> None:
@@ -254,10 +255,11 @@ class SimHost:
         made, self.now = self.last, None
         self._orders += 1
         self._forget_restart()
-        if made is None or made.life.over or made.life.told.done():
+        if made is None or made.life.over:
             return
-        self.world.trace.tell(self.world.loop.time(), self.name, "is told to stop", fault=True)
-        made.life.told.set_result(None)
+        if not made.life.told.done():
+            self.world.trace.tell(self.world.loop.time(), self.name, "is told to stop", fault=True)
+            made.life.told.set_result(None)
         if again_s is not None:
             task = self.world.loop.create_task(
                 self._start_after(made, again_s, self._orders), context=self.world.loop.outside.copy()

@@ -5,6 +5,7 @@ function; and `sys.modules` is as it was.
 """
 
 import asyncio
+import atexit
 import builtins
 import importlib
 import importlib.machinery
@@ -204,6 +205,7 @@ def _checked_out(revision: str, inside: Path) -> RevisedCode:
     if known is None:
         # It stays for as long as the process: code of it may import more at any time.
         checked_out = tempfile.TemporaryDirectory(prefix=f"perdure-{commit[:8]}-")
+        atexit.register(checked_out.cleanup)  # by itself it would go with a warning of Python's
         folder = Path(checked_out.name).resolve()
         with tarfile.open(fileobj=io.BytesIO(_git(root, "archive", "--format=tar", commit))) as archive:
             archive.extractall(folder, filter="data")

@@ -189,7 +189,17 @@ def test_a_host_that_was_cut_off_for_a_second_keeps_all_it_has() -> None:
 
 # For how long it is away, and how much later it comes back for one host than for another. One that is back before a
 # beat has failed was hardly away: then the others must not be away for longer.
-@pytest.mark.parametrize(("down_s", "later_s"), [(1, 0.3), (2, 3), (3, 3), (10, 3), (30, 3), (60, 3)])
+@pytest.mark.parametrize(
+    ("down_s", "later_s"),
+    [
+        (1, 0.3),
+        (2, 3),
+        (3, 3),
+        (10, 3),
+        pytest.param(30, 3, marks=pytest.mark.slow),
+        pytest.param(60, 3, marks=pytest.mark.slow),
+    ],
+)
 def test_nobody_is_killed_while_the_database_is_away_and_nothing_moves(down_s: float, later_s: float) -> None:
     async def story(cluster: LeasedHosts, group: TaskGroup) -> None:
         before = dict(cluster.database.owners)
@@ -496,7 +506,7 @@ def test_a_host_that_cannot_join_says_why() -> None:
 # Many schedules.
 
 
-@pytest.mark.parametrize("seed", range(16))
+@pytest.mark.parametrize("seed", [*range(6), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(6, 16))])
 def test_any_schedule_of_kills_partitions_and_lost_answers_is_safe_and_ends(seed: int) -> None:
     cluster = LeasedHosts(seed, loses_takes=0.3)
     chance = random.Random(seed)

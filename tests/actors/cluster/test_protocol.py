@@ -41,6 +41,7 @@ from perdure.actors.cluster.wire import LENGTH, framed
 from perdure.testing.virtual_time import run_virtually
 
 from ...support.actors.memory_wire import Notebook
+from ...support.examples import examples
 from .test_moving_hosts import Node
 
 CODEC = FrameCodec()
@@ -136,7 +137,7 @@ frames = st.one_of(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(come=st.lists(frames, max_size=8), broken=st.booleans(), greets=st.booleans())
 def test_a_host_that_is_called_by_anything_stays_there_for_others(
     come: list[bytes], broken: bool, greets: bool
@@ -164,7 +165,7 @@ def test_a_host_that_is_called_by_anything_stays_there_for_others(
     run_virtually(story)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(come=st.lists(frames, max_size=8), broken=st.booleans(), greets=st.booleans())
 def test_a_host_that_is_answered_with_anything_connects_again(come: list[bytes], broken: bool, greets: bool) -> None:
     async def story() -> None:

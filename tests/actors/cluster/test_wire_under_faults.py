@@ -18,6 +18,7 @@ from perdure.actors.waiting.reply import Reply
 from perdure.testing.virtual_time import run_virtually
 
 from ...support.actors.counter_actor import Add
+from ...support.examples import examples
 from .test_moving_hosts import A, Node, Side
 
 STEPS = st.lists(
@@ -122,7 +123,7 @@ class Story:
 MOVED = NotOwner(A, shard=7, owner="c", epoch=9)
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=examples(250), deadline=None)
 @given(steps=STEPS, delay_s=st.sampled_from([0.0, 0.02, 0.4]))
 # A host that comes and goes before its connection has begun.
 @example(steps=[("lives", False), ("lives", True), ("post",), ("lives", False)], delay_s=0.0)

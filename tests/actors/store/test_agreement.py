@@ -20,6 +20,7 @@ from perdure.actors.store.sqlite.store import SqliteStore
 
 from ...support.actors.small_pages import small_pages
 from ...support.actors.store_bench import SHARDS, write
+from ...support.examples import examples
 
 pytestmark = pytest.mark.anyio
 
@@ -154,7 +155,7 @@ some_filters = st.lists(filters(), min_size=2, max_size=4)
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(batches=some_batches, wanted=some_filters)
 async def test_sqlite_and_memory_agree_whatever_is_written(batches: Batches, wanted: list[ListFilter]) -> None:
     with tempfile.TemporaryDirectory() as folder:

@@ -103,9 +103,18 @@ def test_what_the_stub_takes_of_a_long_history_too_is_not_the_engines(
 
 
 @pytest.mark.parametrize(
-    ("options", "marks"),
-    [({}, ["at least 15"]), ({"in_flight": 500}, []), ({"seconds": 0.3}, []), ({"durability": "relaxed"}, [])],
+    ("ours", "theirs", "options", "marks"),
+    [
+        ("process", "restate", {}, ["at least 15"]),
+        ("process", "restate", {"in_flight": 500}, []),
+        ("process", "restate", {"seconds": 0.3}, []),
+        ("process", "restate", {"durability": "relaxed"}, []),
+        # Beside itself, Perdure may have a number of instances in place of a time.
+        ("process", "restate", {"instances": 1_500}, []),
+        ("postgresql", "process", {"instances": 1_500}, ["at least 0.6"]),
+        ("postgresql", "process", {"instances": 1_500, "always_replay": True}, []),
+    ],
 )
-def test_marks_are_of_the_usual_load(options: dict[str, Any], marks: list[str]) -> None:
-    pair = [measured("W1", driver, units_per_s=rate, **options) for driver, rate in (("process", 16.0), ("restate", 1))]
+def test_marks_are_of_the_usual_load(ours: str, theirs: str, options: dict[str, Any], marks: list[str]) -> None:
+    pair = [measured("W1", driver, units_per_s=rate, **options) for driver, rate in ((ours, 16.0), (theirs, 1))]
     assert [str(mark) for _, mark, _ in marked(ratios_of([results(*pair)]))] == marks

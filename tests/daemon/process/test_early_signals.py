@@ -41,8 +41,13 @@ def start(folder: Path, app: str, *flags: str) -> tuple[subprocess.Popen[str], L
     return process, Lines(process.stderr)
 
 
-@pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize("app", APPS.values(), ids=APPS)
+# The other signal goes the same way.
+OTHERS = [pytest.param(APPS[name], signal.SIGINT, id=f"{name}-2", marks=pytest.mark.slow) for name in APPS]
+
+
+@pytest.mark.parametrize(
+    ("app", "told"), [*(pytest.param(app, signal.SIGTERM, id=f"{name}-15") for name, app in APPS.items()), *OTHERS]
+)
 def test_a_signal_while_the_app_is_imported_stops_the_daemon(tmp_path: Path, app: str, told: signal.Signals) -> None:
     process, err = start(tmp_path, app)
     err.hear("importing")

@@ -49,6 +49,7 @@ from perdure.runtime.instance.message import (
 )
 from perdure.runtime.instance.offer import Offer
 
+from ...support.examples import examples
 from ...support.workflows.lone_actor import LoneActor
 from ...support.workflows.lone_execution import ENCODER, START_US, app_of
 from ...support.workflows.random_programs import Block, programs, programs_that_begin_again, workflow_of
@@ -198,7 +199,7 @@ seeds = st.integers(0, 2**32)
 thorough = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
-@settings(thorough, max_examples=300)
+@settings(thorough, max_examples=examples(300))
 @given(programs, st.booleans(), seeds)
 def test_a_replay_of_any_length_stands_where_the_original_stood_and_goes_on_as_it_did(
     program: Block, by_yield: bool, seed: int
@@ -232,7 +233,7 @@ def test_a_replay_of_any_length_stands_where_the_original_stood_and_goes_on_as_i
         execution.close()
 
 
-@settings(thorough, max_examples=150)
+@settings(thorough, max_examples=examples(150))
 @given(programs_that_begin_again, st.booleans(), seeds)
 def test_a_generation_that_is_replayed_begins_again_with_the_same_input_and_the_same_events(
     program: Block, by_yield: bool, seed: int
@@ -248,7 +249,7 @@ def test_a_generation_that_is_replayed_begins_again_with_the_same_input_and_the_
         assert again.outcome == outcome
 
 
-@settings(thorough, max_examples=150)
+@settings(thorough, max_examples=examples(150))
 @given(programs, programs, seeds)
 def test_a_history_of_other_code_fits_or_is_a_difference_and_is_nothing_else(
     program: Block, other: Block, seed: int
@@ -375,7 +376,7 @@ def ends_of_a_child(execution_id: str, task_id: int) -> list[Any]:
 
 
 @pytest.mark.parametrize("by_yield", [False, True], ids=["await", "yield"])
-@settings(thorough, max_examples=200)
+@settings(thorough, max_examples=examples(200))
 @given(program=programs_that_begin_again | programs, seed=seeds)
 def test_an_instance_that_is_evicted_before_each_turn_leaves_the_same_rows_and_sends_the_same(
     by_yield: bool, program: Block, seed: int

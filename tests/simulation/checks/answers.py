@@ -19,6 +19,7 @@ from perdure import Status, WorkflowState
 from perdure.actors.store.contract import Write
 from perdure.actors.turn import Turn
 from perdure.runtime.history.event import Event
+from perdure.runtime.history.facets import SET_ASIDE
 from perdure.runtime.history.record import unpack_record
 
 from .broken import Broken
@@ -37,6 +38,12 @@ class Version(NamedTuple):
     execution_id: str
     custom_status: str | None
     updated_us: int  # of its newest row; Unix time, microseconds
+    set_aside: bool
+
+    @property
+    def word(self) -> str:
+        """What lists and counts call its status."""
+        return SET_ASIDE if self.set_aside and not self.status.terminal else self.status.name
 
 
 class Unheard(NamedTuple):
@@ -119,7 +126,8 @@ class Versions:
         )
         if write.record is not None:
             record = unpack_record(write.record)
-            versions.append(Version(record.status, record.execution_id, record.custom_status, updated_us))
+            aside = record.set_aside is not None
+            versions.append(Version(record.status, record.execution_id, record.custom_status, updated_us, aside))
         elif before is not None:
             versions.append(before._replace(updated_us=updated_us))
 
@@ -175,7 +183,9 @@ class Versions:
         read: Version | None = None
         if found is not None:
             details = found.details
-            read = Version(details.status, details.execution_id, details.custom_status, details.updated_us)
+            read = Version(
+                details.status, details.execution_id, details.custom_status, details.updated_us, details.set_aside
+            )
             if details.updated_us == UNTOLD_US:
                 could_be = [each._replace(updated_us=UNTOLD_US) if each is not None else None for each in could_be]
         if read not in could_be:

@@ -170,7 +170,7 @@ async def check_asleep(engine: Engine, id_: str, event: str) -> None:
 def tasks_of(world: SimWorld) -> int:
     """How many tasks the host has."""
     assert world.life is not None
-    return sum(task.life == world.life.number and not task.done() for task in world.loop._tasks)
+    return sum(task.life == world.life.number and not task.done() for task in world.loop.tasks)
 
 
 def _engine(world: SimWorld) -> Engine:

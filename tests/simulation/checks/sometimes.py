@@ -41,6 +41,8 @@ SOMETIMES = (
     "standing compared",
     "a host was found dead",
     "move",
+    "a poison was set aside",
+    "newer code among older",
     "commits were lost",
     "an acknowledged turn was lost, and told of",
 )

@@ -44,12 +44,14 @@ class TurnLog:
 
     Attributes:
         turns: How many were taken.
+        life: Whose turn is under way, or was last.
     """
 
     def __init__(self, now_us: Callable[[], int], heard: Callable[[Turn], None]) -> None:
         self._now_us = now_us
         self._heard = heard
         self.turns = 0
+        self.life = 0
         # By life and instance: a host that has lost an instance may take turns until it hears of that.
         self._last: dict[tuple[int, str], LoggedTurn] = {}  # the newest turn that changes it
         self._pending: dict[tuple[int, str], list[LoggedTurn]] = {}
@@ -70,7 +72,7 @@ class TurnLog:
         def taken(self: TurnLoop, activation: Activation) -> None:
             if log._under_way is not None:
                 log._tell(f"a turn of {activation.address.id} begins within one of {log._under_way}")
-            log._under_way = activation.address.id
+            log._under_way, log.life = activation.address.id, HOST.get()
             try:
                 take(self, activation)
             finally:

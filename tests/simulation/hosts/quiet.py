@@ -5,12 +5,13 @@ from collections.abc import Collection
 from typing import Any
 
 from perdure.actors.store.presence.beats import BEAT_S
+from perdure.actors.store.presence.flights import NO_SHARD
 from perdure.runtime.engine import Engine
 from perdure.testing.simulation.hosts.world import HostsWorld
 
 from ..checks.broken import Broken
 from ..checks.rest import check_engine
-from .rows import lives_up, owners
+from .rows import lives_up, owners, rows_of
 
 REST_S = 60.0
 # In so long a beat more or less is no news: it is under way at the beginning or at the end.
@@ -18,7 +19,7 @@ BEATS = REST_S / BEAT_S
 
 
 async def check_hosts(world: HostsWorld, *, asleep: Collection[str]) -> None:
-    """E11, E12, E17: no host has anything to do, and no mark is left.
+    """E11, E12, E17, I9: no host has anything to do, and no mark and no note of work under way is left.
 
     Raises:
         Broken
@@ -32,6 +33,9 @@ async def check_hosts(world: HostsWorld, *, asleep: Collection[str]) -> None:
     marked = [each.id for each in await lives_up(world)[0].store.active() if each.id not in asleep]
     if marked:
         raise Broken("E11", f"{marked[0]} and {len(marked) - 1} others have the active mark, and have ended")
+    under_way = [note for note in rows_of(world, "flights", "id", "what", "shard", "host") if note[2] != NO_SHARD]
+    if under_way:
+        raise Broken("I9", f"at rest work is noted as under way: {under_way[:3]}")
 
 
 def _check_no_mail(engine: Engine, name: str) -> None:

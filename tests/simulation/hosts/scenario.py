@@ -1,10 +1,12 @@
 """One world of several engines on one database: faults, healing, a rolling restart, rest, and a host that is alone."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 
-from perdure import Settings
+from perdure import App, Settings
+from perdure.testing.simulation.base import BaseWorld
 from perdure.testing.simulation.choices import Choices
 from perdure.testing.simulation.hosts.world import HostsWorld
 from perdure.testing.simulation.knobs import Knobs
@@ -20,7 +22,9 @@ from ..programs import Program, a_program, app_of
 from ..story.fates import ASLEEP_FOR, KINDS, Fate, Living
 from .again import LivingAgain
 from .losses import Losses
+from .poison import LivingPoison, Poisons
 from .quiet import check_alone, check_hosts, check_quiet
+from .rollout import STEPS, LivingNewer, Rollout, a_newer_fate, add_newer
 from .rows import Owned, is_even, is_settled, lives_up, owners, picture
 from .witness import HostsWitness
 
@@ -42,6 +46,8 @@ class HostsScenario(BaseScenario):
         may_lose: A copy may take the database's place that has not had the last commits. Then all instances are left
             alone, and begun again where they may be gone.
         instances_max, fates, program, programs, standings, rests, savers: As for `Scenario`.
+        poisons: So many instances more end each host that takes them up, until they are set aside.
+        newer: So many instances more need newer code, which comes to one host after the other.
         activations_max: How many actors a host keeps in memory, where chance does not say otherwise.
     """
 
@@ -61,21 +67,35 @@ class HostsScenario(BaseScenario):
         rests: bool = True,
         savers: int = 0,
         activations_max: int = 10_000,
+        poisons: int = 0,
+        newer: int = 0,
         keep: bool = False,
     ) -> None:
         super().__init__(choices, standings=standings, rests=rests)
+        self.poisons = Poisons(self.witness)
+        apps = [self._app()]
+        self.rollout: Rollout | None = None
+        if newer:
+            apps.append(self._app(newer=True))
+            add_newer(apps[1], lambda: self.world, self.witness.performing)
+            self.rollout = Rollout(*apps)
         self.world = HostsWorld(
-            app_of(lambda: self.world, self.witness.performing),
+            apps,
             choices,
             number=hosts or HOSTS[choices.draw("world.hosts", len(HOSTS))],
             settings=Knobs(Settings(activities_max=100, stop_grace_s=1.0, activations_max=activations_max), choices),
             trace=WorldTrace(keep=keep),
         )
         self.hosts_witness = HostsWitness(self.world, self.witness)
+        self.poisons.watch(self.world)
         self.world.database.may_lose = may_lose
         self.losses = Losses(self.world, self.witness) if may_lose else None
         self.doors = Doors(self.world, (EMBEDDED,))
-        self.livings = self._fated(KINDS[:1] if may_lose else fates, program, programs, instances_max)
+        self.livings = [
+            *self._fated(KINDS[:1] if may_lose else fates, program, programs, instances_max),
+            *(self._poison(number) for number in range(poisons)),
+            *(self._newer(number) for number in range(newer)),
+        ]
         # An etag of what a server has lost may be that of another value.
         assert not (savers and may_lose)
         self.savers = self._saving(savers)
@@ -94,8 +114,24 @@ class HostsScenario(BaseScenario):
             return super()._living(fate, sendings)
         return LivingAgain(self.world, self.witness, fate, sendings, self.doors)
 
+    def _app(self, *, newer: bool = False) -> App:
+        more = {**self.poisons.steps(), **STEPS}
+        app = app_of(lambda: self.world, self.witness.performing, newer=newer, more=more)
+        self.poisons.add_to(app, self.witness.performing)
+        return app
+
+    def _newer(self, number: int) -> LivingNewer:
+        assert self.rollout is not None
+        fate = a_newer_fate(self.choices, number)
+        return LivingNewer(self.world, self.witness, fate, Counter(), self.doors, self.rollout.is_known)
+
+    def _poison(self, number: int) -> LivingPoison:
+        fate = self.poisons.fate(self.choices, number)
+        return LivingPoison(self.world, self.witness, fate, Counter(), self.doors, self.poisons)
+
     def _sometimes(self) -> Counter[str]:
         found = {
+            "a poison was set aside": self.poisons.aside,
             "a host was found dead": self.hosts_witness.killed,
             "move": sum(owned.epoch for owned in owners(self.world).values()),
             "commits were lost": self.world.database.losses,
@@ -103,7 +139,15 @@ class HostsScenario(BaseScenario):
         }
         return super()._sometimes() + Counter(found)
 
+    async def _story(self, world: BaseWorld) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            if self.rollout is not None:
+                tasks.create_task(self.rollout.happen(self.world))
+            await super()._story(world)
+
     async def _rest(self) -> None:
+        while self.rollout is not None and not self.rollout.over:
+            await self.world.sleep(1.0)
         await self.world.sleep(UNDER_WAY_S)
         await self._settle()
         await check_hosts(self.world, asleep=self._asleep)

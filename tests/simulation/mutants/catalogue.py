@@ -5,7 +5,8 @@ is one at least for each invariant, and one for each fault that was ever mended 
 
 `hosting.py` has those of the layer of actors, `instances.py` those of workflows, `lists.py` those of lists and of
 retention, `values.py` those of state stores, `damage.py` those of a file that rots, `workers.py` those of remote
-workers, `database.py` those of the store on PostgreSQL.
+workers, `database.py` those of the store on PostgreSQL, `poison.py` those of flight notes and suspects,
+`rollout.py` those of old and new code side by side.
 """
 
 from collections.abc import Callable, Iterator, Mapping

@@ -44,7 +44,19 @@ ONE_AWAY = {
     **dict.fromkeys(("host.pause", "host.leave", "hosts.roll", "kill.between"), 0.0),
     **dict.fromkeys((f"database.{each}" for each in ("behind", "away", "deaf", "frozen", "restart", "failover")), 0.0),
 }
-OUTAGES = {"database.restart": 0.1, "database.away": 0.1, "host.pause": 0.0}
+# The database is away for all hosts, and nothing else happens that would explain a kill.
+NOTHING_ELSE = (
+    *(f"database.{each}" for each in ("behind", "commit", "connect", "cut", "deaf", "failover", "flush", "frozen")),
+    *("database.late", "database.restart", "database.slow", "database.unheard", "host.away", "host.deaf", "host.leave"),
+    *("host.pause", "hosts.apart", "hosts.roll", "store.fail", "store.slow", "timer.late"),
+    *(f"kill.{each}" for each in ("before", "begun", "between", "effect", "recovering", "starting", "unheard")),
+)
+OUTAGES = {**dict.fromkeys(NOTHING_ELSE, 0.0), "database.away": 0.1}
+
+
+def children(choices: Choices) -> Program:
+    """What sends messages to actors in other shards, and is done with them."""
+    return [["child", [["work", 2]], 0], ["nap", 0.2]] * 6
 
 
 def no_fence(scene: Scene, *arguments: Any) -> Waiting[bool]:
@@ -69,7 +81,17 @@ def a_shard_is_given_before_its_last_commit_is_over(patch: pytest.MonkeyPatch) -
     patch.setattr(Committer, "settled", settled)
 
 
-@mutant("I1", "E16", kind="hosts", within=60, rates={**MOVES, **SLOW_COMMITS}, activations_max=1)
+@mutant(
+    "I1",
+    "E16",
+    kind="hosts",
+    within=20,
+    rates={**MOVES, **SLOW_COMMITS, "host.leave": 0.3, "database.slow": 0.3},
+    activations_max=1,
+    programs=children,
+    fates=("left alone",),
+    rests=False,
+)
 def a_mark_is_retired_while_its_shard_is_closed(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Host, "_retire", lambda self, activation: self._committer.retire(activation, self.clock.now_us()))
 
@@ -136,7 +158,7 @@ def a_host_answers_without_a_beat(patch: pytest.MonkeyPatch) -> None:
 # I6: nobody is killed who lives.
 
 
-@mutant("I6", kind="hosts", within=40, rates=OUTAGES)
+@mutant("I6", kind="hosts", rates=OUTAGES, instances_max=2, rests=False)
 def who_got_no_answer_judges_all_the_same(patch: pytest.MonkeyPatch) -> None:
     def heard(self: BeatTable, beat: Any) -> None:
         self._last = beat
@@ -150,7 +172,7 @@ def who_got_no_answer_judges_all_the_same(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(BeatTable, "heard", heard)
 
 
-@mutant("I6", kind="hosts", within=40)
+@mutant("I6", kind="hosts")
 def a_second_without_a_beat_is_death(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(judging, "DEAD_S", 0.4)
 

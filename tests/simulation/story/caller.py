@@ -38,6 +38,7 @@ class Caller:
 
     Attributes:
         asking: The request that has no answer yet; None: there is none.
+        workflow: Of the instance.
         sometimes: What has happened.
     """
 
@@ -51,6 +52,7 @@ class Caller:
     ) -> None:
         self.id = id
         self.asking: str | None = None
+        self.workflow = "carry_out"
         self._world = world
         self._witness = witness
         self._versions = witness.versions
@@ -69,7 +71,7 @@ class Caller:
             nonlocal uncertain
             before, uncertain = uncertain, True
             try:
-                await self._client(engine).start("carry_out", input=given, instance_id=self.id, **options)
+                await self._client(engine).start(self.workflow, input=given, instance_id=self.id, **options)
             except UNANSWERED as error:
                 if is_certain(error) and not before:
                     uncertain = False

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from perdure import Status
 from perdure.actors.store.listing import Order
+from perdure.runtime.history.facets import SET_ASIDE
 from perdure.runtime.operations.reading.listing import InstanceFilter
 from perdure.testing.simulation.base import BaseWorld
 
@@ -30,6 +31,7 @@ LIMITS = (100, 7, 2)
 MANY = 40
 # What is filtered by; None: nothing.
 STATUSES = (None, Status.RUNNING, Status.COMPLETED)
+WORDS = (*(status.name for status in Status), SET_ASIDE)
 LOOKS_MAX, LOOKS_S = 4, (0.0, 0.02, 0.4, 3.0)
 
 
@@ -109,8 +111,8 @@ class Reader:
         times = Counter(each.id for each in listed)
         for item in listed:
             seen = [each for each in were.get(item.id, ()) if each is not None]
-            if (item.status, item.custom_status) not in [(each.status.name, each.custom_status) for each in seen]:
-                told = ", ".join(each.status.name for each in seen[-5:])
+            if (item.status, item.custom_status) not in [(each.word, each.custom_status) for each in seen]:
+                told = ", ".join(each.word for each in seen[-5:])
                 raise Broken("E18", f"{item.id} is {item.status} in {look}, and was none of that meanwhile: {told}")
             if look.status is not None and item.status != look.status.name:
                 raise Broken("E18", f"{item.id} is {item.status}, and stands in {look}")
@@ -122,23 +124,23 @@ class Reader:
             raise Broken("E18", f"{look} is not in its order")
 
     def _check_count(self, counted: dict[str, int], were: dict[str, Sequence[Version | None]], look: Look) -> None:
-        for status in Status:
-            at_least = sum(_is(versions, status, all) for versions in were.values())
-            at_most = sum(_is(versions, status, any) for versions in were.values())
-            if look.status is not None and status is not look.status:
+        for word in WORDS:
+            at_least = sum(_is(versions, word, all) for versions in were.values())
+            at_most = sum(_is(versions, word, any) for versions in were.values())
+            if look.status is not None and word != look.status.name:
                 at_least = at_most = 0
-            if not at_least <= counted.get(status.name, 0) <= at_most:
-                what = f"{counted.get(status.name, 0)} instances are {status.name}, of {at_least} to {at_most}"
+            if not at_least <= counted.get(word, 0) <= at_most:
+                what = f"{counted.get(word, 0)} instances are {word}, of {at_least} to {at_most}"
                 raise Broken("E18", f"by a count {what}")
 
 
 def _fits(version: Version | None, look: Look) -> bool:
-    return version is not None and look.status in (None, version.status)
+    return version is not None and (look.status is None or look.status.name == version.word)
 
 
-def _is(versions: Sequence[Version | None], status: Status, how: Any) -> bool:
+def _is(versions: Sequence[Version | None], word: str, how: Any) -> bool:
     """Whether an instance was of a status, at all times or at any."""
-    return bool(how(each is not None and each.status is status for each in versions))
+    return bool(how(each is not None and each.word == word for each in versions))
 
 
 def _key(order: Order, item: ListedItem) -> Any:

@@ -17,7 +17,7 @@ from perdure.testing.simulation.machines.database.machine import URL, SimDatabas
 from .store_bench import SHARDS
 from .stores import POSTGRES, SIMULATED, ServerOf, Variant, emptied
 
-CLUSTERS: Sequence[Variant] = [("memory", "asyncio"), ("memory", "trio"), *POSTGRES, SIMULATED]
+CLUSTERS: Sequence[Any] = [("memory", "asyncio"), ("memory", "trio"), *POSTGRES, SIMULATED]
 
 
 class ClusterStore(Cluster, Store, Protocol):
@@ -33,7 +33,7 @@ class ClusterBench:
 
     @classmethod
     async def make(cls, variant: Variant, server_of: ServerOf) -> "ClusterBench":
-        if variant in POSTGRES:
+        if variant[0].startswith("postgres "):
             url = await emptied(server_of(int(variant[0].split()[1])), schema=f"conformance_{SHARDS}")
             return cls(lambda: PostgresClusterStore(url, shards=SHARDS, patience_s=5))
         if variant == SIMULATED:

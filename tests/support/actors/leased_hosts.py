@@ -6,6 +6,7 @@ its log tells who did what in which order. What keepers are told is held to the 
 
 import random
 from collections.abc import Collection, Mapping, Sequence
+from functools import cache
 
 import anyio
 from anyio.abc import TaskGroup
@@ -27,6 +28,7 @@ SHARDS = 12
 TURN_S = 0.05
 
 
+@cache
 def addresses(shards: int) -> Mapping[int, Address]:
     """An actor of each shard."""
     found: dict[int, Address] = {}

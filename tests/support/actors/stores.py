@@ -2,6 +2,9 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from perdure.actors.store.contract import Store
 from perdure.actors.store.memory import MemoryStore
@@ -17,11 +20,15 @@ from ..postgres import PostgresServer, installed
 
 Variant = tuple[str, str]  # which store, and on which of anyio's backends
 
-POSTGRES: Sequence[Variant] = [(f"postgres {release}", "asyncio") for release in installed()]
+NEWEST = max(installed(), default=0)
+POSTGRES: Sequence[Any] = [
+    pytest.param((f"postgres {release}", "asyncio"), marks=[pytest.mark.slow] if release < NEWEST else [])
+    for release in installed()
+]  # each a variant; releases before the newest only in `make test-slow`
 SIMULATED: Variant = ("simulated postgres", "asyncio")  # the stand-in for a server, which simulated worlds have
 # Stores that are whole. SQLite and PostgreSQL need asyncio; the memory store must not.
-WHOLE_STORES: Sequence[Variant] = [("memory", "trio"), ("sqlite", "asyncio"), *POSTGRES, SIMULATED]
-ALL_STORES: Sequence[Variant] = [
+WHOLE_STORES: Sequence[Any] = [("memory", "trio"), ("sqlite", "asyncio"), *POSTGRES, SIMULATED]
+ALL_STORES: Sequence[Any] = [
     ("memory", "asyncio"), ("memory", "trio"), ("sqlite", "asyncio"), *POSTGRES, SIMULATED,
     ("memory part", "asyncio"), ("sqlite part", "asyncio"),
 ]  # fmt: skip

@@ -113,13 +113,15 @@ class Clients:
 
     Args:
         url: Where the daemon is now; asked before each request, as it moves.
+        pause_s: Between two entries of a ledger.
     """
 
     ENTRIES = 12  # of each ledger
     PATIENCE_S = 0.02  # after a request that was not acknowledged
 
-    def __init__(self, url: Callable[[], str]) -> None:
+    def __init__(self, url: Callable[[], str], pause_s: float = 0.0) -> None:
         self._url = url
+        self._pause_s = pause_s
         self.ledgers: list[Ledger] = []
 
     async def run(self, *, clients: int, stop: asyncio.Event) -> None:
@@ -147,6 +149,7 @@ class Clients:
             await self._start(http, ledger)
             for _ in range(self.ENTRIES):
                 await self._send(http, ledger)
+                await asyncio.sleep(self._pause_s)
             # Dropped if the first one has arrived after all.
             while not (ledger.gone or await self._post(http, f"{ledger.instance_id}/raiseEvent/entry", CLOSE)):
                 ledger.gone = await self._is_gone(http, ledger)

@@ -325,7 +325,7 @@ def test_tasks_that_have_ended_are_forgotten() -> None:
     async def story() -> int:
         for _ in range(5_000):
             await asyncio.create_task(asyncio.sleep(0))
-        return len(loop._tasks)
+        return len(loop.tasks)
 
     assert run(story(), loop) < 2_500
 

@@ -1,4 +1,4 @@
-"""anyio cancels in the order in which things came, as long as a world runs."""
+"""anyio cancels in the order in which things came, as long as a world runs, and its loop alone keeps its tasks."""
 
 import asyncio
 
@@ -7,7 +7,7 @@ import pytest
 from anyio._backends import _asyncio
 
 from perdure.testing.simulation.loop import SimLoop
-from perdure.testing.simulation.patches import OrderedSet, PatchMissed, patched
+from perdure.testing.simulation.patches import OrderedSet, PatchMissed, patched, tasks_kept_by
 
 
 def test_a_set_keeps_the_order_in_which_its_items_came() -> None:
@@ -50,6 +50,20 @@ def test_the_patch_is_gone_afterwards() -> None:
     with patched():
         assert isinstance(_asyncio.CancelScope()._tasks, OrderedSet)
     assert not hasattr(_asyncio, "set")
+
+
+def test_all_tasks_are_those_of_the_loop() -> None:
+    async def story() -> None:
+        other, over = asyncio.create_task(asyncio.sleep(1)), asyncio.create_task(asyncio.sleep(0))
+        await over
+        assert asyncio.all_tasks() == {asyncio.current_task(), other}
+
+    loop = SimLoop()  # type: ignore[abstract]
+    with tasks_kept_by(loop):
+        loop.run(story())
+    loop.close()
+    # Afterwards asyncio keeps them again.
+    asyncio.run(story())
 
 
 @pytest.mark.parametrize("other", [object, type("CancelScope", (), {"_tasks": set(), "_child_scopes": set()})])

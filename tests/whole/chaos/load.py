@@ -100,7 +100,7 @@ APP = textwrap.dedent('''
 
 REQUEST_S = 20.0  # of a client with one request: longer than callers wait in a takeover
 READ_PATIENCE_S = 3.0
-READ_PAUSE_S = 0.03
+READ_PAUSE_S = 0.06
 
 
 def write_chaos_app(folder: Path) -> Path:
@@ -125,8 +125,8 @@ class ChaosClients(Clients):
         forgives: What was done to the run so far; a ledger that a copy of the database does not have is given up.
     """
 
-    def __init__(self, fleet: Fleet, forgives: Callable[[], Forgiven] = Forgiven) -> None:
-        super().__init__(fleet.address)
+    def __init__(self, fleet: Fleet, forgives: Callable[[], Forgiven] = Forgiven, *, pause_s: float = 0.0) -> None:
+        super().__init__(fleet.address, pause_s)
         self.requests: list[Request] = []
         self.reads: list[Read] = []
         self.called: list[Ledger] = []  # what clients over gRPC have started, each with one entry

@@ -58,6 +58,7 @@ class Bed:
         server: That blows fall on. It has nothing else on it.
         setup: How each host is started; None: on the server, through the proxy if there is one, with `options`.
         callers: Over gRPC, beside the clients.
+        pause_s: Of a client, between two entries of a ledger.
         proxied: Whether the hosts reach the database through a proxy that cuts.
         log: Whose log is decoded, a server with `wal_level=logical`; it has to decode from before the first host.
             None: none is, and the log says nothing of the run.
@@ -68,6 +69,7 @@ class Bed:
     hosts: int
     clients: int = 8
     callers: int = 2
+    pause_s: float = 0.0
     options: tuple[str, ...] = ()
     setup: Callable[[int], Setup] | None = None
     proxied: bool = False
@@ -82,7 +84,7 @@ async def weather(bed: Bed, folder: Path, storm: Storm) -> tuple[Verdict, Fleet]
         same = Setup(data=url, options=bed.options)
         async with Fleet(write_chaos_app(folder), bed.setup or (lambda index: same)) as fleet:
             await fleet.start(bed.hosts)
-            load = ChaosClients(fleet, bed.forgives)
+            load = ChaosClients(fleet, bed.forgives, pause_s=bed.pause_s)
             stop = asyncio.Event()
             callers = ChaosCallers(fleet, load)
             working = asyncio.gather(

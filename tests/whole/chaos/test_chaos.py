@@ -23,8 +23,9 @@ SEED = 20_261_126
 TAKEN_S_MAX, TAKEN_S_MEDIAN = 5.0, 2.0
 STOP_S_MAX = 30.0
 HOSTS = 3
-# Enough that each blow hits work under way. They ask without a pause: more of them cost the other tests their cores.
-CLIENTS, CALLERS = 4, 1
+# Enough that each blow hits work under way: more of them, or without a pause, cost the other tests their cores.
+CLIENTS, CALLERS = 3, 1
+PAUSE_S = 0.03
 # A server's answer to a commit is some hundred bytes, and a commit some thousand.
 REQUEST_BYTES = (1, 60, 150, 400, 700, 1000, 1500, 2500)
 ANSWER_BYTES = (1, 20, 45, 70)
@@ -32,7 +33,7 @@ ANSWER_BYTES = (1, 20, 45, 70)
 
 @pytest.fixture
 def server(postgres_servers: PostgresServers) -> Iterator[PostgresServer]:
-    server = postgres_servers.new(wal_level="logical")
+    server = postgres_servers.new(wal_level="logical", autovacuum_naptime="5s")
     server.start()
     yield server
     server.close()
@@ -56,6 +57,7 @@ def blown(
             hosts=hosts,
             clients=CLIENTS,
             callers=CALLERS,
+            pause_s=PAUSE_S,
             proxied=proxied,
             options=options,
             log=server,

@@ -20,6 +20,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import Context, ContextVar
+from math import inf
 from typing import Any, TypeAlias
 
 from .....actors.store.postgres.driver import CONNECT_S, SILENT_MS, DatabaseSession, Lost, Refused, Row, Statement
@@ -58,7 +59,8 @@ class Link:
     Attributes:
         sessions: All that are not over.
         silent_there_until_s, silent_back_until_s: Until when nothing gets through; the loop's clock.
-        felt_until_s: Until when what has befallen its statements lasts: slow ones, and such as hold locks.
+        felt_until_s: Until when what has befallen its statements lasts: slow ones, and such as hold locks; -inf:
+            nothing has.
         sent: How often each statement was sent.
     """
 
@@ -68,7 +70,7 @@ class Link:
         self.sessions: dict[SimSession, None] = {}
         self.silent_there_until_s = 0.0
         self.silent_back_until_s = 0.0
-        self.felt_until_s = 0.0
+        self.felt_until_s = -inf
         self.sent: Counter[str] = Counter()
 
     async def connect(self, settings: Mapping[str, str]) -> DatabaseSession:

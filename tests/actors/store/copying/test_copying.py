@@ -18,7 +18,7 @@ from perdure.actors.store.postgres.exporting import snapshot_of
 from perdure.actors.store.postgres.store import PostgresStore
 from perdure.actors.store.sqlite.store import SqliteStore
 
-from ....support.actors.stores import POSTGRES, ServerOf, emptied
+from ....support.actors.stores import NEWEST, POSTGRES, ServerOf, emptied
 
 pytestmark = [pytest.mark.anyio, pytest.mark.skipif(not POSTGRES, reason="there is no PostgreSQL here")]
 
@@ -33,7 +33,7 @@ async def stores(
     request: pytest.FixtureRequest, tmp_path: Path, postgres_server: ServerOf
 ) -> AsyncIterator[tuple[Store, Store]]:
     """A source and an empty target, both open."""
-    url = await emptied(postgres_server(int(POSTGRES[-1][0].split()[1])), schema="copies")
+    url = await emptied(postgres_server(NEWEST), schema="copies")
     sqlite, postgres = SqliteStore(tmp_path / "store.db", shards=16), PostgresStore(url, shards=8)
     pair: tuple[Store, Store] = (sqlite, postgres) if request.param.startswith("sqlite") else (postgres, sqlite)
     async with AsyncExitStack() as stack:

@@ -12,6 +12,7 @@ from perdure.actors.store.postgres.store import PostgresStore
 from ....support.actors.small_pages import small_pages
 from ....support.actors.store_bench import SHARDS
 from ....support.actors.stores import emptied
+from ....support.examples import examples
 from ....support.postgres import PostgresServer
 from ..test_agreement import Batches, agree, some_batches, some_filters
 
@@ -24,7 +25,7 @@ def small_limits() -> Iterator[None]:
         yield
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(12), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(batches=some_batches, wanted=some_filters)
 async def test_postgres_and_memory_agree_whatever_is_written(
     server: PostgresServer, batches: Batches, wanted: list[ListFilter]

@@ -31,6 +31,7 @@ from perdure.runtime.instance.message import (
 )
 from perdure.runtime.instance.offer import Offer
 
+from ....support.examples import examples
 from ....support.workflows.lone_actor import LoneActor
 from ....support.workflows.lone_execution import ENCODER, app_of
 from ....support.workflows.random_programs import Block, programs, programs_that_begin_again, workflow_of
@@ -74,7 +75,7 @@ class RepairedTwins(Twins):
 
 
 @pytest.mark.parametrize("by_yield", [False, True], ids=["await", "yield"])
-@settings(thorough, max_examples=60)
+@settings(thorough, max_examples=examples(60))
 @given(program=programs_that_begin_again | programs, seed=seeds)
 def test_a_repaired_instance_that_is_rebuilt_before_each_turn_leaves_the_same_rows_and_sends_the_same(
     by_yield: bool, program: Block, seed: int
@@ -158,7 +159,7 @@ def turns_of(events: Sequence[TimedEvent]) -> list[tuple[int, list[Arrival], lis
     return turns
 
 
-@settings(thorough, max_examples=60)
+@settings(thorough, max_examples=examples(60))
 @given(program=programs, seed=seeds)
 def test_a_repaired_instance_of_a_worker_fits_its_history_at_each_turn(program: Block, seed: int) -> None:
     WorkerTwins(app_of(workflow_of(program, by_yield=False), "w"), Random(seed)).live()

@@ -20,6 +20,7 @@ from perdure.runtime.history.record import InstanceRecord
 from perdure.runtime.history.row import Row, RowPacker, unpack_row
 from perdure.runtime.operations.steering.exported import FORMAT, ExportHeader, ExportReader, ImportMalformed, lines_of
 
+from ....support.examples import examples
 from ....support.workflows.random_events import events
 
 STARTED = ExecutionStarted("w", '"in"', "x1")
@@ -115,7 +116,7 @@ def test_every_field_of_a_record_comes_back_but_what_stays_with_the_daemon() -> 
     assert header.record == record._replace(outbox=(), stall=None)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(st.lists(st.tuples(st.none() | st.lists(events, max_size=3), st.lists(events, max_size=2)), max_size=4))
 def test_any_events_come_back_as_they_were(turns: list[Any]) -> None:
     rows = [Row(1, [STARTED], []), *(Row(2, turn, held) for turn, held in turns)]

@@ -1,0 +1,51 @@
+"""Misuse of a world by its story, told with the line to write instead.
+
+The one law: misuse is refused where the story writes it.
+"""
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+from ..errors import SimulationMisuse
+
+
+class NotAwaited:
+    """What a call returns that is done at once; a story that awaits it hears so."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+
+    def __await__(self) -> NoReturn:
+        raise SimulationMisuse(f"write world.{self._what}(...) without await: it is done at once")
+
+
+def require_check(check: object) -> None:
+    """Refuse anything but a function that can be asked at any time whether something holds.
+
+    Raises:
+        SimulationMisuse
+    """
+    if not callable(check):
+        raise SimulationMisuse(
+            f"what must hold is a function, which is asked again and again: lambda: ..., and not {check!r}"
+        )
+    if inspect.iscoroutinefunction(check):
+        raise SimulationMisuse("what must hold is a plain function: it looks, and does not wait")
+
+
+def require_errors(lost: object, errors: object) -> Sequence[Callable[[str], BaseException]]:
+    """Give the errors with which a fake may answer; refuse anything else.
+
+    Args:
+        lost: Makes the error of a call that was lost.
+        errors: Make the errors that it may answer with.
+
+    Raises:
+        SimulationMisuse
+    """
+    if not callable(lost):
+        raise SimulationMisuse(f"lost is a class of errors, as lost=ConnectionError, and not {lost!r}")
+    if not isinstance(errors, list | tuple) or not all(map(callable, errors)):
+        raise SimulationMisuse(f"errors are classes of errors in a tuple, as errors=(ValueError,), and not {errors!r}")
+    return tuple(errors)

@@ -1,0 +1,68 @@
+"""What a story writes wrongly is refused with a sentence that says what to write."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from perdure.testing import Faults, SimulationMisuse, World
+
+from ..shop import Bank, Shop, calm
+
+
+async def awaits_a_kill(world: Any) -> None:
+    await world.kill()
+
+
+async def awaits_the_clock(world: Any) -> None:
+    await world.set_clock(1)
+
+
+async def awaits_what_happens_sometimes(world: Any) -> None:
+    await world.sometimes("it rains")
+
+
+async def checks_a_value(world: Any) -> None:
+    world.always(True)
+
+
+async def checks_a_value_at_the_end(world: Any) -> None:
+    world.finally_(False, name="sold")
+
+
+async def waits_in_a_check(world: Any) -> None:
+    async def check() -> None: ...
+
+    world.always(check)
+
+
+async def gives_one_error(world: Any) -> None:
+    world.outside(Bank(), errors=ValueError)
+
+
+async def gives_errors_that_are_none(world: Any) -> None:
+    world.outside(Bank(), errors=("no money",))
+
+
+async def gives_a_text_for_what_is_lost(world: Any) -> None:
+    world.outside(Bank(), lost="no answer")
+
+
+MISUSES: dict[str, Callable[[World], Awaitable[None]]] = {
+    "write world.kill(...) without await": awaits_a_kill,
+    "write world.set_clock(...) without await": awaits_the_clock,
+    "write world.sometimes(...) without await": awaits_what_happens_sometimes,
+    "is a function, which is asked again and again: lambda: ..., and not True": checks_a_value,
+    "lambda: ..., and not False": checks_a_value_at_the_end,
+    "it looks, and does not wait": waits_in_a_check,
+    "as errors=(ValueError,), and not <class 'ValueError'>": gives_one_error,
+    "as errors=(ValueError,), and not ('no money',)": gives_errors_that_are_none,
+    "as lost=ConnectionError, and not 'no answer'": gives_a_text_for_what_is_lost,
+}
+
+
+@pytest.mark.parametrize("said", MISUSES)
+def test_a_story_that_is_written_wrongly_is_told_what_to_write(said: str) -> None:
+    error = calm(Shop().app, MISUSES[said], faults=Faults(clock=True)).error
+    assert isinstance(error, SimulationMisuse)
+    assert said in str(error)
