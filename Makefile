@@ -7,8 +7,8 @@ COMPILED := .venv-compiled
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-# What is installed. Tests and checks run against the installed package, never against the tree.
-# Every file below the root counts, so that a new folder cannot be forgotten and a stale install be tested.
+# The sources of the package. Tests and checks run against the installed package, never against the tree.
+# `find` lists every file below the root, so that no new folder is forgotten, and no stale install tested.
 SOURCES := pyproject.toml README.md LICENSE py.typed \
 	$(shell find . -mindepth 1 \( -path './.*' -o -path ./tests -o -path ./docs -o -path ./examples -o -path ./build -o -name '*.egg-info' \
 	-o -name __pycache__ \) -prune -o -type f \( -name '*.py' -o -name '*.proto' -o -name '*.binpb' -o -path './benchmarks/report/page.css' -o -path './http/docs/static/*' -o -path './http/page/static/*' \) -print | sed 's|^\./||' | sort)
@@ -41,15 +41,16 @@ run: $(VENV)/package
 demo: $(VENV)/package
 	$(BIN)/python examples/demo.py
 
-# Three tests at a time on two cores, because many wait: for a process, a database, a clock. So no test may hold a time of the
-# real clock closely: what is to be quick is measured by the processor's time, and what is to come first by the order of events.
-# pytest keeps the modules that it has rewritten for the next process, also where the environment says that Python shall not.
+# Three tests at a time on two cores, because many wait for a process, a database or a clock. So no test may depend on a short
+# time of the real clock: cost is measured in the processor's time, and order by events.
+# pytest keeps the test modules that it rewrites for its next process, also where the environment forbids Python to do so.
 test coverage test-slow test-chaos test-compiled: export PYTHONDONTWRITEBYTECODE =
 
-# A test that hangs ends the run, with the stacks of all threads, instead of holding it for ever.
+# A test that hangs ends the run, which prints the stacks of all threads.
 HANG = -o faulthandler_timeout=300 -o faulthandler_exit_on_timeout=true
 
-# What has failed beside other tests has to pass alone. Both runs print what has failed, so that a test which needs this is seen.
+# A test that fails beside others is run once more, alone, and has to pass then. Both runs print their failures, so that a test
+# which needs this is seen.
 FAILED_ONLY = --last-failed --last-failed-no-failures none
 ALONE = $(BIN)/python -m pytest $(HANG) $(FAILED_ONLY)
 
@@ -58,7 +59,7 @@ test: $(VENV)/package $(VENV)/extra-test
 
 # Which lines and branches of these layers their tests run: a table by module, which fails if a module is below its floor in
 # tests/support/coverage/floors.toml. Under the tracer a test takes twice as long, so the tests of the other layers go without it.
-# What has failed under the tracer has to pass without it.
+# A test that fails under the tracer has to pass without it.
 COVERED = actors runtime api journal rpc
 MEASURED = $(CURDIR)/build/coverage
 coverage: export COVERAGE_FILE := $(MEASURED)/data
@@ -87,10 +88,10 @@ MINUTES ?= 0
 simulate: $(VENV)/package $(VENV)/extra-test
 	$(BIN)/python -m tests.simulation.night --hours $(HOURS) --minutes $(MINUTES) $(if $(NIGHT),--night $(NIGHT)) $(if $(KINDS),--kinds $(foreach kind,$(KINDS),'$(kind)'))
 
-# What a compiled build is tested with: that it is one, and the tests of the layer that has the turn.
+# The tests for a compiled build: that it is compiled, and those of the layer that has the turn.
 COMPILED_TESTS = tests/house/test_wheel.py tests/runtime
 
-# As a user builds it: pip gets what the build needs by itself, into a place of its own.
+# The build is a user's: pip fetches what it requires into an environment of the build's own.
 test-compiled: $(COMPILED)/package
 	$(COMPILED)/bin/python -m pytest $(HANG) --compiled $(COMPILED_TESTS) \
 		|| $(COMPILED)/bin/python -m pytest $(HANG) $(FAILED_ONLY) --compiled $(COMPILED_TESTS)

@@ -3,7 +3,7 @@
     python -c "..." forwards|backwards small|cut [planted] KIND=SEEDS...
 
 The kinds are those in kinds.py. A *small* world has one to three instances with short programs, and faults for a few
-virtual seconds. One that is *cut* has one, and more faults, and ends in the middle of whatever goes on, so that
+virtual seconds. One that is *cut* has one, many faults or few, and ends in the middle of whatever goes on, so that
 it takes a few hundred steps in place of thousands; a few of them go to their end. The invariants hold in both as
 elsewhere.
 
@@ -35,11 +35,12 @@ STEPS_MAX = 2  # of a program, beside its first
 HEALS, HEALS_OF_HOSTS = (1, 1, 0), (0, 0, 0)
 
 # When a world is cut, in virtual seconds. Two hosts have joined by then, as a rule, and an instance has begun.
-CUT_S, CUT_S_OF_HOSTS = 0.25, 1.6
-WHOLE_ONE_IN = 25
+CUT_S, CUT_S_OF_HOSTS = 0.15, 1.5
+WHOLE_ONE_IN = 50
 WITH_SAVERS = ("values", "shared")
-# Faults strike so often that each stream of a kind does in some of a hundred worlds.
-CUT_RATES = (0.05, 0.15, 0.4)
+# In every other one faults strike so often that each stream does in some of a hundred worlds, and hardly an instance
+# begins; in the others it does.
+MANY_FAULTS, FEW_FAULTS = (0.05, 0.15, 0.4), (0.004, 0.01, 0.04)
 # The most that is drawn in them where less will do.
 CUT_LIMITS = {"program.steps": 1, "story.looks": 1, "saver.rounds": 1, "worker.places": 1}
 
@@ -66,13 +67,17 @@ class SmallWorld(Choices):
 
 
 class CutWorld(SmallWorld):
-    """The same, for a world that is cut: still smaller, and with more faults."""
+    """The same, for a world that is cut: still smaller, and with many faults or few."""
+
+    def __init__(self, kind: str, seed: int) -> None:
+        super().__init__(kind, seed)
+        self._faults = MANY_FAULTS if seed % 2 else FEW_FAULTS
 
     def draw(self, stream: str, below: int) -> int:
         return min(super().draw(stream, below), CUT_LIMITS.get(stream, below))
 
-    def fault(self, stream: str, below: int = 2, *, rates: Sequence[float] = CUT_RATES) -> int:
-        return super().fault(stream, below, rates=CUT_RATES)
+    def fault(self, stream: str, below: int = 2, *, rates: Sequence[float] = MANY_FAULTS) -> int:
+        return super().fault(stream, below, rates=self._faults)
 
 
 class Cut(Exception):

@@ -15,6 +15,7 @@ from perdure.actors.turn import Envelope, Turn
 from perdure.actors.waiting.reply import Reply
 from perdure.actors.waiting.signal import Signal
 from perdure.testing.faulty_store import FaultyStore
+from perdure.testing.virtual_time import run_virtually
 
 from ...support.actors.counter_actor import counter
 
@@ -216,19 +217,23 @@ async def test_a_store_that_breaks_its_contract_is_a_store_that_failed() -> None
     assert world.committer.failing
 
 
-async def test_a_failure_long_ago_does_not_count_as_failing() -> None:
-    world = World()
-    await world.open()
-    world.committer.FAILING_S = 0.01
-    world.store.fail_next_commit()
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(world.committer.run)
-        world.committer.add(world.actor("a"), begin(), (), 1)
-        await world.committer.drain()
-        assert world.committer.failing
-        await anyio.sleep(0.02)
-        assert not world.committer.failing
-        tasks.cancel_scope.cancel()
+@pytest.mark.usefixtures("virtual_backend")
+def test_a_failure_long_ago_does_not_count_as_failing() -> None:
+    async def main() -> None:
+        world = World()
+        await world.open()
+        world.store.fail_next_commit()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(world.committer.run)
+            world.committer.add(world.actor("a"), begin(), (), 1)
+            await world.committer.drain()
+            await anyio.sleep(world.committer.FAILING_S - 1)
+            assert world.committer.failing
+            await anyio.sleep(1)
+            assert not world.committer.failing
+            tasks.cancel_scope.cancel()
+
+    run_virtually(main)
 
 
 async def test_the_mark_is_set_with_the_turn_that_brings_work_and_goes_with_the_one_that_ends_it() -> None:

@@ -54,6 +54,11 @@ NOTHING_ELSE = (
 OUTAGES = {**dict.fromkeys(NOTHING_ELSE, 0.0), "database.away": 0.1}
 
 
+def children(choices: Choices) -> Program:
+    """What sends messages to actors in other shards, and is done with them."""
+    return [["child", [["work", 2]], 0], ["nap", 0.2]] * 6
+
+
 def no_fence(scene: Scene, *arguments: Any) -> Waiting[bool]:
     """As if a statement had no fence."""
     yield from ()
@@ -76,7 +81,17 @@ def a_shard_is_given_before_its_last_commit_is_over(patch: pytest.MonkeyPatch) -
     patch.setattr(Committer, "settled", settled)
 
 
-@mutant("I1", "E16", kind="hosts", within=60, rates={**MOVES, **SLOW_COMMITS}, activations_max=1)
+@mutant(
+    "I1",
+    "E16",
+    kind="hosts",
+    within=20,
+    rates={**MOVES, **SLOW_COMMITS, "host.leave": 0.3, "database.slow": 0.3},
+    activations_max=1,
+    programs=children,
+    fates=("left alone",),
+    rests=False,
+)
 def a_mark_is_retired_while_its_shard_is_closed(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Host, "_retire", lambda self, activation: self._committer.retire(activation, self.clock.now_us()))
 

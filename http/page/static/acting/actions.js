@@ -4,7 +4,7 @@ import { ENDED } from "../parts/status.js";
 
 /**
  * @typedef {{verb: string, done: string, says: string, icon: string, final: boolean}} Action
- *   says: what it does, for one who is about to do it; final: it cannot be taken back
+ *   says: its effect, for the dialog that confirms it; final: it cannot be taken back
  * @typedef {"suspend" | "resume" | "terminate" | "purge" | "rerun"} ActionName
  */
 
@@ -44,7 +44,7 @@ export const ACTIONS = {
 export const NAMES = /** @type {ActionName[]} */ (Object.keys(ACTIONS));
 
 /**
- * Whether an action means something for a status.
+ * Whether an action can be taken on an instance with a status.
  * @param {ActionName} name
  * @param {string} status
  */
@@ -64,5 +64,5 @@ export function fits(name, status) {
   }
 }
 
-/** Whether descendants are included unless one says otherwise. */
+/** Whether descendants are included by default. */
 export const reachesDown = (/** @type {ActionName} */ name) => name === "terminate" || name === "purge";

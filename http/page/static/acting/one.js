@@ -1,4 +1,5 @@
-// An action on one instance: the reason, what belongs to it, and the id typed where it cannot be taken back.
+// An action on one instance: the dialog asks for a reason, whether descendants are included, and, if the action is final,
+// for the id.
 
 import { html, useState } from "../core/ui.js";
 import { path, post } from "../core/api.js";

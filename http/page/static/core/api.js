@@ -1,4 +1,4 @@
-// The calls of `/api/v1`, and how the daemon is as seen from here.
+// The calls of `/api/v1`, and whether the daemon answers them.
 // The rule: a call that fails says so in one sentence, with what the daemon has said.
 
 import { signal } from "./ui.js";
@@ -10,12 +10,12 @@ export const API = `${ROOT}api/v1`;
 
 /** Whether a login is needed before anything can be shown. */
 export const loginNeeded = signal(false);
-/** Whether someone has logged in here, so that there is something to log out of. */
+/** Whether this browser has a login, which a logout would end. */
 export const loggedIn = signal(recall("login") === "yes");
 /** Whether the daemon answers. */
 export const answers = signal(true);
 
-/** An answer that is none of success, or no answer. */
+/** An answer that tells of a failure, or no answer. */
 export class ApiError extends Error {
   /**
    * @param {number} status 0: there was no answer
@@ -100,7 +100,7 @@ export async function get(where, query, stop) {
 }
 
 /**
- * Have something done.
+ * Ask the daemon to do something.
  * @param {string} where
  * @param {Call} [call]
  * @returns {Promise<any>} what the answer holds, or null
@@ -126,7 +126,7 @@ export async function logOut() {
 }
 
 /**
- * What went wrong, as a sentence.
+ * An error as a sentence.
  * @param {unknown} error
  */
 export const sentence = (error) => (error instanceof Error ? error.message : String(error));

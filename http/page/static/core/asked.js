@@ -1,5 +1,5 @@
-// Asking the daemon from a view: what it answers, and again when it may have changed. Nothing is asked while the page is
-// hidden.
+// Asking the daemon from a view: the view has the answer, and asks again when it may have changed. Nothing is asked while
+// the page is hidden.
 
 import { useCallback, useEffect, useRef, useState } from "./ui.js";
 import { address, answers, get } from "./api.js";
@@ -19,7 +19,7 @@ const RETRY_MS = 2000; // until the next try, while the daemon does not answer
  * @param {string | null} where null: ask nothing
  * @param {Query} [query]
  * @param {{changes?: boolean | ((changes: import("./live.js").Changes) => boolean), everyMs?: number}} [when]
- *   changes: ask again when instances change; everyMs: and as often
+ *   changes: ask again when instances change; everyMs: ask again after so many milliseconds too
  * @returns {Asked}
  */
 export function useAsked(where, query = {}, { changes = false, everyMs = 0 } = {}) {

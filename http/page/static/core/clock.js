@@ -1,4 +1,4 @@
-// The time, as the daemon has it. It moves once a second, and only while someone can see it.
+// The time of the daemon's clock. It moves once a second, and only while the page can be seen.
 
 import { signal } from "./ui.js";
 

@@ -1,4 +1,4 @@
-// What this browser remembers: the theme and the saved views. Without storage it forgets them at the end.
+// What this browser remembers: the theme and the saved views. Without storage it forgets them when the page is closed.
 
 import { signal } from "./ui.js";
 
@@ -23,7 +23,7 @@ export function remember(name, value) {
     if (value === null) localStorage.removeItem(`perdure-${name}`);
     else localStorage.setItem(`perdure-${name}`, value);
   } catch {
-    // It is forgotten at the end.
+    // There is no storage: it is forgotten when the page is closed.
   }
 }
 

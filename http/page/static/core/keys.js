@@ -1,5 +1,5 @@
-// Keys: what each view does with them, and what holds everywhere.
-// The rule: a key does nothing while someone types, or in a dialog.
+// Keys: those of the open view, and those of all views.
+// The rule: a key does nothing in a text field or in a dialog.
 
 /** @typedef {Record<string, () => void>} Keys a key, or two with a space between -> what it does */
 

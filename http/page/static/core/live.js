@@ -1,11 +1,11 @@
-// What changes, as it changes: from the worker that all tabs share, or from a stream of this tab's own where browsers
-// have no shared workers.
+// The stream of changes: from the worker that all tabs share, or of this tab alone where the browser has no shared
+// workers.
 
 import { signal } from "./ui.js";
 import { answers } from "./api.js";
 import { APP } from "./place.js";
 
-/** Whether changes come in. */
+/** Whether the stream is connected. */
 export const live = signal(false);
 
 /** @typedef {{ids: Set<string>, reset: boolean}} Changes reset: anything may have changed */
@@ -26,7 +26,7 @@ export function onChanges(reader) {
 /** @type {(message: unknown) => void} */
 let say = () => {};
 
-/** Connect anew: someone has logged in, or out. */
+/** Connect anew, after a login or a logout. */
 export const reconnect = () => say({ again: true });
 
 /** @param {{kind: string, live?: boolean, ids?: string[], reset?: boolean}} message */
@@ -41,7 +41,7 @@ function heard(message) {
 
 export function startLive() {
   const visible = () => say({ visible: !document.hidden });
-  // A worker for each app that is looked at: its name is a part of what it is known by.
+  // A worker for each app that is shown: browsers tell shared workers apart by their address, which has the app in it.
   const file = new URL(`./live_worker.js?app=${encodeURIComponent(APP)}`, import.meta.url).href;
   if (typeof SharedWorker === "function") {
     const worker = new SharedWorker(trusted(file), { name: "perdure-changes" });
@@ -64,7 +64,7 @@ export function startLive() {
 }
 
 /**
- * An address that scripts may be loaded from, where the browser wants that said.
+ * Mark an address as one that scripts may be loaded from, where the browser asks for such a mark (Trusted Types).
  * @param {string} file of this page
  * @returns {string}
  */

@@ -106,7 +106,7 @@ function joined(event) {
 }
 
 self.addEventListener("connect", (event) => joined(/** @type {MessageEvent} */ (event)));
-// As a worker of one tab, where browsers have no shared ones.
+// A browser without shared workers runs this as the worker of one tab.
 self.addEventListener("message", (event) => {
   if (event.ports.length) joined(event);
 });

@@ -4,6 +4,6 @@
     const chosen = localStorage.getItem("perdure-theme");
     if (chosen === "light" || chosen === "dark") document.documentElement.dataset.theme = chosen;
   } catch {
-    // Storage is switched off: the system's theme it is.
+    // Storage is switched off: the system's theme stays.
   }
 })();

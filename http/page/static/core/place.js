@@ -1,13 +1,13 @@
-// Where the page is: its root, which a program may have mounted anywhere, the view that is open, and its query.
-// The rule: every view is a URL. What a view remembers of itself stands in its query, so that `back` brings it back.
+// The page's address: its root, which a program may have mounted anywhere, the view that is open, and the query of that.
+// The rule: every view is a URL. The state of a view stands in its query, so that `back` brings it back.
 
 import { batch, effect, signal } from "./ui.js";
 
-/** The path that everything of the daemon is below; it ends in a slash. */
+/** The path below which the daemon serves; it ends in a slash. */
 export const ROOT = new URL("../../../../", import.meta.url).pathname;
 export const UI = `${ROOT}ui/`;
 
-/** The app whose instances are shown; "" is the daemon's first. Another app is a page that is loaded anew. */
+/** The app whose instances are shown; "" is the daemon's first. For another app the page is loaded anew. */
 export const APP = appOf(location.search);
 
 /** @param {string} query */
@@ -35,10 +35,10 @@ function decoded(piece) {
 
 export const place = signal(read());
 
-/** Whether the view was opened by `back` or `forward`, and may show what it showed. */
+/** Whether the view was opened by `back` or `forward`, and may show its earlier rows. */
 export const returned = signal(false);
 
-/** The list of instances as it was looked at last, with its filters. */
+/** The address of the list of instances when it was open last, with its filters. */
 export const lastList = signal(to(["instances"]));
 
 effect(() => {

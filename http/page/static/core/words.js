@@ -69,13 +69,13 @@ function coarse(ms) {
 }
 
 /**
- * A moment in UTC, whole.
+ * A moment in UTC, with its date.
  * @param {string} at
  */
 export const utc = (at) => `${at.slice(0, 10)} ${at.slice(11, 23)} UTC`;
 
 /**
- * Its clock time, in UTC.
+ * The time of day of a moment, in UTC.
  * @param {string} at
  */
 export const clockTime = (at) => at.slice(11, 23);

@@ -1,4 +1,4 @@
-// Lines over time, on a canvas, with the same numbers as a table for those who do not see it.
+// Lines over time, on a canvas, with the same numbers in a table for screen readers.
 
 import { html, useEffect, useRef } from "../core/ui.js";
 import { theme } from "../core/kept.js";
@@ -69,7 +69,7 @@ function rows(startMs, stepS, lines) {
 }
 
 /**
- * A colour as it is now, for a canvas: what stands in the style is a pair, of light and dark.
+ * The colour of the current theme, for a canvas: the style has a pair of colours, for light and dark.
  * @param {HTMLElement} element
  * @param {string} name
  */

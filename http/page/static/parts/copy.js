@@ -12,7 +12,7 @@ export async function copy(text) {
   try {
     await navigator.clipboard.writeText(text);
   } catch {
-    // Browsers give the clipboard to pages under HTTPS and on the own machine only. This is the old way.
+    // Browsers give the clipboard only to pages under HTTPS and to those of this machine. `execCommand` works elsewhere.
     const area = document.createElement("textarea");
     area.value = text;
     area.className = "away";
@@ -60,7 +60,7 @@ function CopyEntry({ command, close }) {
 /** @typedef {{tool: string, text: string}} Command */
 
 /**
- * The same as commands, to be copied.
+ * Commands that do the same as the page, to be copied.
  * @param {{commands: Command[]}} props
  */
 export function Commands({ commands }) {

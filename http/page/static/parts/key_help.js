@@ -1,4 +1,4 @@
-// What the keys do.
+// The list of keys, each with its action.
 
 import { html, signal } from "../core/ui.js";
 import { Dialog } from "./dialog.js";

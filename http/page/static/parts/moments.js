@@ -1,4 +1,4 @@
-// Moments and lengths of time: relative to now, with the whole of it, in UTC, when one looks closer.
+// Moments and lengths of time, relative to now. The tooltip has the moment in UTC.
 
 import { html } from "../core/ui.js";
 import { now } from "../core/clock.js";

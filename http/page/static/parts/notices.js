@@ -1,4 +1,4 @@
-// Short sentences about what was done, which go by themselves; and what went wrong, which stays where it belongs.
+// Notices: short sentences on what was done, which disappear by themselves; and errors, which stay at what they are about.
 
 import { html, signal } from "../core/ui.js";
 import { answers, ApiError, sentence } from "../core/api.js";
@@ -37,11 +37,11 @@ export function Notices() {
 }
 
 /**
- * What went wrong, in its place.
+ * An error, shown at what it is about.
  * @param {{error: unknown, again?: () => void}} props
  */
 export function Problem({ error, again }) {
-  // That the daemon does not answer stands above the view, once.
+  // A bar above the view says that the daemon does not answer; here it would be said a second time.
   if (!error || (!answers.value && error instanceof ApiError && error.status === 0)) return null;
   return html`<div class="problem" role="alert">
     <${Icon} name="stalled" /><span>${sentence(error)}</span>

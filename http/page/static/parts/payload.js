@@ -1,5 +1,5 @@
-// A payload: an input, a result, the data of an event. Fetched when it is asked for; a large one only by a click, and
-// shown a piece at a time, so that five megabytes do not stop the page.
+// A payload: an input, a result, the data of an event. It is fetched when it is shown, a large one after a click, and is
+// laid out a piece at a time, so that five megabytes do not stop the page.
 
 import { html, useEffect, useState } from "../core/ui.js";
 import { API, ask, path } from "../core/api.js";
@@ -46,7 +46,7 @@ export function Payload({ id, eventKey, part, bytes, label }) {
 }
 
 /**
- * Text of any length, as much at a time as a browser lays out at once.
+ * Text of any length, of which no more is shown at a time than a browser lays out at once.
  * @param {{text: string}} props
  */
 export function LongText({ text }) {

@@ -20,7 +20,7 @@ export const STATUSES = /** @type {Record<string, {icon: string, tone: string}>}
 
 const UNKNOWN = { icon: "more", tone: "quiet" };
 
-/** Those that do not change any more. */
+/** The statuses that do not change any more. */
 export const ENDED = new Set(["COMPLETED", "FAILED", "TERMINATED", "CANCELED"]);
 
 /** @param {string} status */

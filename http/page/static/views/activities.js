@@ -1,4 +1,4 @@
-// The activities: what runs and waits, how long they take, how often they fail.
+// The activities: how many run and wait, how long they take, how often they fail.
 
 import { classes, html } from "../core/ui.js";
 import { useAsked } from "../core/asked.js";

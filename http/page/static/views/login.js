@@ -1,4 +1,4 @@
-// The login: a token against a cookie of this daemon, which opens its API for twelve hours.
+// The login: it exchanges a token for a cookie, with which this daemon's API can be used for twelve hours.
 
 import { html, useState } from "../core/ui.js";
 import { logIn } from "../core/api.js";

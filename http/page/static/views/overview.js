@@ -1,4 +1,4 @@
-// How we are: counts, an hour of figures, and what a person should look at first.
+// The overview: counts, figures of the last hour, and the instances that need a person first.
 
 import { html } from "../core/ui.js";
 import { useAsked } from "../core/asked.js";
@@ -59,7 +59,7 @@ function Tiles({ counts }) {
   </ul>`;
 }
 
-/** What stands in `attention`, the most pressing first. @type {{name: string, title: string, tone: string, icon: string, query: Record<string, string>}[]} */
+/** The entries of `attention`, the most pressing first. @type {{name: string, title: string, tone: string, icon: string, query: Record<string, string>}[]} */
 const CONCERNS = [
   { name: "set_aside", title: "set aside", tone: "aside", icon: "aside", query: { status: "set_aside", children: "1" } },
   { name: "stalled", title: "stalled", tone: "stuck", icon: "stalled", query: { status: "stalled", children: "1" } },

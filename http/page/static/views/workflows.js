@@ -1,4 +1,4 @@
-// The workflows: what there is of each, and how it has gone in the last hour.
+// The workflows: how many instances each has, and its figures of the last hour.
 
 import { html } from "../core/ui.js";
 import { useAsked } from "../core/asked.js";

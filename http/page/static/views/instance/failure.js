@@ -1,4 +1,4 @@
-// A failure: what was raised and what it said, and where, for those who look.
+// A failure: the type and the message of the error; its traceback is folded.
 
 import { html } from "../../core/ui.js";
 import { CopyButton } from "../../parts/copy.js";
@@ -14,7 +14,7 @@ export function Failure({ type, message, traceback, open = false }) {
 }
 
 /**
- * Why an instance has failed: the step that failed on top, and the error of the workflow itself for those who look.
+ * Why an instance has failed: the failed step on top, the workflow's own error below it, folded.
  * @param {{failure: any, show: ((eventId: number) => void) | null}} props show: go to the step
  */
 export function WhyFailed({ failure, show }) {

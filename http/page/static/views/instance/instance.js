@@ -1,4 +1,4 @@
-// One instance: why it failed or what it waits for on top, then its timeline, its events, its tree, and what can be done.
+// One instance: on top why it failed or what it waits for; then its timeline, its events, its tree, and the actions on it.
 
 import { classes, html, useEffect, useMemo, useRef, useState } from "../../core/ui.js";
 import { API, path } from "../../core/api.js";

@@ -1,4 +1,4 @@
-// A step, looked at: its attempts, its payloads, the events it is made of, and what can be done from here.
+// The details of a step: its attempts, its payloads, its events, and the actions that can begin at it.
 
 import { html, useState } from "../../core/ui.js";
 import { amend, to } from "../../core/place.js";

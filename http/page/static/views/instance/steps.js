@@ -1,6 +1,6 @@
 // The steps of an instance, made of its events: an activity with its attempts, a timer, a child, an event that it waits
-// for or has got, and what was done to it.
-// The rule: it decides only; the same events give the same steps.
+// for or has got, and an action of a person on the instance.
+// The rule: a function of the events alone. The same events give the same steps.
 
 /** @typedef {import("./events.js").HistoryEvent} HistoryEvent */
 /**

@@ -1,4 +1,4 @@
-// What filters the list: menus to choose from, and a chip for each choice, which can be turned around or taken away.
+// What filters the list: menus to choose from, and a chip for each choice, which can be negated or removed.
 
 import { html, useEffect, useState } from "../../core/ui.js";
 import { useAsked } from "../../core/asked.js";

@@ -1,5 +1,5 @@
-// The filter of the list of instances: as the page's address has it, as the API takes it, as a bulk action has it, and as
-// flags of a command.
+// The filter of the list of instances, in four forms: the page's address, the query of the API, the body of a bulk
+// action, and the flags of a command.
 
 import { clockMs } from "../../core/clock.js";
 
@@ -20,7 +20,7 @@ export function filterOf(query) {
   const made = {};
   for (const [name, value] of query) if (AS_THEY_ARE.includes(name) || name.startsWith("tag.")) made[name] = value;
   const since = SINCE[query.get("since") ?? ""];
-  // To the minute, so that the same question stays the same while one looks.
+  // To the minute, so that a list that is asked for again within it is the same question.
   if (since) made["created_after"] = new Date(Math.floor((clockMs() - since) / 60e3) * 60e3).toISOString();
   if (!query.has("children") && !query.has("parent")) made["root"] = "true";
   return made;

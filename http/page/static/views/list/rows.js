@@ -1,4 +1,5 @@
-// The rows of the list: pages that come as one scrolls, kept while one looks at an instance, and changed as they change.
+// The rows of the list: fetched page by page while the user scrolls, kept while an instance is open, and brought up to
+// date as instances change.
 
 import { useEffect, useRef, useState } from "../../core/ui.js";
 import { get, path } from "../../core/api.js";
@@ -141,7 +142,7 @@ export function withHead(rows, page, top) {
   const added = page.items.filter((item) => !known.has(item.id));
   const last = page.items.at(-1);
   const reach = last ? rows.items.findIndex((item) => item.id === last.id) : -1;
-  // What stood above the last row of the new page, and is not in it, fits no more.
+  // A row that stood above the last row of the new page and is not in that page does not fit the filter any more.
   const rest = rows.items.flatMap((item, at) => (fresh.has(item.id) ? [fresh.get(item.id)] : at <= reach ? [] : [item]));
   if (page.cursor === null) return { ...rows, items: page.items, cursor: null, newer: 0 };
   if (added.length >= page.items.length) return top ? { ...rows, items: page.items, cursor: page.cursor, newer: 0 } : { ...rows, newer: added.length };
