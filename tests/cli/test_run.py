@@ -76,7 +76,7 @@ def test_a_port_that_somebody_has_is_one_line_and_the_store_is_left_alone(tmp_pa
 
 def test_a_file_that_is_no_store_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("milk\neggs\n" * 1000)
-    result = run(tmp_path, "--http-port", "0", "--data", "notes.txt")
+    result = run(tmp_path, "--http-port", "0", "--grpc-port", "0", "--data", "notes.txt")
     assert result.returncode == 1
     assert_one_line(result)
     assert "notes.txt" in result.stderr
@@ -84,7 +84,7 @@ def test_a_file_that_is_no_store_is_one_line(tmp_path: Path) -> None:
 
 
 def test_a_store_in_a_folder_that_is_not_there_is_one_line(tmp_path: Path) -> None:
-    result = run(tmp_path, "--http-port", "0", "--data", "nowhere/perdure.db")
+    result = run(tmp_path, "--http-port", "0", "--grpc-port", "0", "--data", "nowhere/perdure.db")
     assert result.returncode == 1
     assert_one_line(result)
     assert "nowhere" in result.stderr
@@ -98,7 +98,7 @@ def test_a_store_of_a_newer_release_is_one_line_and_is_left_alone(tmp_path: Path
         database.execute("UPDATE meta SET value = value + 1000 WHERE name = ?", [schema.VERSION])
     before = path.read_bytes()
     # when this release is to run on it,
-    result = run(tmp_path, "--http-port", "0")
+    result = run(tmp_path, "--http-port", "0", "--grpc-port", "0")
     # then it says which versions it knows, and touches nothing.
     assert result.returncode == 1
     assert_one_line(result)
