@@ -14,7 +14,8 @@ import pytest
 from ..support.processes.daemon import Daemon
 from ..support.processes.ledgers import Clients, Findings, Ledger, findings, write_app
 
-CLIENTS = 3  # each kill meets requests under way: they ask without a pause
+# Clients ask without a pause. Three are enough that each kill meets requests under way.
+MANY_CLIENTS, FEW_CLIENTS = 8, 3
 SEED = 20_261_126
 
 
@@ -27,7 +28,7 @@ def kill_all(daemon: Daemon) -> None:
             host.kill()
 
 
-async def killed_under_load(folder: Path, *, kills: int, processes: int) -> Findings:
+async def killed_under_load(folder: Path, *, kills: int, clients: int, processes: int) -> Findings:
     """Kill a daemon again and again while clients fill ledgers, and read the ledgers in the end."""
     app, data = write_app(folder), folder / "ledgers.db"
     moments = random.Random(SEED)
@@ -39,8 +40,8 @@ async def killed_under_load(folder: Path, *, kills: int, processes: int) -> Find
             daemons.append(running.enter_context(Daemon(app, data, *options)))
 
         start()
-        clients, stop = Clients(lambda: daemons[-1].url), asyncio.Event()
-        load = asyncio.ensure_future(clients.run(clients=CLIENTS, stop=stop))
+        callers, stop = Clients(lambda: daemons[-1].url), asyncio.Event()
+        load = asyncio.ensure_future(callers.run(clients=clients, stop=stop))
         for number in range(kills):
             await asyncio.sleep(moments.uniform(0.05, 0.4))
             if processes > 1 and number % 2 and (hosts := daemons[-1].hosts()):
@@ -50,7 +51,7 @@ async def killed_under_load(folder: Path, *, kills: int, processes: int) -> Find
             await asyncio.to_thread(start)
         stop.set()
         await load
-        found = findings(await clients.outputs(within_s=120))
+        found = findings(await callers.outputs(within_s=120))
         assert daemons[-1].stop() == 0
     return found
 
@@ -58,7 +59,7 @@ async def killed_under_load(folder: Path, *, kills: int, processes: int) -> Find
 @pytest.mark.slow
 @pytest.mark.parametrize("processes", [1, 2])
 def test_a_hundred_kills_lose_double_reorder_and_hasten_nothing(tmp_path: Path, processes: int) -> None:
-    found = asyncio.run(killed_under_load(tmp_path, kills=100, processes=processes))
+    found = asyncio.run(killed_under_load(tmp_path, kills=100, clients=MANY_CLIENTS, processes=processes))
     print(f"\n100 kills, {processes} processes: {found}")
     assert found.entries > 500
     assert found.faults == 0, found
@@ -66,7 +67,7 @@ def test_a_hundred_kills_lose_double_reorder_and_hasten_nothing(tmp_path: Path, 
 
 @pytest.mark.parametrize("processes", [1, 2])
 def test_a_few_kills_do_so_too(tmp_path: Path, processes: int) -> None:
-    found = asyncio.run(killed_under_load(tmp_path, kills=3, processes=processes))
+    found = asyncio.run(killed_under_load(tmp_path, kills=3, clients=FEW_CLIENTS, processes=processes))
     assert found.entries > 30
     assert found.faults == 0, found
 
