@@ -32,17 +32,15 @@ def files_of(pid: int) -> dict[int, str]:
     ids=str,
 )
 def test_closed_standard_streams_are_opened_first(tmp_path: Path, closed: tuple[int, ...]) -> None:
-    def close() -> None:
-        for descriptor in closed:
-            os.close(descriptor)
-
+    # The shell closes them. This process may have threads of gRPC, which a fork of its own does not always outlive.
+    closing = " ".join(f"{descriptor}>&-" for descriptor in closed)
+    command = [sys.executable, "-m", "perdure", "run", "--http-port", "0", "--grpc-port", "0"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "perdure", "run", "--http-port", "0", "--grpc-port", "0"],
+        ["sh", "-c", f'exec "$@" {closing}', "sh", *command],
         cwd=tmp_path,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        preexec_fn=close,  # noqa: PLW1509
     )
     try:
         deadline_s = time.monotonic() + PATIENCE_S

@@ -28,15 +28,13 @@ APPS = {
 
 def start(folder: Path, app: str, *flags: str) -> tuple[subprocess.Popen[str], Lines]:
     (folder / "shop.py").write_text(app)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "perdure", "run", "shop.py", "--http-port", "0", "--grpc-port", "0", *flags],
-        cwd=folder,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        # As of a program that blocks signals while it starts others.
-        preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM, signal.SIGINT]),  # noqa: PLW1509
-    )
+    command = [sys.executable, "-m", "perdure", "run", "shop.py", "--http-port", "0", "--grpc-port", "0", *flags]
+    # As of a program that blocks signals while it starts others.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM, signal.SIGINT])
+    try:
+        process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     assert process.stderr is not None
     return process, Lines(process.stderr)
 
