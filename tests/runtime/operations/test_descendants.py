@@ -1,5 +1,7 @@
 """The family of an instance: who belongs to it, and who only holds an id that it once asked for."""
 
+from collections.abc import Callable
+
 import anyio
 import pytest
 
@@ -74,6 +76,21 @@ async def test_a_member_that_was_purged_is_passed_over(settings: Settings) -> No
         assert [member.instance_id for member in await descendants_of(engine).family("r")] == ["r", "child"]
 
 
+def fail_to_read(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, id_: str, error: Callable[[Address], Exception]
+) -> None:
+    """Have each read of an instance fail."""
+    host: Host = engine.facade._host
+    read = host.read
+
+    async def reading(address: Address) -> Stored | None:
+        if address.id == id_:
+            raise error(address)
+        return await read(address)
+
+    monkeypatch.setattr(host, "read", reading)
+
+
 @pytest.mark.parametrize(
     ("broken", "found"),
     [
@@ -90,15 +107,7 @@ async def test_of_a_member_that_cannot_be_read_no_family_is_known(
         await engine.facade.start("root", instance_id="r")
         await wait_for(engine, "grandchild")
         descendants = descendants_of(engine)
-        host: Host = engine.facade._host
-        read = host.read
-
-        async def read_damaged(address: Address) -> Stored | None:
-            if address.id == broken:
-                raise StoreDamaged(address, "the checksum differs")
-            return await read(address)
-
-        monkeypatch.setattr(host, "read", read_damaged)
+        fail_to_read(engine, monkeypatch, broken, lambda address: StoreDamaged(address, "the checksum differs"))
         # when the family is asked for, then a root without a readable record is stalled, and a child is passed over.
         assert [(member.instance_id, member.status) for member in await descendants.family("r")] == found
 
@@ -110,15 +119,7 @@ async def test_a_member_whose_app_no_host_has_counts_as_unfinished(
         await engine.facade.start("root", instance_id="r")
         await wait_for(engine, "child")
         descendants = descendants_of(engine)
-        host: Host = engine.facade._host
-        read = host.read
-
-        async def read_here(address: Address) -> Stored | None:
-            if address.id == "child":
-                raise RingUnknown("other-app")
-            return await read(address)
-
-        monkeypatch.setattr(host, "read", read_here)
+        fail_to_read(engine, monkeypatch, "child", lambda address: RingUnknown("other-app"))
         assert await descendants.unfinished("r") == ("child",)
 
 
