@@ -37,7 +37,7 @@ KINDS = {"memory": "memory", "sqlite": "sqlite", "postgres": "postgresql", "simu
 async def test_a_store_says_what_it_is_and_that_one_host_has_it(bench: Bench, variant: Variant) -> None:
     store = bench.store
     assert store.kind == KINDS[variant[0].split()[0]]
-    assert (store.path is not None and Path(store.path).is_file()) == (store.kind == "sqlite")
+    assert bool(store.path) == (store.kind == "sqlite")
     assert store.cluster is None
 
 
