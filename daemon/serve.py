@@ -69,7 +69,8 @@ def serve_app(
         StopAsked: It was told to stop while the app was imported.
     """
     with frozen_imports():
-        # Before the app, whose folder may have modules with the names of ours, or of those that we import. The engine and the servers, which a supervisor does without.
+        # The engine and the servers. A supervisor does without them, and they come before the app, whose folder may
+        # have a module with the name of a package that they need.
         from .daemon import run as run_daemon  # noqa: PLC0415  as it says
         from .process.process_fence import process_fenced  # noqa: PLC0415  as above
         from .process.signal_fence import handlers_fenced  # noqa: PLC0415  as above
