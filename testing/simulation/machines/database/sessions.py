@@ -93,8 +93,9 @@ class Link:
         return session
 
     async def _be_heard(self, began_s: float) -> None:
-        """Wait until the server hears of a connection that began then: at the end of what keeps it away, or if that ends
-        early, when the host asks again.
+        """Wait until the server hears of a connection that began then.
+
+        The server hears of it at the end of what keeps it away, or if that ends early, when the host asks again.
 
         Raises:
             Lost: That takes too long.
