@@ -46,7 +46,9 @@ async def test_every_timer_of_a_storm_fires(tmp_path: Path, monkeypatch: pytest.
     )
     assert outcome.figures["instances"] == len(outcome.latencies_us) == 100
     assert outcome.figures["reminders_per_s"] == pytest.approx(100 / outcome.figures["elapsed_s"])
-    assert min(outcome.latencies_us) >= 0
+    # Each of them took its turn before the last of them was durable.
+    assert 0 <= min(outcome.latencies_us) <= max(outcome.latencies_us) <= outcome.figures["elapsed_s"] * 1e6
+    assert 1 <= outcome.figures["units_per_commit"] <= 100
     assert parts.told[-1] == (1.0, 100)
 
 
@@ -73,17 +75,6 @@ async def test_what_is_still_in_the_wal_counts_as_stored(tmp_path: Path) -> None
     assert full > empty + 200 * 100
     # When the engine has stopped, the file is all there is.
     assert setup.store.stat().st_size == sleeping.stored_bytes(setup.store) == full
-
-
-async def test_all_wake_and_their_ends_are_durable(tmp_path: Path) -> None:
-    async with process_driver(EngineSetup(folder=tmp_path)) as driver:
-        due = sleeping.in_so_many_s(4)
-        instance_ids = await sleeping.put_to_sleep(driver, STORM, 20, due)
-        waking = await sleeping.wake_all(driver, instance_ids, due)
-    assert len(set(instance_ids)) == len(waking.late_us) == 20
-    # Each of them took its turn before the last of them was durable.
-    assert 0 <= min(waking.late_us) <= max(waking.late_us) <= waking.awake_s * 1e6
-    assert waking.commits >= 1
 
 
 async def test_a_wake_that_cannot_be_measured_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

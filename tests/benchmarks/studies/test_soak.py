@@ -71,15 +71,6 @@ def test_noise_without_a_trend_is_no_drift_in_a_long_run_and_nothing_in_a_short_
     assert "throughput_drift_percent_per_h" not in short
 
 
-def test_a_few_samples_have_no_slope() -> None:
-    assert drift("rss", [1.0, 2.0, 3.0], [1.0, 2.0, 3.0]) == {}
-
-
-def test_a_curve_has_no_slope_either() -> None:
-    at_s = [float(at) for at in range(31)]
-    assert drift("rss", at_s, [100 + (at - 15) ** 2 for at in at_s]) == {}
-
-
 def test_the_interval_is_that_of_the_textbook() -> None:
     # Anscombe's first set. In every textbook: slope 0.5001, standard error 0.1179; t for 9 degrees is 2.262.
     x = [10.0, 8.0, 13.0, 9.0, 11.0, 14.0, 6.0, 4.0, 12.0, 7.0, 5.0]
@@ -109,7 +100,9 @@ def test_the_same_noise_says_less_about_the_slope_where_neighbours_resemble_each
     assert in_waves.error > 2 * alternating.error
 
 
-def test_a_curve_is_no_slope_with_an_error() -> None:
-    # Its residuals are one wave: 31 samples are worth less than three, and two make a line without an error.
+def test_a_few_samples_and_a_curve_have_no_slope() -> None:
+    assert drift("rss", [1.0, 2.0, 3.0], [1.0, 2.0, 3.0]) == {}
+    # A curve's residuals are one wave: 31 samples are worth less than three, and two make a line without an error.
     times = [float(at) for at in range(31)]
-    assert slope_of(times, [(at - 15) ** 2 for at in times]).error == inf
+    curve = [100 + (at - 15) ** 2 for at in times]
+    assert (slope_of(times, curve).error, drift("rss", times, curve)) == (inf, {})
