@@ -49,7 +49,8 @@ def test_the_engine_is_loaded_only_when_it_serves() -> None:
 
 
 def test_a_daemon_on_files_loads_nothing_that_only_a_database_needs() -> None:
-    program = "import sys; import perdure.cli.run, perdure.daemon.daemon; print(*sys.modules)"
+    modules = "perdure.cli.run, perdure.daemon.daemon, perdure.daemon.telemetry.metrics_port"
+    program = f"import sys; import {modules}; print(*sys.modules)"
     output = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout
     loaded = set(output.split())
     assert "perdure.actors.store.sqlite.store" in loaded
