@@ -35,7 +35,7 @@ STATUSES = ("COMPLETED",) * 88 + ("FAILED",) * 5 + ("TERMINATED",) * 2 + ("RUNNI
 NAMES = 20
 CUSTOMERS = 1_000
 AT_ONCE = 5_000  # turns in one commit
-ACTIVE_SHARE = 0.1  # of those that wait: in memory when their host was stopped
+ACTIVE_SHARE = 0.1  # of the waiting ones: in memory when their host was stopped
 GO = "go"
 
 
