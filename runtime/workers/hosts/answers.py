@@ -208,7 +208,9 @@ class WorkerAnswers(TaskKeeper):
                 if self._peers.membership.part is not None and not self._still_gives(giver):
                     return  # that process is gone; the next one has given out nothing
             except PerdureError as error:
-                logger.warning("%s does not take an answer of a worker to %s: %s", giver.host, answer.instance_id, error)
+                logger.warning(
+                    "%s does not take an answer of a worker to %s: %s", giver.host, answer.instance_id, error
+                )
                 return
             await anyio.sleep(AGAIN_S)
 

@@ -1,4 +1,4 @@
-"""An entry is there as long as its gate says so, and what goes to its worker is passed on until the gate has answered."""
+"""An entry is there as long as its gate says so, and its items are passed on until the gate has answered."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, cast
@@ -97,7 +97,9 @@ class Bench:
 
 
 def listed(number: int, *ids: str) -> StreamList:
-    return StreamList(number, [StreamCard(each, "peer", "agent", stateful=False, activities=2, turns=3) for each in ids])
+    return StreamList(
+        number, [StreamCard(each, "peer", "agent", stateful=False, activities=2, turns=3) for each in ids]
+    )
 
 
 def fails(error: PerdureError) -> Callable[[], Any]:
@@ -144,8 +146,13 @@ def test_a_stream_of_a_gate_is_one_of_the_dispatcher_until_the_gate_has_it_no_mo
 @pytest.mark.parametrize("error", [HostUnreachable("gate"), HostLost("gate"), HostSilent("gate", waited_s=1)])
 def test_a_gate_that_does_not_answer_is_asked_again(error: PerdureError) -> None:
     async def tell(bench: Bench) -> None:
-        answers = iter([fails(error), lambda: listed(5, "t")])
-        bench.told["gate"] = lambda: next(answers)()
+        answers: list[Callable[[], Any]] = [fails(error), lambda: listed(5, "t")]
+
+        def tell_next() -> StreamList:
+            found: StreamList = answers.pop(0)()
+            return found
+
+        bench.told["gate"] = tell_next
         bench.peers.connect("gate")
         await soon()
         assert list(bench.streams) == ["t"]
