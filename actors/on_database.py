@@ -8,10 +8,9 @@ its certificate) is known once the store is open, and before it joins.
 
 import asyncio
 import logging
-import os
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .cluster.leased import LeasedMembership
 from .cluster.leases.shared import Share, SharedStore, Tell
@@ -26,17 +25,29 @@ from .release import own_release
 from .store.cluster import Cluster, HostCard
 from .store.contract import Store
 from .store.errors import StoreFailed
-from .store.memory import MemoryStore
-from .store.postgres.url import addresses_of
 from .store.presence.place import machine_name, own_place
-from .store.sqlite.store import SqliteStore
 
 if TYPE_CHECKING:
     from .cluster.transport.tls import TlsTransport
+    from .store.postgres.cluster_store import PostgresClusterStore
 
 logger = logging.getLogger(__name__)
 
 EVERY_FOUR, EVERY_SIX = "0.0.0.0", "::"  # noqa: S104  only where a person has said by which address it is reached
+
+
+def store_on(url: str, **settings: Any) -> "PostgresClusterStore":
+    """The store at the address of a database. What it needs is loaded here: users of files do without it.
+
+    Args:
+        settings: As for `PostgresStore`.
+
+    Raises:
+        StoreFailed: The address is none, or the driver is not installed.
+    """
+    from .store.postgres.cluster_store import PostgresClusterStore  # noqa: PLC0415
+
+    return PostgresClusterStore(url, **settings)
 
 
 def share_of(
@@ -58,14 +69,11 @@ def share_of(
     Raises:
         ValueError: `peer_address` is none.
     """
-    if isinstance(store, SqliteStore | MemoryStore):
-        return None
-    from .store.postgres.cluster_store import PostgresClusterStore  # noqa: PLC0415  users of files do without it
-
-    if not isinstance(store, PostgresClusterStore):
+    cluster = store.cluster
+    if cluster is None:
         return None
     peer = read_peer_address(peer_address) if peer_address is not None else None
-    transport = DatabaseTransport(store, addresses_of(store.url.dsn, os.environ), peer)
+    transport = DatabaseTransport(cluster, cluster.servers, peer)
 
     def card() -> HostCard:
         wire = WIRE_MIN, WIRE_MAX
@@ -73,8 +81,8 @@ def share_of(
 
     def share(same: Store, tell: Tell) -> SharedStore:
         assert same is store, same
-        membership = LeasedMembership(store, card, tell=tell, stuck_after_s=stuck_after_s, newcomer_s=newcomer_s)
-        return SharedStore(membership, transport, store.patience_s, book=store)
+        membership = LeasedMembership(cluster, card, tell=tell, stuck_after_s=stuck_after_s, newcomer_s=newcomer_s)
+        return SharedStore(membership, transport, cluster.patience_s, book=cluster)
 
     return share
 

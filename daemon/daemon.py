@@ -19,6 +19,7 @@ import anyio
 from anyio.abc import TaskGroup, TaskStatus
 from starlette.types import ASGIApp
 
+from ..actors.on_database import store_on
 from ..actors.store.contract import Store
 from ..actors.store.durability import Durability
 from ..actors.store.postgres.url import is_url
@@ -300,9 +301,7 @@ def store_of(config: Config) -> str | Store:
     """The store of a daemon, or its path."""
     if not is_url(config.data):
         return config.data
-    from ..actors.store.postgres.cluster_store import PostgresClusterStore  # noqa: PLC0415  users of files do without
-
-    return PostgresClusterStore(config.data, patience_s=config.store_patience_s)
+    return store_on(config.data, patience_s=config.store_patience_s)
 
 
 def commit_max_s_of(config: Config) -> float:

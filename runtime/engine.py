@@ -35,7 +35,7 @@ from ..actors.hosting.release import Route
 from ..actors.hosting.shards.flights import FlightNotes
 from ..actors.hosting.shards.hosted import Gone, Sharing
 from ..actors.instruments import Instruments
-from ..actors.on_database import share_of
+from ..actors.on_database import share_of, store_on
 from ..actors.store.contract import Store
 from ..actors.store.durability import Durability
 from ..actors.store.errors import StoreFailed, sole_store_error
@@ -450,12 +450,8 @@ def _store(data: str | Path | Store, durability: Durability, part: Part, instrum
     if data == IN_MEMORY:
         return MemoryStore(part=part)
     if isinstance(data, str) and is_url(data):
-        from ..actors.store.postgres.cluster_store import (  # noqa: PLC0415  users of files do without it
-            PostgresClusterStore,
-        )
-
         assert part == WHOLE, "several processes have files"
-        return PostgresClusterStore(data)
+        return store_on(data)
     if isinstance(data, str | Path):
         return SqliteStore(part.path(str(data)), durability=durability, part=part, instruments=instruments)
     return data

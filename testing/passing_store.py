@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from ..actors.address import Address
 from ..actors.store.audit import AuditFilter, AuditPage
+from ..actors.store.cluster import Cluster
 from ..actors.store.contract import FoundItems, Inspection, Reminder, Store, Stored, Unlisted, Write
 from ..actors.store.errors import StoreError
 from ..actors.store.listing import Counted, Facets, ListFilter, ListPage, Order
@@ -22,6 +23,18 @@ class PassingStore:
 
     def __init__(self, inner: Store) -> None:
         self.inner = inner
+
+    @property
+    def kind(self) -> str:
+        return self.inner.kind
+
+    @property
+    def path(self) -> str | None:
+        return self.inner.path
+
+    @property
+    def cluster(self) -> Cluster | None:
+        return self.inner.cluster
 
     @property
     def shards(self) -> int:

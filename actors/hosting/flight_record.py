@@ -74,8 +74,7 @@ def id_of(name: bytes) -> str | None:
 
 def record_of(store: Store, actor_type: str, slots: int) -> "FlightRecord | None":
     """Make the flight record of a store that is a file, beside it; None for another store."""
-    path = getattr(store, "path", None)
-    return record_beside(path, actor_type=actor_type, slots=slots) if isinstance(path, str) else None
+    return record_beside(store.path, actor_type=actor_type, slots=slots) if store.path is not None else None
 
 
 def record_beside(path: str, *, actor_type: str, slots: int) -> "FlightRecord":

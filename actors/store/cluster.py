@@ -14,6 +14,7 @@ from typing import NamedTuple, Protocol
 
 from .presence.apps import AppNames
 from .presence.beats import Heart
+from .presence.figures import CommitDoubts, ServerFigures
 from .presence.flights import FlightBook
 
 # The newest format of records and entries that this release reads, and writes if it may. Hosts of two releases may
@@ -74,6 +75,16 @@ class Cluster(FlightBook, Protocol):
     A host has a *life* from each `join` or `resume` to the end of its row. A call that was begun in one life fails in
     the next.
     """
+
+    @property
+    def servers(self) -> Sequence[tuple[str, int]]:
+        """Hosts and ports of the servers that have the store, as this host was told of them."""
+        ...
+
+    @property
+    def patience_s(self) -> float:
+        """How long a commit waits for a server that is away."""
+        ...
 
     @property
     def shards(self) -> int:
@@ -198,4 +209,13 @@ class Cluster(FlightBook, Protocol):
 
     async def replace_secret(self, name: str, value: bytes) -> None:
         """Put another value in the place of a secret. A host does not need to have joined for that."""
+        ...
+
+    @property
+    def doubts(self) -> CommitDoubts:
+        """The outcomes of commits whose connection broke."""
+        ...
+
+    async def figures(self) -> ServerFigures | None:
+        """Ask the server; None: it does not answer."""
         ...

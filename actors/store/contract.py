@@ -27,6 +27,7 @@ from msgspec import Struct
 
 from ..address import Address
 from .audit import AuditFilter, AuditPage, AuditRow
+from .cluster import Cluster
 from .errors import StoreError
 from .listing import Counted, Facets, ListFilter, ListPage, Order
 from .presence.apps import AppNames
@@ -124,6 +125,21 @@ class Unlisted(NamedTuple):
 
 class Store(Protocol):
     """A place where actors outlive their process."""
+
+    @property
+    def kind(self) -> str:
+        """Its kind, for people: "sqlite"."""
+        ...
+
+    @property
+    def path(self) -> str | None:
+        """The file that it is; None: it is no file."""
+        ...
+
+    @property
+    def cluster(self) -> Cluster | None:
+        """The same store, as the hosts have it who share it; None: one host has it for itself."""
+        ...
 
     @property
     def shards(self) -> int:

@@ -15,6 +15,7 @@ import anyio
 
 from ..address import Address
 from .audit import ORDER, Audited, AuditFilter, AuditPage, AuditRow, matches_row
+from .cluster import Cluster
 from .contract import Expiring, FoundItems, Inspection, Item, Reminder, Stored, Unlisted, Write
 from .cursor import Position, cursor_of, position_of
 from .errors import StoreFailed, StoreFenced, StoreLocked
@@ -48,6 +49,9 @@ class MemoryStore:
         part: Which part of the store this one is.
     """
 
+    kind = "memory"
+    path = None
+    cluster: Cluster | None = None
     commits_elsewhere = False
     intact = True
     rings_apart = False

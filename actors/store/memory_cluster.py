@@ -26,6 +26,7 @@ from .contract import Inspection, Stored, Write
 from .errors import StoreFailed, StoreFenced, StoreInUse, StoreTakenOver, StoreTooNew, StoreUncertain
 from .memory import MemoryStore
 from .presence.beats import SLOW_S, Beats
+from .presence.figures import CommitDoubts, ServerFigures
 from .presence.flights import NO_SHARD, FlightKey, FlightNote
 from .presence.heart import BeatingHeart
 
@@ -234,7 +235,15 @@ class JoiningMemoryStore(MemoryStore):
 
 
 class MemoryClusterStore(JoiningMemoryStore):
-    """The store of one host."""
+    """The store of one host; with the same arguments."""
+
+    servers: Sequence[tuple[str, int]] = ()
+    patience_s = 0.0
+
+    def __init__(self, database: MemoryDatabase, **settings: Any) -> None:
+        super().__init__(database, **settings)
+        self.cluster = self
+        self.doubts = CommitDoubts()
 
     @property
     def alive(self) -> bool:
@@ -421,6 +430,10 @@ class MemoryClusterStore(JoiningMemoryStore):
 
     async def replace_secret(self, name: str, value: bytes) -> None:
         await self._done("replace_secret", lambda: self.database.secrets.__setitem__(name, value))
+
+    async def figures(self) -> ServerFigures | None:
+        """None: no server has it."""
+        return None
 
     # Lives.
 

@@ -19,11 +19,10 @@ import anyio
 from ...actors.address import shard_of
 from ...actors.cluster.membership import FixedMembership
 from ...actors.instruments import SYSTEM
-from ...actors.on_database import share_of
+from ...actors.on_database import share_of, store_on
 from ...actors.store.cluster import ShardRow
 from ...actors.store.durability import Durability
 from ...actors.store.part import WHOLE
-from ...actors.store.postgres.cluster_store import PostgresClusterStore
 from ...actors.store.sqlite.files import reading
 from ...runtime.engine import Engine
 from ...runtime.execution.ids import make_id
@@ -168,7 +167,7 @@ async def one_host_driver(
         server: The first process of the server, if this host is to count what it uses.
         hosts: How many there will be.
     """
-    store = PostgresClusterStore(url)
+    store = store_on(url)
     # Hosts of a run come together, and there is nothing yet that a newcomer could keep waiting.
     share = share_of(store, None, stuck_after_s=inf, newcomer_s=0.0)
     engine = Engine(app, data=store, settings=setup.settings(), opening=Opening(share=share))
@@ -193,8 +192,8 @@ async def fresh_schema(database: str) -> AsyncIterator[str]:
 
 async def shards_dealt(engine: Engine, *, hosts: int) -> frozenset[int]:
     """Wait until so many hosts share the shards evenly and can reach each other, and return this host's."""
-    store, peers = engine.store, engine.peers
-    assert isinstance(store, PostgresClusterStore)
+    store, peers = engine.store.cluster, engine.peers
+    assert store is not None
     assert peers is not None
     while True:
         owners = await store.owners()

@@ -14,7 +14,6 @@ from anyio.abc import TaskGroup
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ...actors.store.postgres.cluster_store import PostgresClusterStore
 from ...api.ports import Door
 from ...api.sidecar import Sidecar
 from ...api.tokens import Tokens
@@ -86,13 +85,13 @@ def serve_metrics(
     )
     metrics = Metrics(app_id=sidecar.app_id, gauges=gauges)
     listener = ports.enter_context(closing(listen(config.host, config.metrics_port, Door.METRICS)))
-    reports, store, delay = engine.management.reports, engine.store, LoopDelay()
+    reports, delay = engine.management.reports, LoopDelay()
     cluster = ClusterMetrics(
         app_id=sidecar.app_id,
         registry=metrics.registry,
         owned=lambda: reports.shards,
         seen=reports.seen,
-        store=store if isinstance(store, PostgresClusterStore) else None,
+        store=engine.store.cluster,
     )
     managed = {app_id: hosted.management for app_id, hosted in engine.apps.items()}
     state = EngineMetrics(

@@ -14,11 +14,12 @@ from perdure.actors.cluster.protocol import WIRE_MAX, WIRE_MIN
 from perdure.actors.cluster.transport.certificates import AUTHORITIES, make_secret
 from perdure.actors.cluster.transport.endpoint import TcpEndpoint
 from perdure.actors.errors import PeerAddressNeeded, PeerPortUnusable
-from perdure.actors.on_database import DatabaseTransport, warn_of_other_wires
+from perdure.actors.on_database import DatabaseTransport, share_of, store_on, warn_of_other_wires
 from perdure.actors.peer_address import PeerAddress, read_peer_address
 from perdure.actors.store.cluster import Cluster, HostCard, HostRow, HostState
 from perdure.actors.store.errors import StoreFailed
 from perdure.actors.store.postgres.url import addresses_of
+from perdure.actors.store.sqlite.store import SqliteStore
 
 HERE = [("127.0.0.1", 5432)]
 ELSEWHERE = "another-boot:1/2/3"
@@ -55,6 +56,17 @@ class Quiet(asyncio.Protocol):
 
     def connection_made(self, connection: asyncio.BaseTransport) -> None:
         self.made.set_result(connection)
+
+
+def test_hosts_share_a_store_on_a_database_and_no_file() -> None:
+    on_database = store_on("postgresql://one:5433,two/shop", patience_s=7)
+    assert on_database.patience_s == 7
+    assert on_database.servers == [("one", 5433), ("two", 5432)]
+    share = share_of(on_database, None, stuck_after_s=1)
+    assert share is not None
+    shared = share(on_database, lambda to, gifts: None)
+    assert (shared.book, shared.patience_s) == (on_database, 7)
+    assert share_of(SqliteStore("shop.db"), None, stuck_after_s=1) is None
 
 
 def run(story: Callable[[], Coroutine[Any, Any, None]]) -> None:

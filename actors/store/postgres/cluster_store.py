@@ -11,6 +11,7 @@ The engine makes one (`runtime/engine.py`), and `actors/cluster/leased.py` joins
 """
 
 import logging
+import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -24,11 +25,14 @@ from ...release import own_release
 from ..cluster import HostCard, HostRow, HostState, ShardRow
 from ..errors import StoreError, StoreFailed, StoreTakenOver, StoreUncertain
 from ..presence.acknowledged import NotedItem
+from ..presence.beats import SLOW_S
+from ..presence.figures import ServerFigures
 from ..presence.flights import FlightKey, FlightNote
 from ..presence.heart import BeatingHeart
 from .driver import DatabaseSession, Lost, Refused, Statement
 from .presence import SERVING, Other, PostgresBeater, Presence, kill, new_host
 from .schema import raise_format, too_new
+from .settings import figures_within
 from .statements import (
     CUT,
     CUTS,
@@ -50,6 +54,7 @@ from .statements import (
     UNCUT,
 )
 from .store import Opened, PostgresStore
+from .url import addresses_of
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -109,6 +114,8 @@ class PostgresClusterStore(NotingPostgresStore):
         self._gifts: list[_Gift] = []  # that nobody has sent yet
         self._giving = anyio.Lock()
         self._journal = Journal(__name__)
+        self.cluster = self
+        self.servers = addresses_of(self.url.dsn, os.environ)
 
     @property
     def intact(self) -> bool:
@@ -308,6 +315,10 @@ class PostgresClusterStore(NotingPostgresStore):
 
     async def replace_secret(self, name: str, value: bytes) -> None:
         await self._run(REPLACE_SECRET, (name, value))
+
+    async def figures(self) -> ServerFigures | None:
+        """Ask the server for its clock and its copies; None: it has no answer within SLOW_S."""
+        return await figures_within(SLOW_S, self._connect, lambda: self._instruments.time_ns() // 1000)
 
     # Its parts.
 

@@ -23,14 +23,14 @@ from ...address import Address
 from ...instruments import SYSTEM, Instruments
 from ...release import own_release
 from ..audit import ORDER, AuditFilter, AuditPage
+from ..cluster import Cluster
 from ..contract import FoundItems, Inspection, Reminder, Stored, Unlisted, Write
 from ..cursor import position_of
 from ..errors import StoreError, StoreFailed, StoreFenced, StoreLocked, StoreTakenOver
 from ..listing import Counted, Facets, ListFilter, ListPage, Order, asks_kinds_only, grouped
 from ..presence.acknowledged import Acknowledged
 from ..presence.apps import AppNames
-from ..presence.beats import SLOW_S
-from ..presence.figures import CommitDoubts, ServerFigures
+from ..presence.figures import CommitDoubts
 from ..tables.kinds import matching
 from ..tables.paging import Asked
 from .changes import Group, RowChanges, changes_of, items_of
@@ -51,7 +51,7 @@ from .reading import (
 )
 from .schema import COPYING, READ_META, enter_apps, make_ready, require_whole
 from .schema import SHARDS as SHARDS_OF
-from .settings import figures_within, replication_warning, require_settings, session_settings
+from .settings import replication_warning, require_settings, session_settings
 from .statements import (
     ADD_KINDS,
     ANY_ACTOR,
@@ -91,6 +91,9 @@ class PostgresStore:
         StoreFailed: The address is none, or the driver is not installed.
     """
 
+    kind = "postgresql"
+    path = None
+    cluster: Cluster | None = None
     commits_elsewhere = True
     rings_apart = True
 
@@ -289,10 +292,6 @@ class PostgresStore:
     async def end_copy(self) -> None:
         """Mark this store as whole."""
         await self._opened().writer.run(SET_COPYING, (0,), "ending a copy")
-
-    async def figures(self) -> ServerFigures | None:
-        """Ask the server for its clock and its copies; None: it has no answer within SLOW_S."""
-        return await figures_within(SLOW_S, self._connect, lambda: self._instruments.time_ns() // 1000)
 
     # Its parts.
 

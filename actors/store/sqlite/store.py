@@ -79,6 +79,8 @@ class SqliteStore:
     """
 
     LOOK_S = 1.0  # between two looks of `intact` at the files
+    kind = "sqlite"
+    cluster = None
     commits_elsewhere = False
     rings_apart = False
 

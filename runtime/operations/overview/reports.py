@@ -20,8 +20,6 @@ from ....actors.hosting.host import Host
 from ....actors.release import own_release
 from ....actors.store.contract import Store
 from ....actors.store.listing import Counted, ListFilter
-from ....actors.store.memory import MemoryStore
-from ....actors.store.sqlite.store import SqliteStore
 from ...authoring.app import App
 from ...directory import AppAddresses
 from ...workers.activity_figures import ActivityLoad
@@ -226,15 +224,8 @@ class Reports:
 
     @property
     def store_kind(self) -> str:
-        """The parts of the store, and their sizes."""
-        store = self._host.store
-        if isinstance(store, SqliteStore):
-            return "sqlite"
-        if isinstance(store, MemoryStore):
-            return "memory"
-        from ....actors.store.postgres.store import PostgresStore  # noqa: PLC0415  users of files do without it
-
-        return "postgresql" if isinstance(store, PostgresStore) else type(store).__name__
+        """The kind of the store: "sqlite"."""
+        return self._host.store.kind
 
     async def all(self) -> dict[str, HostReport | None]:
         """Collect the reports of all hosts, by their names; None for one that does not answer.
@@ -274,7 +265,7 @@ def in_order(name: str) -> tuple[int, str]:
 
 def size_of(store: Store) -> StoreSize | None:
     """Look how large the files of a store are; None if it has none."""
-    if not isinstance(store, SqliteStore):
+    if store.path is None:
         return None
     return StoreSize(_bytes_of(store.path), _bytes_of(f"{store.path}-wal"))
 

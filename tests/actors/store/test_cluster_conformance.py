@@ -20,7 +20,7 @@ from perdure.actors.store.presence.flights import NO_SHARD, SIGN_OF_LIFE, Flight
 
 from ...support.actors.cluster_stores import CLUSTERS, ClusterBench, ClusterStore
 from ...support.actors.store_bench import SHARDS, write
-from ...support.actors.stores import ServerOf, Variant
+from ...support.actors.stores import SIMULATED, ServerOf, Variant
 
 pytestmark = pytest.mark.anyio
 
@@ -53,6 +53,15 @@ def card(number: int, **fields: str) -> HostCard:
 
 def start(key: int, address: Address = A, *, entry: bytes = b"e") -> Write:
     return write(key, address, record=b"r", entry=entry)
+
+
+async def test_a_store_that_hosts_share_says_so(cluster: ClusterBench, variant: Variant) -> None:
+    store = await cluster.host()
+    assert store.cluster is store
+    assert bool(store.servers) == (store.kind == "postgresql") == (store.patience_s > 0)
+    if variant != SIMULATED:  # whose server has no figures
+        assert (await store.figures() is not None) == (store.kind == "postgresql")
+    assert not store.doubts.in_doubt + store.doubts.uncertain + store.doubts.acknowledged_lost
 
 
 # Joining.

@@ -15,6 +15,7 @@ from perdure.actors.store.part import Part
 from perdure.actors.store.sqlite.store import SqliteStore
 
 from ...support.actors.store_bench import PART, SHARDS, Bench, write
+from ...support.actors.stores import Variant
 
 pytestmark = pytest.mark.anyio
 
@@ -28,6 +29,16 @@ def anyio_backend(variant: tuple[str, str]) -> str:
 
 
 # The record, the log, the mark.
+
+
+KINDS = {"memory": "memory", "sqlite": "sqlite", "postgres": "postgresql", "simulated": "postgresql"}
+
+
+async def test_a_store_says_what_it_is_and_that_one_host_has_it(bench: Bench, variant: Variant) -> None:
+    store = bench.store
+    assert store.kind == KINDS[variant[0].split()[0]]
+    assert bool(store.path) == (store.kind == "sqlite")
+    assert store.cluster is None
 
 
 async def test_what_was_written_is_read_back_whole(bench: Bench) -> None:
