@@ -30,7 +30,7 @@ PROMISES: dict[str, tuple[str, ...]] = {
     "EmbeddedControl": ("DaemonControl",),
     "EmbeddedOperations": ("Operations",),
     "Execution": ("Orders",),
-    "ExecutionMetrics": ("Observer", "ActivityWatch"),
+    "AppExecutionMetrics": ("Observer", "ActivityWatch"),
     "LoopClock": ("Clock",),
     "MachineClock": ("Clock",),
     "JoiningMemoryStore": ("FlightBook",),

@@ -1,0 +1,32 @@
+"""What counts the requests and the work of a daemon's apps, if anything does.
+
+The rule: a daemon without a port for metrics counts nothing, and does not load the library for it.
+"""
+
+from typing import Protocol
+
+from ...runtime.hosted_app import HostedApp
+from ...runtime.observing.observer import ActivityWatch
+from ...runtime.operations.facade import Facade
+
+
+class Meter(Protocol):
+    """Counts what is asked of apps, and what their workers do."""
+
+    def facade(self, hosted: HostedApp) -> Facade:
+        """The facade of an app of which the requests are counted."""
+        ...
+
+    def activities(self, app_id: str) -> ActivityWatch | None:
+        """What is told of the activities of an app's workers; None: nobody is."""
+        ...
+
+
+class NoMeter:
+    """Counts nothing (`Meter`)."""
+
+    def facade(self, hosted: HostedApp) -> Facade:
+        return hosted.facade
+
+    def activities(self, app_id: str) -> ActivityWatch | None:
+        return None
