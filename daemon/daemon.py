@@ -63,7 +63,7 @@ from .pulse.stand_in import StandIn
 from .pulse.watchdog import Pulse, PulseLimits
 from .stopping import Stopping, ask_supervisor, leave_first, signals_heard, watch_supervisor
 from .supervision import Member
-from .telemetry.meter import Meter, NoMeter
+from .telemetry.meter import AppMeter, NoMeter
 from .telemetry.tracing import traced
 from .token_reload import known_tokens, reloading, watch_reload
 
@@ -264,7 +264,7 @@ class FrontDoor:
 def front_door_of(
     config: Config,
     engine: Engine,
-    meter: Meter,
+    meter: AppMeter,
     sidecar: Sidecar,
     options: HttpOptions,
     listener: socket.socket,
@@ -321,7 +321,7 @@ class RpcDoors:
     """
 
     def __init__(
-        self, config: Config, tokens: tuple[str, ...] | Tokens, engine: Engine, control: Control, meter: Meter
+        self, config: Config, tokens: tuple[str, ...] | Tokens, engine: Engine, control: Control, meter: AppMeter
     ) -> None:
         self._config = config
         self._tokens = tokens
@@ -398,7 +398,7 @@ def others_of(config: Config, code: Sequence[App | None]) -> tuple[OtherApp, ...
     return tuple(others)
 
 
-def operations_of(engine: Engine, meter: Meter, app_id: str) -> InstanceOperations | None:
+def operations_of(engine: Engine, meter: AppMeter, app_id: str) -> InstanceOperations | None:
     """The operations of the management API on the instances of another app; None: no host has it."""
     hosted = engine.app_of(app_id)
     return hosted.management_through(meter.facade(hosted)) if hosted is not None else None
@@ -417,7 +417,7 @@ def meter_of(
     tasks: TaskGroup,
     stop: anyio.Event,
     ports: ExitStack,
-) -> Meter:
+) -> AppMeter:
     """What counts requests and work: nothing, unless there is a port for metrics, which is taken and served."""
     if not config.metrics_port:
         return NoMeter()

@@ -10,20 +10,20 @@ from ...runtime.observing.observer import ActivityWatch
 from ...runtime.operations.facade import Facade
 
 
-class Meter(Protocol):
-    """Counts what is asked of apps, and what their workers do."""
+class AppMeter(Protocol):
+    """Counts the requests to apps, and the activities of their workers."""
 
     def facade(self, hosted: HostedApp) -> Facade:
         """The facade of an app of which the requests are counted."""
         ...
 
     def activities(self, app_id: str) -> ActivityWatch | None:
-        """What is told of the activities of an app's workers; None: nobody is."""
+        """The watch of the activities of an app's workers; None: there is none."""
         ...
 
 
 class NoMeter:
-    """Counts nothing (`Meter`)."""
+    """Counts nothing (`AppMeter`)."""
 
     def facade(self, hosted: HostedApp) -> Facade:
         return hosted.facade

@@ -32,7 +32,7 @@ from ...telemetry.metrics import ExecutionMetrics, Gauges, Metrics
 from ..config import Config
 from ..process.open_files import SHARE_MIN
 from .loop_delay import LoopDelay
-from .meter import Meter
+from .meter import AppMeter
 
 GRACE_S = 2.0  # for scrapes under way
 
@@ -73,7 +73,7 @@ def serve_metrics(
     tasks: TaskGroup,
     stop: anyio.Event,
     ports: ExitStack,
-) -> Meter:
+) -> AppMeter:
     """Take the port of the metrics and serve it; return what counts for them.
 
     Raises:
@@ -114,7 +114,7 @@ def serve_metrics(
 
 
 class PrometheusMeter:
-    """Counts by the app that a request is for (`Meter`)."""
+    """Counts by the app that a request is for (`AppMeter`)."""
 
     def __init__(self, metrics: Metrics, executions: ExecutionMetrics) -> None:
         self._metrics = metrics

@@ -7,7 +7,7 @@ from prometheus_client import generate_latest
 
 from perdure import Engine
 from perdure.daemon.daemon import operations_of
-from perdure.daemon.telemetry.meter import Meter, NoMeter
+from perdure.daemon.telemetry.meter import AppMeter, NoMeter
 from perdure.daemon.telemetry.metrics_port import PrometheusMeter
 from perdure.runtime.errors import InstanceNotFound
 from perdure.runtime.history.attribution import By
@@ -22,7 +22,7 @@ def engine_of_two() -> Engine:
     return Engine(data=":memory:", settings=Settings(app_id="shop"), opening=Opening(others=(OtherApp("bank"),)))
 
 
-async def ask_the_bank(engine: Engine, meter: Meter) -> None:
+async def ask_the_bank(engine: Engine, meter: AppMeter) -> None:
     """Ask the second app by its facade, and by the management API."""
     with pytest.raises(InstanceNotFound):
         await meter.facade(engine.apps["bank"]).suspend("i")
