@@ -1,4 +1,4 @@
-"""What counts the requests and the work of a daemon's apps, if anything does.
+"""A meter of the requests to the apps of a daemon, and of the work of their workers.
 
 The rule: a daemon without a port for metrics counts nothing, and does not load the library for it.
 """
