@@ -30,6 +30,14 @@ PERCENTILES = (
     "Each step to the right leaves out nine tenths of the rest."
 )
 MEDIANS = "Medians of the runs, with their range."
+# Charts of bars: name, title, figures, how to read it. The second rate is of timers and reminders due at once.
+BARS = (
+    ("throughput", "Throughput", ("units_per_s", "reminders_per_s"),
+     "More is better. The thin line is the range of the runs. Each workload has a scale of its own."),
+    ("cpu", "CPU time of a step", ("cpu_ms_per_unit",),
+     "Less is better. User and system time of all threads of the engine, for each unit counted. In process, the load's "
+     "own part is in it."),
+)  # fmt: skip
 LATENCIES = {"p50_ms": "p50", "p99_ms": "p99"}
 PER_SLEEPER = {
     "kib_per_sleeper": "KiB of RSS for each",
@@ -98,7 +106,7 @@ class Looks:
             for row in line(
                 f"{self.name(group[0])} {what}".strip(),
                 self.color(group[0]),
-                [(x_of(case), case.figure(figure)) for case in group if case.has(figure)],
+                [(x_of(case), case.figures[figure]) for case in group if figure in case.figures],
                 dashed=place > 0,
             )
         ]
@@ -107,39 +115,24 @@ class Looks:
 # The charts.
 
 
-def throughput(cases: Sequence[Case], looks: Looks) -> Iterator[Chart]:
-    note = "More is better. The thin line is the range of the runs. Each workload has a scale of its own."
-    # The second rate is of timers and reminders that are all due at once.
-    yield from bars(cases, looks, ("units_per_s", "reminders_per_s"), "throughput", "Throughput", note)
-
-
-def cost(cases: Sequence[Case], looks: Looks) -> Iterator[Chart]:
-    note = (
-        "Less is better. User and system time of all threads of the engine, for each unit counted. "
-        "In process, the load's own part is in it."
-    )
-    yield from bars(cases, looks, ("cpu_ms_per_unit",), "cpu", "CPU time of a step", note)
-
-
-def bars(
-    cases: Sequence[Case], looks: Looks, figures: Sequence[str], name: str, title: str, note: str
-) -> Iterator[Chart]:
+def bars(cases: Sequence[Case], looks: Looks) -> Iterator[Chart]:
     """A panel for each workload, a bar for each way to reach the engine, and for each other engine."""
-    panels: list[Spec] = []
-    used: list[Case] = []
-    for figure in figures:
-        having = [case for case in cases if case.run.rate is None and case.has(figure)]
-        for _, of_workload in by_workload(usual_cases(having)):
-            unit = "CPU ms each" if figure.startswith("cpu") else f"{of_workload[0].run.variant.unit} a second"
-            ways = [(looks.name(case), looks.color(case), case.figure(figure)) for case in of_workload]
-            panels.append(bar_panel(f"{of_workload[0].title}: {unit}", ways))
-            used += of_workload
-    if panels:
-        yield Chart(name=name, title=title, note=note, panels=panels, cases=used)
+    for name, title, figures, note in BARS:
+        panels: list[Spec] = []
+        used: list[Case] = []
+        for figure in figures:
+            having = [case for case in cases if case.run.rate is None and figure in case.figures]
+            for _, of_workload in by_workload(usual_cases(having)):
+                unit = "CPU ms each" if name == "cpu" else f"{of_workload[0].run.variant.unit} a second"
+                ways = [(looks.name(case), looks.color(case), case.figures[figure]) for case in of_workload]
+                panels.append(bar_panel(f"{of_workload[0].title}: {unit}", ways))
+                used += of_workload
+        if panels:
+            yield Chart(name=name, title=title, note=note, panels=panels, cases=used)
 
 
 def concurrency(cases: Sequence[Case], looks: Looks) -> Iterator[Chart]:
-    closed = [case for case in cases if case.run.rate is None and case.has("units_per_s")]
+    closed = [case for case in cases if case.run.rate is None and "units_per_s" in case.figures]
     for name, of_workload in by_workload(closed):
         if groups := curves(of_workload, in_flight_of):
             x_title = "instances in flight"
@@ -179,7 +172,7 @@ def distributions(cases: Sequence[Case], looks: Looks) -> Iterator[Chart]:
     having = [case for case in cases if sum(len(each.latencies_us) for each in case.outcomes) >= LATENCIES_MIN]
     panels, used = [], []
     for _, of_workload in by_workload(usual_cases([case for case in having if case.run.rate is None])):
-        what = "lateness" if of_workload[0].has("late_p50_ms") else "latency"
+        what = "lateness" if "late_p50_ms" in of_workload[0].figures else "latency"
         labelled = [(looks.name(case), looks.color(case), case) for case in of_workload]
         panels.append(percentile_panel(f"{of_workload[0].title}: {what}, ms", labelled))
         used += of_workload
@@ -201,14 +194,14 @@ def growth(cases: Sequence[Case], _: Looks) -> Iterator[Chart]:
     """Figures that name the size at which they were taken."""
     for case in cases:
         sizes: dict[str, dict[str, list[Point]]] = {}
-        for figure, found in case.figures().items():
+        for figure, found in case.figures.items():
             if match := AT_SIZE.fullmatch(figure):
                 what, size, rest = match.groups()
                 timed = rest.endswith("_ms")
                 unit = "latency, ms" if timed else rest.replace("_per_s", " a second").replace("_", " ")
                 label = rest.removesuffix("_ms") if timed else what
                 sizes.setdefault(unit, {}).setdefault(label, []).append((float(size), found))
-        x_title = "events in the history" if case.has("events") else "size"
+        x_title = "events in the history" if "events" in case.figures else "size"
         panels = []
         for unit, by_label in sizes.items():
             medians = [found.median for points in by_label.values() for _, found in points]
@@ -228,7 +221,7 @@ def sleepers(cases: Sequence[Case], _: Looks) -> Iterator[Chart]:
     for name, of_workload in by_workload(cases):
         panels = []
         for figure, what in PER_SLEEPER.items():
-            having = [case for case in of_workload if case.has(figure) and case.has("instances")]
+            having = [case for case in of_workload if {figure, "instances"} <= case.figures.keys()]
             if groups := curves(having, asleep_in, of_any_extent=True):
                 panels.append(panel(what, "instances asleep", looks.lines(groups, asleep_in, {figure: ""}), x="log"))
         if panels:
@@ -256,7 +249,7 @@ def series(cases: Sequence[Case], _: Looks) -> Iterator[Chart]:
 
 
 PLOTTERS: tuple[Callable[[Sequence[Case], Looks], Iterator[Chart]], ...] = (
-    *(throughput, concurrency, rates, distributions, cost, growth, sleepers, series),
+    *(bars, concurrency, rates, distributions, growth, sleepers, series),
 )
 
 
@@ -306,12 +299,11 @@ def in_flight_of(case: Case) -> float:
 
 
 def rate_of(case: Case) -> float:
-    assert case.run.rate is not None
-    return case.run.rate
+    return case.run.rate or 0.0
 
 
 def asleep_in(case: Case) -> float:
-    return case.figure("instances").median
+    return case.figures["instances"].median
 
 
 def by_workload(cases: Iterable[Case]) -> list[tuple[str, list[Case]]]:

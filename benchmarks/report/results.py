@@ -2,10 +2,9 @@
 
 The rule: a document keeps the raw figures of every run, with the options that repeat it. Every figure shown is
 computed from them, with how far the runs lie apart; a single run has no spread.
-
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
@@ -81,6 +80,15 @@ def range_of(values: Sequence[float]) -> Range:
     return Range(median(values), min(values), max(values), len(values))
 
 
+def figures_of(outcomes: Sequence[RunOutcome]) -> dict[str, Range]:
+    """Each figure over the runs that have it."""
+    values: dict[str, list[float]] = {}
+    for outcome in outcomes:
+        for name, value in outcome.figures.items():
+            values.setdefault(name, []).append(value)
+    return {name: range_of(found) for name, found in values.items()}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
     """Runs with the same options on the same build and machine."""
@@ -99,23 +107,22 @@ class Case:
         title = DRIVER_TITLES.get(self.run.driver, self.run.driver)
         return title if self.run.processes == 1 else f"{title} x{self.run.processes}"
 
+    @property
+    def name(self) -> str:
+        return f"{self.title}, {self.driver_title}"
+
+    @property
     def figures(self) -> dict[str, Range]:
-        names = dict.fromkeys(name for outcome in self.outcomes for name in outcome.figures)
-        return {name: self.figure(name) for name in names}
+        return figures_of(self.outcomes)
 
-    def figure(self, name: str) -> Range:
-        return range_of([outcome.figures[name] for outcome in self.outcomes if name in outcome.figures])
-
-    def has(self, name: str) -> bool:
-        return any(name in outcome.figures for outcome in self.outcomes)
-
-    def marks(self) -> Iterator[tuple[Mark, Range, bool]]:
-        """The marks that were measured, what was found, and whether each was reached."""
-        for mark in self.run.variant.marks if self.run.marked else ():
-            holds = mark.driver == self.run.driver and mark.in_flight in (None, self.run.in_flight)
-            if holds and self.has(mark.figure):
-                found = self.figure(mark.figure)
-                yield mark, found, mark.reached(found.median)
+    def marks(self) -> list[Mark]:
+        """The marks that hold for it and were measured."""
+        run, figures = self.run, self.figures
+        return [
+            mark
+            for mark in (run.variant.marks if run.marked else ())
+            if mark.driver == run.driver and mark.in_flight in (None, run.in_flight) and mark.figure in figures
+        ]
 
 
 def cases_of(documents: Iterable[Results]) -> list[Case]:

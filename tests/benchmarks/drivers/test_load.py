@@ -212,12 +212,8 @@ def test_arrivals_are_as_many_as_asked_for_in_bursts_and_gaps_and_always_the_sam
     gaps_us = [later - earlier for earlier, later in pairwise(moments_us)]
     # Of a Poisson process, one gap in e is longer than the mean one.
     assert sum(gap_us > 1_000 for gap_us in gaps_us) / len(gaps_us) == pytest.approx(1 / e, abs=0.05)
-
-
-def test_a_number_of_arrivals_takes_the_time_that_it_needs() -> None:
-    moments_us = load.arrivals_of(10.0, Extent(seconds=1.0, instances=50))
-    assert len(moments_us) == 50
-    assert 4_000_000 < moments_us[-1] <= 5_000_000
+    # A number of them takes the time that it needs.
+    assert 4_000_000 < load.arrivals_of(10.0, Extent(seconds=1.0, instances=50))[49] <= 5_000_000
 
 
 @pytest.mark.parametrize(
