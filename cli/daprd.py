@@ -135,20 +135,22 @@ def daprd(ctx: click.Context, /, *, install: str | None, version: bool, build_in
         parsed = build_daprd_config(ignored=ctx.meta[IGNORED], **values)
     except PerdureError as error:
         raise click.ClickException(str(error)) from None
-    from ..daemon.daemon import run as run_daemon  # noqa: PLC0415  as above
     from ..daemon.hints import explain  # noqa: PLC0415  as above
     from ..daemon.logs import configure_logging  # noqa: PLC0415  as above
-    from ..daemon.serve import no_thread_is_waited_for  # noqa: PLC0415  as above
+    from ..daemon.serve import check_named, no_thread_is_waited_for  # noqa: PLC0415  as above
     from .run import tell_and_code  # noqa: PLC0415  as above
 
     take_name()
     configure_logging(parsed.config.log_level, parsed.config.log_format)
     for note in parsed.notes:
         logger.info("%s", note)
-    if (early := ctx.find_object(EarlySignals)) is not None:
-        early.hold()
     with no_thread_is_waited_for(tell_and_code):
         try:
+            check_named(parsed.config)
+            from ..daemon.daemon import run as run_daemon  # noqa: PLC0415  as above
+
+            if (early := ctx.find_object(EarlySignals)) is not None:
+                early.hold()
             run_daemon(parsed.config, None, announce)
         except PerdureError as error:
             raise click.ClickException(explain(error, parsed.config.flags)) from None

@@ -11,8 +11,12 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from ..actors.errors import PerdureError
+from ..daemon.hints import explain
+from ..daemon.loader import ImportFailed
+from ..daemon.logs import configure_logging, prints_to
 from ..daemon.process.early_signals import EarlySignals
-from ..daemon.serve import exit_code_of, no_thread_is_waited_for, serve_app
+from ..daemon.serve import check_named, exit_code_of, no_thread_is_waited_for, serve_app
 from .config import apps_of, build_config
 from .run_flags import RUN_OPTIONS
 
@@ -32,12 +36,6 @@ def run(ctx: click.Context, /, **values: Any) -> None:
     signal stops it at once.
     """
     config = build_config(**apps_of(**values))
-
-    from ..actors.errors import PerdureError  # noqa: PLC0415  a wrong flag need not wait for the engine
-    from ..daemon.hints import explain  # noqa: PLC0415  as above
-    from ..daemon.loader import ImportFailed  # noqa: PLC0415  as above
-    from ..daemon.logs import configure_logging, prints_to  # noqa: PLC0415  as above
-
     handler = configure_logging(config.log_level, config.log_format)
     early = ctx.find_object(EarlySignals)
     if ctx.get_parameter_source("api_tokens") is ParameterSource.COMMANDLINE:
@@ -52,6 +50,7 @@ def run(ctx: click.Context, /, **values: Any) -> None:
 
     with no_thread_is_waited_for(tell_and_code), prints_to(handler):
         try:
+            check_named(config)
             if config.processes > 1:
                 from ..daemon.hosts.processes import supervise  # noqa: PLC0415  one host does without a supervisor
 

@@ -9,6 +9,7 @@ import importlib.util
 import os
 import sys
 import traceback
+import warnings
 from pathlib import Path
 from types import ModuleType
 
@@ -40,8 +41,27 @@ def load_app(target: str) -> App:
         ImportFailed: The file or module raised while it was imported.
     """
     source, name = split_target(target)
-    module = import_file(Path(source)) if source.endswith(".py") else import_module(source)
+    module = import_file(source) if source.endswith(".py") else import_module(source)
     return pick_app(module, source, name)
+
+
+def check_target(target: str) -> None:
+    """Refuse a target that names no code, before anything costly is imported. Nothing of it is run.
+
+    Raises:
+        AppNotFound, ImportFailed: As for `load_app`.
+    """
+    source, _ = split_target(target)
+    if not source.endswith(".py"):
+        check_module(source)
+        return
+    path = file_at(source)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # they come with the import
+            compile(path.read_bytes(), path, "exec", dont_inherit=True)
+    except Exception as error:
+        raise ImportFailed(traceback_of(error)) from None
 
 
 def split_target(target: str) -> tuple[str, str | None]:
@@ -54,15 +74,21 @@ def split_target(target: str) -> tuple[str, str | None]:
     return source, name
 
 
-def import_file(path: Path) -> ModuleType:
-    """Import a file as a module named like it, with its folder first on the path, as if Python ran it."""
-    path = Path(os.path.realpath(path))
+def file_at(source: str) -> Path:
+    """The real path of a file of code."""
+    path = Path(os.path.realpath(source))
     if not os.path.lexists(path):
         raise AppNotFound(f"there is no file {path}.")
     if (why := misfit(str(path))) is not None:
         raise AppNotFound(f"{path} cannot be used as an app: {why}")
     if path.suffix != ".py" or path.stat().st_size > FILE_BYTES_MAX:
         raise AppNotFound(f"{path} cannot be used as an app: it is no file of Python code.")
+    return path
+
+
+def import_file(source: str) -> ModuleType:
+    """Import a file as a module named like it, with its folder first on the path, as if Python ran it."""
+    path = file_at(source)
     known = sys.modules.get(path.stem)
     if known is not None and getattr(known, "__file__", None) == str(path):
         return known  # it has another app of the same daemon
@@ -86,19 +112,36 @@ def import_file(path: Path) -> ModuleType:
     return module
 
 
-def import_module(name: str) -> ModuleType:
-    """Import a module by its dotted name, from the current folder or wherever Python finds it."""
+def check_module(name: str) -> None:
+    """Refuse a text that is no name of a module, and a module whose package is nowhere."""
     if not all(part.isidentifier() for part in name.split(".")):
         raise AppNotFound(f"{name!r} is neither a file that ends in .py nor the name of a module.")
+    package, here = name.partition(".")[0], str(Path.cwd())
+    sys.path.insert(0, here)  # not for longer: what the engine imports is not to be found there
+    try:
+        if package not in sys.modules and importlib.util.find_spec(package) is None:
+            raise no_module(package)
+    finally:
+        sys.path.remove(here)
+
+
+def no_module(name: str) -> AppNotFound:
+    """The error for a module that is nowhere."""
+    return AppNotFound(
+        f"there is no module {name!r} in {Path.cwd()} or among the installed packages. "
+        "A file is named with its ending, as in orders.py."
+    )
+
+
+def import_module(name: str) -> ModuleType:
+    """Import a module by its dotted name, from the current folder or wherever Python finds it."""
+    check_module(name)
     sys.path.insert(0, str(Path.cwd()))
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
-            raise AppNotFound(
-                f"there is no module {error.name!r} in {Path.cwd()} or among the installed packages. "
-                "A file is named with its ending, as in orders.py."
-            ) from None
+            raise no_module(error.name) from None
         raise ImportFailed(traceback_of(error)) from None
     except (Exception, SystemExit) as error:
         raise ImportFailed(traceback_of(error)) from None

@@ -13,7 +13,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from ..actors.plain_file import kind_of
+from ..actors.store.postgres.url import is_url, parse_url
+from ..api.token_file import read_tokens
 from .config import Config
+from .loader import check_target, load_app
 from .process.early_signals import EarlySignals
 from .process.garbage_collector import frozen_imports
 
@@ -21,6 +25,28 @@ if TYPE_CHECKING:
     from .supervision import Member
 
 AT_EXIT_S = 5.0  # for functions that code of the app has registered with `atexit`
+
+
+def check_named(config: Config) -> None:
+    """Refuse a configuration that names things which are not there or cannot be used, before the engine is imported.
+
+    The store is not opened, no code of an app is run, and a pipe is not read: `serve_app` may still fail.
+
+    Raises:
+        ImportFailed: The code of an app is no Python.
+        PerdureError: An app, a store or a file of tokens cannot be; the message says why.
+    """
+    for target in (config.target, *(each.target for each in config.others)):
+        if target is not None:
+            check_target(target)
+    if config.api_token_file is not None and kind_of(config.api_token_file) is None:
+        read_tokens(config.api_token_file)
+    if is_url(config.data):
+        parse_url(config.data)
+    elif config.data != ":memory:":
+        from ..actors.store.sqlite.in_use import refuse_unfit  # noqa: PLC0415  users of a database do without SQLite
+
+        refuse_unfit(os.path.realpath(config.data))
 
 
 def serve_app(
@@ -43,9 +69,9 @@ def serve_app(
         StopAsked: It was told to stop while the app was imported.
     """
     with frozen_imports():
-        # The engine and the servers, which a supervisor does without.
+        # The engine and the servers. A supervisor does without them, and they come before the app, whose folder may
+        # have a module with the name of a package that they need.
         from .daemon import run as run_daemon  # noqa: PLC0415  as it says
-        from .loader import load_app  # noqa: PLC0415  as above
         from .process.process_fence import process_fenced  # noqa: PLC0415  as above
         from .process.signal_fence import handlers_fenced  # noqa: PLC0415  as above
 

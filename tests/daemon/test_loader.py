@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from perdure.daemon.loader import AppNotFound, ImportFailed, load_app
+from perdure.daemon.loader import AppNotFound, ImportFailed, check_target, load_app
 
 ONE = 'import perdure\norders = perdure.App("orders")\n'
 TWO = ONE + 'billing = perdure.App("billing")\n'
@@ -191,3 +191,35 @@ def test_a_failed_import_leaves_no_half_module_behind(folder: Path) -> None:
     with pytest.raises(ImportFailed):
         load_app(target)
     assert "shop" not in sys.modules
+
+
+@pytest.mark.parametrize("target", ["shop.py", "shop.py:orders", "shop", "shop.app", "json"])
+def test_a_check_passes_what_can_be_imported_and_runs_none_of_it(folder: Path, target: str) -> None:
+    write(folder / "shop.py", "raise SystemExit('it runs')\n")
+    path, modules = list(sys.path), set(sys.modules)
+    check_target(target)
+    assert (sys.path, set(sys.modules)) == (path, modules)
+
+
+@pytest.mark.parametrize("target", ["nowhere.py", "nowhere", "nowhere.app:orders", "shop.py:", "my-app", "folder.py"])
+def test_a_check_refuses_what_names_no_code(folder: Path, target: str) -> None:
+    (folder / "folder.py").mkdir()
+    with pytest.raises(AppNotFound):
+        check_target(target)
+
+
+def test_a_check_refuses_a_file_that_is_no_python_as_its_import_does(folder: Path) -> None:
+    target = write(folder / "shop.py", "def price(:\n")
+    with pytest.raises(ImportFailed) as early:
+        check_target(target)
+    with pytest.raises(ImportFailed) as late:
+        load_app(target)
+    assert str(early.value) == str(late.value)
+    assert f'File "{target}", line 1' in str(early.value)
+
+
+def test_a_check_leaves_warnings_to_the_import(folder: Path) -> None:
+    target = write(folder / "shop.py", ONE + "assert (orders, 'always true')\n")
+    check_target(target)
+    with pytest.warns(SyntaxWarning, match="always true"):
+        load_app(target)

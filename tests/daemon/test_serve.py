@@ -1,7 +1,9 @@
 """An app is loaded and handed to the daemon; a thread that it leaves behind does not keep the process."""
 
+import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +42,51 @@ def test_nothing_is_served_if_there_is_no_such_app(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr("perdure.daemon.daemon.run", lambda *_: pytest.fail("it is served"))
     with pytest.raises(AppNotFound):
         serve.serve_app(host_config(str(tmp_path / "nowhere.py")), print)
+
+
+WRONG = [
+    ["run", "nowhere.py"],
+    ["run", "nowhere:app"],
+    ["run", "wrong.py", "--processes", "2"],
+    ["run", "app.py", "nowhere.py"],
+    ["run", "--data", "nowhere/perdure.db"],
+    ["run", "--data", "."],
+    ["run", "--data", "app.py"],
+    ["run", "--data", "postgresql://host:0/shop"],
+    ["run", "--api-token-file", "nowhere.txt"],
+    ["run", "--api-token-file", "app.py"],
+    ["daprd", "--app-id", "shop", "--config", "nowhere.yaml"],
+]
+EACH = """
+import sys
+from perdure.cli.main import main
+for arguments in {wrong}:
+    try:
+        main(arguments)
+    except SystemExit as end:
+        assert end.code == 1, (arguments, end.code)
+    engine = {{"perdure.runtime.engine", "perdure.daemon.daemon", "starlette", "grpc"}} & set(sys.modules)
+    assert not engine, (arguments, engine)
+"""
+
+
+def test_what_is_named_and_cannot_be_used_is_refused_before_the_engine_is_loaded(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text("raise SystemExit('it runs')\n" * 20)
+    (tmp_path / "wrong.py").write_text("no python")
+    program = [sys.executable, "-c", EACH.format(wrong=WRONG)]
+    result = subprocess.run(program, cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+    assert (result.returncode, result.stdout) == (0, ""), result.stderr
+    assert "it runs" not in result.stderr
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["app.py", "wrong.py"]
+
+
+@pytest.mark.parametrize("data", [":memory:", "perdure.db", "postgresql://host/shop"])
+def test_what_can_be_used_passes_and_a_pipe_is_left_for_the_daemon(tmp_path: Path, data: str) -> None:
+    (tmp_path / "shop.py").write_text("raise SystemExit('it runs')\n")
+    tokens = tmp_path / "tokens"
+    os.mkfifo(tokens)
+    config = replace(host_config(str(tmp_path / "shop.py")), data=data, api_token_file=str(tokens))
+    serve.check_named(config)
 
 
 def test_the_engine_is_loaded_only_when_it_serves() -> None:

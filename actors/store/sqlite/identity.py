@@ -71,9 +71,7 @@ class Hold:
             StoreLocked: Another process has the file, or this one has.
             StoreFailed: The file or its lock cannot be written, or it is no file, or the file alone is mounted.
         """
-        require_folder(path)
-        if (why := kind_of(path)) is not None:
-            raise StoreFailed(f"{path} cannot be used as a store: {why} A store is a regular file.")
+        require_place(path)
         for beside in BESIDE:
             name = f"{path}{beside}"
             if (why := kind_of(name, follow=False)) is not None:
@@ -245,6 +243,20 @@ def make_private(path: str) -> None:
         FileExistsError: There is one.
     """
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, MODE))
+
+
+def require_place(path: str) -> None:
+    """Check that a file is there, or can be made, and that no other thing has its name.
+
+    Args:
+        path: Absolute.
+
+    Raises:
+        StoreFailed: There is no folder for it, or something that is no file.
+    """
+    require_folder(path)
+    if (why := kind_of(path)) is not None:
+        raise StoreFailed(f"{path} cannot be used as a store: {why} A store is a regular file.")
 
 
 def require_folder(path: str) -> None:

@@ -33,7 +33,7 @@ from ...instruments import SYSTEM, Chance, number_of
 from ...plain_file import FileUnfit, read_plain
 from ..errors import StoreFailed
 from . import schema
-from .identity import APPLICATION_ID_AT, MODE, USER_VERSION_AT, Hold, header_of
+from .identity import APPLICATION_ID_AT, MODE, USER_VERSION_AT, Hold, header_of, require_place
 
 logger = logging.getLogger(__name__)
 
@@ -290,6 +290,22 @@ def refuse_foreign(path: str, header: bytes, ids: Ids | None) -> None:
             raise StoreFailed(f"{path} was in use when it was copied or moved, and {path}.id {why}. {PUT_BACK}")
     elif has_wal(path) and (has_checksums(path) if ids is None else 0 not in allowed or ids.next == ids.number == 0):
         raise StoreFailed(f"{path} was at rest, and {path}-wal belongs to another time of it. {PUT_BACK}")
+
+
+def refuse_unfit(path: str) -> None:
+    """Refuse a name at which no store is and none can be made, before anything is opened or locked.
+
+    Args:
+        path: The real path of the database, absolute.
+
+    Raises:
+        StoreFailed: As it would once the store is opened.
+    """
+    require_place(path)
+    header = header_of(path) if os.path.lexists(path) else None
+    # SQLite takes from a -wal the pages that are damaged in the file.
+    if header and not header.startswith(HEADER_MAGIC) and not has_wal(path):
+        raise StoreFailed(f"{path} cannot be read as a store: file is not a database")
 
 
 def is_store(header: bytes) -> bool:

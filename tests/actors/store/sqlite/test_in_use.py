@@ -17,7 +17,7 @@ from perdure.actors.store.contract import Stored
 from perdure.actors.store.durability import Durability
 from perdure.actors.store.errors import StoreError, StoreFailed
 from perdure.actors.store.sqlite import in_use
-from perdure.actors.store.sqlite.in_use import Ids, number_in, read_ids, write_ids
+from perdure.actors.store.sqlite.in_use import Ids, number_in, read_ids, refuse_unfit, write_ids
 from perdure.actors.store.sqlite.layout import make_ready, spread
 from perdure.actors.store.sqlite.maintenance import backup, check
 from perdure.actors.store.sqlite.offline.restoring import restore
@@ -591,3 +591,27 @@ async def test_an_id_that_is_changed_while_its_store_is_in_use_is_written_anew(
         assert id_path.read_bytes() != first
         assert ids.position == 2
     await open_and_close(path)
+
+
+def test_a_name_at_which_no_store_can_be_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    text = tmp_path / "notes.txt"
+    text.write_text("milk and eggs")
+    for wrong, why in (
+        (text, "file is not a database"),
+        (tmp_path, "it is a folder"),
+        (tmp_path / "nowhere" / "store.db", "no directory"),
+    ):
+        with pytest.raises(StoreFailed, match=why):
+            refuse_unfit(str(wrong))
+    assert list(tmp_path.iterdir()) == [text]
+
+
+def test_a_store_and_a_name_that_is_free_are_fit(tmp_path: Path) -> None:
+    path, damaged = tmp_path / "store.db", tmp_path / "damaged.db"
+    refuse_unfit(str(path))
+    anyio.run(open_and_close, path)
+    refuse_unfit(str(path))
+    # SQLite takes from a -wal the pages that are damaged in the file.
+    damaged.write_bytes(bytes(4096))
+    (tmp_path / "damaged.db-wal").write_bytes(b"something")
+    refuse_unfit(str(damaged))
