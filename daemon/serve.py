@@ -72,11 +72,13 @@ def serve_app(
         # The engine and the servers. A supervisor does without them, and they come before the app, whose folder may
         # have a module with the name of a package that they need.
         from .daemon import run as run_daemon  # noqa: PLC0415  as it says
+        from .process.log_fence import log_fenced  # noqa: PLC0415  as above
         from .process.process_fence import process_fenced  # noqa: PLC0415  as above
         from .process.signal_fence import handlers_fenced  # noqa: PLC0415  as above
 
     folder = os.getcwd()
-    with handlers_fenced() as handlers, process_fenced(os.getppid() if member is not None else None) as fence:
+    supervisor = os.getppid() if member is not None else None
+    with log_fenced(), handlers_fenced() as handlers, process_fenced(supervisor) as fence:
         app = load_app(config.target) if config.target is not None else None
         others = [load_app(each.target) if each.target is not None else None for each in config.others]
         handlers.imported = True
@@ -151,7 +153,8 @@ def _bound_the_exit(code: int, registered: int) -> None:
 
 
 def _end(code: int) -> None:
-    logging.shutdown()
+    with suppress(BaseException):  # a handler of the app's raises
+        logging.shutdown()
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError, AttributeError):  # closed, or none
             stream.flush()
