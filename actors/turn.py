@@ -108,6 +108,8 @@ class Turn(Struct):
     reminders_from_us: int | None = None  # the time from which `due_us` was computed; None: that of the turn
 
     messages: list[tuple[Address, Any]] = []
+    # How many messages to other actors a later turn has taken out of these, while the commit of this one was under way.
+    called_off: int = 0
     replies: list[tuple[Reply, Any]] = []  # a value, or an exception to raise
 
     early: list[tuple[Address, Any]] = []  # messages to routes, not to actors

@@ -188,6 +188,11 @@ class Options:
         return [peer for peer in PEERS.values() if peer.name in named]
 
     @property
+    def beside(self) -> tuple[str, ...]:
+        """The drivers that are run next to Perdure's own ones."""
+        return (*(peer.name for peer in self.engines), *((POSTGRES,) if self.database is not None else ()))
+
+    @property
     def peers_folder(self) -> Path:
         assert self.peers is not None
         # Not resolved: a virtual environment's Python is a link, and is known by where the link is.
@@ -239,7 +244,6 @@ class Options:
         self.check()
         if self.driver == SDK:
             return self.over_sdk()
-        beside = (*(peer.name for peer in self.engines), *((POSTGRES,) if self.database is not None else ()))
         found = [
             one.with_processes(self.processes).with_hosts(hosts)
             for named in self.named()
@@ -248,7 +252,7 @@ class Options:
         ]
         # Several hosts, or processes, stand alone.
         return [
-            replace(one, drivers=(*one.drivers, *beside)) if can_run(one) and one.processes == 1 else one
+            replace(one, drivers=(*one.drivers, *self.beside)) if can_run(one) and one.processes == 1 else one
             for one in found
         ]
 
@@ -290,9 +294,8 @@ class Options:
 
     def runs(self) -> list[Run]:
         """All runs, in their order: all once, then all again, so that the machine's other work hits them alike."""
-        peers = (*(peer.name for peer in self.engines), *((POSTGRES,) if self.database is not None else ()))
         own = {BOTH: DRIVERS, SDK: SDK_DRIVERS}.get(self.driver, (self.driver,))
-        once = [pair for pair in product(self.chosen(), (*own, *peers)) if pair[1] in pair[0].drivers]
+        once = [pair for pair in product(self.chosen(), (*own, *self.beside)) if pair[1] in pair[0].drivers]
         if not once:
             names = ", ".join(self.names) or (ARRIVING if self.rates else f"Suite {self.suite}")
             if self.processes > 1:

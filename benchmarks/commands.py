@@ -94,7 +94,7 @@ def compare(before: Path, after: Path, percent: float | None) -> None:
     differences = comparing.compared(first, second)
     if not differences:
         raise click.ClickException("these have nothing in common: no workload, driver and load is in both.")
-    single = [each for each in differences if each.verdict is comparing.DifferenceVerdict.UNKNOWN]
+    single = [each for each in differences if each.verdict == comparing.UNKNOWN]
     if percent is not None and single:
         raise click.UsageError(f"--fail-above needs several runs in both, and of {single[0].key} there is one.")
     show(comparing.differences_table(differences), comparing.summary(differences))

@@ -21,11 +21,12 @@ from starlette.responses import Response
 from ..actors.errors import PerdureError
 from ..api.state import DOMAIN, RESOURCE_TYPE, Detail, ErrorInfo, FieldViolation, ResourceInfo, StateProblem
 from ..api.words import INTERNAL, ErrorAnswer, Refusal, refusal
-from .path import PathMalformed, parameters
+from .path import PathMalformed, QueryMalformed, parameters
 
 # Answers to a request that cannot be read or has no route.
 BODY_MALFORMED = ErrorAnswer(400, "ERR_MALFORMED_REQUEST", "failed deserializing HTTP body: {detail}")
 PATH_MALFORMED = ErrorAnswer(400, "ERR_MALFORMED_REQUEST", "failed decoding the URL path: {detail}")
+QUERY_MALFORMED = ErrorAnswer(400, "ERR_MALFORMED_REQUEST", "failed decoding the URL query: {detail}")
 BODY_TOO_LARGE = ErrorAnswer(
     413,
     "ERR_BODY_READ",
@@ -101,8 +102,9 @@ TYPES = "type.googleapis.com/google.rpc."
 
 
 async def answer_path_malformed(request: Request, error: Exception) -> Response:
-    """Answer a path that cannot be decoded."""
-    return answer(PATH_MALFORMED.status, PATH_MALFORMED.code, PATH_MALFORMED.message.format(detail=error))
+    """Answer a path or a query that cannot be decoded."""
+    malformed = QUERY_MALFORMED if isinstance(error, QueryMalformed) else PATH_MALFORMED
+    return answer(malformed.status, malformed.code, malformed.message.format(detail=error))
 
 
 async def answer_no_route(request: Request, error: Exception) -> Response:

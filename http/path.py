@@ -28,6 +28,10 @@ class PathMalformed(Exception):
     """A piece of the path is not percent-encoded UTF-8."""
 
 
+class QueryMalformed(PathMalformed):
+    """A piece of the query is not UTF-8."""
+
+
 class RawPath:
     """Puts the raw path, cleaned, into `scope["path"]`, where the middleware behind it and the router look."""
 
@@ -117,11 +121,22 @@ def query(request: Request, key: str) -> str | None:
 
 
 def query_pairs(request: Request) -> list[tuple[str, str]]:
-    """Return the names and values of the query, decoded, in their order."""
+    """Return the names and values of the query, decoded, in their order.
+
+    Raises:
+        QueryMalformed: Bytes that are not UTF-8. With a substitute for them, several ids would become one.
+    """
     pairs = [pair.partition(b"=") for pair in request.scope["query_string"].split(b"&") if pair]
-    return [(decode(name), decode(value)) for name, _, value in pairs]
+    try:
+        return [(decode(name, "strict"), decode(value, "strict")) for name, _, value in pairs]
+    except UnicodeDecodeError as error:
+        raise QueryMalformed(f"{error.object!r} is not UTF-8: {error.reason}") from None
 
 
-def decode(piece: bytes) -> str:
-    """Decode one piece of a query."""
-    return unquote_to_bytes(piece.replace(b"+", b" ")).decode("utf-8", "replace")
+def decode(piece: bytes, errors: str = "replace") -> str:
+    """Decode one piece of a query.
+
+    Args:
+        errors: What becomes of bytes that are not UTF-8, as for `bytes.decode`.
+    """
+    return unquote_to_bytes(piece.replace(b"+", b" ")).decode("utf-8", errors)

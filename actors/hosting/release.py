@@ -83,6 +83,8 @@ class Release:
                     reply.succeed(answer)
             for address, body in turn.messages:
                 self._dispatch(activation, address, body)
+            for _ in range(turn.called_off):  # no commit will hold them
+                self.acknowledge(activation)
             if taken.write is not None:
                 self._announce(taken)
             for note in turn.notes:

@@ -13,18 +13,19 @@ import re
 import sqlite3
 import sys
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import anyio
 
-from ...actors.address import Address
-from ...actors.store.contract import Inspection, Reminder, Stored, Write
-from ...actors.store.errors import StoreError
+from ...actors.store.contract import Write
 from ...actors.store.sqlite.store import SqliteStore
+
+Arguments = ParamSpec("Arguments")
+T = TypeVar("T")
 
 # More than there are wake-ups in a row in the engine; a test finds the same counts with half as many.
 ROUNDS = 10
@@ -45,6 +46,21 @@ class StoreTally:
     blocks_max: int = 0  # the most blocks of memory that Python had when a group was about to be committed
 
 
+def counted(
+    read: Callable[Concatenate["CountingStore", Arguments], Awaitable[T]],
+) -> Callable[Concatenate["CountingStore", Arguments], Coroutine[Any, Any, T]]:
+    """A read of the store that is known to be under way."""
+
+    async def reading(store: "CountingStore", /, *arguments: Arguments.args, **options: Arguments.kwargs) -> T:
+        store.reads += 1
+        try:
+            return await read(store, *arguments, **options)
+        finally:
+            store.reads -= 1
+
+    return reading
+
+
 class CountingStore(SqliteStore):
     """A store in the file at `path`, with a tally.
 
@@ -56,7 +72,7 @@ class CountingStore(SqliteStore):
         super().__init__(path)
         self._wal = Path(f"{path}-wal")
         self._rounds = rounds
-        self._reads = 0
+        self.reads = 0  # under way
         self._committing = False
         self._batches = 0
         self._blocks_max = 0
@@ -79,7 +95,7 @@ class CountingStore(SqliteStore):
         rounds = 0
         while rounds < self._rounds:
             await anyio.lowlevel.checkpoint()
-            rounds = 0 if self._reads else rounds + 1
+            rounds = 0 if self.reads else rounds + 1
 
     async def take(self) -> StoreTally:
         """Return the counts since the last take, and begin new ones. No read or write may be under way."""
@@ -103,32 +119,9 @@ class CountingStore(SqliteStore):
         finally:
             self._committing = False
 
-    async def load(self, addresses: Sequence[Address]) -> Sequence[Stored | StoreError | None]:
-        with self._reading():
-            return await super().load(addresses)
-
-    async def inspect(self, addresses: Sequence[Address]) -> Sequence[Inspection | StoreError | None]:
-        with self._reading():
-            return await super().inspect(addresses)
-
-    async def reminders(
-        self,
-        *,
-        after: Reminder | None,
-        limit: int,
-        until: Reminder | None = None,
-        shards: Collection[int] | None = None,
-    ) -> Sequence[Reminder]:
-        with self._reading():
-            return await super().reminders(after=after, limit=limit, until=until, shards=shards)
-
-    @contextmanager
-    def _reading(self) -> Iterator[None]:
-        self._reads += 1
-        try:
-            yield
-        finally:
-            self._reads -= 1
+    load = counted(SqliteStore.load)
+    inspect = counted(SqliteStore.inspect)
+    reminders = counted(SqliteStore.reminders)
 
 
 class Trace:

@@ -25,7 +25,7 @@ from ...actors.instruments import Instruments
 from ...runtime.dates import from_us
 from ...runtime.engine import Engine
 from ...runtime.settings import Opening, Settings
-from ..drivers.load import WrongResult
+from ..drivers.load import check_output
 from ..workloads.app import GO, app, chain, fan_out, signal, sleeper
 from .counting_store import CountingStore, StoreTally
 
@@ -180,8 +180,7 @@ class Bench:
 
         async def wait(instance_id: str) -> None:
             state = await self.engine.client.wait(instance_id)
-            if state.output != expected:
-                raise WrongResult(instance_id, expected=expected, found=state.output)
+            check_output(instance_id, expected=expected, found=state.output)
 
         await each(instance_ids, wait)
         await self.store.settled()

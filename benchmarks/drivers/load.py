@@ -104,11 +104,15 @@ class WrongResult(Exception):
         return f"instance {self.instance_id} returned {self.found!r} and should have returned {self.expected!r}"
 
 
+def check_output(instance_id: str, *, expected: Any, found: Any) -> None:
+    """See that an instance returned what it should have; `WrongResult` if it did not."""
+    if found != expected:
+        raise WrongResult(instance_id, expected=expected, found=found)
+
+
 def check_outputs(workload: Workload, instance_ids: Sequence[str], ends: Sequence[End]) -> None:
-    """See that instances returned what they should have; `WrongResult` if one did not."""
     for instance_id, end in zip(instance_ids, ends, strict=True):
-        if end.output != workload.output:
-            raise WrongResult(instance_id, expected=workload.output, found=end.output)
+        check_output(instance_id, expected=workload.output, found=end.output)
 
 
 async def closed_loop(driver: Driver, item: Item, step: Step, *, in_flight: int, extent: Extent) -> None:

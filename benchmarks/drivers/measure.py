@@ -5,7 +5,6 @@ The rule: a figure's name ends in its unit, and a figure that was not measured i
 psutil, of the extra `bench`, is imported when a process is looked at; reading results does not need it.
 """
 
-import os
 import resource
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -99,22 +98,15 @@ def outcome_of(tallies: Sequence[LoadTally], units: int) -> RunOutcome:
 
 
 def usage_of_self() -> Usage:
-    """This process."""
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return Usage(cpu_s=used.ru_utime + used.ru_stime, rss_bytes=usage_of(os.getpid()).rss_bytes)
-
-
-def usage_of(pid: int) -> Usage:
-    """Another process. Its CPU time comes in ticks of 10 ms."""
+    """This process, without its children."""
     import psutil  # noqa: PLC0415  the extra
 
-    process = psutil.Process(pid)
-    times = process.cpu_times()
-    return Usage(cpu_s=times.user + times.system, rss_bytes=process.memory_info().rss)
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return Usage(cpu_s=used.ru_utime + used.ru_stime, rss_bytes=psutil.Process().memory_info().rss)
 
 
 def usage_of_trees(pids: Iterable[int]) -> Usage:
-    """Other processes, with all their children, and with the CPU time of children that have ended."""
+    """Processes, with all their children, and with the CPU time of children that have ended, in ticks of 10 ms."""
     import psutil  # noqa: PLC0415  the extra
 
     cpu_s, rss_bytes = 0.0, 0

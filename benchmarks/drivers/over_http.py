@@ -21,11 +21,11 @@ from typing import Any
 import anyio
 
 from ..workloads.app import PIPE
-from .daemon import Daemon, serving
 from .http_client import HttpAnswer, HttpClient
 from .in_process import EngineSetup
 from .load import Driver, End
 from .measure import Usage
+from .processes import Daemon, serving
 
 PREFIX = "/v1.0/workflows/dapr"
 UNFINISHED = frozenset({"PENDING", "RUNNING", "SUSPENDED"})

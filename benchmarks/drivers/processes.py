@@ -1,17 +1,25 @@
-"""Processes that a benchmark starts beside itself: started, read a line at a time, and ended with their context."""
+"""Processes that a benchmark starts beside itself, each ended with its context: daemons first of all.
+
+A daemon is there to be measured, killed and started again; other engines, and workers on an SDK, are only spoken to.
+"""
 
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import anyio
+
+from ..workloads import app as under_test
 from .in_process import EngineSetup
+from .measure import Usage, usage_of_trees
 
-PATIENCE_S = 20.0  # for an orderly end
+PATIENCE_S = 60.0  # for a start or a stop
+APP = f"{under_test.__name__}:app"
 READY = re.compile(
     r"(?:Stub|Perdure) ready: (?:http=http://(?P<host>[^ ]+):(?P<port>\d+) )?grpc=\S+:(?P<grpc_port>\d+)\n"
 )
@@ -26,30 +34,29 @@ def clean_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(("PERDURE_", "DAPR_"))}
 
 
-def run_command(setup: EngineSetup, *arguments: str) -> list[str]:
-    """`perdure run` on the store of a setup, on free ports."""
-    return [
-        *(sys.executable, "-m", __name__.partition(".")[0], "run", *arguments),
-        *("--http-port", "0", "--grpc-port", "0", "--log-level", "warning"),
-        *("--data", str(setup.store), "--durability", setup.durability),
-        *(["--always-replay"] if setup.always_replay else []),
-        *(["--processes", str(setup.processes)] if setup.processes > 1 else []),
-    ]
-
-
 @contextmanager
 def started(command: Sequence[str], folder: Path, **options: Any) -> Iterator[subprocess.Popen[str]]:
-    """Run a process, and end it with the context; `options` are those of `subprocess.Popen`, in place of these."""
+    """Run a process, and end it and all that it started with the context.
+
+    Args:
+        options: Those of `subprocess.Popen`, in place of the usual ones.
+    """
+    import psutil  # noqa: PLC0415  the extra
+
     usual: dict[str, Any] = {"stdout": subprocess.PIPE, "cwd": folder, "env": clean_environment(), "text": True}
     with subprocess.Popen(command, **(usual | options)) as process:  # noqa: S603  ours
         try:
             yield process
         finally:
-            process.terminate()
-            try:
-                process.wait(PATIENCE_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
+            with suppress(psutil.NoSuchProcess):
+                root = psutil.Process(process.pid)
+                tree = [root, *root.children(recursive=True)]
+                process.terminate()
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(PATIENCE_S)
+                for each in tree:
+                    with suppress(psutil.NoSuchProcess):
+                        each.kill()
 
 
 def line_of(process: subprocess.Popen[str], wanted: str) -> str:
@@ -69,12 +76,59 @@ def ready_line(process: subprocess.Popen[str]) -> re.Match[str]:
     return ready
 
 
-def kill_tree(pid: int) -> None:
-    """End a process and all that it started, which would otherwise stop in order, on files that are about to go."""
-    import psutil  # noqa: PLC0415  the extra
+# A daemon.
 
-    with suppress(psutil.NoSuchProcess):
-        root = psutil.Process(pid)
-        for process in (*root.children(recursive=True), root):
-            with suppress(psutil.NoSuchProcess):
-                process.kill()
+
+def run_command(setup: EngineSetup, *arguments: str) -> list[str]:
+    """`perdure run` on the store of a setup, on free ports."""
+    return [
+        *(sys.executable, "-m", __name__.partition(".")[0], "run", *arguments),
+        *("--http-port", "0", "--grpc-port", "0", "--log-level", "warning"),
+        *("--data", str(setup.store), "--durability", setup.durability),
+        *(["--always-replay"] if setup.always_replay else []),
+        *(["--processes", str(setup.processes)] if setup.processes > 1 else []),
+    ]
+
+
+class Daemon(NamedTuple):
+    """`perdure run` with the app under test."""
+
+    process: subprocess.Popen[str]
+    host: str
+    port: int
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def crash(self) -> None:
+        """kill -9; it is gone when this returns."""
+        self.process.kill()
+        self.process.wait()
+
+    def usage(self) -> Usage:
+        """Of all its processes together."""
+        return usage_of_trees([self.pid])
+
+
+@asynccontextmanager
+async def serving(
+    setup: EngineSetup, variables: Mapping[str, str] | None = None, options: Sequence[str] = ()
+) -> AsyncIterator[Daemon]:
+    """Run a daemon, and stop it in order if the block ends in order and it still runs; nothing of it is left.
+
+    Args:
+        variables: Added to its environment.
+        options: Added to its command line.
+
+    Raises:
+        ProcessEnded: It did not get ready, or did not stop in order; its standard error is shown above.
+    """
+    environment = clean_environment() | dict(variables or {})
+    with started([*run_command(setup, APP), *options], setup.folder, env=environment) as process:
+        with anyio.fail_after(PATIENCE_S):
+            ready = await anyio.to_thread.run_sync(ready_line, process, abandon_on_cancel=True)
+        yield Daemon(process, ready["host"], int(ready["port"]))
+        crashed = process.returncode is not None
+    if not crashed and process.returncode != 0:
+        raise ProcessEnded(f"the daemon ended with {process.returncode}, not 0")

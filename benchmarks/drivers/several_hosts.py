@@ -26,30 +26,18 @@ from .database_server import pid_of_server
 from .in_process import EngineSetup, ProcessDriver, fresh_schema, one_host_driver, process_driver, usage_of_server
 from .load import Progress, tally_loop
 from .measure import LoadTally, RunOutcome, Usage, cpu_between, outcome_of
+from .processes import ProcessEnded
 
 CONNECTED, OVER, GO_ON = "connected", "over", "go on"
 PATIENCE_S = 60.0  # for a start or a stop
 LOOK_AGAIN_S = 0.01
 
 
-class HostEnded(Exception):
-    """A host did not come to its end in order; it has said why on standard error."""
-
-    def __init__(self, index: int, of: int) -> None:
-        super().__init__(index, of)
-        self.index = index
-        self.of = of
-
-    def __str__(self) -> str:
-        return f"host {self.index + 1} of {self.of} did not end in order; why stands above"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Share:
     """What one host is to do."""
 
-    of: int  # so many hosts there are
-    setup: EngineSetup
+    setup: EngineSetup  # for as many hosts as it has processes
     workload: Workload  # with this host's part of the instances in flight
     extent: Extent
     database: str | None = None  # the address and schema that the hosts share; None: each has a file
@@ -59,7 +47,7 @@ async def run_several_hosts(setup: EngineSetup, workload: Workload, extent: Exte
     """Load as many hosts at once as the setup has processes.
 
     Raises:
-        HostEnded: One of them failed, or an instance did not return what it should have.
+        ProcessEnded: One of them failed, or an instance did not return what it should have.
     """
     with private_directory(setup.processes) as sockets:
         tallies = await tallies_of(shares(setup, workload, extent, sockets), progress)
@@ -74,10 +62,10 @@ async def run_hosts_on_database(
     Each has as many instances as one alone would have, and as many in flight: hosts are added for more work, not for
     the same.
     """
-    server, of = await pid_of_server(database), setup.processes
+    server = await pid_of_server(database)
     async with fresh_schema(database) as url:
-        each = Share(of=of, setup=setup, workload=workload, extent=extent, database=url)
-        tallies = await tallies_of([each] * of, progress, lambda: usage_of_server(server))
+        each = Share(setup=setup, workload=workload, extent=extent, database=url)
+        tallies = await tallies_of([each] * setup.processes, progress, lambda: usage_of_server(server))
     return outcome_of(tallies, workload.units)
 
 
@@ -86,7 +74,6 @@ def shares(setup: EngineSetup, workload: Workload, extent: Extent, sockets: str)
     of, instances = setup.processes, extent.instances
     return [
         Share(
-            of=of,
             setup=replace(setup, membership=FixedMembership(part=Part(index, of), directory=sockets)),
             workload=replace(workload, in_flight=part_of(workload.in_flight, index, of)),
             extent=replace(extent, instances=None if instances is None else part_of(instances, index, of)),
@@ -104,12 +91,12 @@ async def tallies_of(
     shares: Sequence[Share], progress: Progress, server_usage: Callable[[], Usage | None] = lambda: None
 ) -> list[LoadTally]:
     """Run a host for each share; what a server has used that all share stands in the first tally."""
-    watcher = Watcher(progress, len(shares))
+    parts = [(0.0, 0)] * len(shares)  # how far each is
     with ExitStack() as stack:
         hosts = [stack.enter_context(child(host_main, share)) for share in shares]
 
         async def all_say() -> list[Any]:
-            return await anyio.to_thread.run_sync(hear, hosts, watcher, abandon_on_cancel=True)
+            return await anyio.to_thread.run_sync(hear, hosts, parts, progress, abandon_on_cancel=True)
 
         with anyio.fail_after(PATIENCE_S):
             await all_say()
@@ -124,31 +111,20 @@ async def tallies_of(
     return [replace(first, server_cpu_s=cpu_between(before, after)), *others]
 
 
-class Watcher:
-    """Tells how far all are together."""
-
-    def __init__(self, progress: Progress, of: int) -> None:
-        self._progress = progress
-        self._parts = [(0.0, 0)] * of
-
-    def note(self, index: int, share: float, units: int) -> None:
-        self._parts[index] = (share, units)
-        all_shares, all_units = zip(*self._parts, strict=True)
-        self._progress.part(sum(all_shares) / len(self._parts), sum(all_units))
-
-
-def hear(hosts: Sequence[Child], watcher: Watcher) -> list[Any]:
-    """Wait until all have come so far, take in meanwhile how far they are, and return what they say."""
+def hear(hosts: Sequence[Child], parts: list[tuple[float, int]], progress: Progress) -> list[Any]:
+    """Wait until all have come so far, tell meanwhile how far they are together, and return what they say."""
     silent = {host.pipe: index for index, host in enumerate(hosts)}
     said: dict[int, Any] = {}
     while silent:
         for pipe in cast(list[Connection], wait(list(silent))):
+            index = silent[pipe]
             try:
                 told = pipe.recv()
             except EOFError:
-                raise HostEnded(silent[pipe], len(hosts)) from None
+                raise ended(index, hosts) from None
             if isinstance(told, tuple):
-                watcher.note(silent[pipe], *told)
+                parts[index] = told
+                progress.part(sum(share for share, _ in parts) / len(parts), sum(units for _, units in parts))
             else:
                 said[silent.pop(pipe)] = told
     return [said[index] for index in range(len(hosts))]
@@ -166,7 +142,11 @@ def leave(hosts: Sequence[Child]) -> None:
     for index, host in enumerate(hosts):
         host.process.join(PATIENCE_S)
         if host.process.exitcode != 0:
-            raise HostEnded(index, len(hosts))
+            raise ended(index, hosts)
+
+
+def ended(index: int, hosts: Sequence[Child]) -> ProcessEnded:
+    return ProcessEnded(f"host {index + 1} of {len(hosts)} did not end in order; why stands above")
 
 
 # In the process of a host.
@@ -191,7 +171,7 @@ async def be_host(share: Share, pipe: Connection) -> None:
     if share.database is None:
         opened = process_driver(share.setup)
     else:
-        opened = one_host_driver(share.setup, share.database, hosts=share.of)
+        opened = one_host_driver(share.setup, share.database, hosts=share.setup.processes)
     async with opened as driver:
         await connected(driver)
         pipe.send(CONNECTED)

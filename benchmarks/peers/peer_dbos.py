@@ -14,6 +14,8 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
+import anyio
+
 from ..drivers.database_server import fresh_database, pid_of_server
 from ..drivers.processes import started
 from . import dbos_worker
@@ -67,12 +69,11 @@ async def dbos(home: Path, folder: Path, url: str, settings: dict[str, Any]) -> 
     command = [str(python_of(home)), "-I", str(Path(dbos_worker.__file__)), url, json.dumps(settings)]
     with started(command, folder, stdin=subprocess.PIPE) as process:
         lines = Lines(process)
-        lines.listen()
-        try:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(lines.listen)
             await lines.ready()
             yield lines.ask, process.pid
-        finally:
-            lines.close()
+            tasks.cancel_scope.cancel()
 
 
 @contextmanager

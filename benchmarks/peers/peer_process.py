@@ -6,7 +6,7 @@ import os
 import socket
 import subprocess
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -69,11 +69,8 @@ class Lines:
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         assert process.stdin is not None
-        assert process.stdout is not None
         self._process = process
         self._input = process.stdin.fileno()
-        self._output = process.stdout.fileno()
-        self._rest = b""
         self._requests = 0
         self._waiting: dict[int, asyncio.Future[Any]] = {}
 
@@ -93,31 +90,25 @@ class Lines:
         os.write(self._input, json.dumps(request).encode() + b"\n")
         return await self._answer(self._requests)
 
-    def listen(self) -> None:
-        asyncio.get_running_loop().add_reader(self._output, self._read)
-
-    def close(self) -> None:
-        asyncio.get_running_loop().remove_reader(self._output)
-
     async def _answer(self, number: int) -> Any:
         future = self._waiting[number] = asyncio.get_running_loop().create_future()
-        return await future
+        found = await future
+        if "error" in found:
+            raise PeerFailed(found["error"])
+        return found["output"]
 
-    def _read(self) -> None:
-        """Take in what has come."""
-        data = os.read(self._output, 65_536)
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        for line in lines:
-            answer = json.loads(line)
-            future = self._waiting.pop(answer["number"])
-            if future.done():
-                continue  # nobody waits any more
-            if "error" in answer:
-                future.set_exception(PeerFailed(answer["error"]))
-            else:
-                future.set_result(answer["output"])
-        if not data:
-            self.close()
-            for future in self._waiting.values():
-                if not future.done():
-                    future.set_exception(PeerFailed(f"{self._process.args!r} has ended; why stands above"))
+    async def listen(self) -> None:
+        """Take in answers, until there are no more."""
+        lines = asyncio.StreamReader()
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(lines), self._process.stdout
+        )
+        with closing(transport):
+            while line := await lines.readline():
+                answer = json.loads(line)
+                future = self._waiting.pop(answer["number"])
+                if not future.done():  # or nobody waits any more
+                    future.set_result(answer)
+        for future in self._waiting.values():
+            if not future.done():
+                future.set_result({"error": f"{self._process.args!r} has ended; why stands above"})

@@ -5,15 +5,15 @@ only when every run of one document lies beyond every run of the other. Single r
 of them would lie apart is not known.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from enum import Enum
 from math import comb
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..terminal import Line, short, table
 from ..workloads.run import Run
 from .machine import Machine
-from .results import Case, Range, Result, Results
+from .results import Range, Result, Results, figures_of
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -21,21 +21,9 @@ if TYPE_CHECKING:
 FLUSH_TIMES = 1.5  # as slow, and it is another disk, or one that was busy
 
 
-class DifferenceVerdict(Enum):
-    """Whether a difference is more than noise, and in which direction."""
-
-    BETTER = "better"
-    WORSE = "worse"
-    NOISE = "noise"
-    UNKNOWN = "one run"
-
-
-STYLES = {
-    DifferenceVerdict.BETTER: "green",
-    DifferenceVerdict.WORSE: "red",
-    DifferenceVerdict.NOISE: "dim",
-    DifferenceVerdict.UNKNOWN: "yellow",
-}
+# Whether a difference is more than noise, and in which direction; and how that is shown.
+BETTER, WORSE, NOISE, UNKNOWN = "better", "worse", "noise", "one run"
+STYLES = {BETTER: "green", WORSE: "red", NOISE: "dim", UNKNOWN: "yellow"}
 
 
 class Difference(NamedTuple):
@@ -52,18 +40,18 @@ class Difference(NamedTuple):
         return self.after.median / self.before.median if self.before.median else None
 
     @property
-    def verdict(self) -> DifferenceVerdict:
+    def verdict(self) -> str:
         if self.before.runs < 2 or self.after.runs < 2:
-            return DifferenceVerdict.UNKNOWN
+            return UNKNOWN
         if self.before.overlaps(self.after):
-            return DifferenceVerdict.NOISE
+            return NOISE
         rose = self.after.median > self.before.median
-        return DifferenceVerdict.BETTER if rose is higher_is_better(self.figure) else DifferenceVerdict.WORSE
+        return BETTER if rose is higher_is_better(self.figure) else WORSE
 
     @property
     def worse_percent(self) -> float:
         """By how much it is worse, in percent of what it was; 0 if it is not."""
-        if self.verdict is not DifferenceVerdict.WORSE:
+        if self.verdict != WORSE:
             return 0.0
         return abs(self.ratio - 1) * 100 if self.ratio is not None else float("inf")
 
@@ -85,14 +73,12 @@ def higher_is_better(figure: str) -> bool | None:
 
 def compared(before: Results, after: Results) -> list[Difference]:
     """Everything that both have, in the order of the first."""
-    first, second = (
-        {key: figures_of(document, found) for key, found in by_key(document).items()} for document in (before, after)
-    )
+    first, second = ({key: compared_of(found) for key, found in by_key(one).items()} for one in (before, after))
     return [
         Difference(key, figure, found, second[key][figure])
         for key in first
         for figure, found in first[key].items()
-        if higher_is_better(figure) is not None and figure in second.get(key, {})
+        if figure in second.get(key, {})
     ]
 
 
@@ -110,13 +96,11 @@ def key_of(run: Run) -> str:
     return f"{run.workload} {run.driver}{several}, {load}"
 
 
-def figures_of(document: Results, found: Sequence[Result]) -> dict[str, Range]:
-    """The figures of some runs, without one that says the same as another."""
-    outcomes = [result.outcome for result in found]
-    figures = Case(run=found[0].run, machine=document.machine, outcomes=outcomes).figures()
-    if "units_per_s" in figures:
-        figures.pop("instances_per_s", None)
-    return figures
+def compared_of(found: Sequence[Result]) -> dict[str, Range]:
+    """The figures of some runs that should be more or less, without one that says the same as another."""
+    figures = figures_of([result.outcome for result in found])
+    twice = {"instances_per_s"} if "units_per_s" in figures else set()
+    return {name: over for name, over in figures.items() if higher_is_better(name) is not None and name not in twice}
 
 
 def warnings(before: Results, after: Results) -> Iterator[str]:
@@ -151,7 +135,7 @@ def chance(differences: Sequence[Difference]) -> float | None:
     If nothing changed, every order of the runs is as likely as any other, and two of them part the documents (the
     extreme of Mann and Whitney's test).
     """
-    told = [each for each in differences if each.verdict is not DifferenceVerdict.UNKNOWN]
+    told = [each for each in differences if each.verdict != UNKNOWN]
     return max((2 / comb(each.before.runs + each.after.runs, each.before.runs) for each in told), default=None)
 
 
@@ -160,13 +144,9 @@ def summary(differences: Sequence[Difference]) -> str:
     by_chance = chance(differences)
     if by_chance is None:
         return "Of single runs nothing can be said: measure both with --repeat 5."
-    verdicts = [each.verdict for each in differences]
-    better, worse, noise = (
-        verdicts.count(verdict)
-        for verdict in (DifferenceVerdict.BETTER, DifferenceVerdict.WORSE, DifferenceVerdict.NOISE)
-    )
+    found = Counter(each.verdict for each in differences)
     return (
-        f"{better} better, {worse} worse, {noise} within the noise. "
+        f"{found[BETTER]} better, {found[WORSE]} worse, {found[NOISE]} within the noise. "
         f"With so few runs, {by_chance:.1%} of all figures are called better or worse although nothing changed."
     )
 
@@ -181,7 +161,7 @@ def differences_table(differences: Sequence[Difference]) -> "Table":
             lines.append(Line((key,), "bold", begins_section=True))
         ratio = f"{each.ratio:.2f}" if each.ratio is not None else "-"
         values = (cell for found in (each.before, each.after) for cell in (short(found.median, 4), spread(found)))
-        lines.append(Line((f"  {each.figure}", *values, ratio, each.verdict.value), STYLES[each.verdict]))
+        lines.append(Line((f"  {each.figure}", *values, ratio, each.verdict), STYLES[each.verdict]))
     return table(("", "before", "", "after", "", "after /\nbefore", ""), lines)
 
 

@@ -7,8 +7,10 @@ run.
 import importlib.metadata
 import os
 import platform
+import re
 import sqlite3
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -67,12 +69,10 @@ def version_of(distribution: str, *, otherwise: str = "not installed") -> str:
 
 def processor() -> str:
     """The processor's name, where the system tells."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
+    with suppress(OSError):
+        if named := re.search(r"^model name\s*: (.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE):
+            return named[1]
+    return platform.processor() or platform.machine()
 
 
 def flush_ms(folder: Path) -> float:
@@ -101,5 +101,4 @@ def machine_load() -> MachineLoad:
     """What the machine has done since this was called last."""
     import psutil  # noqa: PLC0415  the extra
 
-    ready = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
-    return MachineLoad(busy=round(psutil.cpu_percent() / 100, 3), ready=round(ready, 2))
+    return MachineLoad(busy=round(psutil.cpu_percent() / 100, 3), ready=round(os.getloadavg()[0], 2))

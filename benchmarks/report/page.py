@@ -10,8 +10,8 @@ from pathlib import Path
 
 from .charts import Chart, charts
 from .ratios import ratios_of
-from .results import Case, Results, build_of, cases_of, commands_of, names_of, range_of
-from .sheets import Amount, Cell, Judgement, Sheet, judgements, ratios_sheet, section_sheets
+from .results import Case, Results, build_of, cases_of, commands_of, range_of
+from .tables import Amount, Cell, Judgement, Sheet, judgements, ratios_sheet, section_sheets
 from .vega import DARK_OF
 
 STYLE = Path(__file__).with_name("page.css")
@@ -48,13 +48,13 @@ def sections(documents: Sequence[Results], cases: Sequence[Case]) -> Iterator[st
     ratios = ratios_of(documents)
     yield heading(documents)
     if judged := list(judgements(cases, ratios)):
-        yield section("Marks", marks(judged), commands([case for case in cases if list(case.marks())]))
+        yield section("Marks", marks(judged), commands([case for case in cases if case.marks()]))
     if ratios:
         note = noted("Run beside run: medians of the pairs, with their range.")
         yield section("Side by side", note, sheet_table(ratios_sheet(ratios)))
     yield from (drawing(chart) for chart in charts(cases))
     yield "<h2>All figures</h2>"
-    for sheet in section_sheets(cases, names_of(cases)):
+    for sheet in section_sheets(cases):
         yield section(sheet.title, sheet_table(sheet), commands(sheet.cases), level=3)
     yield section("Machines", *machines(documents))
 
@@ -87,7 +87,7 @@ def heading(documents: Sequence[Results]) -> str:
 
 
 def marks(judged: Sequence[Judgement]) -> str:
-    rows = [(one.name, one.what, one.wanted, one.found, one) for one in judged]
+    rows = [(one.name, one.what, str(one.wanted), one.found, one) for one in judged]
     return table(("", "", "mark", "median", ""), rows, texts=2)
 
 

@@ -4,17 +4,17 @@ The rule: only runs that were next to each other are compared. What else the mac
 a pair says what neither figure does.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import NamedTuple, TypeAlias
 
-from ..drivers.measure import RunOutcome
 from ..peers.peers import DBOS_POSTGRES, DBOS_SQLITE, PEERS, RESTATE
 from ..workloads.run import Run
 from ..workloads.table import LONG_CHAIN
 from ..workloads.workload import DRIVERS, POSTGRES, PROCESS, SDK, STUB, Bound
-from .results import Case, Range, Results, build_of, range_of
+from .results import Case, Range, Results, build_of, cases_of, range_of
 
 Figures: TypeAlias = Mapping[str, float]
 
@@ -55,6 +55,12 @@ class Pairing(NamedTuple):
         if self.workload is not None and run.workload != self.workload:
             return None
         return replace(run, driver=self.other, processes=1)
+
+    def values(self, ours: Case, theirs: Case) -> Iterator[float]:
+        """The value of each pair of runs that have what it is of."""
+        for our, their in zip(ours.outcomes, theirs.outcomes, strict=False):
+            with suppress(KeyError):
+                yield self.value(our.figures, their.figures)
 
 
 PAIRINGS = (
@@ -110,30 +116,13 @@ def ratios_of(documents: Iterable[Results]) -> list[Ratio]:
 
     Pairs are of one document each; those of one build stand together.
     """
-    found: dict[tuple[int, Run, str], Ratio] = {}
+    found: dict[tuple[Pairing, Run, str], Ratio] = {}
     for document in documents:
-        runs: dict[Run, list[RunOutcome]] = {}  # a run of some driver, and what each repetition came to
-        for result in document.results:
-            # Of the ways that are compared only some are on the database that is named.
-            runs.setdefault(replace(result.run.anywhere(), database=None), []).append(result.outcome)
-        for place, pairing in enumerate(PAIRINGS):
-            for run, outcomes in runs.items():
-                other = pairing.counterpart(run)
-                if other is None or other not in runs:
-                    continue
-                values: list[float] = []
-                for ours, theirs in zip(outcomes, runs[other], strict=False):
-                    with suppress(KeyError):  # a figure that was not measured
-                        values.append(pairing.value(ours.figures, theirs.figures))
-                key = (place, run, build_of(document.machine))
-                if values and key not in found:
-                    our, their = (Case(run=one, machine=document.machine, outcomes=runs[one]) for one in (run, other))
-                    found[key] = Ratio(what=pairing.what, ours=our, theirs=their, values=values)
-                elif values:
-                    found[key].values.extend(values)
+        # Of the ways that are compared only some are on the database that is named.
+        cases = {replace(case.run, database=None): case for case in cases_of([document])}
+        for pairing, (run, ours) in product(PAIRINGS, cases.items()):
+            theirs = cases.get(other) if (other := pairing.counterpart(run)) is not None else None
+            if theirs is not None and (values := list(pairing.values(ours, theirs))):
+                ratio = Ratio(what=pairing.what, ours=ours, theirs=theirs, values=[])
+                found.setdefault((pairing, run, build_of(document.machine)), ratio).values.extend(values)
     return list(found.values())
-
-
-def marked(ratios: Sequence[Ratio]) -> list[tuple[Ratio, Bound, bool]]:
-    """The ratios that a mark holds for, and whether each was reached."""
-    return [(one, mark, mark.reached(one.range.median)) for one in ratios if (mark := one.mark) is not None]

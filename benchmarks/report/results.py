@@ -2,11 +2,10 @@
 
 The rule: a document keeps the raw figures of every run, with the options that repeat it. Every figure shown is
 computed from them, with how far the runs lie apart; a single run has no spread.
-
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
@@ -81,6 +80,15 @@ def range_of(values: Sequence[float]) -> Range:
     return Range(median(values), min(values), max(values), len(values))
 
 
+def figures_of(outcomes: Sequence[RunOutcome]) -> dict[str, Range]:
+    """Each figure over the runs that have it."""
+    values: dict[str, list[float]] = {}
+    for outcome in outcomes:
+        for name, value in outcome.figures.items():
+            values.setdefault(name, []).append(value)
+    return {name: range_of(found) for name, found in values.items()}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
     """Runs with the same options on the same build and machine."""
@@ -88,6 +96,14 @@ class Case:
     run: Run
     machine: Machine
     outcomes: list[RunOutcome]
+    # What tells it from the others of a report.
+    way: str = ""  # the driver, and options and machine where there are several
+    extent: str = ""  # where its workload has several
+    color: int = 0  # its driver's, and number of processes', in every chart
+
+    @property
+    def label(self) -> str:
+        return f"{self.way}, {self.extent}" if self.extent else self.way
 
     @property
     def title(self) -> str:
@@ -99,23 +115,22 @@ class Case:
         title = DRIVER_TITLES.get(self.run.driver, self.run.driver)
         return title if self.run.processes == 1 else f"{title} x{self.run.processes}"
 
+    @property
+    def name(self) -> str:
+        return f"{self.title}, {self.driver_title}"
+
+    @property
     def figures(self) -> dict[str, Range]:
-        names = dict.fromkeys(name for outcome in self.outcomes for name in outcome.figures)
-        return {name: self.figure(name) for name in names}
+        return figures_of(self.outcomes)
 
-    def figure(self, name: str) -> Range:
-        return range_of([outcome.figures[name] for outcome in self.outcomes if name in outcome.figures])
-
-    def has(self, name: str) -> bool:
-        return any(name in outcome.figures for outcome in self.outcomes)
-
-    def marks(self) -> Iterator[tuple[Mark, Range, bool]]:
-        """The marks that were measured, what was found, and whether each was reached."""
-        for mark in self.run.variant.marks if self.run.marked else ():
-            holds = mark.driver == self.run.driver and mark.in_flight in (None, self.run.in_flight)
-            if holds and self.has(mark.figure):
-                found = self.figure(mark.figure)
-                yield mark, found, mark.reached(found.median)
+    def marks(self) -> list[Mark]:
+        """The marks that hold for it and were measured."""
+        run, figures = self.run, self.figures
+        return [
+            mark
+            for mark in (run.variant.marks if run.marked else ())
+            if mark.driver == run.driver and mark.in_flight in (None, run.in_flight) and mark.figure in figures
+        ]
 
 
 def cases_of(documents: Iterable[Results]) -> list[Case]:
@@ -136,7 +151,7 @@ def cases_of(documents: Iterable[Results]) -> list[Case]:
             drivers.index(run.driver) if run.driver in drivers else len(drivers),
         )
 
-    return sorted(found.values(), key=place)
+    return told_apart(sorted(found.values(), key=place))
 
 
 def build_of(machine: Machine) -> str:
@@ -150,25 +165,24 @@ def extent_of(case: Case) -> str:
     return f"{case.run.seconds:g} s" if case.run.instances is None else f"{case.run.instances} instances"
 
 
-def names_of(cases: Sequence[Case], *, of_any_extent: bool = False) -> dict[int, str]:
-    """What tells cases of one workload apart, by their identity: the driver, and what else is not the same for all."""
+def told_apart(cases: Sequence[Case]) -> list[Case]:
+    """Say of each what tells it from the others."""
     builds = list(dict.fromkeys(build_of(case.machine) for case in cases))
+    drivers = list(dict.fromkeys(case.driver_title for case in cases))
     options = {(case.run.durability, case.run.always_replay) for case in cases}
     extents: dict[tuple[str, float | None], set[str]] = {}
     for case in cases:
         extents.setdefault((case.run.workload, case.run.rate), set()).add(extent_of(case))
-
-    def name(case: Case) -> str:
+    found = []
+    for case in cases:
         words = [case.driver_title]
         if len(options) > 1:
             words += [case.run.durability, *(["replayed"] if case.run.always_replay else [])]
-        if not of_any_extent and len(extents[case.run.workload, case.run.rate]) > 1:
-            words.append(extent_of(case))
         if len(builds) > 1:
             words.append(f"machine {builds.index(build_of(case.machine)) + 1}")
-        return ", ".join(words)
-
-    return {id(case): name(case) for case in cases}
+        extent = extent_of(case) if len(extents[case.run.workload, case.run.rate]) > 1 else ""
+        found.append(replace(case, way=", ".join(words), extent=extent, color=drivers.index(case.driver_title)))
+    return found
 
 
 # What stands in front of a run's other options on the command line; those are named like their fields.

@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 import anyio
 
-from ..drivers.daemon import serving
 from ..drivers.in_process import EngineSetup, process_driver
 from ..drivers.load import Progress
-from ..drivers.measure import RunOutcome, Usage, usage_of, usage_of_self
+from ..drivers.measure import RunOutcome, Usage, usage_of_self, usage_of_trees
+from ..drivers.processes import serving
 from ..workloads.workload import Extent, Workload
 from .sleeping import fleet_of, put_to_sleep_in_steps
 
@@ -80,5 +80,5 @@ def meter_of(pid: int) -> Meter:
     counters = getattr(psutil.Process(pid), "io_counters", None)
     written = int(counters().write_bytes) if counters is not None else None
     # Not by its id: a tick of 10 ms is all that an idle process may use in a second.
-    used = usage_of_self() if pid == os.getpid() else usage_of(pid)
+    used = usage_of_self() if pid == os.getpid() else usage_of_trees([pid])
     return Meter(time.perf_counter(), used, written)

@@ -17,12 +17,12 @@ from typing import TypeAlias
 
 import anyio
 
-from ..drivers.daemon import Daemon, serving
 from ..drivers.http_client import HttpClient
 from ..drivers.in_process import EngineSetup
 from ..drivers.load import End, Progress, check_outputs, closed_loop, start_many
 from ..drivers.measure import RunOutcome
 from ..drivers.over_http import HttpDriver, listening
+from ..drivers.processes import Daemon, serving
 from ..workloads.app import HOLD, LOG, PIPE
 from ..workloads.workload import Extent, Workload
 from .sleeping import TooSlow

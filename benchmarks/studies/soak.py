@@ -13,15 +13,16 @@ leak.
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 from math import inf, isinf, sqrt
 from statistics import NormalDist, fmean, linear_regression
+from typing import TypeAlias
 
 import anyio
 
 from ..drivers.in_process import EngineSetup, ProcessDriver, process_driver
-from ..drivers.load import Progress, WrongResult
+from ..drivers.load import Progress, check_output, closed_loop
 from ..drivers.measure import RunOutcome, Usage, usage_of_self
 from ..workloads.workload import Extent, Workload
 
@@ -33,6 +34,9 @@ S_PER_H = 3_600.0
 CONFIDENCE = 0.95
 
 
+Series: TypeAlias = dict[str, list[float]]  # what was seen, sample by sample
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slope:
     """A straight line through a series."""
@@ -42,66 +46,48 @@ class Slope:
     mean: float  # of the values
 
 
-@dataclass(slots=True)
-class Diary:
-    """What was seen, sample by sample."""
-
-    at_s: list[float] = field(default_factory=list)
-    units_per_s: list[float] = field(default_factory=list)
-    rss_mib: list[float] = field(default_factory=list)
-
-
 async def run_soak(setup: EngineSetup, workload: Workload, extent: Extent, progress: Progress) -> RunOutcome:
     async with process_driver(setup) as driver:
         return await soak(driver, workload, extent, progress)
 
 
-async def soak(
-    driver: ProcessDriver,
-    workload: Workload,
-    extent: Extent,
-    progress: Progress,
-    *,
-    sample_every_s: float = SAMPLE_EVERY_S,
-) -> RunOutcome:
-    diary = Diary()
+async def soak(driver: ProcessDriver, workload: Workload, extent: Extent, progress: Progress) -> RunOutcome:
+    series: Series = {"at_s": [], "units_per_s": [], "rss_mib": []}
     done = 0
     began_s, used = time.perf_counter(), usage_of_self()
 
     def passed_s() -> float:
         return time.perf_counter() - began_s
 
-    async def work() -> None:
+    async def item(_: int) -> None:
         nonlocal done
-        while passed_s() < extent.seconds:
-            instance_id = await driver.start(workload.workflow, workload.input)
-            state = await driver.engine.client.wait(instance_id)
-            if state.output != workload.output:
-                raise WrongResult(instance_id, expected=workload.output, found=state.output)
-            done += 1
+        instance_id = await driver.start(workload.workflow, workload.input)
+        state = await driver.engine.client.wait(instance_id)
+        check_output(instance_id, expected=workload.output, found=state.output)
+        done += 1
 
     async def sample() -> None:
         seen, seen_s = 0, 0.0
         while passed_s() < extent.seconds:
-            await anyio.sleep(max(0.0, seen_s + sample_every_s - passed_s()))
+            await anyio.sleep(max(0.0, seen_s + SAMPLE_EVERY_S - passed_s()))
             now_s = passed_s()
-            diary.at_s.append(now_s)
-            diary.units_per_s.append((done - seen) * workload.units / (now_s - seen_s))
-            diary.rss_mib.append(usage_of_self().rss_bytes / 2**20)
+            values = (now_s, (done - seen) * workload.units / (now_s - seen_s), usage_of_self().rss_bytes / 2**20)
+            for samples, value in zip(series.values(), values, strict=True):
+                samples.append(value)
             seen, seen_s = done, now_s
             progress.part(min(1.0, now_s / extent.seconds), done * workload.units)
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(sample)
-        for _ in range(workload.in_flight):
-            tasks.start_soon(work)
-    return RunOutcome(
-        figures=figures_of(diary, done, workload.units, passed_s(), used, usage_of_self()), series=asdict(diary)
-    )
+        await closed_loop(driver, item, lambda _: None, in_flight=workload.in_flight, extent=extent)
+    figures = figures_of(series, done, workload.units, passed_s(), used, usage_of_self())
+    return RunOutcome(figures=figures, series=series)
 
 
-def figures_of(diary: Diary, done: int, units: int, elapsed_s: float, before: Usage, after: Usage) -> dict[str, float]:
-    warm = int(len(diary.at_s) * WARM_SHARE)
+def figures_of(
+    series: Series, done: int, units: int, elapsed_s: float, before: Usage, after: Usage
+) -> dict[str, float]:
+    warm = int(len(series["at_s"]) * WARM_SHARE)
     figures = {
         "elapsed_s": elapsed_s,
         "instances": float(done),
@@ -109,8 +95,8 @@ def figures_of(diary: Diary, done: int, units: int, elapsed_s: float, before: Us
         "cpu_ms_per_unit": (after.cpu_s - before.cpu_s) * 1000 / max(1, done * units),
         "rss_mib": after.rss_bytes / 2**20,
     }
-    figures |= drift("throughput", diary.at_s[warm:], diary.units_per_s[warm:])
-    return figures | drift("rss", diary.at_s[warm:], diary.rss_mib[warm:])
+    at_s, units_per_s, rss_mib = (series[name][warm:] for name in ("at_s", "units_per_s", "rss_mib"))
+    return figures | drift("throughput", at_s, units_per_s) | drift("rss", at_s, rss_mib)
 
 
 def drift(name: str, at_s: Sequence[float], values: Sequence[float]) -> dict[str, float]:

@@ -16,9 +16,9 @@ import click
 from ...runtime.engine import Engine
 from ...runtime.state.state import StateChange
 from ...runtime.state.stores import USUAL_STORE
-from ..drivers.daemon import serving
 from ..drivers.http_client import HttpClient
 from ..drivers.in_process import EngineSetup
+from ..drivers.processes import serving
 from ..terminal import Line, show, table
 
 VALUE = json.dumps({"name": "cars", "quantity": 100, "per_item_cost": 15_000}).encode()

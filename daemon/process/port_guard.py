@@ -10,6 +10,7 @@ import os
 import socket
 import stat
 from collections.abc import Callable, Collection
+from contextlib import suppress
 
 import anyio
 
@@ -40,7 +41,8 @@ async def guard_ports(
                     port,
                     descriptor,
                 )
-                logging.shutdown()
+                with suppress(BaseException):  # a handler of the app's raises
+                    logging.shutdown()
                 end(1)
                 return
 

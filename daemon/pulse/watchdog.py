@@ -255,7 +255,8 @@ class Pulse:
             )
             with contextlib.suppress(OSError, ValueError, AttributeError):
                 faulthandler.dump_traceback()
-            logging.shutdown()
+            with contextlib.suppress(BaseException):  # a handler of the app's raises
+                logging.shutdown()
             os._exit(1)
         if self._step_s - self._told_s >= AGAIN_S or not self._told_s:
             if not self._told_s:

@@ -8,7 +8,7 @@ from typing import Any
 
 from ...api.state import FAILURES
 from ...api.words import TRY_AGAIN, ErrorAnswer
-from ..errors import BODY_MALFORMED, BODY_TOO_LARGE, PATH_MALFORMED
+from ..errors import BODY_MALFORMED, BODY_TOO_LARGE, PATH_MALFORMED, QUERY_MALFORMED
 
 Json = dict[str, Any]
 
@@ -96,7 +96,7 @@ def state_paths(error_responses: Callable[[Iterable[ErrorAnswer]], Json], stores
     def operation(name: str, summary: str, good: Json, *answers: ErrorAnswer, body: Json | None = None) -> Json:
         words = FAILURES[name]
         own = [ErrorAnswer(status, words.code, "") for status in (500, 503)]
-        all_of = [PATH_MALFORMED, KEY_ILLEGAL, *STORE_ANSWERS, *own, *answers, *TRY_AGAIN.values()]
+        all_of = [PATH_MALFORMED, QUERY_MALFORMED, KEY_ILLEGAL, *STORE_ANSWERS, *own, *answers, *TRY_AGAIN.values()]
         if body is not None:
             all_of += [BODY_MALFORMED, BODY_TOO_LARGE]
         made: Json = {"tags": ["state"], "summary": summary, "responses": {**good, **error_responses(all_of)}}

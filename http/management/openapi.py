@@ -27,7 +27,7 @@ from ...api.words import TRY_AGAIN, ErrorAnswer
 from ...runtime.operations.bulk.operation import BulkAction
 from ..auth import TOKEN_MISSING, TOKEN_UNKNOWN, WRITE_BY_COOKIE
 from ..dapr.openapi import error_responses, json_response, ref
-from ..errors import BODY_MALFORMED, BODY_TOO_LARGE, NO_ROUTE, PATH_MALFORMED
+from ..errors import BODY_MALFORMED, BODY_TOO_LARGE, NO_ROUTE, PATH_MALFORMED, QUERY_MALFORMED
 from .endpoint import APP_ID, JSON, PREFIX, Endpoint, Payload, Success
 from .routes.starting import START
 
@@ -160,6 +160,7 @@ def errors_of(endpoint: Endpoint, *, secured: bool) -> Iterable[ErrorAnswer]:
     """Give the errors of an endpoint: its own, and the ones that any like it may have."""
     yield FILTER_INVALID if endpoint.filters else QUERY_INVALID
     yield PATH_MALFORMED
+    yield QUERY_MALFORMED
     yield NO_ROUTE
     yield from endpoint.errors
     if "cursor" in endpoint.names:

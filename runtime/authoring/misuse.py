@@ -107,10 +107,11 @@ def interval_of(when: Any, verb: str) -> datetime | timedelta:
     """
     if isinstance(when, datetime | timedelta):
         return when
-    if isinstance(when, int | float) and not isinstance(when, bool) and isfinite(when):
+    if isinstance(when, int | float) and not isinstance(when, bool):
         try:
-            return timedelta(seconds=when)
-        except OverflowError:
+            if isfinite(when):
+                return timedelta(seconds=when)
+        except OverflowError:  # of the number as a float, or as an interval
             return timedelta.max if when > 0 else timedelta.min
     raise WorkflowMisuse(
         f"ctx.{verb} takes a datetime, a timedelta or seconds, not {_shown(when)}. "

@@ -57,10 +57,11 @@ def _interval(name: str, value: Any) -> timedelta | None:
     """An interval; a number is seconds."""
     if isinstance(value, timedelta) or (value is None and name != "first_retry_interval"):
         return value
-    if isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value):
+    if isinstance(value, int | float) and not isinstance(value, bool):
         try:
-            return timedelta(seconds=value)
-        except OverflowError:
+            if isfinite(value):
+                return timedelta(seconds=value)
+        except OverflowError:  # of the number as a float, or as an interval
             return timedelta.max if value > 0 else timedelta.min
     raise ValueError(f"{name} must be a timedelta or seconds, not {type(value).__name__}")
 

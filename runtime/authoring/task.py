@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Iterable
 from typing import Any, Generic, Protocol, TypeVar
 
 from ..errors import WorkflowMisuse
-from .misuse import not_awaited
+from .misuse import not_awaited, one_list
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -189,7 +189,10 @@ def when_any(tasks: Iterable[Task[Any]]) -> Task[Task[Any]]:
 
 
 def _combine(tasks: Iterable[Task[Any]], caller: str) -> tuple[list[Task[Any]], Task[Any]]:
-    members: list[Any] = list(tasks)  # Any: the caller's types may be wrong
+    given: Any = tasks  # the caller's types may be wrong
+    if not isinstance(given, Iterable):
+        raise one_list(caller)
+    members: list[Any] = list(given)
     for member in members:
         if not isinstance(member, Task):
             raise WorkflowMisuse(f"{caller} takes a list of the context's tasks, not {type(member).__name__}")

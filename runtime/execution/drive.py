@@ -9,12 +9,11 @@ A workflow actor keeps it in memory from turn to turn and feeds it. After an evi
 """
 
 import inspect
-import logging
 from collections.abc import Callable, Coroutine, Generator, Iterable, Sequence
 from contextvars import Context
 from typing import Any, NamedTuple
 
-from ...actors.text import clean, described
+from ...actors.text import clean
 from ...journal.line import NO_NOTES, Note
 from ..authoring.app import WorkflowDefinition
 from ..authoring.codec import Encoder
@@ -42,10 +41,9 @@ from .child_ids import child_id
 from .demands import exceed, plain_name, weigh
 from .direct_calls import NONE, Watch, called_by
 from .interruption import CodeInterrupted
+from .leaving import leave
 from .pending import ANSWERS, Pending
 from .unawaited import notes_of_unawaited
-
-logger = logging.getLogger(__name__)
 
 
 class ContinuedAsNew(NamedTuple):
@@ -200,10 +198,10 @@ class Execution:
         code, self._code = self._code, None
         if code is not None:
             self.replaying = True  # its logger is silent
-            try:
-                self._context_variables.run(code.close)
-            except BaseException as error:
-                logger.debug("workflow %r raised while it was put away: %s", self.definition.name, described(error))
+            self._pending.commands = []
+            self.stepping = True  # what it asks for is given to it, also when it is left and leaves memory
+            self.stepping = not leave(self._context_variables.run, code, self.definition.name)
+            code = None
         # Tasks know their execution. If it kept them too, only the cyclic garbage collector would find executions
         # that leave memory while they wait, and there may be many.
         self._waiting = None
@@ -217,8 +215,8 @@ class Execution:
         """Raise WorkflowMisuse unless the workflow's code is being run."""
         if not self.stepping:
             raise WorkflowMisuse(
-                "a workflow's context was used outside its workflow (in another task or thread, or while the workflow "
-                "was being put away). Call it only from the workflow's own code."
+                "a workflow's context was used outside its workflow (in another task or thread, or after its turn). "
+                "Call it only from the workflow's own code."
             )
 
     def expect_room(self) -> None:

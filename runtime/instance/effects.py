@@ -117,11 +117,13 @@ def drop_asked_again(sheet: TurnSheet, task: TaskScheduled | None) -> None:
     if task is None:
         return
     task_id = task.event_id
-    asked = len(turn.messages)
+    asked = turn.messages
     turn.messages = [
-        (address, body) for address, body in turn.messages if not isinstance(body, Invoke) or body.task_id != task_id
+        (address, body) for address, body in asked if not isinstance(body, Invoke) or body.task_id != task_id
     ]
-    if len(turn.messages) < asked:
+    if len(turn.messages) < len(asked):
+        if actor.surroundings.own.of(task.target_app) is not actor.surroundings.own:
+            turn.called_off += len(asked) - len(turn.messages)  # those to calls, which are actors
         withdraw(sheet, [task])  # it may be waiting for its place
     if not any(isinstance(body, Invoke) for _, body in turn.messages):
         actor.asked_again = None

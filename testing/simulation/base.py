@@ -19,7 +19,7 @@ from ...actors.instruments import Instruments
 from ...actors.store.contract import Write
 from ...actors.store.errors import StoreError
 from ...runtime.authoring.app import App
-from ...runtime.settings import Settings
+from ...runtime.settings import OtherApp, Settings
 from .calls import ConnectionLost, Request, StoryCalls
 from .choices import Choices
 from .deploys import DeployMode, Deploys
@@ -68,6 +68,8 @@ class BaseWorld(ABC):
     Attributes:
         lateness: Of the timers of its hosts.
         machines: Told of the end of each life.
+        hosted: Gives the apps that a life has, of which the first is that of the engine, by the number of its host and
+            the app that `deploys` has chosen. That one alone by default.
         on_commit: Called with the writes of each commit, once they are on the disk.
         on_step: Called after each step that has ended a commit or called `touched`. An error that one of them raises
             ends the world.
@@ -97,6 +99,7 @@ class BaseWorld(ABC):
             self.loop.on_step = self._keep_step
         self.clock = MachineClock(self.loop, may_be_set=clock_is_set)
         self.machines: list[WorldMachine] = []
+        self.hosted: Callable[[int, App], Sequence[App]] = lambda host, app: (app,)
         self.on_commit: list[Callable[[Sequence[Write]], None]] = []
         self.on_step: list[Callable[[], None]] = []
         self.workshop = SimWorkshop(self.choices)
@@ -208,6 +211,15 @@ class BaseWorld(ABC):
             self.deploys.choose("deploy")
         life = Life(number, self.deploys.now, self.loop.create_future())
         return life, Instruments(self._stopwatch, partial(_chance, number, count()), self.clock.time_ns)
+
+    def apps_of(self, host: int, life: Life) -> tuple[App, Sequence[OtherApp]]:
+        """The first app of a life, and those beside it.
+
+        Args:
+            host: The number of its host; 1 is the first.
+        """
+        first, *others = self.hosted(host, life.app)
+        return first, [OtherApp(app.name, app) for app in others]
 
     @abstractmethod
     async def _up(self) -> Life:

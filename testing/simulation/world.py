@@ -154,12 +154,13 @@ class SimWorld(BaseWorld):
         life, instruments = self.new_life()
         self.life = life
         self.disk.inner = self._store_of(self, instruments)
+        app, others = self.apps_of(1, life)
         engine = Engine(
-            life.app,
+            app,
             data=self.disk,
             settings=self.settings,
             clock=self.clock,
-            opening=Opening(instruments=instruments, workshop=self.workshop),
+            opening=Opening(instruments=instruments, workshop=self.workshop, others=others),
         )
         if self.knobs is not None:
             self.knobs.turn(engine)

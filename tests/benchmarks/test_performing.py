@@ -11,10 +11,10 @@ import pytest
 from perdure.benchmarks import performing
 from perdure.benchmarks.drivers.in_process import EngineSetup, ProcessDriver, process_driver
 from perdure.benchmarks.drivers.measure import RunOutcome
-from perdure.benchmarks.performing import LOADS, STUDIES, perform
+from perdure.benchmarks.performing import LOADS, STUDIES
 from perdure.benchmarks.workloads.table import WORKLOADS
 
-from ..support.benchmarks.results import Parts, run_of
+from ..support.benchmarks.results import performed
 from ..support.postgres import PostgresServer, installed
 
 pytestmark = pytest.mark.anyio
@@ -39,11 +39,10 @@ def test_every_study_can_be_run_by_each_of_its_drivers() -> None:
 async def test_a_run_comes_to_figures(
     workload: str, driver: str, options: dict[str, Any], figure: str, tmp_path: Path
 ) -> None:
-    run = run_of(workload, driver, seconds=1.0, instances=10, **options)
-    outcome = await perform(run, tmp_path, Parts())
+    outcome = await performed(tmp_path, workload, driver, seconds=1.0, instances=10, **options)
     assert outcome.figures["instances"] == len(outcome.latencies_us) == 10
     assert figure in outcome.figures
-    if run.processes > 1:
+    if "processes" in options:
         # Of each there are two, with a Python in it.
         assert outcome.figures["rss_mib"] > 40
         assert {"perdure.db", "perdure.db.1"} <= {file.name for file in os.scandir(tmp_path)}
@@ -63,8 +62,7 @@ async def test_several_hosts_have_drivers_of_their_own(
         return RunOutcome(figures={"hosts": setup.processes})
 
     monkeypatch.setattr(performing, hosts, run)
-    outcome = await performing.perform(run_of(in_flight=3, processes=2, **options), tmp_path, Parts())
-    assert outcome.figures == {"hosts": 2}
+    assert (await performed(tmp_path, "W1", in_flight=3, processes=2, **options)).figures == {"hosts": 2}
 
 
 @pytest.mark.parametrize(
@@ -80,7 +78,7 @@ async def test_with_one_at_a_time_over_http_each_end_is_asked_for(
         return process_driver(setup)
 
     monkeypatch.setattr(performing, "http_driver", http_driver)
-    await perform(run_of(workload, "http", seconds=1.0, instances=2, **options), tmp_path, Parts())
+    await performed(tmp_path, workload, "http", seconds=1.0, instances=2, **options)
     assert told == [see]
 
 
@@ -90,8 +88,8 @@ async def test_a_run_on_a_database_counts_its_work_and_leaves_nothing(
 ) -> None:
     server = postgres_server(max(installed()))
     address = server.url().partition("?")[0]
-    run = run_of(driver="postgresql", in_flight=5, seconds=1.0, instances=20, database=address)
-    figures = (await perform(run, tmp_path, Parts())).figures
+    options: dict[str, Any] = {"in_flight": 5, "seconds": 1.0, "instances": 20, "database": address}
+    figures = (await performed(tmp_path, "W1", "postgresql", **options)).figures
     assert figures["units_per_s"] > 0
     assert figures["turns_per_unit"] == pytest.approx(6 / 5)
     assert figures["server_cpu_ms_per_unit"] >= 0  # it is on this machine

@@ -10,7 +10,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match
 
-from perdure.http.path import PathMalformed, RawPath, clean, parameter, parameters, query, route
+from perdure.http.path import (
+    PathMalformed,
+    QueryMalformed,
+    RawPath,
+    clean,
+    parameter,
+    parameters,
+    query,
+    query_pairs,
+    route,
+)
 
 from ..support.doors.fake_facade import FakeFacade, make_app, state
 
@@ -93,6 +103,12 @@ def test_any_text_survives_the_way_into_a_path_and_out(text: str) -> None:
 )
 def test_a_query_gives_the_first_value_under_the_exact_key(raw: bytes, value: str | None) -> None:
     assert query(requested(query_string=raw), "instanceID") == value
+
+
+@pytest.mark.parametrize("raw", [b"id=%FF", b"id=\xff", b"%ED%A0%80=1", b"a=1&id=%C3"])
+def test_pairs_that_are_no_text_are_refused_because_several_ids_would_become_one(raw: bytes) -> None:
+    with pytest.raises(QueryMalformed, match="is not UTF-8"):
+        query_pairs(requested(query_string=raw))
 
 
 def test_a_route_is_for_one_method_and_head_is_none_of_them() -> None:

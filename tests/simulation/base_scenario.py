@@ -3,24 +3,27 @@
 import asyncio
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Sequence
+from contextlib import ExitStack, suppress
 from typing import NamedTuple
 
 from perdure import InstanceNotFound
 from perdure.runtime.errors import RequestRefused
 from perdure.testing.simulation.base import BaseWorld
 from perdure.testing.simulation.choices import Choices
+from perdure.testing.simulation.life import LifeStore
 from perdure.testing.simulation.loop import Stuck
 from perdure.testing.simulation.trace import WorldTrace
 
+from .apps.two import TwoApps
 from .checks.broken import Broken
+from .checks.rest import check_contents
 from .checks.sometimes import counted
-from .doors import Doors
 from .invariants import Witness
 from .programs import Program
+from .side import Side
 from .story.fates import Fate, Living, a_fate
-from .story.reader import LOOKS_MAX, Reader
+from .story.reader import LOOKS_MAX
 from .story.saver import Saver, SharedList
 
 # How much of the processor's time a world may take; a large one takes two seconds.
@@ -45,12 +48,14 @@ class BaseScenario(ABC):
     """Runs one world.
 
     Attributes:
-        world: Set by whoever inherits, and so `doors` and `livings`.
+        world: Set by whoever inherits, and so `sides`.
+        livings: Of all sides, and perhaps more.
         savers: Those who keep values in a state store.
+        two: What there is more where two apps ask each other; None: there is one.
     """
 
     world: BaseWorld
-    doors: Doors
+    sides: Sequence[Side]
     livings: Sequence[Living]
     savers: Sequence[Saver] = ()
 
@@ -58,8 +63,11 @@ class BaseScenario(ABC):
     # back.
     PATIENCE_S, PATIENCE_WITH_STEPS_S = 3_600.0, 86_400.0
 
-    def __init__(self, choices: Choices, *, standings: int, rests: bool, lossy: bool = False) -> None:
-        self.witness = Witness(standings=standings)
+    def __init__(
+        self, choices: Choices, *, standings: int, rests: bool, lossy: bool = False, two: TwoApps | None = None
+    ) -> None:
+        self.two = two
+        self.witness = two.witnesses[0] if two is not None else Witness(standings=standings)
         self.choices = choices
         self._rests = rests
         self._lossy = lossy
@@ -70,7 +78,10 @@ class BaseScenario(ABC):
         Raises:
             Broken: An invariant does not hold.
         """
-        with self.witness.watching(self.world), counted(self.witness.sometimes):
+        with ExitStack() as watching:
+            for side in self.sides:
+                watching.enter_context(side.witness.watching(self.world))
+            watching.enter_context(counted(self.witness.sometimes))
             try:
                 self.world.run(self._story, cpu_s=CPU_S)
             except Stuck as stuck:
@@ -79,14 +90,15 @@ class BaseScenario(ABC):
                 if self.witness.broken is not None:
                     raise self.witness.broken from None
                 raise
-        self.witness.check_end()
+        for side in self.sides:
+            side.witness.check_end()
         return self.outcome()
 
     def outcome(self) -> Outcome:
         """What the world has come to so far."""
         return Outcome(
             self.world.trace.digest,
-            self.witness.instances,
+            sum(side.witness.instances for side in self.sides),
             self.world.kills,
             self.world.failed,
             self.choices,
@@ -95,20 +107,22 @@ class BaseScenario(ABC):
         )
 
     def _sometimes(self) -> Counter[str]:
-        seen = self.witness
+        seen = [side.witness for side in self.sides]
+        performed, scheduled = sum(each.performed for each in seen), sum(len(each.scheduled) for each in seen)
         fates = Counter(f"fate: {living.fate.kind}" for living in self.livings)
         return (
             Counter(
                 {
                     "kill": self.world.kills,
                     "commit failed": self.world.failed,
-                    "activity performed again": max(0, seen.performed - len(seen.scheduled)),
-                    "child": len(seen.children),
+                    "activity performed again": max(0, performed - scheduled),
+                    "child": len(self.witness.children),
+                    "call of another app": self.two.calls.number if self.two is not None else 0,
                 }
             )
             + fates
-            + seen.sometimes
-            + self.doors.taken
+            + self.witness.sometimes
+            + sum((side.doors.taken for side in self.sides), Counter[str]())
         )
 
     def _fated(
@@ -117,9 +131,9 @@ class BaseScenario(ABC):
         program: Program | None,
         programs: Callable[[Choices], Program],
         instances_max: int,
+        side: Side,
     ) -> Sequence[Living]:
-        """Choose instances, and what happens to them; see `Scenario` for the arguments."""
-        self.reader = Reader(self.world, self.witness, self.doors)
+        """Choose instances of a side, and what happens to them; see `Scenario` for the arguments."""
         sendings = Counter[str]()
         lived = (
             [Fate("i0", "left alone", program)]
@@ -128,6 +142,7 @@ class BaseScenario(ABC):
                 a_fate(
                     self.choices,
                     number,
+                    prefix=side.prefix,
                     clock_is_set=self.world.clock.may_be_set,
                     forgetful=bool(self.world.settings.retention),
                     kinds=fates,
@@ -136,23 +151,25 @@ class BaseScenario(ABC):
                 for number in range(1 + self.choices.draw("story.instances", instances_max))
             ]
         )
-        return [self._living(fate, sendings) for fate in lived]
+        side.livings = [self._living(fate, sendings, side) for fate in lived]
+        return side.livings
 
     def _saving(self, number: int) -> Sequence[Saver]:
         """So many savers."""
         shared = SharedList()
         return [Saver(self.world, self.witness, f"s{each}", shared) for each in range(number)]
 
-    def _living(self, fate: Fate, sendings: Counter[str]) -> Living:
+    def _living(self, fate: Fate, sendings: Counter[str], side: Side) -> Living:
         """How a fate happens."""
-        return Living(self.world, self.witness, fate, sendings, self.doors)
+        return Living(side.world, side.witness, fate, sendings, side.doors)
 
     async def _story(self, world: BaseWorld) -> None:
         async with asyncio.TaskGroup() as tasks:
             living: Sequence[Living | Saver] = (*self.livings, *self.savers)
             lives = [tasks.create_task(each.live()) for each in living]
-            if looks := self.choices.draw("story.looks", LOOKS_MAX):
-                tasks.create_task(self.reader.live(looks))
+            for side in self.sides:
+                if looks := self.choices.draw("story.looks", LOOKS_MAX):
+                    tasks.create_task(side.reader.live(looks))
             tasks.create_task(self._heal(lives))
         if self._rests:
             await self._rest()
@@ -165,9 +182,11 @@ class BaseScenario(ABC):
     def _asleep(self) -> list[str]:
         return [living.fate.id for living in self.livings if living.fate.kind == "asleep"]
 
-    @property
-    def _purged(self) -> list[str]:
-        return [living.fate.id for living in self.livings if living.fate.kind.startswith("purged")]
+    async def _check_contents(self, store: LifeStore, *, marked: Collection[str] = ()) -> None:
+        for side in self.sides:
+            await check_contents(store, side.purged, side.asleep, marked=marked, workflow=side.workflow())
+        if self.two is not None:
+            await self.two.calls.check_none(store)
 
     async def _heal(self, lives: "list[asyncio.Task[None]]") -> None:
         await self.world.sleep((5.0, 0.5, 60.0)[self.choices.draw("story.heals", 3)])

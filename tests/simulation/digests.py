@@ -25,7 +25,7 @@ from perdure.testing.simulation.choices import Choices
 from .base_scenario import BaseScenario, Outcome
 from .kinds import scenario_of
 
-OF_HOSTS = ("hosts", "losing", "shared", "poison", "rolling")
+OF_HOSTS = ("hosts", "losing", "shared", "poison", "rolling", "guests")
 # Two, because the order of what is recovered shows in no smaller world. A mixed one has the parts of all kinds, and of
 # several hosts each step costs much.
 INSTANCES_MAX = {"mixed": 3, **dict.fromkeys(OF_HOSTS, 1)}
@@ -42,7 +42,7 @@ WITH_SAVERS = ("values", "shared")
 # begins; in the others it does.
 MANY_FAULTS, FEW_FAULTS = (0.05, 0.15, 0.4), (0.004, 0.01, 0.04)
 # The most that is drawn in them where less will do.
-CUT_LIMITS = {"program.steps": 1, "story.looks": 1, "saver.rounds": 1, "worker.places": 1}
+CUT_LIMITS = {"program.steps": 1, "crossing.steps": 0, "story.looks": 1, "saver.rounds": 1, "worker.places": 1}
 
 
 class SmallWorld(Choices):

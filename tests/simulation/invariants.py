@@ -103,12 +103,25 @@ class WitnessKept(NamedTuple):
 class Witness:
     """Reads each commit of a world.
 
+    Args:
+        standings: One commit of so many is replayed and compared; 0: none is.
+        own: Whether a type of actors is that of the instances it reads; that of a store's first app by default.
+        first: Reads the instances of another app of the world, and is told of what this one finds.
+
     Attributes:
         sometimes: What has happened, and must happen in some world.
         knows_less: Whether the host whose code runs does not know yet that its server has lost commits.
     """
 
-    def __init__(self, *, standings: int = STANDINGS) -> None:
+    def __init__(
+        self,
+        *,
+        standings: int = STANDINGS,
+        own: Callable[[str], bool] = WORKFLOW.__eq__,
+        first: "Witness | None" = None,
+    ) -> None:
+        self._own = own
+        self._first = first or self
         self.world: BaseWorld | None = None
         self.seen: dict[str, Seen] = {}
         self.status: dict[str, Status] = {}
@@ -117,20 +130,22 @@ class Witness:
             lambda life: self.world is None or self.world.is_over(life),
             lambda: self.world.loop.time() if self.world is not None else 0.0,
         )
-        self.turns = TurnLog(lambda: self.world.clock.now_us() if self.world is not None else 0, self._heard)
+        self.turns = TurnLog(lambda: self.world.clock.now_us() if self.world is not None else 0, self._heard, own)
         self.log = LogLines()
         self.scheduled: set[str] = set()  # the keys of activities that a commit has asked for
-        self.children: set[tuple[str, str, int]] = set()  # (instance, execution, event id) of those asked for
+        # (instance, execution, event id) of those asked for, by instances of any app
+        self.children: set[tuple[str, str, int]] = first.children if first is not None else set()
         self.refused: set[str] = set()  # ids and payloads of requests of which nothing was done
         self._begun: Counter[str] = Counter()  # how often the history of an instance has begun
         self.performed = 0
-        self.sometimes: Counter[str] = Counter()
+        self.sometimes: Counter[str] = first.sometimes if first is not None else Counter()
         self.broken: Broken | None = None
         self._standings = standings
         self._commits = 0
         self._punctual: Punctuality | None = None
         self._cut_offs: CutOffs | None = None
         self._forgetting: Forgetting | None = None
+        self._purging: set[str] = first._purging if first is not None else set()  # ids, of any app
         self.forgotten: set[str] = set()  # by retention
         self._writing: Turn | None = None  # whose write is being read
         self._lost: set[str] = set()  # of `scheduled`, what the server has lost
@@ -142,7 +157,7 @@ class Witness:
         self.world = world
         self._punctual = Punctuality(world)
         self._cut_offs = CutOffs(world)
-        self._forgetting = Forgetting(world)
+        self._forgetting = Forgetting(world, self._purging)
         world.on_commit.append(self.committed)
         with self.turns.kept(), self.log.kept():
             yield
@@ -184,7 +199,7 @@ class Witness:
 
     def tell(self, broken: Broken) -> None:
         """Note what was found first."""
-        self.broken = self.broken or broken
+        self._first.broken = self._first.broken or broken
 
     @property
     def instances(self) -> int:
@@ -222,7 +237,7 @@ class Witness:
         try:
             self.turns.check()
             for write in writes:
-                if write.address.type == WORKFLOW:
+                if self._own(write.address.type):
                     self._written(write)
         except Broken as broken:
             self.tell(broken)

@@ -17,11 +17,13 @@ values     programs keep values in a state store, in memory or in a file
 shared     the same, on two to four hosts
 poison     an instance or two end each of two to four hosts that takes them up
 rolling    newer code comes to one of two to four hosts after the other, and some instances need it
+apps       the host has two apps that ask each other, the second perhaps late
+guests     the same, on two to four hosts, of which each has one of the apps or both
 rotten     the file loses a bit between two lives
 crowd      a hundred instances with small programs, and few faults or none: fast, and all checks as elsewhere
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -54,6 +56,8 @@ KINDS = (
     "shared",
     "poison",
     "rolling",
+    "apps",
+    "guests",
     "rotten",
     "crowd",
 )
@@ -63,6 +67,7 @@ FORGETS_S = (1, 30, 3_600)
 # How many instances a world has at most, in mixed worlds: some bugs need a crowd, others are lost in one.
 SIZES = (12, 30, 100)
 CROWD = 100
+BESIDE_ANOTHER = 6  # instances of each of two apps
 BESIDE_POISON = 6  # instances
 NEWER = 4  # instances that need newer code
 FEW, SAVERS = 3, 4  # instances, and savers of a state store beside them
@@ -115,6 +120,23 @@ def a_retention(choices: Choices, *, lossy: bool) -> Retention:
             return Retention(any_terminal_us=kept_us)
 
 
+def of_hosts(kind: str, choices: Choices) -> Mapping[str, Any] | None:
+    """The further arguments of `HostsScenario` for a kind of world; None: a world of it has one host at a time."""
+    match kind:
+        case "hosts" | "losing":
+            return {"may_lose": kind == "losing"}
+        case "shared":
+            return {"savers": SAVERS, "instances_max": FEW}
+        case "poison":
+            return {"poisons": 1 + (choices.draw("world.poisons", 4) == 1), "instances_max": BESIDE_POISON}
+        case "rolling":
+            return {"newer": NEWER, "instances_max": FEW}
+        case "guests":
+            return {"apps": True, "instances_max": FEW}
+        case _:
+            return None
+
+
 @contextmanager
 def scenario_of(kind: str, choices: Choices, **named: Any) -> Iterator[BaseScenario]:
     """A world of a kind, until the block ends.
@@ -122,18 +144,9 @@ def scenario_of(kind: str, choices: Choices, **named: Any) -> Iterator[BaseScena
     Args:
         named: Further arguments of `Scenario`, or of `HostsScenario`.
     """
-    if kind in ("hosts", "losing"):
-        yield HostsScenario(choices, may_lose=kind == "losing", **named)
-        return
-    if kind == "shared":
-        yield HostsScenario(choices, **{"savers": SAVERS, "instances_max": FEW, **named})
-        return
-    if kind == "poison":
-        poisons = 1 + (choices.draw("world.poisons", 4) == 1)
-        yield HostsScenario(choices, **{"poisons": poisons, "instances_max": BESIDE_POISON, **named})
-        return
-    if kind == "rolling":
-        yield HostsScenario(choices, **{"newer": NEWER, "instances_max": FEW, **named})
+    hosted = of_hosts(kind, choices)
+    if hosted is not None:
+        yield HostsScenario(choices, **{**hosted, **named})
         return
     if kind == "rotten":
         with SqliteFile() as file:
@@ -156,10 +169,12 @@ def scenario_of(kind: str, choices: Choices, **named: Any) -> Iterator[BaseScena
         made |= {"savers": SAVERS, "instances_max": FEW}
     if kind == "crowd":
         made |= {"instances_max": CROWD, "fates": ("left alone",), "programs": a_small_program}
+    if kind == "apps":
+        made |= {"apps": True, "instances_max": BESIDE_ANOTHER}
     # Workers have one version of the code.
     made["workers"] = kind == "workers" or (mixed and made["deploy"] is None and draw("world.workers", 4) == 1)
     with ExitStack() as stack:
-        in_file = kind == "sqlite" or (kind == "values" and draw("world.file", 3) == 1)
+        in_file = kind == "sqlite" or (kind in ("values", "apps") and draw("world.file", 3) == 1)
         if in_file or (mixed and draw("world.sqlite", 8) == 1):
             made["store"] = stack.enter_context(SqliteFile()).store
         elif kind == "postgres" or (mixed and draw("world.postgres", 8) == 1):

@@ -34,7 +34,10 @@ from .kinds import KINDS, choices_of
 from .trying import run_of
 
 # The kinds of its worlds, one after the other, if it is not told others.
-USUAL_KINDS = ("mixed", "mixed", "mixed", "hosts", "mixed", "mixed", "mixed", "losing")
+USUAL_KINDS = (
+    *("mixed", "mixed", "mixed", "hosts", "apps", "poison"),
+    *("mixed", "mixed", "mixed", "losing", "guests", "rolling"),
+)
 # A core tells of its worlds after so many, and after each failure.
 TELL_WORLDS = 20
 # In the folder of a night: what each core has counted, a line of JSON each time.

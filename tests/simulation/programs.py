@@ -52,6 +52,8 @@ from perdure.testing.simulation.machines.threads import current
 Program: TypeAlias = list[list[Any]]
 
 LATE, ENDED = "late", "ended"
+# Styles of children that fail at their end, and of those that have a name.
+FAILING, NAMED = (3, 4), (1, 4)
 # Results that are the same whatever the step's number is.
 FIXED = {"bad": "bad", "odd": "nan", "chance": "same"}
 # How long an activity takes: some of these, so that results come while commits are under way, and sometimes longer.
@@ -103,9 +105,9 @@ def expected(program: Program) -> list[Any]:
     results: list[Any] = []
     for kind, *rest in program:
         match kind:
-            case "work" | "patched" | "thread" | "apart" | "poison" | "venom" | "newer" | "newborn":
+            case "work" | "patched" | "thread" | "apart" | "poison" | "venom" | "newer" | "newborn" | "there":
                 results.append(rest[0] + 1)
-            case "flaky":
+            case "flaky" | "tries":
                 results.append(rest[0])
             case "bad" | "odd" | "chance":
                 results.append(FIXED[kind])
@@ -113,14 +115,14 @@ def expected(program: Program) -> list[Any]:
                 results.append(f"for {rest[0]}")
             case "race":
                 results.append({f"for {rest[0]}", LATE})
-            case "either":
+            case "either" | "hasty":
                 results.append({rest[0] + 1, LATE})
             case "outrun":
                 results.append({ENDED, LATE})
-            case "fan":
+            case "fan" | "crew":
                 results.append([n + 1 for n in range(rest[0])])
-            case "child":
-                results.append("failed" if rest[1] == 3 else expected(rest[0]))
+            case "child" | "abroad":
+                results.append("failed" if rest[1] in FAILING else expected(rest[0]))
             case "rounds":
                 results += [n + 1 for n in range(rest[1], 0, -1)]
             case "again":
@@ -156,7 +158,8 @@ def draws_lots(program: Program) -> bool:
 def names_children(program: Program) -> bool:
     """Whether a program names a child by chance, in whatever generation."""
     return any(
-        (kind == "child" and rest[1] == 1) or (kind == "again" and names_children(rest[0])) for kind, *rest in program
+        (kind in ("child", "abroad") and rest[1] in NAMED) or (kind == "again" and names_children(rest[0]))
+        for kind, *rest in program
     )
 
 
@@ -181,6 +184,7 @@ ERRORS: tuple[Callable[[], BaseException], ...] = (
 # What apps keep of the code of their workflows once they have read it, which would take a tenth of a small world.
 DIRECT_CALLS: dict[str, Mapping[CodeType, str]] = {}
 
+NAME = "programs"  # of the app, where there is one
 Steps: TypeAlias = Mapping[str, Callable[..., Coroutine[Any, Any, Any]]]
 NO_MORE: Steps = {}
 
@@ -262,6 +266,7 @@ def app_of(
     world_of: Callable[[], BaseWorld],
     performing: Callable[[ActivityContext], None],
     *,
+    name: str = NAME,
     newer: bool = False,
     patched: bool = False,
     more: Steps = NO_MORE,
@@ -270,12 +275,13 @@ def app_of(
 
     Args:
         world_of, performing: As for `Activities`.
+        name: Of the app.
         newer: The next version of its code: more tries and other pauses between them, and other timeouts. It fits
             what the older has begun, and the other way round.
         patched: The code has a change behind `is_patched`. What has begun with it needs it.
         more: Further steps, by kind.
     """
-    app = App("programs")
+    app = App(name)
     app.direct_calls = DIRECT_CALLS
     Activities(app, world_of, performing)
     policy = RetryPolicy(

@@ -1,5 +1,6 @@
 """One world of the engine on one host at a time: faults, healing, two restarts."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
 
@@ -12,12 +13,14 @@ from perdure.testing.simulation.knobs import Knobs
 from perdure.testing.simulation.trace import WorldTrace
 from perdure.testing.simulation.world import SimWorld, StoreOf
 
+from .apps.two import TwoApps
 from .base_scenario import BaseScenario, Outcome
 from .checks.broken import Broken
 from .checks.rest import check_idle, check_rest, tasks_of
 from .doors import DOORS, EMBEDDED, SAFE_DOORS, Doors
 from .invariants import STANDINGS
 from .programs import Program, a_program, app_of
+from .side import Side
 from .story.fates import ASLEEP_FOR, KINDS
 from .story.reader import Look
 from .workers.crew import Crew
@@ -42,6 +45,7 @@ class Scenario(BaseScenario):
         programs: Chooses these.
         standings: One commit of so many is replayed and compared; 0: none is.
         savers: So many keep values in a state store.
+        apps: The host has two apps, which ask each other.
         rests: At its end the host is started twice more, and does nothing for a day.
     """
 
@@ -65,17 +69,21 @@ class Scenario(BaseScenario):
         standings: int = STANDINGS,
         rests: bool = True,
         savers: int = 0,
+        apps: bool = False,
         keep: bool = False,
     ) -> None:
-        super().__init__(choices, standings=standings, rests=rests, lossy=lossy)
+        two = TwoApps(choices, lambda: self.world, standings=standings) if apps else None
+        super().__init__(choices, standings=standings, rests=rests, lossy=lossy, two=two)
         usual = Settings(activities_max=100, stop_grace_s=1.0, wait_for_workers=workers, retention=retention)
         settings = Knobs(usual, choices)
         performing = self.witness.performing_at_a_worker if workers else self.witness.performing
-        apps = [app_of(lambda: self.world, performing)]
+        versions = [two.apps[0] if two is not None else app_of(lambda: self.world, performing)]
         if deploy is not None:
-            apps.append(app_of(lambda: self.world, self.witness.performing, newer=True, patched=deploy == "forward"))
+            versions.append(
+                app_of(lambda: self.world, self.witness.performing, newer=True, patched=deploy == "forward")
+            )
         self.world = SimWorld(
-            App("elsewhere") if workers else apps,
+            App("elsewhere") if workers else versions,
             choices,
             deploy=deploy or "forward",
             settings=settings,
@@ -84,10 +92,16 @@ class Scenario(BaseScenario):
             store=store,
             trace=WorldTrace(keep=keep),
         )
-        self.crew = Crew(self.world, apps[0]) if workers else None
+        self.crew = Crew(self.world, versions[0]) if workers else None
         # A network that doubles requests begins what has ended anew where a start says nothing of that.
-        self.doors = Doors(self.world, (EMBEDDED,) if not doors else SAFE_DOORS if lossy else DOORS)
-        self.livings = self._fated(fates, program, programs, instances_max)
+        taken = Doors(self.world, (EMBEDDED,) if not doors else SAFE_DOORS if lossy else DOORS)
+        self.sides = two.sides() if two is not None else [Side(self.world, self.witness, taken)]
+        if two is not None:
+            self.world.hosted = two.hosted
+            fates, programs = two.fates(fates), two.program
+        self.livings = [
+            living for side in self.sides for living in self._fated(fates, program, programs, instances_max, side)
+        ]
         self.savers = self._saving(savers)
 
     def run(self) -> Outcome:
@@ -113,7 +127,19 @@ class Scenario(BaseScenario):
     async def _story(self, world: BaseWorld) -> None:
         if self.crew is not None:
             self.crew.start()
-        await super()._story(world)
+        if self.two is None or not self.two.is_late:
+            await super()._story(world)
+            return
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._come())
+            await super()._story(world)
+
+    async def _come(self) -> None:
+        """Have the second app come to the host."""
+        assert self.two is not None
+        await self.world.sleep(self.two.comes_s)
+        self.two.is_late = False
+        await self.world.restart()
 
     async def _rest(self) -> None:
         world = self.world
@@ -131,11 +157,13 @@ class Scenario(BaseScenario):
             await world.restart()
             await world.ask(lambda engine: engine.client.get("nobody"))
             await world.sleep(10)
-        self.witness.check_all_ended(asleep=self._asleep)
-        await self.reader.look(Look())
+        for side in self.sides:
+            side.witness.check_all_ended(asleep=self._asleep)
+            await side.reader.look(Look())
         for saver in self.savers:
             await saver.look()
-        await check_rest(world, purged=self._purged, asleep=dict.fromkeys(self._asleep, ASLEEP_FOR), tasks=tasks_then)
+        await self._check_contents(world.contents)
+        await check_rest(world, asleep=dict.fromkeys(self._asleep, ASLEEP_FOR), tasks=tasks_then)
 
     async def _wait_for_retention(self, world: SimWorld) -> None:
         """E14: what has ended is gone when its time is over."""

@@ -9,7 +9,7 @@ from perdure.testing.simulation.choices import Choices
 from ..support.paths import ROOT
 from .checks.broken import Broken
 from .kinds import scenario_of
-from .mutants import damage, database, hosting, hosts, instances, lists, poison, rollout, values, workers
+from .mutants import apps, damage, database, hosting, hosts, instances, lists, poison, rollout, values, workers
 from .mutants.catalogue import MUTANTS, USUAL_WORLDS, Mutant, planted
 from .programs import INTERRUPT
 
@@ -62,7 +62,7 @@ def test_a_planted_bug_is_found(mutant: Mutant) -> None:
 
 def test_each_invariant_finds_a_mutant() -> None:
     planted_in = {mutant.plant.__module__ for mutant in MUTANTS}
-    known = (damage, database, hosting, hosts, instances, lists, poison, rollout, values, workers)
+    known = (apps, damage, database, hosting, hosts, instances, lists, poison, rollout, values, workers)
     assert {module.__name__ for module in known} == planted_in
     assert {invariant for mutant in MUTANTS for invariant in mutant.found_by} == INVARIANTS
 

@@ -31,6 +31,7 @@ OWN_FAULTS = {
     "shared": "wire.",
     "poison": "hosts.",
     "rolling": "host.leave",
+    "guests": "hosts.",
 }
 # A stream that has chosen so often has struck.
 OFTEN = 400

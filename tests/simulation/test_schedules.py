@@ -4,7 +4,7 @@ import pytest
 
 from perdure.testing.simulation.choices import Choices
 
-from .mutants import hosting, hosts, instances, workers
+from .mutants import apps, hosting, hosts, instances, workers
 from .mutants.catalogue import MUTANTS, planted
 from .trying import KeptSchedule, kept_schedules, run_of
 
@@ -28,7 +28,7 @@ def test_a_schedule_that_once_failed_is_green(kept: KeptSchedule) -> None:
 
 @pytest.mark.parametrize("kept", [each for each in KEPT if each.mutant is not None], ids=named)
 def test_it_fails_with_its_bug(kept: KeptSchedule) -> None:
-    assert hosting is not hosts is not instances is not workers  # they have filled the list
+    assert apps is not hosting is not hosts is not instances is not workers  # they have filled the list
     mutant = next(each for each in MUTANTS if each.name == kept.mutant)
     with planted(mutant):
         found = run_of(kept.kind)(Choices(schedule=kept.schedule))

@@ -89,7 +89,7 @@ def test_worlds_whose_programs_keep_values_keep_every_promise() -> None:
 
 
 def test_values_on_several_hosts_keep_every_promise() -> None:
-    sometimes = run_worlds(range(3), "shared")
+    sometimes = run_worlds(range(4), "shared")
     assert min(sometimes[what] for what in ("kill", "save", "a save was refused", "a value expired", "move")) > 2
 
 
@@ -102,6 +102,16 @@ def test_a_poison_among_hosts_is_set_aside_and_nothing_else_is() -> None:
 def test_where_newer_code_comes_to_one_host_after_the_other_all_that_needs_it_completes() -> None:
     sometimes = run_worlds(range(4), "rolling")
     assert min(sometimes[what] for what in ("newer code among older", "kill", "move")) > 2
+
+
+def test_two_apps_of_one_host_that_ask_each_other_keep_every_promise() -> None:
+    sometimes = run_worlds(range(10), "apps")
+    assert min(sometimes[what] for what in ("kill", "commit failed", "call of another app", "child")) > 20
+
+
+def test_hosts_of_which_each_has_one_of_two_apps_or_both_keep_every_promise() -> None:
+    sometimes = run_worlds(range(4), "guests")
+    assert min(sometimes[what] for what in ("kill", "move", "call of another app", "child")) > 2
 
 
 def test_worlds_of_hosts_whose_server_loses_commits_go_on_from_what_the_copy_has() -> None:

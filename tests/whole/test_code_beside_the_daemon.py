@@ -134,6 +134,11 @@ def fill_memory():
     resource.setrlimit(resource.RLIMIT_AS, (2**30, resource.getrlimit(resource.RLIMIT_AS)[1]))
     bytearray(2**40)
 
+def handler_that(emit):
+    handler = logging.Handler()
+    handler.emit = emit
+    return handler
+
 def own(number):
     return lambda: os.kill(os.getpid(), number)
 
@@ -243,6 +248,11 @@ MISDEEDS = {
     "a fork that stays": lambda: fork_and(lambda: time.sleep(3)),
     "a program of its own": daemonize,
     "standard error": lambda: os.close(2),
+    "log handler": lambda: logging.getLogger().addHandler(handler_that(raises)),
+    "log handler that interrupts": lambda: logging.getLogger("perdure").addHandler(handler_that(interrupts)),
+    "log handler that exits": lambda: logging.getLogger("asyncio").addHandler(handler_that(sys.exit)),
+    "log factory": lambda: logging.setLogRecordFactory(raises),
+    "no log handler": lambda: logging.getLogger().handlers.clear(),
 }
 
 @app.activity
@@ -357,6 +367,7 @@ def test_whatever_code_does_to_the_process_the_daemon_and_the_others_go_on(
             "has left a function of sys.settrace() behind",
             "has left a function of sys.setprofile() behind",
             "os.kill() sends SIGTERM to the daemon's own process",
+            "; the daemon goes on, and says so at most every 10 s",
         ):
             assert told in log
 

@@ -15,8 +15,9 @@ from ....actors.cluster.protocol import WIRE_MAX, WIRE_MIN
 from ....actors.instruments import Instruments
 from ....actors.store.cluster import HostCard
 from ....actors.store.contract import Store, Write
+from ....runtime.authoring.app import App
 from ....runtime.engine import Engine
-from ....runtime.settings import Opening, Settings
+from ....runtime.settings import Opening, OtherApp, Settings
 from ..base import CUT_OFF_S
 from ..choices import Choices
 from ..knobs import Knobs
@@ -68,6 +69,10 @@ class WorldOfHosts(Protocol):
         """Begin a life, and make its readings of the machine."""
         ...
 
+    def apps_of(self, host: int, life: Life) -> tuple[App, Sequence[OtherApp]]:
+        """The first app of a life of a host, and those beside it."""
+        ...
+
     def tell_up(self, life: Life, who: str) -> None:
         """Take note that a host takes requests."""
         ...
@@ -106,11 +111,16 @@ class WorldOfHosts(Protocol):
 
 
 class SharingLife:
-    """The parts of one life of a host."""
+    """The parts of one life of a host.
+
+    Attributes:
+        apps: The ids of its apps.
+    """
 
     def __init__(self, host: "SimHost", life: Life, instruments: Instruments) -> None:
         world = host.world
         self.life = life
+        self.apps: Sequence[str] = ()
         self.transport: SimTransport = world.network.transport(f"{host.machine}:{FIRST_PORT + life.number}")
         self.store = LifeClusterStore(
             world.database,
@@ -148,7 +158,8 @@ class SharingLife:
         world.tell("database", f"{what}, for {host.name}")
 
     def _card(self, host: "SimHost") -> HostCard:
-        return HostCard(host.machine, self.transport.address, host.place_of(self.life), "0", WIRE_MIN, WIRE_MAX)
+        place = host.place_of(self.life)
+        return HostCard(host.machine, self.transport.address, place, "0", WIRE_MIN, WIRE_MAX, apps=tuple(self.apps))
 
     def share(self, host: "SimHost", store: Store, tell: Tell) -> SharedStore:
         """Share the store, as an engine asks."""
@@ -212,12 +223,16 @@ class SimHost:
         life, instruments = world.new_life()
         made = self.now = self.last = SharingLife(self, life, instruments)
         world.lives[life.number] = made
+        app, others = world.apps_of(self.number, life)
+        made.apps = (app.name, *(other.app_id for other in others))
         engine = Engine(
-            life.app,
+            app,
             data=made.disk,
             settings=world.settings,
             clock=world.clock,
-            opening=Opening(instruments=instruments, workshop=world.workshop, share=partial(made.share, self)),
+            opening=Opening(
+                instruments=instruments, workshop=world.workshop, share=partial(made.share, self), others=others
+            ),
         )
         if world.knobs is not None:
             world.knobs.turn(engine)

@@ -95,6 +95,26 @@ async def test_the_mark_of_an_actor_that_is_quiet_goes_at_once_and_with_its_last
             await anyio.sleep(0.001)
 
 
+async def test_a_message_that_is_called_off_while_its_turn_is_committed_is_not_waited_for() -> None:
+    store = FaultyStore(MemoryStore())
+    async with World(store).running() as world, anyio.create_task_group() as tasks:
+        # Given an actor at work, a turn of which sends a message, and whose commit is under way,
+        await world.host.ask(counter("sender"), Work(busy=True))
+        store.hold()
+        tasks.start_soon(world.host.ask, counter("sender"), Add(1))
+        tasks.start_soon(world.host.ask, counter("sender"), Tell(counter("receiver"), Add(1)))
+        await anyio.wait_all_tasks_blocked()
+        # when a later one calls the message off, and the actor is quiet,
+        [turn] = [each.turn for each in world.host._committer.unfinished() if each.turn.messages]
+        turn.messages, turn.called_off = [], 1
+        tasks.start_soon(world.host.ask, counter("sender"), BeQuiet())
+        store.release()
+        # then nothing of it is in flight.
+        await anyio.wait_all_tasks_blocked()
+        while await store.active():
+            await anyio.sleep(0.001)
+
+
 async def test_a_watcher_is_told_of_each_new_record_and_of_the_end() -> None:
     async with World().running() as world:
         with world.host.watch(counter("a")) as watch:

@@ -10,7 +10,7 @@ from perdure.actors.store.contract import Write
 from perdure.benchmarks.budget import counts
 from perdure.benchmarks.budget.budget import beyond_limits, failures
 from perdure.benchmarks.budget.counting_store import ROUNDS, CountingStore
-from perdure.benchmarks.budget.counts import LOADS, CountedLoad, Load, calls_counted, count, count_all
+from perdure.benchmarks.budget.counts import LOADS, CountedLoad, calls_counted, count
 from perdure.benchmarks.drivers.load import WrongResult
 from perdure.runtime.dates import from_us
 
@@ -84,17 +84,6 @@ def test_a_wrong_result_is_an_error_and_no_count(tmp_path: Path, monkeypatch: py
     with pytest.raises(BaseExceptionGroup) as caught:
         counted("fan_out", lambda: CountingStore(tmp_path / "a.db"))
     assert caught.group_contains(WrongResult)
-
-
-def test_every_load_has_a_file_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[str] = []
-
-    async def only_make(load: Load, make_store: Callable[[], CountingStore]) -> None:
-        made.append(make_store()._wal.name)
-
-    monkeypatch.setattr(counts, "count", only_make)
-    count_all(tmp_path)
-    assert made == [f"{load.name}.db-wal" for load in LOADS]
 
 
 def test_calls_are_those_of_the_engine_only() -> None:

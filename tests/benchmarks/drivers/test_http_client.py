@@ -58,30 +58,17 @@ async def test_a_connection_is_used_again() -> None:
     assert server.requests == [b"GET /one HTTP/1.1 ", b"POST /two HTTP/1.1 [2]"]
 
 
-async def test_requests_at_the_same_time_have_a_connection_each() -> None:
+@pytest.mark.parametrize(("most", "connections"), [(256, 5), (2, 2)])
+async def test_requests_at_the_same_time_have_a_connection_each_or_wait_for_one(
+    most: int, connections: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_client, "CONNECTIONS_MAX", most)
     async with serving() as server, HttpClient("127.0.0.1", server.port) as client:
         answers = await asyncio.gather(*(client.get(f"/{number}") for number in range(5)))
         assert [answer.body for answer in answers] == [f"GET /{number} HTTP/1.1".encode() for number in range(5)]
-    assert server.connections == 5
-
-
-async def test_with_all_connections_in_use_a_request_waits_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_client, "CONNECTIONS_MAX", 2)
-    async with serving() as server, HttpClient("127.0.0.1", server.port) as client:
-        answers = await asyncio.gather(*(client.get(f"/{number}") for number in range(5)))
-        assert len(answers) == 5
-        # A failure gives its place back.
+        assert server.connections == connections
+        # A server that hangs up is an error, whose place another one gets.
         for _ in range(3):
             with pytest.raises(ConnectionError):
                 await client.get("/gone")
         assert (await client.get("/one")).status == 202
-    assert server.connections <= 2 + 3
-
-
-async def test_a_server_that_hangs_up_is_an_error() -> None:
-    async with serving() as server, HttpClient("127.0.0.1", server.port) as client:
-        with pytest.raises(ConnectionError):
-            await client.get("/gone")
-        # The connection is not used again; another one is made.
-        assert (await client.get("/one")).status == 202
-    assert server.connections == 2

@@ -1,9 +1,9 @@
 """Figures: percentiles are values that were seen, and what was not measured is not there."""
 
-import os
 import subprocess
 import sys
 
+import psutil
 import pytest
 
 from perdure.benchmarks.drivers import measure
@@ -26,16 +26,13 @@ def test_a_percentile_is_the_nearest_rank(values: list[float], percent: float, e
     assert measure.percentile(values, percent) == expected
 
 
-def test_a_distribution_is_in_milliseconds_whatever_the_order() -> None:
+def test_a_distribution_is_in_milliseconds_whatever_the_order_and_of_no_values_nothing() -> None:
     assert measure.distribution([3_000, 1_000, 2_000], prefix="late_") == {
         "late_p50_ms": 2.0,
         "late_p95_ms": 3.0,
         "late_p99_ms": 3.0,
         "late_max_ms": 3.0,
     }
-
-
-def test_no_values_have_no_distribution() -> None:
     assert measure.distribution([]) == {}
 
 
@@ -45,7 +42,6 @@ def test_a_process_uses_time_and_memory() -> None:
     after = measure.usage_of_self()
     assert after.cpu_s > before.cpu_s
     assert after.rss_bytes > 2**20
-    assert measure.usage_of(os.getpid()).cpu_s > 0
 
 
 def test_what_a_child_used_that_has_ended_is_counted_too() -> None:
@@ -56,9 +52,9 @@ def test_what_a_child_used_that_has_ended_is_counted_too() -> None:
         assert process.stdout is not None
         process.stdout.readline()
         # then it is in the usage of the tree, and not in that of the process alone.
-        tree, alone = measure.usage_of_trees([process.pid]), measure.usage_of(process.pid)
+        tree, alone = measure.usage_of_trees([process.pid]), psutil.Process(process.pid).cpu_times()
         process.kill()
-    assert tree.cpu_s - alone.cpu_s >= 0.09  # ticks of 10 ms
+    assert tree.cpu_s - alone.user - alone.system >= 0.09  # ticks of 10 ms
     assert tree.rss_bytes > 0
 
 

@@ -8,10 +8,10 @@ from typing import Any, cast
 
 import pytest
 
-from perdure.benchmarks.drivers.daemon import Daemon
 from perdure.benchmarks.drivers.http_client import HttpAnswer, HttpClient
 from perdure.benchmarks.drivers.in_process import EngineSetup
 from perdure.benchmarks.drivers.over_http import HttpDriver, ReportPipe, UnexpectedAnswer, http_driver, listening
+from perdure.benchmarks.drivers.processes import Daemon
 
 pytestmark = pytest.mark.anyio
 

@@ -16,6 +16,7 @@ import pytest
 from perdure.benchmarks.drivers import several_hosts
 from perdure.benchmarks.drivers.in_process import EngineSetup
 from perdure.benchmarks.drivers.measure import LoadTally, Span, Usage
+from perdure.benchmarks.drivers.processes import ProcessEnded
 from perdure.benchmarks.run_process import Child
 from perdure.benchmarks.workloads.table import BY_NAME
 from perdure.benchmarks.workloads.workload import Extent, Workload
@@ -41,17 +42,9 @@ def test_a_number_is_dealt_out_evenly() -> None:
 
 def test_the_load_is_dealt_out_the_time_is_not_and_each_host_has_a_file(tmp_path: Path) -> None:
     dealt = several_hosts.shares(EngineSetup(folder=tmp_path, processes=2), CHAIN, Extent(seconds=3), "/sockets")
-    assert [(each.of, each.workload.in_flight) for each in dealt] == [(2, 3), (2, 2)]
+    assert [each.workload.in_flight for each in dealt] == [3, 2]
     assert {each.extent for each in dealt} == {Extent(seconds=3)}
     assert [each.setup.file.name for each in dealt] == ["perdure.db", "perdure.db.1"]
-
-
-def test_how_far_all_are_is_told_together() -> None:
-    parts = Parts()
-    watcher = several_hosts.Watcher(parts, 2)
-    for index, share, units in ((0, 0.5, 10), (1, 1.0, 7), (0, 1.0, 20)):
-        watcher.note(index, share, units)
-    assert parts.told == [(0.25, 10), (0.75, 17), (1.0, 27)]
 
 
 async def test_hosts_run_all_instances_and_each_has_its_part_of_the_store(tmp_path: Path) -> None:
@@ -66,7 +59,7 @@ async def test_nobody_sums_up_before_all_loads_are_over(tmp_path: Path, monkeypa
     said = iter(("connected", "over", "sum"))
     notes: list[str] = []
 
-    def hear(hosts: Sequence[object], watcher: object) -> list[LoadTally]:
+    def hear(hosts: Sequence[object], *_: object) -> list[LoadTally]:
         notes.append(f"{next(said)} {len(hosts)}")
         return [LoadTally(spans=[], engine=Usage(cpu_s=0, rss_bytes=0)) for _ in hosts]
 
@@ -82,22 +75,22 @@ async def test_nobody_sums_up_before_all_loads_are_over(tmp_path: Path, monkeypa
 
 
 def test_of_all_hosts_it_is_heard_how_far_they_are_and_that_one_of_them_is_gone() -> None:
-    parts, pipes = Parts(), [multiprocessing.Pipe() for _ in range(2)]
+    told, parts, pipes = Parts(), [(0.0, 0)] * 2, [multiprocessing.Pipe() for _ in range(2)]
     hosts = [Child(cast(SpawnProcess, None), ours) for ours, _ in pipes]
     # Given two hosts, of which the second speaks first,
-    pipes[1][1].send((0.5, 10))
-    pipes[1][1].send("second")
+    for said in ((0.5, 10), (1.0, 17), "second"):
+        pipes[1][1].send(said)
     pipes[0][1].send("first")
-    # then what they say is in their order, and each has said it once.
-    assert several_hosts.hear(hosts, several_hosts.Watcher(parts, 2)) == ["first", "second"]
-    assert parts.told == [(0.25, 10)]
+    # then what they say is in their order, and each has said it once; how far they are is told together.
+    assert several_hosts.hear(hosts, parts, told) == ["first", "second"]
+    assert (told.told, parts) == ([(0.25, 10), (0.5, 17)], [(0.0, 0), (1.0, 17)])
     # When one is gone while the other works, it is named at once.
     pipes[1][1].close()
-    with pytest.raises(several_hosts.HostEnded, match="host 2 of 2 did not end in order; why stands above"):
-        several_hosts.hear(hosts, several_hosts.Watcher(parts, 2))
+    with pytest.raises(ProcessEnded, match="host 2 of 2 did not end in order; why stands above"):
+        several_hosts.hear(hosts, parts, told)
     # One that ends with an error, after all, is no end in order either.
     gone = SimpleNamespace(join=lambda patience_s: None, exitcode=1)
-    with pytest.raises(several_hosts.HostEnded, match="host 1 of 2"):
+    with pytest.raises(ProcessEnded, match="host 1 of 2"):
         several_hosts.leave([host._replace(process=cast(SpawnProcess, gone)) for host in hosts])
     pipes[0][1].close()
 
@@ -106,7 +99,7 @@ def test_of_all_hosts_it_is_heard_how_far_they_are_and_that_one_of_them_is_gone(
 async def test_a_host_that_fails_ends_the_run_says_why_and_leaves_nobody(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(several_hosts.HostEnded, match="did not end in order; why stands above"):
+    with pytest.raises(ProcessEnded, match="did not end in order; why stands above"):
         await run(tmp_path, replace(CHAIN, output=6))
     assert "should have returned 6" in capfd.readouterr().err
     assert multiprocessing.active_children() == []
@@ -128,10 +121,7 @@ async def test_hosts_that_share_a_database_each_have_the_whole_load(
     monkeypatch.setattr(several_hosts, "tallies_of", tallies_of)
     setup, extent = EngineSetup(folder=tmp_path, processes=3), Extent(seconds=1, instances=10)
     await several_hosts.run_hosts_on_database(setup, CHAIN, extent, Parts(), "postgresql://h/d")
-    assert {(each.of, each.workload, each.extent, each.database) for each in found} == {
-        (3, CHAIN, extent, "postgresql://h/d")
-    }
-    assert len(found) == 3
+    assert [(each.workload, each.extent, each.database) for each in found] == [(CHAIN, extent, "postgresql://h/d")] * 3
 
 
 @pytest.mark.slow

@@ -37,10 +37,11 @@ def speaking(tmp_path: Path) -> Speaking:
     async def opened(program: str) -> AsyncIterator[Lines]:
         with started([sys.executable, "-c", program], tmp_path, stdin=subprocess.PIPE) as process:
             lines = Lines(process)
-            lines.listen()
-            await lines.ready()
-            yield lines
-            lines.close()
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(lines.listen)
+                await lines.ready()
+                yield lines
+                tasks.cancel_scope.cancel()
 
     return opened
 

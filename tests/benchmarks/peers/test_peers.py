@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from perdure.benchmarks.peers import peers
-from perdure.benchmarks.workloads.table import BY_NAME
 
 
 def pretend(folder: Path, environment: peers.Environment) -> Path:
@@ -23,34 +22,25 @@ def test_every_version_is_pinned() -> None:
         assert all(requirement.count("@") == 2 for requirement in peer.environment.npm)
 
 
-def test_a_workload_that_peers_have_no_workflow_for_is_left_out() -> None:
-    assert [name for name in ("W1", "W2", "W3", "W4", "W5", "W6") if peers.can_run(BY_NAME[name])] == [
-        "W1",
-        "W2",
-        "W3",
-        "W4",
-    ]
-
-
 def test_what_is_missing_is_named_with_the_command_that_installs_it(tmp_path: Path) -> None:
     # Given a folder with DBOS only,
-    pretend(tmp_path, peers.DBOS)
-    assert peers.demand(tmp_path, [peers.PEERS[peers.DBOS_SQLITE], peers.PEERS[peers.DBOS_POSTGRES]]) == tmp_path
+    home = pretend(tmp_path, peers.DBOS)
+    both = [peers.PEERS[peers.DBOS_SQLITE], peers.PEERS[peers.DBOS_POSTGRES]]
+    assert peers.demand(tmp_path, both) == tmp_path
     # then Restate is demanded in vain.
     with pytest.raises(peers.PeerMissing, match=r"^restate: not in .* --install-peers --peer restate$"):
         peers.demand(tmp_path, peers.ALL)
     with pytest.raises(peers.PeerMissing, match="--peers DIR"):
         peers.demand(None, peers.ALL)
-
-
-def test_another_version_is_as_good_as_none(tmp_path: Path) -> None:
-    home = pretend(tmp_path, peers.DBOS)
-    assert peers.is_installed(tmp_path, peers.DBOS)
+    # Another version is as good as none.
     (home / peers.MADE).write_text(peers.DBOS.recipe.replace("3.4.0", "3.3.0"))
-    assert not peers.is_installed(tmp_path, peers.DBOS)
+    with pytest.raises(peers.PeerMissing, match=r"^dbos-sqlite, dbos-postgres: not in"):
+        peers.demand(tmp_path, both)
 
 
-def test_nothing_is_installed_outside_of_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_installed_outside_of_the_environment_and_nothing_without_npm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
     home = tmp_path / "restate"
     venv, pip, npm = peers.commands(peers.RESTATES, home)
@@ -58,12 +48,9 @@ def test_nothing_is_installed_outside_of_the_environment(tmp_path: Path, monkeyp
     assert pip[0] == str(home / "bin" / "python")
     assert npm[npm.index("--prefix") + 1] == str(home)
     assert "--ignore-scripts" in npm
-
-
-def test_without_npm_it_is_said_that_it_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.which", lambda name: None)
     with pytest.raises(peers.PeerMissing, match="npm"):
-        peers.commands(peers.RESTATES, tmp_path)
+        peers.commands(peers.RESTATES, home)
 
 
 def test_an_environment_is_made_once_and_marked_when_it_is_whole(
@@ -86,13 +73,11 @@ def test_an_environment_is_made_once_and_marked_when_it_is_whole(
     assert peers.is_installed(tmp_path, peers.DBOS)
     (line,) = told
     assert "dbos==3.4.0" in line
-
-
-def test_an_installer_that_fails_leaves_no_mark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # One that fails leaves no mark.
     monkeypatch.setattr(peers, "commands", lambda environment, home: [[sys.executable, "-c", "raise SystemExit(3)"]])
-    with pytest.raises(peers.PeerMissing, match="dbos cannot be installed"):
-        peers.install(tmp_path, [peers.PEERS[peers.DBOS_SQLITE]], lambda line: None)
-    assert not peers.is_installed(tmp_path, peers.DBOS)
+    with pytest.raises(peers.PeerMissing, match="restate cannot be installed"):
+        peers.install(tmp_path, [peers.PEERS[peers.RESTATE]], told.append)
+    assert not peers.is_installed(tmp_path, peers.RESTATES)
 
 
 def test_what_figures_are_of_are_versions_and_settings() -> None:

@@ -38,7 +38,7 @@ def test_runs_with_the_same_options_are_one_case_whichever_document_they_are_fro
     first = results(measured(units_per_s=100.0), measured(units_per_s=300.0))
     second = replace(results(measured(units_per_s=200.0)), machine=replace(MACHINE, flush_ms=9.9))
     (case,) = cases_of([first, second])
-    assert case.figure("units_per_s") == Range(200.0, 100.0, 300.0, 3)
+    assert case.figures["units_per_s"] == Range(200.0, 100.0, 300.0, 3)
 
 
 def test_runs_with_other_options_or_of_another_machine_are_another_case() -> None:
@@ -62,9 +62,7 @@ def test_cases_stand_in_the_order_of_the_workloads_of_the_load_and_of_the_driver
 
 def test_a_figure_that_not_every_run_has_is_that_of_those_that_have_it() -> None:
     (case,) = cases_of([results(measured(p50_ms=2.0), measured())])
-    assert case.figure("p50_ms") == Range(2.0, 2.0, 2.0, 1)
-    assert not case.has("p99_ms")
-    assert list(case.figures()) == ["p50_ms"]
+    assert case.figures == {"p50_ms": Range(2.0, 2.0, 2.0, 1)}
 
 
 def test_ranges_have_a_spread_and_those_that_touch_overlap() -> None:
@@ -90,7 +88,7 @@ def test_marks_are_of_the_way_and_hold_for_long_runs_at_full_durability(
     found: Result, marks: list[tuple[int | None, bool]]
 ) -> None:
     (case,) = cases_of([results(found)])
-    assert [(mark.in_flight, reached) for mark, _, reached in case.marks()] == marks
+    assert [(mark.in_flight, mark.reached(case.figures[mark.figure].median)) for mark in case.marks()] == marks
 
 
 DATABASE = "postgresql://me@here/bench"

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from perdure.benchmarks.report.results import Result
-from perdure.benchmarks.report.tables import report
+from perdure.benchmarks.report.results import Range, Result
+from perdure.benchmarks.report.tables import Amount, Column, report, section
 from perdure.benchmarks.workloads.table import WORKLOADS
 from perdure.benchmarks.workloads.workload import Shape
 
@@ -46,26 +46,38 @@ def lines_of(text: str) -> list[str]:
     return [" ".join(line.split()) for line in text.splitlines()]
 
 
-def test_the_machine_and_the_durability_stand_first() -> None:
-    first = " ".join(shown(measured(figures=LOADED)).split("\n\n")[0].split())
-    assert first == (
+def test_an_amount_is_a_median_with_the_ends_of_its_runs() -> None:
+    several = Amount(Range(12_345.6, 900.25, 20_000.0, 3), digits=1, unit=" steps")
+    assert (str(several), several.ends) == ("12 346 steps", "900.2 to 20 000")
+    assert Amount(Range(1.0, 1.0, 1.0, 1)).ends == ""
+
+
+def test_columns_are_read_one_by_one() -> None:
+    read = section("", (), "", "due a~second = offered_per_s, +- = cpu_ms:3?, 1 000 = at_1000_p50_ms:2").columns
+    assert read == [
+        Column("due a\nsecond", "offered_per_s"),
+        Column("+-", "cpu_ms", 3, always=False),
+        Column("1 000", "at_1000_p50_ms", 2),
+    ]
+
+
+def test_the_machine_stands_first_and_a_row_has_its_figures_and_a_dash_for_what_was_not_measured() -> None:
+    text = shown(measured(figures=LOADED))
+    assert " ".join(text.split("\n\n")[0].split()) == (
         "Perdure 1.2.3, CPython 3.11.7, uvloop 0.21.0, Linux 6, 2 cores (a processor) SQLite 3.40.1, durability full; "
         "this disk takes 0.25 ms to append 4 KiB and flush them"
     )
+    assert {"W1 chain process 123 457 steps 12.3 123.5 1 234 12 346", "W1 chain process 0.051 - 25.0 1 000 57"} <= set(
+        lines_of(text)
+    )
 
 
-def test_a_row_has_its_figures_and_a_dash_for_what_was_not_measured() -> None:
-    lines = lines_of(shown(measured(figures=LOADED)))
-    assert "W1 chain process 123 457 steps 12.3 123.5 1 234 12 346" in lines
-    assert "W1 chain process 0.051 - 25.0 1 000 57" in lines
-
-
-def test_the_cpu_of_a_database_s_server_has_a_column_where_it_was_seen() -> None:
+def test_the_cpu_of_a_server_has_a_column_where_it_was_seen_and_several_runs_have_a_spread() -> None:
     alone, beside = measured(figures=LOADED), measured(driver="http", figures=LOADED, server_cpu_ms_per_unit=0.0134)
     assert "server's" not in shown(alone)
-    lines = lines_of(shown(alone, beside))
-    assert "W1 chain process 0.051 - - 25.0 1 000 57" in lines
-    assert "W1 chain HTTP 0.051 - 0.013 25.0 1 000 57" in lines
+    lines = lines_of(shown(alone, measured(figures=LOADED | {"cpu_ms_per_unit": 0.0612}), beside, width=100))
+    assert "W1 chain process 0.056 - - 25.0 1 000 57 18%" in lines
+    assert "W1 chain HTTP 0.051 - 0.013 25.0 1 000 57 -" in lines
 
 
 def test_nothing_is_cut_off_in_80_columns() -> None:

@@ -7,9 +7,8 @@ import pytest
 from perdure.benchmarks.drivers.in_process import EngineSetup, process_driver
 from perdure.benchmarks.studies import history_growth
 from perdure.benchmarks.workloads.table import BY_NAME
-from perdure.benchmarks.workloads.workload import Extent
 
-from ...support.benchmarks.results import Parts
+from ...support.benchmarks.results import performed
 
 pytestmark = pytest.mark.anyio
 
@@ -19,9 +18,7 @@ async def test_a_run_has_figures_for_the_lengths_it_has_time_for(
 ) -> None:
     monkeypatch.setattr(history_growth, "LONG_LENGTHS", (200, 1_000_000))
     monkeypatch.setattr(history_growth, "SHORT_CHAINS", 1)
-    extent = Extent(seconds=200 / history_growth.EVENTS_PER_S)
-    outcome = await history_growth.run_history_growth(EngineSetup(folder=tmp_path), BY_NAME["S6"], extent, Parts())
-    figures = outcome.figures
+    figures = (await performed(tmp_path, "S6", seconds=200 / history_growth.EVENTS_PER_S)).figures
     assert figures["events"] == 200
     assert figures["cold_200_events_per_s"] < figures["replay_200_events_per_s"]
     assert {"at_10_p50_ms", "at_100_p50_ms", "at_200_p50_ms"} <= figures.keys()

@@ -8,40 +8,37 @@ from types import SimpleNamespace
 
 import pytest
 
-from perdure.benchmarks.drivers.in_process import EngineSetup
 from perdure.benchmarks.drivers.measure import Usage
 from perdure.benchmarks.studies import idle
-from perdure.benchmarks.studies.idle import Meter, costs, run_idle, run_idle_daemon
-from perdure.benchmarks.workloads.table import BY_NAME
-from perdure.benchmarks.workloads.workload import Extent
+from perdure.benchmarks.studies.idle import Meter, costs
 
-from ...support.benchmarks.results import Parts
+from ...support.benchmarks.results import performed
 
 pytestmark = pytest.mark.anyio
 
 
-async def test_an_idle_engine_commits_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(idle, "SETTLE_S", 0.05)
-    extent = Extent(seconds=0.1, instances=50)
-    outcome = await run_idle(EngineSetup(folder=tmp_path), BY_NAME["S8"], extent, Parts())
-    assert (outcome.figures["instances"], outcome.figures["commits_per_s"]) == (50, 0)
-    assert outcome.figures["elapsed_s"] >= 0.1
-    assert outcome.figures["rss_mib"] > 10
+
+
+async def test_an_idle_engine_commits_nothing(tmp_path: Path) -> None:
+    figures = (await performed(tmp_path, "S8", seconds=0.1, instances=50)).figures
+    assert (figures["instances"], figures["commits_per_s"]) == (50, 0)
+    assert figures["elapsed_s"] >= 0.1
+    assert figures["rss_mib"] > 10
 
 
 async def test_an_idle_daemon_is_looked_at_from_outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     @asynccontextmanager
-    async def serving(setup: EngineSetup) -> AsyncIterator[SimpleNamespace]:
+    async def serving(_: object) -> AsyncIterator[SimpleNamespace]:
         yield SimpleNamespace(pid=os.getpid())
 
-    monkeypatch.setattr(idle, "SETTLE_S", 0.0)
     monkeypatch.setattr(idle, "serving", serving)
-    extent = Extent(seconds=0.1, instances=10)
-    outcome = await run_idle_daemon(EngineSetup(folder=tmp_path), BY_NAME["S8"], extent, Parts())
-    assert outcome.figures["cpu_percent"] >= 0
-    assert outcome.figures["instances"] == 10
+    figures = (await performed(tmp_path, "S8", "http", seconds=0.1, instances=10)).figures
+    assert (figures["instances"], figures["cpu_percent"] >= 0) == (10, True)
     # Nobody outside can tell how often it commits.
-    assert "commits_per_s" not in outcome.figures
+    assert "commits_per_s" not in figures
 
 
 def test_costs_are_per_second_and_leave_out_what_the_system_does_not_tell() -> None:

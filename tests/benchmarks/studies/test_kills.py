@@ -5,30 +5,24 @@ from pathlib import Path
 
 import pytest
 
-from perdure.benchmarks.drivers.in_process import EngineSetup
 from perdure.benchmarks.studies import kills
-from perdure.benchmarks.workloads.table import BY_NAME
-from perdure.benchmarks.workloads.workload import Extent
 
-from ...support.benchmarks.results import Parts
-
-pytestmark = pytest.mark.anyio
+from ...support.benchmarks.results import performed
 
 
+@pytest.mark.anyio
 async def test_no_step_of_a_loop_is_lost(tmp_path: Path) -> None:
-    extent = Extent(seconds=1, instances=200)
-    figures = (await kills.run_crash(EngineSetup(folder=tmp_path), BY_NAME["W6"], extent, Parts())).figures
+    figures = (await performed(tmp_path, "W6", "http", instances=200)).figures
     assert figures["instances"] >= 100
     assert figures["steps_lost"] == 0
     assert 0 < figures["ready_s"] <= figures["recovered_s"]
 
 
+@pytest.mark.anyio
 async def test_all_that_were_at_work_take_a_new_step(tmp_path: Path) -> None:
-    extent = Extent(seconds=1, instances=60)
-    figures = (await kills.run_recovery(EngineSetup(folder=tmp_path), BY_NAME["S9"], extent, Parts())).figures
-    assert (figures["instances"], figures["steps_lost"]) == (60, 0)
+    figures = (await performed(tmp_path, "S9", "http", instances=60)).figures
     # Each was held in its second step by the first daemon, and so began it again in the second.
-    assert figures["steps_repeated"] == 60
+    assert (figures["instances"], figures["steps_lost"], figures["steps_repeated"]) == (60, 0, 60)
     assert 0 < figures["ready_s"] <= figures["moving_s"]
 
 
@@ -41,18 +35,14 @@ def test_bodies_are_counted_by_step_and_those_in_the_step_that_is_held(tmp_path:
 
 
 @pytest.mark.parametrize(
-    ("more", "instance_ids", "lost"),
+    ("bodies", "instance_ids", "lost"),
     [
-        ({}, ["a"], 0),
-        ({("a", "3"): -1}, ["a"], 1),  # it is missing,
-        ({("a", "1"): 1}, ["a"], 1),  # or its result was forgotten
-        ({}, ["a", "b"], 3),
+        ("a1 a2 a2 a3", "a", 0),
+        ("a1 a2 a2", "a", 1),  # a step is missing,
+        ("a1 a1 a2 a2 a3", "a", 1),  # or the result of the first was forgotten
+        ("a1 a2 a2 a3", "ab", 3),
     ],
 )
-def test_a_step_is_lost_if_it_is_missing_or_its_result_was_forgotten(
-    more: dict[tuple[str, str], int], instance_ids: list[str], lost: int
-) -> None:
-    bodies = Counter({("a", "1"): 1, ("a", "2"): 2, ("a", "3"): 1})
-    bodies.update(more)
-    bodies = +bodies
-    assert kills.missing(bodies, instance_ids, 3) + kills.forgotten(bodies, instance_ids) == lost
+def test_a_step_is_lost_if_it_is_missing_or_its_result_was_forgotten(bodies: str, instance_ids: str, lost: int) -> None:
+    found = Counter((body[0], body[1]) for body in bodies.split())
+    assert kills.missing(found, instance_ids, 3) + kills.forgotten(found, instance_ids) == lost

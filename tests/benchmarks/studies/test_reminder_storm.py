@@ -7,21 +7,17 @@ import pytest
 from perdure.actors.clock import SystemClock
 from perdure.actors.hosting.host import Host
 from perdure.actors.store.sqlite.store import SqliteStore
-from perdure.benchmarks.drivers.in_process import EngineSetup
 from perdure.benchmarks.drivers.load import WrongResult
 from perdure.benchmarks.studies import reminder_storm
-from perdure.benchmarks.studies.reminder_storm import ALARM, NAME, Alarm, Alarms, lay_down, run_reminder_storm
-from perdure.benchmarks.workloads.table import BY_NAME
-from perdure.benchmarks.workloads.workload import Extent
+from perdure.benchmarks.studies.reminder_storm import ALARM, NAME, Alarm, Alarms, lay_down
 
-from ...support.benchmarks.results import Parts
+from ...support.benchmarks.results import performed
 
 pytestmark = pytest.mark.anyio
 
 
 async def test_every_reminder_of_a_storm_fires_and_is_gone(tmp_path: Path) -> None:
-    extent = Extent(seconds=1, instances=2_500)
-    outcome = await run_reminder_storm(EngineSetup(folder=tmp_path), BY_NAME["S5"], extent, Parts())
+    outcome = await performed(tmp_path, "S5", instances=2_500)
     assert outcome.figures["instances"] == len(outcome.latencies_us) == 2_500
     assert 0 < outcome.figures["late_max_ms"] <= outcome.figures["elapsed_s"] * 1000
 
@@ -52,5 +48,5 @@ async def test_a_reminder_that_is_left_behind_is_a_wrong_result(
     monkeypatch.setattr(Alarm, "turn", forgetful)
     # then what was measured is no storm.
     with pytest.raises(ExceptionGroup) as group:
-        await run_reminder_storm(EngineSetup(folder=tmp_path), BY_NAME["S5"], Extent(seconds=1, instances=10), Parts())
+        await performed(tmp_path, "S5", instances=10)
     assert group.group_contains(WrongResult, match="no reminder")

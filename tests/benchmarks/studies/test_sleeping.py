@@ -1,8 +1,8 @@
 """Sleepers: they fall asleep beyond what may be in memory, and those that are due wake, none early."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,9 +10,8 @@ from perdure.benchmarks.drivers.in_process import EngineSetup, process_driver
 from perdure.benchmarks.drivers.load import WrongResult
 from perdure.benchmarks.studies import sleeping
 from perdure.benchmarks.workloads.table import BY_NAME
-from perdure.benchmarks.workloads.workload import Extent
 
-from ...support.benchmarks.results import Parts
+from ...support.benchmarks.results import Parts, performed
 
 pytestmark = pytest.mark.anyio
 
@@ -21,45 +20,30 @@ STORM = BY_NAME["S4"]
 
 @pytest.fixture(autouse=True)
 def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sleeping, "SETTLE_S", 0.01)
+    for name, seconds in {"SETTLE_S": 0.01, "ONE_BY_ONE_LEAD_S": 0.1, "STORM_LEAD_S": 2.0, "FLEET_LEAD_S": 3.0}.items():
+        monkeypatch.setattr(sleeping, name, seconds)
 
 
-async def test_a_fleet_sleeps_in_the_store_and_wakers_are_never_early(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("workload", "options", "woken", "figures"),
+    [
+        ("W5", {"seconds": 0.05, "in_flight": 20}, 5, {"kib_per_sleeper", "late_p50_ms", "late_p99_ms"}),
+        ("S4", {}, 100, {"reminders_per_s", "cpu_ms_per_unit", "units_per_commit"}),
+        # A quarter of a small fleet wakes.
+        pytest.param("S7", {}, 25, {"awake_s", "rss_bytes_per_sleeper"}, marks=pytest.mark.slow),
+    ],
+)
+async def test_a_fleet_sleeps_in_the_store_and_those_that_are_due_wake_and_none_early(
+    workload: str, options: dict[str, Any], woken: int, figures: set[str], tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(sleeping, "ONE_BY_ONE_LEAD_S", 0.1)
-    parts, workload = Parts(), replace(BY_NAME["W5"], in_flight=20)
-    outcome = await sleeping.run_sleepers(
-        EngineSetup(folder=tmp_path), workload, Extent(seconds=0.05, instances=100), parts
-    )
-    assert (outcome.figures["instances"], outcome.figures["wakers"]) == (100, len(outcome.latencies_us))
-    assert min(outcome.latencies_us) >= 0
-    assert {"kib_per_sleeper", "late_p50_ms", "late_p99_ms"} <= outcome.figures.keys()
-    assert parts.told[-1] == (1.0, 100)
-
-
-async def test_every_timer_of_a_storm_fires(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sleeping, "STORM_LEAD_S", 2.0)
     parts = Parts()
-    outcome = await sleeping.run_timer_storm(
-        EngineSetup(folder=tmp_path), STORM, Extent(seconds=1, instances=100), parts
-    )
-    assert outcome.figures["instances"] == len(outcome.latencies_us) == 100
-    assert outcome.figures["reminders_per_s"] == pytest.approx(100 / outcome.figures["elapsed_s"])
+    outcome = await performed(tmp_path, workload, parts=parts, **({"seconds": 1.0, "instances": 100} | options))
+    assert (outcome.figures["instances"], len(outcome.latencies_us)) == (100, woken)
+    assert figures <= outcome.figures.keys()
+    # Each of them took its turn before the last of them was durable.
+    awake_s = outcome.figures["awake_s" if "awake_s" in figures else "elapsed_s"]
     assert min(outcome.latencies_us) >= 0
-    assert parts.told[-1] == (1.0, 100)
-
-
-@pytest.mark.slow
-async def test_a_quarter_of_a_small_fleet_wakes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sleeping, "FLEET_LEAD_S", 3.0)
-    parts = Parts()
-    outcome = await sleeping.run_fleet(
-        EngineSetup(folder=tmp_path), BY_NAME["S7"], Extent(seconds=1, instances=200), parts
-    )
-    assert outcome.figures["instances"] == 200
-    assert outcome.figures["wakers"] == len(outcome.latencies_us) == 50
-    assert outcome.figures["awake_s"] * 1e6 >= max(outcome.latencies_us)
+    assert max(outcome.latencies_us) <= awake_s * 1e6 or workload == "W5"
     assert parts.told[-1][0] == 1.0
 
 
@@ -73,17 +57,6 @@ async def test_what_is_still_in_the_wal_counts_as_stored(tmp_path: Path) -> None
     assert full > empty + 200 * 100
     # When the engine has stopped, the file is all there is.
     assert setup.store.stat().st_size == sleeping.stored_bytes(setup.store) == full
-
-
-async def test_all_wake_and_their_ends_are_durable(tmp_path: Path) -> None:
-    async with process_driver(EngineSetup(folder=tmp_path)) as driver:
-        due = sleeping.in_so_many_s(4)
-        instance_ids = await sleeping.put_to_sleep(driver, STORM, 20, due)
-        waking = await sleeping.wake_all(driver, instance_ids, due)
-    assert len(set(instance_ids)) == len(waking.late_us) == 20
-    # Each of them took its turn before the last of them was durable.
-    assert 0 <= min(waking.late_us) <= max(waking.late_us) <= waking.awake_s * 1e6
-    assert waking.commits >= 1
 
 
 async def test_a_wake_that_cannot_be_measured_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,21 +6,22 @@ from pathlib import Path
 
 import pytest
 
-from perdure.benchmarks.drivers.in_process import EngineSetup, process_driver
+from perdure.benchmarks.drivers.in_process import EngineSetup
 from perdure.benchmarks.drivers.load import WrongResult
 from perdure.benchmarks.drivers.measure import Usage
-from perdure.benchmarks.studies.soak import Diary, drift, figures_of, slope_of, soak, t_quantile, worth
+from perdure.benchmarks.studies import soak
+from perdure.benchmarks.studies.soak import drift, figures_of, slope_of, t_quantile, worth
 from perdure.benchmarks.workloads.table import BY_NAME
 from perdure.benchmarks.workloads.workload import Extent
 
-from ...support.benchmarks.results import Parts
+from ...support.benchmarks.results import Parts, performed
 
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_soak_keeps_the_series_that_its_slopes_are_of(tmp_path: Path) -> None:
-    async with process_driver(EngineSetup(folder=tmp_path)) as driver:
-        outcome = await soak(driver, BY_NAME["S10"], Extent(seconds=0.4), Parts(), sample_every_s=0.02)
+async def test_a_soak_keeps_the_series_that_its_slopes_are_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(soak, "SAMPLE_EVERY_S", 0.02)
+    outcome = await performed(tmp_path, "S10", seconds=0.4)
     assert {len(values) for values in outcome.series.values()} == {len(outcome.series["at_s"])}
     assert outcome.series.keys() == {"at_s", "units_per_s", "rss_mib"}
     assert sorted(outcome.series["at_s"]) == outcome.series["at_s"]
@@ -29,12 +30,13 @@ async def test_a_soak_keeps_the_series_that_its_slopes_are_of(tmp_path: Path) ->
 
 def test_slopes_are_of_what_was_seen_when_caches_were_full() -> None:
     # Given a run that is slow and small in its first fifth, and then steady but for some noise,
-    diary = Diary()
-    diary.at_s = [float(at) * 600 for at in range(50)]
-    diary.units_per_s = [10.0] * 10 + [1_000.0, 1_002.0] * 20
-    diary.rss_mib = [1.0] * 10 + [50.0, 51.0] * 20
+    series = {
+        "at_s": [float(at) * 600 for at in range(50)],
+        "units_per_s": [10.0] * 10 + [1_000.0, 1_002.0] * 20,
+        "rss_mib": [1.0] * 10 + [50.0, 51.0] * 20,
+    }
     nothing = Usage(cpu_s=0, rss_bytes=0)
-    figures = figures_of(diary, 5_000, 5, 50.0, nothing, Usage(cpu_s=25.0, rss_bytes=2**20))
+    figures = figures_of(series, 5_000, 5, 50.0, nothing, Usage(cpu_s=25.0, rss_bytes=2**20))
     # then neither has drifted.
     assert figures["throughput_drift_percent_per_h"] == figures["rss_drift_percent_per_h"] == 0
     assert (figures["units_per_s"], figures["cpu_ms_per_unit"], figures["rss_mib"]) == (500, 1.0, 1.0)
@@ -42,9 +44,8 @@ def test_slopes_are_of_what_was_seen_when_caches_were_full() -> None:
 
 async def test_a_wrong_result_ends_a_soak(tmp_path: Path) -> None:
     wrong = replace(BY_NAME["S10"], output=6)
-    async with process_driver(EngineSetup(folder=tmp_path)) as driver:
-        with pytest.raises(ExceptionGroup) as group:
-            await soak(driver, wrong, Extent(seconds=60), Parts())
+    with pytest.raises(ExceptionGroup) as group:
+        await soak.run_soak(EngineSetup(folder=tmp_path), wrong, Extent(seconds=60), Parts())
     assert group.group_contains(WrongResult)
 
 
@@ -69,15 +70,6 @@ def test_noise_without_a_trend_is_no_drift_in_a_long_run_and_nothing_in_a_short_
     # but only the long one is good for a verdict.
     assert long["throughput_drift_percent_per_h"] == 0
     assert "throughput_drift_percent_per_h" not in short
-
-
-def test_a_few_samples_have_no_slope() -> None:
-    assert drift("rss", [1.0, 2.0, 3.0], [1.0, 2.0, 3.0]) == {}
-
-
-def test_a_curve_has_no_slope_either() -> None:
-    at_s = [float(at) for at in range(31)]
-    assert drift("rss", at_s, [100 + (at - 15) ** 2 for at in at_s]) == {}
 
 
 def test_the_interval_is_that_of_the_textbook() -> None:
@@ -109,7 +101,9 @@ def test_the_same_noise_says_less_about_the_slope_where_neighbours_resemble_each
     assert in_waves.error > 2 * alternating.error
 
 
-def test_a_curve_is_no_slope_with_an_error() -> None:
-    # Its residuals are one wave: 31 samples are worth less than three, and two make a line without an error.
+def test_a_few_samples_and_a_curve_have_no_slope() -> None:
+    assert drift("rss", [1.0, 2.0, 3.0], [1.0, 2.0, 3.0]) == {}
+    # A curve's residuals are one wave: 31 samples are worth less than three, and two make a line without an error.
     times = [float(at) for at in range(31)]
-    assert slope_of(times, [(at - 15) ** 2 for at in times]).error == inf
+    curve = [100 + (at - 15) ** 2 for at in times]
+    assert (slope_of(times, curve).error, drift("rss", times, curve)) == (inf, {})

@@ -174,6 +174,8 @@ def test_a_caller_that_has_hung_up_is_no_bug() -> None:
         ("PUT", "orders/a", b'{"item": "' + b"x" * 100 + b'"}', 413, "ERR_BODY_READ"),
         ("POST", "orders/a/notes", b"x" * 101, 413, "ERR_BODY_READ"),
         ("POST", "orders/a/notes", b"\xff", 400, "ERR_MALFORMED_REQUEST"),
+        ("POST", "orders/a/notes?tag.team=%FF", b"", 400, "ERR_MALFORMED_REQUEST"),
+        ("GET", "orders/a?%FF=1", b"", 400, "ERR_MALFORMED_REQUEST"),
     ],
 )
 def test_what_is_wrong_with_a_request_is_said(method: str, path: str, content: bytes, status: int, code: str) -> None:

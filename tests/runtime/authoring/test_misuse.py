@@ -291,6 +291,8 @@ async def test_what_needs_an_event_loop_is_told_in_a_running_engine_too(
         (-1, timedelta(seconds=-1)),
         (1e300, timedelta.max),
         (-1e300, timedelta.min),
+        (10**400, timedelta.max),  # beyond a float
+        (-(10**400), timedelta.min),
         (timedelta(days=1), timedelta(days=1)),
         (datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC)),
     ],

@@ -153,7 +153,7 @@ def test_a_number_is_an_interval_in_seconds() -> None:
         first_retry_interval=seconds,
         max_number_of_attempts=3,
         max_retry_interval=seconds / 4,
-        retry_timeout=1e300 * seconds,
+        retry_timeout=10**400 * seconds,  # beyond a float
     )
     assert policy.first_retry_interval == timedelta(seconds=2)
     assert policy.max_retry_interval == timedelta(milliseconds=500)

@@ -185,6 +185,13 @@ def test_what_is_no_task_is_refused_and_its_type_is_named(combine: Any, wrong: l
         combine(wrong)
 
 
+@pytest.mark.parametrize("combine", [when_all, when_any])
+@pytest.mark.parametrize("wrong", [None, 7, object()])
+def test_what_is_no_list_is_refused_and_the_brackets_are_shown(combine: Any, wrong: Any) -> None:
+    with pytest.raises(WorkflowMisuse, match=rf"takes one list of tasks. Write ctx.{combine.__name__}\(\["):
+        combine(wrong)
+
+
 # Combinations of combinations.
 
 

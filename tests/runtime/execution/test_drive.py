@@ -1,6 +1,7 @@
 """An execution: events in, commands out. The user's code is driven by hand, whatever its shape and whatever it does."""
 
 import asyncio
+import contextlib
 import functools
 import gc
 import inspect
@@ -506,6 +507,53 @@ def test_code_that_does_not_want_to_leave_is_left() -> None:
             await asyncio.sleep(0)
 
     started(clings).execution.close()
+
+
+CLINGING: dict[str, Callable[[Any, Any], Any]] = {
+    "an activity": lambda ctx, held: ctx.call_activity("a"),
+    "a child": lambda ctx, held: ctx.call_child_workflow("w"),
+    "a timer": lambda ctx, held: ctx.create_timer(5),
+    "an event": lambda ctx, held: ctx.wait_for_external_event("never"),
+    "an event in time": lambda ctx, held: ctx.wait_for_external_event("never", timeout=5),
+    "what it waited for": lambda ctx, held: held,
+    "all": lambda ctx, held: ctx.when_all([held, ctx.call_activity("a")]),
+    "any": lambda ctx, held: ctx.when_any([held, ctx.call_activity("a")]),
+    "a status first": lambda ctx, held: ctx.set_custom_status("on its way out") or held,
+    "a patch first": lambda ctx, held: (ctx.is_patched("p") and held) or held,
+    "another input first": lambda ctx, held: ctx.continue_as_new(1) or held,
+}
+
+
+@pytest.mark.parametrize("shape", ["coroutine", "generator"])
+@pytest.mark.parametrize("name", CLINGING)
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # "coroutine ignored GeneratorExit"
+def test_code_that_catches_whatever_it_is_thrown_is_left(name: str, shape: str) -> None:
+    # Given code that begins again at each error, as a bare `except` in a loop makes it,
+    tries: list[str] = []
+
+    async def coroutine(ctx: WorkflowContext) -> None:
+        held = ctx.call_activity("a")
+        while len(tries) < 1_000:
+            with contextlib.suppress(BaseException):
+                tries.append(name)
+                await (CLINGING[name](ctx, held) if len(tries) > 1 else held)
+
+    def generator(ctx: WorkflowContext) -> Generator[Any, Any, None]:
+        held = ctx.call_activity("a")
+        while len(tries) < 1_000:
+            with contextlib.suppress(BaseException):
+                tries.append(name)
+                yield CLINGING[name](ctx, held) if len(tries) > 1 else held
+
+    lone = started(coroutine if shape == "coroutine" else generator)
+    asked = list(lone.commands)
+    # when it is put away,
+    lone.execution.close()
+    gc.collect()
+    # then it is left where it waits again, and is not asked for ever; what it asked for counts for nothing.
+    assert len(tries) <= 3
+    assert lone.commands == asked
+    assert lone.execution.outcome is None
 
 
 def test_an_execution_that_has_not_begun_can_be_put_away() -> None:

@@ -70,6 +70,23 @@ def test_what_is_asked_for_again_is_called_off_by_an_answer_that_comes_before_th
         assert actor.actor.asked_again is None
 
 
+def test_a_call_of_another_app_that_is_called_off_before_the_commit_is_not_waited_for() -> None:
+    app = make_app()
+
+    @app.workflow
+    async def pays(ctx: WorkflowContext) -> None:
+        await ctx.call_activity("pay", app_id="bank")
+
+    # Given an instance that asks another app again, in a turn whose commit is under way,
+    actor = LoneActor(app)
+    actor.start("pays")
+    turn = take_turn(actor.actor, [Envelope(RECOVER)], actor.now_us)
+    assert [address.type for address, _ in turn.messages] == ["call@bank"]
+    # when the answer comes, the request is counted as one that nobody will have: a call is an actor, which would.
+    take_turn(actor.actor, [Envelope(ActivityDone("x1", 1, "1", None))], actor.now_us)
+    assert (turn.messages, turn.called_off) == ([], 1)
+
+
 def test_a_retry_waits_for_its_timer_and_keeps_the_key_of_the_call(actor: LoneActor) -> None:
     actor.start("retried")
     actor.done(1, None, FAILURE)

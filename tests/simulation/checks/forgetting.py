@@ -17,11 +17,16 @@ LATE_US = 61_000_000
 
 
 class Forgetting:
-    """What may be forgotten in a world."""
+    """What may be forgotten in a world.
 
-    def __init__(self, world: BaseWorld) -> None:
+    Args:
+        purging: The ids of instances that callers are about to purge; those of other apps too, as their children may be
+            of this one.
+    """
+
+    def __init__(self, world: BaseWorld, purging: set[str]) -> None:
         self._world = world
-        self._purging: set[str] = set()
+        self._purging = purging
 
     @property
     def retention(self) -> Retention:

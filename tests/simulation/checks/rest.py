@@ -8,8 +8,9 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from perdure.actors.address import Address
-from perdure.runtime.directory import ACTIVITY, WORKFLOW
+from perdure.runtime.directory import WORKFLOW
 from perdure.runtime.engine import Engine
+from perdure.runtime.hosted_app import HostedApp
 from perdure.testing.simulation.base import BaseWorld
 from perdure.testing.simulation.life import LifeStore
 from perdure.testing.simulation.machines.database.machine import LifePostgresStore
@@ -46,29 +47,32 @@ def check_engine(engine: Engine) -> None:
         Broken: E12, E17.
     """
     check_empty(engine)
-    under_way = engine.active_actors()[ACTIVITY]
+    for app in engine.apps.values():
+        _check_places(app)
+
+
+def _check_places(app: HostedApp) -> None:
+    under_way = len(app.activities)
     if under_way:
         raise Broken("E17", f"{under_way} activities are under way at rest")
-    for kind, lane in engine._first.activities._lanes.items():
+    for kind, lane in app.activities._lanes.items():
         if lane._running or lane.waiting or lane._scopes or lane._room != lane.limit or lane._called:
             raise Broken("E17", f"the lane of {kind.name} has {lane._running} at work at rest, room for {lane._room}")
-    dispatcher = engine.dispatcher
+    dispatcher = app.dispatcher
     if dispatcher._jobs or any(dispatcher.room._at_work.values()):
         raise Broken("E17", f"workers have {dict(dispatcher.room._at_work)} at rest, of {len(dispatcher._jobs)} jobs")
 
 
-async def check_rest(world: SimWorld, *, purged: Collection[str], asleep: Mapping[str, str], tasks: int) -> None:
-    """What must hold once all instances have ended and all faults are over.
+async def check_rest(world: SimWorld, *, asleep: Mapping[str, str], tasks: int) -> None:
+    """What must hold once all instances have ended and all faults are over, beside `check_contents`.
 
     Args:
-        purged: The ids that nothing must be left of.
         asleep: Instances that have not ended, and for what event each waits.
         tasks: How many there were when another host was at rest that had seen all of them.
 
     Raises:
         Broken
     """
-    await check_contents(world.contents, purged, asleep)
     engine = _engine(world)
     check_empty(engine)
     if (now := tasks_of(world)) != tasks:
@@ -102,11 +106,18 @@ def check_no_errors(world: BaseWorld) -> None:
 
 
 async def check_contents(
-    store: LifeStore, purged: Collection[str], asleep: Collection[str], *, marked: Collection[str] = ()
+    store: LifeStore,
+    purged: Collection[str],
+    asleep: Collection[str],
+    *,
+    marked: Collection[str] = (),
+    workflow: str = WORKFLOW,
 ) -> None:
     """A store has what it must have at rest, and nothing else.
 
     Args:
+        purged: The ids that nothing must be left of.
+        workflow: The type of the instances.
         marked: The instances that may have the active mark.
 
     Raises:
@@ -118,12 +129,12 @@ async def check_contents(
     reminders = await store.reminders(after=None, limit=10)
     if reminders:
         raise Broken("E9", f"{reminders[0].address.id} has a reminder at rest: {reminders[0].name}")
-    there = set(await store.ids(WORKFLOW, after=None, limit=100_000))
+    there = set(await store.ids(workflow, after=None, limit=100_000))
     if left := there.intersection(purged):
         raise Broken("E14", f"{min(left)} was purged, and is there")
     if lost := set(asleep) - there:
         raise Broken("E1", f"{min(lost)} sleeps, and is not there")
-    for stored in await store.load([Address(WORKFLOW, each) for each in sorted(purged)]):
+    for stored in await store.load([Address(workflow, each) for each in sorted(purged)]):
         if stored is not None:
             raise Broken("E14", f"a purged instance has left rows: {stored}")
 
@@ -144,9 +155,9 @@ def check_empty(engine: Engine) -> None:
         "watches": host._watches,
         "activations set aside": host._failures.parked,
         "turns whose commit has not ended": host._committer.unfinished(),
-        "children on their way": engine._first._children._busy,
-        "events on their way": engine._first._events._waiting,
-        "bulk operations": engine._first._bulk_runner._running,
+        "children on their way": [each for app in engine.apps.values() for each in app._children._busy],
+        "events on their way": [each for app in engine.apps.values() for each in app._events._waiting],
+        "bulk operations": [each for app in engine.apps.values() for each in app._bulk_runner._running],
         "actors to be recovered": mailroom.unrecovered,
         "unacknowledged messages": [each.address.id for each in mailroom.activations if each.unacknowledged],
     }

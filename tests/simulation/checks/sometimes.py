@@ -43,6 +43,7 @@ SOMETIMES = (
     "move",
     "a poison was set aside",
     "newer code among older",
+    "call of another app",
     "commits were lost",
     "an acknowledged turn was lost, and told of",
 )

@@ -41,13 +41,17 @@ class TurnLog:
     Args:
         now_us: The date of its machine; Unix time, microseconds.
         heard: Told of each turn that writes, once its host has heard that this is on the disk.
+        own: Whether a type of actors is that of the instances it sees.
 
     Attributes:
         turns: How many were taken.
         life: Whose turn is under way, or was last.
     """
 
-    def __init__(self, now_us: Callable[[], int], heard: Callable[[Turn], None]) -> None:
+    def __init__(
+        self, now_us: Callable[[], int], heard: Callable[[Turn], None], own: Callable[[str], bool] = WORKFLOW.__eq__
+    ) -> None:
+        self._own = own
         self._now_us = now_us
         self._heard = heard
         self.turns = 0
@@ -65,7 +69,7 @@ class TurnLog:
         log = self
 
         def added(self: Committer, activation: Activation, turn: Turn, envelopes: Any, now_us: int) -> None:
-            if activation.address.type == WORKFLOW:
+            if log._own(activation.address.type):
                 log._taken(self, activation, turn, now_us)
             add(self, activation, turn, envelopes, now_us)
 

@@ -1,9 +1,10 @@
 """What the database of several hosts has, as a test reads it: its rows, and not what a host makes of them."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from perdure.actors.cluster.membership import name_of_id
+from perdure.actors.store.presence.apps import apps_in
 from perdure.testing.simulation.hosts.host import SharingLife
 from perdure.testing.simulation.hosts.world import HostsWorld
 from perdure.testing.simulation.machines.database.tables import Table
@@ -49,6 +50,34 @@ def lives_up(world: HostsWorld) -> list[SharingLife]:
     return [host.last for host in world.hosts if host.last is not None and host.up]
 
 
+class Block(NamedTuple):
+    """The shards of one app, and the hosts that have it."""
+
+    shards: range
+    hosts: frozenset[int]
+
+    def more_than_a_share(self, moved: Collection[int]) -> Sequence[int]:
+        """The shards of some that one more host need not have got."""
+        own = [shard for shard in moved if shard in self.shards]
+        return own[-(-len(self.shards) // len(self.hosts)) :]
+
+
+def apps_of_store(world: HostsWorld) -> Mapping[str, int]:
+    """The apps of the store, with their numbers; none before a host has opened it."""
+    return apps_in(rows_of(world, "meta", "name", "value"))
+
+
+def blocks(world: HostsWorld) -> Sequence[Block]:
+    """The shards of each app that a host has which is up. Those of another app are nobody's, or of one that is gone."""
+    up = lives_up(world)
+    found: list[Block] = []
+    for app_id, number in apps_of_store(world).items():
+        hosts = frozenset(made.store.host for made in up if app_id in made.apps)
+        if hosts:
+            found.append(Block(range(number * world.shards, (number + 1) * world.shards), hosts))
+    return found
+
+
 def is_settled(world: HostsWorld) -> bool:
     """Whether each shard is open at the host that its row names, at that epoch, and at no other."""
     found: dict[int, Owned] = {}
@@ -63,18 +92,24 @@ def is_settled(world: HostsWorld) -> bool:
             if shard in gate.opening or shard in gate.closed or shard in found:
                 return False
             found[shard] = Owned(made.store.host, host.placement.epoch(shard))
-    rows = owners(world)
+    had = {shard for block in blocks(world) for shard in block.shards}
+    rows = {shard: owned for shard, owned in owners(world).items() if shard in had}
     return bool(rows) and found == rows
 
 
 def is_even(world: HostsWorld) -> bool:
-    """Whether no host has two shards more than another one."""
-    counts = {made.store.host: 0 for made in lives_up(world)}
-    for owned in owners(world).values():
-        if owned.host not in counts:
+    """Whether of each app no host has two shards more than another one that has it."""
+    rows = owners(world)
+    for block in blocks(world):
+        counts = dict.fromkeys(block.hosts, 0)
+        for shard in block.shards:
+            owner = rows[shard].host
+            if owner not in counts:
+                return False
+            counts[owner] += 1
+        if max(counts.values()) - min(counts.values()) > 1:
             return False
-        counts[owned.host] += 1
-    return max(counts.values()) - min(counts.values()) <= 1
+    return True
 
 
 def picture(world: HostsWorld) -> str:

@@ -15,17 +15,19 @@ from perdure.testing.simulation.trace import WorldTrace
 
 from ..base_scenario import BaseScenario, Outcome
 from ..checks.broken import Broken
-from ..checks.rest import check_asleep, check_contents, check_no_errors
+from ..checks.rest import check_asleep, check_no_errors
 from ..doors import EMBEDDED, Doors
 from ..invariants import STANDINGS
 from ..programs import Program, a_program, app_of
+from ..side import Side
 from ..story.fates import ASLEEP_FOR, KINDS, Fate, Living
 from .again import LivingAgain
+from .apps import TwoHostedApps
 from .losses import Losses
 from .poison import LivingPoison, Poisons
 from .quiet import check_alone, check_hosts, check_quiet
 from .rollout import STEPS, LivingNewer, Rollout, a_newer_fate, add_newer
-from .rows import Owned, is_even, is_settled, lives_up, owners, picture
+from .rows import Owned, blocks, is_even, is_settled, lives_up, owners, picture
 from .witness import HostsWitness
 
 # How many hosts a world has; the first is the usual number.
@@ -48,6 +50,7 @@ class HostsScenario(BaseScenario):
         instances_max, fates, program, programs, standings, rests, savers: As for `Scenario`.
         poisons: So many instances more end each host that takes them up, until they are set aside.
         newer: So many instances more need newer code, which comes to one host after the other.
+        apps: There are two apps that ask each other, and each host has one of them or both.
         activations_max: How many actors a host keeps in memory, where chance does not say otherwise.
     """
 
@@ -69,18 +72,21 @@ class HostsScenario(BaseScenario):
         activations_max: int = 10_000,
         poisons: int = 0,
         newer: int = 0,
+        apps: bool = False,
         keep: bool = False,
     ) -> None:
-        super().__init__(choices, standings=standings, rests=rests)
+        two = TwoHostedApps(choices, lambda: self.world, standings=standings) if apps else None
+        super().__init__(choices, standings=standings, rests=rests, two=two)
+        self.hosted = two
         self.poisons = Poisons(self.witness)
-        apps = [self._app()]
+        versions = [two.apps[0] if two is not None else self._app()]
         self.rollout: Rollout | None = None
         if newer:
-            apps.append(self._app(newer=True))
-            add_newer(apps[1], lambda: self.world, self.witness.performing)
-            self.rollout = Rollout(*apps)
+            versions.append(self._app(newer=True))
+            add_newer(versions[1], lambda: self.world, self.witness.performing)
+            self.rollout = Rollout(*versions)
         self.world = HostsWorld(
-            apps,
+            versions,
             choices,
             number=hosts or HOSTS[choices.draw("world.hosts", len(HOSTS))],
             settings=Knobs(Settings(activities_max=100, stop_grace_s=1.0, activations_max=activations_max), choices),
@@ -90,9 +96,16 @@ class HostsScenario(BaseScenario):
         self.poisons.watch(self.world)
         self.world.database.may_lose = may_lose
         self.losses = Losses(self.world, self.witness) if may_lose else None
-        self.doors = Doors(self.world, (EMBEDDED,))
+        self.sides = (
+            two.sides() if two is not None else [Side(self.world, self.witness, Doors(self.world, (EMBEDDED,)))]
+        )
+        if two is not None:
+            self.world.hosted = two.hosted
+            fates, programs = two.fates(fates), two.program
+        elif may_lose:
+            fates = KINDS[:1]
         self.livings = [
-            *self._fated(KINDS[:1] if may_lose else fates, program, programs, instances_max),
+            *(each for side in self.sides for each in self._fated(fates, program, programs, instances_max, side)),
             *(self._poison(number) for number in range(poisons)),
             *(self._newer(number) for number in range(newer)),
         ]
@@ -109,10 +122,10 @@ class HostsScenario(BaseScenario):
         with self.losses.watched() if self.losses is not None else nullcontext():
             return super().run()
 
-    def _living(self, fate: Fate, sendings: Counter[str]) -> Living:
+    def _living(self, fate: Fate, sendings: Counter[str], side: Side) -> Living:
         if self.losses is None:
-            return super()._living(fate, sendings)
-        return LivingAgain(self.world, self.witness, fate, sendings, self.doors)
+            return super()._living(fate, sendings, side)
+        return LivingAgain(self.world, self.witness, fate, sendings, side.doors)
 
     def _app(self, *, newer: bool = False) -> App:
         more = {**self.poisons.steps(), **STEPS}
@@ -123,11 +136,11 @@ class HostsScenario(BaseScenario):
     def _newer(self, number: int) -> LivingNewer:
         assert self.rollout is not None
         fate = a_newer_fate(self.choices, number)
-        return LivingNewer(self.world, self.witness, fate, Counter(), self.doors, self.rollout.is_known)
+        return LivingNewer(self.world, self.witness, fate, Counter(), self.sides[0].doors, self.rollout.is_known)
 
     def _poison(self, number: int) -> LivingPoison:
         fate = self.poisons.fate(self.choices, number)
-        return LivingPoison(self.world, self.witness, fate, Counter(), self.doors, self.poisons)
+        return LivingPoison(self.world, self.witness, fate, Counter(), self.sides[0].doors, self.poisons)
 
     def _sometimes(self) -> Counter[str]:
         found = {
@@ -143,10 +156,12 @@ class HostsScenario(BaseScenario):
         async with asyncio.TaskGroup() as tasks:
             if self.rollout is not None:
                 tasks.create_task(self.rollout.happen(self.world))
+            if self.hosted is not None:
+                tasks.create_task(self.hosted.come(self.world))
             await super()._story(world)
 
     async def _rest(self) -> None:
-        while self.rollout is not None and not self.rollout.over:
+        while self._is_under_way():
             await self.world.sleep(1.0)
         await self.world.sleep(UNDER_WAY_S)
         await self._settle()
@@ -166,13 +181,14 @@ class HostsScenario(BaseScenario):
             await self._settle()
             self._check_moves(before)
         await self.world.sleep(10)
-        self.witness.check_all_ended(asleep=self._asleep)
+        for side in self.sides:
+            side.witness.check_all_ended(asleep=self._asleep)
         for saver in self.savers:
             await saver.look()
         await check_hosts(self.world, asleep=self._asleep)
         made = lives_up(self.world)[0]
         # What sleeps has its mark as long as it is in memory, and a shard that is given takes it along.
-        await check_contents(made.store, self._purged, self._asleep, marked=self._asleep)
+        await self._check_contents(made.store, marked=self._asleep)
         for id_ in self._asleep:
             assert made.life.engine is not None
             await check_asleep(made.life.engine, id_, ASLEEP_FOR)
@@ -180,6 +196,11 @@ class HostsScenario(BaseScenario):
         await self._check_alone()
         check_no_errors(self.world)
         self._require_unbroken()
+
+    def _is_under_way(self) -> bool:
+        """Whether newer code, or another app, is still on its way to some host."""
+        rolls = self.rollout is not None and not self.rollout.over
+        return rolls or (self.hosted is not None and self.hosted.is_coming)
 
     async def _check_alone(self) -> None:
         for host in self.world.hosts[1:]:
@@ -191,13 +212,16 @@ class HostsScenario(BaseScenario):
 
     def _check_moves(self, before: Mapping[int, Owned]) -> None:
         """I8: only as many shards have moved as had to."""
-        after, hosts = owners(self.world), len(lives_up(self.world))
-        gone = {owned.host for owned in before.values()} - {made.store.host for made in lives_up(self.world)}
-        moved = [shard for shard, owned in after.items() if owned != before[shard]]
-        if gone:
-            needless = [shard for shard in moved if before[shard].host not in gone]
+        after = owners(self.world)
+        up = {made.store.host for made in lives_up(self.world)}
+        # One whose app no host has is nobody's: it has not moved yet, and is the first one's that has the app.
+        had = {shard: owned.host for shard, owned in before.items() if owned.host is not None}
+        moved = [shard for shard, owned in after.items() if owned != before[shard] and owned.host is not None]
+        if gone := {*had.values()} - up:
+            needless = [shard for shard in moved if shard in had and had[shard] not in gone]
         else:
-            needless = moved[-(-len(after) // hosts) :]
+            left = [shard for shard in moved if shard in had]
+            needless = [shard for own in blocks(self.world) for shard in own.more_than_a_share(left)]
         twice = [shard for shard in moved if after[shard].epoch != before[shard].epoch + 1]
         if needless or twice:
             raise Broken("I8", f"shards {needless or twice} have moved and had not to: {dict(before)}, {dict(after)}")

@@ -67,6 +67,7 @@ def a_fate(
     choices: Choices,
     number: int,
     *,
+    prefix: str = "i",
     clock_is_set: bool,
     forgetful: bool = False,
     kinds: Sequence[str] = KINDS,
@@ -75,6 +76,7 @@ def a_fate(
     """Choose a fate of some kinds; the calm one is an instance of the first, which is left alone usually.
 
     Args:
+        prefix: Of the instance's id, before its number.
         forgetful: What has ended may be gone soon, and with it the key of its start.
     """
     draw = choices.draw
@@ -90,7 +92,7 @@ def a_fate(
     if kind == "asleep":
         program = [["work", 1], ["event", ASLEEP_FOR]]
     return Fate(
-        f"i{number}",
+        f"{prefix}{number}",
         kind,
         program,
         again=draw("story.again", 4) == 1,

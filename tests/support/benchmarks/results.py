@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 from perdure.benchmarks.drivers.measure import RunOutcome
+from perdure.benchmarks.performing import perform
 from perdure.benchmarks.report.machine import Machine
 from perdure.benchmarks.report.results import Result, Results
 from perdure.benchmarks.workloads.run import Run
@@ -45,6 +47,13 @@ def measured(
 
 def results(*found: Result) -> Results:
     return Results(machine=MACHINE, began_at="2026-01-02T03:04:05+00:00", results=list(found))
+
+
+async def performed(
+    folder: Path, workload: str, driver: str = "process", *, parts: "Parts | None" = None, **options: Any
+) -> RunOutcome:
+    """Carry out a run, in this process; `options` are those of `run_of`."""
+    return await perform(run_of(workload, driver, **options), folder, parts or Parts())
 
 
 class Parts:

@@ -42,6 +42,8 @@ CONNECTING: Sequence[Refused | Lost] = (STARTING, FULL, Lost("the connection was
 DEADLOCK_S = 1.0
 SILENT_S = SILENT_MS / 1000
 ROUNDED_S = 1e-6
+# When TCP asks again for a connection, as Linux does, within CONNECT_S. A silence may have been healed by then.
+ASKED_AGAIN_S = (1.0,)
 
 # Called by the server once the commit that a task sends is there.
 TOLD: ContextVar[Callable[[], None] | None] = ContextVar("perdure_simulated_commit", default=None)
@@ -81,10 +83,7 @@ class Link:
         if fault := server.choices.fault("database.connect", 1 + len(CONNECTING)):
             self.tell(f"does not let {settings.get('application_name', 'a client')} in")
             raise _copied(CONNECTING[fault - 1])
-        while (silent_s := max(self._silent_s(loop.time()), server.frozen_s(loop.time()))) > 0:
-            await asyncio.sleep(max(min(silent_s, began + CONNECT_S - loop.time()), 0))
-            if loop.time() >= began + CONNECT_S:
-                raise Lost("the server does not answer")
+        await self._be_heard(began)
         if server.down:
             raise Lost("the connection was refused")
         if loop.time() < server.starting_until_s:
@@ -92,6 +91,24 @@ class Link:
         session = SimSession(self, Backend(server.core, settings))
         self.sessions[session] = None
         return session
+
+    async def _be_heard(self, began_s: float) -> None:
+        """Wait until the server hears of a connection that began then.
+
+        The server hears of it at the end of what keeps it away, or if that ends early, when the host asks again.
+
+        Raises:
+            Lost: That takes too long.
+        """
+        server, loop = self.server, asyncio.get_running_loop()
+        for asked_s in (*ASKED_AGAIN_S, CONNECT_S):
+            while away_s := max(self._silent_s(loop.time()), server.frozen_s(loop.time())):
+                rest_s = left_s(began_s + asked_s, loop.time())
+                if not rest_s:
+                    break
+                await asyncio.sleep(min(away_s, rest_s))
+        if not left_s(began_s + CONNECT_S, loop.time()):
+            raise Lost("the server does not answer")
 
     def silence(self, seconds: float, *, there: bool = True, back: bool = True) -> None:
         """Let nothing through for a while. Connections that are silent for too long are lost at both ends."""

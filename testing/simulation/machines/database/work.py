@@ -35,6 +35,10 @@ class Work:
         self._transaction = transaction
         self._snapshot = snapshot
 
+    def renew(self) -> None:
+        """See what was committed until now, as the next of several statements that were sent together."""
+        self._snapshot = self._ledger.commits
+
     # Reading.
 
     def sees(self, version: Version) -> bool:

@@ -1,5 +1,7 @@
 """The hub that stores nothing: enough of an engine for a chain and a fan-out."""
 
+from collections.abc import AsyncIterator
+
 import anyio
 import grpc
 import pytest
@@ -23,54 +25,40 @@ def scheduled(task_id: int) -> TaskScheduled:
     return TaskScheduled(task_id, "add_one", "0", f"execution-{task_id}")
 
 
-@pytest.mark.parametrize("stateful", [True, False])
-async def test_a_chain_comes_to_its_end(stateful: bool) -> None:
+async def turn_of(items: AsyncIterator[WorkflowItem | ActivityItem]) -> WorkflowItem:
+    item = await anext(items)
+    assert isinstance(item, WorkflowItem)
+    return item
+
+
+@pytest.mark.parametrize(
+    ("stateful", "sent"),
+    # What a worker that keeps histories has been sent once it is not sent again.
+    [(True, [(None, 0), (None, 3), (3, 3)]), (False, [(None, 0), (None, 3), (None, 6)])],
+)
+async def test_a_chain_comes_to_its_end(stateful: bool, sent: list[tuple[int | None, int]]) -> None:
     hub = StubHub()
     with anyio.fail_after(5):
         async with hub.connect(worker(stateful=stateful)) as items:
-            # When an instance is started,
-            instance_id = await hub.start("chain", input="1")
-            turn = await anext(items)
-            assert isinstance(turn, WorkflowItem)
-            assert (turn.instance_id, list(turn.past), turn.cached_count) == (instance_id, [], None)
-            # asks for an activity,
-            await hub.complete_workflow(WorkflowAnswer(instance_id, turn.token, [scheduled(0)]))
-            assert (await hub.wait(instance_id, lambda status: status is not Status.PENDING)).output is None
-            task = await anext(items)
-            assert isinstance(task, ActivityItem)
-            assert (task.name, task.input, task.task_id) == ("add_one", "0", 0)
-            # and has its result,
-            await hub.complete_activity(ActivityAnswer(instance_id, 0, task.token, "1", None))
-            turn = await anext(items)
-            # then the next turn is fed the result; a worker that keeps histories had nothing of the past yet.
-            assert isinstance(turn, WorkflowItem)
-            assert [type(timed.event).__name__ for timed in turn.past] == [
-                "TurnStarted",
-                "ExecutionStarted",
-                "TaskScheduled",
-            ]
-            assert turn.new[1].event == TaskCompleted(0, "1")
-            await hub.complete_workflow(
-                WorkflowAnswer(instance_id, turn.token, [ExecutionCompleted(1, Status.COMPLETED.value, "1")])
-            )
-            state = await hub.wait(instance_id)
-            assert (state.status, state.output) == (Status.COMPLETED, "1")
-
-
-async def test_a_worker_that_keeps_histories_is_sent_the_rest() -> None:
-    hub = StubHub()
-    with anyio.fail_after(5):
-        async with hub.connect(worker(stateful=True)) as items:
             instance_id = await hub.start("chain", input="3")
-            cached = []
+            found = []
+            # When each turn asks for an activity, and has its result,
             for task_id in range(3):
-                turn = await anext(items)
-                assert isinstance(turn, WorkflowItem)
-                cached.append((turn.cached_count, len(turn.past)))
+                turn = await turn_of(items)
+                found.append((turn.cached_count, len(turn.past)))
                 await hub.complete_workflow(WorkflowAnswer(instance_id, turn.token, [scheduled(task_id)]))
+                assert (await hub.wait(instance_id, lambda status: status is Status.RUNNING)).output is None
                 task = await anext(items)
+                assert isinstance(task, ActivityItem)
+                assert (task.name, task.input, task.task_id) == ("add_one", "0", task_id)
                 await hub.complete_activity(ActivityAnswer(instance_id, task_id, task.token, "1", None))
-            assert cached == [(None, 0), (None, 3), (3, 3)]
+            # then the next one is fed that, and the last one ends the instance.
+            turn = await turn_of(items)
+            assert turn.new[1].event == TaskCompleted(2, "1")
+            end = ExecutionCompleted(3, Status.COMPLETED.value, "1")
+            await hub.complete_workflow(WorkflowAnswer(instance_id, turn.token, [end]))
+            state = await hub.wait(instance_id)
+    assert (state.status, state.output, found) == (Status.COMPLETED, "1", sent)
 
 
 async def test_results_that_come_during_a_turn_are_fed_together_in_the_next() -> None:
@@ -79,20 +67,17 @@ async def test_results_that_come_during_a_turn_are_fed_together_in_the_next() ->
         async with hub.connect(worker(stateful=False)) as items:
             # Given a fan-out of three,
             instance_id = await hub.start("fan_out", input="3")
-            turn = await anext(items)
+            turn = await turn_of(items)
             await hub.complete_workflow(WorkflowAnswer(instance_id, turn.token, [scheduled(n) for n in range(3)]))
             for _ in range(3):
                 await anext(items)
             # when one result leads to a turn, and two come during it,
             for task_id in range(3):
                 await hub.complete_activity(ActivityAnswer(instance_id, task_id, "", "1", None))
-            first = await anext(items)
+            first = await turn_of(items)
             await hub.complete_workflow(WorkflowAnswer(instance_id, first.token, []))
-            second = await anext(items)
             # then these share the next.
-            assert isinstance(first, WorkflowItem)
-            assert isinstance(second, WorkflowItem)
-            assert (len(first.new), len(second.new)) == (2, 3)
+            assert (len(first.new), len((await turn_of(items)).new)) == (2, 3)
 
 
 async def test_what_no_workload_needs_is_refused() -> None:

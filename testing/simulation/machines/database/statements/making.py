@@ -36,6 +36,7 @@ def together(scene: Scene, statement: Statement, statements: Sequence[str]) -> W
     """Run statements of the making of a store."""
     tables: dict[str, Table] = {}
     for sql in statements:
+        scene.work.renew()
         if lock := _LOCK.fullmatch(sql):
             yield from _lock(scene, int(lock[1]), int(lock[2]))
         elif made := table_made(sql):

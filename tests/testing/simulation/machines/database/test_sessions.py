@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from perdure.actors.store.postgres.driver import DatabaseSession, Lost, Refused, Statement
-from perdure.actors.store.postgres.schema import make_ready
+from perdure.actors.store.postgres.schema import enter_apps, make_ready
 from perdure.actors.store.postgres.statements import BEAT, JOIN, LOOK
 from perdure.actors.store.postgres.url import parse_url
+from perdure.actors.store.presence.apps import AppNames
 from perdure.testing.simulation.choices import Choices, read_schedule
 from perdure.testing.simulation.loop import SimLoop
 from perdure.testing.simulation.machines.database.machine import URL, SimDatabase
@@ -100,5 +101,17 @@ def test_a_session_that_froze_within_a_transaction_is_ended_by_the_server() -> N
         assert 0.9 < asyncio.get_running_loop().time() - began_s < 1.1
         with pytest.raises(Lost):
             await session.run(LOOK, (11,))
+
+    run(story)
+
+
+def test_a_statement_that_was_sent_together_with_a_lock_sees_what_was_committed_before_it_had_that() -> None:
+    async def story(database: SimDatabase, session: DatabaseSession) -> None:
+        # Given two sessions that enter an app at once, of which one waits for the lock of the other,
+        other = await database.link().connect(SETTINGS)
+        url = parse_url(URL)
+        await asyncio.gather(enter_apps(session, url, AppNames(("shop",))), enter_apps(other, url, AppNames(("bank",))))
+        # then each app has a number of its own.
+        assert sorted((await enter_apps(session, url, AppNames())).values()) == [0, 1]
 
     run(story)
