@@ -45,8 +45,6 @@ from ..runtime.authoring.app import App
 from ..runtime.directory import NO_APP_ID
 from ..runtime.engine import Engine
 from ..runtime.hosted_app import HostedApp
-from ..runtime.observing.observer import ActivityWatch
-from ..runtime.operations.facade import Facade
 from ..runtime.operations.management import InstanceOperations
 from ..runtime.settings import Opening, OtherApp
 from .config import Config
@@ -65,6 +63,7 @@ from .pulse.stand_in import StandIn
 from .pulse.watchdog import Pulse, PulseLimits
 from .stopping import Stopping, ask_supervisor, leave_first, signals_heard, watch_supervisor
 from .supervision import Member
+from .telemetry.meter import AppMeter, NoMeter
 from .telemetry.tracing import traced
 from .token_reload import known_tokens, reloading, watch_reload
 
@@ -119,7 +118,9 @@ async def main(
         body_bytes_max=config.max_body_bytes or BODY_BYTES_MAX,
         allowed_hosts=config.names(),
         other_apps=OtherApps(
-            lambda other: operations_of(engine, other), event_writer, lambda: engine.directory.reached(engine.apps)
+            lambda other: operations_of(engine, meter, other),
+            event_writer,
+            lambda: engine.directory.reached(engine.apps),
         ),
         page=not config.no_ui,
     )
@@ -152,9 +153,9 @@ async def main(
                 parts=engine.peers if not is_url(config.data) else None,
             )
             sidecar = Sidecar(control, app_id=app_id, peers=engine.apps[app_id].peers, states=engine.states)
-            facade, watch = metered(config, tokens, engine, sidecar, tasks, stopping.closing, ports)
-            rpc = RpcDoors(config, tokens, engine, control)
-            rpc.add_all(facade, sidecar, watch)
+            meter = meter_of(config, tokens, engine, sidecar, tasks, stopping.closing, ports)
+            rpc = RpcDoors(config, tokens, engine, control, meter)
+            rpc.add_all(sidecar)
 
             def ready() -> None:
                 tune_garbage_collector()
@@ -175,7 +176,7 @@ async def main(
             pulse = pulse_of(config, engine, listener, member, stopping)
             with pulse.running():
                 tasks.start_soon(guard_signals, pulse.signals)
-                front = front_door_of(config, engine, facade, sidecar, options, listener, stopping)
+                front = front_door_of(config, engine, meter, sidecar, options, listener, stopping)
                 if member is None or member.first:
                     await tasks.start(front.serve)
                 async with engine:
@@ -263,13 +264,14 @@ class FrontDoor:
 def front_door_of(
     config: Config,
     engine: Engine,
-    facade: Facade,
+    meter: AppMeter,
     sidecar: Sidecar,
     options: HttpOptions,
     listener: socket.socket,
     stopping: Stopping,
 ) -> FrontDoor:
     """Make the HTTP server. It does not serve yet."""
+    facade = meter.facade(engine.apps[engine.app_id])
     app = create_app(
         facade,
         options,
@@ -318,11 +320,14 @@ class RpcDoors:
         control: The daemon, of its first app.
     """
 
-    def __init__(self, config: Config, tokens: tuple[str, ...] | Tokens, engine: Engine, control: Control) -> None:
+    def __init__(
+        self, config: Config, tokens: tuple[str, ...] | Tokens, engine: Engine, control: Control, meter: AppMeter
+    ) -> None:
         self._config = config
         self._tokens = tokens
         self._engine = engine
         self._control = control
+        self._meter = meter
         self._servers: dict[str, RpcServer] = {}
 
     @property
@@ -330,13 +335,12 @@ class RpcDoors:
         """The port of each app, the first app's first."""
         return {app_id: server.port for app_id, server in self._servers.items()}
 
-    def add(
-        self, hosted: HostedApp, port: int, facade: Facade, sidecar: Sidecar, watch: ActivityWatch | None = None
-    ) -> None:
+    def add(self, hosted: HostedApp, port: int, sidecar: Sidecar) -> None:
         """Make the server of an app and take its port. It does not serve yet."""
         assert hosted.items is not None
         config = self._config
-        workers = WorkItems(hosted.workers, writer=hosted.items, watch=watch)
+        facade = self._meter.facade(hosted)
+        workers = WorkItems(hosted.workers, writer=hosted.items, watch=self._meter.activities(hosted.app_id))
         actor = actor_by(self._tokens)
         unread = UnreadAnswers(cut_off=lambda client: cut_off(server.port, client))
         services = [
@@ -351,19 +355,19 @@ class RpcDoors:
         server = create_server(services, options, host=config.host, port=port, shared=config.processes > 1)
         self._servers[hosted.app_id] = server
 
-    def add_all(self, facade: Facade, sidecar: Sidecar, watch: ActivityWatch | None) -> None:
+    def add_all(self, sidecar: Sidecar) -> None:
         """Make the servers of all apps.
 
         Args:
-            facade, sidecar, watch: Those of the first app.
+            sidecar: That of the first app.
         """
         first = self._engine.apps[self._engine.app_id]
-        self.add(first, self._config.grpc_port, facade, sidecar, watch)
+        self.add(first, self._config.grpc_port, sidecar)
         beside = [hosted for app_id, hosted in self._engine.apps.items() if app_id != self._engine.app_id]
         for hosted, each in zip(beside, self._config.others, strict=True):
             control = self._control.of(hosted)
             sidecar = Sidecar(control, app_id=hosted.app_id, peers=hosted.peers, states=hosted.states)
-            self.add(hosted, each.grpc_port, hosted.facade, sidecar)
+            self.add(hosted, each.grpc_port, sidecar)
 
     async def start(self) -> None:
         """Take calls from now on."""
@@ -394,10 +398,10 @@ def others_of(config: Config, code: Sequence[App | None]) -> tuple[OtherApp, ...
     return tuple(others)
 
 
-def operations_of(engine: Engine, app_id: str) -> InstanceOperations | None:
+def operations_of(engine: Engine, meter: AppMeter, app_id: str) -> InstanceOperations | None:
     """The operations of the management API on the instances of another app; None: no host has it."""
     hosted = engine.app_of(app_id)
-    return hosted.management if hosted is not None else None
+    return hosted.management_through(meter.facade(hosted)) if hosted is not None else None
 
 
 def connections_of(config: Config) -> Shares:
@@ -405,7 +409,7 @@ def connections_of(config: Config) -> Shares:
     return shares_of(open_files_max(), config.processes)
 
 
-def metered(
+def meter_of(
     config: Config,
     tokens: tuple[str, ...] | Tokens,
     engine: Engine,
@@ -413,10 +417,10 @@ def metered(
     tasks: TaskGroup,
     stop: anyio.Event,
     ports: ExitStack,
-) -> tuple[Facade, ActivityWatch | None]:
-    """The engine's facade; with a port for metrics, one that counts, what counts executions, and all of it there."""
+) -> AppMeter:
+    """What counts requests and work: nothing, unless there is a port for metrics, which is taken and served."""
     if not config.metrics_port:
-        return engine.facade, None
+        return NoMeter()
     # Only a daemon with a port for them needs the library.
     from .telemetry.metrics_port import serve_metrics  # noqa: PLC0415
 

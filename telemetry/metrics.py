@@ -58,14 +58,11 @@ class Timed(Collector):
         counted, timed: The help texts of the count and of the histogram.
     """
 
-    def __init__(
-        self, name: str, label: str, *, counted: str, timed: str, app_id: str, registry: CollectorRegistry
-    ) -> None:
+    def __init__(self, name: str, label: str, *, counted: str, timed: str, registry: CollectorRegistry) -> None:
         self._name = name
         self._label = label
         self._counted = counted
-        self._app_id = app_id
-        self._counts: dict[tuple[str, str], int] = {}
+        self._counts: dict[tuple[str, str, str], int] = {}
         self._latency = Histogram(
             f"{name}_latency",
             f"{timed}, in milliseconds.",
@@ -75,23 +72,27 @@ class Timed(Collector):
         )
         registry.register(self)
 
-    def add(self, which: str, status: str, took_s: float) -> None:
-        """Count one, which took so many seconds."""
-        self._counts[which, status] = self._counts.get((which, status), 0) + 1
-        self._latency.labels(self._app_id, NAMESPACE, which, status).observe(took_s * 1e3)
+    def add(self, app_id: str, which: str, status: str, took_s: float) -> None:
+        """Count one of an app, which took so many seconds."""
+        self._counts[app_id, which, status] = self._counts.get((app_id, which, status), 0) + 1
+        self._latency.labels(app_id, NAMESPACE, which, status).observe(took_s * 1e3)
 
     def collect(self) -> Iterator[Metric]:
         """Return the count. Called for each scrape."""
         # The library ends the name of a counter in _total, and Dapr's do not; so they have no type.
         counts = Metric(f"{self._name}_count", self._counted, "unknown")
-        for (which, status), count in self._counts.items():
-            labels = {"app_id": self._app_id, "namespace": NAMESPACE, self._label: which, "status": status}
+        for (app_id, which, status), count in self._counts.items():
+            labels = {"app_id": app_id, "namespace": NAMESPACE, self._label: which, "status": status}
             counts.add_sample(counts.name, labels, count)
         yield counts
 
 
 class Metrics(Collector):
-    """The counts of one daemon (`OperationWatch`)."""
+    """The counts of one daemon.
+
+    Args:
+        app_id: Of its first app; what its apps share is told under this name.
+    """
 
     def __init__(self, *, app_id: str, gauges: Gauges) -> None:
         self.app_id = app_id
@@ -103,25 +104,12 @@ class Metrics(Collector):
             "operation",
             counted="The number of successful/failed workflow operation requests.",
             timed="The latencies of responses for workflow operation requests",
-            app_id=app_id,
             registry=self.registry,
         )
 
-    def operation(self, name: str) -> AbstractContextManager[None]:
-        """Count an operation of the facade, and its time; an operation that Dapr does not count passes uncounted."""
-        counted = OPERATIONS.get(name)
-        return self._counting(counted) if counted is not None else nullcontext()
-
-    @contextmanager
-    def _counting(self, counted: str) -> Iterator[None]:
-        """Count when the context is left. An operation that raises, or is cancelled, has failed."""
-        status = FAILED
-        began_s = time.perf_counter()
-        try:
-            yield
-            status = SUCCESS
-        finally:
-            self._operations.add(counted, status, time.perf_counter() - began_s)
+    def of_app(self, app_id: str) -> "RequestMetrics":
+        """Make what counts the requests to an app."""
+        return RequestMetrics(self._operations, app_id)
 
     def collect(self) -> Iterator[Metric]:
         """Return the values of the engine. Called for each scrape."""
@@ -142,6 +130,37 @@ class Metrics(Collector):
         """An ASGI app that answers with everything, under any path; Prometheus asks for /metrics."""
         app: ASGIApp = make_asgi_app(Shown(self.registry))
         return app
+
+
+class RequestMetrics:
+    """Counts the requests to one app (`OperationWatch`).
+
+    Args:
+        operations: The counts of all apps.
+    """
+
+    def __init__(self, operations: Timed, app_id: str) -> None:
+        self._operations = operations
+        self._app_id = app_id
+
+    def operation(self, name: str) -> AbstractContextManager[None]:
+        """Count an operation of the facade, and its time; an operation that Dapr does not count passes uncounted."""
+        counted = OPERATIONS.get(name)
+        return self._counting(counted) if counted is not None else nullcontext()
+
+    def of_app(self, app_id: str) -> "RequestMetrics":
+        return RequestMetrics(self._operations, app_id)
+
+    @contextmanager
+    def _counting(self, counted: str) -> Iterator[None]:
+        """Count when the context is left. An operation that raises, or is cancelled, has failed."""
+        status = FAILED
+        began_s = time.perf_counter()
+        try:
+            yield
+            status = SUCCESS
+        finally:
+            self._operations.add(self._app_id, counted, status, time.perf_counter() - began_s)
 
 
 class Shown:
@@ -170,42 +189,55 @@ def _without_created(metric: Metric) -> Metric:
 
 
 class ExecutionMetrics:
-    """Counts the workflows and activities of the engine and its workers (`Observer`, `ActivityWatch`)."""
+    """Counts the workflows and activities of the engine and its workers."""
 
     def __init__(self, metrics: Metrics) -> None:
-        self._workflows = Timed(
+        self.workflows = Timed(
             "dapr_runtime_workflow_execution",
             "workflow_name",
             counted="The number of successful/failed/terminated workflow executions.",
             timed="The total time taken to run workflow to completion",
-            app_id=metrics.app_id,
             registry=metrics.registry,
         )
-        self._operations = Timed(
+        self.operations = Timed(
             "dapr_runtime_workflow_activity_operation",
             "activity_name",
             counted="The number of successful/failed activity operation requests.",
             timed="The latencies of responses for activity operation requests",
-            app_id=metrics.app_id,
             registry=metrics.registry,
         )
-        self._executions = Timed(
+        self.executions = Timed(
             "dapr_runtime_workflow_activity_execution",
             "activity_name",
             counted="The number of successful/failed/recoverable activity executions.",
             timed="The total time taken to run an activity to completion",
-            app_id=metrics.app_id,
             registry=metrics.registry,
         )
 
+    def of_app(self, app_id: str) -> "AppExecutionMetrics":
+        """Make what counts those of an app."""
+        return AppExecutionMetrics(self, app_id)
+
+
+class AppExecutionMetrics:
+    """Counts the workflows and activities of one app (`Observer`, `ActivityWatch`).
+
+    Args:
+        counts: Those of all apps.
+    """
+
+    def __init__(self, counts: ExecutionMetrics, app_id: str) -> None:
+        self._counts = counts
+        self._app_id = app_id
+
     def workflow_ended(self, name: str, status: Status, took_s: float) -> None:
-        self._workflows.add(name, ENDS[status], took_s)
+        self._counts.workflows.add(self._app_id, name, ENDS[status], took_s)
 
     def app_activity_ended(self, name: str, *, failed: bool, took_s: float) -> None:
-        self._executions.add(name, FAILED if failed else SUCCESS, took_s)
+        self._counts.executions.add(self._app_id, name, FAILED if failed else SUCCESS, took_s)
 
     def activity_given(self, name: str, took_s: float) -> None:
-        self._operations.add(name, SUCCESS, took_s)
+        self._counts.operations.add(self._app_id, name, SUCCESS, took_s)
 
     def activity_ended(self, name: str, status: str, took_s: float) -> None:
-        self._executions.add(name, status, took_s)
+        self._counts.executions.add(self._app_id, name, status, took_s)

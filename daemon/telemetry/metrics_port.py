@@ -23,6 +23,7 @@ from ...http.serving.crowd import ConnectionLimits
 from ...http.serving.listener import listen
 from ...http.serving.server import serve
 from ...runtime.engine import Engine
+from ...runtime.hosted_app import HostedApp
 from ...runtime.observing.observer import ActivityWatch
 from ...runtime.operations.facade import Facade
 from ...telemetry.cluster_metrics import ClusterMetrics
@@ -31,6 +32,7 @@ from ...telemetry.metrics import ExecutionMetrics, Gauges, Metrics
 from ..config import Config
 from ..process.open_files import SHARE_MIN
 from .loop_delay import LoopDelay
+from .meter import AppMeter
 
 GRACE_S = 2.0  # for scrapes under way
 
@@ -71,8 +73,8 @@ def serve_metrics(
     tasks: TaskGroup,
     stop: anyio.Event,
     ports: ExitStack,
-) -> tuple[Facade, ActivityWatch]:
-    """Take the port of the metrics and serve it; return a facade that counts, and what counts executions.
+) -> AppMeter:
+    """Take the port of the metrics and serve it; return what counts for them.
 
     Raises:
         CannotListen: The port cannot be taken.
@@ -106,8 +108,23 @@ def serve_metrics(
     tasks.start_soon(delay.run)
     tasks.start_soon(partial(serve, app, listener=listener, stop=stop, grace_s=GRACE_S, limits=limits))
     executions = ExecutionMetrics(metrics)
-    engine.observe(executions)
-    return engine.facade.watched_by(metrics), executions
+    for app_id, hosted in engine.apps.items():
+        hosted.observe(executions.of_app(app_id))
+    return PrometheusMeter(metrics, executions)
+
+
+class PrometheusMeter:
+    """Counts by the app that a request is for (`AppMeter`)."""
+
+    def __init__(self, metrics: Metrics, executions: ExecutionMetrics) -> None:
+        self._metrics = metrics
+        self._executions = executions
+
+    def facade(self, hosted: HostedApp) -> Facade:
+        return hosted.facade.watched_by(self._metrics.of_app(hosted.app_id))
+
+    def activities(self, app_id: str) -> ActivityWatch:
+        return self._executions.of_app(app_id)
 
 
 def guarded(app: ASGIApp, config: Config, tokens: Sequence[str] | Tokens) -> ASGIApp:

@@ -58,6 +58,10 @@ class OperationWatch(Protocol):
         """
         ...
 
+    def of_app(self, app_id: str) -> "OperationWatch":
+        """The watch of the operations on the instances of an app."""
+        ...
+
 
 class Tracing(Protocol):
     """Takes spans. It is called on the event loop, and must neither wait nor raise."""
@@ -125,6 +129,9 @@ class Unwatched:
 
     def operation(self, name: str) -> AbstractContextManager[None]:
         return NOTHING
+
+    def of_app(self, app_id: str) -> "Unwatched":
+        return self
 
 
 NOTHING = nullcontext()

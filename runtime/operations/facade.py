@@ -97,10 +97,10 @@ class Facade:
         return Facade(self._host, own=self.own, watch=watch, limits=self._limits, tracing=self.tracing)
 
     def of_app(self, app_id: str) -> "Facade":
-        """Make the facade to the instances of another app, of which the same watch is told; itself for its own."""
+        """Make the facade to the instances of another app, of which the watch for that is told; itself for its own."""
         if (own := self.own.of(app_id)) is self.own:
             return self
-        return Facade(self._host, own=own, watch=self._watch, limits=self._limits, tracing=self.tracing)
+        return Facade(self._host, own=own, watch=self._watch.of_app(app_id), limits=self._limits, tracing=self.tracing)
 
     def start(
         self,

@@ -13,6 +13,7 @@ from perdure.runtime.errors import InstanceNotFound
 from perdure.runtime.observing.observer import ActivityWatch, Observer
 from perdure.runtime.operations.facade import Facade
 from perdure.runtime.operations.rerun import EventNotFound, Rerun
+from perdure.runtime.settings import Opening, OtherApp
 from perdure.telemetry.metrics import OPERATIONS, ExecutionMetrics, Gauges, Metrics
 
 COUNT = "dapr_runtime_workflow_operation_count"
@@ -60,13 +61,14 @@ def make_app() -> App:
     return app
 
 
-def after(settings: Settings, tell: Callable[[Facade], Awaitable[None]]) -> Metrics:
+def after(settings: Settings, tell: Callable[[Facade], Awaitable[None]], *others: OtherApp) -> Metrics:
     """Ask a metered facade of a real engine for things, and return what was counted."""
     metrics = make_metrics()
 
     async def main() -> None:
-        async with Engine(make_app(), data=":memory:", settings=settings) as engine:
-            await tell(engine.facade.watched_by(metrics))
+        opening = Opening(others=others)
+        async with Engine(make_app(), data=":memory:", settings=settings, opening=opening) as engine:
+            await tell(engine.facade.watched_by(metrics.of_app("orders")))
 
     anyio.run(main)
     return metrics
@@ -123,6 +125,31 @@ def test_every_sample_of_daprs_has_the_app_and_the_namespace(settings: Settings)
     assert f'{COUNT}{{app_id="orders",namespace="default",operation="get_workflow",status="success"}} 1.0' in text
 
 
+def test_a_request_is_counted_for_the_app_whose_instances_it_is_about(settings: Settings) -> None:
+    async def tell(facade: Facade) -> None:
+        await facade.inspect("a")
+        await facade.of_app("bank").start("waits", instance_id="a")
+        # Back in the app of the facade it is one of its own again.
+        await facade.of_app("bank").of_app("orders").inspect("a")
+
+    text = scrape(after(settings, tell, OtherApp("bank", make_app())))
+    labels = 'namespace="default",operation="{}",status="success"'
+    assert f'{COUNT}{{app_id="orders",{labels.format("get_workflow")}}} 2.0' in text
+    assert f'{COUNT}{{app_id="bank",{labels.format("create_workflow")}}} 1.0' in text
+    assert f'{LATENCY}_count{{app_id="bank",{labels.format("create_workflow")}}} 1.0' in text
+
+
+def test_ends_are_counted_for_the_app_in_which_they_were() -> None:
+    metrics = make_metrics()
+    executions = ExecutionMetrics(metrics)
+    executions.of_app("orders").workflow_ended("order", Status.COMPLETED, 0.5)
+    executions.of_app("bank").activity_given("pay", 0.1)
+    text = scrape(metrics)
+    ended, given = "dapr_runtime_workflow_execution_count", f"{ACTIVITY}_operation_count"
+    assert f'{ended}{{app_id="orders",namespace="default",status="success",workflow_name="order"}} 1.0' in text
+    assert f'{given}{{activity_name="pay",app_id="bank",namespace="default",status="success"}} 1.0' in text
+
+
 def test_what_the_engine_says_of_itself_is_shown() -> None:
     metrics = make_metrics()
     assert samples(metrics, "perdure_turns_total") == {(): 7}
@@ -133,7 +160,7 @@ def test_what_the_engine_says_of_itself_is_shown() -> None:
 
 def test_workflows_and_the_apps_own_activities_are_counted_by_name_and_by_how_they_ended() -> None:
     metrics = make_metrics()
-    observer: Observer = ExecutionMetrics(metrics)
+    observer: Observer = ExecutionMetrics(metrics).of_app("orders")
     for status in (Status.COMPLETED, Status.TERMINATED, Status.FAILED, Status.FAILED):
         observer.workflow_ended("order", status, 0.5)
     observer.app_activity_ended("pay", failed=True, took_s=0.002)
@@ -148,7 +175,7 @@ def test_workflows_and_the_apps_own_activities_are_counted_by_name_and_by_how_th
 
 def test_what_workers_do_is_counted_by_activity_and_by_how_it_ended() -> None:
     metrics = make_metrics()
-    watch: ActivityWatch = ExecutionMetrics(metrics)
+    watch: ActivityWatch = ExecutionMetrics(metrics).of_app("orders")
     for took_s in (0.002, 0.004):
         watch.activity_given("reserve", took_s)
         watch.activity_ended("reserve", "success", took_s)
@@ -169,7 +196,7 @@ def test_what_workers_do_is_counted_by_activity_and_by_how_it_ended() -> None:
 
 def test_two_daemons_in_one_process_count_apart() -> None:
     one, other = make_metrics(), make_metrics()
-    with one.operation("inspect"):
+    with one.of_app("orders").operation("inspect"):
         pass
     assert samples(one, COUNT) == {("get_workflow", "success"): 1}
     assert samples(other, COUNT) == {}

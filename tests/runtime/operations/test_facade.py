@@ -146,6 +146,9 @@ class Diary:
     def __init__(self) -> None:
         self.ended: list[tuple[str, str]] = []
 
+    def of_app(self, app_id: str) -> "Diary":
+        return self
+
     @contextmanager
     def operation(self, name: str) -> Iterator[None]:
         how = "failed"

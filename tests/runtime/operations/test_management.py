@@ -30,6 +30,9 @@ class Told:
     def __init__(self) -> None:
         self.operations: list[tuple[str, bool]] = []
 
+    def of_app(self, app_id: str) -> "Told":
+        return self
+
     @contextmanager
     def operation(self, name: str) -> Iterator[None]:
         try:
