@@ -41,7 +41,7 @@ run: $(VENV)/package
 demo: $(VENV)/package
 	$(BIN)/python examples/demo.py
 
-# Three tests at a time on two cores, because many wait for a process, a database or a clock. So no test may depend on a short
+# Four tests at a time on two cores, because many wait for a process, a database or a clock. So no test may depend on a short
 # time of the real clock: cost is measured in the processor's time, and order by events.
 # pytest keeps the test modules that it rewrites for its next process, also where the environment forbids Python to do so.
 test coverage test-slow test-chaos test-compiled: export PYTHONDONTWRITEBYTECODE =
@@ -55,7 +55,7 @@ FAILED_ONLY = --last-failed --last-failed-no-failures none
 ALONE = $(BIN)/python -m pytest $(HANG) $(FAILED_ONLY)
 
 test: $(VENV)/package $(VENV)/extra-test
-	$(BIN)/python -m pytest $(HANG) -n 3 --dist worksteal || $(ALONE)
+	$(BIN)/python -m pytest $(HANG) -n 4 --dist worksteal || $(ALONE)
 
 # Which lines and branches of these layers their tests run: a table by module, which fails if a module is below its floor in
 # tests/support/coverage/floors.toml. Under the tracer a test takes twice as long, so the tests of the other layers go without it.

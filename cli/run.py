@@ -46,7 +46,10 @@ def run(ctx: click.Context, /, **values: Any) -> None:
     out = sys.stdout
 
     def announce(line: str) -> None:
-        print(line, file=out, flush=True)
+        try:
+            print(line, file=out, flush=True)
+        except OSError as error:  # a full disk, or a pipe that nobody reads
+            logger.warning("standard output does not take the ready line (%s): %s", error.strerror, line)
 
     with no_thread_is_waited_for(tell_and_code), prints_to(handler):
         try:

@@ -12,10 +12,12 @@ import traceback
 import warnings
 from pathlib import Path
 from types import ModuleType
+from typing import TypeGuard
 
 from ..actors.plain_file import misfit
 from ..runtime.authoring.app import App
 from ..runtime.errors import AppError
+from .process.early_signals import StopAsked
 
 FILE_BYTES_MAX = 64 * 1024 * 1024  # a file of so much code does not compile in a reasonable time and memory
 
@@ -106,8 +108,10 @@ def import_file(source: str) -> ModuleType:
     sys.modules[path.stem] = module
     try:
         spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
-        del sys.modules[path.stem]
+    except StopAsked:
+        raise
+    except BaseException as error:
+        sys.modules.pop(path.stem, None)
         raise ImportFailed(traceback_of(error)) from None
     return module
 
@@ -143,7 +147,9 @@ def import_module(name: str) -> ModuleType:
         if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
             raise no_module(error.name) from None
         raise ImportFailed(traceback_of(error)) from None
-    except (Exception, SystemExit) as error:
+    except StopAsked:
+        raise
+    except BaseException as error:
         raise ImportFailed(traceback_of(error)) from None
 
 
@@ -153,7 +159,7 @@ def pick_app(module: ModuleType, source: str, name: str | None) -> App:
         if not hasattr(module, name):
             raise AppNotFound(f"{source} has no {name!r}. {offer(module, source)}")
         found = getattr(module, name)
-        if not isinstance(found, App):
+        if not is_app(found):
             raise AppNotFound(
                 f"{source}:{name} is of type {type(found).__name__}, not a perdure.App. {offer(module, source)}"
             )
@@ -166,7 +172,12 @@ def pick_app(module: ModuleType, source: str, name: str | None) -> App:
 
 def apps_of(module: ModuleType) -> dict[str, App]:
     """The apps among the names of a module, by name."""
-    return {name: value for name, value in vars(module).items() if isinstance(value, App)}
+    return {name: value for name, value in vars(module).items() if is_app(value)}
+
+
+def is_app(value: object) -> TypeGuard[App]:
+    """Whether a value is an app. It is not asked for its class: a lazy object, as Django's settings are, may raise."""
+    return issubclass(type(value), App)
 
 
 def offer(module: ModuleType, source: str) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from ..actors.errors import PerdureError
 from ..actors.plain_file import kind_of
 from ..actors.store.postgres.url import is_url, parse_url
 from ..api.token_file import read_tokens
@@ -36,6 +37,7 @@ def check_named(config: Config) -> None:
         ImportFailed: The code of an app is no Python.
         PerdureError: An app, a store or a file of tokens cannot be; the message says why.
     """
+    working_folder()
     for target in (config.target, *(each.target for each in config.others)):
         if target is not None:
             check_target(target)
@@ -76,18 +78,33 @@ def serve_app(
         from .process.process_fence import process_fenced  # noqa: PLC0415  as above
         from .process.signal_fence import handlers_fenced  # noqa: PLC0415  as above
 
-    folder = os.getcwd()
+    folder, process = working_folder(), os.getpid()
     supervisor = os.getppid() if member is not None else None
     with log_fenced(), handlers_fenced() as handlers, process_fenced(supervisor) as fence:
         app = load_app(config.target) if config.target is not None else None
         others = [load_app(each.target) if each.target is not None else None for each in config.others]
+        if os.getpid() != process:
+            os._exit(0)  # the app has forked while it was imported, and this child has come back: it is no daemon
         handlers.imported = True
         fence.imported()
-        if os.getcwd() != folder:
+        if working_folder() != folder:
             config = config.anchored(folder)
         if early is not None:
             early.hold()
         run_daemon(config, app, announce, member, fence, others)
+
+
+def working_folder() -> str:
+    """The working folder of this process.
+
+    Raises:
+        PerdureError: It is gone.
+    """
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        why = "the working folder of this process was deleted. Start it in a folder that is there."
+        raise PerdureError(why) from None
 
 
 @contextmanager

@@ -50,7 +50,7 @@ from ..journal.journal import Journal
 from .activities.workshop import SystemWorkshop
 from .authoring.app import App
 from .directory import WORKFLOW, AppDirectory
-from .errors import AsyncioNeeded, EngineUsed
+from .errors import AppError, AsyncioNeeded, EngineUsed
 from .hosted_app import EngineParts, HostedApp
 from .instance.surroundings import Propagate
 from .observing.observer import Observer, Tracing
@@ -460,8 +460,9 @@ def _store(data: str | Path | Store, durability: Durability, part: Part, instrum
 def _names_of(engine: Engine, others: Sequence[OtherApp]) -> AppNames:
     """The apps of an engine, as its store is to know them."""
     first = engine.app_id
-    if len({first, *(other.app_id for other in others)}) <= len(others):
-        raise ValueError("an engine has an app ID once")
+    ids = [first, *(other.app_id for other in others)]
+    if twice := sorted({each for each in ids if ids.count(each) > 1}):
+        raise AppError(f"two apps have the ID {twice[0]!r}: give each a name of its own, or an ID with --app-id")
     if others or engine.settings.app_id is not None:
         return AppNames((first, *(other.app_id for other in others)))
     return AppNames((first,), said=False) if engine.app is not None else AppNames()

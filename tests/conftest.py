@@ -26,8 +26,13 @@ from .support.postgres import PostgresServer, PostgresServers
 os.environ.pop("SSL_CERT_FILE", None)
 os.environ["SSL_CERT_DIR"] = str(ROOT / "tests")
 
-# Of a property that says no number.
-hypothesis.settings.register_profile("perdure", hypothesis.settings(), max_examples=examples(100))
+# Of a property that says no number. How long an example takes is up to the tests beside it.
+hypothesis.settings.register_profile(
+    "perdure",
+    max_examples=examples(100),
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
 hypothesis.settings.load_profile("perdure")
 
 

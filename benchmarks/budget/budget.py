@@ -10,7 +10,6 @@ import sqlite3
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -37,18 +36,9 @@ HEADER = """\
 """
 
 
-class BudgetVerdict(Enum):
-    """How a count compares with its budget."""
-
-    KEPT = "as accepted"
-    ROSE = "rose"
-    FELL = "fell"
-    NEW = "new"
-
-    @property
-    def passes(self) -> bool:
-        # A new count has no budget that it could be within.
-        return self in (BudgetVerdict.KEPT, BudgetVerdict.FELL)
+# How a count compares with its budget, and how that is shown.
+KEPT, ROSE, FELL, NEW = "as accepted", "rose", "fell", "new"
+STYLES = {KEPT: "", FELL: "green", ROSE: "red", NEW: "yellow"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,19 +51,19 @@ class Comparison:
     found: int
 
     @property
-    def verdict(self) -> BudgetVerdict:
+    def verdict(self) -> str:
         if self.accepted is None:
-            return BudgetVerdict.NEW
+            return NEW
         room = self.accepted * TOLERANCES.get(self.count, 0) + SLACK.get(self.count, 0)
         if abs(self.found - self.accepted) <= room:
-            return BudgetVerdict.KEPT
-        return BudgetVerdict.ROSE if self.found > self.accepted else BudgetVerdict.FELL
+            return KEPT
+        return ROSE if self.found > self.accepted else FELL
 
     def __str__(self) -> str:
         each = f"{self.found / self.counted.units:.4g} a {self.counted.unit}"
         if self.accepted is None:
             return f"{self.counted.name}: {self.count} is {self.found:,} ({each}) and has no budget yet"
-        change = f"{self.verdict.value} from {self.accepted:,} to {self.found:,}"
+        change = f"{self.verdict} from {self.accepted:,} to {self.found:,}"
         return f"{self.counted.name}: {self.count} {change} ({each}; {self.counted.what})"
 
 
@@ -104,7 +94,8 @@ def beyond_limits(found: Sequence[CountedLoad]) -> Iterator[str]:
 
 def failures(budget: Budget, found: Sequence[CountedLoad]) -> list[str]:
     """Everything for which the gate stays shut, a sentence for each."""
-    risen = [str(comparison) for comparison in compared(budget, found) if not comparison.verdict.passes]
+    # A new count has no budget that it could be within.
+    risen = [str(comparison) for comparison in compared(budget, found) if comparison.verdict in (ROSE, NEW)]
     return [*beyond_limits(found), *risen]
 
 
@@ -126,9 +117,6 @@ def section(counted: CountedLoad) -> str:
     return "\n".join(lines) + "\n"
 
 
-STYLES = {BudgetVerdict.KEPT: "", BudgetVerdict.FELL: "green", BudgetVerdict.ROSE: "red", BudgetVerdict.NEW: "yellow"}
-
-
 def counts_table(comparisons: Sequence[Comparison]) -> "Table":
     """The counts, for a terminal of 80 columns."""
     lines: list[Line] = []
@@ -137,6 +125,6 @@ def counts_table(comparisons: Sequence[Comparison]) -> "Table":
         name = each.counted.name if each.counted.name != load else ""
         load = each.counted.name
         accepted = f"{each.accepted:,}" if each.accepted is not None else "-"
-        found = (f"{each.found:,}", f"{each.found / each.counted.units:.4g}", each.verdict.value)
+        found = (f"{each.found:,}", f"{each.found / each.counted.units:.4g}", each.verdict)
         lines.append(Line((name, each.count, accepted, *found), STYLES[each.verdict], begins_section=bool(name)))
     return table(("", "", "budget", "found", "each", ""), lines, texts=2)

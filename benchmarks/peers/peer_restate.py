@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,22 +29,13 @@ PATHS = {
 }
 
 
-class Ingress:
-    """Asks the ingress; a call of it waits for the workflow's result."""
-
-    def __init__(self, client: HttpClient) -> None:
-        self._client = client
-
-    async def ask(self, do: str, workflow: str, instance_id: str, value: Any) -> Any:
-        """Ask for something, and return the answer."""
-        path = PATHS[do].format(workflow=workflow, instance_id=instance_id)
-        if do == "wait":
-            answer = await self._client.get(path)
-        else:
-            answer = await self._client.post(path, json.dumps(value).encode())
-        if answer.status not in (200, 201, 202):
-            raise PeerFailed(f"{path} was answered {answer.status} {answer.body.decode(errors='replace')!r}")
-        return json.loads(answer.body) if do in ("call", "wait") else None
+async def ask(ingress: HttpClient, do: str, workflow: str, instance_id: str, value: Any) -> Any:
+    """Ask the ingress (`Asking`); `PeerFailed` if its answer is an error."""
+    path = PATHS[do].format(workflow=workflow, instance_id=instance_id)
+    answer = await (ingress.get(path) if do == "wait" else ingress.post(path, json.dumps(value).encode()))
+    if answer.status not in (200, 201, 202):
+        raise PeerFailed(f"{path} was answered {answer.status} {answer.body.decode(errors='replace')!r}")
+    return json.loads(answer.body) if do in ("call", "wait") else None
 
 
 def variables(ingress: int, admin: int, fabric: int) -> dict[str, str]:
@@ -81,7 +73,7 @@ async def restate(home: Path, folder: Path) -> AsyncIterator[tuple[Asking, Seque
 
             await ready(server, registered)
             await ready(server, accepts)
-            yield Ingress(client).ask, [server.pid, workflows.pid]
+            yield partial(ask, client), [server.pid, workflows.pid]
 
 
 def workers() -> int:

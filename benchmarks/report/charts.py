@@ -17,7 +17,7 @@ from statistics import median
 from ..drivers.measure import percentile
 from ..terminal import short
 from ..workloads.table import BY_NAME
-from .results import Case, Range, build_of, extent_of, names_of
+from .results import Case, Range, build_of, extent_of
 from .vega import LINES_MAX, Point, Spec, bar_panel, line, panel, png_of, svg_of
 
 CURVE_POINTS_MIN = 2
@@ -73,49 +73,17 @@ class Chart:
 def charts(cases: Sequence[Case]) -> list[Chart]:
     """Everything that can be drawn from these, each under a name of its own."""
     found: dict[str, Chart] = {}
-    looks = Looks(cases)
-    for chart in (chart for plotter in PLOTTERS for chart in plotter(cases, looks)):
+    for chart in (chart for plotter in PLOTTERS for chart in plotter(cases)):
         names = (chart.name if number == 1 else f"{chart.name}-{number}" for number in count(1))
         name = next(name for name in names if name not in found)
         found[name] = replace(chart, name=name)
     return list(found.values())
 
 
-class Looks:
-    """The name and the color of each case in all charts of a report."""
-
-    def __init__(self, cases: Sequence[Case], *, of_any_extent: bool = False) -> None:
-        self._names = names_of(cases, of_any_extent=of_any_extent)
-        self._drivers = list(dict.fromkeys(case.driver_title for case in cases))
-
-    def name(self, case: Case) -> str:
-        return self._names[id(case)]
-
-    def color(self, case: Case) -> int:
-        """A color that is the driver's, and number of processes'."""
-        return self._drivers.index(case.driver_title)
-
-    def lines(
-        self, groups: Iterable[Sequence[Case]], x_of: Callable[[Case], float], figures: Mapping[str, str]
-    ) -> list[Spec]:
-        """A line for each group and figure; the second figure's is dashed."""
-        return [
-            row
-            for group in groups
-            for place, (figure, what) in enumerate(figures.items())
-            for row in line(
-                f"{self.name(group[0])} {what}".strip(),
-                self.color(group[0]),
-                [(x_of(case), case.figures[figure]) for case in group if figure in case.figures],
-                dashed=place > 0,
-            )
-        ]
-
-
 # The charts.
 
 
-def bars(cases: Sequence[Case], looks: Looks) -> Iterator[Chart]:
+def bars(cases: Sequence[Case]) -> Iterator[Chart]:
     """A panel for each workload, a bar for each way to reach the engine, and for each other engine."""
     for name, title, figures, note in BARS:
         panels: list[Spec] = []
@@ -124,19 +92,19 @@ def bars(cases: Sequence[Case], looks: Looks) -> Iterator[Chart]:
             having = [case for case in cases if case.run.rate is None and figure in case.figures]
             for _, of_workload in by_workload(usual_cases(having)):
                 unit = "CPU ms each" if name == "cpu" else f"{of_workload[0].run.variant.unit} a second"
-                ways = [(looks.name(case), looks.color(case), case.figures[figure]) for case in of_workload]
+                ways = [(case.label, case.color, case.figures[figure]) for case in of_workload]
                 panels.append(bar_panel(f"{of_workload[0].title}: {unit}", ways))
                 used += of_workload
         if panels:
             yield Chart(name=name, title=title, note=note, panels=panels, cases=used)
 
 
-def concurrency(cases: Sequence[Case], looks: Looks) -> Iterator[Chart]:
+def concurrency(cases: Sequence[Case]) -> Iterator[Chart]:
     closed = [case for case in cases if case.run.rate is None and "units_per_s" in case.figures]
     for name, of_workload in by_workload(closed):
         if groups := curves(of_workload, in_flight_of):
             x_title = "instances in flight"
-            rows = [looks.lines(groups, in_flight_of, figures) for figures in ({"units_per_s": ""}, LATENCIES)]
+            rows = [lines(groups, in_flight_of, figures) for figures in ({"units_per_s": ""}, LATENCIES)]
             yield Chart(
                 name=f"concurrency-{name}",
                 title=f"{titled(name)}: throughput and latency against concurrency",
@@ -150,10 +118,10 @@ def concurrency(cases: Sequence[Case], looks: Looks) -> Iterator[Chart]:
             )
 
 
-def rates(cases: Sequence[Case], looks: Looks) -> Iterator[Chart]:
+def rates(cases: Sequence[Case]) -> Iterator[Chart]:
     for name, of_workload in by_workload([case for case in cases if case.run.rate is not None]):
         groups, x_title = alike(of_workload), "instances due, a second"
-        rows = [looks.lines(groups, rate_of, figures) for figures in (LATENCIES, {"instances_per_s": ""})]
+        rows = [lines(groups, rate_of, figures) for figures in (LATENCIES, {"instances_per_s": ""})]
         yield Chart(
             name=f"rate-{name}",
             title=f"{titled(name)}: latency against a rate of arrivals",
@@ -167,13 +135,13 @@ def rates(cases: Sequence[Case], looks: Looks) -> Iterator[Chart]:
         )
 
 
-def distributions(cases: Sequence[Case], looks: Looks) -> Iterator[Chart]:
+def distributions(cases: Sequence[Case]) -> Iterator[Chart]:
     """One of all loops, a line for each way to reach the engine; and one of each workload's rates, a line for each."""
     having = [case for case in cases if sum(len(each.latencies_us) for each in case.outcomes) >= LATENCIES_MIN]
     panels, used = [], []
     for _, of_workload in by_workload(usual_cases([case for case in having if case.run.rate is None])):
         what = "lateness" if "late_p50_ms" in of_workload[0].figures else "latency"
-        labelled = [(looks.name(case), looks.color(case), case) for case in of_workload]
+        labelled = [(case.label, case.color, case) for case in of_workload]
         panels.append(percentile_panel(f"{of_workload[0].title}: {what}, ms", labelled))
         used += of_workload
     if panels:
@@ -181,7 +149,7 @@ def distributions(cases: Sequence[Case], looks: Looks) -> Iterator[Chart]:
     for name, at_rates in by_workload([case for case in having if case.run.rate is not None]):
         panels = [
             percentile_panel(
-                f"{looks.name(group[0])}: latency, ms",
+                f"{group[0].label}: latency, ms",
                 [(f"{short(rate_of(case))} a second", place, case) for place, case in enumerate(group[:LINES_MAX])],
             )
             for group in alike(at_rates)
@@ -190,7 +158,7 @@ def distributions(cases: Sequence[Case], looks: Looks) -> Iterator[Chart]:
         yield Chart(name=f"rate-distribution-{name}", title=title, note=PERCENTILES, panels=panels, cases=at_rates)
 
 
-def growth(cases: Sequence[Case], _: Looks) -> Iterator[Chart]:
+def growth(cases: Sequence[Case]) -> Iterator[Chart]:
     """Figures that name the size at which they were taken."""
     for case in cases:
         sizes: dict[str, dict[str, list[Point]]] = {}
@@ -215,21 +183,22 @@ def growth(cases: Sequence[Case], _: Looks) -> Iterator[Chart]:
             yield Chart(name=f"growth-{case.run.workload}", title=title, note=note, panels=panels, cases=[case])
 
 
-def sleepers(cases: Sequence[Case], _: Looks) -> Iterator[Chart]:
+def sleepers(cases: Sequence[Case]) -> Iterator[Chart]:
     """What a sleeper costs, over the number of sleepers, if several numbers were run."""
-    looks = Looks(cases, of_any_extent=True)
     for name, of_workload in by_workload(cases):
         panels = []
         for figure, what in PER_SLEEPER.items():
             having = [case for case in of_workload if {figure, "instances"} <= case.figures.keys()]
             if groups := curves(having, asleep_in, of_any_extent=True):
-                panels.append(panel(what, "instances asleep", looks.lines(groups, asleep_in, {figure: ""}), x="log"))
+                panels.append(
+                    panel(what, "instances asleep", lines(groups, asleep_in, {figure: ""}, of_any_extent=True), x="log")
+                )
         if panels:
             title = f"{titled(name)}: what a sleeper costs"
             yield Chart(name=f"sleepers-{name}", title=title, note=MEDIANS, panels=panels, cases=of_workload)
 
 
-def series(cases: Sequence[Case], _: Looks) -> Iterator[Chart]:
+def series(cases: Sequence[Case]) -> Iterator[Chart]:
     """What was sampled over time."""
     for case in cases:
         sampled = [outcome.series for outcome in case.outcomes if outcome.series.get("at_s")]
@@ -248,12 +217,33 @@ def series(cases: Sequence[Case], _: Looks) -> Iterator[Chart]:
             yield Chart(name=f"series-{case.run.workload}", title=title, note=note, panels=panels, cases=[case])
 
 
-PLOTTERS: tuple[Callable[[Sequence[Case], Looks], Iterator[Chart]], ...] = (
+PLOTTERS: tuple[Callable[[Sequence[Case]], Iterator[Chart]], ...] = (
     *(bars, concurrency, rates, distributions, growth, sleepers, series),
 )
 
 
 # Curves.
+
+
+def lines(
+    groups: Iterable[Sequence[Case]],
+    x_of: Callable[[Case], float],
+    figures: Mapping[str, str],
+    *,
+    of_any_extent: bool = False,
+) -> list[Spec]:
+    """A line for each group and figure; the second figure's is dashed."""
+    return [
+        row
+        for group in groups
+        for place, (figure, what) in enumerate(figures.items())
+        for row in line(
+            f"{group[0].way if of_any_extent else group[0].label} {what}".strip(),
+            group[0].color,
+            [(x_of(case), case.figures[figure]) for case in group if figure in case.figures],
+            dashed=place > 0,
+        )
+    ]
 
 
 def percentile_curve(ordered_us: Sequence[int]) -> list[Point]:

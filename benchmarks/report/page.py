@@ -10,7 +10,7 @@ from pathlib import Path
 
 from .charts import Chart, charts
 from .ratios import ratios_of
-from .results import Case, Results, build_of, cases_of, commands_of, names_of, range_of
+from .results import Case, Results, build_of, cases_of, commands_of, range_of
 from .tables import Amount, Cell, Judgement, Sheet, judgements, ratios_sheet, section_sheets
 from .vega import DARK_OF
 
@@ -54,7 +54,7 @@ def sections(documents: Sequence[Results], cases: Sequence[Case]) -> Iterator[st
         yield section("Side by side", note, sheet_table(ratios_sheet(ratios)))
     yield from (drawing(chart) for chart in charts(cases))
     yield "<h2>All figures</h2>"
-    for sheet in section_sheets(cases, names_of(cases)):
+    for sheet in section_sheets(cases):
         yield section(sheet.title, sheet_table(sheet), commands(sheet.cases), level=3)
     yield section("Machines", *machines(documents))
 

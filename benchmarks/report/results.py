@@ -5,7 +5,7 @@ computed from them, with how far the runs lie apart; a single run has no spread.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
@@ -96,6 +96,14 @@ class Case:
     run: Run
     machine: Machine
     outcomes: list[RunOutcome]
+    # What tells it from the others of a report.
+    way: str = ""  # the driver, and options and machine where there are several
+    extent: str = ""  # where its workload has several
+    color: int = 0  # its driver's, and number of processes', in every chart
+
+    @property
+    def label(self) -> str:
+        return f"{self.way}, {self.extent}" if self.extent else self.way
 
     @property
     def title(self) -> str:
@@ -143,7 +151,7 @@ def cases_of(documents: Iterable[Results]) -> list[Case]:
             drivers.index(run.driver) if run.driver in drivers else len(drivers),
         )
 
-    return sorted(found.values(), key=place)
+    return told_apart(sorted(found.values(), key=place))
 
 
 def build_of(machine: Machine) -> str:
@@ -157,25 +165,24 @@ def extent_of(case: Case) -> str:
     return f"{case.run.seconds:g} s" if case.run.instances is None else f"{case.run.instances} instances"
 
 
-def names_of(cases: Sequence[Case], *, of_any_extent: bool = False) -> dict[int, str]:
-    """What tells cases of one workload apart, by their identity: the driver, and what else is not the same for all."""
+def told_apart(cases: Sequence[Case]) -> list[Case]:
+    """Say of each what tells it from the others."""
     builds = list(dict.fromkeys(build_of(case.machine) for case in cases))
+    drivers = list(dict.fromkeys(case.driver_title for case in cases))
     options = {(case.run.durability, case.run.always_replay) for case in cases}
     extents: dict[tuple[str, float | None], set[str]] = {}
     for case in cases:
         extents.setdefault((case.run.workload, case.run.rate), set()).add(extent_of(case))
-
-    def name(case: Case) -> str:
+    found = []
+    for case in cases:
         words = [case.driver_title]
         if len(options) > 1:
             words += [case.run.durability, *(["replayed"] if case.run.always_replay else [])]
-        if not of_any_extent and len(extents[case.run.workload, case.run.rate]) > 1:
-            words.append(extent_of(case))
         if len(builds) > 1:
             words.append(f"machine {builds.index(build_of(case.machine)) + 1}")
-        return ", ".join(words)
-
-    return {id(case): name(case) for case in cases}
+        extent = extent_of(case) if len(extents[case.run.workload, case.run.rate]) > 1 else ""
+        found.append(replace(case, way=", ".join(words), extent=extent, color=drivers.index(case.driver_title)))
+    return found
 
 
 # What stands in front of a run's other options on the command line; those are named like their fields.

@@ -6,13 +6,13 @@ The rule: it computes nothing. What stands here was measured, and a dash is what
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from ..terminal import Line, colored, table, written
 from ..workloads.workload import HTTP, POSTGRES, PROCESS, SDK, Bound, Shape
 from .ratios import Ratio, ratios_of
-from .results import DRIVER_TITLES, Case, Range, Results, cases_of, names_of
+from .results import DRIVER_TITLES, Case, Range, Results, cases_of
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -142,8 +142,8 @@ SECTIONS = (
 )  # fmt: skip
 
 
-def section_sheets(cases: Sequence[Case], names: Mapping[int, str]) -> Iterator[Sheet]:
-    """A sheet for each section that some cases are of; `names` are of `names_of`."""
+def section_sheets(cases: Sequence[Case]) -> Iterator[Sheet]:
+    """A sheet for each section that some cases are of."""
     for each in SECTIONS:
         chosen = [case for case in cases if case.run.variant.shape in each.shapes]
         if not chosen:
@@ -152,7 +152,7 @@ def section_sheets(cases: Sequence[Case], names: Mapping[int, str]) -> Iterator[
         several = max(len(case.outcomes) for case in chosen) > 1
         rows = [
             (
-                *(case.title, names[id(case)], *(cell(case, column) for column in shown)),
+                *(case.title, case.label, *(cell(case, column) for column in shown)),
                 *([spread(case, each.spread_of)] if several else []),
             )
             for case in chosen
@@ -233,7 +233,7 @@ def report(results: Results) -> "Iterator[RenderableType]":
         f"{machine}\nSQLite {machine.sqlite}, durability {run.durability}{replay}; "
         f"this disk takes {machine.flush_ms:.2f} ms to append 4 KiB and flush them\n"
     )
-    for sheet in section_sheets(cases, names_of(cases)):
+    for sheet in section_sheets(cases):
         runs = max(len(case.outcomes) for case in sheet.cases)
         yield drawn(sheet, f", medians of {runs} runs" if runs > 1 else "")
     if ratios:

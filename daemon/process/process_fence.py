@@ -13,6 +13,7 @@ as `os._exit` does. Refused are:
 * `os.close`, `os.dup2` and `os.closerange` of descriptors of the daemon. The next file that is opened would get the
   number, and what the daemon writes to its store or to a client.
 * `threading.settrace` and `threading.setprofile`: one that raises ends each thread that is begun.
+* `sys.addaudithook`: nothing takes such a function away, and one that raises breaks whatever is done in the process.
 * `sys.set_asyncgen_hooks` in the thread of the event loop, whose hooks those are: they are called in each request.
 * Limits of the process (setrlimit(2)) below what they are: others would have no file, no memory or no thread.
 
@@ -44,6 +45,7 @@ from .interpreter_guard import limits_of_the_process
 from .signal_fence import name_of
 
 PACKAGE = __name__.partition(".")[0] + "."
+LIBRARIES = ("filelock.",)  # work for the daemon with its descriptors, and with none that they have not opened
 EVENT_LOOP = f"{PACKAGE}daemon.event_loop"
 ASYNCIO = "asyncio.base_events"  # sets the hooks of asynchronous generators where its loop begins and ends, or is ended
 
@@ -127,6 +129,10 @@ class ProcessFence:
         own = threading.current_thread() is threading.main_thread()
         return "sets functions that the daemon's event loop would call" if own else None
 
+    def addaudithook(self, function: object) -> str:
+        """Judge `sys.addaudithook`, which is refused."""
+        return "sets a function that would be called for all that the daemon does"
+
     def trace_threads(self, function: object) -> str | None:
         """Judge `threading.settrace` and `setprofile`, which are refused unless they take a function away."""
         return "sets a function that threads of the daemon would call too" if function is not None else None
@@ -179,7 +185,7 @@ class ProcessFence:
         module = str(caller.f_globals.get("__name__"))
         if module in (EVENT_LOOP, ASYNCIO):
             return owner() is not CodeOwner.PROCESS
-        return not module.startswith(PACKAGE)
+        return not module.startswith((PACKAGE, *LIBRARIES))
 
     def _has(self, descriptor: int) -> bool:
         """Whether a descriptor is the daemon's. A number may be another file's by now."""
@@ -219,6 +225,7 @@ FENCED: tuple[tuple[Any, str, Callable[..., str | None]], ...] = (
     (sys, "settrace", ProcessFence.settrace),
     (sys, "setprofile", ProcessFence.setprofile),
     (sys, "set_asyncgen_hooks", ProcessFence.set_asyncgen_hooks),
+    (sys, "addaudithook", ProcessFence.addaudithook),
     (threading, "settrace", ProcessFence.trace_threads),
     (threading, "setprofile", ProcessFence.trace_threads),
     (threading, "settrace_all_threads", ProcessFence.trace_threads),

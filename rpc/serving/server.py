@@ -51,6 +51,9 @@ OWN_PINGS = {
 HANDSHAKE_MS = 20_000
 
 
+INT_MAX = 2**31 - 1  # of an option of grpc's; no message can be longer
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RpcOptions:
     """The options of the gRPC API."""
@@ -127,7 +130,7 @@ def channel_options(options: RpcOptions, *, shared: bool = False) -> dict[str, i
         "grpc.max_concurrent_streams": CONNECTION_CALLS_MAX,
         # A connection that says nothing is closed; by default after two minutes.
         "grpc.server_handshake_timeout_ms": HANDSHAKE_MS,
-        "grpc.max_receive_message_length": options.receive_bytes_max,
+        "grpc.max_receive_message_length": min(options.receive_bytes_max, INT_MAX),
         "grpc.max_send_message_length": -1,  # what went in must come out
         # By default a second server could take the same port, and each would get half of the calls.
         "grpc.so_reuseport": int(shared),

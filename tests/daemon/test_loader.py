@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from perdure.daemon.loader import AppNotFound, ImportFailed, check_target, load_app
+from perdure.daemon.process.early_signals import StopAsked
 
 ONE = 'import perdure\norders = perdure.App("orders")\n'
 TWO = ONE + 'billing = perdure.App("billing")\n'
@@ -184,6 +185,33 @@ def test_a_syntax_error_points_at_the_place(folder: Path) -> None:
 def test_a_file_that_exits_while_it_is_imported_is_a_failing_import(folder: Path) -> None:
     with pytest.raises(ImportFailed, match="SystemExit: 3"):
         load_app(write(folder / "shop.py", "import sys\nsys.exit(3)\n"))
+
+
+@pytest.mark.parametrize("error", ["KeyboardInterrupt", "GeneratorExit", "asyncio.CancelledError"])
+@pytest.mark.parametrize("target", ["shop.py", "shop"])
+def test_whatever_ends_an_import_is_a_failing_import(folder: Path, target: str, error: str) -> None:
+    write(folder / "shop.py", f"import asyncio\nraise {error}\n")
+    with pytest.raises(ImportFailed, match=error.rpartition(".")[2]):
+        load_app(target)
+    assert "shop" not in sys.modules
+
+
+def test_a_stop_while_an_app_is_imported_is_a_stop(folder: Path) -> None:
+    write(folder / "shop.py", "from perdure.daemon.process.early_signals import StopAsked\nraise StopAsked(15)\n")
+    for target in ("shop.py", "shop"):
+        with pytest.raises(StopAsked):
+            load_app(target)
+        sys.modules.pop("shop", None)
+
+
+def test_a_lazy_object_beside_the_app_is_not_asked_for_its_class(folder: Path) -> None:
+    lazy = (
+        "class Lazy:\n    @property\n    def __class__(self):\n        raise RuntimeError('too soon')\nlazy = Lazy()\n"
+    )
+    target = write(folder / "shop.py", ONE + lazy)
+    assert load_app(target).name
+    with pytest.raises(AppNotFound, match=r"is of type Lazy, not a perdure\.App"):
+        load_app(f"{target}:lazy")
 
 
 def test_a_failed_import_leaves_no_half_module_behind(folder: Path) -> None:

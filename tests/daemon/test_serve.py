@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from perdure.actors.errors import PerdureError
 from perdure.daemon import serve
 from perdure.daemon.loader import AppNotFound
 from perdure.daemon.process.process_fence import ProcessFence
@@ -42,6 +43,38 @@ def test_nothing_is_served_if_there_is_no_such_app(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr("perdure.daemon.daemon.run", lambda *_: pytest.fail("it is served"))
     with pytest.raises(AppNotFound):
         serve.serve_app(host_config(str(tmp_path / "nowhere.py")), print)
+
+
+def test_a_child_that_the_import_has_forked_serves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    process, served = os.getpid(), tmp_path / "served"
+
+    def run(*_: object) -> None:
+        with served.open("a") as file:
+            file.write(f"{os.getpid()} ")
+        if os.getpid() != process:
+            os._exit(1)
+
+    monkeypatch.setattr("perdure.daemon.daemon.run", run)
+    app = tmp_path / "app_that_forks.py"
+    app.write_text(
+        "import os, warnings, perdure\n"
+        "warnings.simplefilter('ignore')\n"
+        "app = perdure.App('shop')\n"
+        "if child := os.fork():\n"
+        "    os.waitpid(child, 0)\n"
+    )
+    serve.serve_app(host_config(str(app)), print)
+    assert served.read_text() == f"{process} "
+
+
+def test_a_folder_that_is_gone_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "gone").mkdir()
+    os.chdir("gone")
+    (tmp_path / "gone").rmdir()
+    for serve_it in (serve.check_named, lambda config: serve.serve_app(config, print)):
+        with pytest.raises(PerdureError, match="working folder of this process was deleted"):
+            serve_it(host_config("shop.py"))
 
 
 WRONG = [
@@ -137,6 +170,7 @@ def ended(program: str) -> "subprocess.CompletedProcess[str]":
 def test_a_function_that_the_app_has_registered_for_the_end_has_a_while_only(ends: str, code: int) -> None:
     program = f"""
 import atexit, threading
+from perdure.actors.errors import PerdureError
 from perdure.daemon import serve
 from perdure.daemon.process.process_fence import ProcessFence
 serve.AT_EXIT_S = 0.2

@@ -16,11 +16,12 @@ from pathlib import Path
 import pytest
 
 from ..support.docs.changes import changed
+from ..support.examples import SEEDS
 from ..support.paths import ROOT
 
 TUTORIALS = ROOT / "docs" / "tutorials"
 BLOCK = re.compile(r"^<!-- (file|change|run)(?:: (\S+))? -->\n```\w+\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-PYTEST = [sys.executable, "-m", "pytest", "-c", os.devnull, "--rootdir=.", "-p", "perdure.testing.plugin"]
+PYTEST = [sys.executable, "-m", "pytest", "-c", os.devnull, "--rootdir=.", "-p", "perdure.testing.plugin", *SEEDS]
 
 
 def blocks(page: str) -> Iterator[tuple[str, str, str]]:
@@ -73,7 +74,10 @@ def shows(printed: list[str], shown: list[str]) -> bool:
     return any(real[at : at + len(said)] == said for at in range(len(real) - len(said) + 1))
 
 
-@pytest.mark.parametrize("name", ["a-deploy-and-its-way-back.md", "charged-at-most-once.md"])
+# What the deploys show tests/testing/test_simulated.py shows too, in fewer worlds.
+@pytest.mark.parametrize(
+    "name", [pytest.param("a-deploy-and-its-way-back.md", marks=pytest.mark.slow), "charged-at-most-once.md"]
+)
 def test_a_tutorial_runs_as_it_stands(name: str, tmp_path: Path) -> None:
     for what, file, block in blocks((TUTORIALS / name).read_text()):
         if what == "file":

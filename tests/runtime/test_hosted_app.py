@@ -13,7 +13,7 @@ from perdure import App, Engine, InstanceNotFound, RetryPolicy, Settings, Status
 from perdure.actors.address import Address
 from perdure.actors.errors import RingUnknown
 from perdure.actors.store.memory import MemoryStore
-from perdure.runtime.errors import ChildUnfinished
+from perdure.runtime.errors import AppError, ChildUnfinished
 from perdure.runtime.hosted_app import HostedApp
 from perdure.runtime.operations.reading.listing import InstanceFilter
 from perdure.runtime.settings import Opening, OtherApp
@@ -309,7 +309,7 @@ async def test_apps_survive_a_restart_of_a_file(settings: Settings, apps: Apps, 
 
 
 async def test_an_engine_has_an_app_id_once(apps: Apps) -> None:
-    with pytest.raises(ValueError, match="once"):
+    with pytest.raises(AppError, match="two apps have the ID 'shop'"):
         Engine(apps.shop, data=":memory:", opening=Opening(others=(OtherApp("shop"),)))
 
 

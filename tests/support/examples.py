@@ -1,8 +1,13 @@
-"""With how many examples a property is tried: all of them in `make test-slow`, a third in `make test`."""
+"""With how many examples a property is tried: all of them in `make test-slow`, a fifth in `make test`.
+
+Simulated tests that are run as users run them have all their seeds in `make test-slow`, and twenty in `make test`. What
+their sweeps try they try there too.
+"""
 
 import os
 
-SHARE = 1 if os.environ.get("EXAMPLES") == "all" else 3
+SHARE = 1 if os.environ.get("EXAMPLES") == "all" else 5
+SEEDS = ["--perdure-seeds=20"] if SHARE > 1 else []
 
 
 def examples(number: int) -> int:

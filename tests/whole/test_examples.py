@@ -17,6 +17,7 @@ from starlette.types import Receive, Scope, Send
 
 import perdure
 
+from ..support.examples import SEEDS
 from ..support.paths import ROOT
 
 EXAMPLES = ROOT / "examples"
@@ -207,7 +208,7 @@ def test_the_demo_goes_as_told() -> None:
 def test_the_simulations_of_the_examples_are_green(tmp_path: Path) -> None:
     # As their first lines say, with no plugin but perdure's; each of them names what it has tried.
     command = [sys.executable, "-m", "pytest", "-q", "-c", os.devnull, f"--rootdir={tmp_path}"]
-    command += ["-p", "perdure.testing.plugin", "simulations"]
+    command += ["-p", "perdure.testing.plugin", *SEEDS, "simulations"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     environment |= {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONDONTWRITEBYTECODE": "1"}
     ran = subprocess.run(command, check=False, capture_output=True, text=True, cwd=EXAMPLES, env=environment)

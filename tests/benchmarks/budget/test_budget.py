@@ -44,7 +44,7 @@ def test_the_gate_stops_what_rose_and_what_has_no_budget(
     allowed = found().counts | ({} if accepted is None else {count: accepted})
     counted = found(**({} if now is None else {count: now}))
     (told,) = (each for each in budget.compared({"chain": allowed}, [counted]) if each.count == count)
-    assert told.verdict.value == verdict
+    assert told.verdict == verdict
     stopped = budget.failures({"chain": allowed}, [counted])
     assert [line.startswith(f"chain: {count} ") for line in stopped] == [True] * (verdict in ("rose", "new"))
 

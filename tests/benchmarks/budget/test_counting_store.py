@@ -23,33 +23,42 @@ def traced(*statements: str) -> StoreTally:
     return tally
 
 
-def test_rows_are_those_that_changed_and_not_those_that_were_named() -> None:
-    tally = traced(
-        "BEGIN",
-        "INSERT INTO log VALUES (1), (2), (3)",
-        "INSERT OR IGNORE INTO log VALUES (3), (4)",
-        "UPDATE log SET n = -n WHERE n > 2",
-        "DELETE FROM log WHERE n = 99",
-        "COMMIT",
-    )
-    assert tally.rows == {"insert log": 4, "update log": 2}
-    assert (tally.commits, tally.statements) == (1, 4)
+STRAIGHT = ("INSERT INTO log VALUES (1)", "INSERT INTO log VALUES (2)", "INSERT INTO actors VALUES (1)")
+BACK = "INSERT INTO log VALUES (3)"
 
 
-def test_a_transaction_that_only_reads_is_no_commit() -> None:
-    assert traced("BEGIN", "SELECT * FROM log", "COMMIT").commits == 0
-
-
-def test_rows_after_the_last_statement_are_counted_too() -> None:
-    assert traced("INSERT INTO log VALUES (1)").rows == {"insert log": 1}
-
-
-def test_coming_back_to_a_table_is_noticed() -> None:
-    straight = ("INSERT INTO log VALUES (1)", "INSERT INTO log VALUES (2)", "INSERT INTO actors VALUES (1)")
-    assert traced("BEGIN", *straight, "COMMIT").runs_max == 1
-    assert traced("BEGIN", *straight, "INSERT INTO log VALUES (3)", "COMMIT").runs_max == 2
-    # In the next transaction it is no coming back.
-    assert traced("BEGIN", *straight, "COMMIT", "BEGIN", "INSERT INTO log VALUES (3)", "COMMIT").runs_max == 1
+@pytest.mark.parametrize(
+    ("statements", "rows", "commits", "runs_max"),
+    [
+        # Rows are those that changed, and not those that were named.
+        (
+            (
+                "BEGIN",
+                "INSERT INTO log VALUES (1), (2), (3)",
+                "INSERT OR IGNORE INTO log VALUES (3), (4)",
+                "UPDATE log SET n = -n WHERE n > 2",
+                "DELETE FROM log WHERE n = 99",
+                "COMMIT",
+            ),
+            {"insert log": 4, "update log": 2},
+            1,
+            1,
+        ),
+        # A transaction that only reads is no commit.
+        (("BEGIN", "SELECT * FROM log", "COMMIT"), {}, 0, 0),
+        # Rows after the last commit are counted too.
+        (("INSERT INTO log VALUES (1)",), {"insert log": 1}, 0, 0),
+        # To come back to a table is noticed; in the next transaction it is no coming back.
+        (("BEGIN", *STRAIGHT, BACK, "COMMIT"), {"insert log": 3, "insert actors": 1}, 1, 2),
+        (("BEGIN", *STRAIGHT, "COMMIT", "BEGIN", BACK, "COMMIT"), {"insert log": 3, "insert actors": 1}, 2, 1),
+    ],
+)
+def test_what_statements_did_is_counted(
+    statements: tuple[str, ...], rows: dict[str, int], commits: int, runs_max: int
+) -> None:
+    tally = traced(*statements)
+    assert (tally.rows, tally.commits, tally.runs_max) == (rows, commits, runs_max)
+    assert tally.statements == (len([each for each in statements if each not in ("BEGIN", "COMMIT")]) if commits else 0)
 
 
 def test_what_a_statement_does_is_read_off_its_beginning() -> None:

@@ -69,11 +69,13 @@ class Clockwork(Pretender):
     def __init__(self, *, oversleep_us: int = 0) -> None:
         super().__init__()
         self.oversleep_us = oversleep_us
+        self.slept_s: list[float] = []
 
     def now_us(self) -> int:
         return self.time_us
 
     async def sleep(self, delay_s: float) -> None:
+        self.slept_s.append(delay_s)
         # What was begun before runs before the clock goes on; trio promises that only after two rounds.
         for _ in range(2):
             await anyio.lowlevel.checkpoint()
@@ -150,58 +152,41 @@ async def test_every_instance_that_waits_gets_one_event() -> None:
     assert outcome.figures["instances"] == 9
 
 
-async def test_an_open_loop_does_not_wait_for_what_is_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    engine = Clockwork()
+@pytest.mark.parametrize(
+    ("oversleep_us", "arrivals_us", "late_us", "slept_s"),
+    [
+        (0, [0, 5_000, 9_000], [0, 0, 0], [0.005, 0.004]),
+        # Kept from its work for 40 ms whenever it sleeps, the load is late, and still tells each item its own time.
+        (40_000, [10_000, 20_000, 30_000], [40_000, 30_000, 20_000], [0.01]),
+        # It does not spin until an arrival that is near.
+        (0, [10], [990], [0.001]),
+    ],
+)
+async def test_an_open_loop_begins_each_item_when_it_is_due_whatever_is_under_way(
+    oversleep_us: int,
+    arrivals_us: list[int],
+    late_us: list[int],
+    slept_s: list[float],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    engine, all_begun = Clockwork(oversleep_us=oversleep_us), anyio.Event()
     monkeypatch.setattr(anyio, "sleep", engine.sleep)
-    begun_us: list[int] = []
-    all_begun = anyio.Event()
+    told_us: list[int] = []
 
-    async def item(_: int) -> None:
-        begun_us.append(engine.now_us())
-        if len(begun_us) == 3:
+    # Given items that do not end before all have begun,
+    async def item(due_us: int) -> None:
+        told_us.append(due_us)
+        if len(told_us) == len(arrivals_us):
             all_begun.set()
         await all_begun.wait()
 
     shares: list[float] = []
-    late_us: list[int] = []
+    found_us: list[int] = []
     with anyio.fail_after(5):
-        await load.open_loop(engine, item, shares.append, arrivals_us=[0, 5_000, 9_000], late_us=late_us)
-    assert begun_us == [0, 5_000, 9_000]
-    assert late_us == [0, 0, 0]
-    assert shares == [1 / 3, 2 / 3, 1.0]
-
-
-async def test_what_is_begun_late_counts_from_when_it_was_due(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Given a load that is kept from its work for 40 ms whenever it sleeps,
-    engine = Clockwork(oversleep_us=40_000)
-    monkeypatch.setattr(anyio, "sleep", engine.sleep)
-    told_us: list[int] = []
-
-    async def item(due_us: int) -> None:
-        told_us.append(due_us)
-
-    # when three items are due in the meantime,
-    late_us: list[int] = []
-    await load.open_loop(engine, item, lambda _: None, arrivals_us=[10_000, 20_000, 30_000], late_us=late_us)
-    # then each is told its own time, and how late the load was is known.
-    assert sorted(told_us) == [10_000, 20_000, 30_000]
-    assert sorted(late_us) == [20_000, 30_000, 40_000]
-
-
-async def test_an_open_loop_does_not_spin_until_an_arrival_that_is_near(monkeypatch: pytest.MonkeyPatch) -> None:
-    engine = Clockwork()
-    slept_s: list[float] = []
-
-    async def sleep(delay_s: float) -> None:
-        slept_s.append(delay_s)
-        await engine.sleep(delay_s)
-
-    async def item(_: int) -> None: ...
-
-    monkeypatch.setattr(anyio, "sleep", sleep)
-    late_us: list[int] = []
-    await load.open_loop(engine, item, lambda _: None, arrivals_us=[10], late_us=late_us)
-    assert (late_us, slept_s) == ([990], [0.001])
+        await load.open_loop(engine, item, shares.append, arrivals_us=arrivals_us, late_us=found_us)
+    # then each is told when it was due, and how late the load was is known.
+    assert (sorted(told_us), sorted(found_us), engine.slept_s) == (arrivals_us, sorted(late_us), slept_s)
+    assert shares == [number / len(arrivals_us) for number in range(1, len(arrivals_us) + 1)]
 
 
 def test_arrivals_are_as_many_as_asked_for_in_bursts_and_gaps_and_always_the_same() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from perdure.benchmarks.drivers.http_client import HttpAnswer, HttpClient
 from perdure.benchmarks.peers.peer_process import PeerFailed
-from perdure.benchmarks.peers.peer_restate import Ingress, variables
+from perdure.benchmarks.peers.peer_restate import ask, variables
 
 
 class Script:
@@ -36,14 +36,14 @@ class Script:
 )
 async def test_each_deed_is_one_request(do: str, value: Any, path: str, body: bytes, answer: Any) -> None:
     script = Script(202)
-    assert await Ingress(cast(HttpClient, script)).ask(do, "chain", "a", value) == answer
+    assert await ask(cast(HttpClient, script), do, "chain", "a", value) == answer
     assert script.asked == [(path, body)]
 
 
 @pytest.mark.anyio
 async def test_an_answer_that_is_an_error_ends_the_run() -> None:
     with pytest.raises(PeerFailed, match="/chain/a/run was answered 500 '7'"):
-        await Ingress(cast(HttpClient, Script(500))).ask("call", "chain", "a", 5)
+        await ask(cast(HttpClient, Script(500)), "call", "chain", "a", 5)
 
 
 def test_the_server_listens_on_loopback_only_and_reports_to_nobody(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,30 +21,30 @@ def only(figure: str, before: tuple[float, ...], after: tuple[float, ...]) -> co
     return found
 
 
-def test_a_difference_within_the_spread_is_noise_whatever_its_size() -> None:
-    assert only("units_per_s", (100, 900, 110), (120, 800, 790)).verdict == compare.NOISE
-
-
 @pytest.mark.parametrize(
-    ("figure", "verdict"),
+    ("figure", "before", "after", "verdict", "worse_percent"),
     [
-        ("units_per_s", compare.BETTER),
-        ("p99_ms", compare.WORSE),
-        ("cpu_ms_per_unit", compare.WORSE),
-        ("written_bytes_per_s", compare.WORSE),
-        ("steps_lost", compare.WORSE),
+        # Within the spread it is noise, whatever its size.
+        ("units_per_s", (100, 900, 110), (120, 800, 790), compare.NOISE, 0.0),
+        ("units_per_s", (100, 102), (80, 101), compare.NOISE, 0.0),
+        # More is better or worse, depending on the figure.
+        ("units_per_s", (100, 102), (120, 122), compare.BETTER, 0.0),
+        ("units_per_s", (100, 102), (80, 82), compare.WORSE, 19.8),
+        ("p99_ms", (10, 11, 12), (13, 14, 15), compare.WORSE, 27.27),
+        ("p99_ms", (13, 14, 15), (10, 11, 12), compare.BETTER, 0.0),
+        ("cpu_ms_per_unit", (10, 10), (11, 11), compare.WORSE, 10.0),
+        ("written_bytes_per_s", (10, 10), (11, 11), compare.WORSE, 10.0),
+        # After nothing there is no ratio, and it is worse without limit.
+        ("steps_lost", (0, 0), (1, 2), compare.WORSE, float("inf")),
+        # Of single runs nothing is said.
+        ("units_per_s", (100,), (200, 210), compare.UNKNOWN, 0.0),
     ],
 )
-def test_more_is_better_or_worse_depending_on_the_figure(figure: str, verdict: str) -> None:
-    assert only(figure, (10, 11, 12), (13, 14, 15)).verdict == verdict
-    other = compare.WORSE if verdict == compare.BETTER else compare.BETTER
-    assert only(figure, (13, 14, 15), (10, 11, 12)).verdict == other
-
-
-def test_of_single_runs_nothing_is_said() -> None:
-    found = only("units_per_s", (100,), (200, 210))
-    assert (found.verdict, found.ratio) == (compare.UNKNOWN, 2.05)
-    assert "nothing can be said" in compare.summary([found])
+def test_a_difference_is_told_where_all_runs_of_one_lie_beyond_those_of_the_other(
+    figure: str, before: tuple[float, ...], after: tuple[float, ...], verdict: str, worse_percent: float
+) -> None:
+    found = only(figure, before, after)
+    assert (found.verdict, found.worse_percent) == (verdict, pytest.approx(worse_percent, abs=0.01))
 
 
 def test_what_says_only_what_was_done_is_not_compared() -> None:
@@ -71,25 +71,17 @@ def test_one_process_is_not_compared_with_several() -> None:
     assert found.key == "W1 process x2, 50 in flight"
 
 
-@pytest.mark.parametrize(
-    ("before", "after", "percent"),
-    [((100, 102), (80, 82), 19.8), ((100, 102), (120, 122), 0.0), ((100, 102), (80, 101), 0.0)],
-)
-def test_how_much_worse_it_got_is_zero_for_noise_and_for_better(
-    before: tuple[float, ...], after: tuple[float, ...], percent: float
-) -> None:
-    assert only("units_per_s", before, after).worse_percent == pytest.approx(percent, abs=0.01)
-
-
-def test_something_after_nothing_has_no_ratio_and_is_worse_without_limit() -> None:
-    found = only("steps_lost", (0, 0), (1, 2))
-    assert (found.ratio, found.worse_percent) == (None, float("inf"))
+def test_a_ratio_is_of_medians_and_there_is_none_after_nothing() -> None:
+    assert only("units_per_s", (100,), (200, 210)).ratio == 2.05
+    assert only("steps_lost", (0, 0), (1, 2)).ratio is None
 
 
 def test_the_chance_of_a_false_alarm_is_that_of_the_runs_orders() -> None:
     # Of the 20 ways to deal six runs to two documents, two part them wholly.
     assert compare.chance([only("units_per_s", (1, 2, 3), (4, 5, 6))]) == pytest.approx(0.1)
-    assert compare.chance([only("units_per_s", (1,), (2,))]) is None
+    single = [only("units_per_s", (1,), (2,))]
+    assert compare.chance(single) is None
+    assert "nothing can be said" in compare.summary(single)
 
 
 def test_what_is_not_the_same_is_said() -> None:

@@ -14,7 +14,10 @@ from typing import Any
 
 import pytest
 
+from perdure.actors.store.errors import StoreLocked
+from perdure.actors.store.sqlite.identity import Hold
 from perdure.actors.waiting.ownership import CodeOwner, call_as
+from perdure.daemon.process.inheritance import path_of
 from perdure.daemon.process.process_fence import FENCED, ProcessFence, process_fenced
 
 NOT_OURS = 2**22 + 1  # no process has this number
@@ -68,6 +71,7 @@ REFUSED: dict[str, Callable[[], object]] = {
     "setrlimit": lambda: resource.setrlimit(resource.RLIMIT_NOFILE, LOWER),
     "closerange": lambda: os.closerange(3, 4096),
     "set_asyncgen_hooks": lambda: sys.set_asyncgen_hooks(firstiter=nothing),
+    "a hook of the audit": lambda: sys.addaudithook(nothing),
     "standard error": lambda: os.close(2),
     "closerange of standard streams": lambda: os.closerange(0, 3),
     "threading.settrace": lambda: threading.settrace(nothing),
@@ -194,6 +198,18 @@ def test_a_descriptor_is_the_daemons_as_long_as_it_is_of_the_same_file(
     fence.begin(lambda descriptor: False)
     for descriptor in (of_the_app, ours):
         ctypes.CDLL(None).close(descriptor)
+
+
+def test_the_lock_of_a_store_that_another_has_is_no_codes_of_the_app(fence: ProcessFence, tmp_path: Path) -> None:
+    # Given a store that is taken, and a fence to which all open files are the daemon's,
+    path = str(tmp_path / "p.db")
+    taken = Hold.take(path)
+    fence.begin(lambda descriptor: path_of(descriptor).startswith(path))
+    # when it is taken once more, then who has it is told, and it can be given back.
+    with pytest.raises(StoreLocked, match="in use by another"):
+        Hold.take(path)
+    taken.release()
+    Hold.take(path).release()
 
 
 def as_in(module: str, function: Any) -> Callable[[], object]:

@@ -144,6 +144,13 @@ def test_options_that_cannot_be_are_refused() -> None:
         RpcOptions(receive_bytes_max=0)
 
 
+@pytest.mark.parametrize(
+    ("wanted", "given"), [(1000, 1000), (2**31 - 1, 2**31 - 1), (2**31, 2**31 - 1), (2**70, 2**31 - 1)]
+)
+def test_a_message_may_be_as_large_as_grpc_can_say(wanted: int, given: int) -> None:
+    assert channel_options(RpcOptions(receive_bytes_max=wanted))["grpc.max_receive_message_length"] == given
+
+
 def test_connections_may_be_idle_for_hours() -> None:
     options = channel_options(RpcOptions())
     assert options["grpc.http2.max_ping_strikes"] == 0

@@ -23,11 +23,16 @@ PAUSE_S = 0.05
 
 
 class ChaosCallers:
-    """Clients over gRPC, whose notes stand beside those of the clients over HTTP."""
+    """Clients over gRPC, whose notes stand beside those of the clients over HTTP.
 
-    def __init__(self, fleet: Fleet, load: ChaosClients) -> None:
+    Args:
+        pause_s: Of a client between two calls.
+    """
+
+    def __init__(self, fleet: Fleet, load: ChaosClients, *, pause_s: float = PAUSE_S) -> None:
         self._fleet = fleet
         self._load = load
+        self._pause_s = max(PAUSE_S, pause_s)
         self._channels: dict[str, Any] = {}
         self._number = 0
 
@@ -50,7 +55,7 @@ class ChaosCallers:
                 again = True
             while not await self._has_ended(ledger):
                 await asyncio.sleep(PAUSE_S)
-            await asyncio.sleep(PAUSE_S)
+            await asyncio.sleep(self._pause_s)
 
     async def _start(self, id_: str, *, again: bool) -> bool:
         """Start an instance, or find that an earlier try has. To start one that has ended would run it again."""

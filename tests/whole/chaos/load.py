@@ -133,6 +133,7 @@ class ChaosClients(Clients):
         self.reconnects = 0  # nothing was sent: a balancer tries the next host
         self._forgives = forgives
         self._fleet = fleet
+        self._read_pause_s = max(READ_PAUSE_S, pause_s)
 
     async def run(self, *, clients: int, stop: asyncio.Event) -> None:
         over = asyncio.Event()
@@ -221,7 +222,7 @@ class ChaosClients(Clients):
         """Read the newest ledgers, of each host in turn."""
         number = 0
         while not over.is_set():
-            await asyncio.sleep(READ_PAUSE_S)
+            await asyncio.sleep(self._read_pause_s)
             if not (begun := [each for each in self.ledgers[-16:] if each.started]):
                 continue
             number += 1
@@ -240,7 +241,7 @@ class ChaosClients(Clients):
         """Wait for the end of one ledger after the other, by long polls."""
         waited: set[str] = set()
         while not over.is_set():
-            await asyncio.sleep(READ_PAUSE_S)
+            await asyncio.sleep(self._read_pause_s)
             ledger = next((each for each in self.ledgers if each.started and each.instance_id not in waited), None)
             if ledger is not None:
                 waited.add(ledger.instance_id)

@@ -58,7 +58,8 @@ class Bed:
         server: That blows fall on. It has nothing else on it.
         setup: How each host is started; None: on the server, through the proxy if there is one, with `options`.
         callers: Over gRPC, beside the clients.
-        pause_s: Of a client, between two entries of a ledger.
+        pause_s: Of a client between two entries of a ledger, of a caller between two calls, of a reader between two
+            reads.
         proxied: Whether the hosts reach the database through a proxy that cuts.
         log: Whose log is decoded, a server with `wal_level=logical`; it has to decode from before the first host.
             None: none is, and the log says nothing of the run.
@@ -86,7 +87,7 @@ async def weather(bed: Bed, folder: Path, storm: Storm) -> tuple[Verdict, Fleet]
             await fleet.start(bed.hosts)
             load = ChaosClients(fleet, bed.forgives, pause_s=bed.pause_s)
             stop = asyncio.Event()
-            callers = ChaosCallers(fleet, load)
+            callers = ChaosCallers(fleet, load, pause_s=bed.pause_s)
             working = asyncio.gather(
                 load.run(clients=bed.clients, stop=stop), callers.run(callers=bed.callers, stop=stop)
             )

@@ -25,7 +25,7 @@ STOP_S_MAX = 30.0
 HOSTS = 3
 # Enough that each blow hits work under way: more of them, or without a pause, cost the other tests their cores.
 CLIENTS, CALLERS = 3, 1
-PAUSE_S = 0.03
+PAUSE_S = 0.1
 # A server's answer to a commit is some hundred bytes, and a commit some thousand.
 REQUEST_BYTES = (1, 60, 150, 400, 700, 1000, 1500, 2500)
 ANSWER_BYTES = (1, 20, 45, 70)
