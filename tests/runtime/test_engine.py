@@ -376,18 +376,18 @@ async def test_an_engine_says_when_it_waits_for_nothing_but_activities_that_do_n
         await ctx.call_activity(shielded)
 
     async def release() -> None:
-        while not engine.waits_for_activities:
+        while not staying.waits_for_activities:
             await anyio.sleep(0.001)
         released.set()
 
-    engine = Engine(app, data=MemoryStore(), settings=Settings(stop_grace_s=0.01))
+    staying = Engine(app, data=MemoryStore(), settings=Settings(stop_grace_s=0.01))
     with anyio.fail_after(60):
-        async with anyio.create_task_group() as tasks, engine:
-            await engine.client.start(waits, instance_id="i")
+        async with anyio.create_task_group() as tasks, staying:
+            await staying.client.start(waits, instance_id="i")
             await anyio.wait_all_tasks_blocked()
-            assert not engine.waits_for_activities
+            assert not staying.waits_for_activities
             tasks.start_soon(release)
-    assert not engine.waits_for_activities
+    assert not staying.waits_for_activities
 
 
 async def test_an_error_in_the_block_stops_the_engine_and_comes_out_as_it_is(engine: Make) -> None:
