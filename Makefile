@@ -163,11 +163,12 @@ $(VENV)/made $(COMPILED)/made:
 	$(@D)/bin/python -m pip --quiet --disable-pip-version-check install "setuptools>=77"
 	@touch $@
 
-# setuptools packs whatever lies in build/, and so would keep a file that was deleted.
+# setuptools packs whatever lies in build/, and so would keep a file that was deleted. It would make perdure.egg-info in this
+# folder, and a pytest that starts meanwhile would take that for one more package with plugins: its start fails.
 define install
+	@rm -rf build && mkdir build
+	$(PIP) install --no-build-isolation --config-settings=--global-option="egg_info --egg-base build" $(1)
 	@rm -rf build
-	$(PIP) install --no-build-isolation $(1)
-	@rm -rf build perdure.egg-info
 	@touch $@
 endef
 

@@ -266,7 +266,7 @@ class ActivitiesElsewhere(TaskKeeper):
         """
         outbound = self._peers.find(host)
         if outbound is None:
-            return True  # these are placed anew as hosts have changed
+            return False  # these are placed anew once this host is told of that
         asked = [job.invoke for job in jobs]
         try:
             verdicts: Sequence[bool] = await self._peers.call(outbound, PERFORM, asked)

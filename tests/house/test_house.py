@@ -52,8 +52,6 @@ TESTED_ELSEWHERE = {
     "runtime/history/timed_event.py": "records",
     "runtime/workers/items.py": "records",
     "runtime/workers/hosts/gate.py": "one end of a conversation; test_sharing.py beside it has hosts with both",
-    "runtime/workers/hosts/entries.py": "the other end",
-    "runtime/workers/hosts/answers.py": "sends and takes; test_sharing.py beside it has the hosts",
     "runtime/activities/worker_protocol.py": "the words of both ends; test_worker_process.py and test_process_pool.py",
     "runtime/history/instance_state.py": "a record",
     "runtime/operations/bulk/instances.py": "tests/runtime/operations/bulk/test_bulk.py acts on real ones",

@@ -27,15 +27,21 @@ from perdure import (
     WorkflowContext,
     WorkflowFailed,
 )
+from perdure.actors.cluster.membership import FixedMembership
 from perdure.actors.errors import ForeignThread, HostNotRunning, HostStopping
 from perdure.actors.store.errors import StoreFailed, StoreLocked
 from perdure.actors.store.memory import MemoryStore
-from perdure.runtime.errors import EngineUsed
+from perdure.actors.store.part import WHOLE, Part
+from perdure.actors.store.presence.apps import AppNames
+from perdure.runtime.errors import AsyncioNeeded, EngineUsed
 from perdure.runtime.execution.drive import ContinuedAsNew
 from perdure.runtime.history.event import EventRaised, EventSent, ExecutionCompleted, ExecutionStarted
 from perdure.runtime.instance.message import EventsTaken, WorkflowAnswer
 from perdure.runtime.instance.receiving import RECEIVERS
+from perdure.runtime.observing.observer import Observer
 from perdure.runtime.operations.event_sender import EventSender
+from perdure.runtime.operations.reading.listing import InstanceFilter
+from perdure.runtime.settings import Opening, OtherApp
 from perdure.runtime.workers.items import Worker, WorkflowItem
 from perdure.testing.faulty_store import FaultyStore
 from perdure.testing.virtual_time import LoopClock, run_virtually
@@ -710,3 +716,124 @@ anyio.run(main)
     command = [sys.executable, "-O", "-c", script]
     said = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout.split()
     assert said == ["HostNotRunning"] * 3 + ["EngineUsed"]
+
+
+class Ends(Observer):
+    """Keeps the names of all that ends."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def workflow_ended(self, name: str, status: Status, took_s: float) -> None:
+        self.names.append(name)
+
+    def app_activity_ended(self, name: str, *, failed: bool, took_s: float) -> None:
+        self.names.append(name)
+
+
+async def test_an_engine_says_how_it_is_and_what_it_has_done(world: World, settings: Settings) -> None:
+    store = MemoryStore()
+    engine = Engine(world.app, data=store, settings=settings)
+    ready_at_stop: list[bool] = []
+    engine.on_stop(lambda: ready_at_stop.append(engine.ready))
+    observer = Ends()
+    engine.observe(observer)
+    assert (engine.ready, engine.alone, engine.store_intact, engine.commit_under_way) == (False, True, True, None)
+    async with engine:
+        assert engine.ready
+        assert await engine.client.run("chain", input=0) == 3
+        assert engine.turns >= engine.commits > 0
+        assert observer.names == ["add_one"] * 3 + ["chain"]
+        assert engine.active_actors()["activity"] == 0
+        # A commit that hangs, and a file that went away, are told to it and by it.
+        engine.set_hanging(True)
+        assert not engine.ready
+        engine.set_hanging(False)
+        engine.tell_blocked()
+        store.intact = False
+        assert (engine.ready, engine.store_intact) == (False, False)
+        facade = engine.facade
+        assert await engine.management_through(facade).views.listing.count(InstanceFilter(), ()) is not None
+    assert ready_at_stop == [False]
+    assert (engine.ready, engine.store_intact) == (False, True)
+
+
+async def test_an_engine_is_started_and_stopped_without_a_block(
+    world: World, settings: Settings, anyio_backend_name: str
+) -> None:
+    engine = Engine(world.app, data=":memory:", settings=settings)
+    await engine.stop()  # it was never started
+    if anyio_backend_name == "trio":
+        with pytest.raises(AsyncioNeeded):
+            await engine.start()
+        return
+    await engine.start()
+    with pytest.raises(EngineUsed):
+        await engine.start()
+    assert await engine.client.run("chain", input=0) == 3
+    await engine.stop()
+    await engine.stop()
+    assert not engine.ready
+
+
+class UnclosableStore(MemoryStore):
+    """A store whose end fails."""
+
+    async def close(self) -> None:
+        await super().close()
+        raise StoreFailed("the disk is away")
+
+
+async def test_an_error_of_the_stop_is_told_and_hides_no_error_of_the_block(
+    world: World, anyio_backend_name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(StoreFailed, match="the disk is away"):
+        async with Engine(world.app, data=UnclosableStore()):
+            pass
+    if anyio_backend_name == "asyncio":
+        with pytest.raises(LookupError, match="of the block"):
+            async with Engine(world.app, data=UnclosableStore()):
+                raise LookupError("of the block")
+        assert "the engine did not stop in order" in caplog.text
+
+
+async def store_of_apps(*names: str, part: Part = WHOLE) -> MemoryStore:
+    """A store that knows these apps."""
+    store = MemoryStore(part=part)
+    await store.open()
+    await store.enter_apps(AppNames(names))
+    await store.close()
+    return store
+
+
+async def test_an_engine_that_only_looks_has_all_apps_of_its_store() -> None:
+    store = await store_of_apps("shop", "stock")
+    async with Engine(data=store, opening=Opening(dormant=True)) as engine:
+        stock = engine.app_of("stock")
+        assert stock is engine.apps["stock"]
+        assert engine.app_of("nobody") is None
+
+
+async def test_a_part_of_a_store_with_another_first_app_is_refused(tmp_path: Path) -> None:
+    # Given a part of a store that was begun for billing,
+    member = FixedMembership(part=Part(0, 2), directory=str(tmp_path))
+    store = await store_of_apps("billing", part=member.part)
+    # when a process of a daemon that names the shop first opens it,
+    opening = Opening(others=[OtherApp("billing", App("billing"))])
+    engine = Engine(App("shop"), data=store, membership=member, settings=Settings(app_id="shop"), opening=opening)
+    # then it says which app to name first.
+    with pytest.raises(StoreFailed, match=r"is 'billing', and this daemon .* has 'shop' .* Name 'billing' first"):
+        async with engine:
+            pass
+
+
+async def test_a_name_stands_for_one_app_of_an_engine() -> None:
+    opening = Opening(others=[OtherApp("shop", App("shop"))])
+    with pytest.raises(ValueError, match="an app ID once"):
+        Engine(App("shop"), data=":memory:", settings=Settings(app_id="shop"), opening=opening)
+
+
+def test_the_address_of_a_database_is_a_store_on_it() -> None:
+    engine = Engine(App("shop"), data="postgresql://host/shop")
+    assert engine.store.kind == "postgresql"
+    assert engine.peers is not None, "other hosts may share it"

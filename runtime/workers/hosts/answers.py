@@ -207,6 +207,11 @@ class WorkerAnswers(TaskKeeper):
                 # A host that has begun anew reaches this one, and gives out turns, before this one reaches it.
                 if self._peers.membership.part is not None and not self._still_gives(giver):
                     return  # that process is gone; the next one has given out nothing
+            except PerdureError as error:
+                logger.warning(
+                    "%s does not take an answer of a worker to %s: %s", giver.host, answer.instance_id, error
+                )
+                return
             await anyio.sleep(AGAIN_S)
 
     async def _ask_giver(self, answer: WorkflowAnswer, giver: str) -> Verdict:

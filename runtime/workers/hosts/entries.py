@@ -148,6 +148,9 @@ class WorkerEntries(TaskKeeper):
         self._tasks.start_soon(self._pass_on, entry, self._writer)
 
     def _end(self, entry: _Entry) -> None:
+        """End an entry, unless it has ended: its host may be found gone in the moment in which a delivery fails."""
+        if self._entries.get(entry.stream.id) is not entry:
+            return
         del self._entries[entry.stream.id]
         entry.scope.cancel()
         self._dispatcher.remove(entry.stream)

@@ -1,18 +1,21 @@
 """An activity that its host does not have is performed by one that has it, once, and fails only if nobody has it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import cast
 
 import anyio
 import pytest
+from msgspec.structs import replace
 
 from perdure import Settings
+from perdure.actors.cluster.method import HostMethod
 from perdure.actors.cluster.peers import AppPeers
 from perdure.actors.errors import FrameTooLong, PerdureError
 from perdure.journal.journal import Journal
 from perdure.runtime.activities.elsewhere import CHARS_MAX, JOBS_MAX, ActivitiesElsewhere
+from perdure.runtime.activities.foreign import WITHDRAW_FOREIGN
 from perdure.runtime.history.status import Status
-from perdure.runtime.instance.message import Invoke
+from perdure.runtime.instance.message import Invoke, Withdraw
 from perdure.runtime.workers.hosts.code import CodeKind, CodeOfHosts
 from perdure.runtime.workers.lent import activity_address
 from perdure.testing.virtual_time import run_virtually
@@ -230,19 +233,29 @@ class ScriptedHosts:
         self.names = ["first", "second"]
         self.refusals: set[str] = set()
         self.asked: list[tuple[str, list[int]]] = []  # hosts, and the tasks that they were asked for
+        self.told: list[tuple[str, str]] = []  # hosts, and the methods of which they were told
+        self.awaited = False  # whether a name that no host has may come
+        self.back: Callable[[str, Sequence[tuple[str, int]]], None] = lambda host, ids: None  # a host gives jobs back
+        self.changed: Callable[[], None] = lambda: None
         self._script = script
 
-    def answer(self, method: object, function: object) -> None:
-        """Nobody asks."""
+    def answer(self, method: object, function: Callable[..., None]) -> None:
+        self.back = function
 
     def listen(self, function: object) -> None:
         """No connection changes."""
 
-    def follow(self, function: object) -> None:
-        """No host changes."""
+    def follow(self, function: Callable[[], None]) -> None:
+        self.changed = function
 
-    def find(self, host: str) -> str:
+    def find(self, host: str) -> str | None:
         return host
+
+    def tell(self, host: str, method: HostMethod, *arguments: object) -> None:
+        self.told.append((host, method.name))
+
+    def reaches(self, host: str) -> bool:
+        return True
 
     async def call(self, host: str, method: object, invokes: Sequence[Invoke]) -> Sequence[bool]:
         self.asked.append((host, [each.task_id for each in invokes]))
@@ -252,7 +265,7 @@ class ScriptedHosts:
         return [host for host in self.names if host not in self.refusals]
 
     def may_have(self, kind: CodeKind, name: str) -> bool:
-        return bool(self.hosts(kind, name))
+        return self.awaited or bool(self.hosts(kind, name))
 
     def refused(self, host: str, kind: CodeKind, name: str) -> None:
         self.refusals.add(host)
@@ -260,6 +273,24 @@ class ScriptedHosts:
 
 def invoke_of(task_id: int, given: str = "1") -> Invoke:
     return Invoke("step", given, "i", "run", task_id, f"key-{task_id}")
+
+
+def with_hosts(hosts: ScriptedHosts, tell: Callable[[ActivitiesElsewhere], Awaitable[None]]) -> None:
+    """Tell a story of a host whose others these are."""
+
+    async def main() -> None:
+        code, peers = cast(CodeOfHosts, hosts), cast(AppPeers, hosts)
+        elsewhere = ActivitiesElsewhere(code, peers, now_us=lambda: 7, journal=Journal("test"))
+        async with anyio.create_task_group() as tasks:
+            await tasks.start(elsewhere.run)
+            await tell(elsewhere)
+            tasks.cancel_scope.cancel()
+
+    run_virtually(main)
+
+
+def takes(elsewhere: ActivitiesElsewhere, invoke: Invoke, holder: str | None = None) -> bool:
+    return elsewhere.takes(activity_address(invoke.execution_id, invoke.task_id), invoke, holder)
 
 
 def asked_for(hosts: ScriptedHosts, *invokes: Invoke) -> tuple[list[int], dict[int, str]]:
@@ -271,19 +302,14 @@ def asked_for(hosts: ScriptedHosts, *invokes: Invoke) -> tuple[list[int], dict[i
     back: list[int] = []
     failures: dict[int, str] = {}
 
-    async def main() -> None:
-        code, peers = cast(CodeOfHosts, hosts), cast(AppPeers, hosts)
-        elsewhere = ActivitiesElsewhere(code, peers, now_us=lambda: 0, journal=Journal("test"))
+    async def tell(elsewhere: ActivitiesElsewhere) -> None:
         elsewhere.receive = lambda _, invoke: back.append(invoke.task_id)
         elsewhere.fail = lambda invoke, failure: failures.update({invoke.task_id: failure.message})
-        async with anyio.create_task_group() as tasks:
-            await tasks.start(elsewhere.run)
-            for invoke in invokes:
-                assert elsewhere.takes(activity_address(invoke.execution_id, invoke.task_id), invoke, None)
-            await anyio.sleep(1)
-            tasks.cancel_scope.cancel()
+        for invoke in invokes:
+            assert takes(elsewhere, invoke)
+        await anyio.sleep(1)
 
-    run_virtually(main)
+    with_hosts(hosts, tell)
     return back, failures
 
 
@@ -322,3 +348,109 @@ def test_a_host_that_cannot_answer_counts_as_one_that_refuses() -> None:
     # when an activity is asked for, then each of them is asked once, and it comes back to be failed here.
     assert asked_for(hosts, invoke_of(0)) == ([0], {})
     assert sorted(host for host, _ in hosts.asked) == ["first", "second"]
+
+
+def test_a_host_that_is_not_found_is_looked_for_again_after_a_pause() -> None:
+    # Given a host that cannot be found for a second, and nobody tells that it has gone,
+    looks: list[float] = []
+
+    class Unfound(ScriptedHosts):
+        def find(self, host: str) -> str | None:
+            looks.append(anyio.current_time())
+            assert len(looks) < 100, "it is looked for without a pause"
+            return host if looks[-1] - looks[0] > 1 else None
+
+    # when an activity is asked for, then this host does other things meanwhile, and it is performed in the end.
+    hosts = Unfound(lambda invokes: [True])
+    hosts.names = ["only"]
+
+    async def tell(elsewhere: ActivitiesElsewhere) -> None:
+        assert takes(elsewhere, invoke_of(0))
+        await anyio.sleep(2)
+
+    with_hosts(hosts, tell)
+    assert hosts.asked == [("only", [0])]
+
+
+def test_what_waits_for_a_host_is_counted_and_placed_when_one_comes() -> None:
+    hosts = ScriptedHosts(lambda invokes: [True] * len(invokes))
+    hosts.names, hosts.awaited = [], True
+
+    async def tell(elsewhere: ActivitiesElsewhere) -> None:
+        assert takes(elsewhere, invoke_of(0))
+        assert takes(elsewhere, invoke_of(1))
+        assert takes(elsewhere, invoke_of(1)), "it is known"
+        assert {name: load.waiting for name, load in elsewhere.loads().items()} == {"step": 2}
+        assert list(elsewhere.oldest_waiting()) == [("step", 7), ("step", 7)]
+        hosts.names = ["new"]
+        hosts.changed()
+        await anyio.sleep(1)
+        assert (len(elsewhere), elsewhere.loads(), list(elsewhere.oldest_waiting())) == (2, {}, [])
+
+    with_hosts(hosts, tell)
+    assert hosts.asked == [("new", [0, 1])]
+
+
+def test_nobody_is_asked_for_what_may_be_lent_until_it_is_kept() -> None:
+    # Given an activity that a host performs, one that its host has not agreed to yet, and one that waits for a host,
+    hosts = ScriptedHosts(lambda invokes: [True] * len(invokes))
+    hosts.names, hosts.awaited = ["only"], True
+
+    async def tell(elsewhere: ActivitiesElsewhere) -> None:
+        assert takes(elsewhere, invoke_of(0))
+        await anyio.sleep(1)
+        assert takes(elsewhere, invoke_of(1))
+        hosts.refusals.add("only")
+        assert takes(elsewhere, invoke_of(2))
+        hosts.refusals.clear()
+        # when their instance may become another host's,
+        lent = elsewhere.lend(lambda instance_id: instance_id == "i")
+        assert [(job.task_id, job.holder) for job in lent] == [(0, "only")]
+        assert not elsewhere.lend(lambda instance_id: False)
+        hosts.changed()
+        await anyio.sleep(1)
+        # then nobody is asked for the other two before it is known that the instance stays.
+        assert hosts.asked == [("only", [0])]
+        elsewhere.keep(lambda instance_id: True)
+        elsewhere.keep(lambda instance_id: True)  # once is as good as twice
+        await anyio.sleep(1)
+        assert len(elsewhere) == 3
+
+    with_hosts(hosts, tell)
+    assert hosts.asked == [("only", [0]), ("only", [1, 2])]
+
+
+def test_what_was_performed_before_a_restart_is_asked_for_again_and_ends_there() -> None:
+    hosts = ScriptedHosts(lambda invokes: [True] * len(invokes))
+
+    async def tell(elsewhere: ActivitiesElsewhere) -> None:
+        # The last owner of the instance knew who performs it.
+        assert takes(elsewhere, invoke_of(0), "second")
+        await anyio.sleep(1)
+        assert not hosts.asked
+        assert takes(elsewhere, replace(invoke_of(0), again=True))
+        await anyio.sleep(1)
+        assert hosts.asked == [("second", [0])]
+        # It is withdrawn with its instance, and the host that performs it hears so.
+        address = activity_address("run", 0)
+        elsewhere.withdraw(Withdraw("i", "run", (0,)), [address])
+        assert (len(elsewhere), hosts.told) == (0, [("second", WITHDRAW_FOREIGN.name)])
+
+    with_hosts(hosts, tell)
+
+
+def test_what_a_host_gives_back_goes_to_another_one() -> None:
+    hosts = ScriptedHosts(lambda invokes: [True] * len(invokes))
+
+    async def tell(elsewhere: ActivitiesElsewhere) -> None:
+        assert takes(elsewhere, invoke_of(0), "second")
+        hosts.back("first", [("run", 0)])  # which has it not
+        hosts.back("second", [("run", 0), ("run", 9)])
+        hosts.refusals.add("second")
+        hosts.back("second", [("run", 0)])
+        await anyio.sleep(1)
+        elsewhere.stop()
+        assert len(elsewhere) == 0
+
+    with_hosts(hosts, tell)
+    assert hosts.asked[-1] == ("first", [0])

@@ -1,8 +1,15 @@
 """A process is known to have ended where that is certain, and nowhere else."""
 
 import os
+import subprocess
+import sys
 
+import pytest
+
+from perdure.actors.store.presence import place
 from perdure.actors.store.presence.place import is_gone, machine_name, own_place
+
+TELL = "from perdure.actors.store.presence.place import own_place; print(own_place(), flush=True); input()"
 
 
 def test_this_process_is_here() -> None:
@@ -28,5 +35,32 @@ def test_of_another_machine_and_of_another_boot_nothing_is_known() -> None:
 
 def test_what_is_no_place_says_nothing() -> None:
     scope, _, _ = own_place().partition("/")
-    for place in ("", scope, f"{scope}/x/1", f"{scope}/1/0"):
-        assert not is_gone(place, began=lambda _: None)
+    for no_place in ("", scope, f"{scope}/x/1", f"{scope}/1/0"):
+        assert not is_gone(no_place, began=lambda _: None)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the system does not tell when a process began")
+def test_a_process_has_ended_from_its_end_on_also_while_its_parent_has_not_asked() -> None:
+    # Given a process that lives,
+    with subprocess.Popen([sys.executable, "-c", TELL], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as it:
+        assert it.stdout is not None
+        assert it.stdin is not None
+        there = it.stdout.readline().strip()
+        assert not is_gone(there)
+        # when it has ended, and only waits for its parent,
+        it.stdin.close()
+        os.waitid(os.P_PID, it.pid, os.WEXITED | os.WNOWAIT)
+        assert is_gone(there)
+    # then it is as gone as when its parent has asked.
+    assert is_gone(there)
+
+
+def test_nothing_is_known_where_the_system_does_not_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: str, **_: object) -> None:
+        raise FileNotFoundError(path)
+
+    monkeypatch.setattr(place, "open", refuse, raising=False)
+    here = own_place()
+    assert here.startswith(f"?{machine_name()}/")
+    assert not is_gone(here)
+    assert not is_gone(here, began=lambda _: None)

@@ -14,6 +14,7 @@ from perdure.actors.store.errors import StoreDamaged, StoreError, StoreFailed
 from perdure.actors.store.sqlite import reading
 from perdure.actors.store.sqlite.damage import is_damage
 from perdure.actors.store.sqlite.maintenance import check
+from perdure.actors.store.tables.checksums import Damaged
 
 from ....support.actors.sqlite_file import A, change, opened, write
 
@@ -161,3 +162,12 @@ def overwrite_a_page(path: Path, content: bytes) -> None:
     at = those[len(those) // 2]
     pages[at : at + 4096] = b"\x5a" * 4096
     path.write_bytes(pages)
+
+
+def test_a_row_that_differs_and_a_text_that_is_none_are_damage() -> None:
+    assert is_damage(Damaged("the log of wf/a has another entry 1"))
+    with closing(sqlite3.connect(":memory:")) as database, pytest.raises(sqlite3.OperationalError) as error:
+        database.execute("SELECT CAST(x'ff' AS TEXT)").fetchone()
+    assert is_damage(error.value)
+    assert not is_damage(sqlite3.OperationalError("another error of Python's own"))
+    assert not is_damage(OSError("the disk is away"))
