@@ -15,6 +15,7 @@ from typing import Protocol
 
 import anyio
 
+from ..actors.store.contract import Store
 from .process.early_signals import received_early
 from .supervision import Member, Reload, ShutdownAsked, Stop
 
@@ -112,8 +113,9 @@ class EndingEngine(Protocol):
         """Whether it waits for nothing else."""
         ...
 
-    async def close_store(self) -> None:
-        """Close the store in order."""
+    @property
+    def store(self) -> Store:
+        """Its store."""
         ...
 
 
@@ -135,7 +137,7 @@ async def end_without_activities(
         await anyio.sleep(LOOK_S)
         waited_s = waited_s + LOOK_S if engine.waits_for_activities else 0.0
     logger.warning("activities that were cancelled have not ended in %g s: the process ends without them", patience_s)
-    await engine.close_store()
+    await engine.store.close()
     with suppress(BaseException):  # a handler of the app's raises
         logging.shutdown()
     end(0)

@@ -413,10 +413,6 @@ class Engine:
             with anyio.CancelScope(shield=True):
                 await self.store.close()
 
-    async def close_store(self) -> None:
-        """Close the store in order. For a program that ends without activities that do not (`waits_for_activities`)."""
-        await self.store.close()
-
     async def _stop_apps(self) -> None:
         """Begin no more activities, and give those under way their grace, of all apps at once."""
         async with anyio.create_task_group() as stopping:

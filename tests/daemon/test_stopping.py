@@ -7,6 +7,8 @@ from functools import partial
 import anyio
 import pytest
 
+from perdure.actors.store.contract import Store
+from perdure.actors.store.memory import MemoryStore
 from perdure.actors.store.part import Part
 from perdure.daemon.stopping import (
     LEAVE_S,
@@ -152,8 +154,20 @@ class Ending:
     def waits_for_activities(self) -> bool:
         return self._from_s <= anyio.current_time() < self._to_s
 
-    async def close_store(self) -> None:
-        self.did.append("closed")
+    @property
+    def store(self) -> Store:
+        return Closing(self.did)
+
+
+class Closing(MemoryStore):
+    """A store that tells when it is closed."""
+
+    def __init__(self, did: list[object]) -> None:
+        super().__init__()
+        self._did = did
+
+    async def close(self) -> None:
+        self._did.append("closed")
 
 
 @pytest.mark.parametrize(
