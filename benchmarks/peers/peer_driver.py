@@ -13,15 +13,15 @@ from pathlib import Path
 from typing import Any, TypeAlias
 from uuid import uuid4
 
-from ..drivers.load import Driver, End
+from ..drivers.load import Driver, End, closed_loop
 from ..drivers.measure import Usage, usage_of_trees
-from ..workloads.workload import Shape, Workload
+from ..workloads.workload import Extent, Shape, Workload
 from .peer_dbos import dbos_on_database, dbos_on_postgres, dbos_on_sqlite
 from .peer_process import Asking
 from .peer_restate import restate
 from .peers import DBOS_POSTGRES, DBOS_SQLITE, PEERS, RESTATE, home_of
 
-WARM_UP_US = 1_000_000  # Restate's first second is a third slower
+WARM_UP = Extent(seconds=1.0)  # Restate's first second is a third slower
 SIGNAL = "signal"  # the workflow that waits for an event, and so must be there before the event is
 
 # Opened with its environment and an empty folder; gives the ids of its processes too, without those of their children.
@@ -61,18 +61,14 @@ class PeerDriver(Driver):
 
 async def warm_up(driver: PeerDriver, workload: Workload) -> None:
     """Load a peer for a moment as it will be: connections are made then, and code that is loaded late."""
-    until_us = driver.now_us() + WARM_UP_US
 
-    async def lane() -> None:
-        while True:
-            instance_id = await driver.start(workload.workflow, workload.input)
-            if workload.shape is Shape.EVENTS:
-                await driver.raise_event(instance_id, "", workload.output)
-            await driver.finish(instance_id)
-            if driver.now_us() >= until_us:
-                return
+    async def item(_: int) -> None:
+        instance_id = await driver.start(workload.workflow, workload.input)
+        if workload.shape is Shape.EVENTS:
+            await driver.raise_event(instance_id, "", workload.output)
+        await driver.finish(instance_id)
 
-    await asyncio.gather(*(lane() for _ in range(workload.in_flight)))
+    await closed_loop(driver, item, lambda _: None, in_flight=workload.in_flight, extent=WARM_UP)
 
 
 @asynccontextmanager

@@ -23,9 +23,9 @@ from ...actors.store.sqlite.store import SqliteStore
 from ...actors.turn import Envelope, ReminderDue, Turn
 from ..drivers.in_process import EngineSetup
 from ..drivers.load import Progress, WrongResult
-from ..drivers.measure import RunOutcome, distribution, usage_of_self
+from ..drivers.measure import RunOutcome, usage_of_self
 from ..workloads.workload import Extent, Workload
-from .sleeping import LOOK_EVERY_S, PATIENCE_S, TooSlow, fleet_of
+from .sleeping import LOOK_EVERY_S, PATIENCE_S, TooSlow, Waking, fleet_of, storm_outcome
 
 LAID_AT_ONCE = 1_000  # writes in one commit, when they are laid down
 ALARM = "alarm"  # the type of the actors
@@ -101,20 +101,10 @@ async def run_reminder_storm(setup: EngineSetup, workload: Workload, extent: Ext
         left = await store.reminders(after=None, limit=1)
         if left:
             raise WrongResult(left[0].address.id, expected="no reminder", found=left[0])
-        commits = host.commits
+        late_us = [fired_us - began_us for fired_us in alarms.fired_us]
+        waking = Waking(awake_s=elapsed_s, cpu_s=cpu_s, commits=host.commits, late_us=late_us)
     progress.part(1.0, storm)
-    late_us = [fired_us - began_us for fired_us in alarms.fired_us]
-    return RunOutcome(
-        figures={
-            "elapsed_s": elapsed_s,
-            "instances": float(storm),
-            "reminders_per_s": storm / elapsed_s,
-            **distribution(late_us, prefix="late_"),
-            "cpu_ms_per_unit": cpu_s * 1000 / storm,
-            "units_per_commit": storm / max(1, commits),
-        },
-        latencies_us=late_us,
-    )
+    return storm_outcome(waking)
 
 
 async def lay_down(host: Host, actors: int, due_us: int) -> None:

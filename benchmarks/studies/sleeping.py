@@ -122,16 +122,7 @@ async def run_timer_storm(setup: EngineSetup, workload: Workload, extent: Extent
         progress.part(0.5, 0)
         waking = await wake_all(driver, instance_ids, due)
     progress.part(1.0, storm)
-    figures = {
-        "elapsed_s": waking.awake_s,
-        "instances": float(storm),
-        "instances_per_s": storm / asleep_s,
-        "reminders_per_s": storm / waking.awake_s,
-        **distribution(waking.late_us, prefix="late_"),
-        "cpu_ms_per_unit": waking.cpu_s * 1000 / storm,
-        "units_per_commit": storm / max(1, waking.commits),
-    }
-    return RunOutcome(figures=figures, latencies_us=waking.late_us)
+    return storm_outcome(waking, instances_per_s=storm / asleep_s)
 
 
 async def run_fleet(setup: EngineSetup, workload: Workload, extent: Extent, progress: Progress) -> RunOutcome:
@@ -214,6 +205,20 @@ class Waking:
     cpu_s: float
     commits: int
     late_us: list[int]  # each, from the due time to its turn; in the order of their ids
+
+
+def storm_outcome(waking: Waking, **more: float) -> RunOutcome:
+    """What it came to that so many were due at once, and more figures of it."""
+    storm = len(waking.late_us)
+    figures = {
+        "elapsed_s": waking.awake_s,
+        "instances": float(storm),
+        "reminders_per_s": storm / waking.awake_s,
+        **distribution(waking.late_us, prefix="late_"),
+        "cpu_ms_per_unit": waking.cpu_s * 1000 / storm,
+        "units_per_commit": storm / max(1, waking.commits),
+    }
+    return RunOutcome(figures=figures | more, latencies_us=waking.late_us)
 
 
 async def wake_all(driver: ProcessDriver, instance_ids: Sequence[str], due: datetime) -> Waking:

@@ -71,8 +71,8 @@ async def test_an_event_is_sent_to_instances_that_were_started_before() -> None:
     assert adder.calls == 0
 
 
-async def test_a_peer_is_warmed_up_with_as_much_as_it_will_get(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "WARM_UP_US", 0)
+async def test_a_peer_is_warmed_up_with_what_it_will_get(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "WARM_UP", Extent(seconds=0, instances=3))
     looped, signalled = Adder(), Adder()
     await warm_up(PeerDriver(looped.ask, []), small("W2"))
     await warm_up(PeerDriver(signalled.ask, []), small("W4"))
@@ -90,7 +90,7 @@ async def test_every_peer_can_be_opened_and_the_one_on_postgresql_has_the_server
         yield Adder().ask, []
 
     assert set(OPENERS) == set(PEERS)
-    monkeypatch.setattr(module, "WARM_UP_US", 0)
+    monkeypatch.setattr(module, "WARM_UP", Extent(seconds=0, instances=1))
     monkeypatch.setattr(module, "dbos_on_database", opener)
     monkeypatch.setattr(module, "OPENERS", dict.fromkeys(OPENERS, opener))
     for name in OPENERS:
