@@ -17,7 +17,7 @@ def quiet(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def a_night(folder: Path, name: str = "a") -> Night:
-    return Night("abc", name, 0.0, folder, shrink_runs=10)
+    return Night("abc", name, 0.0, folder, shrink_runs=10, kinds=("plain",))
 
 
 def test_no_two_nights_and_no_two_cores_have_the_same_worlds(tmp_path: Path) -> None:

@@ -18,11 +18,13 @@ def quiet(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("CRITICAL")
 
 
-def run_worlds(seeds: Iterable[int], kind: str = "plain", rates: Mapping[str, float] | None = None) -> Counter[str]:
-    """Run worlds, and count what happened in them."""
+def run_worlds(
+    seeds: Iterable[int], kind: str = "plain", rates: Mapping[str, float] | None = None, **named: int
+) -> Counter[str]:
+    """Run worlds, and count what happened in them; `named` is for `scenario_of`."""
     sometimes: Counter[str] = Counter()
     for seed in seeds:
-        with scenario_of(kind, Choices(seed, rates=rates)) as scenario:
+        with scenario_of(kind, Choices(seed, rates=rates), **named) as scenario:
             try:
                 outcome = scenario.run()
             except BaseException as error:
@@ -77,8 +79,9 @@ def test_worlds_whose_callers_go_by_the_doors_keep_every_promise() -> None:
     assert min(sometimes[f"door: {door}"] for door in DOORS) > 50
 
 
-def test_worlds_of_several_hosts_keep_every_promise() -> None:
-    sometimes = run_worlds(range(4), "hosts")
+@pytest.mark.parametrize(("seeds", "instances"), [pytest.param(range(4), 12, marks=pytest.mark.slow), ((0, 1, 4), 6)])
+def test_worlds_of_several_hosts_keep_every_promise(seeds: Iterable[int], instances: int) -> None:
+    sometimes = run_worlds(seeds, "hosts", instances_max=instances)
     assert min(sometimes[what] for what in ("kill", "a host was found dead", "repeated request", "move")) > 2
 
 
@@ -99,9 +102,14 @@ def test_a_poison_among_hosts_is_set_aside_and_nothing_else_is() -> None:
     assert sometimes["kill"] > 12
 
 
-def test_where_newer_code_comes_to_one_host_after_the_other_all_that_needs_it_completes() -> None:
-    sometimes = run_worlds(range(4), "rolling")
-    assert min(sometimes[what] for what in ("newer code among older", "kill", "move")) > 2
+@pytest.mark.parametrize(
+    ("seeds", "newer", "others"), [pytest.param(range(4), 4, 3, marks=pytest.mark.slow), ((0, 3, 7), 2, 1)]
+)
+def test_where_newer_code_comes_to_one_host_after_the_other_all_that_needs_it_completes(
+    seeds: Iterable[int], newer: int, others: int
+) -> None:
+    sometimes = run_worlds(seeds, "rolling", newer=newer, instances_max=others)
+    assert min(sometimes[what] for what in ("newer code among older", "kill", "move")) > 1
 
 
 def test_two_apps_of_one_host_that_ask_each_other_keep_every_promise() -> None:
