@@ -31,7 +31,10 @@ HOST: ContextVar[int] = ContextVar("perdure_simulated_host", default=0)
 
 # Generations of the collector. It is off while a loop runs, so that all that is made there is young.
 YOUNG, MIDDLE_AGED, OLD = 0, 1, 2
-LOOPS_BETWEEN = 50  # so many loops run between two collections of old objects: worlds that are over, and were kept
+# So many loops run between two collections of what has outlived its loop, as a world that its test still has. Each
+# makes the world that is about to run old, and old objects are found late, when no cache has them any more.
+LOOPS_BETWEEN = 5
+COLLECTIONS_BETWEEN = 10  # so many of those are between two collections of old objects
 # So many old objects are the program's heap, which has grown: a suite of thousands of tests, of which these are a few.
 GROWN_OBJECTS = 100_000
 TASKS_KEPT = 1_000  # so many tasks that are done are kept at least
@@ -63,8 +66,7 @@ class SimHandle:
     def __init__(
         self, callback: Callable[..., object], args: Sequence[Any], context: Context | None, when: float = 0.0
     ) -> None:
-        self.callback = callback
-        self.args = args
+        self.callback, self.args = callback, args
         self.context = context if context is not None else copy_context()
         self.gone = False
         self.when_s = when
@@ -175,8 +177,7 @@ class SimLoop(asyncio.AbstractEventLoop):
     _heap_frozen = False
 
     def __init__(self, order: StepOrder | None = None, *, step_s: float = 0.0) -> None:
-        self.order = order
-        self.step_s = step_s
+        self.order, self.step_s = order, step_s
         self.numbers = count(1)
         self.dead: set[int] = set()
         self.held: dict[int, list[SimHandle]] = {}
@@ -196,8 +197,7 @@ class SimLoop(asyncio.AbstractEventLoop):
         self._timers: list[tuple[float, int, SimHandle]] = []
         self._timer_numbers = count()
         self._now_s = 0.0
-        self._running = False
-        self._closed = False
+        self._running = self._closed = False
         self._collecting = False
         self.tasks: list[SimTask[Any]] = []
         self._tasks_max = TASKS_KEPT
@@ -353,12 +353,12 @@ class SimLoop(asyncio.AbstractEventLoop):
         """Collect what earlier loops have left, without the heap of the program, which would take much longer."""
         if not cls._heap_frozen:
             cls._freeze_heap()
-        elif gc.get_count()[OLD] < LOOPS_BETWEEN:
-            gc.collect(MIDDLE_AGED)
-        else:
+        elif gc.get_count()[OLD] >= COLLECTIONS_BETWEEN:
             gc.collect(OLD)
             if len(gc.get_objects(OLD)) > GROWN_OBJECTS:
                 cls._freeze_heap()
+        elif gc.get_count()[MIDDLE_AGED] >= LOOPS_BETWEEN:
+            gc.collect(MIDDLE_AGED)
 
     @classmethod
     def _freeze_heap(cls) -> None:

@@ -20,7 +20,7 @@ from .checks.broken import Broken
 from .checks.rest import check_contents
 from .checks.sometimes import counted
 from .invariants import Witness
-from .programs import Program
+from .programs import STAGE, Program
 from .side import Side
 from .story.fates import Fate, Living, a_fate
 from .story.reader import LOOKS_MAX
@@ -51,6 +51,7 @@ class BaseScenario(ABC):
         world: Set by whoever inherits, and so `sides`.
         livings: Of all sides, and perhaps more.
         savers: Those who keep values in a state store.
+        performing: Told of each activity that begins.
         two: What there is more where two apps ask each other; None: there is one.
     """
 
@@ -69,6 +70,7 @@ class BaseScenario(ABC):
         self.two = two
         self.witness = two.witnesses[0] if two is not None else Witness(standings=standings)
         self.choices = choices
+        self.performing = self.witness.performing
         self._rests = rests
         self._lossy = lossy
 
@@ -82,6 +84,7 @@ class BaseScenario(ABC):
             for side in self.sides:
                 watching.enter_context(side.witness.watching(self.world))
             watching.enter_context(counted(self.witness.sometimes))
+            watching.enter_context(STAGE.taken(self.world, self.performing, self.strikes))
             try:
                 self.world.run(self._story, cpu_s=CPU_S)
             except Stuck as stuck:
@@ -93,6 +96,10 @@ class BaseScenario(ABC):
         for side in self.sides:
             side.witness.check_end()
         return self.outcome()
+
+    def strikes(self, id_: str) -> bool:
+        """End the host whose code runs if an instance is poisoned; say whether it has ended."""
+        return False
 
     def outcome(self) -> Outcome:
         """What the world has come to so far."""

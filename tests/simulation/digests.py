@@ -23,9 +23,8 @@ from perdure.testing.simulation.base import BaseWorld
 from perdure.testing.simulation.choices import Choices
 
 from .base_scenario import BaseScenario, Outcome
-from .kinds import scenario_of
+from .kinds import OF_HOSTS, scenario_of
 
-OF_HOSTS = ("hosts", "losing", "shared", "poison", "rolling", "guests")
 # Two, because the order of what is recovered shows in no smaller world. A mixed one has the parts of all kinds, and of
 # several hosts each step costs much.
 INSTANCES_MAX = {"mixed": 3, **dict.fromkeys(OF_HOSTS, 1)}
@@ -37,7 +36,8 @@ HEALS, HEALS_OF_HOSTS = (1, 1, 0), (0, 0, 0)
 # When a world is cut, in virtual seconds. Two hosts have joined by then, as a rule, and an instance has begun.
 CUT_S, CUT_S_OF_HOSTS = 0.15, 1.5
 WHOLE_ONE_IN = 50
-WITH_SAVERS = ("values", "shared")
+# What a kind has beside its usual instances: one, in these.
+ONE_BESIDE = {"values": {"savers": 1}, "shared": {"savers": 1}, "rolling": {"newer": 1}}
 # In every other one faults strike so often that each stream does in some of a hundred worlds, and hardly an instance
 # begins; in the others it does.
 MANY_FAULTS, FEW_FAULTS = (0.05, 0.15, 0.4), (0.004, 0.01, 0.04)
@@ -118,7 +118,7 @@ def run(kind: str, seed: int, size: str) -> Outcome:
         Broken: An invariant does not hold.
     """
     is_cut = size == "cut"
-    named = {"savers": 1} if is_cut and kind in WITH_SAVERS else {}
+    named = ONE_BESIDE.get(kind, {}) if is_cut else {}
     instances_max = 1 if is_cut else INSTANCES_MAX.get(kind, INSTANCES_MAX_ELSEWHERE)
     choices = (CutWorld if is_cut else SmallWorld)(kind, seed)
     with scenario_of(kind, choices, instances_max=instances_max, rests=False, **named) as scenario:

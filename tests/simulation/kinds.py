@@ -61,6 +61,7 @@ KINDS = (
     "rotten",
     "crowd",
 )
+OF_HOSTS = ("hosts", "losing", "shared", "poison", "rolling", "guests")
 # For how long retention keeps what has ended. Where requests come twice the second comes a second after the first, and
 # begins anew what is forgotten by then.
 FORGETS_S = (1, 30, 3_600)

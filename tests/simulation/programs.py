@@ -28,7 +28,8 @@ Each sending of an event has a payload of its own, as "for e1/7"; a program's re
 """
 
 import math
-from collections.abc import Callable, Coroutine, Generator, Mapping
+from collections.abc import Callable, Coroutine, Generator, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
 from types import CodeType
 from typing import Any, TypeAlias
@@ -187,6 +188,42 @@ DIRECT_CALLS: dict[str, Mapping[CodeType, str]] = {}
 NAME = "programs"  # of the app, where there is one
 Steps: TypeAlias = Mapping[str, Callable[..., Coroutine[Any, Any, Any]]]
 NO_MORE: Steps = {}
+
+
+class Stage:
+    """Where the code of shared apps runs: the world that happens now. One happens at a time, so there is one stage, and
+    an app is made once for all worlds: that would take a fifth of a small one.
+    """
+
+    _world: BaseWorld
+    _performing: Callable[[ActivityContext], None]
+    _strikes: Callable[[str], bool]
+
+    @contextmanager
+    def taken(
+        self, world: BaseWorld, performing: Callable[[ActivityContext], None], strikes: Callable[[str], bool]
+    ) -> Iterator[None]:
+        """Have a world on the stage until the block ends."""
+        self._world, self._performing, self._strikes = world, performing, strikes
+        try:
+            yield
+        finally:
+            del self._world, self._performing, self._strikes  # they are large
+
+    def world(self) -> BaseWorld:
+        """The world."""
+        return self._world
+
+    def performing(self, ctx: ActivityContext) -> None:
+        """Tell its witness of an activity that begins."""
+        self._performing(ctx)
+
+    def strikes(self, id_: str) -> bool:
+        """End the host whose code runs if an instance is poisoned; say whether it has ended."""
+        return self._strikes(id_)
+
+
+STAGE = Stage()
 
 
 class Activities:

@@ -19,13 +19,17 @@ from .checks.broken import Broken
 from .checks.rest import check_idle, check_rest, tasks_of
 from .doors import DOORS, EMBEDDED, SAFE_DOORS, Doors
 from .invariants import STANDINGS
-from .programs import Program, a_program, app_of
+from .programs import STAGE, Program, a_program, app_of
 from .side import Side
 from .story.fates import ASLEEP_FOR, KINDS
 from .story.reader import Look
 from .workers.crew import Crew
 
 FOR_EVER = Retention()
+# Made here, so that none is made while a bug is planted.
+OLDER = app_of(STAGE.world, STAGE.performing)
+NEWER = app_of(STAGE.world, STAGE.performing, newer=True)
+PATCHED = app_of(STAGE.world, STAGE.performing, newer=True, patched=True)
 
 
 class Scenario(BaseScenario):
@@ -76,12 +80,11 @@ class Scenario(BaseScenario):
         super().__init__(choices, standings=standings, rests=rests, lossy=lossy, two=two)
         usual = Settings(activities_max=100, stop_grace_s=1.0, wait_for_workers=workers, retention=retention)
         settings = Knobs(usual, choices)
-        performing = self.witness.performing_at_a_worker if workers else self.witness.performing
-        versions = [two.apps[0] if two is not None else app_of(lambda: self.world, performing)]
+        if workers:
+            self.performing = self.witness.performing_at_a_worker
+        versions = [two.apps[0] if two is not None else OLDER]
         if deploy is not None:
-            versions.append(
-                app_of(lambda: self.world, self.witness.performing, newer=True, patched=deploy == "forward")
-            )
+            versions.append(PATCHED if deploy == "forward" else NEWER)
         self.world = SimWorld(
             App("elsewhere") if workers else versions,
             choices,

@@ -6,7 +6,7 @@ At rest no flight note is left.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import anyio
@@ -24,7 +24,7 @@ from perdure.testing.simulation.loop import HOST, never
 from ..checks.broken import Broken
 from ..doors import Doors
 from ..invariants import Witness
-from ..programs import Program, Steps
+from ..programs import STAGE, Program, Steps
 from ..story.fates import Fate, Living
 
 # Four are usual: the first tells nothing, and of three more two have no other suspect. Where others are suspect too, or
@@ -63,32 +63,6 @@ class Poisons:
         world.seen.append(self._committed)
         self._witness.log.explained.append("with no other suspect under way")
 
-    def add_to(self, app: App, performing: Callable[[ActivityContext], None]) -> None:
-        """Give an app the activity that ends its host."""
-
-        @app.activity
-        async def poison(ctx: ActivityContext, given: list[Any]) -> int:
-            performing(ctx)
-            n, seconds = given
-            await anyio.sleep(seconds)
-            if self._strikes(ctx.workflow_id):
-                await never()
-            return int(n) + 1
-
-    def steps(self) -> Steps:
-        """The steps of poisoned programs: an activity that ends its host, and a turn that does."""
-
-        async def do_poison(ctx: WorkflowContext, n: int, seconds: float) -> Any:
-            return await ctx.call_activity("poison", input=[n, seconds])
-
-        async def do_venom(ctx: WorkflowContext, n: int) -> Any:
-            await ctx.call_activity("work", input=n)
-            self._strikes(ctx.instance_id)
-            # What the turn asks for in the rest of this step nobody hears any more.
-            return await ctx.call_activity("work", input=n)
-
-        return {"poison": do_poison, "venom": do_venom}
-
     def fate(self, choices: Choices, number: int) -> Fate:
         """Choose a poison; the calm one is an activity that ends its host at once."""
         seconds = TAKES_S[choices.draw("poison.takes", len(TAKES_S))]
@@ -105,7 +79,7 @@ class Poisons:
         """Have a poison end no host any more, as by a deploy of mended code."""
         self._mended.add(id_)
 
-    def _strikes(self, id_: str) -> bool:
+    def strikes(self, id_: str) -> bool:
         """End the host whose code runs, unless the instance is mended."""
         if id_ in self._mended:
             return False
@@ -125,6 +99,34 @@ class Poisons:
             mark = unpack_record(write.record).set_aside
             if mark is not None and write.address.id not in self._ends:
                 self._witness.tell(Broken("I9", f"{write.address.id} ends no host, and is set aside: {mark.reason}"))
+
+
+def add_poison(app: App) -> None:
+    """Give an app the activity that ends its host."""
+
+    @app.activity
+    async def poison(ctx: ActivityContext, given: list[Any]) -> int:
+        STAGE.performing(ctx)
+        n, seconds = given
+        await anyio.sleep(seconds)
+        if STAGE.strikes(ctx.workflow_id):
+            await never()
+        return int(n) + 1
+
+
+async def _do_poison(ctx: WorkflowContext, n: int, seconds: float) -> Any:
+    return await ctx.call_activity("poison", input=[n, seconds])
+
+
+async def _do_venom(ctx: WorkflowContext, n: int) -> Any:
+    await ctx.call_activity("work", input=n)
+    STAGE.strikes(ctx.instance_id)
+    # What the turn asks for in the rest of this step nobody hears any more.
+    return await ctx.call_activity("work", input=n)
+
+
+# The steps of poisoned programs: an activity that ends its host, and a turn that does.
+POISONED: Steps = {"poison": _do_poison, "venom": _do_venom}
 
 
 class LivingPoison(Living):

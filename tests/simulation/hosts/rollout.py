@@ -20,7 +20,7 @@ from perdure.testing.simulation.hosts.world import HostsWorld
 from ..checks.broken import Broken
 from ..doors import Doors
 from ..invariants import Witness
-from ..programs import TAKES_S, Program, Steps
+from ..programs import STAGE, TAKES_S, Program, Steps
 from ..story.fates import Fate, Living
 from .rows import lives_up
 
@@ -79,13 +79,13 @@ class Rollout:
         )
 
 
-def add_newer(app: App, world_of: Callable[[], HostsWorld], performing: Callable[[ActivityContext], None]) -> None:
-    """Give an app what only the newer one has; see `Activities` for the arguments."""
+def add_newer(app: App) -> None:
+    """Give an app what only the newer one has."""
 
     @app.activity(name=NEWER)
     async def newer(ctx: ActivityContext, n: int) -> int:
-        world = world_of()
-        performing(ctx)
+        world = STAGE.world()
+        STAGE.performing(ctx)
         await world.mortal("kill.begun", "an activity has begun")
         await anyio.sleep(TAKES_S[world.choices.draw("activity.takes", len(TAKES_S))])
         await world.mortal("kill.effect", "an activity has had its effect, and the host has not heard of it")

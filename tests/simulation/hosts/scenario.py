@@ -18,13 +18,13 @@ from ..checks.broken import Broken
 from ..checks.rest import check_asleep, check_no_errors
 from ..doors import EMBEDDED, Doors
 from ..invariants import STANDINGS
-from ..programs import Program, a_program, app_of
+from ..programs import STAGE, Program, a_program, app_of
 from ..side import Side
 from ..story.fates import ASLEEP_FOR, KINDS, Fate, Living
 from .again import LivingAgain
 from .apps import TwoHostedApps
 from .losses import Losses
-from .poison import LivingPoison, Poisons
+from .poison import POISONED, LivingPoison, Poisons, add_poison
 from .quiet import check_alone, check_hosts, check_quiet
 from .rollout import STEPS, LivingNewer, Rollout, a_newer_fate, add_newer
 from .rows import Owned, blocks, is_even, is_settled, lives_up, owners, picture
@@ -38,6 +38,18 @@ SETTLED_S = 240.0
 # What hosts had sent to the database before the faults ended is there after this, that of a host that was killed, too:
 # its join is a row of nobody, which the others find dead once more.
 UNDER_WAY_S = max(FLUSHES_S) + VERY_LATE_S
+
+
+def _app(*, newer: bool = False) -> App:
+    app = app_of(STAGE.world, STAGE.performing, newer=newer, more={**STEPS, **POISONED})
+    add_poison(app)
+    if newer:
+        add_newer(app)
+    return app
+
+
+# Made here, so that none is made while a bug is planted.
+OLDER, NEWER = _app(), _app(newer=True)
 
 
 class HostsScenario(BaseScenario):
@@ -79,11 +91,10 @@ class HostsScenario(BaseScenario):
         super().__init__(choices, standings=standings, rests=rests, two=two)
         self.hosted = two
         self.poisons = Poisons(self.witness)
-        versions = [two.apps[0] if two is not None else self._app()]
+        versions = [two.apps[0] if two is not None else OLDER]
         self.rollout: Rollout | None = None
         if newer:
-            versions.append(self._app(newer=True))
-            add_newer(versions[1], lambda: self.world, self.witness.performing)
+            versions.append(NEWER)
             self.rollout = Rollout(*versions)
         self.world = HostsWorld(
             versions,
@@ -127,11 +138,8 @@ class HostsScenario(BaseScenario):
             return super()._living(fate, sendings, side)
         return LivingAgain(self.world, self.witness, fate, sendings, side.doors)
 
-    def _app(self, *, newer: bool = False) -> App:
-        more = {**self.poisons.steps(), **STEPS}
-        app = app_of(lambda: self.world, self.witness.performing, newer=newer, more=more)
-        self.poisons.add_to(app, self.witness.performing)
-        return app
+    def strikes(self, id_: str) -> bool:
+        return self.poisons.strikes(id_)
 
     def _newer(self, number: int) -> LivingNewer:
         assert self.rollout is not None

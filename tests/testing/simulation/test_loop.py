@@ -2,13 +2,24 @@
 
 import asyncio
 import gc
+import weakref
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 import anyio
 import pytest
 
-from perdure.testing.simulation.loop import HOST, LOOPS_BETWEEN, Livelock, SimHandle, SimLoop, StepOrder, Stuck, never
+from perdure.testing.simulation.loop import (
+    COLLECTIONS_BETWEEN,
+    HOST,
+    LOOPS_BETWEEN,
+    Livelock,
+    SimHandle,
+    SimLoop,
+    StepOrder,
+    Stuck,
+    never,
+)
 from perdure.testing.simulation.patches import patched
 
 T = TypeVar("T")
@@ -211,11 +222,35 @@ def test_what_a_program_has_made_since_is_not_collected_again_before_each_loop(m
     gc.collect()
     assert len(gc.get_objects(generation=2)) > 20_000
     # when loops run,
-    for _ in range(2 * LOOPS_BETWEEN):
+    for _ in range(2 * LOOPS_BETWEEN * COLLECTIONS_BETWEEN):
         run(story(), new_loop())
     # then the collector need not look at it any more.
     assert len(gc.get_objects(generation=2)) < 20_000
     assert len(grown) == 30_000
+
+
+def test_what_has_outlived_its_loop_is_collected_a_few_loops_later() -> None:
+    async def story() -> None:
+        await asyncio.sleep(1)
+
+    run(story(), new_loop())
+    gc.collect()
+    gc.disable()  # what the collector does by itself is no loop's doing
+    try:
+        # Given what is there when a loop ends,
+        ring: list[object] = [Last()]
+        ring.append(ring)
+        seen = weakref.ref(ring[0])
+        run(story(), new_loop())
+        # when it is garbage, and loops run,
+        del ring
+        assert seen() is not None
+        for _ in range(LOOPS_BETWEEN):
+            run(story(), new_loop())
+    finally:
+        gc.enable()
+    # then it is gone.
+    assert seen() is None
 
 
 def test_nothing_of_a_closed_loop_stays_in_anyio() -> None:
