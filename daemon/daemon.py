@@ -61,7 +61,7 @@ from .process.process_fence import ProcessFence
 from .process.signal_guard import guard_signals
 from .pulse.stand_in import StandIn
 from .pulse.watchdog import Pulse, PulseLimits
-from .stopping import Stopping, ask_supervisor, leave_first, signals_heard, watch_supervisor
+from .stopping import Stopping, ask_supervisor, end_without_activities, leave_first, signals_heard, watch_supervisor
 from .supervision import Member
 from .telemetry.meter import AppMeter, NoMeter
 from .telemetry.tracing import traced
@@ -166,8 +166,7 @@ async def main(
 
             await hear_orders(reloading(tokens, config.api_token_file), config, member, stopping, tasks, ports)
             tasks.start_soon(guard_interpreter, fence.tracers if fence is not None else {})
-            grace = Grace(settings.stop_grace_s)
-            tasks.start_soon(grace.begin_with, stopping.closing)
+            grace = bounded_stop(settings.stop_grace_s, engine, stopping, tasks)
             tasks.start_soon(partial(leave_first, stopping, engine, drain_s=config.drain_s))
             keep_from_others(config, (address(listener)[1], *rpc.ports.values()), member, ports, fence)
             rpc.watch_connections(tasks)
@@ -192,6 +191,14 @@ async def main(
                         tasks.cancel_scope.cancel()
             tasks.cancel_scope.cancel()
     logger.info("stopped")
+
+
+def bounded_stop(grace_s: float, engine: Engine, stopping: Stopping, tasks: TaskGroup) -> Grace:
+    """Give the stop its grace, and see that it ends behind that, whatever code of the app keeps to itself."""
+    grace = Grace(grace_s)
+    tasks.start_soon(grace.begin_with, stopping.closing)
+    tasks.start_soon(end_without_activities, stopping.closing, engine)
+    return grace
 
 
 def keep_from_others(

@@ -103,6 +103,7 @@ class OwnedTask(asyncio.Task[Any]):
 
     owned: bool
     journal: Journal
+    _told = False
 
     def cancel(self, msg: Any | None = None) -> bool:
         """Cancel it as asyncio does, or refuse.
@@ -115,10 +116,19 @@ class OwnedTask(asyncio.Task[Any]):
             if not self.done():
                 self.journal.write(CANCELLATION_REFUSED, task=self.get_name())
             return False
-        if self.owned and who is CodeOwner.PROCESS:
-            return super().cancel(msg)
-        # The future that it waits for is cancelled with it, and may be a future that gathers tasks of the daemon.
-        return call_as(CodeOwner.PASSED_ON, super().cancel, msg)
+        try:
+            if self.owned and who is CodeOwner.PROCESS:
+                return super().cancel(msg)
+            # The future that it waits for is cancelled with it, and may be a future that gathers tasks of the daemon.
+            return call_as(CodeOwner.PASSED_ON, super().cancel, msg)
+        except BaseException as error:
+            if who is not CodeOwner.PROCESS:
+                raise
+            # That future is of a class of the app's. What cancels the task, such as the turn of another, goes on.
+            if not self._told:
+                self._told = True
+                log("a future of the app's cannot be cancelled, and the task that awaits it goes on", error)
+            return False
 
     def _may_cancel(self, who: Any, msg: Any | None) -> bool:
         if who is CodeOwner.PASSED_ON:

@@ -10,11 +10,12 @@ import logging
 import os
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Protocol
 
 import anyio
 
+from ..actors.store.contract import Store
 from .process.early_signals import received_early
 from .supervision import Member, Reload, ShutdownAsked, Stop
 
@@ -25,6 +26,11 @@ logger = logging.getLogger(__name__)
 LEAVE_S = 15.0
 # How long calls that wait for an instance may wait on, once no new ones are taken.
 POLLS_S = 5.0
+
+
+# How long activities may take to end once they are cancelled.
+CANCELLED_S = 5.0
+LOOK_S = 0.25
 
 
 class Stopping:
@@ -97,6 +103,44 @@ async def leave_first(stopping: Stopping, host: LeavingHost, *, drain_s: float) 
         with anyio.move_on_after(POLLS_S):
             await stopping.ending.wait()
     stopping.close()
+
+
+class EndingEngine(Protocol):
+    """An engine that may wait for ever for activities that do not end though they are cancelled."""
+
+    @property
+    def waits_for_activities(self) -> bool:
+        """Whether it waits for nothing else."""
+        ...
+
+    @property
+    def store(self) -> Store:
+        """Its store."""
+        ...
+
+
+async def end_without_activities(
+    told: anyio.Event, engine: EndingEngine, end: Callable[[int], object] = os._exit, *, patience_s: float = CANCELLED_S
+) -> None:
+    """End the process of a daemon that was told to stop, if activities that were cancelled keep it from its end.
+
+    An `async def` activity can keep out of the way of its cancellation for ever: in a shielded scope, or while it
+    awaits a thread. It is performed again after the next start, as one that Python's threads keep busy is.
+
+    Args:
+        end: Ends the process at once, with an exit code.
+        patience_s: How long they may take.
+    """
+    await told.wait()
+    waited_s = 0.0
+    while waited_s < patience_s:
+        await anyio.sleep(LOOK_S)
+        waited_s = waited_s + LOOK_S if engine.waits_for_activities else 0.0
+    logger.warning("activities that were cancelled have not ended in %g s: the process ends without them", patience_s)
+    await engine.store.close()
+    with suppress(BaseException):  # a handler of the app's raises
+        logging.shutdown()
+    end(0)
 
 
 async def _cancel_with(event: anyio.Event, scope: anyio.CancelScope) -> None:

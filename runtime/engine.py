@@ -182,6 +182,8 @@ class Engine:
         self._own_task = OwnTask(self._run, hurry=self._hurry, ended=self._end)
         self._block: AsyncExitStack | None = None  # on trio
         self._running = self._used = False
+        # All else has ended in order, and the store is still open: activities that were cancelled have not ended.
+        self.waits_for_activities = False
         self._told_of_stop: list[Callable[[], None]] = []
         self._leaving: anyio.CancelScope | None = None  # once shards are given because it stops
 
@@ -401,11 +403,12 @@ class Engine:
                         tell()
                     self._host.refuse()
                     await self._stop_apps()
+                self.waits_for_activities = True
                 tasks.cancel_scope.cancel()
         except BaseExceptionGroup as group:
             raise sole_store_error(group) from group
         finally:
-            self._running = False
+            self._running = self.waits_for_activities = False
             # Again, in case it was cancelled before the host had it.
             with anyio.CancelScope(shield=True):
                 await self.store.close()

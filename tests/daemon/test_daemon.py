@@ -106,6 +106,7 @@ class Daemon:
         deadline = time.monotonic() + PATIENCE_S
         while (state := self.ask("GET", "workflows/dapr/o1")[1])["runtimeStatus"] != "COMPLETED":
             assert time.monotonic() < deadline, state
+            time.sleep(0.02)
         return state
 
     def tell(self, what: signal.Signals) -> None:

@@ -227,6 +227,35 @@ def test_a_task_that_is_lent_is_cancelled_by_the_code_that_has_it_and_by_no_othe
     assert run(factory, main) == [False, True]
 
 
+@pytest.mark.parametrize("error", [ValueError("no"), KeyboardInterrupt(), SystemExit(3), asyncio.CancelledError()])
+def test_a_future_of_the_apps_that_cannot_be_cancelled_breaks_nothing_of_the_daemon(
+    factory: Any, error: BaseException, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Stubborn(asyncio.Future[None]):
+        def cancel(self, msg: Any = None) -> bool:
+            raise error
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+
+        async def waits(future: asyncio.Future[None]) -> None:
+            await future
+
+        # Given a task of the daemon, lent to code that awaits a future of its own, and a task beside it,
+        future = Stubborn(loop=loop)
+        lent, beside = loop.create_task(waits(future)), loop.create_task(asyncio.sleep(60))
+        await asyncio.sleep(0)
+        # when the daemon cancels both, then the first goes on, the second ends, and nothing is raised.
+        assert [lent.cancel(), lent.cancel(), beside.cancel()] == [False, False, True]
+        await asyncio.sleep(0)
+        assert not lent.done()
+        future.set_result(None)
+        await lent
+
+    run(factory, main)
+    assert caplog.text.count("cannot be cancelled") == 1
+
+
 def test_the_daemon_cancels_its_tasks_and_a_scope_of_code_of_users_its_own(factory: Any) -> None:
     async def main() -> list[bool]:
         task = asyncio.create_task(anyio.sleep_forever())

@@ -7,8 +7,17 @@ from functools import partial
 import anyio
 import pytest
 
+from perdure.actors.store.contract import Store
+from perdure.actors.store.memory import MemoryStore
 from perdure.actors.store.part import Part
-from perdure.daemon.stopping import LEAVE_S, POLLS_S, Stopping, leave_first, watch_supervisor
+from perdure.daemon.stopping import (
+    LEAVE_S,
+    POLLS_S,
+    Stopping,
+    end_without_activities,
+    leave_first,
+    watch_supervisor,
+)
 from perdure.daemon.supervision import Reload, Stop
 from perdure.testing.virtual_time import run_virtually
 
@@ -132,3 +141,66 @@ def test_a_forced_stop_leaves_nobody_and_cuts_short_one_that_does(after_s: float
             assert host.left is (after_s > 4.0)
 
     run_virtually(story)
+
+
+class Ending:
+    """An engine whose activities end so long after they were cancelled."""
+
+    def __init__(self, *, cancelled_s: float, ended_s: float) -> None:
+        self._from_s, self._to_s = cancelled_s, ended_s
+        self.did: list[object] = []
+
+    @property
+    def waits_for_activities(self) -> bool:
+        return self._from_s <= anyio.current_time() < self._to_s
+
+    @property
+    def store(self) -> Store:
+        return Closing(self.did)
+
+
+class Closing(MemoryStore):
+    """A store that tells when it is closed."""
+
+    def __init__(self, did: list[object]) -> None:
+        super().__init__()
+        self._did = did
+
+    async def close(self) -> None:
+        self._did.append("closed")
+
+
+@pytest.mark.parametrize(
+    ("cancelled_s", "ended_s", "did"),
+    [
+        (20.0, 1e9, ["closed", 0]),  # never
+        (20.0, 26.0, ["closed", 0]),
+        (20.0, 24.0, []),
+        (20.0, 20.0, []),  # at once
+    ],
+)
+def test_activities_that_do_not_end_though_they_are_cancelled_do_not_keep_the_process(
+    cancelled_s: float, ended_s: float, did: list[object]
+) -> None:
+    async def story() -> None:
+        # Given a daemon that is told to stop, and whose activities are cancelled when their grace is over,
+        began_s = anyio.current_time()
+        engine = Ending(cancelled_s=began_s + cancelled_s, ended_s=began_s + ended_s)
+        told = anyio.Event()
+        with anyio.move_on_after(100):
+            async with anyio.create_task_group() as tasks:
+                end = partial(_end, engine, tasks.cancel_scope)
+                tasks.start_soon(partial(end_without_activities, told, engine, end, patience_s=5.0))
+                await anyio.sleep(10)
+                told.set()
+        # when they do not end, then the store is closed and the process ends after a while; else nothing is done.
+        assert engine.did == did
+        if did:
+            assert anyio.current_time() - began_s == pytest.approx(cancelled_s + 5.0, abs=0.5)
+
+    run_virtually(story)
+
+
+def _end(engine: Ending, tasks: anyio.CancelScope, code: int) -> None:
+    engine.did.append(code)
+    tasks.cancel()

@@ -369,6 +369,33 @@ async def test_a_stop_gives_running_activities_their_grace(engine: Make, world: 
     assert world.diary == ["gate working"]
 
 
+async def test_an_engine_says_when_it_waits_for_nothing_but_activities_that_do_not_end() -> None:
+    app, released = App("stays"), anyio.Event()
+
+    @app.activity
+    async def shielded(ctx: ActivityContext) -> None:
+        with anyio.CancelScope(shield=True):
+            await released.wait()
+
+    @app.workflow
+    async def waits(ctx: WorkflowContext) -> None:
+        await ctx.call_activity(shielded)
+
+    async def release() -> None:
+        while not staying.waits_for_activities:
+            await anyio.sleep(0.001)
+        released.set()
+
+    staying = Engine(app, data=MemoryStore(), settings=Settings(stop_grace_s=0.01))
+    with anyio.fail_after(60):
+        async with anyio.create_task_group() as tasks, staying:
+            await staying.client.start(waits, instance_id="i")
+            await anyio.wait_all_tasks_blocked()
+            assert not staying.waits_for_activities
+            tasks.start_soon(release)
+    assert not staying.waits_for_activities
+
+
 async def test_an_error_in_the_block_stops_the_engine_and_comes_out_as_it_is(engine: Make) -> None:
     store = MemoryStore()
     with pytest.raises(ZeroDivisionError):

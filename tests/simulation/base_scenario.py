@@ -162,9 +162,13 @@ class BaseScenario(ABC):
         return side.livings
 
     def _saving(self, number: int) -> Sequence[Saver]:
-        """So many savers."""
-        shared = SharedList()
-        return [Saver(self.world, self.witness, f"s{each}", shared) for each in range(number)]
+        """So many savers of each side. Those of two sides have the same keys, which are those of their apps."""
+        return [
+            Saver(side.world, side.witness, f"s{each}", shared)
+            for side in self.sides
+            for shared in [SharedList()]
+            for each in range(number)
+        ]
 
     def _living(self, fate: Fate, sendings: Counter[str], side: Side) -> Living:
         """How a fate happens."""

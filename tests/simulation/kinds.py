@@ -72,6 +72,7 @@ BESIDE_ANOTHER = 6  # instances of each of two apps
 BESIDE_POISON = 6  # instances
 NEWER = 4  # instances that need newer code
 FEW, SAVERS = 3, 4  # instances, and savers of a state store beside them
+FEW_SAVERS = 2  # of each of two apps
 # Most have children, as these make the most instances of the fewest steps.
 SMALL_PROGRAMS: tuple[Program, ...] = (
     [["work", 1], ["child", [["work", 2]], 0], ["child", [["work", 3]], 0]],
@@ -121,6 +122,11 @@ def a_retention(choices: Choices, *, lossy: bool) -> Retention:
             return Retention(any_terminal_us=kept_us)
 
 
+def a_few_savers(choices: Choices) -> int:
+    """Choose how many savers each of two apps has."""
+    return FEW_SAVERS if choices.draw("world.saves", 3) == 1 else 0
+
+
 def of_hosts(kind: str, choices: Choices) -> Mapping[str, Any] | None:
     """The further arguments of `HostsScenario` for a kind of world; None: a world of it has one host at a time."""
     match kind:
@@ -133,7 +139,7 @@ def of_hosts(kind: str, choices: Choices) -> Mapping[str, Any] | None:
         case "rolling":
             return {"newer": NEWER, "instances_max": FEW}
         case "guests":
-            return {"apps": True, "instances_max": FEW}
+            return {"apps": True, "instances_max": FEW, "savers": a_few_savers(choices)}
         case _:
             return None
 
@@ -164,14 +170,14 @@ def scenario_of(kind: str, choices: Choices, **named: Any) -> Iterator[BaseScena
         made["deploy"] = (None, None, "forward", "back and forth")[draw("world.deploy", 4)]
         made["instances_max"] = SIZES[draw("world.size", len(SIZES))]
     made["doors"] = kind == "doors" or (mixed and draw("world.doors", 4) == 1)
-    if kind == "forgetful" or (mixed and draw("world.forgetful", 6) == 1):
+    if kind == "forgetful" or (kind in ("mixed", "apps") and draw("world.forgetful", 6) == 1):
         made["retention"] = a_retention(choices, lossy=made["lossy"])
     if kind == "values":
         made |= {"savers": SAVERS, "instances_max": FEW}
     if kind == "crowd":
         made |= {"instances_max": CROWD, "fates": ("left alone",), "programs": a_small_program}
     if kind == "apps":
-        made |= {"apps": True, "instances_max": BESIDE_ANOTHER}
+        made |= {"apps": True, "instances_max": BESIDE_ANOTHER, "savers": a_few_savers(choices)}
     # Workers have one version of the code.
     made["workers"] = kind == "workers" or (mixed and made["deploy"] is None and draw("world.workers", 4) == 1)
     with ExitStack() as stack:

@@ -170,10 +170,9 @@ class Scenario(BaseScenario):
 
     async def _wait_for_retention(self, world: SimWorld) -> None:
         """E14: what has ended is gone when its time is over."""
-        ids, gone_us = self.witness.must_be_gone()
-        if not ids:
-            return
-        await world.sleep(max(0.0, (gone_us - world.clock.now_us()) / 1e6))
-        left, _ = self.witness.must_be_gone()
-        if left:
-            raise self.witness.broken or Broken("E14", f"{left[0]} and {len(left) - 1} others are not forgotten")
+        for side in self.sides:
+            ids, gone_us = side.witness.must_be_gone()
+            await world.sleep(max(0.0, (gone_us - world.clock.now_us()) / 1e6) if ids else 0.0)
+            left, _ = side.witness.must_be_gone()
+            if left:
+                raise self.witness.broken or Broken("E14", f"{left[0]} and {len(left) - 1} others are not forgotten")

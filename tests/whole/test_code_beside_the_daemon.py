@@ -394,3 +394,22 @@ def test_a_daemon_that_nobody_can_reach_any_more_ends(tmp_path: Path) -> None:
         with pytest.raises(httpx.TransportError):
             daemon.start("closes", "i")
         assert daemon.process.wait(10) != 0
+
+
+def test_a_stop_ends_though_an_activity_does_not(tmp_path: Path) -> None:
+    app = tmp_path / "stays.py"
+    app.write_text(
+        "import anyio, perdure\n"
+        "app = perdure.App('stays')\n"
+        "@app.activity\n"
+        "async def shielded(ctx):\n"
+        "    with anyio.CancelScope(shield=True):\n"
+        "        await anyio.sleep_forever()\n"
+        "@app.workflow\n"
+        "async def waits(ctx):\n"
+        "    await ctx.call_activity(shielded)\n"
+    )
+    with Daemon(app, tmp_path / "p.db", "--stop-grace", "0.1") as daemon:
+        daemon.start("waits", "i")
+        assert daemon.stop() == 0
+        assert "the process ends without them" in log_of(daemon)

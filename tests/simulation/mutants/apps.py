@@ -8,6 +8,7 @@ from perdure.actors.turn import Recover, Turn
 from perdure.runtime.activities.calls import CallActor
 from perdure.runtime.instance import native, receiving
 from perdure.runtime.instance.sheet import TurnSheet
+from perdure.runtime.operations.retention.policy import Retention
 
 from .catalogue import mutant
 
@@ -54,7 +55,7 @@ def a_call_is_performed_before_its_commit(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(CallActor, "_perform", perform)
 
 
-@mutant("E11", kind="apps", instances_max=6)
+@mutant("E11", kind="apps", instances_max=6, savers=0, retention=Retention())
 def a_call_that_was_called_off_is_waited_for(patch: pytest.MonkeyPatch) -> None:
     # What the worlds have found: an answer that comes while a recovery that asks for it again is being committed.
     original = vars(receiving)["drop_asked_again"]

@@ -15,6 +15,7 @@ import httpx
 import psutil
 
 READY_S = 30.0  # a slow machine under load
+PAUSE_S_MAX = 0.2  # between two looks at an instance
 
 
 class Daemon:
@@ -116,11 +117,12 @@ class Daemon:
         return self._http.post(f"{instance_id}/{action}", content=content)
 
     def wait_for(self, instance_id: str, status: str, *, within_s: float = 30.0) -> dict[str, Any]:
-        """Ask until the instance has the status."""
-        deadline = time.monotonic() + within_s
+        """Ask until the instance has the status: ever more seldom, because each answer costs work."""
+        pause_s, deadline = 0.01, time.monotonic() + within_s
         while (state := self.get(instance_id)).get("runtimeStatus") != status:
             assert time.monotonic() < deadline, state
-            time.sleep(0.01)
+            time.sleep(pause_s)
+            pause_s = min(1.5 * pause_s, PAUSE_S_MAX)
         return state
 
 
