@@ -31,7 +31,6 @@ import math
 from collections.abc import Callable, Coroutine, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
-from types import CodeType
 from typing import Any, TypeAlias
 
 import anyio
@@ -182,9 +181,6 @@ ERRORS: tuple[Callable[[], BaseException], ...] = (
     lambda: NonRetryableError("not again"),
 )
 
-# What apps keep of the code of their workflows once they have read it, which would take a tenth of a small world.
-DIRECT_CALLS: dict[str, Mapping[CodeType, str]] = {}
-
 NAME = "programs"  # of the app, where there is one
 Steps: TypeAlias = Mapping[str, Callable[..., Coroutine[Any, Any, Any]]]
 NO_MORE: Steps = {}
@@ -319,7 +315,6 @@ def app_of(
         more: Further steps, by kind.
     """
     app = App(name)
-    app.direct_calls = DIRECT_CALLS
     Activities(app, world_of, performing)
     policy = RetryPolicy(
         first_retry_interval=timedelta(seconds=2 if newer else 1), max_number_of_attempts=6 if newer else 4
