@@ -56,8 +56,6 @@ class Night(NamedTuple):
         folder: Where failures are written down, and what each core has counted.
         shrink_runs: In how many worlds a failure is made small, at most.
         kinds: Of its worlds, one after the other.
-        folder: Where failures are written.
-        shrink_runs: How many worlds may be run to make a failure small.
     """
 
     commit: str
