@@ -33,7 +33,7 @@ from perdure.actors.store.errors import StoreFailed, StoreLocked
 from perdure.actors.store.memory import MemoryStore
 from perdure.actors.store.part import WHOLE, Part
 from perdure.actors.store.presence.apps import AppNames
-from perdure.runtime.errors import AsyncioNeeded, EngineUsed
+from perdure.runtime.errors import AppError, AsyncioNeeded, EngineUsed
 from perdure.runtime.execution.drive import ContinuedAsNew
 from perdure.runtime.history.event import EventRaised, EventSent, ExecutionCompleted, ExecutionStarted
 from perdure.runtime.instance.message import EventsTaken, WorkflowAnswer
@@ -829,7 +829,7 @@ async def test_a_part_of_a_store_with_another_first_app_is_refused(tmp_path: Pat
 
 async def test_a_name_stands_for_one_app_of_an_engine() -> None:
     opening = Opening(others=[OtherApp("shop", App("shop"))])
-    with pytest.raises(ValueError, match="an app ID once"):
+    with pytest.raises(AppError, match="two apps have the ID 'shop'"):
         Engine(App("shop"), data=":memory:", settings=Settings(app_id="shop"), opening=opening)
 
 

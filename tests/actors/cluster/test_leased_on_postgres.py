@@ -258,12 +258,15 @@ async def test_on_another_timeline_hosts_drop_all_and_take_the_same_shards_again
 
 async def test_gifts_reach_their_new_owner_without_a_look_at_the_table(hosts: Hosts) -> None:
     await hosts.add(newcomer_s=0.0)
-    other = await hosts.add(newcomer_s=0.0)
-    await hosts.wait_for(hosts.even, within_s=10)
-    assert len(hosts.told) == SHARDS // 2
     # One of which the table was read first is known without what was lent; it is done again then.
-    heard = [other.keeper.jobs[gift.shard] == gift.jobs for gift in hosts.told]
-    assert heard.count(True) >= 1
+    for _ in range(4):
+        newcomer = await hosts.add(newcomer_s=0.0)
+        await hosts.wait_for(hosts.even, within_s=10)
+        given, hosts.told = hosts.told, []
+        assert len(given) >= SHARDS // len(hosts.all)
+        if any(newcomer.keeper.jobs.get(gift.shard) == gift.jobs for gift in given):
+            return
+    pytest.fail("each newcomer has read all of its shards in the table")
 
 
 async def test_after_a_failover_to_a_copy_hosts_go_on_with_the_same_shards_from_what_it_has(
