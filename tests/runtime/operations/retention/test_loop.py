@@ -1,7 +1,8 @@
 """Finished instances are forgotten when their time is over: not earlier, and not others."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -11,9 +12,10 @@ import pytest
 
 from perdure import App, Engine, Settings, WorkflowContext
 from perdure.actors.errors import HostStopping
-from perdure.actors.store.contract import Store
+from perdure.actors.store.contract import Store, Write
 from perdure.actors.store.errors import StoreDamaged, StoreFailed
 from perdure.actors.store.listing import ListFilter, ListPage, Order
+from perdure.actors.store.memory import MemoryStore
 from perdure.runtime.history.status import TERMINAL
 from perdure.runtime.instance.message import workflow_address
 from perdure.runtime.operations.facade import Facade
@@ -108,8 +110,8 @@ class World:
 
     @asynccontextmanager
     async def forgetting(self, retention: Retention) -> AsyncIterator[None]:
-        turns = partial(getattr, self.engine, "turns")
-        loop = RetentionLoop(self.store, self.hard, retention, clock=self.clock, turns=turns)
+        commits = partial(getattr, self.engine, "commits")
+        loop = RetentionLoop(self.store, self.hard, retention, clock=self.clock, commits=commits)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(loop.run)
             yield
@@ -358,11 +360,33 @@ def test_one_that_is_damaged_does_not_keep_the_others(settings: Settings, caplog
     assert "workflow/a is damaged" in warning.getMessage()
 
 
+class SlowStore(PassingStore):
+    """Takes so long to commit that retention looks meanwhile."""
+
+    async def commit(self, writes: Sequence[Write], fences: Mapping[int, int]) -> None:
+        await anyio.sleep(5)
+        await super().commit(writes, fences)
+
+
+def test_an_instance_that_ended_in_a_commit_that_was_under_way_at_a_look_goes_too(settings: Settings) -> None:
+    async def tell() -> None:
+        settled = replace(settings, retention=Retention(any_terminal_us=1_000_000))
+        async with Engine(make_app(), data=SlowStore(MemoryStore()), settings=settled, clock=LoopClock()) as engine:
+            # Given an instance whose last turn was taken, and looks until its commit has ended,
+            await engine.facade.start("echo", instance_id="a", input="1")
+            await engine.facade.wait("a")
+            # when nothing else happens, then it goes.
+            await anyio.sleep(60)
+            assert list((await engine.facade.list_ids()).ids) == []
+
+    run_virtually(tell)
+
+
 def test_the_loop_ends_when_the_host_stops(settings: Settings) -> None:
     async def tell(world: World) -> None:
         world.store.failures = [HostStopping()]
         loop = RetentionLoop(
-            world.store, world.facade, Retention(any_terminal_us=0), clock=world.clock, turns=lambda: 0
+            world.store, world.facade, Retention(any_terminal_us=0), clock=world.clock, commits=lambda: 0
         )
         with anyio.fail_after(1):
             await loop.run()
@@ -380,7 +404,7 @@ def test_of_hosts_that_share_a_store_the_one_whose_turn_it_is_forgets(settings: 
             world.hard,
             Retention(completed_us=HOUR_US),
             clock=world.clock,
-            turns=lambda: 0,
+            commits=lambda: 0,
             is_mine=lambda: mine,
         )
         async with anyio.create_task_group() as tasks:
