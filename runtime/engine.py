@@ -394,7 +394,7 @@ class Engine:
                         await self.peers.wait_for_all()
                     if retention := self.settings.retention:
                         for app in self.apps.values():
-                            tasks.start_soon(app.retention_loop(retention, lambda: self._host.commits_ended).run)
+                            tasks.start_soon(app.retention_loop(retention, lambda: self.turns + self.commits).run)
                     self._running = True
                     yield
                     await self.leave()

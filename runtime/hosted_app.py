@@ -277,21 +277,21 @@ class HostedApp:
             yield
             tasks.cancel_scope.cancel()
 
-    def retention_loop(self, retention: Retention, commits: Callable[[], int]) -> RetentionLoop:
+    def retention_loop(self, retention: Retention, happened: Callable[[], int]) -> RetentionLoop:
         """Make the loop that forgets the app's finished instances.
 
         Args:
-            commits: As of the loop.
+            happened: As of the loop.
         """
         source = self._parts.source
-        looks = count()  # of the commits of other hosts this one does not hear
+        looks = count()  # of the turns of other hosts this one does not hear
         mark = Address(self.own.worker_mark, CONNECTED)
         return RetentionLoop(
             self._parts.store,
             self.facade,
             retention,
             clock=self._parts.clock,
-            commits=commits if source is None else lambda: next(looks),
+            happened=happened if source is None else lambda: next(looks),
             is_mine=lambda: source is None or self._host.placement.owns(mark),
             journal=self._journal,
         )

@@ -299,11 +299,6 @@ class Host:
         return self._committer.commits
 
     @property
-    def commits_ended(self) -> int:
-        """How many commits have ended since the start, also without success. A failed one may be in the store."""
-        return self._committer.attempts - self._committer.under_way
-
-    @property
     def turns(self) -> int:
         """How many turns were taken since the start."""
         return self.turn_loop.turns

@@ -38,9 +38,9 @@ class RetentionLoop:
     The store lists the instances of a status in the order in which they have ended, so a look reads the ones that
     are due, and the first that is not. The loop looks at the start, when the first instance that it knows of is
     due, and after the shortest time for which any instance is kept, because none that ends after a look can be due
-    before that. It looks no more often than once a second, and not at all if no commit has ended since the last look
-    and nothing is due. Turns would be the wrong count: a look may fall between the last turn of an instance and its
-    commit.
+    before that. It looks no more often than once a second, and not at all if nothing has happened since the last look
+    and nothing is due. Both turns and commits count: a look may fall between a turn and its commit, and a commit that
+    has failed may be in the store.
 
     So no instance goes too early, and each goes within a second of its date. While the loop sleeps it looks at the
     clock once a minute, if that may be set.
@@ -50,7 +50,7 @@ class RetentionLoop:
         facade: Purges them.
         retention: How long they are kept; not for ever.
         clock: Tells the date.
-        commits: A count that grows with each commit that has ended, done or not.
+        happened: A count that grows with each turn and each commit.
         is_mine: Whether it is this host that forgets now.
     """
 
@@ -72,7 +72,7 @@ class RetentionLoop:
         retention: Retention,
         *,
         clock: Clock,
-        commits: Callable[[], int],
+        happened: Callable[[], int],
         is_mine: Callable[[], bool] = lambda: True,
         journal: Journal | None = None,
     ) -> None:
@@ -80,10 +80,10 @@ class RetentionLoop:
         self._facade = facade
         self._retention = retention
         self._clock = clock
-        self._commits = commits
+        self._happened = happened
         self._is_mine = is_mine
         self._journal = (journal or Journal()).at(__name__)
-        self._seen_commits = -1
+        self._seen_happened = -1
         self._due_us: int | None = None  # when the first instance that the last look left is due
         self._look_at_us = 0
         self._thin_at_us = 0
@@ -95,7 +95,7 @@ class RetentionLoop:
         """Work until cancelled, or until the host stops."""
         while True:
             if not self._is_mine():
-                self._seen_commits, self._look_at_us = -1, 0
+                self._seen_happened, self._look_at_us = -1, 0
                 await anyio.sleep(self.TURN_EVERY_S)
                 continue
             try:
@@ -105,7 +105,7 @@ class RetentionLoop:
             except PerdureError as error:
                 # The store is in trouble. A wait loses nothing: all dates follow from the store.
                 self._journal.write(RETENTION_FAILED, reason=str(error), error_type=type_name(error))
-                self._seen_commits = -1
+                self._seen_happened = -1
                 self._look_at_us = self._clock.now_us() + round(self.TRY_AGAIN_S * 1e6)
                 self._thin_at_us = max(self._thin_at_us, self._look_at_us)
             await self._sleep()
@@ -126,13 +126,13 @@ class RetentionLoop:
 
     async def _look(self, now_us: int) -> None:
         """Forget the instances that are due, and set the time of the next look."""
-        commits = self._commits()
+        happened = self._happened()
         self._told = False
         is_due = self._due_us is not None and self._due_us <= now_us
-        if commits != self._seen_commits or is_due:
+        if happened != self._seen_happened or is_due:
             dates = [await self._forget_due(status, now_us) for status in sorted(TERMINAL)]
             self._due_us = min((due_us for due_us in dates if due_us is not None), default=None)
-            self._seen_commits = commits
+            self._seen_happened = happened
         shortest_us = self._retention.shortest_us
         if shortest_us is None:  # only the audit is thinned
             self._look_at_us = now_us + round(self.SLEEP_S_MAX * 1e6)

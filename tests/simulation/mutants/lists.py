@@ -28,7 +28,7 @@ def retention_looks_once_and_never_again(patch: pytest.MonkeyPatch) -> None:
     original = RetentionLoop._look
 
     async def look(self: RetentionLoop, now_us: int) -> None:
-        if self._seen_turns < 0:
+        if self._seen_happened < 0:
             await original(self, now_us)
         self._look_at_us = now_us + 3_600_000_000
 

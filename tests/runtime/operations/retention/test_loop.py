@@ -110,8 +110,8 @@ class World:
 
     @asynccontextmanager
     async def forgetting(self, retention: Retention) -> AsyncIterator[None]:
-        commits = partial(getattr, self.engine, "commits")
-        loop = RetentionLoop(self.store, self.hard, retention, clock=self.clock, commits=commits)
+        happened = partial(getattr, self.engine, "turns")
+        loop = RetentionLoop(self.store, self.hard, retention, clock=self.clock, happened=happened)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(loop.run)
             yield
@@ -386,7 +386,7 @@ def test_the_loop_ends_when_the_host_stops(settings: Settings) -> None:
     async def tell(world: World) -> None:
         world.store.failures = [HostStopping()]
         loop = RetentionLoop(
-            world.store, world.facade, Retention(any_terminal_us=0), clock=world.clock, commits=lambda: 0
+            world.store, world.facade, Retention(any_terminal_us=0), clock=world.clock, happened=lambda: 0
         )
         with anyio.fail_after(1):
             await loop.run()
@@ -404,7 +404,7 @@ def test_of_hosts_that_share_a_store_the_one_whose_turn_it_is_forgets(settings: 
             world.hard,
             Retention(completed_us=HOUR_US),
             clock=world.clock,
-            commits=lambda: 0,
+            happened=lambda: 0,
             is_mine=lambda: mine,
         )
         async with anyio.create_task_group() as tasks:
