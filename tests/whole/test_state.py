@@ -64,13 +64,18 @@ def kept(daemon: Daemon, callers: Sequence[Caller]) -> dict[str, int]:
     numbers: dict[str, int] = {}
     with httpx.Client(base_url=daemon.url, timeout=30) as client:
         for caller in callers:
-            tag = caller.tag
-            found = values(client, [f"{tag}-left", f"{tag}-right", f"{tag}-single"])
-            assert found[f"{tag}-left"] == found[f"{tag}-right"]
-            assert caller.acknowledged <= found[f"{tag}-left"] <= caller.number
-            assert caller.acknowledged - 1 <= found[f"{tag}-single"] <= caller.number
-            numbers[tag] = found[f"{tag}-left"]
+            numbers[caller.tag] = kept_of(client, caller)
     return numbers
+
+
+def kept_of(client: httpx.Client, caller: Caller) -> int:
+    """See that a daemon has what a caller knows to be saved, and both halves of each pair; return its number."""
+    left, right, single = (f"{caller.tag}-{each}" for each in ("left", "right", "single"))
+    found = values(client, [left, right, single])
+    assert found[left] == found[right]
+    assert caller.acknowledged <= found[left] <= caller.number
+    assert caller.acknowledged - 1 <= found[single] <= caller.number
+    return found[left]
 
 
 def test_a_kill_under_load_loses_no_acknowledged_save_and_shows_no_half_transaction(tmp_path: Path) -> None:
@@ -152,9 +157,5 @@ def test_a_host_that_is_killed_under_load_leaves_all_acknowledged_saves_to_the_o
         # then the other one has all that either has acknowledged, and both halves of each pair.
         with httpx.Client(base_url=two.url, timeout=30) as client:
             for caller in callers:
-                tag = caller.tag
-                found = values(client, [f"{tag}-left", f"{tag}-right", f"{tag}-single"])
-                assert found[f"{tag}-left"] == found[f"{tag}-right"]
-                assert caller.acknowledged <= found[f"{tag}-left"] <= caller.number
-                assert caller.acknowledged - 1 <= found[f"{tag}-single"] <= caller.number
+                kept_of(client, caller)
         assert two.stop() == 0
