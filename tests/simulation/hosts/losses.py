@@ -92,10 +92,14 @@ class Losses:
         self._world.touched()
 
     def _knows_less(self) -> bool:
-        """Whether the host whose code runs has had no beat on the new server yet."""
+        """Whether the host whose code runs has had no beat on the new server yet.
+
+        Code may still take its first step in a host that has just found itself dead: anyio does not cancel a task that
+        has not begun.
+        """
         made = self._world.lives[HOST.get()]
         member = made.membership
-        goes_on = member.standing not in (Standing.JOINING, Standing.DEAD)
+        goes_on = member.standing is not Standing.JOINING
         return goes_on and member.timeline not in ("", self._world.database.core.timeline)
 
     # What was acknowledged.
