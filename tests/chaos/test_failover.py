@@ -67,7 +67,7 @@ def test_a_copy_that_lags_takes_over_and_what_is_lost_is_told_and_nothing_is_stu
         )
         verdict = run(lambda: judged(bed, tmp_path, storm))
         assert verdict.lost > 0
-        told = re.findall(r"does not have the last acknowledged turn of (\d+) of the", logs_of(tmp_path))
+        told = re.findall(r"does not have the last acknowledged turn, or value, of (\d+) of the", logs_of(tmp_path))
         print(f"told by hosts: {' + '.join(told)} instances")
         assert told
         # What the log says is what the metrics have.
