@@ -72,10 +72,11 @@ def kept_of(client: httpx.Client, caller: Caller) -> int:
     """See that a daemon has what a caller knows to be saved, and both halves of each pair; return its number."""
     left, right, single = (f"{caller.tag}-{each}" for each in ("left", "right", "single"))
     found = values(client, [left, right, single])
-    assert found[left] == found[right]
-    assert caller.acknowledged <= found[left] <= caller.number
+    number: int = found[left]
+    assert found[right] == number
+    assert caller.acknowledged <= number <= caller.number
     assert caller.acknowledged - 1 <= found[single] <= caller.number
-    return found[left]
+    return number
 
 
 def test_a_kill_under_load_loses_no_acknowledged_save_and_shows_no_half_transaction(tmp_path: Path) -> None:
