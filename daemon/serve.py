@@ -5,7 +5,6 @@ several hosts imports it and does without them. `cli/run.py` and `daemon/hosts/m
 """
 
 import atexit
-import logging
 import os
 import sys
 import threading
@@ -21,6 +20,7 @@ from .config import Config
 from .loader import check_target, load_app
 from .process.early_signals import EarlySignals
 from .process.garbage_collector import frozen_imports
+from .process.standard_error import write_out_log
 
 if TYPE_CHECKING:
     from .supervision import Member
@@ -170,8 +170,7 @@ def _bound_the_exit(code: int, registered: int) -> None:
 
 
 def _end(code: int) -> None:
-    with suppress(BaseException):  # a handler of the app's raises
-        logging.shutdown()
+    write_out_log()
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError, AttributeError):  # closed, or none
             stream.flush()

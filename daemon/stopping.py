@@ -10,13 +10,14 @@ import logging
 import os
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Protocol
 
 import anyio
 
 from ..actors.store.contract import Store
 from .process.early_signals import received_early
+from .process.standard_error import write_out_log
 from .supervision import Member, Reload, ShutdownAsked, Stop
 
 logger = logging.getLogger(__name__)
@@ -138,8 +139,7 @@ async def end_without_activities(
         waited_s = waited_s + LOOK_S if engine.waits_for_activities else 0.0
     logger.warning("activities that were cancelled have not ended in %g s: the process ends without them", patience_s)
     await engine.store.close()
-    with suppress(BaseException):  # a handler of the app's raises
-        logging.shutdown()
+    write_out_log()
     end(0)
 
 

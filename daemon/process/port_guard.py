@@ -10,11 +10,11 @@ import os
 import socket
 import stat
 from collections.abc import Callable, Collection
-from contextlib import suppress
 
 import anyio
 
 from .inheritance import open_descriptors
+from .standard_error import write_out_log
 
 logger = logging.getLogger(__name__)
 
@@ -41,8 +41,7 @@ async def guard_ports(
                     port,
                     descriptor,
                 )
-                with suppress(BaseException):  # a handler of the app's raises
-                    logging.shutdown()
+                write_out_log()
                 end(1)
                 return
 

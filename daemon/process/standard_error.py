@@ -20,6 +20,7 @@ import stat
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 from typing import Any, TextIO
 
 BACKLOG_BYTES_MAX = 1024 * 1024
@@ -326,3 +327,9 @@ def stream_of(handler: StandardError, stream: TextIO) -> TextIO:
     return _SharedStream(
         io.BufferedWriter(_Raw(handler, stream)), "utf-8", "backslashreplace", line_buffering=True, write_through=True
     )
+
+
+def write_out_log() -> None:
+    """Have all handlers write what they hold, before the process ends at once. One of the app's may raise."""
+    with suppress(BaseException):
+        logging.shutdown()

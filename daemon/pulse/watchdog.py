@@ -24,6 +24,7 @@ from typing import Any, Protocol
 from ...journal.journal import Journal
 from ...journal.vocabulary import COMMIT_HANGS, COMMIT_WAITS, LOOP_BLOCKED, LOOP_FREE, PROCESS_ENDED, STEP_INTERRUPTED
 from ...runtime.activities.steps import CodeStep, StepKind, line_of, step_in
+from ..process.standard_error import write_out_log
 from ..supervision import END_AFTER_S
 from .cpu_timer import END, INTERRUPTION, CpuTimer
 from .last_resort import LastResort
@@ -255,8 +256,7 @@ class Pulse:
             )
             with contextlib.suppress(OSError, ValueError, AttributeError):
                 faulthandler.dump_traceback()
-            with contextlib.suppress(BaseException):  # a handler of the app's raises
-                logging.shutdown()
+            write_out_log()
             os._exit(1)
         if self._step_s - self._told_s >= AGAIN_S or not self._told_s:
             if not self._told_s:

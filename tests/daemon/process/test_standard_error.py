@@ -19,7 +19,14 @@ from typing import TextIO
 
 import pytest
 
-from perdure.daemon.process.standard_error import BACKLOG_BYTES_MAX, DISK_S, FileSink, StandardError, stream_of
+from perdure.daemon.process.standard_error import (
+    BACKLOG_BYTES_MAX,
+    DISK_S,
+    FileSink,
+    StandardError,
+    stream_of,
+    write_out_log,
+)
 
 from ...support.processes.daemon import Daemon
 
@@ -287,3 +294,17 @@ def test_a_daemon_whose_standard_error_nobody_reads_works_and_stops(tmp_path: Pa
     finally:
         os.close(reader)
         os.close(writer)
+
+
+def test_a_handler_that_raises_keeps_no_process_from_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given a handler of the app that raises what is no Exception as the handlers write what they hold,
+    asked: list[str] = []
+
+    def broken() -> None:
+        asked.append("shutdown")
+        raise SystemExit("no")
+
+    monkeypatch.setattr(logging, "shutdown", broken)
+    # when a process is about to end, then they are asked, and it goes on to its end.
+    write_out_log()
+    assert asked == ["shutdown"]
