@@ -1,6 +1,6 @@
 """The daemon in Dapr's terms, for HTTP and gRPC alike: its metadata, its actors, and the entries that callers put.
 
-The one law: any host answers for the whole daemon.
+The rule: any host answers for the whole daemon.
 
 `http/dapr/sidecar.py` and `rpc/services/dapr.py` encode the `Metadata` that a
 `Sidecar` collects.

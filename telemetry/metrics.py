@@ -1,6 +1,6 @@
 """Metrics for Prometheus, by the names that Dapr has for them (contract 4.7).
 
-The one law: a metric counts everything that its name says, or it is not shown.
+The rule: a metric counts everything that its name says, or it is not shown.
 Requests are counted at the facade, through which all of them come
 (`OperationWatch`); activities of workers where they are sent and answered
 (`ActivityWatch`); workflows and the app's own activities where the engine tells
