@@ -23,7 +23,7 @@ from ..support.processes.daemon import Daemon
 FOLDER = ROOT / "docs" / "operations"
 COMPOSE = yaml.safe_load((FOLDER / "compose.yaml").read_text())
 DEPLOYMENT, SERVICE, BUDGET = yaml.safe_load_all((FOLDER / "kubernetes.yaml").read_text())
-UNIT = (FOLDER / "perdure.service").read_text()
+UNIT = (FOLDER / "orders.service").read_text()
 IMAGE = (FOLDER / "Dockerfile").read_text()
 POD = DEPLOYMENT["spec"]["template"]["spec"]
 CONTAINER = POD["containers"][0]
