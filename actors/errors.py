@@ -62,7 +62,7 @@ class WaitingRoomFull(MailboxFull):
 
     def __str__(self) -> str:
         return (
-            f"{self.messages_max} messages wait for the shard of {self.address}, which is on its way to another host, "
+            f"{self.messages_max} messages wait for the shard of {self.address}, which is moving to another host, "
             "and that is the limit (waiting_messages_max). Send again later."
         )
 
@@ -294,6 +294,6 @@ class CursorInvalid(PerdureError):
 
     def __str__(self) -> str:
         return (
-            f"the cursor {self.cursor[:80]!r} is none of this list: it must be the cursor of the page before, "
+            f"the cursor {self.cursor[:80]!r} does not belong to this list: it must be the cursor of the page before, "
             "asked for in the same order and of the same daemon. Begin again without a cursor."
         )

@@ -46,7 +46,7 @@ def read_peer_address(text: str) -> PeerAddress:
     if port > PORT_MAX:
         raise ValueError(f"{text!r}: the last port there is is {PORT_MAX}.")
     if found["six"] is not None and not _is_six(host):
-        raise ValueError(f"{text!r}: what stands in brackets is not an address of IPv6.")
+        raise ValueError(f"{text!r}: the text in brackets is not an IPv6 address.")
     if found["host"] is not None and not (_is_four(host) or (NAME.fullmatch(host) and not _only_digits(host))):
         raise ValueError(f"{text!r} is not an address of a host, such as {EXAMPLES}.")
     if _is_any(host):

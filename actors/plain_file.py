@@ -91,7 +91,7 @@ def read_plain(path: str | os.PathLike[str], *, bytes_max: int, pipe_s: float = 
     if too_large or len(content) > bytes_max:
         raise FileUnfit(path, f"it has more than {bytes_max} bytes.")
     if stat.S_ISFIFO(found.st_mode) and not content:
-        raise FileUnfit(path, "it is a pipe, and nobody writes to it.")
+        raise FileUnfit(path, "it is a pipe without a writer.")
     return content
 
 
@@ -104,7 +104,7 @@ def _read(descriptor: int, bytes_max: int, until_s: float) -> bytes:
         except BlockingIOError:
             left_s = until_s - time.monotonic()
             if left_s <= 0 or not select.select([descriptor], [], [], None if math.isinf(left_s) else left_s)[0]:
-                raise TimeoutError("nothing comes out of it") from None
+                raise TimeoutError("no data comes out of it") from None
             continue
         if not piece:
             break
