@@ -385,7 +385,7 @@ class Outbound:
             word, body = self._vocabulary.say(envelope.body)
             frame = framed(self._codec.pack(PostFrame(number, address, word, body, shard, epoch)))
         except PerdureError as error:
-            # Its sender keeps its active mark, and sends the message again when it recovers, perhaps in another release.
+            # Its sender keeps its active mark, and sends the message again when it recovers, maybe in another release.
             logger.error("a message to %s cannot be sent to %s: %s", address, self.name, error)
             return
         self.posted[number] = PostedMessage(frame, address, envelope, shard)

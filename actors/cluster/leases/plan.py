@@ -97,7 +97,7 @@ def _in_turns(hosts: Iterable[int]) -> list[int]:
 
 
 def _largest(hosts: frozenset[int], apart: Mapping[int, set[int]]) -> tuple[int, ...]:
-    """The largest set of hosts of which no two are apart, in order; of two of equal size the one with the lowest ids."""
+    """The largest set of hosts of which no two are apart, in order; of two equally large sets that with lower ids."""
     degrees = {host: len(apart[host] & hosts) for host in hosts}
     worst = min(hosts, key=lambda host: (-degrees[host], host), default=None)
     if worst is None or degrees[worst] == 0:
