@@ -99,7 +99,7 @@ def suspects_after(before: Sequence[Suspect], under_way: Sequence[Flight]) -> li
     """The suspects after an end that was not orderly, in the order in which they are tried.
 
     Args:
-        before: The suspects of the process that has ended, without those that it has cleared.
+        before: The suspects of the process that has ended, without the ones that it has cleared.
         under_way: The attempts that were under way when it ended.
     """
     known = {(suspect.name, suspect.what): suspect for suspect in before}
