@@ -54,7 +54,7 @@ class BlockingHandle(str, Generic[R]):
         """Wait for the end, and return the result as the workflow's annotation has it.
 
         Args:
-            timeout: A number is seconds.
+            timeout: A number is seconds; None: there is no limit.
 
         Raises:
             WorkflowFailed: It ended in another way than COMPLETED.
@@ -348,7 +348,7 @@ class BlockingInstances(BlockingCalls):
     ) -> bool:
         """End an instance without asking its code, also one that is stalled or set aside.
 
-        An activity that has not begun is not performed; an `async def` one and one in a process are cancelled. One in a
+        An activity that has not begun is not performed; an `def` one and one in a process are cancelled. One in a
         thread runs to its end, and its result is dropped.
 
         Args:
