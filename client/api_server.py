@@ -172,7 +172,7 @@ class ApiServer(ABC):
             raise self._not_ours(given.status, f"no {answer.__name__}: {error}") from None
 
     def require_stream(self, content_type: str, request: ApiRequest) -> None:
-        """Check that the lines of a good answer are those that were asked for.
+        """Check that a good answer has the kind of lines that was asked for.
 
         Args:
             content_type: The header of the answer; empty: it has none.

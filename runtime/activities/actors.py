@@ -1,6 +1,6 @@
 """Activity actors: each performs one activity for one instance, and sends the answer back.
 
-The one law: an activity that did not answer is performed again, so an actor
+The rule: an activity that did not answer is performed again, so an actor
 keeps nothing. While it performs one, it ignores a second message to its address:
 an instance that is loaded again asks again, and the activity still runs once.
 An activity that its instance has withdrawn is not begun.

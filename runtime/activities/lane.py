@@ -1,6 +1,6 @@
 """Lanes: activities that share a limit, and the tasks that perform them.
 
-The one law: no more jobs run at once than the limit allows. The others wait,
+The rule: no more jobs run at once than the limit allows. The others wait,
 those of one instance in their order, and the instances are taken in turn.
 
 A task costs more than a short activity itself. So one task performs one job

@@ -1,6 +1,6 @@
 """Calls of activities in another process.
 
-The one law: only text crosses. The function is named, not pickled, and the other
+The rule: only text crosses. The function is named, not pickled, and the other
 process imports it by that name; input and output are JSON.
 
 `runtime/activities/worker_process.py` performs what `runtime/activities/process_pool.py` sends it, for activities

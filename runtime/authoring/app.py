@@ -1,6 +1,6 @@
 """An app: the workflows and activities of a program, by name.
 
-The one law: an app is a value. Decorating a function records it and changes
+The rule: an app is a value. Decorating a function records it and changes
 nothing else. No code runs until an engine is given the app, and nothing is
 global; two engines may share one app.
 

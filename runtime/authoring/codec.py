@@ -1,6 +1,6 @@
 """Encoder and decoder between the user's values and JSON text.
 
-The one law: a payload is JSON text, never pickle. The annotated type decides
+The rule: a payload is JSON text, never pickle. The annotated type decides
 which value a payload becomes; without an annotation it becomes a dict, list,
 str, int, float, bool or None. Executions, activities and the client use both.
 

@@ -1,6 +1,6 @@
 """The contexts that workflow and activity code is given to work with.
 
-The one law: all that a workflow sees through its context is the same at every
+The rule: all that a workflow sees through its context is the same at every
 replay. Names and meanings are those of Dapr's Python SDK (contract 6).
 
 The execution makes the context of a workflow, and the activity actors that of an

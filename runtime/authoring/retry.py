@@ -1,6 +1,6 @@
 """Retry policies: when a failed activity or child workflow is tried again.
 
-The one law: the delay is a function of the policy, the attempt and a seed, so
+The rule: the delay is a function of the policy, the attempt and a seed, so
 replay finds the same one.
 
 Workflow code gives policies to its calls; `runtime/execution/pending.py` asks

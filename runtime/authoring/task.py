@@ -1,6 +1,6 @@
 """Tasks, for which workflow code waits.
 
-The one law: a task completes only because of an event, so that replay completes
+The rule: a task completes only because of an event, so that replay completes
 the same tasks in the same order. A task belongs to one execution; nothing else
 can drive it.
 

@@ -1,6 +1,6 @@
 """An execution: one generation of an instance, as running workflow code.
 
-The one law: events in, commands out, and nothing else. There is no clock here, no I/O and no event loop; the user's
+The rule: events in, commands out, and nothing else. There is no clock here, no I/O and no event loop; the user's
 coroutine or generator is driven by hand. The same events at the same times give the same commands, so an execution can
 be replayed.
 

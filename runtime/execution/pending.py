@@ -1,6 +1,6 @@
 """The open requests of one execution: calls, timers, and waits for external events that have no answer yet.
 
-The one law: it changes only when the code asks for something and when an event
+The rule: it changes only when the code asks for something and when an event
 is taken in, so replay makes it the same again. Event ids count up from 1 over
 all kinds of commands.
 

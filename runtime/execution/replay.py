@@ -1,6 +1,6 @@
 """Replay: from a history to a running execution.
 
-The one law: where code and history differ, replay raises and never guesses. The
+The rule: where code and history differ, replay raises and never guesses. The
 error names the event, the recorded command and the command that the code gives
 now.
 

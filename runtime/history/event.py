@@ -1,6 +1,6 @@
 """The events of which the history of an instance consists.
 
-The one law: the meaning of an event's tag and fields never changes, because
+The rule: the meaning of an event's tag and fields never changes, because
 files hold them. A new field goes to the end and has a default; a new event gets
 a new tag. `tests/runtime/history/test_event.py` pins both.
 

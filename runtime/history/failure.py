@@ -1,6 +1,6 @@
 """Failures: the facts of an exception that are stored, enough to show it and to raise it again elsewhere.
 
-The one law: a failure is a value, and its packed form never changes its meaning, because files
+The rule: a failure is a value, and its packed form never changes its meaning, because files
 hold it. Making one of an exception survives all that the exception's own methods do.
 
 Activities, children and workflows fail with one. Source: contract 3.15

@@ -1,6 +1,6 @@
 """Open waits of an instance: the external events that its code waits for, as the history tells.
 
-The one law: it follows from the rows alone. An event ends the oldest wait of its name, when it is fed. An event that
+The rule: it follows from the rows alone. An event ends the oldest wait of its name, when it is fed. An event that
 came before its wait ends none, and leaves no trace; so rows of the app's own code tell which waits are left
 (`Row.waits`). SDKs set a timer for each wait (contract 3.10), and their rows tell nothing more.
 

@@ -1,6 +1,6 @@
 """Open work of an instance: activities, children and timers without an answer.
 
-The one law: all of it follows from the history, event by event, so it is the
+The rule: all of it follows from the history, event by event, so it is the
 same after a restart.
 
 Workflow actors keep it for native and remote code alike: it tells which answers

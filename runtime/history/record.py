@@ -1,6 +1,6 @@
 """The record of an instance: the small row that is written when its status changes.
 
-The one law: it holds no payloads, but for events that are on their way to other
+The rule: it holds no payloads, but for events that are on their way to other
 instances. The input stands in the first row of the history and the result in the
 last, so neither is written twice.
 

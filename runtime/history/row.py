@@ -1,6 +1,6 @@
 """History on disk: one row for each turn.
 
-The one law: rows are only ever appended, and a row is enough to repeat its turn.
+The rule: rows are only ever appended, and a row is enough to repeat its turn.
 It holds the time of the turn, the arrivals that it fed to the code, and the
 commands of the code.
 

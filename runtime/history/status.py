@@ -1,6 +1,6 @@
 """The life of an instance: its statuses, and the steps between them.
 
-The one law: `TRANSITIONS` is the only place that says which step is legal. An
+The rule: `TRANSITIONS` is the only place that says which step is legal. An
 illegal step raises and changes nothing.
 
 Workflow actors follow it. Source: contract 4.1 (statuses, numbers), 1.5

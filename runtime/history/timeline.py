@@ -1,6 +1,6 @@
 """The timeline: the history of an instance as one sequence of events, for workers and callers.
 
-The one law: a prefix of the sequence never changes. Workers keep the events that
+The rule: a prefix of the sequence never changes. Workers keep the events that
 they were sent and get the rest (contract 3.20), so none may be put between.
 
 Remote turns are sent from it, and the doors show histories with it. Source:

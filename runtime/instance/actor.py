@@ -1,6 +1,6 @@
 """The workflow actor: one instance, as a virtual actor.
 
-The one law: an instance changes in turns only. `state.py` has its memory, `turn.py` what a turn does with
+The rule: an instance changes in turns only. `state.py` has its memory, `turn.py` what a turn does with
 messages; the host of the actors calls both through these two classes.
 """
 

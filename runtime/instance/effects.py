@@ -1,6 +1,6 @@
 """Effects: the deeds that the commands of workflow code ask for.
 
-The one law: an effect is written into the turn, and happens after its commit.
+The rule: an effect is written into the turn, and happens after its commit.
 The table `EFFECTS` says which command has which; the other commands are
 recorded and do nothing. The stages `ending`, `native`, `remote` and `receiving`
 use these functions too.

@@ -1,6 +1,6 @@
 """Endings: how an instance ends, how a generation ends, and how an instance stalls.
 
-The one law: each function here leaves the sheet ready for `TurnSheet.finish`.
+The rule: each function here leaves the sheet ready for `TurnSheet.finish`.
 Native code, remote workers and callers from outside all end instances through
 these.
 """

@@ -1,6 +1,6 @@
 """Native code: the workflow function is in this process, and is fed here.
 
-The one law: the code runs on nothing but its history and what has arrived, so
+The rule: the code runs on nothing but its history and what has arrived, so
 that replay repeats it. `turn.py` calls this stage when the instance has
 something to be fed.
 """

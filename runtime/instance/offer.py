@@ -1,6 +1,6 @@
 """Offers: turns that wait for a remote worker to take them.
 
-The one law: the events of a turn are settled when a worker takes it, and not when it is
+The rule: the events of a turn are settled when a worker takes it, and not when it is
 offered. A worker runs all of the history through the code again at every turn, so each
 arrival that comes along with another saves a whole run.
 

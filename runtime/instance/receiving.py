@@ -1,6 +1,6 @@
 """Receiving: the effect of each message on an instance in its present state.
 
-The one law: a receiver changes the sheet and runs no code. The table
+The rule: a receiver changes the sheet and runs no code. The table
 `RECEIVERS` has one function for each type of message; `turn.py` calls it for
 each envelope, and feeds the code afterwards.
 """

@@ -1,6 +1,6 @@
 """Remote code: the workflow function is with a worker at the other end of a stream.
 
-The one law: an answer is applied only to the state of the instance that it is
+The rule: an answer is applied only to the state of the instance that it is
 an answer to. `turn.py` calls this stage for instances of remote workers, and
 offers the next turn at its end (`offer.py`, docs/design/remote-workers.md).
 """

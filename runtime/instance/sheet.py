@@ -1,6 +1,6 @@
 """The sheet of a turn: what one turn of a workflow actor has gathered so far.
 
-The one law: a sheet reads no clock and waits for nothing. The stages of a turn
+The rule: a sheet reads no clock and waits for nothing. The stages of a turn
 (`receiving.py`, `native.py`, `remote.py`, `ending.py`, `effects.py`) are
 functions of the sheet; `turn.py` calls them in their order. What a turn wants
 done stands in the `Turn` that the sheet fills, and happens after the commit.

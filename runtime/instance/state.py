@@ -1,6 +1,6 @@
 """The memory of a workflow actor: its instance, between two turns.
 
-The one law: all of it can be made again from what the store holds. Only the
+The rule: all of it can be made again from what the store holds. Only the
 stages of a turn change a field (`turn.py` and the files that it names).
 """
 

@@ -1,6 +1,6 @@
 """The parts that the workflow actors of one engine share: the app, and its settings.
 
-The one law: nothing here belongs to an instance. The engine makes one record
+The rule: nothing here belongs to an instance. The engine makes one record
 and gives it to the actors' type; each actor has it at hand in its turns.
 """
 

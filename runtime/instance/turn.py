@@ -1,6 +1,6 @@
 """One turn of a workflow actor: messages in; events, messages, reminders and replies out.
 
-The one law: a turn reads no clock and never awaits. Its effects (replies,
+The rule: a turn reads no clock and never awaits. Its effects (replies,
 messages, reminders) stand in the `Turn` that it makes, and happen after the
 commit.
 

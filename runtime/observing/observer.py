@@ -1,6 +1,6 @@
 """Protocols of observers, which count workflows and activities that have ended.
 
-The one law: an observer is told of the end of a workflow after the commit that
+The rule: an observer is told of the end of a workflow after the commit that
 holds it, and once. After a crash between the two it is not told.
 
 `telemetry/metrics.py` fulfils the first three. The engine tells an `Observer`, and the door

@@ -1,6 +1,6 @@
 """Starts children whose ids the workflow's code has chosen.
 
-The one law: the parent is answered exactly when the child exists or cannot be
+The rule: the parent is answered exactly when the child exists or cannot be
 started. Until then it counts the child as unconfirmed, so after a crash it asks
 again.
 

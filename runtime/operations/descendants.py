@@ -1,6 +1,6 @@
 """The family of an instance: its children, their children, and so on.
 
-The one law: only children of the present generation are found, because the walk
+The rule: only children of the present generation are found, because the walk
 reads them from histories. It passes over a child that was purged, and an
 instance that has the id of a child and another parent.
 

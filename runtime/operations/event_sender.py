@@ -1,6 +1,6 @@
 """Delivers what workflows send to other instances: events, and starts of detached instances (contract 3.7).
 
-The one law: the sender is told of an event exactly when a commit of the receiver
+The rule: the sender is told of an event exactly when a commit of the receiver
 holds it, or when the receiver cannot have it. Until then the sender keeps it in
 its record, so after a crash it sends it again; the receiver takes its key once. A
 start is treated as an event here.

@@ -1,6 +1,6 @@
 """The facade of a host's instances: HTTP, gRPC and embedded callers all call it.
 
-The one law: a method that changes an instance returns after the commit that
+The rule: a method that changes an instance returns after the commit that
 holds the change. Payloads are JSON text, neither read nor checked.
 """
 

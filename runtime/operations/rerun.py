@@ -1,6 +1,6 @@
 """Reruns: a finished instance is run again from one of its events on, as a new instance.
 
-The one law: the source does not change. The new instance begins with a copy of
+The rule: the source does not change. The new instance begins with a copy of
 the history up to the event, asks for the event again, and goes on from there.
 
 `Facade.rerun` uses it. Source: contract 3.22.

@@ -1,6 +1,6 @@
 """The dispatcher: turns and activities for remote workers, and their answers.
 
-The one law: a job is never lost, and never in two places that count. It waits
+The rule: a job is never lost, and never in two places that count. It waits
 until a worker is there, goes to one stream at a time under a token of its own,
 and comes back to the queue when that stream ends. An answer under another token
 than the last is void (contract 3.5). Of a worker that answers without tokens the

@@ -1,6 +1,6 @@
 """Items that workers are sent, their answers to activities, and their descriptions of themselves.
 
-The one law: there is no protobuf here. The dispatcher knows events;
+The rule: there is no protobuf here. The dispatcher knows events;
 `rpc/services/work_items.py` puts them on the wire and reads the answers.
 """
 

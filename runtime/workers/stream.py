@@ -1,6 +1,6 @@
 """Streams: the workers that are connected, each with the jobs it has been given.
 
-The one law: a job is settled once in each stream that gets it, and only while the
+The rule: a job is settled once in each stream that gets it, and only while the
 stream still has it. Until then its offer may change or become void.
 
 A turn is sent again, under the same token, if no answer to it comes: the worker

@@ -3,7 +3,7 @@
     @simulated(app)
     async def test_an_order_is_charged_once(world: World) -> None: ...
 
-The one law: what it makes is a plain function without a `world`, for any test runner. Its other parameters stay, so
+The rule: what it makes is a plain function without a `world`, for any test runner. Its other parameters stay, so
 that fixtures go on as they do.
 """
 

@@ -1,6 +1,6 @@
 """How long finished instances and the audit are kept, as one frozen value.
 
-The one law: a time for one status counts before the time for all of them.
+The rule: a time for one status counts before the time for all of them.
 
 Settings and configurations hold it; `runtime/operations/retention/loop.py` acts on
 it.
