@@ -126,8 +126,7 @@ class TextLine(SafeLine):
 
 
 class JsonLine(SafeLine):
-    """A JSON object a line: time, level, host if there are several, logger, message, error if any, fields of `extra=`.
-    """
+    """A JSON object a line: time, level, host of several, logger, message, error if any, fields of `extra=`."""
 
     def __init__(self, host: str | None) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
-"""The management API described in OpenAPI 3.1, from its endpoints and the structs that they name.
+"""The description of the management API in OpenAPI 3.1, made from its endpoints and their structs.
 
-The rule: nothing is described by hand that a struct or a table says. A fault of our own (ERR_INTERNAL) is not part
-of the API and stays out, so that a test against this document finds it.
+The rule: facts that a struct or a table has are not written by hand. An internal error (ERR_INTERNAL) is not part of
+the API and is left out, so that a test against this document finds it.
 """
 
 import re
@@ -82,8 +82,8 @@ def management_document(endpoints: Sequence[Endpoint], *, version: str, secured:
     """Build the document.
 
     Args:
-        endpoints: The served ones.
-        version: Perdure's.
+        endpoints: The endpoints that are served.
+        version: The version of Perdure.
         secured: Whether callers need a token.
     """
     paths: dict[str, Json] = {}
@@ -119,7 +119,7 @@ def management_document(endpoints: Sequence[Endpoint], *, version: str, secured:
 
 
 def links(endpoints: Sequence[Endpoint]) -> Json:
-    """Link what gives an id with the operations that can follow it: all that name an instance."""
+    """Link an answer that has an id with the operations that can follow it: all operations on an instance."""
     return {
         endpoint.operation: {"operationId": endpoint.operation, "parameters": {"path.id": "$response.body#/id"}}
         for endpoint in endpoints
@@ -157,7 +157,7 @@ def operation(endpoint: Endpoint, *, secured: bool) -> Json:
 
 
 def errors_of(endpoint: Endpoint, *, secured: bool) -> Iterable[ErrorAnswer]:
-    """Give the errors of an endpoint: its own, and the ones that any like it may have."""
+    """Return the errors of an endpoint: its own, and those that all such endpoints may have."""
     yield FILTER_INVALID if endpoint.filters else QUERY_INVALID
     yield PATH_MALFORMED
     yield QUERY_MALFORMED
@@ -180,7 +180,7 @@ def errors_of(endpoint: Endpoint, *, secured: bool) -> Iterable[ErrorAnswer]:
 
 
 def success_response(success: Success) -> Json:
-    """Describe a good answer."""
+    """Describe an answer of a request that succeeds."""
     if success.struct is None and not success.media:
         return {"description": success.description}
     response: Json = {"description": success.description, "content": {}}
@@ -194,7 +194,7 @@ def success_response(success: Success) -> Json:
 
 
 def path_parameters(path: str) -> list[Json]:
-    """Describe the pieces of a path that stand in braces."""
+    """Describe the segments of a path that are in braces."""
     return [
         {
             "name": name,
@@ -208,7 +208,7 @@ def path_parameters(path: str) -> list[Json]:
 
 
 def query_parameters(endpoint: Endpoint) -> list[Json]:
-    """Describe the query of an endpoint: its own names, and the filters."""
+    """Describe the query of an endpoint: its own parameters, and the filters."""
     own = [
         {
             "name": field.name,
@@ -229,7 +229,7 @@ def query_parameters(endpoint: Endpoint) -> list[Json]:
     return [*filters, *([tag] if endpoint.filters or endpoint.tags else []), *own, APP_PARAMETER]
 
 
-# Of every endpoint.
+# The parameter of every endpoint.
 APP_PARAMETER: Json = {
     "name": APP_ID,
     "in": "query",
@@ -239,7 +239,7 @@ APP_PARAMETER: Json = {
 
 
 def filter_parameters() -> list[Json]:
-    """Describe the filters of a query, which are those of a body."""
+    """Describe the filters of a query, which are the same as in a body."""
     (_,), components = msgspec.json.schema_components([FilterBody])
     properties: Json = components[FilterBody.__name__]["properties"]
     status = "|".join(STATUSES)
@@ -264,17 +264,17 @@ def filter_parameters() -> list[Json]:
 
 
 def moment_or_text(name: str) -> Json:
-    """The schema of a condition in a filter: a date for names that end with `_after` or `_before`, else a text."""
+    """Return the schema of a filter's condition: a date if the name ends with `_after` or `_before`, else a text."""
     return {"type": "string", **({"format": "date-time"} if name.endswith(("_after", "_before")) else {})}
 
 
 def header_parameters(endpoint: Endpoint) -> list[Json]:
-    """Describe the headers that mean something to an endpoint."""
+    """Describe the headers that an endpoint reads."""
     return [{"name": name, "in": "header", **HEADERS[name]} for name in endpoint.headers]
 
 
 def schemas(endpoints: Sequence[Endpoint]) -> Json:
-    """Describe the structs that the endpoints name, and the structs that these hold."""
+    """Describe the structs of the endpoints, and the structs within these."""
     structs = {success.struct for endpoint in endpoints for success in endpoint.success if success.struct is not None}
     structs |= {endpoint.body for endpoint in endpoints if isinstance(endpoint.body, type)}
     ordered = sorted(structs, key=lambda struct: struct.__name__)

@@ -1,6 +1,6 @@
 """The handlers that steer one instance.
 
-The rule: each change is made on behalf of the caller's token, and only if the instance is still the run that the
+The rule: each change is recorded with the caller's token, and is made only if the instance is still the run that the
 caller names in `If-Match`.
 """
 
@@ -149,14 +149,14 @@ class ActionRoutes:
         return done(instance_id, already)
 
     async def resume_instance(self, call: ManagementCall) -> Response:
-        """Let a suspended instance go on."""
+        """Resume a suspended instance."""
         instance_id, run, action = call.id, condition_of(call), await call.body(Action)
         by = by_of(call, action.reason)
         already = await self.steering.resume(instance_id, by=by, recurse=action.recurse or False, condition=run)
         return done(instance_id, already)
 
     async def terminate_instance(self, call: ManagementCall) -> Response:
-        """End an instance without its code."""
+        """End an instance without running its code."""
         instance_id, run, action = call.id, condition_of(call), await call.body(Action)
         already = await self.steering.terminate(
             instance_id,
@@ -168,7 +168,7 @@ class ActionRoutes:
         return done(instance_id, already, status=202)
 
     async def purge_instance(self, call: ManagementCall) -> Response:
-        """Forget an instance."""
+        """Delete an instance."""
         instance_id, run, action = call.id, condition_of(call), await call.body(Action)
         affected = await self.steering.purge(
             instance_id,
@@ -205,7 +205,7 @@ class ActionRoutes:
         return done(instance_id)
 
     async def rerun_instance(self, call: ManagementCall) -> Response:
-        """Start a copy of an instance from an event of its history; with `dry_run` only plan it."""
+        """Start a copy of an instance from an event of its history; with `dry_run` only show the plan."""
         instance_id, run, asked = call.id, condition_of(call), await call.body(RerunBody)
         if asked.dry_run:
             plan = await self.steering.plan_rerun(instance_id, from_event=asked.from_event, condition=run)
@@ -224,12 +224,12 @@ class ActionRoutes:
 
 
 def steps(found: Sequence[RerunStep]) -> list[RerunStepInfo]:
-    """Show what an instance has asked for."""
+    """Return the steps of an instance in the API's form."""
     return [RerunStepInfo(event_id=each.event_id, kind=each.kind, name=each.name) for each in found]
 
 
 async def started(call: ManagementCall, descriptions: Descriptions, instance_id: str, *, status: int) -> Response:
-    """Answer with the item of an instance that was started, and where it is.
+    """Answer with the list item of an instance that was started, and its location.
 
     Raises:
         InstanceNotFound: It has been purged since.
@@ -246,16 +246,16 @@ async def started(call: ManagementCall, descriptions: Descriptions, instance_id:
 
 
 def by_of(call: ManagementCall, reason: str | None = None) -> By:
-    """Say on whose behalf a change is made."""
+    """Return the caller, the door and the reason of a change, for the audit."""
     return By(call.actor, call.door, reason)
 
 
 def condition_of(call: ManagementCall) -> Condition:
-    """Read the condition that the instance must still meet. Raises Refusal."""
+    """Return the condition that the instance must still meet. Raises Refusal."""
     return Condition(runs=call.expected_runs())
 
 
 def done(instance_id: str, already: Status | None = None, *, status: int = 200) -> Response:
-    """The answer to an action that was made, or had been made already."""
+    """Return the answer to an action that was made, now or earlier."""
     told = ActionDone(id=instance_id, already=already.name if already is not None else UNSET)
     return Response(encode(told), status, media_type=JSON)

@@ -1,4 +1,4 @@
-"""The handlers of bulk operations: plan, begin, look, cancel.
+"""The handlers of bulk operations: plan, begin, describe, cancel.
 
 The rule: an action on many is begun only with the plan of a dry run.
 
@@ -114,7 +114,7 @@ class BulkRoutes:
         self.app_id = app_id
 
     async def bulk_action(self, call: ManagementCall) -> Response:
-        """Plan an action on all instances of a filter, or begin one that was planned."""
+        """Plan an action on all instances that a filter matches, or begin a planned action."""
         name = call.piece("action")
         if name not in ACTIONS:
             raise Refusal(NO_SUCH_ROUTE, path=own_path(call.request.scope))
@@ -142,7 +142,7 @@ class BulkRoutes:
         return Response(encode(answer), media_type=JSON)
 
     def restated(self, body: BulkRequest) -> Restated:
-        """Read what stands beside a plan."""
+        """Return the fields that the body repeats beside a plan."""
         selection = None
         if body.filter is not UNSET:
             wanted = filter_of_body(body.filter, app_id=self.app_id)
@@ -160,12 +160,12 @@ class BulkRoutes:
         return Response(encode(operation_info(await self.bulk.get(call.id))), media_type=JSON)
 
     async def cancel_operation(self, call: ManagementCall) -> Response:
-        """End a bulk operation before its end."""
+        """Cancel a bulk operation."""
         body = await call.body(CancelRequest)
         status = await self.bulk.cancel(call.id, by=By(call.actor, "api", body.reason))
         return Response(encode(operation_info(status)), media_type=JSON)
 
 
 def list_filter(wanted: InstanceFilter) -> ListFilter:
-    """Take the part of a filter that a list knows."""
+    """Return the part of a filter that lists support."""
     return ListFilter(**{each.name: getattr(wanted, each.name) for each in fields(ListFilter)})

@@ -1,6 +1,6 @@
 """The endpoints of the management API that show instances, as a table.
 
-The rule: no fixed word stands where an id can, because an id may be any text.
+The rule: no path has a fixed word in the place of an id, because an id may be any text.
 """
 
 from typing import Any
@@ -14,7 +14,7 @@ from ..endpoint import NDJSON, Endpoint, QueryField, Success
 Json = dict[str, Any]
 
 LIMIT_MAX = 500
-WITH_MAX = 50  # rows of a page with what each waits for, which is read one by one
+WITH_MAX = 50  # rows of a page with `waiting_for` or `children`, which are read row by row
 DEPTH_MAX = 20
 WAIT_MAX_S = 300
 
@@ -33,18 +33,18 @@ WAIT_LENGTH: Json = {
 
 
 def words(*options: str) -> Json:
-    """The schema of a parameter that is one of these words."""
+    """Return the schema of a parameter that is one of these words."""
     return {"type": "string", "enum": list(options)}
 
 
 def listed(*options: str) -> Json:
-    """The schema of a parameter that lists some of these words, with commas."""
+    """Return the schema of a parameter that lists some of these words, with commas."""
     one = "|".join(options)
     return {"type": "string", "pattern": f"^({one})(,({one}))*$"}
 
 
 def number(low: int, high: int) -> Json:
-    """The schema of a parameter that is a whole number from `low` to `high`."""
+    """Return the schema of a parameter that is a whole number from `low` to `high`."""
     return {"type": "integer", "minimum": low, "maximum": high}
 
 

@@ -1,8 +1,8 @@
-"""The handlers that start an instance and send it events, each once, however often it is asked.
+"""The handlers that start instances and send events. A repeated request has its effect once.
 
-The rule: a request with a key that was used before changes nothing, and gets the same answer.
+The rule: a request whose idempotency key was used before changes nothing, and gets the same answer.
 
-The body is the payload, as in Dapr's routes; what else there is to say stands in the query and in headers.
+The body is the payload, as in Dapr's routes; all other parameters are in the query and in headers.
 
 `http/management/app.py` adds the endpoints.
 """
@@ -89,7 +89,7 @@ class StartRoutes:
         self.descriptions = management.views.descriptions
 
     async def start_instance(self, call: ManagementCall) -> Response:
-        """Start an instance: 201, or 200 for one that was started by this request before."""
+        """Start an instance: 201, or 200 if an earlier request has started it."""
         query = call.query
         asked = StartRequest(
             name=call.piece("name"),

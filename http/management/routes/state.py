@@ -1,9 +1,9 @@
-"""The handlers of state stores: a value is read, and changes are made, all of them or none.
+"""The handlers of state stores, which read a value, and make changes, all of them or none.
 
-The rule: a value is answered byte for byte as it was saved, and never shown as a page of this site.
+The rule: a value is returned byte for byte as it was saved, and a browser never shows it as a page of this site.
 
-Programs of Dapr's SDKs use Dapr's state API (`http/dapr/state.py`), which has the same values. These routes are for
-clients of the management API, which may name an app.
+Programs with Dapr's SDKs use Dapr's state API (`http/dapr/state.py`) on the same values. These routes are for clients
+of the management API, which may name an app.
 """
 
 from starlette.responses import Response
@@ -61,7 +61,7 @@ class StoreRoutes:
         self.states = states
 
     async def get_value(self, call: ManagementCall) -> Response:
-        """Answer a value with its etag; 204 if there is none."""
+        """Answer with a value and its etag; 204 if there is no value."""
         found = await self.states.get(call.piece("store"), call.piece("key"))
         if found is None:
             return Response(status_code=204)
