@@ -1,4 +1,4 @@
-"""The bodies of requests that steer an instance, and of their answers.
+"""The bodies of requests that act on an instance, and of their answers.
 
 The rule: these are records, and decoding a body checks its types.
 
@@ -13,7 +13,7 @@ Reason = Annotated[str | None, Meta(description="Why; it stands in the audit, fo
 
 
 class Action(Struct, forbid_unknown_fields=True, kw_only=True):
-    """The body of suspend, resume, terminate and purge. Each takes all fields, and heeds its own."""
+    """The body of suspend, resume, terminate and purge. Each accepts all fields, and uses its own."""
 
     reason: Reason = None
     recurse: Annotated[
@@ -36,7 +36,7 @@ class GivenFailure(Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class RepairRequest(Struct, forbid_unknown_fields=True, kw_only=True):
-    """The answer that an instance is to get to an open entry."""
+    """The answer to an open entry of an instance."""
 
     action: Annotated[
         Literal["retry", "complete", "fail", "fire", "release"],
@@ -56,7 +56,7 @@ class RepairRequest(Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class RerunBody(Struct, forbid_unknown_fields=True, kw_only=True):
-    """How an instance that has ended is run again, as a new one."""
+    """How an instance that has ended is run again as a new instance."""
 
     from_event: Annotated[
         int | None,
@@ -84,7 +84,7 @@ class RerunStepInfo(Struct, kw_only=True, frozen=True):
 
 
 class RerunPreview(Struct, kw_only=True, frozen=True):
-    """The steps that a rerun would keep and repeat."""
+    """The steps that a rerun would keep, and those that it would repeat."""
 
     kept: Annotated[list[RerunStepInfo], Meta(description="With the answers that they have had")]
     repeated: Annotated[
@@ -107,7 +107,7 @@ class ActionDone(Struct, kw_only=True, frozen=True):
 
 
 def json_text(value: Raw | UnsetType) -> str | None:
-    """The text of a JSON value as it was sent; None if it is absent or null."""
+    """Return the text of a JSON value as it was sent; None if it is missing or null."""
     if value is UNSET:
         return None
     text = bytes(value).decode()

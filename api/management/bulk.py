@@ -1,4 +1,4 @@
-"""Bulk operations as the management API shows them: the request, the plan, and the progress of an operation.
+"""The structs of bulk operations in the management API: the request, the plan, and the progress of an operation.
 
 The rule: these are records, and decoding a body checks its types.
 
@@ -26,9 +26,9 @@ ACTIONS = tuple(action.value for action in BulkAction)
 
 
 class BulkRequest(Struct, forbid_unknown_fields=True, kw_only=True):
-    """The body of a bulk action: either a dry run of a filter, or the plan that a dry run gave.
+    """The body of a bulk action: either a dry run with a filter, or the plan of a dry run.
 
-    Values beside a plan must be the plan's own; a reason takes the place of the plan's.
+    Other values beside a plan must be equal to the plan's. A reason replaces the reason of the plan.
     """
 
     filter: Annotated[FilterBody | UnsetType, Meta(description="Which instances; an empty one fits all")] = UNSET
@@ -48,10 +48,10 @@ class BulkRequest(Struct, forbid_unknown_fields=True, kw_only=True):
     ] = None
 
     def check(self) -> None:
-        """Check that it is one of the two.
+        """Check that the body is either a dry run or a plan.
 
         Raises:
-            Refusal: It is neither, or both.
+            Refusal: The body is neither, or both.
         """
         if self.plan is None and not self.dry_run:
             raise _invalid("nothing begins without a plan: send the filter with `dry_run: true`, then the plan")
@@ -62,7 +62,7 @@ class BulkRequest(Struct, forbid_unknown_fields=True, kw_only=True):
 
     @property
     def options(self) -> ActionOptions:
-        """How the action is done to each instance."""
+        """Return the options of the action on each instance."""
         return ActionOptions(recurse=self.recurse, force=self.force)
 
 
@@ -76,7 +76,7 @@ class BulkPlan(Struct, kw_only=True, frozen=True):
 
 
 class InstanceError(Struct, kw_only=True, frozen=True):
-    """An instance to which an action could not be done."""
+    """An instance on which the action failed."""
 
     id: str
     message: str
@@ -122,7 +122,7 @@ class CancelRequest(Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 def operation_info(status: OperationStatus, *, errors: bool = True) -> OperationInfo:
-    """Show an operation."""
+    """Return an operation in the API's form."""
     operation = status.operation
     progress = operation.progress
     told: Sequence[tuple[str, str]] = status.errors if errors else ()
@@ -145,7 +145,7 @@ def operation_info(status: OperationStatus, *, errors: bool = True) -> Operation
 
 
 def operation_list(page: OperationPage) -> OperationList:
-    """Show a page of operations."""
+    """Return a page of operations in the API's form."""
     return OperationList(items=[operation_info(each, errors=False) for each in page.operations], cursor=page.cursor)
 
 

@@ -1,4 +1,4 @@
-"""Histories as the management API shows them: Dapr's events as protobuf's JSON has them, each with a key.
+"""The structs of histories in the management API: Dapr's events in protobuf's JSON, each with a key.
 
 The rule: these are records. An event is kept as JSON, because its shape is Dapr's.
 
@@ -12,7 +12,7 @@ from msgspec import Meta, Struct
 
 from ...runtime.history.timed_event import TimedEvent
 
-# Writes an event of an instance, given its id, as protobuf's JSON has it; `rpc/wire/event_json.py` has one.
+# Encodes an event of the instance of this id in protobuf's JSON; `rpc/wire/event_json.py` makes such a function.
 EventJson = Callable[[str, TimedEvent], dict[str, Any]]
 
 PAYLOADS = ("none", "head", "full")

@@ -1,7 +1,7 @@
-"""Instances as the management API shows them: in a list, described, counted, as a tree.
+"""The structs of instances in the management API: list items, descriptions, counts, trees.
 
-The rule: these structs are the API. The OpenAPI document, the answers, the Python client's values and the
-reference page come from them, so a field is renamed nowhere but here, and never in a release that keeps `/api/v1`.
+The rule: these structs define the API. The OpenAPI document, the answers, the Python client's values and the reference
+page are made from them, so a field is named only here, and is never renamed in a release that keeps `/api/v1`.
 """
 
 from datetime import datetime
@@ -9,13 +9,13 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-CUSTOM_STATUS_MAX = 128  # characters of it in a list
+CUSTOM_STATUS_MAX = 128  # characters of a custom status in a list
 
 StatusWord = Annotated[str, Meta(description="Dapr's word in upper case, or STALLED, or SET_ASIDE")]
 
 
 class WaitingFor(Struct, kw_only=True, frozen=True):
-    """Something that an instance waits for."""
+    """An entry of the list of things that an instance waits for."""
 
     kind: Annotated[
         str,
@@ -34,7 +34,7 @@ class WaitingFor(Struct, kw_only=True, frozen=True):
 
 
 class InstanceSummary(Struct, kw_only=True, frozen=True):
-    """An instance in a list. It never carries a payload."""
+    """An instance in a list. It never contains a payload."""
 
     id: str
     name: Annotated[str, Meta(description="The name of the workflow")]
@@ -66,7 +66,7 @@ class InstanceList(Struct, kw_only=True, frozen=True):
 
 
 class CountGroup(Struct, omit_defaults=True, kw_only=True, frozen=True):
-    """How many instances share the values that were counted by. Other fields are left out."""
+    """The number of instances that share these values. Fields that were not counted by are left out."""
 
     count: Annotated[int, Meta(ge=0)]
     status: str | UnsetType = UNSET
@@ -82,7 +82,7 @@ class CountResult(Struct, kw_only=True, frozen=True):
 
 
 class FailedStep(Struct, kw_only=True, frozen=True):
-    """The activity or the child that an instance has failed with."""
+    """The activity or the child whose failure has failed an instance."""
 
     name: str
     id: Annotated[int | str, Meta(description="The event id of an activity's attempt, the instance id of a child")]
@@ -108,7 +108,7 @@ class StallReport(Struct, kw_only=True, frozen=True):
 
 
 class HistorySize(Struct, kw_only=True, frozen=True):
-    """How large the history of the current generation is."""
+    """The size of the history of the current generation."""
 
     turns: Annotated[int, Meta(ge=0)]
     events: Annotated[int, Meta(ge=0)]
@@ -116,7 +116,7 @@ class HistorySize(Struct, kw_only=True, frozen=True):
 
 
 class InstanceDetails(InstanceSummary, kw_only=True, frozen=True):
-    """An instance described: the fields of a list, and all that tells why it does not go on."""
+    """The description of an instance: the fields of a list item, and the reasons why it does not go on."""
 
     execution_id: Annotated[str, Meta(description="Of the current generation")]
     first_execution_id: Annotated[str, Meta(description="Of the first generation; it stands in the ETag")]
@@ -128,7 +128,7 @@ class InstanceDetails(InstanceSummary, kw_only=True, frozen=True):
 
 
 class InstanceTree(Struct, kw_only=True, frozen=True):
-    """An instance and its children, down to the depth that was asked for."""
+    """An instance and its descendants, down to the requested depth."""
 
     id: str
     name: str

@@ -1,4 +1,4 @@
-"""The daemon as the management API shows it: its hosts, workers, workflows, activities, figures and its audit.
+"""The structs of the daemon in the management API: its hosts, workers, workflows, activities, figures and audit.
 
 The rule: these are records.
 
@@ -38,7 +38,8 @@ class AuditList(Struct, kw_only=True, frozen=True):
 
 
 class HostView(Struct, kw_only=True, frozen=True):
-    """A host: a process with a part of the store, or a share of a database. Of one that is away little is known."""
+    """A host: a process with a part of the store, or a share of a database. Few fields are known if it does not answer.
+    """
 
     name: str
     ready: Annotated[bool, Meta(description="It answers, and its store takes writes")]
@@ -98,7 +99,7 @@ class WorkerList(Struct, kw_only=True, frozen=True):
 
 
 class LastHour(Struct, kw_only=True, frozen=True):
-    """How instances began and ended within the last hour, or since the daemon began."""
+    """Figures on starts and ends of instances in the last hour, or since the daemon began."""
 
     started: Count
     completed: Count
@@ -117,13 +118,13 @@ class WorkflowView(Struct, kw_only=True, frozen=True):
 
 
 class WorkflowList(Struct, kw_only=True, frozen=True):
-    """The workflows that the app has or that there are instances of."""
+    """The workflows that are registered or have instances."""
 
     items: list[WorkflowView]
 
 
 class ActivityView(Struct, kw_only=True, frozen=True):
-    """An activity. The figures are of the newest 256 attempts of each host."""
+    """An activity. Its figures cover the newest 256 attempts on each host."""
 
     name: str
     registered: Annotated[bool, Meta(description="The hosted app has it")]
@@ -140,7 +141,7 @@ class ActivityView(Struct, kw_only=True, frozen=True):
 
 
 class ActivityList(Struct, kw_only=True, frozen=True):
-    """The activities that the app has or that are or were under way."""
+    """The activities that are registered or have attempts."""
 
     items: list[ActivityView]
 
@@ -154,7 +155,7 @@ class ConcernView(Struct, kw_only=True, frozen=True):
 
 
 class AttentionView(Struct, kw_only=True, frozen=True):
-    """The instances that a person should look at first."""
+    """The instances that need attention first."""
 
     stalled: ConcernView
     set_aside: ConcernView
