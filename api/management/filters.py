@@ -41,27 +41,25 @@ class FilterBody(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True,
 
     status: Annotated[
         list[str] | None,
-        Meta(description="Statuses in any case; a `!` in front of the first negates the list"),
+        Meta(description="Statuses in any case; a `!` before the first negates the list"),
     ] = None
     name: Annotated[
         list[str] | None,
-        Meta(description="Names of workflows; a `!` in front of the first negates the list"),
+        Meta(description="Names of workflows; a `!` before the first negates the list"),
     ] = None
-    id_prefix: Annotated[str | None, Meta(description="What the id begins with")] = None
+    id_prefix: Annotated[str | None, Meta(description="The beginning of the id")] = None
     parent: Annotated[str | None, Meta(description="The id of the parent")] = None
     root: Annotated[bool | None, Meta(description="true: without a parent; false: with one")] = None
     created_after: Annotated[str | None, Meta(description="RFC 3339; included")] = None
     created_before: Annotated[str | None, Meta(description="RFC 3339; excluded")] = None
     updated_after: Annotated[str | None, Meta(description="RFC 3339; included")] = None
     updated_before: Annotated[str | None, Meta(description="RFC 3339; excluded")] = None
-    tags: Annotated[dict[str, str] | None, Meta(description="Tags with their values; all must fit")] = None
+    tags: Annotated[dict[str, str] | None, Meta(description="Tags with their values; all must match")] = None
     stuck_for: Annotated[
         str | int | float | None,
-        Meta(description="Stalled, set aside, or an activity open and no turn for so long: 90s, 15m"),
+        Meta(description="Stalled, set aside, or with an open activity and no turn for this time: 90s, 15m"),
     ] = None
-    app_id: Annotated[str | None, Meta(description="The app that is meant; in a body it must be that of the query")] = (
-        None
-    )
+    app_id: Annotated[str | None, Meta(description="The app; in a body it must be equal to that of the query")] = None
 
 
 def is_filter(name: str) -> bool:

@@ -27,9 +27,9 @@ class HistoryList(Struct, kw_only=True, frozen=True):
         list[dict[str, Any]],
         Meta(
             description=(
-                "Each is Dapr's HistoryEvent as protobuf's JSON has it, with a `key`; with `payloadBytes` if it has a "
-                "payload; and with `began` if it is the answer to an activity: when that began"
+                "Dapr's HistoryEvents in protobuf's JSON, each with a `key`; with `payloadBytes` if it has a "
+                "payload; and with `began`, the start of the activity, if it is the answer to one"
             )
         ),
     ]
-    cursor: Annotated[str | None, Meta(description="Opaque; asks for the next page. null: this is the last")]
+    cursor: Annotated[str | None, Meta(description="Opaque, for the next page; null: this page is the last")]

@@ -56,8 +56,7 @@ class RequestQuery:
         return self.values.get(name) or None
 
     def word(self, name: str) -> str | None:
-        """Return an id or a name; None if it is missing. Raises Refusal if it is empty (a variable that was not set).
-        """
+        """Return an id or a name; None if it is missing. Raises Refusal if it is empty: a variable was not set."""
         if (text := self.values.get(name)) == "":
             raise self.refusal(f"{name!r} is empty; leave it out, or give it a value")
         return text

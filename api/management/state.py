@@ -15,19 +15,17 @@ class ValueChange(Struct, forbid_unknown_fields=True, kw_only=True):
     """A change that saves or deletes a value."""
 
     key: Annotated[str, Meta(min_length=1)]
-    value: Annotated[Raw | UnsetType, Meta(description="Any JSON, kept as it is. Absent: the value is deleted")] = UNSET
-    etag: Annotated[str, Meta(description="The value that is there must have it; empty: no matter")] = ""
-    new: Annotated[bool, Meta(description="There must be no value")] = False
-    ttl_s: Annotated[
-        int, Meta(ge=0, le=TTL_S_MAX, description="For how many seconds the value counts; 0: for ever")
-    ] = 0
+    value: Annotated[Raw | UnsetType, Meta(description="Any JSON, kept unchanged. Missing: delete it")] = UNSET
+    etag: Annotated[str, Meta(description="The etag that the present value must have; empty: any")] = ""
+    new: Annotated[bool, Meta(description="There must be no present value")] = False
+    ttl_s: Annotated[int, Meta(ge=0, le=TTL_S_MAX, description="The life of the value in seconds; 0: no end")] = 0
 
 
 class StateChanges(Struct, forbid_unknown_fields=True, kw_only=True):
     """Changes of the values of a state store."""
 
     changes: Annotated[
-        list[ValueChange], Meta(description="All of them are made, or none; their etags are those before the first")
+        list[ValueChange], Meta(description="All changes are made, or none. Etags are those before the first change")
     ]
 
 

@@ -27,7 +27,7 @@ OPENAPI = Endpoint(
         QueryField(
             "of",
             {"type": "string", "enum": ["management", "dapr"]},
-            "`dapr` for the routes of Dapr, which `/openapi.json` describes too",
+            "`dapr`: the routes of Dapr, which `/openapi.json` describes too",
         ),
     ),
 )

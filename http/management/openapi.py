@@ -34,38 +34,38 @@ from .routes.starting import START
 Json = dict[str, Any]
 
 GROUPS = {
-    "instances": "What there is, and what it waits for",
-    "history": "What has happened to an instance",
-    "actions": "What can be done about it",
-    "bulk": "The same for all instances that a filter fits",
-    "events": "What changes, as it changes",
-    "state": "The values of state stores, which Dapr's state API has too",
+    "instances": "Lists and descriptions of instances",
+    "history": "The events of an instance",
+    "actions": "Actions on an instance",
+    "bulk": "Actions on all instances that a filter matches",
+    "events": "Changes of instances, as a stream",
+    "state": "The values of state stores, the same as in Dapr's state API",
     "daemon": "The daemon, its workflows, workers and store",
     "session": "The login of a browser",
 }
 
 HEADERS: dict[str, Json] = {
     "If-Match": {
-        "description": "The ETag of a description, or several with commas between: if the id has another run by now, "
-        "the answer is 412. `*` is any run",
+        "description": "The ETag of a description, or several with commas: if the id has another run by now, "
+        "the answer is 412. `*` means any run",
         "schema": {
             "type": "string",
             "pattern": r'^(\*|((W/)?"[!#-~]*"|[A-Za-z0-9-]+)(, ?((W/)?"[!#-~]*"|[A-Za-z0-9-]+))*)$',
         },
     },
     "Idempotency-Key": {
-        "description": "The same request with the same key is done once",
+        "description": "Requests with the same key have their effect once",
         "schema": {"type": "string", "pattern": "^[!-~]{1,256}$"},
     },
     "Last-Event-ID": {
-        "description": "The id of the last event that was read: what came after it is sent first",
+        "description": "The id of the last event that was read: the stream begins with the events after it",
         "schema": {"type": "string", "pattern": "^[!-~]+$"},
     },
 }
 
 PIECES = {
     "id": "The id. It may be any text; percent-encode it.",
-    "name": "The name, as it is spelled; percent-encode it.",
+    "name": "The name in its exact spelling; percent-encode it.",
     "store": "The name of a state store, such as `statestore`",
     "action": "suspend, resume, terminate, purge or rerun",
 }
@@ -73,8 +73,8 @@ PIECES = {
 PIECE_SCHEMAS: dict[str, Json] = {"action": {"type": "string", "enum": [action.value for action in BulkAction]}}
 
 FILTER_TEXTS = {
-    "status": "Statuses in any case, with commas between; a `!` in front negates the list",
-    "name": "Names of workflows, with commas between; a `!` in front negates the list",
+    "status": "Statuses in any case, with commas; a leading `!` negates the list",
+    "name": "Names of workflows, with commas; a leading `!` negates the list",
 }
 
 
@@ -106,7 +106,7 @@ def management_document(endpoints: Sequence[Endpoint], *, version: str, secured:
             "summary": "See and steer the instances of a daemon",
             "description": (
                 "Times are RFC 3339 in UTC. Errors are `{errorCode, message}`, and the message says what to do. The "
-                "Content-Type of a request is not looked at. Dapr's routes are in `/openapi.json`."
+                "Content-Type of a request is ignored. Dapr's routes are in `/openapi.json`."
             ),
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
@@ -222,7 +222,7 @@ def query_parameters(endpoint: Endpoint) -> list[Json]:
     tag: Json = {
         "name": "tag.KEY",
         "in": "query",
-        "description": "A tag: `KEY` is its key, the value its value. It may stand once for each key.",
+        "description": "The value of the tag `KEY`. May be given once for each key.",
         "schema": {"type": "string"},
     }
     filters = filter_parameters() if endpoint.filters else []
@@ -233,7 +233,7 @@ def query_parameters(endpoint: Endpoint) -> list[Json]:
 APP_PARAMETER: Json = {
     "name": APP_ID,
     "in": "query",
-    "description": "The app that is meant. Without it: the first app of the daemon",
+    "description": "The app that the request is for; by default the first app of the daemon",
     "schema": {"type": "string", "minLength": 1},
 }
 

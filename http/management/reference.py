@@ -22,15 +22,15 @@ HEAD = """# Management API
 A daemon (`perdure run`, `perdure daprd`) serves this API on its HTTP port, under `/api/v1`. The
 same description is at `/docs` of each daemon, and as OpenAPI 3.1 at `/api/v1/openapi.json`.
 
-* **Token.** If the daemon asks for one: `dapr-api-token: TOKEN`, or `Authorization: Bearer TOKEN`.
-* **Times** are RFC 3339 in UTC, with six digits of fraction. **Lengths of time** are `90s`, `15m`,
+* **Token.** If the daemon requires one: `dapr-api-token: TOKEN`, or `Authorization: Bearer TOKEN`.
+* **Times** are RFC 3339 in UTC, with six fractional digits. **Lengths of time** are `90s`, `15m`,
   `2h`, `7d`; a bare number is seconds.
 * **Ids** may be any text. Percent-encode them in paths.
 * **Errors** are `{"errorCode", "message"}`, and the message says what to do. Those of each route
-  stand below. Any route may answer 400 to a path or a query that it does not understand, 401
+  are below. Any route may answer 400 to a path or a query that it does not understand, 401
   without a token, 405 with `Allow` to another method, and 429 or 503 with `Retry-After` when it
   cannot answer now.
-* A request's **Content-Type** is not looked at.
+* The **Content-Type** of a request is ignored.
 
 This page is made from the description:
 `python -m perdure.http.management.reference > docs/reference/api.md`.

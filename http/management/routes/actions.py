@@ -72,14 +72,14 @@ REPAIR = Endpoint(
     "POST",
     "/instances/{id}/repair",
     "actions",
-    "Give an instance what it waits for",
+    "Answer an open entry of an instance",
     (Success(200, "It is done", ActionDone),),
     errors=(NOT_FOUND, REPAIR_REFUSED, NOT_SET_ASIDE, RUN_CHANGED, LIMIT_EXCEEDED, REQUEST_INVALID),
     headers=("If-Match",),
     body=RepairRequest,
     description=(
-        "The history is not rewritten: an arrival is added that the instance could have had. What has failed already "
-        "is no entry of `waiting_for`; use rerun from that event."
+        "The history is not rewritten: the answer is added as an event. A step that has failed already "
+        "is not in `waiting_for`; use rerun from its event."
     ),
 )
 
@@ -91,7 +91,7 @@ RERUN = Endpoint(
     "Run an instance that has ended again, as a new one",
     (
         Success(201, "The new instance is stored and will run", InstanceSummary, etag=True),
-        Success(200, "Of a dry run: what would be kept and repeated", RerunPreview),
+        Success(200, "For a dry run: the steps that would be kept and repeated", RerunPreview),
     ),
     errors=(
         NOT_FOUND,
@@ -107,27 +107,27 @@ RERUN = Endpoint(
     headers=("If-Match",),
     body=RerunBody,
     description=(
-        "The source stays as it is. Without `from_event` the new instance has the same name and tags, and the input of "
-        "the last generation unless `input` is given. A child can be run again from its beginning only."
+        "The source is not changed. Without `from_event` the new instance has the same name and tags, and the input of "
+        "the last generation unless `input` is given. A child can only be run again from its beginning."
     ),
 )
 
 ACTIONS = (
-    _action("suspend", "Let an instance take no further step until it is resumed", DONE, STALLED),
-    _action("resume", "Let a suspended instance go on", DONE, STALLED),
+    _action("suspend", "Suspend an instance until it is resumed", DONE, STALLED),
+    _action("resume", "Resume a suspended instance", DONE, STALLED),
     _action(
         "terminate",
-        "End an instance without asking its code",
-        Success(202, "It has ended, and its descendants are told to", ActionDone),
+        "End an instance without running its code",
+        Success(202, "The instance has ended, and its descendants were told to end", ActionDone),
         HISTORY_UNREADABLE,
-        description="An instance that is stalled or set aside ends too. One that has ended stays as it is.",
+        description="An instance that is stalled or set aside ends too. An instance that has ended is not changed.",
     ),
     _action(
         "purge",
         "Forget an instance",
         DONE,
         UNFINISHED,
-        description="It must have ended, or be stalled or set aside, or `force` be given. Its descendants go first.",
+        description="Without `force` it must have ended, be stalled or set aside. Its descendants are deleted first.",
     ),
     REPAIR,
     RERUN,

@@ -46,13 +46,13 @@ HISTORY = Endpoint(
     (Success(200, "A page of the current generation", HistoryList),),
     errors=(NOT_FOUND, HISTORY_CHANGED, HISTORY_UNREADABLE, REQUEST_INVALID),
     query=(
-        QueryField("after", TEXT, "The cursor of the page before, or an event's key"),
+        QueryField("after", TEXT, "The cursor of the previous page, or an event's key"),
         QueryField("limit", number(1, LIMIT_MAX), f"{LIMIT} by default"),
-        QueryField("order", words(*ORDERS), "`oldest` first by default"),
+        QueryField("order", words(*ORDERS), "By default `oldest` first"),
         QueryField(
             "payloads",
             words(*PAYLOADS),
-            f"`none`, their first {HEAD_CHARS} characters (`head`, the default), or whole payloads that have at most "
+            f"`none`, the first {HEAD_CHARS} characters (`head`, the default), or whole payloads of at most "
             f"{FULL_BYTES_MAX // 1024} KiB (`full`)",
         ),
     ),
@@ -66,7 +66,7 @@ def _payload(kind: str) -> Endpoint:
         f"/instances/{{id}}/history/{{key}}/{kind}",
         "history",
         f"Read the {kind} of an event",
-        (Success(200, "It, as it was given", media=(JSON, PLAIN)), Success(204, "The event has none")),
+        (Success(200, "The payload, unchanged", media=(JSON, PLAIN)), Success(204, "The event has none")),
         errors=(NOT_FOUND, EVENT_MISSING, HISTORY_CHANGED, HISTORY_UNREADABLE, REQUEST_INVALID),
     )
 

@@ -58,11 +58,11 @@ def _get(operation: str, path: str, summary: str, struct: type, *errors: Any, **
 
 OVERVIEW = (
     _get("get_system", "/system", "Describe the daemon and its store", SystemView, LISTS_UNFINISHED),
-    _get("get_attention", "/attention", "Show what a person should look at first", AttentionView, LISTS_UNFINISHED),
+    _get("get_attention", "/attention", "List instances that need attention", AttentionView, LISTS_UNFINISHED),
     _get("list_hosts", "/hosts", "List the hosts of the daemon", HostList),
     _get("list_workers", "/workers", "List the remote workers that are connected", WorkerList),
-    _get("list_workflows", "/workflows", "List workflows with what there is of each", WorkflowList, LISTS_UNFINISHED),
-    _get("list_activities", "/activities", "List activities with what there is of each", ActivityList),
+    _get("list_workflows", "/workflows", "List workflows with counts", WorkflowList, LISTS_UNFINISHED),
+    _get("list_activities", "/activities", "List activities with figures", ActivityList),
     _get(
         "get_series",
         "/series",
@@ -95,7 +95,7 @@ OVERVIEW = (
             CURSOR,
             QueryField("limit", number(1, LIMIT_MAX), f"{LIMIT} by default"),
         ),
-        description="Newest first. Starts and events are not here: they stand in the history of their instance.",
+        description="Newest first. Starts and events are not in the audit, but in the history of their instance.",
     ),
 )
 

@@ -31,13 +31,13 @@ LOGIN = Endpoint(
     "/session",
     "session",
     "Log a browser in",
-    (Success(204, "A cookie was given that opens `/api/v1` for twelve hours; without tokens there is none"),),
+    (Success(204, "The answer sets a cookie that opens `/api/v1` for twelve hours; without tokens it sets none"),),
     errors=(TOKEN_UNKNOWN, WRITE_BY_COOKIE, LOGIN_TOO_OFTEN),
     body=Login,
     secured=False,
 )
 LOGOUT = Endpoint(
-    "log_out", "DELETE", "/session", "session", "Log a browser out", (Success(204, "The cookie was taken back"),)
+    "log_out", "DELETE", "/session", "session", "Log a browser out", (Success(204, "The cookie was deleted"),)
 )
 
 

@@ -28,7 +28,7 @@ GET_VALUE = Endpoint(
     "/state/{store}/{key}",
     "state",
     "Read a value of a state store",
-    (Success(200, "It, byte for byte as it was saved", media=(BYTES,), etag=True), Success(204, "There is none")),
+    (Success(200, "The value, byte for byte as saved", media=(BYTES,), etag=True), Success(204, "There is no value")),
     errors=(STATE_STORE_MISSING, STATE_KEY_INVALID, STATE_UNAVAILABLE),
 )
 
@@ -38,12 +38,12 @@ CHANGE_VALUES = Endpoint(
     "/state/{store}",
     "state",
     "Save and delete values of a state store, all of them or none",
-    (Success(204, "It is done, and durable"),),
+    (Success(204, "The changes are made and durable"),),
     errors=(STATE_STORE_MISSING, STATE_KEY_INVALID, ETAG_MISMATCH, STATE_UNAVAILABLE),
     body=StateChanges,
     description=(
-        "An etag is that of the answer to a read, with or without its quotes. If a value is not the one that a change "
-        "names, nothing is done, and the answer is 409."
+        "An etag is that of the answer to a read, with or without its quotes. If a value lacks the etag that a change "
+        "names, no change is made, and the answer is 409."
     ),
 )
 

@@ -27,10 +27,10 @@ PAUSE_S = 0.05  # between two writes, so that many changes are one write
 RETRY_MS = 1000  # how long a browser waits before it connects again
 
 TEXT = (
-    "Each event has a name, an id and an object of JSON. `ready` comes first. `change`: the item of an instance that "
-    "fits the filter, after a change of its status, custom status or generation. `leave`: `{id, status}` of one that "
-    "fits it no more. `gone`: `{id}` of one that was purged. `reset`: something was missed; look at the list again. A "
-    "comment comes every 15 s. The stream ends when the daemon stops."
+    "Each event has a name, an id and a JSON object. `ready` comes first. `change`: the item of an instance that "
+    "matches the filter, after a change of status, custom status or generation. `leave`: `{id, status}` of one that "
+    "does not match any more. `gone`: `{id}` of a purged one. `reset`: changes were missed; read the list again. A "
+    "comment is sent every 15 s. The stream ends when the daemon stops."
 )
 
 ALL_EVENTS = Endpoint(

@@ -41,10 +41,10 @@ EXPORT = Endpoint(
     "GET",
     "/instances/{id}/export",
     "history",
-    "Write a whole instance out",
+    "Export a whole instance",
     (Success(200, "Lines of JSON: a header, then the events, each with its turn", media=(NDJSON,)),),
     errors=(NOT_FOUND, HISTORY_UNREADABLE),
-    description="As last committed, the current generation. If it cannot go on, the last line is an error.",
+    description="The current generation, as last committed. If the export fails, the last line is an error.",
 )
 
 IMPORT = Endpoint(
@@ -52,16 +52,16 @@ IMPORT = Endpoint(
     "POST",
     "/import",
     "history",
-    "Read an instance in that was written out",
+    "Import an instance from an export",
     (Success(201, "It is stored", InstanceSummary, etag=True),),
     errors=(
         *(IMPORT_MALFORMED, IMPORT_UNFINISHED, IMPORT_TOO_LARGE, EXISTS, LIMIT_EXCEEDED, REQUEST_INVALID),
         HISTORY_UNREADABLE,
         NOT_FOUND,
     ),
-    query=(QueryField("id", WORD, "Another id than it had. The id must be free."),),
-    body=Payload("What an export has given"),
-    description="It must have ended. It performs, sends and arms nothing.",
+    query=(QueryField("id", WORD, "Another id for the instance. The id must be free."),),
+    body=Payload("The lines of an export"),
+    description="The instance must have ended. An import performs no activity, sends no message and sets no timer.",
 )
 
 TRANSFER = (EXPORT, IMPORT)
