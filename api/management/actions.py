@@ -82,7 +82,7 @@ class RerunStepInfo(Struct, kw_only=True, frozen=True):
 
 
 class RerunPreview(Struct, kw_only=True, frozen=True):
-    """The steps that a rerun would keep, and those that it would repeat."""
+    """The steps that a rerun would keep, and the steps that it would repeat."""
 
     kept: Annotated[list[RerunStepInfo], Meta(description="Steps that keep their answers")]
     repeated: Annotated[

@@ -157,7 +157,7 @@ def operation(endpoint: Endpoint, *, secured: bool) -> Json:
 
 
 def errors_of(endpoint: Endpoint, *, secured: bool) -> Iterable[ErrorAnswer]:
-    """Return the errors of an endpoint: its own, and those that all such endpoints may have."""
+    """Return the errors of an endpoint: its own, and the errors that all such endpoints may have."""
     yield FILTER_INVALID if endpoint.filters else QUERY_INVALID
     yield PATH_MALFORMED
     yield QUERY_MALFORMED

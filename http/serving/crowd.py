@@ -1,8 +1,8 @@
 """The connections of a port, with limits on their number, on the time of each client, and on unread answers.
 
 The rule: a slow client slows no other client down. A connection that waits for its client has a deadline for each wait.
-If there are too many connections, those that have idled longest are closed, and then those whose client has closed its
-end before its answer was made, because most of these clients have gone. If too many bytes of answers are unread, the
+If there are too many connections, the longest idle ones are closed, and then those whose client has closed its end
+before its answer was made, because most of these clients have gone. If too many bytes of answers are unread, the
 connection whose client has read nothing for the longest time is closed.
 
 `http/serving/protocol.py` has the connections, and `http/serving/server.py` calls `sweep` about once a second. Between
