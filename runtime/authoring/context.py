@@ -234,7 +234,14 @@ class WorkflowContext:
         The task fails with TaskFailedError when the activity does.
 
         Args:
+            activity: The function, or the name by which it is registered.
+            input: Any value that JSON can hold; None is no input.
+            retry_policy: When it is tried again; None: never.
             app_id: Of the app that performs it; None: this one. As long as no host has that app, the task waits.
+
+        Raises:
+            PayloadError: The input is not JSON.
+            LimitExceeded: The input, the name or the number of calls is beyond its limit (docs/limits.md).
         """
         return self._orders.call_activity(activity, input, retry_policy, app_id)
 
@@ -279,10 +286,18 @@ class WorkflowContext:
     ) -> Task[Any]:
         """Start another workflow and wait for its result.
 
+        The task fails with TaskFailedError when the child does, or its id belongs to another instance.
+
         Args:
+            workflow: The function, or the name by which it is registered.
+            input: Any value that JSON can hold; None is no input.
             instance_id: By default `<this instance>:<n>`, with n as four hex digits; after a continue_as_new
                 `<this instance>:<generation>:<n>`, with the first eight digits of its execution_id.
+            retry_policy: When another child is started in its place; None: never.
             app_id: Of the app that the child is of; None: this one. As long as no host has that app, the task waits.
+
+        Raises:
+            PayloadError, LimitExceeded: As of `call_activity`.
         """
         return self._orders.call_child_workflow(workflow, input, instance_id, retry_policy, app_id)
 
@@ -310,6 +325,7 @@ class WorkflowContext:
         """Begin again with a new input and an empty history, once the workflow's function returns.
 
         Args:
+            new_input: Any value that JSON can hold; None is no input.
             save_events: Keep the events that the code has not waited for.
         """
         self._orders.continue_as_new(new_input, save_events=save_events)
@@ -358,12 +374,11 @@ class ActivityContext(Struct, frozen=True):
     workflow_id: str  # the instance that asked for it
     task_id: int  # the event id of the request in that instance's history
     task_execution_id: str  # the same at each try of the call: an idempotency key
-    activity_name: str
+    activity_name: str  # under which it is registered
     workflow_name: str = ""  # of the instance that asked for it
     attempt: int | None = 1  # the number of this try, from 1 on; None: a remote worker's workflow asked for it
-    # W3C's trace context of this try, for what it calls; None: it is part of no trace.
-    traceparent: str | None = None
-    tracestate: str | None = None
+    traceparent: str | None = None  # W3C's trace context of this try, for what it calls; None: it is part of no trace
+    tracestate: str | None = None  # the same
 
     @property
     def logger(self) -> "_FieldsLogger":

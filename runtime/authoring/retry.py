@@ -20,17 +20,17 @@ from ..history.failure import FailureDetails
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
-    """How often, and how long after one another, a task is tried. Intervals may be seconds, too.
+    """How often, and how long after one another, a task is tried. An interval may be a number of seconds, too.
 
     Raises:
         ValueError: A value is out of its range.
     """
 
-    first_retry_interval: timedelta
-    max_number_of_attempts: int  # the first try counts
-    backoff_coefficient: float = 1.0
-    max_retry_interval: timedelta | None = None
-    retry_timeout: timedelta | None = None  # no try begins later than this after the first
+    first_retry_interval: timedelta  # the pause after the first try
+    max_number_of_attempts: int  # the first try counts, so 1 is no retry
+    backoff_coefficient: float = 1.0  # each pause is so many times the one before
+    max_retry_interval: timedelta | None = None  # the longest pause; None: there is none
+    retry_timeout: timedelta | None = None  # no try begins later than this after the first; None: any may
     non_retryable_error_types: Collection[str] = ()  # class names, as in FailureDetails.error_type
     jitter: float = 0.0  # 0 to 1: up to this share is taken off each delay, the same at every replay
 

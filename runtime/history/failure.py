@@ -52,10 +52,10 @@ class FailureDetails:
     """A failure as it stands in history and on the wire."""
 
     error_type: str  # the exception's class name
-    message: str
-    stack_trace: str | None = None
-    inner: "FailureDetails | None" = None
-    non_retriable: bool = False
+    message: str  # the exception's text
+    stack_trace: str | None = None  # as Python prints it; of other languages as their SDK has it
+    inner: "FailureDetails | None" = None  # the failure of the exception's cause
+    non_retriable: bool = False  # no retry policy tries the call again
     wire: bytes | None = None  # the parts from an SDK without a field here: a serialized TaskFailureDetails
     # The failed call, if this is the failure of code that an activity or a child let down. It is never sent to a
     # worker.

@@ -144,6 +144,9 @@ class Client:
         """Start an instance and return its handle, which is its id. Durable when it returns.
 
         Args:
+            workflow: The function, or the name by which it is registered.
+            input: Any value that JSON can hold; None is no input.
+            instance_id: Of the new instance; made up if it is None.
             start_at: When its code is to begin; UTC if it names no time zone.
             tags: Names and values by which lists can be filtered; 16 at most.
             if_exists: If an instance has the id: `reject` refuses, also if it has ended; `return` returns that
@@ -152,7 +155,9 @@ class Client:
             idempotency_key: The same start twice with the same key is one instance.
 
         Raises:
-            AppError, InvalidRequest, RequestRefused: Nothing was started.
+            InstanceExists: The id belongs to another instance, which `if_exists` does not let go.
+            PayloadError: The input is not JSON.
+            AppError, InvalidRequest, RequestRefused: The workflow, the id or an option is refused. Nothing was started.
         """
         if instance_id is not None:
             instance_id = id_of(instance_id)
@@ -228,6 +233,7 @@ class Client:
         """Make the handle of an instance by its id, without a look whether it exists.
 
         Args:
+            instance_id: The id, or a handle.
             workflow: Tells the type of the result.
         """
         return Handle(id_of(instance_id), self, workflow)
@@ -243,6 +249,7 @@ class Client:
 
         Args:
             workflow: Tells the type of the result; by default the workflow of the instance's name in the app does.
+            timeout: A number is seconds; None: there is no limit.
 
         Raises:
             WorkflowFailed, PayloadError: As of `run`.
@@ -275,7 +282,8 @@ class Client:
         """Wait for an instance to end, or for another status.
 
         Args:
-            timeout: A number is seconds.
+            until: Whether a status is the one; by default whether it is an end.
+            timeout: A number is seconds; None: there is no limit.
 
         Raises:
             TimeoutError: It took longer.
@@ -295,6 +303,8 @@ class Client:
         """Send an event to an instance. One that does not wait for it keeps it; a finished one drops it.
 
         Args:
+            name: The event's name; upper and lower case are the same.
+            data: Any value that JSON can hold; None is no data.
             idempotency_key: Of the events of an instance with the same key the first counts. With a key, a new event
                 to a finished instance is refused.
 
@@ -344,10 +354,11 @@ class Client:
     ) -> bool:
         """End an instance without asking its code, also one that is stalled or set aside.
 
-        Activities under way run on, and their results are dropped.
+        An activity that has not begun is not performed; an `async def` one and one in a process are cancelled. One in a
+        thread runs to its end, and its result is dropped.
 
         Args:
-            output: The result that the instance then has.
+            output: The result that the instance then has; any value that JSON can hold.
             recurse: End its children too.
             reason: Stands in the audit.
 

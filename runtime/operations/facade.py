@@ -286,7 +286,7 @@ class Facade:
         condition: Condition = ANY,
         stalled_too: bool = False,
     ) -> Status | None:
-        """End an instance without asking its code; activities under way run on, and their results are dropped.
+        """End an instance without asking its code; its activities are withdrawn (docs/design/activities.md).
 
         Args:
             output: The result that the instance then has; JSON text.

@@ -30,14 +30,14 @@ class WorkflowState:
     that name and they fit. Else they have the types that JSON has; `Handle.result` raises in place of that.
     """
 
-    instance_id: str
-    name: str
-    status: Status
-    created_at: datetime
-    last_updated_at: datetime
-    input: Any
-    output: Any
-    custom_status: str | None
+    instance_id: str  # unique within its app
+    name: str  # the workflow's
+    status: Status  # as last committed
+    created_at: datetime  # when this generation was started
+    last_updated_at: datetime  # the newest event
+    input: Any  # None: there is none
+    output: Any  # of a completed instance, or given with its termination; None: there is none
+    custom_status: str | None  # text as it is, any other value as JSON
     details: InstanceState  # all facts of the instance, payloads as text
 
     @property
@@ -123,7 +123,7 @@ class Handle(str, Generic[R]):
         """Wait for the end, and return the result as the workflow's annotation has it.
 
         Args:
-            timeout: A number is seconds.
+            timeout: A number is seconds; None: there is no limit.
 
         Raises:
             WorkflowFailed: It ended in another way than COMPLETED.
