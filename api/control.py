@@ -1,6 +1,6 @@
 """The daemon as HTTP and gRPC see it, beside the facade: whether it is ready, what runs in it, and how to stop it.
 
-The one law: no method waits.
+The rule: no method waits.
 
 `daemon/` fulfils the protocol, and `api/sidecar.py` holds it for both doors.
 """

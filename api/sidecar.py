@@ -1,6 +1,6 @@
 """The daemon in Dapr's terms, for HTTP and gRPC alike: its metadata, its actors, and the entries that callers put.
 
-The one law: any host answers for the whole daemon.
+The rule: any host answers for the whole daemon.
 
 `http/dapr/sidecar.py` and `rpc/services/dapr.py` encode the `Metadata` that a
 `Sidecar` collects.
@@ -9,7 +9,7 @@ Source: contract 1.7; dapr `pkg/api/universal/metadata.go`.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -90,6 +90,21 @@ class Metadata:
     components: Sequence[Component] = ()
 
 
+def by_types_of_dapr(active_actors: Mapping[str, int], app_id: str, *, served: bool) -> dict[str, int]:
+    """Count activations of an app by the type names that Dapr has for them.
+
+    Args:
+        active_actors: How many actors of each type are in memory.
+        served: Whether the app, or a worker of it, can execute workflows. Only then Dapr's internal types are counted,
+            with 0 while no actor of the type is in memory.
+    """
+    counts = dict(active_actors)
+    internal = {kind: counts.pop(kind, 0) for kind in INTERNAL_TYPES}
+    if served:
+        counts.update({f"dapr.internal.{NAMESPACE}.{app_id}.{kind}": count for kind, count in internal.items()})
+    return counts
+
+
 class Sidecar:
     """The daemon in Dapr's terms. HTTP and gRPC share one: an entry that is put over one is seen over the other.
 
@@ -153,18 +168,9 @@ class Sidecar:
         )
 
     def active_actors(self) -> dict[str, int]:
-        """Count the activations of this host by the type names that Dapr has for them.
-
-        Dapr's internal types are counted as soon as a worker can serve them,
-        with 0 while no actor of the type is in memory.
-        """
-        counts = dict(self.control.active_actors())
-        internal = {kind: counts.pop(kind, 0) for kind in INTERNAL_TYPES}
-        if self.control.connected_workers():
-            counts.update(
-                {f"dapr.internal.{NAMESPACE}.{self.app_id}.{kind}": count for kind, count in internal.items()}
-            )
-        return counts
+        """Count the activations of this host by the type names that Dapr has for them; see `by_types_of_dapr`."""
+        served = self.control.connected_workers() > 0
+        return by_types_of_dapr(self.control.active_actors(), self.app_id, served=served)
 
     def _describe_host(self) -> HostDescription:
         return HostDescription(self.active_actors(), dict(self._put))

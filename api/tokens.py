@@ -1,6 +1,6 @@
 """The tokens that open the API, over HTTP (`http/auth.py`) and gRPC (`rpc/serving/auth.py`) alike.
 
-The one law: a token is compared with every known one, each time in constant
+The rule: a token is compared with every known one, each time in constant
 time, so that the time of the answer tells nothing. Blanks around a token do not
 count, as in Dapr.
 

@@ -1,6 +1,6 @@
 """Errors in the words of Dapr's API, for HTTP and gRPC alike.
 
-The one law: the words are an interface, because SDKs and scripts written for
+The rule: the words are an interface, because SDKs and scripts written for
 Dapr match on them. Each text stands once, in the tables below. (`http/errors.py`
 has the words that only HTTP uses.)
 

@@ -29,12 +29,16 @@ class EmbeddedEngine(Engine):
 
     Args:
         app: None hosts no code: instances wait until a process that has their code opens the store.
-        data: A SQLite file, ":memory:" for nothing that outlives the engine, or a store of your own.
-        durability: What a commit survives; FULL is power loss, RELAXED only a crash of the process.
+        data: A SQLite file, the address of a PostgreSQL database (`postgresql://user@host/database`), ":memory:" for
+            nothing that outlives the engine, or a store of your own.
+        durability: What a commit survives; FULL is power loss, RELAXED only a crash of the process. On PostgreSQL it is
+            always FULL.
         settings: Its limits, and its app id.
+        clock: Tells the time; the machine's by default, a `LoopClock` in tests with virtual time.
+        propagate: For the daemon, as are the last two (`runtime/engine.py`).
     """
 
-    client: "ManagementClient"
+    client: "ManagementClient"  # starts, steers and lists instances, while the engine runs
     writer_for = partial(writer_for)
 
     def make_client(self, operations: EmbeddedOperations) -> "ManagementClient":

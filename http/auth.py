@@ -1,6 +1,6 @@
 """The check of the token, as ASGI middleware.
 
-The one law: Dapr's routes ask for Dapr's header and answer with Dapr's words. The management API (`/api/v1`) takes
+The rule: Dapr's routes ask for Dapr's header and answer with Dapr's words. The management API (`/api/v1`) takes
 `Authorization: Bearer` and the cookie of a browser that has logged in beside it, and answers in JSON.
 
 The handlers behind it learn the name of the caller from `actor_of`.

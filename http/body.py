@@ -1,6 +1,6 @@
 """Reading the body of a request, up to a limit, for the handlers in `http/dapr/`.
 
-The one law: a payload is kept as the text that was sent. Content-Type is
+The rule: a payload is kept as the text that was sent. Content-Type is
 ignored, and only the workflow's code decodes the text.
 
 Source: contract 1.2; dapr `pkg/api/http/universal.go`.

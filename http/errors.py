@@ -1,6 +1,6 @@
 """Every error that leaves over HTTP, as a response.
 
-The one law: the body is `{"errorCode": …, "message": …}` and no more, the shape that Dapr's workflow API kept
+The rule: the body is `{"errorCode": …, "message": …}` and no more, the shape that Dapr's workflow API kept
 when its newer APIs got `details`. Some errors of the state API have these.
 
 The words that gRPC shares are in `api/words.py`, the words that only HTTP uses

@@ -1,6 +1,6 @@
 """The URL of a request: its path, cleaned and cut while still encoded, and its query.
 
-The one law: a path is cut at its slashes *before* it is decoded, and each piece
+The rule: a path is cut at its slashes *before* it is decoded, and each piece
 is decoded exactly once. Instance ids may hold anything (children have a `:`,
 callers choose `|`, `/`, spaces, emoji), and an id that holds a slash arrives as
 `%2F`. ASGI's `scope["path"]` is decoded already, so routing goes by the raw one.

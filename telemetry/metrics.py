@@ -1,6 +1,6 @@
 """Metrics for Prometheus, by the names that Dapr has for them (contract 4.7).
 
-The one law: a metric counts everything that its name says, or it is not shown.
+The rule: a metric counts everything that its name says, or it is not shown.
 Requests are counted at the facade, through which all of them come
 (`OperationWatch`); activities of workers where they are sent and answered
 (`ActivityWatch`); workflows and the app's own activities where the engine tells
@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, Histogram, make_asgi_app
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -39,14 +40,20 @@ LATENCY_BUCKETS_MS = (
 )
 
 
+class AppGauges(NamedTuple):
+    """Values of an app of this host."""
+
+    active_actors: Mapping[str, int]  # in memory, by Dapr's name of their type
+    connected_workers: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gauges:
     """Values of an engine, read at each scrape."""
 
     turns: Callable[[], int]
     commits: Callable[[], int]
-    active_actors: Callable[[], Mapping[str, int]]
-    connected_workers: Callable[[], int]
+    apps: Callable[[], Mapping[str, AppGauges]]  # by app id
 
 
 class Timed(Collector):
@@ -120,10 +127,11 @@ class Metrics(Collector):
         commits = CounterMetricFamily("perdure_commits", "Group commits since the start.", labels=["app_id"])
         commits.add_metric(own, gauges.commits())
         workers = GaugeMetricFamily("perdure_connected_workers", "What can execute workflows now.", labels=["app_id"])
-        workers.add_metric(own, gauges.connected_workers())
         actors = GaugeMetricFamily("perdure_active_actors", "Actors in memory.", labels=["app_id", "type"])
-        for kind, count in gauges.active_actors().items():
-            actors.add_metric((self.app_id, kind), count)
+        for app_id, app in gauges.apps().items():
+            workers.add_metric((app_id,), app.connected_workers)
+            for kind, count in app.active_actors.items():
+                actors.add_metric((app_id, kind), count)
         yield from (turns, commits, workers, actors)
 
     def app(self) -> ASGIApp:

@@ -1,6 +1,6 @@
 """Filters of lists, counts, streams and bulk operations, as the query and the body of a request have them.
 
-The one law: a filter that is not known, or a value that none can have, is an error that names it. A filter that was
+The rule: a filter that is not known, or a value that none can have, is an error that names it. A filter that was
 left out because it is not understood would purge more than was asked for.
 
 In a query lists have commas between their values, or the name stands several times. In a body they are arrays, and tags

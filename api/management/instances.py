@@ -1,6 +1,6 @@
 """Instances as the management API shows them: in a list, described, counted, as a tree.
 
-The one law: these structs are the API. The OpenAPI document, the answers, the Python client's values and the
+The rule: these structs are the API. The OpenAPI document, the answers, the Python client's values and the
 reference page come from them, so a field is renamed nowhere but here, and never in a release that keeps `/api/v1`.
 """
 

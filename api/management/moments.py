@@ -1,6 +1,6 @@
 """Moments and lengths of time as the management API writes and reads them.
 
-The one law: a moment goes out in RFC 3339, in UTC, with six digits of fraction in any case, so that texts are
+The rule: a moment goes out in RFC 3339, in UTC, with six digits of fraction in any case, so that texts are
 in the order of the moments. It comes in with any offset, and never without one.
 
 `encode` is the encoder of every answer of the API.

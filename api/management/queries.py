@@ -1,6 +1,6 @@
 """The query of a request to the management API, read and checked.
 
-The one law: a name that the route does not know, a name twice, and a value that cannot be, are errors that name it.
+The rule: a name that the route does not know, a name twice, and a value that cannot be, are errors that name it.
 """
 
 from collections.abc import Collection, Iterable, Sequence

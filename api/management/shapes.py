@@ -1,6 +1,6 @@
 """From the values of the operations to the structs of the management API.
 
-The one law: a shape is made here and nowhere else, so that HTTP and the commands that open a store show the same.
+The rule: a shape is made here and nowhere else, so that HTTP and the commands that open a store show the same.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,6 +1,6 @@
 """Errors of the management API: what stands in their bodies, and which error of the engine has which.
 
-The one law: each error has one status and one code, on every route, and a message that says what to
+The rule: each error has one status and one code, on every route, and a message that says what to
 do. The words of Dapr's routes are in `api/words.py` and stay as they are.
 """
 

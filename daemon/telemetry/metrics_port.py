@@ -15,7 +15,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ...api.ports import Door
-from ...api.sidecar import Sidecar
+from ...api.sidecar import Sidecar, by_types_of_dapr
 from ...api.tokens import Tokens
 from ...http.auth import CHALLENGE, bearer_of, token_of
 from ...http.browser_guard import BrowserGuard
@@ -28,7 +28,7 @@ from ...runtime.observing.observer import ActivityWatch
 from ...runtime.operations.facade import Facade
 from ...telemetry.cluster_metrics import ClusterMetrics
 from ...telemetry.engine_metrics import EngineMetrics, MeasuredApp
-from ...telemetry.metrics import ExecutionMetrics, Gauges, Metrics
+from ...telemetry.metrics import AppGauges, ExecutionMetrics, Gauges, Metrics
 from ..config import Config
 from ..process.open_files import SHARE_MIN
 from .loop_delay import LoopDelay
@@ -82,8 +82,7 @@ def serve_metrics(
     gauges = Gauges(
         turns=lambda: engine.turns,
         commits=lambda: engine.commits,
-        active_actors=sidecar.active_actors,
-        connected_workers=lambda: len(engine.dispatcher.own) + (engine.app is not None),  # to this host
+        apps=lambda: {app_id: gauges_of(hosted, alone=len(engine.apps) == 1) for app_id, hosted in engine.apps.items()},
     )
     metrics = Metrics(app_id=sidecar.app_id, gauges=gauges)
     listener = ports.enter_context(closing(listen(config.host, config.metrics_port, Door.METRICS)))
@@ -111,6 +110,19 @@ def serve_metrics(
     for app_id, hosted in engine.apps.items():
         hosted.observe(executions.of_app(app_id))
     return PrometheusMeter(metrics, executions)
+
+
+def gauges_of(hosted: HostedApp, *, alone: bool) -> AppGauges:
+    """The values of an app of this host.
+
+    Args:
+        alone: Whether this is the only app of the host.
+    """
+    own = hosted.app is not None
+    actors = by_types_of_dapr(
+        hosted.active_actors(alone=alone), hosted.app_id, served=own or hosted.dispatcher.connected > 0
+    )
+    return AppGauges(active_actors=actors, connected_workers=len(hosted.dispatcher.own) + own)
 
 
 class PrometheusMeter:

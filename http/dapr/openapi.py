@@ -1,6 +1,6 @@
 """The API described in OpenAPI 3.1, as a plain value.
 
-The one law: the document has every answer that the API gives, and no other.
+The rule: the document has every answer that the API gives, and no other.
 Codes and statuses come from the tables in `http/errors.py` and `api/words.py`,
 routes from `http/dapr/workflows.py`. A fault of our own (ERR_INTERNAL) is not
 part of the API and stays out, so that a test against this document finds it.

@@ -1,6 +1,6 @@
 """The pages for a browser that need no token: the landing page, and the reference of the API.
 
-The one law: they hold nothing that a stranger may not know. They ask the API for the facts of the daemon that they
+The rule: they hold nothing that a stranger may not know. They ask the API for the facts of the daemon that they
 show, with the login of the reader.
 
 Their files lie in `http/docs/static/` and load nothing from elsewhere. The policy that is sent with them lets no script

@@ -1,6 +1,6 @@
 """The management API as routes, made from the operations of an engine.
 
-The one law: a route is there if its operation is. Nothing is answered by a stub.
+The rule: a route is there if its operation is. Nothing is answered by a stub.
 
 `http/app.py` puts the routes behind Dapr's.
 """

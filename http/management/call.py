@@ -1,6 +1,6 @@
 """A request to the management API as its handlers see it: decoded, checked, with the name of its caller.
 
-The one law: a Content-Type is not looked at.
+The rule: a Content-Type is not looked at.
 """
 
 import re

@@ -1,6 +1,6 @@
 """The description of an endpoint of the management API, from which its handler and the OpenAPI document are made.
 
-The one law: an endpoint takes and answers nothing that its description does not have.
+The rule: an endpoint takes and answers nothing that its description does not have.
 """
 
 from collections.abc import Mapping

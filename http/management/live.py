@@ -1,6 +1,6 @@
 """Answers that take their time: streams and long polls, which end when the caller hangs up or the daemon stops.
 
-The one law: they end at once when the daemon stops, and use up nothing of the grace that requests have then.
+The rule: they end at once when the daemon stops, and use up nothing of the grace that requests have then.
 """
 
 from collections.abc import Awaitable, Callable, Mapping

@@ -1,6 +1,6 @@
 """The management API described in OpenAPI 3.1, from its endpoints and the structs that they name.
 
-The one law: nothing is described by hand that a struct or a table says. A fault of our own (ERR_INTERNAL) is not part
+The rule: nothing is described by hand that a struct or a table says. A fault of our own (ERR_INTERNAL) is not part
 of the API and stays out, so that a test against this document finds it.
 """
 

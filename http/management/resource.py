@@ -1,6 +1,6 @@
 """A path of the management API: its methods, and their errors as answers.
 
-The one law: every error is JSON, with a true status. A method that a path does not have is answered with 405 and
+The rule: every error is JSON, with a true status. A method that a path does not have is answered with 405 and
 `Allow`; a path that is not there with 404. Dapr's routes answer both with 404 (`http/errors.py`).
 """
 

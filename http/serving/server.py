@@ -1,6 +1,6 @@
 """Serving an ASGI app on one port, inside of a program that has an event loop of its own.
 
-The one law: the program decides when to stop, and this module stops. uvicorn
+The rule: the program decides when to stop, and this module stops. uvicorn
 alone would take the signals, the logging and the exit code to itself; here it
 gets none of them.
 """

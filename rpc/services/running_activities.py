@@ -1,6 +1,6 @@
 """The activities that workers are performing, for the metrics.
 
-The one law: only an execution that has happened is counted. An answer counts if
+The rule: only an execution that has happened is counted. An answer counts if
 the dispatcher took it and it belongs to the last time the activity was given. An
 execution is lost when the activity is given again, and no sooner: a worker that
 lost its connection may still bring the result over another.

@@ -1,6 +1,6 @@
 """Methods of the gRPC services: a function of ours becomes a handler of grpc's, and an error becomes a status.
 
-The one law: code and text of a status are an interface, so each service brings
+The rule: code and text of a status are an interface, so each service brings
 a function that makes them from an error. Any other exception is a bug: the
 caller gets INTERNAL without details, and the log gets the traceback.
 

@@ -1,6 +1,6 @@
 """The gRPC server: one port for Dapr's own API and the task hub; `daemon/` starts it.
 
-The one law: the program decides when to stop, and this module stops; the same
+The rule: the program decides when to stop, and this module stops; the same
 as for HTTP.
 """
 

@@ -1,6 +1,6 @@
 """The answers of workers: their actions, read as our commands.
 
-The one law: no action is left out silently. A workflow that waits for an action
+The rule: no action is left out silently. A workflow that waits for an action
 that nothing performs would wait for ever; a workflow that asks for an action
 that Perdure cannot perform fails, and says why.
 

@@ -1,6 +1,6 @@
 """Events of a history as protobuf's JSON has them, for doors that are not gRPC.
 
-The one law: it is the event that a worker would be sent, with what an SDK has put into it and we have no field for.
+The rule: it is the event that a worker would be sent, with what an SDK has put into it and we have no field for.
 
 `daemon/daemon.py` gives it to the HTTP door, which knows no messages.
 """

@@ -1,6 +1,6 @@
 """Events on the wire: our history as the HistoryEvents of the contract, and back.
 
-The one law: an event from the wire goes back as it came, with all values that
+The rule: an event from the wire goes back as it came, with all values that
 our event has no fields for (`rpc/wire/rest.py`).
 
 Every event has a row in `WRITERS` and, under its name on the wire, one in

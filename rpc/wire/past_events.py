@@ -1,6 +1,6 @@
 """The pasts of instances as they were serialized, for workers that keep no histories.
 
-The one law: bytes serve only the very history that they were made from. The
+The rule: bytes serve only the very history that they were made from. The
 proof is the event at their end: a `TimedEvent` stands in one history, in one
 place, and the events before it never change (`runtime/history/timeline.py`). So it
 is compared by identity. An equal event would prove nothing: the same id may have

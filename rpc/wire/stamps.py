@@ -1,6 +1,6 @@
 """Moments: protobuf's seconds and nanoseconds, and our microseconds.
 
-The one law: a due moment is rounded up, so that nothing is due too early.
+The rule: a due moment is rounded up, so that nothing is due too early.
 """
 
 from typing import TypeAlias

@@ -1,6 +1,6 @@
 """The handlers that steer one instance.
 
-The one law: each change is made on behalf of the caller's token, and only if the instance is still the run that the
+The rule: each change is made on behalf of the caller's token, and only if the instance is still the run that the
 caller names in `If-Match`.
 """
 

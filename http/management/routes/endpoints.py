@@ -1,6 +1,6 @@
 """The endpoints of the management API that show instances, as a table.
 
-The one law: no fixed word stands where an id can, because an id may be any text.
+The rule: no fixed word stands where an id can, because an id may be any text.
 """
 
 from typing import Any

@@ -1,6 +1,6 @@
 """The handlers that show what has happened to an instance: its history in pages, and one payload.
 
-The one law: a page is small, with payloads of any size. A long payload is fetched by itself, and nothing of it is ever
+The rule: a page is small, with payloads of any size. A long payload is fetched by itself, and nothing of it is ever
 shown as a page of this site.
 """
 

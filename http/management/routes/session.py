@@ -1,6 +1,6 @@
 """The login of a browser: a token against a cookie, and back.
 
-The one law: guesses of tokens are slowed down, by address, and nothing else is.
+The rule: guesses of tokens are slowed down, by address, and nothing else is.
 """
 
 import time

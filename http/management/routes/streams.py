@@ -1,6 +1,6 @@
 """The handlers that tell of changes as they come, in Server-Sent Events.
 
-The one law: a reader misses nothing without being told. Each event has the position behind it as its id, from which a
+The rule: a reader misses nothing without being told. Each event has the position behind it as its id, from which a
 browser goes on by itself after a break; what the ring does not have any more becomes a `reset`, and the reader looks at
 the list again.
 """

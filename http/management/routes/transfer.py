@@ -1,6 +1,6 @@
 """The handlers that write an instance out, and read one in.
 
-The one law: neither holds up others, with a history of any size. An export is written line by
+The rule: neither holds up others, with a history of any size. An export is written line by
 line. An import is read as it comes, up to a limit of its own.
 """
 
