@@ -16,7 +16,7 @@ import click
 from ..daemon.config import RUN_FLAGS
 from .first_line import FirstLine
 from .parsing import parse_app_id, parse_host, parse_port, parse_size
-from .run_flags import RUN_OPTIONS, checked
+from .run_flags import RUN_OPTIONS, Setting, checked
 
 # Flags of daprd that need no value; `--flag=false` is how one is switched off.
 SWITCHES = frozenset({
@@ -71,13 +71,20 @@ def parse_arguments(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
         name, equals, value = argument.lstrip("-").partition("=")
         name = "help" if name == "h" else name
         if name not in SWITCHES | WITH_VALUE | OURS:
-            raise click.NoSuchOption(f"--{name}", f"daprd has no flag --{name}, and neither has perdure daprd.")
+            raise click.NoSuchOption(f"--{name}", unknown(name))
         if not equals:
             following = "true" if name in SWITCHES else next(rest, None)
             if following is None:
                 raise click.UsageError(f"--{name} needs a value.")
             value = following
         yield name, value
+
+
+def unknown(name: str) -> str:
+    """Say that daprd has no such flag, and which variable does what a flag of `perdure run` does."""
+    variables = [option.variables[0] for option in by_variable() if option.opts[0] == f"--{name}"]
+    instead = f" Set the variable {variables[0]}." if variables else ""
+    return f"daprd has no flag --{name}, and neither has perdure daprd.{instead}"
 
 
 class Daprd(FirstLine, click.Command):
@@ -270,15 +277,19 @@ HAVE_FLAGS = {
 NOT_HERE = {"processes"}  # a sidecar is one process, as Dapr's is
 
 
+def by_variable() -> Iterator[Setting]:
+    """The other options of `perdure run`, which are set by their variables: PERDURE_DATA and so on."""
+    return (option for option in RUN_OPTIONS if option.name not in HAVE_FLAGS | NOT_HERE)
+
+
 def options_by_variable() -> Iterator[click.Option]:
-    """The other options of `perdure run`, hidden, so that their variables count: PERDURE_DATA and so on."""
-    for option in RUN_OPTIONS:
-        if option.name not in HAVE_FLAGS | NOT_HERE:
-            hidden = copy.copy(option)
-            hidden.hidden = True
-            if option.name == "data":
-                hidden.default = None  # a file for each app id
-            yield hidden
+    """The same, hidden: daprd has no flags for them."""
+    for option in by_variable():
+        hidden = copy.copy(option)
+        hidden.hidden = True
+        if option.name == "data":
+            hidden.default = None  # a file for each app id
+        yield hidden
 
 
 # How errors name the flag for each value of the configuration.

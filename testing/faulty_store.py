@@ -1,6 +1,6 @@
 """A store that fails on demand, for tests of the failures of stores.
 
-The one law: a call that it makes fail does not reach the store behind it. It
+The rule: a call that it makes fail does not reach the store behind it. It
 passes on all other calls unchanged.
 
 Tests of this package use it, and tests of programs that embed an engine may.

@@ -1,6 +1,6 @@
 """A store that passes every call on to another, for stores in tests that change a few of the calls.
 
-The one law: it adds nothing and keeps nothing.
+The rule: it adds nothing and keeps nothing.
 """
 
 from collections.abc import Collection, Mapping, Sequence

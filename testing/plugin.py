@@ -1,6 +1,6 @@
 """The plugin for pytest: options of simulated tests, and their summary.
 
-The one law: it imports nothing of the engine until a simulated test is run, because it is loaded by every suite of
+The rule: it imports nothing of the engine until a simulated test is run, because it is loaded by every suite of
 every user who has perdure installed loads it.
 """
 

@@ -6,7 +6,7 @@
                 ...
         run_virtually(story)
 
-The one law: time moves only while all tasks wait, and then to the moment at
+The rule: time moves only while all tasks wait, and then to the moment at
 which the first of them is due.
 
 A story runs on asyncio, on an event loop whose time is virtual (`testing/simulation/loop.py`), or on trio, whose clock

@@ -5,7 +5,7 @@ imports nothing of ours. Each line of its standard input is a request in JSON,
 and each line of its standard output an answer with the request's number; the
 first one, numbered 0, says that it is ready. It ends with its input.
 
-The one law: DBOS is as published, and used as its documentation shows: a
+The rule: DBOS is as published, and used as its documentation shows: a
 workflow is called, and its steps are `async def`. A queue, which DBOS polls,
 would take three times as long.
 """

@@ -1,6 +1,6 @@
 """Other engines that are measured beside Perdure: which they are, and how they are installed.
 
-The one law: nothing of theirs comes into the environment that Perdure runs in.
+The rule: nothing of theirs comes into the environment that Perdure runs in.
 Each has one of its own, in a folder that is named, with versions that are
 pinned: a figure of some version or other says nothing.
 """

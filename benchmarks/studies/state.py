@@ -1,6 +1,6 @@
 """`perdure bench state`: saves and gets of the state API in a second, with so many under way.
 
-The one law: each save is of a key of its own and is durable when it counts, and each get is of a key that was saved.
+The rule: each save is of a key of its own and is durable when it counts, and each get is of a key that was saved.
 It is measured twice: of an engine in this process, and of a daemon over HTTP, with the load beside it.
 """
 

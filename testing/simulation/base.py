@@ -1,7 +1,7 @@
 """The parts that all worlds have in common: a loop, a clock, a trace, machines that outlive hosts, and a story that
 happens.
 
-The one law: the same choices give the same world, step by step and byte by byte, in any process.
+The rule: the same choices give the same world, step by step and byte by byte, in any process.
 
 `world.py` has the world of one host at a time, `hosts/` that of several on one database.
 """

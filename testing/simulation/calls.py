@@ -1,6 +1,6 @@
 """Requests of a story to the host of a world, over a network that may lose, delay and double them.
 
-The one law: a request is code of the life that answers it, and dies with it; its caller is code of the world, and
+The rule: a request is code of the life that answers it, and dies with it; its caller is code of the world, and
 learns that the connection is lost.
 
 A lossy network has these streams of choices, where 0 is none:

@@ -1,6 +1,6 @@
 """Choices: all that is up to chance in a world, as small numbers in named streams.
 
-The one law: 0 is calm. A choice that is 0 is a fault that does not happen, the oldest step, the usual pause; so the
+The rule: 0 is calm. A choice that is 0 is a fault that does not happen, the oldest step, the usual pause; so the
 list of the choices that were not 0, the *schedule*, is short, and a world without one is calm.
 
 A seed makes a schedule; the schedule is replayed and kept. Each stream has a generator of its own, so that one draw

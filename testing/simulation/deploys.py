@@ -1,6 +1,6 @@
 """Which app the next life of a host starts with: deploys, and their way back.
 
-The one law: without a choice that says otherwise a host starts with the app that it had.
+The rule: without a choice that says otherwise a host starts with the app that it had.
 
 Two streams say otherwise, in worlds of several apps: `deploy` as a host comes back after a crash, and `deploy.now`,
 which stops a host that is up in order (`testing/simulation/weather.py`).

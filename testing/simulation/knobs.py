@@ -1,6 +1,6 @@
 """Knobs: the sizes of an engine, drawn for each world, as a bug may show with one actor in memory and not with ten.
 
-The one law: 0 leaves a size as it is. No size changes what an engine promises; limits that end instances, as that on
+The rule: 0 leaves a size as it is. No size changes what an engine promises; limits that end instances, as that on
 the length of a history, are none of them.
 
 Some are settings. The others are constants of the parts of a host, which are given to the parts of one engine.

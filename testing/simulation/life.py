@@ -1,6 +1,6 @@
 """A life of a host, from its start to its end, and what outlives it.
 
-The one law: state crosses the end of a life only through a machine: a disk, a clock, a network, a system outside.
+The rule: state crosses the end of a life only through a machine: a disk, a clock, a network, a system outside.
 
 `testing/simulation/world.py` begins and ends lives; `testing/simulation/calls.py` sends requests to them.
 """

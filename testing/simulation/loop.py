@@ -1,6 +1,6 @@
 """An event loop of one seed: virtual time, one step at a time, hosts that can be killed.
 
-The one law: nothing about a run depends on the machine. The loop takes the next step itself, the oldest or the one
+The rule: nothing about a run depends on the machine. The loop takes the next step itself, the oldest or the one
 that its `StepOrder` chooses, and lets time jump to the next timer when no step is ready.
 
 All code of a host runs in a context in which HOST is the number of its *life*: tasks, callbacks and timers inherit it.

@@ -1,6 +1,6 @@
 """Orders: which step is next, and how long steps and timers take.
 
-The one law: all that an order does is drawn, and 0 is what asyncio's own loop does.
+The rule: all that an order does is drawn, and 0 is what asyncio's own loop does.
 
 Each world has one of these:
 

@@ -1,6 +1,6 @@
 """The trace of a world: a hash of all steps and commits, and on demand the steps and lines themselves.
 
-The one law: nothing in it depends on the process: no address, no hash of a text, no time of the machine. Two runs of
+The rule: nothing in it depends on the process: no address, no hash of a text, no time of the machine. Two runs of
 one seed have the same hash, in any process.
 """
 

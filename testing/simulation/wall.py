@@ -1,6 +1,6 @@
 """The wall: a world that takes too much of the processor's time is ended, with an error that says where it stood.
 
-The one law: it is the only limit of a world that is up to the machine. So what it ends is neither made smaller, nor run
+The rule: it is the only limit of a world that is up to the machine. So what it ends is neither made smaller, nor run
 again to be believed.
 
 It ends code that never gives the event loop back, and worlds in which virtual time passes and the story never ends. An

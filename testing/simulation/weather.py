@@ -1,6 +1,6 @@
 """Weather: what happens to a machine at any time, between two steps of its host.
 
-The one law: it asks its choices at moments that do not depend on what the host does.
+The rule: it asks its choices at moments that do not depend on what the host does.
 
     kill.between   the host is killed
     host.pause     the host stands still, as by SIGSTOP

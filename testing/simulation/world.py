@@ -1,6 +1,6 @@
 """A world: machines that outlive their hosts, hosts that are started and killed, and a story that happens to them.
 
-The one law: the same choices give the same world, step by step and byte by byte, in any process.
+The rule: the same choices give the same world, step by step and byte by byte, in any process.
 
     world = SimWorld(app, Choices(seed=7))
     world.run(story)           # story(world) awaits world.ask(...), world.sleep(...)

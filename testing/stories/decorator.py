@@ -3,7 +3,7 @@
     @simulated(app)
     async def test_an_order_is_charged_once(world: World) -> None: ...
 
-The one law: what it makes is a plain function without a `world`, for any test runner. Its other parameters stay, so
+The rule: what it makes is a plain function without a `world`, for any test runner. Its other parameters stay, so
 that fixtures go on as they do.
 """
 
@@ -121,7 +121,8 @@ class Simulated:
         """Run a story at once, inside another test: one of hypothesis, for example, with its data.
 
         Args:
-            app, story, seeds, sweep, faults, settings, within: As for the decorator.
+            app: As for the decorator; so are the others, with fewer worlds by default.
+            story: An `async def` of (world).
 
         Returns:
             The worlds that were tried.

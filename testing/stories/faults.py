@@ -1,6 +1,6 @@
 """Faults: which kinds of them the worlds of a test have.
 
-The one law: a kind that is off is never chosen, and has no place in a sweep.
+The rule: a kind that is off is never chosen, and has no place in a sweep.
 """
 
 from collections.abc import Mapping, Sequence

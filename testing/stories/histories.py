@@ -1,6 +1,6 @@
 """Histories in files: a corpus with every way that instances took, which today's code must still fit.
 
-The one law: a file is an export (`perdure export` writes the same), so histories of a daemon can lie among them.
+The rule: a file is an export (`perdure export` writes the same), so histories of a daemon can lie among them.
 
 `World.save_histories` writes them, and `replay` runs the code through them, in CI for example.
 """

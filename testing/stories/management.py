@@ -1,6 +1,6 @@
 """The management API of the host that is up, asked over a network that may lose requests and answers.
 
-The one law: as `network.py` has it: a request is repeated until it is answered, unless the caller wants to hear of a
+The rule: as `network.py` has it: a request is repeated until it is answered, unless the caller wants to hear of a
 lost answer. A stream is not taken up again by itself: it breaks with its host, and a program that follows events goes
 on behind the last one that it has seen.
 

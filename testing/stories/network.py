@@ -1,7 +1,7 @@
 """The client of a story: the methods of `Engine.client`, over a network that may lose requests and answers. Those of
 the management API go over it as requests (`management.py`).
 
-The one law: it repeats a request until it is answered, as HTTP clients and load balancers do. A caller that wants to
+The rule: it repeats a request until it is answered, as HTTP clients and load balancers do. A caller that wants to
 hear of a lost answer takes the one that asks once.
 
 A start that is repeated and finds the instance under way was done by the request before it, and is answered so.

@@ -4,7 +4,7 @@
     falls asleep at the end, after the last fault the code stands where its history ends
     at the end no error reaches the event loop           at the end
 
-The one law: the rules read the disk, and change nothing.
+The rule: the rules read the disk, and change nothing.
 """
 
 from collections.abc import Sequence

@@ -1,6 +1,6 @@
 """Settling: all work under way ends, or the report says who waits for what since when.
 
-The one law: an instance that waits for an activity, a child or its own code is under way; one that waits for an event,
+The rule: an instance that waits for an activity, a child or its own code is under way; one that waits for an event,
 a timer, the date of its start or a resumption is asleep. Work under way has to go on once the faults are over.
 """
 

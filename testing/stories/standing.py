@@ -1,6 +1,6 @@
 """Whether code still stands where a history ends: the code is run through the history, and must give the same commands.
 
-The one law: nothing of it happens; only the code of the workflow runs.
+The rule: nothing of it happens; only the code of the workflow runs.
 """
 
 from collections.abc import Sequence

@@ -1,6 +1,6 @@
 """The world of a user's test: the app on its host, systems outside, a client, and what must hold.
 
-The one law: a test says what happens and what must hold; which faults there are, and when, is up to the choices.
+The rule: a test says what happens and what must hold; which faults there are, and when, is up to the choices.
 
     @simulated(app)
     async def test_an_order_is_charged_once(world: World) -> None:

@@ -65,7 +65,7 @@ PROMISES: dict[str, tuple[str, ...]] = {
     "WorkflowActorType": ("ActorType",),
 }
 
-RULE = re.compile(r"^The (?:rule|one law)(?: of its code)?: ", re.MULTILINE)
+RULE = re.compile(r"^The rule(?: of its code)?: ", re.MULTILINE)
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 

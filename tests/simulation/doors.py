@@ -5,7 +5,7 @@
     dapr         Dapr's workflow API over HTTP
     task hub     the gRPC methods that Dapr's SDKs call
 
-The one law: what a client of an engine may rely on, it may rely on behind each door. So each is a client's
+The rule: what a client of an engine may rely on, it may rely on behind each door. So each is a client's
 `Operations`; what a door cannot express is asked of the engine itself.
 
 An app is called as its server calls it (ASGI), and the gRPC methods as `workers/hub.py` does.

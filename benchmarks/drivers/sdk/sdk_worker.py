@@ -4,7 +4,7 @@ Run as a script by a Python that has `dapr`, which need not have Perdure: so it 
 load in JSON (the arguments of `main`), and its figures go to standard output. There is first an empty line, when the
 warming up is over and the clock starts, and then one line of JSON.
 
-The one law: the SDK is as published. What looks inside a turn does so through
+The rule: the SDK is as published. What looks inside a turn does so through
 interceptors, which are part of the SDK's interface, and only where turns are timed.
 """
 

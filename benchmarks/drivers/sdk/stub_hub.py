@@ -5,7 +5,7 @@ is a list of events in memory. It knows activities and the end, which is all
 that the workloads ask for, and one worker, which is taken to keep histories if
 it says so.
 
-The one law: nothing here is safe, and none of it is Perdure's engine. It is the
+The rule: nothing here is safe, and none of it is Perdure's engine. It is the
 bound that the engine is measured against.
 """
 

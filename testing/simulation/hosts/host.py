@@ -1,6 +1,6 @@
 """One host of several: a machine on which one process after another is a host of the database.
 
-The one law: a life that is over is heard of no more; what it has sent, the database and the network have.
+The rule: a life that is over is heard of no more; what it has sent, the database and the network have.
 """
 
 import asyncio

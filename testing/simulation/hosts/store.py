@@ -1,6 +1,6 @@
 """The store of one life of a host among others: the one that hosts share on PostgreSQL, with the stand-in for a server.
 
-The one law: a commit is looked at where the server has just done it, before any host hears of it.
+The rule: a commit is looked at where the server has just done it, before any host hears of it.
 """
 
 from collections.abc import Callable, Mapping, Sequence

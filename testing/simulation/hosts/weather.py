@@ -1,6 +1,6 @@
 """Weather over several hosts: what happens to them, and to what lies between them, at any time.
 
-The one law: it asks its choices at moments that do not depend on what the hosts do.
+The rule: it asks its choices at moments that do not depend on what the hosts do.
 
     kill.between   a host is killed
     host.pause     a host stands still, as by SIGSTOP

@@ -1,6 +1,6 @@
 """A world of several hosts on one database: whole engines, a network between them, and a story that happens to them.
 
-The one law: the same choices give the same world, step by step and byte by byte, in any process.
+The rule: the same choices give the same world, step by step and byte by byte, in any process.
 
     world = HostsWorld(app, Choices(seed=7), number=3)
     world.run(story)           # story(world) awaits world.ask(...), world.sleep(...)

@@ -1,6 +1,6 @@
 """The way to a SQLite file in a world: functions run in the event loop, where a host has a thread for them.
 
-The one law: functions run in the order of the calls, each as a whole and a moment after it was called, and its caller
+The rule: functions run in the order of the calls, each as a whole and a moment after it was called, and its caller
 hears of it a moment later still. A host that is killed in one of these moments leaves the file with the function's work
 or without it.
 

@@ -1,6 +1,6 @@
 """The clock of a simulated machine: the loop's time, and a date that can be set.
 
-The one law: it outlives the hosts, as the clock of a machine does.
+The rule: it outlives the hosts, as the clock of a machine does.
 """
 
 from ..loop import SimLoop

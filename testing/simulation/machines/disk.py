@@ -1,6 +1,6 @@
 """The disk of a simulated machine: a store behind pauses and faults, which outlives the hosts.
 
-The one law: a commit is on the disk or it is not, as a whole; what dies around it does not change which.
+The rule: a commit is on the disk or it is not, as a whole; what dies around it does not change which.
 
 Each place has a stream of choices of its own:
 

@@ -1,6 +1,6 @@
 """The network between the hosts of a world: what TCP and TLS are to them, in virtual time.
 
-The one law: within a connection bytes come in their order, once, or not at all. A cut connection holds back the bytes
+The rule: within a connection bytes come in their order, once, or not at all. A cut connection holds back the bytes
 that were sent; once it has been silent for SILENT_S the connection is over at both ends, and what was on its way is
 lost.
 

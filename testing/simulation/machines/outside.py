@@ -1,6 +1,6 @@
 """Systems outside: a fake behind a network that loses, delays and doubles calls. The fake itself never dies.
 
-The one law: a caller on a host may not hear of a call's effect; the story sees it at once.
+The rule: a caller on a host may not hear of a call's effect; the story sees it at once.
 
 Each method of a fake has streams of choices of its own; for `bank.charge`:
 

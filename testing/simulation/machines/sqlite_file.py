@@ -1,6 +1,6 @@
 """The SQLite file of a simulated machine: the real store on a real file, for one life after the other.
 
-The one law: what a life has had on the disk when it was killed is there for the next, and of its locks and connections
+The rule: what a life has had on the disk when it was killed is there for the next, and of its locks and connections
 nothing is, as after the death of a process.
 
 SQLite's own errors are faults too, each at a statement of the writing connection:

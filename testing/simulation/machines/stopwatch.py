@@ -1,6 +1,6 @@
 """The stopwatch of a simulated machine, by which slices of turns and activities end.
 
-The one law: it never runs backwards, and runs ahead only where its choices say so.
+The rule: it never runs backwards, and runs ahead only where its choices say so.
 
     slice.ends   at a look more time has passed than a slice takes
 """

@@ -1,6 +1,6 @@
 """Threads of a world: real ones, of which one runs at a time, and only while the loop waits for it.
 
-The one law: a thread has the baton or the loop has it. A thread gives it back when it ends, pauses for a virtual time,
+The rule: a thread has the baton or the loop has it. A thread gives it back when it ends, pauses for a virtual time,
 or asks for something to be done in the loop; so code of threads is a part of the world's order of steps.
 
 Of a host that was killed no thread goes on. At the end of the world, when nothing that it does counts any more, each

@@ -1,6 +1,6 @@
 """The workshop of a simulated machine: threads of which one runs at a time, and processes that are such threads.
 
-The one law: a host that is killed takes its threads and processes along, in the middle of what they do.
+The rule: a host that is killed takes its threads and processes along, in the middle of what they do.
 
 A process of an activity is a thread here: its function is found by its name, and its input and output cross as the
 bytes that they are between processes. A thing that one process cannot see of another, a global variable that was

@@ -1,6 +1,6 @@
 """An attempt: one world, run to its end or to its failure.
 
-The one law: a failure is believed once it has happened twice, step by step the same.
+The rule: a failure is believed once it has happened twice, step by step the same.
 """
 
 import re

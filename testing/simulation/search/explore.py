@@ -1,6 +1,6 @@
 """Explores worlds by their seeds, until one fails; then makes its schedule small.
 
-The one law: what it reports has failed twice in the same way, by its schedule and without its seed.
+The rule: what it reports has failed twice in the same way, by its schedule and without its seed.
 """
 
 from collections.abc import Iterable

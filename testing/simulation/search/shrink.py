@@ -1,6 +1,6 @@
 """Makes the schedule of a failure smaller, as long as the same failure comes of it.
 
-The one law: what it returns has failed, with the same error but for numbers.
+The rule: what it returns has failed, with the same error but for numbers.
 
 Whole streams go first, those of the order of steps before all others, because most bugs need no order; then halves,
 quarters and single choices (Zeller's ddmin); then values become smaller. The choices that a run has really made replace

@@ -1,6 +1,6 @@
 """A sweep: every single fault of a calm world, and then every pair, each in a world of its own.
 
-The one law: it is complete, and says so; or it was cut short, and says that.
+The rule: it is complete, and says so; or it was cut short, and says that.
 
 A calm run counts the places at which each kind of fault can strike. Each is tried alone; then, where that world was
 green, each with one of the places that it has come to.

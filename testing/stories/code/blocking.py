@@ -1,6 +1,6 @@
 """Code that blocks: a thread of a world gives the baton back, and the event loop of a host stands still for so long.
 
-The one law: virtual time passes, and no other.
+The rule: virtual time passes, and no other.
 """
 
 from ...simulation.loop import HOST, SimLoop

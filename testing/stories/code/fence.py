@@ -1,6 +1,6 @@
 """The fence around a world: code that does something real is told what to do instead, with its own line.
 
-The one law: nothing real is done. An attempt raises an error where it is made, and ends the world too, because code may
+The rule: nothing real is done. An attempt raises an error where it is made, and ends the world too, because code may
 take it for one of the errors that it knows to handle.
 """
 

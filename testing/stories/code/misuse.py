@@ -1,6 +1,6 @@
 """Misuse of a world by its story, told with the line to write instead.
 
-The one law: misuse is refused where the story writes it.
+The rule: misuse is refused where the story writes it.
 """
 
 import inspect

@@ -1,6 +1,6 @@
 """Code as it was at a revision of git, imported beside today's.
 
-The one law: neither sees the other. A module of a revision imports modules of that revision, also later, inside a
+The rule: neither sees the other. A module of a revision imports modules of that revision, also later, inside a
 function; and `sys.modules` is as it was.
 """
 

@@ -1,6 +1,6 @@
 """The senses of a world's code: its time and its chance are the world's, and not the machine's.
 
-The one law: only code of the world is served. A thread that has nothing to do with it, of the test runner for example,
+The rule: only code of the world is served. A thread that has nothing to do with it, of the test runner for example,
 gets the machine's.
 
 `time`, `time.sleep`, `random`, `uuid`, `os.urandom` and `secrets` follow the world, wherever they are called from. In

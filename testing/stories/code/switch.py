@@ -1,6 +1,6 @@
 """Switches: attributes that are replaced for as long as a world runs, and put back at its end.
 
-The one law: what was there before is there again, however the world ends.
+The rule: what was there before is there again, however the world ends.
 """
 
 from collections.abc import Iterator

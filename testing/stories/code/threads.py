@@ -1,6 +1,6 @@
 """Threads that the user's code begins itself go to the workshop of the world; and the log of the engine is not written.
 
-The one law: `asyncio.to_thread` and `anyio.to_thread.run_sync` are simulated, because they are waited for.
+The rule: `asyncio.to_thread` and `anyio.to_thread.run_sync` are simulated, because they are waited for.
 """
 
 import logging

@@ -1,6 +1,6 @@
 """Where code lies: which modules are the user's own, and which line of theirs has led to something.
 
-The one law: the interpreter's modules, installed ones and this package count as nobody's own.
+The rule: the interpreter's modules, installed ones and this package count as nobody's own.
 """
 
 import os

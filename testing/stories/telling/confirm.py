@@ -1,6 +1,6 @@
 """Confirming a failure in a process of its own, whose texts have other hashes.
 
-The one law: the engine does not depend on the hash seed. The user's code may, and then the report says so.
+The rule: the engine does not depend on the hash seed. The user's code may, and then the report says so.
 """
 
 import json

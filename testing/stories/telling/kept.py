@@ -1,6 +1,6 @@
 """Failures that are kept from one run of a test to the next, so that it begins with them.
 
-The one law: a file holds the schedules of one test, as people can read and send them.
+The rule: a file holds the schedules of one test, as people can read and send them.
 """
 
 import json

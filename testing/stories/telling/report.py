@@ -1,6 +1,6 @@
 """The report of a failure: what broke, the story of it, what usually helps, and the line that replays it.
 
-The one law: it is plain text for a person who has not seen this world before.
+The rule: it is plain text for a person who has not seen this world before.
 """
 
 import platform

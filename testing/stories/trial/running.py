@@ -1,6 +1,6 @@
 """Running a plan in one world.
 
-The one law: a world begins as if none had been before it, and leaves nothing behind but what the story itself keeps.
+The rule: a world begins as if none had been before it, and leaves nothing behind but what the story itself keeps.
 """
 
 import random

@@ -1,6 +1,6 @@
 """The session that a simulated test runs in: how much it tries, and where its findings go.
 
-The one law: a test that is called as a plain function, by no plugin, has the defaults.
+The rule: a test that is called as a plain function, by no plugin, has the defaults.
 
 `testing/plugin.py` makes one of the options of pytest.
 """

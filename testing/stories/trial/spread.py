@@ -1,6 +1,6 @@
 """Seeds in several processes: each takes every nth, and tells its findings.
 
-The one law: a process that shares the work is a fork of this one, because tests and their values cannot be sent.
+The rule: a process that shares the work is a fork of this one, because tests and their values cannot be sent.
 """
 
 import json

@@ -1,6 +1,6 @@
 """Trying a plan: the schedules that are kept, then the calm world, each single fault, each pair, and then seeds.
 
-The one law: the first failure ends it, and is believed when it has happened twice in the same steps.
+The rule: the first failure ends it, and is believed when it has happened twice in the same steps.
 """
 
 import time

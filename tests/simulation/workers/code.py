@@ -1,6 +1,6 @@
 """The code of a workflow at a worker: the history of a request in, the answer's actions out, as in Dapr's SDKs.
 
-The one law: nothing is kept between two turns but the events. Each turn runs the code through the whole history, in
+The rule: nothing is kept between two turns but the events. Each turn runs the code through the whole history, in
 which each thing that was asked for has a number; what the code asks for beyond that is what the turn asks for.
 """
 

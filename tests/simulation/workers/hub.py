@@ -1,6 +1,6 @@
 """gRPC between the workers of a world and its host: calls and streams as bytes, without a socket.
 
-The one law: a call is code of the life that serves it, and dies with it. What crosses is the bytes of a message, or a
+The rule: a call is code of the life that serves it, and dies with it. What crosses is the bytes of a message, or a
 status.
 
 The methods are those that `rpc/serving/method.py` gives to gRPC's server, with all that stands around them there: how a

@@ -1,6 +1,6 @@
 """A worker of an SDK as the protocol shows it, which outlives the hosts of a world, and has faults of its own.
 
-The one law: what it answers is true, whatever else it does. It may answer late, twice, under an old token or not at
+The rule: what it answers is true, whatever else it does. It may answer late, twice, under an old token or not at
 all, and die at any moment; it does not lie about a turn that it has taken.
 
     worker.dies       it dies with an item in its hands, and another comes in its place a little later

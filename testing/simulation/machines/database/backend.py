@@ -1,6 +1,6 @@
 """The server's side of sessions: statements that run, that wait for each other, and that are refused.
 
-The one law: nothing here takes time. A statement runs until it has its rows or waits for a transaction; how long it is
+The rule: nothing here takes time. A statement runs until it has its rows or waits for a transaction; how long it is
 on its way, and when its commit is on the disk, `sessions.py` says, or a test that goes step by step.
 
 The functions in the place of SQL are in `statements/`.

@@ -1,6 +1,6 @@
 """The database of a world: a server that outlives the hosts, and what happens to it as a whole.
 
-The one law: committed rows are there, after any fault of the server. Only a copy that was behind may have less,
+The rule: committed rows are there, after any fault of the server. Only a copy that was behind may have less,
 and then its timeline is another one.
 
     database.restart   the server crashes, and is away for a while

@@ -1,6 +1,6 @@
 """The driver of a store in a world: sessions with the stand-in for a server, in virtual time and with faults.
 
-The one law: with any end of a connection, the server does a statement whole or not at all, once at most; and
+The rule: with any end of a connection, the server does a statement whole or not at all, once at most; and
 nobody hears of a commit before it is there. Faults touch only the network between a host and the server.
 
 Each place has a stream of choices of its own:

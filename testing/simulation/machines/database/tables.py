@@ -1,6 +1,6 @@
 """Tables of the stand-in: versions of rows, and where they are found.
 
-The one law: a table has the columns and the keys that the store's own CREATE TABLE gives it. Nothing of a table is
+The rule: a table has the columns and the keys that the store's own CREATE TABLE gives it. Nothing of a table is
 written down twice.
 
 `work.py` decides which versions a statement sees.

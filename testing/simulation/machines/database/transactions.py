@@ -1,6 +1,6 @@
 """Transactions of the stand-in for a PostgreSQL server: the changes of each, and their visibility to others.
 
-The one law: what a transaction does is seen by others once it is committed, in the order of the commits, and undone
+The rule: what a transaction does is seen by others once it is committed, in the order of the commits, and undone
 whole if it is not. A statement sees what was committed before its snapshot, and what its own transaction did in earlier
 statements.
 

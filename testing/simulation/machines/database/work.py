@@ -1,6 +1,6 @@
 """The work of a statement on tables: it sees, locks, inserts, changes and deletes rows as READ COMMITTED has it.
 
-The one law: a statement sees one snapshot to its end. Only a row that it locks, changes or deletes is looked at anew
+The rule: a statement sees one snapshot to its end. Only a row that it locks, changes or deletes is looked at anew
 after a wait, as the one who was waited for has left it, and is left alone if it does not fit any more.
 
 Functions that may have to wait are generators: they yield the transaction that they wait for, and go on behind its end.

@@ -1,6 +1,6 @@
 """The commit, part by part: a function on tables for each statement in `actors/store/postgres/statements.py`.
 
-The one law: all parts see one snapshot, and none is done without the fence. The parts whose rows must be there are done
+The rule: all parts see one snapshot, and none is done without the fence. The parts whose rows must be there are done
 first, because the server computes the answer first; the others follow from the last to the first.
 """
 

@@ -1,6 +1,6 @@
 """The statements of hosts and their shards: who lives, who owns which shard, and the counts for all.
 
-The one law: each does what its SQL in `actors/store/postgres/statements.py` does, in the order in which the server does
+The rule: each does what its SQL in `actors/store/postgres/statements.py` does, in the order in which the server does
 it: the main query first, then the parts that nobody has asked for, from the last to the first.
 """
 

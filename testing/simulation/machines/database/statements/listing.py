@@ -1,6 +1,6 @@
 """The statements of lists and counts: their SQL, run by SQLite on the rows that the snapshot sees.
 
-The one law: the SQL is the store's own. What SQLite writes otherwise is put into its words, and nothing is decided
+The rule: the SQL is the store's own. What SQLite writes otherwise is put into its words, and nothing is decided
 here: lists have more forms than functions could follow.
 
 Where an order matters, the SQL says it. Texts are compared by their bytes, in both.

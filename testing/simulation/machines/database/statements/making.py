@@ -1,6 +1,6 @@
 """Making the tables of a store: statements without arguments, in one transaction.
 
-The one law: the tables are there once the transaction is committed, all of them, as the product's own statements say.
+The rule: the tables are there once the transaction is committed, all of them, as the product's own statements say.
 """
 
 import re
