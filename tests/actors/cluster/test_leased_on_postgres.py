@@ -372,17 +372,17 @@ async def test_an_entry_is_not_lost_that_a_later_commit_without_an_answer_has_de
     try:
         # Given a host that has acknowledged an entry of each of two actors,
         await store.join(HostCard("machine", "10.0.0.1:1", "boot/1/1", "0", 1, 1))
-        for id_ in ("again", "gone"):
-            address, key = Address("order", id_), store.new_key()
+        again, gone = store.new_key(), store.new_key()
+        for id_, key in (("again", again), ("gone", gone)):
             shard = shard_of(id_, SHARDS)
             fences = await store.take([(shard, 0)])
-            begun = Write(key=key, address=address, shard=shard, at_us=1, record=b"r", entry=b"e")
+            begun = Write(key=key, address=Address("order", id_), shard=shard, at_us=1, record=b"r", entry=b"e")
             await store.commit([begun], fences)
-        # when a server takes over on which one has begun its log anew, in a commit that the host was not told of,
-        first = f"UPDATE {schema}.log SET position = position + 1 WHERE key = (SELECT min(key) FROM {schema}.actors)"
-        await asyncio.to_thread(server.sql, first)
-        # and which has nothing of the other,
-        await asyncio.to_thread(server.sql, f"DELETE FROM {schema}.log WHERE key = {key}")
+        # when a server takes over on which one has begun its log anew, in a commit that the host was not told of, and
+        # which has nothing of the other,
+        log = f"{schema}.log"
+        await asyncio.to_thread(server.sql, f"UPDATE {log} SET position = position + 1 WHERE key = {again}")
+        await asyncio.to_thread(server.sql, f"DELETE FROM {log} WHERE key = {gone}")
         assert await store.resume()
         # then the host says that one entry is lost.
         [told] = [vars(each) for each in caplog.records if getattr(each, "event", "") == "acknowledged_lost"]
