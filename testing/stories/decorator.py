@@ -101,8 +101,7 @@ class Simulated:
 
             signature = inspect.signature(story)
             others = list(signature.parameters.values())[1:]
-            # type: ignore[attr-defined]
-            test.__signature__ = signature.replace(parameters=others, return_annotation=None)
+            test.__signature__ = signature.replace(parameters=others, return_annotation=None)  # type: ignore[attr-defined]
             setattr(test, MARK, plan)
             return test
 

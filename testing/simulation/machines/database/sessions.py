@@ -9,8 +9,8 @@ Each place has a stream of choices of its own:
     database.slow      a statement is long on its way
     database.cut       the connection breaks: before the statement, which comes never, or late, or very late; or behind
                        it, and the answer is lost
-    database.late      a session that its host has cut off had sent something: it arrives nevertheless, or never, or
-    late database.flush     a commit is long on its way to the disk, and has its locks meanwhile
+    database.late      a statement of a session that its host has cut off: it arrives nevertheless, or never, or late
+    database.flush     a commit is long on its way to the disk, and has its locks meanwhile
     database.unheard   a server that crashes has the commit that was on its way to the disk, or has not
 
 `machine.py` has the faults of the server as a whole.
