@@ -5,6 +5,7 @@ The rule: a value from an instance is shown so that it cannot steer the terminal
 
 import json
 import re
+import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -107,9 +108,19 @@ def escape(found: re.Match[str]) -> str:
 
 
 def show_ids(ids: Iterable[str]) -> None:
-    """Write ids, one a line, as they are: for other commands."""
+    """Write ids, one a line: for other commands as they are, for a terminal without what would steer it."""
     for each in ids:
-        click.echo(each)
+        write_line(exact(each))
+
+
+def exact(an_id: str) -> str:
+    """An id as it is written to standard output: as it is, unless that is a terminal."""
+    return visible(an_id) if sys.stdout.isatty() else an_id
+
+
+def write_line(line: str) -> None:
+    """Write a line as it is. `click.echo` alone takes out what looks like a color where no terminal reads it."""
+    click.echo(line, color=True)
 
 
 def done_line(shape: str, line: str, told: dict[str, Any]) -> str:
@@ -121,7 +132,7 @@ def done_line(shape: str, line: str, told: dict[str, Any]) -> str:
     """
     if shape == "json":
         return json_of(told)
-    return str(told["id"]) if shape == "ids" else visible(line)
+    return exact(str(told["id"])) if shape == "ids" else visible(line)
 
 
 def fields(pairs: Iterable[tuple[str, object]]) -> str:

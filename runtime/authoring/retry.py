@@ -3,8 +3,8 @@
 The rule: the delay is a function of the policy, the attempt and a seed, so
 replay finds the same one.
 
-Workflow code gives policies to its calls; `runtime/execution/pending.py` asks
-for the next try. Source: contract 3.16.
+Workflow code gives policies to its calls; `runtime/execution/pending.py`
+computes the time of the next try. Source: contract 3.16.
 """
 
 from collections.abc import Collection
@@ -20,7 +20,7 @@ from ..history.failure import FailureDetails
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
-    """How often, and how long after one another, a task is tried. An interval may be a number of seconds, too.
+    """How often a task is tried, and at which intervals: timedeltas, or numbers of seconds.
 
     Raises:
         ValueError: A value is out of its range.
@@ -75,12 +75,12 @@ def next_try_us(
         policy: The policy of the call.
         failure: The failure of the last try.
         attempt: The number of the try that has failed; the first is 1.
-        started_us: When the first try was asked for; Unix time, microseconds.
+        started_us: When the first try was requested; Unix time, microseconds.
         now_us: When the failure came in; Unix time, microseconds.
         seed: Makes the jitter of this task differ from that of others; the same at every replay.
 
     Returns:
-        Unix time, microseconds; None: there is no other try.
+        Unix time, microseconds; None if there is no other try.
     """
     if attempt >= policy.max_number_of_attempts or failure.non_retriable:
         return None

@@ -26,7 +26,7 @@ class Status(IntEnum):
 
     __hash__ = int.__hash__  # in C; an enumeration's own hashes the name
 
-    # Attributes of each member, which are set below. Each turn asks for them several times: a property would be a call,
+    # Attributes of each member, which are set below. Each turn reads them several times: a property would be a call,
     # and so would the lookup of a member by its name, with which the status could be compared.
     terminal: bool  # nothing can happen to the instance any more
     suspended: bool  # it is SUSPENDED
@@ -44,7 +44,7 @@ STATUS_OF: Mapping[int, Status] = {status.value: status for status in Status}  #
 class Step(StrEnum):
     """A step in the life of an instance, after which its status may be another."""
 
-    __hash__ = str.__hash__  # as of Status
+    __hash__ = str.__hash__  # as in Status
 
     START = "start"  # created, first turn not run yet
     RUN = "run"  # its code runs, or runs again after a stall
@@ -55,7 +55,7 @@ class Step(StrEnum):
     COMPLETE = "complete"
     FAIL = "fail"
     TERMINATE = "terminate"
-    SET_ASIDE = "set aside"  # nothing of it begins any more, until it is released
+    SET_ASIDE = "set aside"  # none of its work begins until it is released
     RELEASE = "release"
     RELEASE_START = "release before the first turn"
     RELEASE_SUSPENDED = "release of a suspended one"
