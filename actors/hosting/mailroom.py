@@ -242,7 +242,7 @@ class Mailroom:
         """Let a message wait for a host that has the app of its actor. A caller is refused.
 
         Raises:
-            RingUnknown: For a message with a reply.
+            RingUnknown: The message has a reply.
         """
         if envelope.reply is not None:
             raise RingUnknown(ring_of(address.type))
