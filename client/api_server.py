@@ -7,7 +7,7 @@ The rule: each request is sent once. If no answer comes, the caller must know wh
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from types import TracebackType
@@ -28,6 +28,9 @@ Query = Iterable[tuple[str, str]]
 
 PREFIX = "/api/v1"
 JSON = "application/json"
+# Of an answer with a body that `ask` reads. Where there is none to read, the status alone tells a daemon from another
+# program, or a proxy, that says yes to everything.
+WITH_JSON = (200, 201, 202)
 NO_ROUTE_OF_DAPR = "ERR_DIRECT_INVOKE"  # how a daemon answers for a path that is nobody's
 TOKEN_HEADER = "dapr-api-token"  # noqa: S105  the name of a header
 
@@ -115,11 +118,14 @@ class ApiServer(ABC):
     @abstractmethod
     def _stream(self, request: ApiRequest) -> AbstractAsyncContextManager[AsyncIterator[str]]: ...
 
-    async def send(self, method: str, path: str, *, body: object = None, **rest: Unpack[Rest]) -> Answer:
+    async def send(
+        self, method: str, path: str, *, good: Collection[int], body: object = None, **rest: Unpack[Rest]
+    ) -> Answer:
         """Make a request, and return its answer if it is a good one.
 
         Args:
             path: With its prefix; `path_of` makes one.
+            good: The statuses with which a daemon says that it is done.
             body: Written as JSON; bytes as they are.
             rest: The optional parts; see `ApiRequest`.
 
@@ -129,7 +135,10 @@ class ApiServer(ABC):
         content = body if isinstance(body, bytes) or body is None else msgspec.json.encode(body)
         self._name_app(rest)
         request = ApiRequest(method, path, content=content, **rest)
-        return self.checked(await self._send(request), request.instance_id)
+        answer = self.checked(await self._send(request), request.instance_id)
+        if answer.status not in good:
+            raise self._not_ours(answer.status, f"{answer.status} {answer.reason}".rstrip())
+        return answer
 
     def stream(self, method: str, path: str, **rest: Unpack[Rest]) -> AbstractAsyncContextManager[AsyncIterator[str]]:
         """Make a request, and give the lines of its answer as they come.
@@ -153,15 +162,30 @@ class ApiServer(ABC):
         Raises:
             PerdureError: As of `client/errors.py`.
         """
-        return self.read(await self.send(method, path, body=body, **rest), answer)
+        return self.read(await self.send(method, path, good=WITH_JSON, body=body, **rest), answer)
 
     def read(self, given: Answer, answer: type[T]) -> T:
         """Read the JSON of an answer."""
         try:
             return msgspec.json.decode(given.content, type=answer)
-        except msgspec.MsgspecError as error:
-            what = f"{self.url} has answered with no {answer.__name__}: {error}. Is it this version of Perdure?"
-            raise ServerRefused(given.status, "", what) from None
+        except (ValueError, RecursionError) as error:
+            raise self._not_ours(given.status, f"no {answer.__name__}: {error}") from None
+
+    def require_stream(self, content_type: str, request: ApiRequest) -> None:
+        """Check that a good answer has the kind of lines that was asked for.
+
+        Args:
+            content_type: The header of the answer; empty: it has none.
+
+        Raises:
+            ServerRefused: They are not.
+        """
+        wanted = (request.headers or {}).get("accept", "")
+        if content_type.partition(";")[0].strip().lower() != wanted:
+            raise self._not_ours(200, f"{content_type or 'no type of content'}, and {wanted} was asked for")
+
+    def _not_ours(self, status: int, what: str) -> ServerRefused:
+        return ServerRefused(status, "", f"{self.url} has answered with {what}. Is it this version of Perdure?")
 
     def checked(self, given: Answer, instance_id: str | None) -> Answer:
         """Return an answer if it is a good one.
@@ -174,7 +198,7 @@ class ApiServer(ABC):
         code, message = "", f"{self.url} has answered {given.status} {given.reason}".rstrip()
         try:
             said: Any = msgspec.json.decode(given.content)
-        except msgspec.MsgspecError:
+        except (ValueError, RecursionError):
             said = None
         if isinstance(said, dict) and isinstance(said.get("message"), str):
             code, message = str(said.get("errorCode", "")), said["message"]

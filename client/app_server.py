@@ -83,13 +83,15 @@ class AppServer(ApiServer):
         try:
             async with anyio.create_task_group() as tasks, receiver:
                 tasks.start_soon(run)
-                status = 0
+                status, headers = 0, dict[bytes, bytes]()
                 with suppress(anyio.EndOfStream):
-                    status = (await receiver.receive())["status"]
+                    begun = await receiver.receive()
+                    status, headers = begun["status"], dict(begun.get("headers", ()))
                 async with aclosing(pieces()) as body:
                     if not Answer(status, "", b"").good:
                         whole = b"".join([piece async for piece in body])
                         self.checked(Answer(status, phrase(status), whole), request.instance_id)
+                    self.require_stream(headers.get(b"content-type", b"").decode("latin-1"), request)
                     async with aclosing(lines_of(body)) as lines:
                         yield lines
                 # The app learns that nobody reads any more, as it does from a server.

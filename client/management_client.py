@@ -215,7 +215,7 @@ class ManagementClient(Client):
     async def payload(self, instance_id: str, key: str, kind: Literal["input", "result", "failure"]) -> str | None:
         """Read one payload of a history, as the text that it is; None if the event has none."""
         path = path_of("instances", id_of(instance_id), "history", key, kind)
-        answer = await self._server.send("GET", path, instance_id=instance_id)
+        answer = await self._server.send("GET", path, good=(200, 204), instance_id=instance_id)
         return answer.text if answer.status == 200 else None
 
     async def tree(self, instance_id: str, *, depth: int = 3) -> InstanceTree:

@@ -124,6 +124,7 @@ class RemoteOperations:
         answer = await self.server.send(
             "GET",
             path_of("instances", instance_id, "wait"),
+            good=(200, 204),
             query=[("until", ",".join(words) or "terminal"), ("timeout", text_of_value(float(seconds)))],
             instance_id=instance_id,
             read_s=seconds + SLACK_S,
@@ -132,9 +133,10 @@ class RemoteOperations:
 
     async def raise_event(self, instance_id: str, name: str, data: str | None, *, key: str | None) -> None:
         """Send an event to an instance, once for each key."""
-        await self.server.send(
+        await self.server.ask(
             "POST",
             path_of("instances", instance_id, "events", name),
+            ActionDone,
             body=as_utf8(data),
             headers=key_header(key),
             instance_id=instance_id,
@@ -229,7 +231,7 @@ class RemoteOperations:
             for kind, payload in kinds.items():
                 if kind in event and "payloadBytes" in event:
                     path = path_of("instances", instance_id, "history", event["key"], payload)
-                    answer = await self.server.send("GET", path, instance_id=instance_id)
+                    answer = await self.server.send("GET", path, good=(200, 204), instance_id=instance_id)
                     return answer.text if answer.status == 200 else None
         return None
 

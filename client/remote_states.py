@@ -29,14 +29,14 @@ class RemoteStates:
     async def get(self, store: str, key: str) -> StateValue | None:
         """Read the value of a key; None if there is none. Raises as of an engine."""
         with told_of(store, key):
-            answer = await self._server.send("GET", path_of("state", store, key))
+            answer = await self._server.send("GET", path_of("state", store, key), good=(200, 204))
         return StateValue(answer.content, answer.etag.strip('"')) if answer.status == 200 else None
 
     async def change(self, store: str, changes: Sequence[StateChange], *, whole: bool = False) -> None:
         """Make changes, all of them or none: a single one is its own transaction. Raises as of an engine."""
         assert whole or len(changes) == 1, changes
         with told_of(store, changes[0].key if len(changes) == 1 else ""):
-            await self._server.send("POST", path_of("state", store), body=body_of(changes))
+            await self._server.send("POST", path_of("state", store), good=(204,), body=body_of(changes))
 
 
 class StoreMissing(StateStoreNotFound):

@@ -43,8 +43,18 @@ class Server(ApiServer):
         self._http: httpx2.AsyncClient | None = None
 
     async def __aenter__(self) -> Self:
+        try:
+            self._http = self._made_client()
+        except (ValueError, ImportError, OSError) as error:
+            # Of a proxy in the environment that is none, or that needs a package; of certificates that are not there.
+            why = f"the environment does not do for HTTP ({error})"
+            raise ServerUnreachable(self.url, why, sent=False) from error
+        await self._http.__aenter__()
+        return self
+
+    def _made_client(self) -> httpx2.AsyncClient:
         encrypted = self.url.startswith("https:")
-        self._http = httpx2.AsyncClient(
+        return httpx2.AsyncClient(
             base_url=self.url,
             headers=self.headers,
             limits=httpx2.Limits(
@@ -54,8 +64,6 @@ class Server(ApiServer):
             verify=encrypted,
             trust_env=not is_loopback(self.url),
         )
-        await self._http.__aenter__()
-        return self
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
@@ -77,6 +85,7 @@ class Server(ApiServer):
             if not response.is_success:
                 await response.aread()
                 self.checked(answer_of(response), request.instance_id)
+            self.require_stream(response.headers.get("content-type", ""), request)
             pieces = response.aiter_bytes()
             try:
                 async with aclosing(lines_of(pieces)) as lines:
@@ -113,8 +122,11 @@ class Server(ApiServer):
 
 def answer_of(response: httpx2.Response) -> Answer:
     """The value of a response, once it was read."""
-    etag = response.headers.get("etag", "")
-    return Answer(response.status_code, response.reason_phrase, response.content, etag)
+    etag, elsewhere = response.headers.get("etag", ""), response.headers.get("location")
+    reason = response.reason_phrase
+    if response.is_redirect and elsewhere:
+        reason = f"{reason}, to {elsewhere}".lstrip(", ")
+    return Answer(response.status_code, reason, response.content, etag)
 
 
 def checked_url(url: str) -> str:

@@ -16,7 +16,7 @@ import click
 
 from ...actors.errors import PerdureError
 from ...client.connect import DEFAULT_SERVER
-from .output import lines_of
+from .output import lines_of, write_line
 
 if TYPE_CHECKING:
     from ...client.remote_client import RemoteClient
@@ -265,7 +265,7 @@ async def for_each(ids: Sequence[str], work: Callable[[str], Awaitable[str | Non
             codes.append(failed.exit_code)
         else:
             if said and done is not None:
-                click.echo(done)
+                write_line(done)
     if not codes:
         return DONE
     return codes[0] if len(ids) == 1 else FAILED

@@ -5,6 +5,7 @@ The rule: a value of an instance cannot control the terminal.
 
 import json
 import re
+import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -107,9 +108,19 @@ def escape(found: re.Match[str]) -> str:
 
 
 def show_ids(ids: Iterable[str]) -> None:
-    """Print ids unescaped, one a line, for other commands."""
+    """Print ids, one a line: unchanged for other commands, escaped for a terminal."""
     for each in ids:
-        click.echo(each)
+        write_line(exact(each))
+
+
+def exact(an_id: str) -> str:
+    """Return an id for standard output: unchanged, unless that is a terminal."""
+    return visible(an_id) if sys.stdout.isatty() else an_id
+
+
+def write_line(line: str) -> None:
+    """Print a line unchanged. `click.echo` by itself removes color codes if the output is no terminal."""
+    click.echo(line, color=True)
 
 
 def done_line(shape: str, line: str, told: dict[str, Any]) -> str:
@@ -121,7 +132,7 @@ def done_line(shape: str, line: str, told: dict[str, Any]) -> str:
     """
     if shape == "json":
         return json_of(told)
-    return str(told["id"]) if shape == "ids" else visible(line)
+    return exact(str(told["id"])) if shape == "ids" else visible(line)
 
 
 def fields(pairs: Iterable[tuple[str, object]]) -> str:

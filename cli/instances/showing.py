@@ -46,7 +46,7 @@ def show(where: Where, instance_id: str, output: str, with_input: bool, with_res
         if described is None:
             raise missing(instance_id)
         if output == "ids":
-            click.echo(described.id)
+            show_ids([described.id])
             return
         given, result = None, None
         if with_input or with_result:
@@ -277,7 +277,7 @@ def wait(where: Where, instance_id: str, until: str | None, timeout: float | Non
         if output == "json":
             show_json(found)
         elif output == "ids":
-            click.echo(found.id)
+            show_ids([found.id])
         else:
             click.echo(found.status)
             if found.failure is not None:

@@ -18,6 +18,7 @@ from ...actors.errors import PerdureError
 from ...daemon.config import RUN_FLAGS
 from ...daemon.hints import explain
 from ..instances.options import word
+from ..instances.output import show_ids
 from ..run_flags import DATA_OPTION
 
 if TYPE_CHECKING:
@@ -101,8 +102,7 @@ def ls(data: str, app_id: str | None, status: frozenset[str], form: str) -> None
     if form == "json":
         click.echo(json.dumps([line._asdict() for line in lines], indent=2))
     elif form == "ids":
-        for line in lines:
-            click.echo(line.id)
+        show_ids(line.id for line in lines)
     else:
         click.echo(table(lines))
 
