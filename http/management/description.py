@@ -1,6 +1,6 @@
-"""The route that serves the description of the API, and that of Dapr's routes beside it.
+"""The route that serves the descriptions of the management API and of Dapr's routes.
 
-The rule: a document is made once, when it is first asked for.
+The rule: a document is made once, at its first request.
 
 `http/management/app.py` adds the route.
 """
@@ -27,7 +27,7 @@ OPENAPI = Endpoint(
         QueryField(
             "of",
             {"type": "string", "enum": ["management", "dapr"]},
-            "`dapr` for the routes of Dapr, which `/openapi.json` describes too",
+            "`dapr`: the routes of Dapr, which `/openapi.json` describes too",
         ),
     ),
 )
@@ -37,9 +37,9 @@ class DescriptionRoutes:
     """The handler of the description.
 
     Args:
-        endpoints: All that are served.
-        dapr: Gives the description of Dapr's routes, as JSON.
-        control: Says the version.
+        endpoints: All endpoints that are served.
+        dapr: Returns the description of Dapr's routes, as JSON.
+        control: Says the version of Perdure.
         secured: Whether callers need a token.
     """
 
@@ -47,13 +47,13 @@ class DescriptionRoutes:
         self, endpoints: Sequence[Endpoint], dapr: Callable[[], bytes], control: DaemonControl, *, secured: bool
     ) -> None:
         @cache
-        def management() -> bytes:  # not before it is asked for: a start need not wait for it
+        def management() -> bytes:  # at the first request: the start does not wait for it
             document = management_document(endpoints, version=control.runtime_version, secured=secured)
             return msgspec.json.encode(document)
 
         self.documents: dict[str, Callable[[], bytes]] = {"management": management, "dapr": dapr}
 
     async def get_openapi(self, call: ManagementCall) -> Response:
-        """Answer the OpenAPI document that `of` names. Each is made once."""
+        """Answer with the OpenAPI document that `of` names."""
         which = call.query.choice("of", "management", list(self.documents))
         return Response(self.documents[which](), media_type=JSON)
