@@ -107,7 +107,7 @@ async def require_settings(session: DatabaseSession, url: DatabaseUrl) -> Mappin
         raise StoreFailed(
             f"{url.shown}: a session has {shown} = {value}, and needs {settings[name]}. A pooler takes no settings "
             f"from sessions, so give them to the role: ALTER ROLE ... SET {shown} = '{settings[name]}' "
-            f"(all of them: docs/postgres.md). A direct connection is better: a host needs four"
+            f"(all of them: docs/postgres.md). A direct connection is better: a host needs five"
         )
     return found
 

@@ -486,6 +486,11 @@ def _why_closed(shown: str, error: Exception) -> str:
     """Why a store cannot be opened, in a sentence."""
     if not isinstance(error, Refused):
         return f"{shown} does not answer: {error}"
+    if error.by_pooler:
+        return (
+            f"{shown} is a pooler, which takes no settings from sessions ({error.message}). Add ?prepare=off to the "
+            "address, and give them to the role (docs/postgres.md); or connect to the server itself"
+        )
     match error.state[:2], error.state:
         case "28", _:
             return f"{shown} does not let this user in: {error.message}"
