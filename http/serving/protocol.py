@@ -27,7 +27,8 @@ HEAD_BYTES_MAX = 64 * 1024
 # Requests that one connection may have waiting behind the one that is answered. A chunk of 256 KiB holds 13 000.
 PIPELINED_MAX = 100
 
-INVALID = "Invalid HTTP request received."
+INVALID = 400, "Invalid HTTP request received."
+HEAD_TOO_LARGE = 431, f"The head of the request has more than {HEAD_BYTES_MAX} bytes."
 # The characters of a Host, as Go's server takes them (httpguts.ValidHostHeader).
 HOST = re.compile(rb"[A-Za-z0-9!$%&()*+,\-.:;=\[\]'_~]*")
 
@@ -45,7 +46,8 @@ class PlainHttp(HttpToolsProtocol):
     cycle: Any  # the request that came last; None before the first
     under_way: Any = None  # the request whose handler runs, or ran last
     in_head = False
-    head_bytes = 0
+    head_bytes = 0  # that have come while the head has not ended
+    parsed_bytes = 0  # of the head; it may end in the piece in which it begins
     since_s = 0.0
     unread_bytes = float("inf")
     moved_s = 0.0
@@ -55,7 +57,7 @@ class PlainHttp(HttpToolsProtocol):
     lingering = False
     held_back = False  # the next request waits until the client has read the last answer
     half_closed = False  # the client sends no more, and reads
-    invalid = INVALID  # why what was sent is no request
+    invalid = INVALID  # why what was sent is no request, behind the status that tells it
     deaf = False  # what it sent was no request, and what it sends now is not looked at
 
     def __init__(self, *positional: Any, crowd: Crowd, **named: Any) -> None:
@@ -129,14 +131,14 @@ class PlainHttp(HttpToolsProtocol):
             except httptools.HttpParserUpgrade as offer:
                 data = self.without_offer(data[offer.args[0] :])
             except httptools.HttpParserError:
-                self.refuse(400, self.invalid)
+                self.refuse(*self.invalid)
                 return
             else:
                 break
         if self.in_head:
             self.head_bytes += len(data)
             if self.head_bytes > HEAD_BYTES_MAX:
-                self.refuse(431, f"The head of the request has more than {HEAD_BYTES_MAX} bytes.")
+                self.refuse(*HEAD_TOO_LARGE)
         elif (cycle := self.cycle) is not None and cycle.more_body:
             if self.beside_bytes > HEAD_BYTES_MAX:
                 self.refuse(431, f"The chunks or trailers of the request have more than {HEAD_BYTES_MAX} bytes.")
@@ -147,7 +149,7 @@ class PlainHttp(HttpToolsProtocol):
         """Serialize the request again for a fresh parser: its head without the offer, and the bytes after it."""
         method = self.parser.get_method()
         if method == b"CONNECT":  # it is nothing but an offer
-            self.refuse(400, INVALID)
+            self.refuse(*INVALID)
             return b""
         version = self.parser.get_http_version().encode()
         head = [b"%b %b HTTP/%b" % (method, self.url, version)]
@@ -158,15 +160,28 @@ class PlainHttp(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Begin to count the head of a request."""
         self.in_head = True
-        self.head_bytes = 0
+        self.head_bytes = self.parsed_bytes = 0
         self.since_s = self.crowd.now_s
         super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        """Take a part of the target."""
+        self._count(len(url))
+        super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header; trailers are left out."""
         # A trailer is no header: the headers were judged before it came.
         if self.in_head:
+            self._count(len(name) + len(value) + 4)
             super().on_header(name, value)
+
+    def _count(self, size: int) -> None:
+        """Count bytes of a head that has come in one piece with its end, or with what is behind it."""
+        self.parsed_bytes += size
+        if self.parsed_bytes > HEAD_BYTES_MAX:
+            self.invalid = HEAD_TOO_LARGE
+            raise ValueError("the head is too large")  # it ends the parser
 
     def on_body(self, body: bytes) -> None:
         """Take a part of a body."""
@@ -180,7 +195,7 @@ class PlainHttp(HttpToolsProtocol):
         self.since_s = self.crowd.now_s
         self.body_from = self.received
         if (why := misfit_of_host(self.headers, self.parser.get_http_version())) is not None:
-            self.invalid = why
+            self.invalid = 400, why
             raise ValueError(why)  # as below
         if not self.parser.should_upgrade():
             if len(self.pipeline) >= PIPELINED_MAX:
