@@ -56,6 +56,6 @@ def threads_needed() -> Iterator[None]:
         if str(error) != NO_THREAD:
             raise
         raise PerdureError(
-            "the system gives this process no more threads. Raise what is too low: processes of the user (ulimit -u), "
-            "of the service or the container (TasksMax, pids.max), or addresses (ulimit -v)."
+            "the system gives this process no more threads. Raise the limit that is too low: processes of the user "
+            "(ulimit -u), of the service or the container (TasksMax, pids.max), or addresses (ulimit -v)."
         ) from error

@@ -177,7 +177,7 @@ class PlainHttp(HttpToolsProtocol):
             super().on_header(name, value)
 
     def _count(self, size: int) -> None:
-        """Count bytes of a head that has come in one piece with its end, or with what is behind it."""
+        """Count bytes of a head that has come in one piece with its end."""
         self.parsed_bytes += size
         if self.parsed_bytes > HEAD_BYTES_MAX:
             self.invalid = HEAD_TOO_LARGE

@@ -59,7 +59,7 @@ main({command})
 
 
 def test_a_thread_that_the_system_does_not_give_is_told_and_another_error_is_not_touched() -> None:
-    with pytest.raises(PerdureError, match="gives this process no more threads.*ulimit -u.*TasksMax"), threads_needed():
+    with pytest.raises(PerdureError, match=r"no more threads.*ulimit -u.*TasksMax"), threads_needed():
         raise RuntimeError("can't start new thread")
     with pytest.raises(RuntimeError, match="another"), threads_needed():
         raise RuntimeError("another")
