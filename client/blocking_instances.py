@@ -54,7 +54,7 @@ class BlockingHandle(str, Generic[R]):
         """Wait for the end, and return the result as the workflow's annotation has it.
 
         Args:
-            timeout: A number is seconds.
+            timeout: A number is seconds; None: there is no limit.
 
         Raises:
             WorkflowFailed: It ended in another way than COMPLETED.
@@ -151,6 +151,9 @@ class BlockingInstances(BlockingCalls):
         """Start an instance and return its handle, which is its id. Durable when it returns.
 
         Args:
+            workflow: The function, or the name by which it is registered.
+            input: Any value that JSON can hold; None is no input.
+            instance_id: Of the new instance; made up if it is None.
             start_at: When its code is to begin; UTC if it names no time zone.
             tags: Names and values by which lists can be filtered; 16 at most.
             if_exists: If an instance has the id: `reject` refuses, also if it has ended; `return` returns that
@@ -159,7 +162,9 @@ class BlockingInstances(BlockingCalls):
             idempotency_key: The same start twice with the same key is one instance.
 
         Raises:
-            AppError, InvalidRequest, RequestRefused: Nothing was started.
+            InstanceExists: The id belongs to another instance, which `if_exists` does not let go.
+            PayloadError: The input is not JSON.
+            AppError, InvalidRequest, RequestRefused: The workflow, the id or an option is refused. Nothing was started.
         """
         handle = self._call(
             lambda client: client.start(
@@ -232,6 +237,7 @@ class BlockingInstances(BlockingCalls):
         """Make the handle of an instance by its id, without a look whether it exists.
 
         Args:
+            instance_id: The id, or a handle.
             workflow: Tells the type of the result.
         """
         client = self._unopened
@@ -249,6 +255,7 @@ class BlockingInstances(BlockingCalls):
 
         Args:
             workflow: Tells the type of the result; by default the workflow of the instance's name in the app does.
+            timeout: A number is seconds; None: there is no limit.
 
         Raises:
             WorkflowFailed, PayloadError: As of `run`.
@@ -277,7 +284,8 @@ class BlockingInstances(BlockingCalls):
         """Wait for an instance to end, or for another status.
 
         Args:
-            timeout: A number is seconds.
+            until: Whether a status is the one; by default whether it is an end.
+            timeout: A number is seconds; None: there is no limit.
 
         Raises:
             TimeoutError: It took longer.
@@ -290,6 +298,8 @@ class BlockingInstances(BlockingCalls):
         """Send an event to an instance. One that does not wait for it keeps it; a finished one drops it.
 
         Args:
+            name: The event's name; upper and lower case are the same.
+            data: Any value that JSON can hold; None is no data.
             idempotency_key: Of the events of an instance with the same key the first counts. With a key, a new event
                 to a finished instance is refused.
 
@@ -338,10 +348,11 @@ class BlockingInstances(BlockingCalls):
     ) -> bool:
         """End an instance without asking its code, also one that is stalled or set aside.
 
-        Activities under way run on, and their results are dropped.
+        An activity that has not begun is not performed; an `def` one and one in a process are cancelled. One in a
+        thread runs to its end, and its result is dropped.
 
         Args:
-            output: The result that the instance then has.
+            output: The result that the instance then has; any value that JSON can hold.
             recurse: End its children too.
             reason: Stands in the audit.
 

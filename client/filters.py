@@ -20,16 +20,16 @@ class Filter(TypedDict, total=False):
 
     status: str | Iterable[str]  # `running`, `failed`, in any case; a `!` in front negates the whole list
     name: str | Iterable[str]  # of workflows; the same
-    id_prefix: str
+    id_prefix: str  # the beginning of the id
     parent: str  # the id of the parent
     root: bool  # True: without a parent; False: with one
     created_after: Moment  # included
     created_before: Moment  # excluded
-    updated_after: Moment
-    updated_before: Moment
+    updated_after: Moment  # included
+    updated_before: Moment  # excluded
     tags: Mapping[str, str]  # all must fit
     stuck_for: Length  # stalled, set aside, or an activity open and no turn for so long
-    app_id: str
+    app_id: str  # the first app of the daemon without it
 
 
 def query_of(filter: Filter | Mapping[str, Any]) -> list[tuple[str, str]]:  # noqa: A002  the API's word

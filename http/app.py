@@ -1,10 +1,10 @@
 """The HTTP APIs as a Starlette app, made from a facade and the operations of management; `daemon/` serves it.
 
-The rule: this module only puts parts together: it decides nothing about a request.
+The rule: this module only assembles parts; it decides nothing about a request.
 
-From the outside in: the raw path is cleaned, the token is checked (without tokens, that no web page asks), the route is
-found, the handler decodes, calls and encodes. An error of any of them becomes its answer in `http/errors.py`, for the
-management API in `http/management/resource.py`.
+The layers from the outside in: the raw path is cleaned; the token is checked, or without tokens the headers of
+browsers; the route is found; the handler decodes, calls and encodes. `http/errors.py` turns an error of any layer into
+an answer, and `http/management/resource.py` does so for the management API.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -44,9 +44,9 @@ BODY_BYTES_MAX = 4 * 1024 * 1024  # Dapr's default for --max-body-size
 class OtherApps(NamedTuple):
     """The other apps, by their ids."""
 
-    find: Callable[[str], InstanceOperations | None]  # None: no host has it
-    event_json: Callable[[str], EventJson]  # writes the events of its histories
-    names: Callable[[], Sequence[str]]  # their ids, with that of the first app
+    find: Callable[[str], InstanceOperations | None]  # None: no host has the app
+    event_json: Callable[[str], EventJson]  # writes the events of the app's histories
+    names: Callable[[], Sequence[str]]  # the ids of all apps, the first app's included
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,11 +54,11 @@ class HttpOptions:
     """The options of the HTTP API."""
 
     app_id: str
-    api_tokens: tuple[str, ...] | Tokens = ()  # any of them opens the API; with none it is open to all
+    api_tokens: tuple[str, ...] | Tokens = ()  # any of them opens the API; empty: it is open to all
     body_bytes_max: int = BODY_BYTES_MAX
     other_apps: OtherApps | None = None  # None: the management API has this app only
-    allowed_hosts: tuple[str, ...] = ()  # names that are answered without a token (`http/browser_guard.py`)
-    page: bool = True  # whether there is a page at `/ui/`
+    allowed_hosts: tuple[str, ...] = ()  # names of this daemon for callers without a token (`http/browser_guard.py`)
+    page: bool = True  # whether the page is served at `/ui/`
 
     def __post_init__(self) -> None:
         if not self.app_id:
@@ -85,10 +85,10 @@ def create_app(
     Args:
         facade: Starts, describes and steers instances for Dapr's routes.
         options: The app's id, the tokens and the limits.
-        sidecar: The daemon in Dapr's terms, of the same app; the gRPC services share it.
+        sidecar: The daemon in Dapr's terms, for the same app; the gRPC services share it.
         management: The operations of the management API; None leaves it out.
         stopping: Set when the daemon begins to stop, so that streams and long polls end.
-        sidecar_routes: Whether Dapr's routes are there; an engine inside of a program is no sidecar.
+        sidecar_routes: Whether Dapr's routes are served; an engine inside of a program is no sidecar.
         event_json: Writes the events of histories; None leaves histories out.
         configuration: The configuration as the daemon shows it, without secrets.
     """
@@ -135,14 +135,14 @@ def create_app(
         middleware=middleware,
         exception_handlers=ANSWERS,
     )
-    # Dapr never redirects; a trailing slash is gone before routes are tried.
+    # Dapr never redirects. `RawPath` removes a trailing slash before routes are tried.
     app.router.redirect_slashes = False
     app.state.journal = Journal(__name__)
     return app
 
 
 def known_tokens(options: HttpOptions) -> Tokens | None:
-    """The tokens that open the app; None if it is open to all."""
+    """Return the tokens that open the app; None if it is open to all."""
     if not options.api_tokens:
         return None
     return options.api_tokens if isinstance(options.api_tokens, Tokens) else Tokens(options.api_tokens)

@@ -1,13 +1,13 @@
-"""The vocabulary of the log: every line that tells of something going wrong or changing hands.
+"""The vocabulary of the log: every line about a fault, or about work or shards that change their owner.
 
 The rule: one event, one line, one entry here, with a level that makes sense to the person on call:
 
 * ERROR: work has stopped, and goes on only if a person acts;
-* WARNING: something went wrong, and the engine deals with it, or it will soon go wrong;
-* INFO: something has changed hands.
+* WARNING: something went wrong and the engine deals with it, or something will soon go wrong;
+* INFO: work, a shard or a connection has changed its owner or its state.
 
-Success is not in it: a turn, an activity and an instance that end well are written nowhere. docs/logs.md has this
-table for readers, and tests/journal/test_vocabulary.py holds both together.
+Success is not logged: a turn, an activity or an instance that ends well has no line. docs/logs.md has this table for
+readers, and tests/journal/test_vocabulary.py keeps both equal.
 """
 
 from collections.abc import Mapping
@@ -221,13 +221,13 @@ ACTIVITY_LEFT_BEHIND = LogLine(
 TURN_SLOW = LogLine(
     "turn_slow",
     WARNING,
-    "a turn of {instance_id} took {duration_ms} ms, in which nothing else went on",
+    "a turn of {instance_id} took {duration_ms} ms, during which nothing else ran",
     (*_INSTANCE, "duration_ms"),
 )
 LOOP_BLOCKED = LogLine(
     "loop_blocked",
     WARNING,
-    "{step} has blocked the event loop for {blocked_s:.1f} s, at {place}: nothing else goes on meanwhile",
+    "{step} has blocked the event loop for {blocked_s:.1f} s, at {place}: nothing else runs meanwhile",
     (*_INSTANCE, "activity", "duration_ms"),
 )
 LOOP_FREE = LogLine(
@@ -275,7 +275,7 @@ LOADING_FAILED = LogLine(
 APP_UNKNOWN = LogLine(
     "app_unknown",
     WARNING,
-    "no host has the app ID {app!r}: what {instance_id} is sent waits for one, and so does all that goes to such apps",
+    "no host has the app ID {app!r}: messages to {instance_id} wait for such a host, and so do all to such apps",
     ("instance_id", "app"),
     1,
 )
@@ -330,13 +330,13 @@ OPERATION_STANDS = LogLine(
 EXPIRY_STANDS = LogLine(
     "expiry_stands",
     WARNING,
-    "values of state store {store!r} whose time is over stay in the store for now, and are not served: {reason}",
+    "expired values of state store {store!r} stay in the store for now, and are not served: {reason}",
     ("store", "error_type"),
 )
 WORKER_PROCESS_UNCLEAR = LogLine(
     "worker_process_unclear",
     ERROR,
-    "a worker process of activities said what cannot be read: {reason}",
+    "a worker process of activities sent an unreadable message: {reason}",
     ("instance_id", "activity", "error_type"),
 )
 

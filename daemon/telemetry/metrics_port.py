@@ -1,7 +1,7 @@
-"""The port of the metrics, which is taken only if metrics are on, and the app that answers there.
+"""The port of the metrics, which is taken only if metrics are on, and the ASGI app that answers there.
 
-The rule: a daemon with tokens asks for one here too, unless it is told otherwise. `perdure daprd` leaves the port open,
-as Dapr's is.
+The rule: a daemon with tokens requires a token here too, unless its configuration says otherwise. `perdure daprd`
+requires none, like Dapr.
 """
 
 import time
@@ -38,7 +38,7 @@ GRACE_S = 2.0  # for scrapes under way
 
 
 class MetricsDoor:
-    """Lets those in who have a token.
+    """Answers only callers that have a token.
 
     Args:
         tokens: In `Authorization: Bearer`, as Prometheus sends it, or in `dapr-api-token`.
@@ -74,7 +74,7 @@ def serve_metrics(
     stop: anyio.Event,
     ports: ExitStack,
 ) -> AppMeter:
-    """Take the port of the metrics and serve it; return what counts for them.
+    """Take the port of the metrics and serve it; return the meter that counts for them.
 
     Raises:
         CannotListen: The port cannot be taken.
@@ -126,7 +126,7 @@ def gauges_of(hosted: HostedApp, *, alone: bool) -> AppGauges:
 
 
 class PrometheusMeter:
-    """Counts by the app that a request is for (`AppMeter`)."""
+    """Counts the requests of each app (`AppMeter`)."""
 
     def __init__(self, metrics: Metrics, executions: ExecutionMetrics) -> None:
         self._metrics = metrics
@@ -140,7 +140,7 @@ class PrometheusMeter:
 
 
 def guarded(app: ASGIApp, config: Config, tokens: Sequence[str] | Tokens) -> ASGIApp:
-    """Put a guard in front: of tokens if there are any, else against web pages."""
+    """Put a guard before an ASGI app: of tokens if there are any, else against web pages."""
     has_tokens = isinstance(tokens, Tokens) or bool(tokens)
     if has_tokens and not config.metrics_open:
         return MetricsDoor(app, tokens)

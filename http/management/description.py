@@ -1,6 +1,6 @@
-"""The route that serves the description of the API, and that of Dapr's routes beside it.
+"""The route that serves the descriptions of the management API and of Dapr's routes.
 
-The rule: a document is made once, when it is first asked for.
+The rule: a document is made once, at its first request.
 
 `http/management/app.py` adds the route.
 """
@@ -27,7 +27,7 @@ OPENAPI = Endpoint(
         QueryField(
             "of",
             {"type": "string", "enum": ["management", "dapr"]},
-            "`dapr` for the routes of Dapr, which `/openapi.json` describes too",
+            "`dapr`: the routes of Dapr, which `/openapi.json` describes too",
         ),
     ),
 )
@@ -37,12 +37,12 @@ class DescriptionRoutes:
     """The handler of the description.
 
     Args:
-        endpoints: All that are served.
+        endpoints: All endpoints that are served.
         dapr: The description of Dapr's routes.
     """
 
     def __init__(self, endpoints: Sequence[Endpoint], dapr: dict[str, Any], *, version: str, secured: bool) -> None:
-        # Made when it is asked for: it would be most of what the API adds to the time of a start.
+        # Made at the first request: at the start it would take most of the time that the API needs.
         self.makers: dict[str, Callable[[], dict[str, Any]]] = {
             "management": partial(management_document, endpoints, version=version, secured=secured),
             "dapr": lambda: dapr,
@@ -50,7 +50,7 @@ class DescriptionRoutes:
         self.made: dict[str, bytes] = {}
 
     async def get_openapi(self, call: ManagementCall) -> Response:
-        """Answer the OpenAPI document that `of` names. Each is made once."""
+        """Answer with the OpenAPI document that `of` names."""
         which = call.query.choice("of", "management", list(self.makers))
         if which not in self.made:
             self.made[which] = msgspec.json.encode(self.makers[which]())

@@ -107,7 +107,7 @@ def _module(reference: Reference) -> ModuleType:
 
 
 def _main_of_the_daemon(file: str | None) -> ModuleType:
-    """The program that embeds the engine, imported: what stands under `if __name__ == "__main__"` does not run here."""
+    """The program that embeds the engine, imported: the code under `if __name__ == "__main__"` does not run here."""
     if MAIN not in sys.modules:
         if file is None:
             raise ModuleNotFoundError("the main program has no file, so another process cannot import it")

@@ -62,7 +62,7 @@ class Descendants:
                 stored = await self._host.read(address)
                 record = unpack_record(stored.record) if stored is not None else None
             except (StoreDamaged, CorruptHistory):
-                # Of a root that cannot be read no family is known; a child that cannot be read is passed over.
+                # The family of a root that cannot be read is unknown; a child that cannot be read is passed over.
                 if not path:
                     found.append(Relative(address, app.app_id, Status.STALLED, path))
                 continue

@@ -76,4 +76,4 @@ class WorkerMark:
         return Turn(record=b"1")
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Nothing to release."""

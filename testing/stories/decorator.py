@@ -121,7 +121,8 @@ class Simulated:
         """Run a story at once, inside another test: one of hypothesis, for example, with its data.
 
         Args:
-            app, story, seeds, sweep, faults, settings, within: As for the decorator.
+            app: As for the decorator; so are the others, with fewer worlds by default.
+            story: An `async def` of (world).
 
         Returns:
             The worlds that were tried.

@@ -1,10 +1,9 @@
-"""The address of a store on PostgreSQL: `postgresql://user@host/database`, and the parts of it that concern the store
-itself.
+"""The address of a store on PostgreSQL: `postgresql://user@host/database`, and its parameters for the store itself.
 
-The rule: a password is never shown. `shown` is what logs, errors and the configuration have.
+The rule: a password is never shown. Logs, errors and the configuration use `shown`.
 
-What PostgreSQL's own programs read (`PGPASSWORD`, `~/.pgpass`, `PGSSLMODE` and the like) is read here too, by the
-driver. `actors/store/postgres/store.py` and the command line take stores by such addresses.
+The driver also reads the sources of PostgreSQL's own programs: `PGPASSWORD`, `~/.pgpass`, `PGSSLMODE` and the like.
+`actors/store/postgres/store.py` and the command line take stores by such addresses.
 """
 
 import configparser
@@ -21,7 +20,7 @@ SCHEMES = ("postgresql://", "postgres://")
 SCHEMA = "perdure"
 PORT = 5432
 PORT_MAX = 65_535
-# The parameters that name a file, and the variables that stand in for them.
+# The parameters that name a file, and the environment variables that replace them.
 FILES: Mapping[str, str] = {
     "sslrootcert": "PGSSLROOTCERT",
     "sslcert": "PGSSLCERT",
@@ -57,22 +56,22 @@ UNKNOWN: Mapping[str, tuple[str, ...]] = {
     "sslkeylogfile": (),
     "sslsni": ("1",),
 }
-# A plain name: the statements of a store find their tables by `search_path`, which takes such names without quotes.
+# A plain name: the statements of a store use `search_path`, which takes such names without quotes.
 SCHEMA_NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 
 
 @dataclass(frozen=True, slots=True)
 class DatabaseUrl:
-    """Where a store is."""
+    """The address of a store."""
 
-    dsn: str  # as the driver takes it
+    dsn: str  # for the driver
     shown: str  # without the password
-    schema: str = SCHEMA  # in which the tables are
+    schema: str = SCHEMA  # the schema of the tables
     prepare: bool = True  # whether statements stay prepared; False behind a pooler in transaction mode
 
     @property
     def name(self) -> str:
-        """The store in a sentence."""
+        """The name of the store in sentences."""
         return self.shown if self.schema == SCHEMA else f"{self.shown} (schema {self.schema})"
 
 
@@ -82,13 +81,13 @@ def is_url(data: object) -> bool:
 
 
 def without_password(data: str) -> str:
-    """Any path of a store, as it may be shown."""
+    """Any path of a store, in a form that may be shown."""
     if not is_url(data):
         return data
     try:
         split = urlsplit(data)
     except ValueError:
-        return f"{data.partition('//')[0]}//..."  # where its password stands is not known
+        return f"{data.partition('//')[0]}//..."  # the place of a password is unknown
     user, at, host = split.netloc.rpartition("@")
     query = [(name, value) for name, value in parse_qsl(split.query) if name != "password"]
     return _joined(split._replace(netloc=f"{user.partition(':')[0]}{at}{host}"), query)
@@ -106,7 +105,7 @@ def parse_url(data: str) -> DatabaseUrl:
     """Read an address.
 
     Raises:
-        StoreFailed: It cannot be the address of a store; it says why.
+        StoreFailed: It cannot be the address of a store; the message has the reason.
     """
     split = _split(data)
     own: dict[str, str] = {}
@@ -139,21 +138,21 @@ def parse_url(data: str) -> DatabaseUrl:
 
 
 def _split(data: str) -> SplitResult:
-    """Take an address apart.
+    """Split an address.
 
     Raises:
-        StoreFailed: It is none.
+        StoreFailed: It is malformed.
     """
     try:
         return urlsplit(data)
-    except ValueError:  # whose words may have the password
+    except ValueError:  # its text may contain the password
         raise StoreFailed(
             f"{without_password(data)} is no address: its server must be a name, an IP address, or one of IPv6 in [ ]"
         ) from None
 
 
 def files_of(query: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str]]:
-    """The files that an address or the environment names, which the driver reads: a pipe would hold it for ever."""
+    """The files that an address or the environment names. The driver reads them, and would wait for a pipe for ever."""
     given = dict(query)
     for name, variable in FILES.items():
         value = given.get(name) or os.environ.get(variable)
@@ -190,14 +189,14 @@ def _of_service(split: SplitResult, query: Mapping[str, str], shown: str) -> lis
 
 
 def addresses_of(dsn: str, environment: Mapping[str, str]) -> Sequence[tuple[str, int]]:
-    """Hosts and ports that the address of a database names, as PostgreSQL's own programs read it.
+    """Hosts and ports in the address of a database, as PostgreSQL's own programs read them.
 
     Args:
         dsn: `postgresql://user@one:5432,two/database`; a host may be a path.
-        environment: Has `PGHOST` and `PGPORT`, for what the address does not say.
+        environment: `PGHOST` and `PGPORT` are used if the address has no host or port.
 
     Raises:
-        ValueError: A port is none; it says which.
+        ValueError: A port is malformed; the message has it.
     """
     split = urlsplit(dsn)
     query = dict(parse_qsl(split.query))
@@ -218,7 +217,7 @@ def addresses_of(dsn: str, environment: Mapping[str, str]) -> Sequence[tuple[str
 
 
 def _port(text: str) -> int:
-    """Read a port; an empty one is PostgreSQL's, as for its own programs."""
+    """Read a port; an empty text means PostgreSQL's default, as for its own programs."""
     if not text:
         return PORT
     if not re.fullmatch(r"[0-9]{1,5}", text) or not 1 <= int(text) <= PORT_MAX:
