@@ -1,4 +1,4 @@
-"""`perdure repair`: answering what an instance waits for, in the place of what does not answer.
+"""`perdure repair`: answers an open entry of an instance in place of an activity, a child or a timer.
 
 The rule: the history is not rewritten. Each event that is appended could have arrived by itself.
 """

@@ -1,6 +1,6 @@
-"""`perdure start` and `perdure event`: beginning an instance, and telling it something.
+"""`perdure start` and `perdure event`: start an instance, and send it an event.
 
-The rule: a payload is sent as it was given. It must be JSON, so that a shell's lost quotes are noticed here.
+The rule: a payload is sent unchanged. It must be JSON, so that quotes that a shell has removed are noticed here.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -1,6 +1,6 @@
-"""`perdure export` and `perdure import`: a whole history to a file, and back.
+"""`perdure export` and `perdure import`: write a whole history to a file, and read it.
 
-The rule: no file is overwritten, and no part of one is left behind if the export fails.
+The rule: no file is overwritten, and a failed export leaves no file.
 """
 
 import os

@@ -186,6 +186,7 @@ class Doors:
 
 
 TOO_MANY = 429  # by Dapr's routes, too
+TAKEN = (202,)  # by Dapr's routes for workflows
 
 
 def _words(wanted: InstanceFilter) -> Filter:
@@ -311,11 +312,13 @@ class DaprOperations(PlainOperations):
     async def _start(self, name: str, instance_id: str, given: str | None) -> None:
         path = f"/v1.0/workflows/dapr/{name}/start"
         body = (given or "").encode()
-        await self._server.send("POST", path, query=[("instanceID", instance_id)], body=body, instance_id=instance_id)
+        query = [("instanceID", instance_id)]
+        await self._server.send("POST", path, good=TAKEN, query=query, body=body, instance_id=instance_id)
 
     async def _status(self, instance_id: str) -> str | None:
         try:
-            answer = await self._server.send("GET", f"/v1.0/workflows/dapr/{instance_id}", instance_id=instance_id)
+            path = f"/v1.0/workflows/dapr/{instance_id}"
+            answer = await self._server.send("GET", path, good=(200,), instance_id=instance_id)
         except InstanceNotFound:
             return None
         status: str = json.loads(answer.content)["runtimeStatus"]
@@ -323,11 +326,11 @@ class DaprOperations(PlainOperations):
 
     async def _raise(self, instance_id: str, name: str, data: str | None) -> None:
         path = f"/v1.0-beta1/workflows/dapr/{instance_id}/raiseEvent/{quote(name)}"
-        await self._server.send("POST", path, body=(data or "").encode(), instance_id=instance_id)
+        await self._server.send("POST", path, good=TAKEN, body=(data or "").encode(), instance_id=instance_id)
 
     async def _steer(self, what: str, instance_id: str) -> None:
         path = f"/v1.0/workflows/dapr/{instance_id}/{self.PATHS[what]}"
-        await self._server.send("POST", path, instance_id=instance_id)
+        await self._server.send("POST", path, good=TAKEN, instance_id=instance_id)
 
 
 class HubOperations(PlainOperations):

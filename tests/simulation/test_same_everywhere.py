@@ -37,7 +37,7 @@ OWN_FAULTS = {
 OFTEN = 400
 # In so many worlds of a kind at least an instance has begun.
 BEGUN_MIN = 15
-SEEDS_PLANTED = 30
+SEEDS_PLANTED = 15
 PATIENCE_S = 1_200.0
 
 RUN = f"import sys; sys.path.append({str(ROOT)!r}); from tests.simulation.digests import main; main()"
