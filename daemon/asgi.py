@@ -37,7 +37,7 @@ def asgi(
         api_tokens: Each of them opens the API. The keys of a mapping are the names of the tokens, for the audit.
         unauthenticated: Every caller may use the API, because the program around it asks for a login, for example.
         allowed_hosts: The names under which callers without tokens reach the program. Requests for other names with a
-        dot are refused, so that no web page reaches the program under a name of its own.
+            dot are refused, so that no web page reaches the program under a name of its own.
         page: Whether the page is served at `/ui/`, below the `root_path`.
 
     Raises:

@@ -92,8 +92,9 @@ def service(
         methods: A function for each of its methods. A streaming method writes serialized messages to its context,
             because most of their bytes may be cached.
         explain: Makes the status of a failed call from the name of the method, the error and the request.
-        unread: Counts unread answers; None: this service counts its own. repeatable: The methods that only read. If
-        their answer has to wait until earlier answers were read, it is not kept but made again.
+        unread: Counts unread answers; None: this service counts its own.
+        repeatable: The methods that only read. If their answer has to wait until earlier answers were read, it is not
+            kept but made again.
 
     Returns:
         The table of its methods, from which a server makes grpc's handlers.

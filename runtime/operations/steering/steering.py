@@ -251,7 +251,7 @@ class Steering:
         Raises:
             InstanceNotFound, RunChanged, NoMatch, IdTaken, WorkflowUnknown, LimitExceeded: Nothing was started.
             RerunRefused, EventNotFound, EventNotRerunnable: The same; the instance has not ended, or cannot be rerun
-            like this.
+                like this.
         """
         request = RerunRequest(
             source_id=instance_id,
