@@ -34,7 +34,7 @@ class Address(NamedTuple):
 address_of: Callable[[tuple[str, str]], Address] = partial(tuple.__new__, Address)
 
 
-AT = "@"  # stands before the ring in a type; reaches the disk
+AT = "@"  # precedes the ring in a type; part of the rows on disk
 FIRST_RING = ""
 
 

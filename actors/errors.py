@@ -43,7 +43,7 @@ def _rebuilt(kind: type[PerdureError], args: tuple[object, ...], fields: dict[st
 
 
 class MailboxFull(PerdureError):
-    """An actor has as many messages waiting as it may have."""
+    """The mailbox of an actor has reached its limit of waiting messages."""
 
     def __init__(self, address: Address, *, messages_max: int) -> None:
         super().__init__(address, messages_max)
@@ -116,7 +116,7 @@ class HostBroken(HostStopping):
     def __str__(self) -> str:
         return (
             f"the engine has ended because of {described(self.cause)}; nothing of this request was done. "
-            "What was acknowledged before is in the store: start another engine on it."
+            "All acknowledged changes are in the store: start another engine on it."
         )
 
 
@@ -286,7 +286,7 @@ class ActorStalled(PerdureError):
 
 
 class CursorInvalid(PerdureError):
-    """The cursor of a request is not a cursor of the list that it asks for."""
+    """The cursor of a request does not belong to the requested list."""
 
     def __init__(self, cursor: str) -> None:
         super().__init__(cursor)

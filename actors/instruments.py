@@ -1,4 +1,4 @@
-"""Instruments: what a host reads from its machine apart from the clock: durations and random bytes, for example.
+"""Instruments: the readings of a machine that a host needs beside the clock, such as durations and random bytes.
 
 The rule: code in `actors/` and `runtime/` gets time, random bytes and ids only through `actors/clock.py` and
 instruments. So a simulation (`testing/simulation/`) can use instruments of its own, and the same seed gives the same

@@ -91,7 +91,7 @@ INSTANCE_UNREADABLE = LogLine(
 INSTANCE_SUSPECT = LogLine(
     "instance_suspect",
     WARNING,
-    "{instance_id} waits {pause_s:.1f} s: if the process ends meanwhile, it was not this one",
+    "{instance_id} waits {pause_s:.1f} s: if the process ends during this pause, another cause has ended it",
     ("instance_id",),
 )
 SUSPECTS_FOUND = LogLine(
@@ -182,8 +182,8 @@ WAITING_FOR_ROOM = LogLine(
 WAITING_FOR_ANSWER = LogLine(
     "waiting_for_answer",
     INFO,
-    "{work!r} of instance {instance_id!r} waits: a worker that gives no tokens back has not answered an earlier one of "
-    "its number, and answers to the two could not be told apart",
+    "{work!r} of instance {instance_id!r} waits: a worker that gives no tokens back has not answered earlier work with "
+    "the same number, and answers to the two could not be distinguished",
     ("instance_id",),
     10,
 )
@@ -212,7 +212,7 @@ THREADS_EXHAUSTED = LogLine(
 ACTIVITY_LEFT_BEHIND = LogLine(
     "activity_left_behind",
     WARNING,
-    "{job} does not end though it is cancelled, and is left behind",
+    "{job} was cancelled and does not end; it is left behind",
     ("instance_id", "activity", "task_id"),
 )
 
@@ -282,7 +282,7 @@ APP_UNKNOWN = LogLine(
 REMINDER_NOT_OURS = LogLine(
     "reminder_not_ours",
     INFO,
-    "the reminder {reminder!r} of {instance_id} is dropped: its shard is not this host's",
+    "the reminder {reminder!r} of {instance_id} is dropped: this host does not own its shard",
     ("instance_id",),
 )
 LISTS_UNFILLED = LogLine(
@@ -324,7 +324,7 @@ RETENTION_SKIPS = LogLine(
 OPERATION_STANDS = LogLine(
     "operation_stands",
     ERROR,
-    "bulk operation {operation_id} stands still until the next start: {reason}",
+    "bulk operation {operation_id} is stopped until the next start: {reason}",
     ("operation_id", "error_type"),
 )
 EXPIRY_STANDS = LogLine(
@@ -346,7 +346,7 @@ WORKER_CAME = LogLine("worker_connected", INFO, "a worker has connected from {wo
 WORKER_WENT = LogLine(
     "worker_disconnected",
     INFO,
-    "the worker at {worker} has gone after {duration_s:.1f} s; {found} of its jobs go to others",
+    "the worker at {worker} has disconnected after {duration_s:.1f} s; {found} of its jobs go to others",
     ("worker", "agent", "found", "duration_ms"),
 )
 WORKER_STUCK = LogLine("worker_stuck", WARNING, "{reason}", ("worker", "agent", "limit"))
@@ -362,7 +362,7 @@ TURN_SENT_AGAIN = LogLine(
 
 REQUEST_REFUSED = LogLine("request_refused", INFO, "a request was refused with {status}: {reason}", ("status",), 1)
 REQUEST_LATE = LogLine(
-    "request_late", INFO, "a client was closed: the {part} of its request did not come in time", ("part",), 1
+    "request_late", INFO, "a connection was closed: the {part} of a request did not come in time", ("part",), 1
 )
 CALL_UNPARSABLE = LogLine(
     "call_unparsable",
@@ -388,7 +388,7 @@ ANSWERS_UNREAD = LogLine(
 READER_STILL = LogLine(
     "reader_still",
     INFO,
-    "a client was cut off: it had read nothing of its answer for {maximum:g} s",
+    "a client was disconnected: it had read nothing of its answer for {maximum:g} s",
     ("limit", "maximum"),
     1,
 )

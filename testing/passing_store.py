@@ -18,7 +18,7 @@ class PassingStore:
     """`inner`, unchanged.
 
     Args:
-        inner: The store that it stands before.
+        inner: The store behind it.
     """
 
     def __init__(self, inner: Store) -> None:

@@ -259,7 +259,7 @@ class RingCopy:
         self._scope = anyio.CancelScope()
 
     def join(self) -> None:
-        """Count a reader, for whom the copy is kept from now on."""
+        """Count a reader. The copy is kept from now on."""
         self._readers += 1
         self._joined.set()
 

@@ -141,7 +141,7 @@ class Inbound:
 
     def _greet(self, hello: HelloFrame) -> None:
         if self.host is not None:
-            raise FrameRefused("it says who it is twice")
+            raise FrameRefused("it sends its name twice")
         if self._caller is not None and self._caller != hello.name:
             raise FrameRefused(f"it says that it is {hello.name[:80]!r}, and its certificate says {self._caller!r}")
         self._version = wire_for(hello.wire_min, hello.wire_max)
@@ -170,7 +170,7 @@ class Inbound:
             self._greet(frame)
             return
         if not self.welcome:
-            raise FrameRefused("it asks before it is welcome")
+            raise FrameRefused("it sends a request before it is welcome")
         self._takers[type(frame)](frame)
 
     def _take_ask(self, frame: AskFrame) -> None:

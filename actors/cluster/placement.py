@@ -4,7 +4,7 @@ The rule: no actor comes into memory, and no change of an actor is committed,
 without a look at this table. With one host the answer is always "here"; with
 several it names the owner (docs/design/several-hosts.md).
 
-`actors/hosting/mailroom.py` asks it before it delivers, `actors/hosting/committer.py` takes epochs from it.
+`actors/hosting/mailroom.py` looks owners up before it delivers, `actors/hosting/committer.py` takes epochs from it.
 """
 
 from collections.abc import Collection, Mapping

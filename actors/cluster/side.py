@@ -41,7 +41,7 @@ class HostSide(Protocol):
         """Take note that a commit of another host holds a message.
 
         Args:
-            sender: Of its envelope.
+            sender: The sender in its envelope.
         """
         ...
 
@@ -58,7 +58,7 @@ class HostSide(Protocol):
         """The origin of a message without a reply; None: no actor has sent it.
 
         Args:
-            sender: Of its envelope.
+            sender: The sender in its envelope.
         """
         ...
 

@@ -19,7 +19,7 @@ from ..turn import Actor, Envelope
 class Activation:
     """An actor in memory. An object with a list, not a task: there may be a hundred thousand."""
 
-    # The limit for an outside in memory. A longer outside is read from the store when a caller asks for it.
+    # The limit for an outside in memory. A longer outside is read from the store when a caller needs it.
     OUTSIDE_BYTES_MAX = 2048
 
     __slots__ = (
@@ -92,7 +92,7 @@ class Activation:
 
     @property
     def outside(self) -> Inspection | None:
-        """The outside as last committed; None: ask the store."""
+        """The outside as last committed; None: only the store has it."""
         if self._record is None:
             return None
         return Inspection(self._record, self._first, self._last, self._updated_us, None, self._outside_facets)

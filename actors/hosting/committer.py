@@ -63,7 +63,7 @@ class Committer:
     # How long the store counts as failing after a failed commit. Without a limit, a host that gets no
     # more requests because it is unhealthy would never find out that its store works again.
     FAILING_S = 5.0
-    # How long a group of patient turns stays open. Soon after an activity's result the workflow most often asks for
+    # How long a group of patient turns stays open. Soon after an activity's result the workflow most often requests
     # its next activity, so that both turns share a commit.
     PATIENCE_S = 0.005
     # How many rounds of the event loop a group stays open for instances that the last commit has just released: in
@@ -316,7 +316,7 @@ class Committer:
         """The active mark that this turn sets; None: it stays.
 
         It is set at once, because a crash must find it. It is taken away when
-        the row is written anyhow, or the actor is quiet, or a commit that was
+        the row is written in any case, or the actor is quiet, or a commit that was
         to take it away has failed; otherwise it stays until the eviction.
         """
         if activation.in_flight:

@@ -3,8 +3,8 @@
 The rule: an actor takes one turn at a time, a turn never awaits, and its effects
 (replies, messages, reminders) happen after its commit.
 
-The host is the face of its parts and runs their loops. The parts stand one above
-the other, and each uses only the parts before it:
+Other layers use the parts through the host, which runs their loops. The parts are
+ordered, and each uses only the parts before it:
 
 * `actors/hosting/activation.py`: an actor in memory;
 * `actors/hosting/mailroom.py`: which actors are in memory, and messages to them;

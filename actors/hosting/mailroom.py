@@ -2,7 +2,7 @@
 
 The rule: an actor comes into memory only if the placement table says that this host
 owns its shard, and a reminder is delivered only if this host owns the shard when it is due.
-Where shards come and go, a gate is asked first whether a message may go to its actor (`actors/hosting/shards/gate.py`).
+Where shards come and go, a gate first decides whether a message may go to its actor (`actors/hosting/shards/gate.py`).
 
 `actors/hosting/host.py` delivers the messages of callers here, `actors/hosting/release.py` the messages of
 actors, the reminder loop its reminders and `actors/cluster/inbound.py` the messages of other hosts.
@@ -242,7 +242,7 @@ class Mailroom:
         """Let a message wait for a host that has the app of its actor. A caller is refused.
 
         Raises:
-            RingUnknown: For a message with a reply.
+            RingUnknown: The message has a reply.
         """
         if envelope.reply is not None:
             raise RingUnknown(ring_of(address.type))

@@ -47,7 +47,7 @@ class Unreadable:
         self._audit = audit
 
     def turn(self, envelopes: Sequence[Envelope], now_us: int) -> Turn:
-        """Purge the actor if a message asks for it; answer all others with `ActorStalled`."""
+        """Purge the actor if a message requests it; answer all others with `ActorStalled`."""
         turn = Turn(busy=self._active)
         for envelope in envelopes:
             purged = self._exists and self._purges(envelope.body)

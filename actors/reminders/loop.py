@@ -144,7 +144,7 @@ class ReminderLoop:
         return min(self.WAIT_MAX_S if wait_us is None else self.COMPARE_S, wait_s)
 
     def _compare(self) -> Reading:
-        """Read both clocks; if the wall clock was set back, tell the window."""
+        """Read both clocks; if the wall clock was set back, report it to the window."""
         now, seen = read(self._clock), self._seen
         if seen.wall_us:
             back_us = now.set_back_since(seen)

@@ -139,22 +139,22 @@ class Store(Protocol):
 
     @property
     def cluster(self) -> Cluster | None:
-        """The same store, as the hosts have it who share it; None: one host has it for itself."""
+        """The same store, with the contract for hosts that share it; None: one host has it for itself."""
         ...
 
     @property
     def shards(self) -> int:
-        """How many shards the whole store has, with the shards of its other parts. Fixed for its life."""
+        """How many shards the whole store has, including its other parts. The number never changes."""
         ...
 
     @property
     def intact(self) -> bool:
-        """Whether the open store is still where it was opened, so that commits reach it. To ask costs little."""
+        """Whether the open store is still at its place, so that commits reach it. Calling this often is cheap."""
         ...
 
     @property
     def commits_elsewhere(self) -> bool:
-        """Whether commits are the work of another process, so that this one has its time for turns meanwhile."""
+        """Whether another process does the commits, so that this process can take turns meanwhile."""
         ...
 
     async def open(self) -> None:
@@ -163,7 +163,7 @@ class Store(Protocol):
         Raises:
             StoreLocked: Another process has it. Nothing was changed.
             StoreTooNew: A newer release wrote it. Nothing was changed.
-            StoreDivided: It is another part than the one asked for. Nothing was changed.
+            StoreDivided: It is not the expected part. Nothing was changed.
             StoreFailed: It cannot be opened, or is not a store.
         """
         ...

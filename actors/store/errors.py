@@ -216,7 +216,7 @@ class StoreInUse(StoreLocked):
     def __str__(self) -> str:
         return (
             f"{self.path} is in use by the host on {self.name} (Perdure {self.release}), which lives. "
-            "What was asked for needs the store for itself: stop all hosts of it first."
+            "This operation needs the store for itself: stop all its hosts first."
         )
 
 
@@ -237,11 +237,11 @@ class StoreTakenOver(StoreFailed):
         if self.rejoins:
             return (
                 f"{self.path}: {self.why}. Nothing of this was written. "
-                "What was acknowledged is in the store, and this host joins the others again by itself."
+                "All acknowledged changes are in the store, and this host joins the others again by itself."
             )
         return (
             f"{self.path}: {self.why}. Nothing more is written by this process. "
-            "What was acknowledged is in the store: stop this process, and start it again."
+            "All acknowledged changes are in the store: stop this process, and start it again."
         )
 
 

@@ -47,7 +47,7 @@ class WorldMachine(Protocol):
     """A machine of the world, which outlives lives and learns of the end of each."""
 
     def life_ended(self, number: int) -> None:
-        """Learn that a life was killed or has stopped, and that no step of it is taken any more."""
+        """Note that a life was killed or has stopped, and that no step of it is taken any more."""
         ...
 
 

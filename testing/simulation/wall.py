@@ -1,7 +1,7 @@
 """The wall: a world that takes too much of the processor's time is ended, with an error that says where it stood.
 
-The rule: it is the only limit of a world that is up to the machine. So what it ends is neither made smaller, nor run
-again to be believed.
+The rule: it is the only limit of a world that depends on the machine. So a world that it ends is neither made smaller,
+nor run again to be believed.
 
 It ends code that never gives the event loop back, and worlds in which virtual time passes and the story never ends. An
 event loop that is busy without end, and in which no time passes, has a limit of its own (`SimLoop.busy_steps_max`).
@@ -16,7 +16,7 @@ from types import FrameType
 
 from .loop import SimLoop
 
-# The code that is ended may catch the exception; then it is raised again after so many seconds.
+# The code that is ended may catch the exception; then it is raised again after this many seconds.
 AGAIN_S = 0.5
 
 
@@ -26,17 +26,17 @@ class WorldTooLong(Exception):
 
 @contextmanager
 def walled(loop: SimLoop, cpu_s: float | None) -> Iterator[None]:
-    """End what runs in the block once it has taken so much of the processor's time.
+    """End the code of the block once it has taken `cpu_s` of the processor's time.
 
     There is no wall in other threads than the main one, on systems without interval timers, and where other code
     has set the timer.
 
     Args:
-        loop: On which the world runs.
+        loop: The loop of the world.
         cpu_s: Seconds; None: there is no wall.
 
     Raises:
-        WorldTooLong: The world has taken that.
+        WorldTooLong: The world has taken that time.
     """
     if cpu_s is None or not _is_free():
         yield
@@ -65,7 +65,7 @@ def walled(loop: SimLoop, cpu_s: float | None) -> Iterator[None]:
 
 
 def _is_free() -> bool:
-    """Whether the timer may be set here, and nobody has set it."""
+    """Whether the timer may be set here, and is not set."""
     if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
         return False
     return signal.getitimer(signal.ITIMER_VIRTUAL)[0] == 0 and signal.getsignal(signal.SIGVTALRM) is not None

@@ -1,8 +1,9 @@
-"""The rules that must hold in the world of any app, without being asked for.
+"""The rules that must hold in the world of any app, without a check of its own.
 
-    no instance stalls, nor is set aside      at each commit work under way ends or
-    falls asleep at the end, after the last fault the code stands where its history ends
-    at the end no error reaches the event loop           at the end
+    no instance stalls, nor is set aside       at each commit
+    work under way ends or falls asleep        at the end, after the last fault
+    the code stands where its history ends     at the end
+    no error reaches the event loop            at the end
 
 The rule: the rules read the disk, and change nothing.
 """
@@ -73,7 +74,8 @@ class Rules:
             raise self.broken
 
     async def _check_standing(self) -> None:
-        """Run the code through the histories that it has to fit: of all, or where there are several apps, of what runs.
+        """Run the code through the histories that it has to fit: of all instances, or with several apps, of those under
+        way.
 
         An instance that has ended is never replayed, so another version of its code need not fit.
         """

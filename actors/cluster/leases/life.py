@@ -1,4 +1,4 @@
-"""One life of a host: its knowledge of the others from the moment it joins until its row is gone.
+"""One life of a host: its knowledge of the others from the moment it joins until its row is deleted.
 
 The rule: nothing of one life is carried into the next.
 

@@ -57,12 +57,12 @@ def check_reachable(address: str, place: str, others: Iterable[tuple[str, str]])
     """Check that hosts can reach each other at their addresses.
 
     Args:
-        address: Of this host.
-        place: Of this host, as `actors/store/cluster.py` has it.
+        address: The address of this host.
+        place: The place of this host, as in `HostCard` (`actors/store/cluster.py`).
         others: Address and place of the other living hosts.
 
     Raises:
-        PeerAddressNeeded: One of two hosts on different machines has a loopback address.
+        PeerAddressNeeded: Two hosts are on different machines, and one of them has a loopback address.
     """
     for other, elsewhere in others:
         if machine_in(place) != machine_in(elsewhere) and (is_loopback(address) or is_loopback(other)):

@@ -1,6 +1,6 @@
 """A transport: how the hosts of a daemon reach one another.
 
-The rule: a transport carries bytes and knows who is at the other end; the wire knows what the bytes mean.
+The rule: a transport carries bytes and verifies the other end; the wire interprets the bytes.
 
 `actors/cluster/peers.py` listens with it and `actors/cluster/outbound.py` connects with it. `unix.py`, `tls.py` and
 `memory.py` are transports.

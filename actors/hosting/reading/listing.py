@@ -3,7 +3,7 @@
 The rule: lists need no activations and make none. Each host reads its own part of the store, and the host that has the
 request merges the parts. A cursor has the hosts in the order of their numbers, so that any host can continue a list.
 
-`Host.lists` is one.
+`Host.lists` returns the lists of a host.
 """
 
 from collections.abc import Sequence

@@ -4,7 +4,7 @@ The rule: the owner of an actor answers from memory, unless it may have lost the
 to the owner; if the owner does not answer and all hosts share one store, it reads the store itself. A watch follows its
 actor when the shard moves; the watcher inspects the actor again, because commits may have been missed.
 
-`actors/hosting/host.py` has one.
+`actors/hosting/host.py` reads and watches actors with it.
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence

@@ -39,7 +39,7 @@ class CopyPlace(NamedTuple):
 
 
 class CopiedActor(NamedTuple):
-    """All that a store has of an actor."""
+    """The rows of an actor, apart from its items."""
 
     address: Address
     record: bytes

@@ -209,10 +209,10 @@ class PostgresClusterStore(NotingPostgresStore):
             for statement, rows in asked:
                 if rows:
                     columns = [list(column) for column in zip(*rows, strict=True)]
-                    missing = await self._opened().writer.run(statement, columns, "looking for what was acknowledged")
+                    missing = await self._opened().writer.run(statement, columns, "looking for acknowledged entries")
                     found += len(missing)
         except StoreFailed as error:
-            logger.warning("nobody knows what the server that took over lacks: %s", error)
+            logger.warning("it is unknown which acknowledged changes the server that took over lacks: %s", error)
             return
         if found:
             self.doubts.acknowledged_lost += found
@@ -278,7 +278,7 @@ class PostgresClusterStore(NotingPostgresStore):
                 gifts, self._gifts = self._gifts, []
                 await self._give(gifts)
         if gift.outcome is None:
-            raise StoreUncertain(f"giving shard {shard}", "who has sent it was cancelled")
+            raise StoreUncertain(f"giving shard {shard}", "the call that has sent it was cancelled")
         if isinstance(gift.outcome, StoreError):
             raise gift.outcome.with_traceback(None)
         owner, found = gift.outcome

@@ -79,7 +79,7 @@ class Hold:
         if is_mount_point(path):
             raise StoreFailed(
                 f"{path} is mounted by itself. The files beside it (-wal, .id, .lock) would be left behind, and with "
-                f"them what was acknowledged. Mount its folder instead."
+                f"them acknowledged changes. Mount its folder instead."
             )
         lock = _lock_name(path)
         try:
@@ -115,7 +115,7 @@ class Hold:
         if sys.platform != "win32" and mode & 0o077:
             logger.warning(
                 "%s can be read by other users of this machine (mode %04o), and SQLite gives its -wal the same mode. "
-                "A store that is made now gets %04o. If nobody else is to read it: chmod 600 %s*",
+                "A store that is made now gets %04o. If no other user should read it: chmod 600 %s*",
                 self.path,
                 mode,
                 MODE,

@@ -13,7 +13,7 @@ SLICE_S, SLICE_RATES = 0.01, (0.02, 0.2)
 
 
 class SimStopwatch:
-    """Tells the loop's time, and somewhat more."""
+    """Returns the loop's time, or somewhat more."""
 
     def __init__(self, loop: SimLoop, choices: Choices) -> None:
         self._loop = loop

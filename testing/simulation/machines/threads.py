@@ -3,8 +3,8 @@
 The rule: a thread has the baton or the loop has it. A thread gives it back when it ends, pauses for a virtual time,
 or asks for something to be done in the loop; so code of threads is a part of the world's order of steps.
 
-Of a host that was killed no thread goes on. At the end of the world, when nothing that it does counts any more, each
-gets `HostGone` where it stands, so that it ends and leaves nothing behind.
+No thread of a killed host goes on. At the end of the world, when its actions have no effect any more, each thread gets
+`HostGone` where it stands, so that it ends and leaves nothing behind.
 """
 
 import asyncio
@@ -16,9 +16,9 @@ from typing import Any
 # The thread whose code runs; None: the loop's.
 BATON: ContextVar["SimThread | None"] = ContextVar("perdure_simulated_thread", default=None)
 
-# So long may code of a thread run in real time until it gives the baton back.
+# The real time for which code of a thread may run until it gives the baton back.
 AWAY_S_MAX = 30.0
-# So often may it catch `HostGone` and go on, before it is left where it stands.
+# The times that it may catch `HostGone` and go on, before it is left where it stands.
 DENIALS_MAX = 100
 
 
@@ -78,7 +78,7 @@ class SimThread:
         else:
             self._go.release()
         if not self._back.acquire(timeout=AWAY_S_MAX):
-            self._thread, self._dropped = None, True  # nothing more can be had of it
+            self._thread, self._dropped = None, True  # it is of no more use
             raise ThreadAway
         if self.over:
             self._ended(*self._outcome)
@@ -102,7 +102,7 @@ class SimThread:
     # In the thread.
 
     def pause(self, seconds: float) -> None:
-        """Stand still for so many virtual seconds."""
+        """Stand still for `seconds` of virtual time."""
         self._give_back(lambda: self._loop.call_later(seconds, self.step))
 
     def do(self, function: Callable[..., Any], *given: Any) -> Any:

@@ -15,7 +15,7 @@ def explore(run: Run, seeds: Iterable[int], *, runs_max: int = 400) -> FoundFail
 
     Args:
         run: Runs a world.
-        seeds: Which.
+        seeds: The seeds of the worlds.
         runs_max: How many worlds may be run to make the failure smaller.
 
     Returns:

@@ -17,7 +17,7 @@ from .switch import Switch
 
 
 def threads_on_loop(world: SimWorld) -> None:
-    """Have the executor of a world's loop, which `asyncio.to_thread` asks, be its workshop."""
+    """Make a world's workshop the executor of its loop, which `asyncio.to_thread` uses."""
 
     def run_in_executor(executor: Any, function: Callable[..., Any], *given: Any) -> Any:
         return world.workshop.begin(partial(function, *given))[1]
