@@ -59,6 +59,7 @@ from .process.open_files import Shares, cut_off, open_files_max, shares_of, watc
 from .process.port_guard import guard_ports
 from .process.process_fence import ProcessFence
 from .process.signal_guard import guard_signals
+from .process.system_limits import threads_needed
 from .pulse.stand_in import StandIn
 from .pulse.watchdog import Pulse, PulseLimits
 from .stopping import Stopping, ask_supervisor, end_without_activities, leave_first, signals_heard, watch_supervisor
@@ -95,7 +96,8 @@ def run(
     options = {"loop_factory": new_event_loop}
     try:
         arguments = (config, app, announce, member, fence, others)
-        run_as_owner(anyio.run, main, *arguments, backend="asyncio", backend_options=options)
+        with threads_needed():
+            run_as_owner(anyio.run, main, *arguments, backend="asyncio", backend_options=options)
     except BaseExceptionGroup as group:
         raise only_exception(group) from None
 

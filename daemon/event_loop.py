@@ -17,6 +17,7 @@ import asyncio
 import errno
 import importlib.util
 import logging
+import socket
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextvars import Context
 from typing import Any, TypeVar
@@ -195,6 +196,8 @@ def report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """Log an error that no code awaits: of an abandoned task, or of a callback."""
     message = text_of(context.get("message"))
     error = context.get("exception")
+    if type(error) is socket.gaierror and not isinstance(context.get("future"), asyncio.Task):
+        return  # of a look-up that was cancelled: uvloop tells its outcome to a future that nobody has
     if isinstance(error, BaseException):
         log(message, error)
     else:

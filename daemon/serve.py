@@ -21,6 +21,7 @@ from .loader import check_target, load_app
 from .process.early_signals import EarlySignals
 from .process.garbage_collector import frozen_imports
 from .process.standard_error import write_out_log
+from .process.system_limits import require_room
 
 if TYPE_CHECKING:
     from .supervision import Member
@@ -35,9 +36,11 @@ def check_named(config: Config) -> None:
 
     Raises:
         ImportFailed: The code of an app is not valid Python.
-        PerdureError: An app, a store or a file of tokens cannot be used; the message says why.
+        PerdureError: An app, a store or a file of tokens cannot be used, or the system gives the process too little;
+            the message says why.
     """
     working_folder()
+    require_room()
     for target in (config.target, *(each.target for each in config.others)):
         if target is not None:
             check_target(target)

@@ -9,6 +9,7 @@ an answer, and `http/management/resource.py` does so for the management API.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, NamedTuple
 
 import anyio
@@ -93,11 +94,15 @@ def create_app(
         configuration: The configuration as the daemon shows it, without secrets.
     """
     assert sidecar.app_id == options.app_id, (sidecar.app_id, options.app_id)
-    version = sidecar.control.runtime_version
+    control = sidecar.control
     tokens = known_tokens(options)
     stores = sidecar.states.stores.names if sidecar.states is not None else ()
-    dapr = document(version=version, secured=tokens is not None, stores=stores)
-    routes = HealthRoutes(sidecar.control).routes()
+
+    @cache
+    def dapr() -> bytes:  # at the first request: the start waits for neither it nor the version
+        return msgspec.json.encode(document(version=control.runtime_version, secured=tokens is not None, stores=stores))
+
+    routes = HealthRoutes(control).routes()
     if sidecar_routes:
         routes += [
             *WorkflowRoutes(facade, app_id=options.app_id, body_bytes_max=options.body_bytes_max).routes(),
@@ -111,7 +116,6 @@ def create_app(
             management=management,
             sidecar=sidecar,
             app_id=options.app_id,
-            version=version,
             body_bytes_max=options.body_bytes_max,
             tokens=tokens,
             stopping=stopping or anyio.Event(),
@@ -123,7 +127,7 @@ def create_app(
         )
         routes += management_routes(door, dapr)
         ui = PageRoutes().routes() if options.page else []
-        routes += Pages(ready=sidecar.control.ready, version=version, dapr=sidecar_routes, ui=options.page).routes()
+        routes += Pages(control, dapr=sidecar_routes, ui=options.page).routes()
         routes += ui
     middleware = [Middleware(RawPath)]
     if tokens is not None:
@@ -148,11 +152,10 @@ def known_tokens(options: HttpOptions) -> Tokens | None:
     return options.api_tokens if isinstance(options.api_tokens, Tokens) else Tokens(options.api_tokens)
 
 
-def openapi_route(dapr: dict[str, Any]) -> Route:
+def openapi_route(dapr: Callable[[], bytes]) -> Route:
     """Make the route that serves the description of Dapr's routes."""
-    described = msgspec.json.encode(dapr)
 
     async def openapi(request: Request) -> Response:
-        return Response(described, media_type="application/json")
+        return Response(dapr(), media_type="application/json")
 
     return route("/openapi.json", "GET", openapi)

@@ -8,7 +8,9 @@ Each engine has a journal, and so do the ports. It may be used from one thread.
 
 import logging
 import time
+import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -151,7 +153,14 @@ def _log(
     fields = line.fields_of(values)
     if count > 1:
         fields["count"] = count
-    logger.log(line.level, "%s%s", sentence(line, values), more, exc_info=error, extra=fields)
+    try:
+        logger.log(line.level, "%s%s", sentence(line, values), more, exc_info=error, extra=fields)
+    except Exception:
+        # Of a handler, a filter or a factory of the program in which an engine is embedded. The commit or the turn that
+        # has something to tell goes on, and the error is told as `logging.Handler.handleError` tells one.
+        if logging.raiseExceptions:
+            with suppress(Exception):
+                traceback.print_exc()
 
 
 def sentence(line: LogLine, values: dict[str, Any]) -> str:

@@ -7,7 +7,7 @@ Their files are in `http/docs/static/` and load nothing from elsewhere. The secu
 other script run.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from ...api.control import DaemonControl
 from ..auth import has_shown_token
 from ..path import route
 
@@ -40,15 +41,14 @@ class Pages:
     """The handlers of the pages.
 
     Args:
-        ready: Whether the daemon accepts work now.
-        version: The version of Perdure, which the landing page shows to callers with a token.
+        control: Says whether the daemon accepts work now, and the version of Perdure, which the landing page shows to
+            callers with a token.
         dapr: Whether Dapr's routes are served too; if not, the pages do not link to them.
         ui: Whether the page at `/ui/` is served; if not, the pages do not link to it.
     """
 
-    def __init__(self, *, ready: Callable[[], bool], version: str, dapr: bool = True, ui: bool = True) -> None:
-        self.ready = ready
-        self.version = version
+    def __init__(self, control: DaemonControl, *, dapr: bool = True, ui: bool = True) -> None:
+        self.control = control
         left_out = [mark for mark, there in ((OF_DAPR, dapr), (OF_PAGE, ui)) if not there]
         self.files = {path.name: lines_of(path, left_out) for path in STATIC.iterdir()}
 
@@ -62,14 +62,14 @@ class Pages:
 
     async def home(self, request: Request) -> Response:
         """Show whether the daemon is ready, with links to the other pages."""
-        ready = self.ready()
+        ready = self.control.ready()
         known = has_shown_token(request.scope)
         return page(
             self.files["home.html"],
             request,
             ready="ready" if ready else "not ready",
             state="get" if ready else "delete",
-            version=f" Its version is {escape(self.version)}." if known else "",
+            version=f" Its version is {escape(self.control.runtime_version)}." if known else "",
         )
 
     async def docs(self, request: Request) -> Response:

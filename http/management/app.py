@@ -48,7 +48,6 @@ class ManagementDoor:
     management: InstanceOperations
     sidecar: Sidecar
     app_id: str
-    version: str
     body_bytes_max: int
     tokens: Tokens | None = None
     stopping: anyio.Event = field(default_factory=anyio.Event)
@@ -60,14 +59,14 @@ class ManagementDoor:
     app_ids: Callable[[], Sequence[str]] | None = None  # the apps that a request may name; None: only `app_id`
 
 
-def management_routes(door: ManagementDoor, dapr: dict[str, Any]) -> list[Route]:
+def management_routes(door: ManagementDoor, dapr: Callable[[], bytes]) -> list[Route]:
     """Make the routes.
 
     Args:
-        dapr: The description of Dapr's routes.
+        dapr: Returns the description of Dapr's routes, as JSON.
     """
     endpoints = endpoints_of(door)
-    description = DescriptionRoutes(endpoints, dapr, version=door.version, secured=door.tokens is not None)
+    description = DescriptionRoutes(endpoints, dapr, door.sidecar.control, secured=door.tokens is not None)
     tables = [*_tables(door), ((OPENAPI,), description)]
     handlers: list[tuple[Endpoint, Handler]] = [
         (endpoint, getattr(routes, endpoint.operation)) for table, routes in tables for endpoint in table

@@ -6,12 +6,12 @@ The rule: a document is made once, at its first request.
 """
 
 from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Any
+from functools import cache
 
 import msgspec
 from starlette.responses import Response
 
+from ...api.control import DaemonControl
 from .call import ManagementCall
 from .endpoint import JSON, Endpoint, QueryField, Success
 from .openapi import management_document
@@ -38,20 +38,22 @@ class DescriptionRoutes:
 
     Args:
         endpoints: All endpoints that are served.
-        dapr: The description of Dapr's routes.
+        dapr: Returns the description of Dapr's routes, as JSON.
+        control: Says the version of Perdure.
+        secured: Whether callers need a token.
     """
 
-    def __init__(self, endpoints: Sequence[Endpoint], dapr: dict[str, Any], *, version: str, secured: bool) -> None:
-        # Made at the first request: at the start it would take most of the time that the API needs.
-        self.makers: dict[str, Callable[[], dict[str, Any]]] = {
-            "management": partial(management_document, endpoints, version=version, secured=secured),
-            "dapr": lambda: dapr,
-        }
-        self.made: dict[str, bytes] = {}
+    def __init__(
+        self, endpoints: Sequence[Endpoint], dapr: Callable[[], bytes], control: DaemonControl, *, secured: bool
+    ) -> None:
+        @cache
+        def management() -> bytes:  # at the first request: the start does not wait for it
+            document = management_document(endpoints, version=control.runtime_version, secured=secured)
+            return msgspec.json.encode(document)
+
+        self.documents: dict[str, Callable[[], bytes]] = {"management": management, "dapr": dapr}
 
     async def get_openapi(self, call: ManagementCall) -> Response:
         """Answer with the OpenAPI document that `of` names."""
-        which = call.query.choice("of", "management", list(self.makers))
-        if which not in self.made:
-            self.made[which] = msgspec.json.encode(self.makers[which]())
-        return Response(self.made[which], media_type=JSON)
+        which = call.query.choice("of", "management", list(self.documents))
+        return Response(self.documents[which](), media_type=JSON)

@@ -27,7 +27,8 @@ HEAD_BYTES_MAX = 64 * 1024
 # Requests that may wait on one connection behind the request under way. A chunk of 256 KiB holds 13 000.
 PIPELINED_MAX = 100
 
-INVALID = "Invalid HTTP request received."
+INVALID = 400, "Invalid HTTP request received."
+HEAD_TOO_LARGE = 431, f"The head of the request has more than {HEAD_BYTES_MAX} bytes."
 # The characters of a Host, as Go's server takes them (httpguts.ValidHostHeader).
 HOST = re.compile(rb"[A-Za-z0-9!$%&()*+,\-.:;=\[\]'_~]*")
 
@@ -44,7 +45,8 @@ class PlainHttp(HttpToolsProtocol):
     cycle: Any  # the last request that arrived; None before the first
     under_way: Any = None  # the request whose handler runs, or was the last to run
     in_head = False
-    head_bytes = 0
+    head_bytes = 0  # that have come while the head has not ended
+    parsed_bytes = 0  # of the head; it may end in the piece in which it begins
     since_s = 0.0
     unread_bytes = float("inf")
     moved_s = 0.0
@@ -54,7 +56,7 @@ class PlainHttp(HttpToolsProtocol):
     lingering = False
     held_back = False  # the next request waits until the client has read the previous answer
     half_closed = False  # the client has closed its sending end, and may still read
-    invalid = INVALID  # why the received bytes are no request
+    invalid = INVALID  # a status, and why the received bytes are no request
     deaf = False  # after bytes that were no request: further bytes are ignored
 
     def __init__(self, *positional: Any, crowd: Crowd, **named: Any) -> None:
@@ -128,14 +130,14 @@ class PlainHttp(HttpToolsProtocol):
             except httptools.HttpParserUpgrade as offer:
                 data = self.without_offer(data[offer.args[0] :])
             except httptools.HttpParserError:
-                self.refuse(400, self.invalid)
+                self.refuse(*self.invalid)
                 return
             else:
                 break
         if self.in_head:
             self.head_bytes += len(data)
             if self.head_bytes > HEAD_BYTES_MAX:
-                self.refuse(431, f"The head of the request has more than {HEAD_BYTES_MAX} bytes.")
+                self.refuse(*HEAD_TOO_LARGE)
         elif (cycle := self.cycle) is not None and cycle.more_body:
             if self.beside_bytes > HEAD_BYTES_MAX:
                 self.refuse(431, f"The chunks or trailers of the request have more than {HEAD_BYTES_MAX} bytes.")
@@ -146,7 +148,7 @@ class PlainHttp(HttpToolsProtocol):
         """Serialize the request again for a new parser: its head without the upgrade, and the bytes after it."""
         method = self.parser.get_method()
         if method == b"CONNECT":  # CONNECT without the upgrade is no request
-            self.refuse(400, INVALID)
+            self.refuse(*INVALID)
             return b""
         version = self.parser.get_http_version().encode()
         head = [b"%b %b HTTP/%b" % (method, self.url, version)]
@@ -157,15 +159,28 @@ class PlainHttp(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Begin to count the head of a request."""
         self.in_head = True
-        self.head_bytes = 0
+        self.head_bytes = self.parsed_bytes = 0
         self.since_s = self.crowd.now_s
         super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        """Take a part of the target."""
+        self._count(len(url))
+        super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header; trailers are left out."""
         # A trailer is no header: the headers were checked before it arrived.
         if self.in_head:
+            self._count(len(name) + len(value) + 4)
             super().on_header(name, value)
+
+    def _count(self, size: int) -> None:
+        """Count bytes of a head that has come in one piece with its end."""
+        self.parsed_bytes += size
+        if self.parsed_bytes > HEAD_BYTES_MAX:
+            self.invalid = HEAD_TOO_LARGE
+            raise ValueError("the head is too large")  # it ends the parser
 
     def on_body(self, body: bytes) -> None:
         """Take a part of a body."""
@@ -179,7 +194,7 @@ class PlainHttp(HttpToolsProtocol):
         self.since_s = self.crowd.now_s
         self.body_from = self.received
         if (why := misfit_of_host(self.headers, self.parser.get_http_version())) is not None:
-            self.invalid = why
+            self.invalid = 400, why
             raise ValueError(why)  # it ends the parser, and the connection with it
         if not self.parser.should_upgrade():
             if len(self.pipeline) >= PIPELINED_MAX:

@@ -40,7 +40,7 @@ CUT_S = 0.15
 FEW_FAULTS_CUT_S, MANY_FAULTS_CUT_S, DEALT_CUT_S = 0.5, 0.3, 1.5
 DEALT_ONE_IN = 10
 WHOLE_ONE_IN, WHOLE_ONE_IN_OF_HOSTS = 50, 100
-# What a kind has beside its usual instances: one, in these.
+# Additions of a kind to its usual instances: one, in these.
 ONE_BESIDE = {"values": {"savers": 1}, "shared": {"savers": 1}, "rolling": {"newer": 1}}
 # In every other one faults strike so often that each stream does in some of a hundred worlds, and hardly an instance
 # begins; in the others it does.
@@ -50,7 +50,7 @@ CUT_LIMITS = {"program.steps": 1, "crossing.steps": 0, "story.looks": 1, "saver.
 
 
 class SmallWorld(Choices):
-    """The choices of a seed, but for the size of the world."""
+    """The choices of a seed, except the size of the world."""
 
     def __init__(self, kind: str, seed: int) -> None:
         super().__init__(seed)
@@ -89,7 +89,7 @@ class Cut(Exception):
 
 
 def cut(scenario: BaseScenario, after_s: float) -> None:
-    """Have a world end in the middle of its story, after so many virtual seconds."""
+    """Have a world end in the middle of its story, after some virtual seconds."""
     whole = scenario._story
 
     async def story(world: BaseWorld) -> None:
@@ -112,7 +112,7 @@ def cut_s(kind: str, seed: int) -> float:
 
 
 def plant() -> None:
-    """Have what a host recovers come in the order of a set of texts, which is another one with another hash seed."""
+    """Have a host recover its instances in the order of a set of texts, which depends on the hash seed."""
     active = MemoryStore.active
 
     async def unordered(self: MemoryStore, shards: Collection[int] | None = None) -> Sequence[Address]:

@@ -33,9 +33,9 @@ OWN_FAULTS = {
     "rolling": "host.leave",
     "guests": "hosts.",
 }
-# A stream that has chosen so often has struck.
+# A stream with this number of choices has struck.
 OFTEN = 400
-# In so many worlds of a kind at least an instance has begun.
+# The minimum number of worlds of a kind in which an instance has begun.
 BEGUN_MIN = 15
 SEEDS_PLANTED = 15
 PATIENCE_S = 3_600.0  # for the slow ones on a machine that does other things too

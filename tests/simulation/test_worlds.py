@@ -1,4 +1,4 @@
-"""In every world what was acknowledged is there, each step counts once, and all ends once the faults are over."""
+"""In every world acknowledged changes are there, each step counts once, and all ends once the faults are over."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -37,7 +37,7 @@ def run_worlds(
 
 def test_worlds_with_faults_keep_every_promise() -> None:
     sometimes = run_worlds(range(20))
-    # What must happen in some of them, or they would prove nothing.
+    # The events that must happen in some of them, or they would prove nothing.
     wanted = ("kill", "commit failed", "activity performed again", "child", "repeated request", "standing compared")
     assert min(sometimes[what] for what in wanted) > 5
 

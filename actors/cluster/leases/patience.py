@@ -16,6 +16,7 @@ from ...store.errors import StoreError, StoreTooNew
 logger = logging.getLogger(__name__)
 
 RETRY_MIN_S, RETRY_MAX_S = 0.1, 1.0  # between two tries; doubled
+TOLD_AFTER_S = 5.0  # of refusals: a start, or a shard of a host that is gone, would wait without a word
 
 T = TypeVar("T")
 
@@ -33,13 +34,21 @@ async def patiently(work: Callable[[], Awaitable[T]], *, while_: Callable[[], bo
         StoreTooNew: The store is too new for this release; another try would fail too.
     """
     pause_s = RETRY_MIN_S
+    began, told = anyio.current_time(), False
     while while_():
         try:
-            return await work()
+            done = await work()
         except StoreTooNew:
             raise
         except StoreError as error:
             logger.debug("again in %.1f s: %s", pause_s, error)
+            if not told and anyio.current_time() - began >= TOLD_AFTER_S:
+                told = True
+                logger.warning("hosts cannot agree on their shards, and try it again until they can: %s", error)
+        else:
+            if told:
+                logger.warning("hosts can agree on their shards again")
+            return done
         await anyio.sleep(pause_s)
         pause_s = min(2 * pause_s, RETRY_MAX_S)
     return None

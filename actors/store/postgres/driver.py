@@ -32,6 +32,8 @@ ENDED = frozenset({"57P01", "57P02", "57P04", "57P05", "25P03", "25P04", "25006"
 # The SQLSTATEs after which the same statement may succeed later: the server is starting, full, or in conflict with
 # another transaction; or a migration has made a plan void.
 PASSING = frozenset({"57P03", "53300", "40001", "40P01", "0A000", "55P03"})
+# Of a pooler to which settings are given (pgbouncer's words). Its other errors have the same SQLSTATE, and may pass.
+POOLER = ("08P01", "unsupported startup parameter")
 INVALID = "22023"  # a value that a setting cannot have
 # The server has committed without waiting for its standby, because the wait was cancelled.
 WARNING = "01000"
@@ -62,7 +64,12 @@ class Refused(Exception):
     @property
     def passes(self) -> bool:
         """Whether the same statement may succeed later."""
-        return self.state in PASSING or self.state.startswith("08")
+        return not self.by_pooler and (self.state in PASSING or self.state.startswith("08"))
+
+    @property
+    def by_pooler(self) -> bool:
+        """Whether a pooler refuses the settings of a session."""
+        return self.state == POOLER[0] and POOLER[1] in self.message
 
     def __str__(self) -> str:
         return f"{self.message} (SQLSTATE {self.state})"
@@ -210,10 +217,13 @@ class AsyncpgDriver:
         if isinstance(error, self._asyncpg.PostgresError):
             state: str = error.sqlstate or ""
             ends = getattr(error, "severity_en", None) in ("FATAL", "PANIC")
-            if connecting and state not in ENDED and not state.startswith("08"):
-                return Refused(state, str(error))
+            refused = Refused(state, str(error))
+            if connecting and (refused.by_pooler or (state not in ENDED and not state.startswith("08"))):
+                return refused
             if not (ends or state in ENDED or state.startswith("08") or not state):
-                return Refused(state, str(error))
+                return refused
+        elif isinstance(error, self._asyncpg.TargetServerAttributeNotMatched):
+            return Lost("it takes no writes: it is a standby, or default_transaction_read_only is on for this user")
         elif isinstance(error, UnicodeDecodeError):
             pass  # text that a server sent before its encoding was known
         elif isinstance(error, ValueError | TypeError | OverflowError | self._asyncpg.ClientConfigurationError):

@@ -309,7 +309,7 @@ async def _create(session: DatabaseSession, url: DatabaseUrl, *, shards: int, no
     await session.run_together(
         [
             *_locked(url),
-            f"CREATE SCHEMA IF NOT EXISTS {url.schema}",
+            f'CREATE SCHEMA IF NOT EXISTS "{url.schema}"',  # it may be a word of SQL
             *TABLES,
             f"INSERT INTO meta (name, value) VALUES {rows}",
             f"INSERT INTO shards (shard) SELECT generate_series(0, {shards - 1})",

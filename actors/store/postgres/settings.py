@@ -51,6 +51,7 @@ REQUIRED: Mapping[str, frozenset[str]] = {
     "enable_sort": frozenset({"off"}),
     "statement_timeout": frozenset({"0"}),
 }
+CERTIFICATE = "CERTIFICATE_VERIFY_FAILED"  # OpenSSL's word, in an error that is a ValueError
 STANDBYS = "standbys"  # not a setting: the number of copies that follow the server
 SHOW = Statement(
     "show",
@@ -107,9 +108,40 @@ async def require_settings(session: DatabaseSession, url: DatabaseUrl) -> Mappin
         raise StoreFailed(
             f"{url.shown}: a session has {shown} = {value}, and needs {settings[name]}. A pooler takes no settings "
             f"from sessions, so give them to the role: ALTER ROLE ... SET {shown} = '{settings[name]}' "
-            f"(all of them: docs/postgres.md). A direct connection is better: a host needs four"
+            f"(all of them: docs/postgres.md). A direct connection is better: a host needs five"
         )
     return found
+
+
+def why_closed(shown: str, error: Exception) -> str:
+    """Return a sentence about the reason why a store cannot be opened.
+
+    Args:
+        shown: Its address, without the password.
+        error: `Refused` or `Lost`.
+    """
+    if not isinstance(error, Refused):
+        return f"{shown} does not answer: {error}"
+    if error.by_pooler:
+        return (
+            f"{shown} is a pooler, which takes no settings from sessions ({error.message}). Add ?prepare=off to the "
+            "address, and give them to the role (docs/postgres.md); or connect to the server itself"
+        )
+    match error.state[:2], error.state:
+        case "28", _:
+            return f"{shown} does not let this user in: {error.message}"
+        case "22", _ if CERTIFICATE in error.message:
+            return (
+                f"{shown} has a certificate that this machine does not accept: {error.message}. sslrootcert names the "
+                "authority, and sslmode=verify-full needs the host as the certificate has it"
+            )
+        case "22", _:
+            return f"{shown} cannot be an address of a database: {error.message}"
+        case _, "3D000":
+            return f"{shown} is not there: {error.message}. Make it: CREATE DATABASE ... ENCODING 'UTF8'"
+        case _, "42501":
+            return f"{shown} does not allow this user to make the tables of a store: {error.message}"
+    return f"{shown} cannot be opened: {error}"
 
 
 def replication_warning(found: Mapping[str, str], url: DatabaseUrl) -> str | None:

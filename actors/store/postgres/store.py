@@ -51,7 +51,7 @@ from .reading import (
 )
 from .schema import COPYING, READ_META, enter_apps, make_ready, require_whole
 from .schema import SHARDS as SHARDS_OF
-from .settings import replication_warning, require_settings, session_settings
+from .settings import replication_warning, require_settings, session_settings, why_closed
 from .statements import (
     ADD_KINDS,
     ANY_ACTOR,
@@ -319,7 +319,7 @@ class PostgresStore:
                     told = True
                     logger.warning("waiting for %s: %s", self.url.shown, error)
                 if not await pauses.pause(error):
-                    raise StoreFailed(_why_closed(self.url.shown, error)) from error
+                    raise StoreFailed(why_closed(self.url.shown, error)) from error
 
 
 class Opened:
@@ -480,19 +480,3 @@ class Opened:
         await self.lister.close()
         if folding is not None:
             folding.cancel()
-
-
-def _why_closed(shown: str, error: Exception) -> str:
-    """A sentence about the reason why a store cannot be opened."""
-    if not isinstance(error, Refused):
-        return f"{shown} does not answer: {error}"
-    match error.state[:2], error.state:
-        case "28", _:
-            return f"{shown} does not let this user in: {error.message}"
-        case "22", _:
-            return f"{shown} cannot be an address of a database: {error.message}"
-        case _, "3D000":
-            return f"{shown} is not there: {error.message}. Make it: CREATE DATABASE ... ENCODING 'UTF8'"
-        case _, "42501":
-            return f"{shown} does not allow this user to make the tables of a store: {error.message}"
-    return f"{shown} cannot be opened: {error}"

@@ -6,6 +6,7 @@ The driver also reads the sources of PostgreSQL's own programs: `PGPASSWORD`, `~
 `actors/store/postgres/store.py` and the command line take stores by such addresses.
 """
 
+import configparser
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,6 +27,34 @@ FILES: Mapping[str, str] = {
     "sslkey": "PGSSLKEY",
     "sslcrl": "PGSSLCRL",
     "servicefile": "PGSERVICEFILE",
+}
+# Words of PostgreSQL's own programs of which a store has values of its own.
+OURS = frozenset(
+    {
+        "application_name",
+        "client_encoding",
+        "connect_timeout",
+        "fallback_application_name",
+        "keepalives",
+        "keepalives_count",
+        "keepalives_idle",
+        "keepalives_interval",
+        "load_balance_hosts",
+        "sslcompression",
+        "target_session_attrs",
+        "tcp_user_timeout",
+    }
+)
+# Words of theirs that the driver does not know -> the values that change nothing. It would send them to the server as
+# settings, which refuses them.
+UNKNOWN: Mapping[str, tuple[str, ...]] = {
+    "channel_binding": ("disable", "prefer"),
+    "gssencmode": ("disable", "prefer"),
+    "require_auth": (),
+    "requirepeer": (),
+    "sslcertmode": ("allow",),
+    "sslkeylogfile": (),
+    "sslsni": ("1",),
 }
 # A plain name: the statements of a store use `search_path`, which takes such names without quotes.
 SCHEMA_NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
@@ -60,8 +89,16 @@ def without_password(data: str) -> str:
     except ValueError:
         return f"{data.partition('//')[0]}//..."  # the place of a password is unknown
     user, at, host = split.netloc.rpartition("@")
-    query = urlencode([(name, value) for name, value in parse_qsl(split.query) if name != "password"], quote_via=quote)
-    return urlunsplit(split._replace(netloc=f"{user.partition(':')[0]}{at}{host}", query=query))
+    query = [(name, value) for name, value in parse_qsl(split.query) if name != "password"]
+    return _joined(split._replace(netloc=f"{user.partition(':')[0]}{at}{host}"), query)
+
+
+def _joined(split: SplitResult, query: Sequence[tuple[str, str]]) -> str:
+    """Put an address together, with // also where no server stands behind it."""
+    # The driver takes a path of / for a database without a name.
+    split = split._replace(path="") if split.path == "/" else split
+    text = urlunsplit(split._replace(query=urlencode(query, quote_via=quote)))
+    return text if split.netloc else text.replace(":", "://", 1)
 
 
 def parse_url(data: str) -> DatabaseUrl:
@@ -76,24 +113,27 @@ def parse_url(data: str) -> DatabaseUrl:
     for name, value in parse_qsl(split.query, keep_blank_values=True):
         if name in ("schema", "prepare"):
             own[name] = value
-        else:
+        elif name not in OURS and value not in UNKNOWN.get(name, ()):
             rest.append((name, value))
     schema = own.get("schema", SCHEMA)
-    shown = without_password(urlunsplit(split._replace(query=urlencode(rest, quote_via=quote))))
-    if not SCHEMA_NAME.fullmatch(schema) or schema.startswith("pg_"):
+    shown = without_password(_joined(split, rest))
+    for name, value in rest:
+        if name in UNKNOWN:
+            raise StoreFailed(f"{shown}: the driver cannot do {name}={value}. Leave it out of the address.")
+    if not SCHEMA_NAME.fullmatch(schema) or schema.startswith(("pg_", "information_schema")):
         raise StoreFailed(
             f"{shown} has schema={schema!r}, which must be a plain name: small letters, digits and _, not pg_..."
         )
     if own.get("prepare", "on") not in ("on", "off"):
         raise StoreFailed(f"{shown} has prepare={own['prepare']!r}, which must be on or off")
-    dsn = urlunsplit(split._replace(query=urlencode(rest, quote_via=quote)))
+    for name, file in files_of(rest):
+        if (why := misfit(file)) is not None:
+            raise StoreFailed(f"{shown}: {name}={file} cannot be used: {why}")
+    dsn = _joined(split, [*_without_service(rest), *_of_service(split, dict(rest), shown)])
     try:
         addresses_of(dsn, os.environ)
     except ValueError as error:
         raise StoreFailed(f"{shown} names no server: {error}") from None
-    for name, file in files_of(rest):
-        if (why := misfit(file)) is not None:
-            raise StoreFailed(f"{shown}: {name}={file} cannot be used: {why}")
     return DatabaseUrl(dsn, shown, schema, prepare=own.get("prepare", "on") == "on")
 
 
@@ -118,6 +158,34 @@ def files_of(query: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str]]:
         value = given.get(name) or os.environ.get(variable)
         if value and value != "system":  # libpq's word for the certificates of the system
             yield (name if name in given else variable), value
+
+
+def _without_service(query: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    return [(name, value) for name, value in query if name not in ("service", "servicefile")]
+
+
+def _of_service(split: SplitResult, query: Mapping[str, str], shown: str) -> list[tuple[str, str]]:
+    """The parameters that a service has, and the address has not. The driver reads no `PGSERVICE`, and goes on to
+    another server if there is no such service.
+
+    Raises:
+        StoreFailed: There is no such service.
+    """
+    name = query.get("service") or os.environ.get("PGSERVICE")
+    if not name:
+        return []
+    file = query.get("servicefile") or os.environ.get("PGSERVICEFILE") or os.path.expanduser("~/.pg_service.conf")
+    services = configparser.RawConfigParser(delimiters=("=",), strict=False)
+    try:
+        services.read(file, encoding="utf-8")
+        found = dict(services.items(name))
+    except (configparser.Error, UnicodeDecodeError):
+        raise StoreFailed(f"{shown}: there is no service {name!r} in {file}") from None
+    user, _, server = split.netloc.rpartition("@")
+    given = {*query, *(["user"] if user else []), *(["host", "port"] if server else [])}
+    given |= {"password"} if ":" in user else set()
+    given |= {"dbname", "database"} if split.path.strip("/") else set()
+    return [each for each in found.items() if each[0] not in given]
 
 
 def addresses_of(dsn: str, environment: Mapping[str, str]) -> Sequence[tuple[str, int]]:

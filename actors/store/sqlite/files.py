@@ -20,7 +20,7 @@ from ..part import Part
 from . import schema
 from .connection import LOCK_WAIT_S
 from .identity import Hold, require_folder
-from .in_use import flush, require_own
+from .in_use import flush, has_wal, require_own
 
 
 @contextmanager
@@ -36,8 +36,10 @@ def reading(path: str | os.PathLike[str]) -> Iterator[sqlite3.Connection]:
     require_own(os.path.realpath(path))
     # Not `mode=ro`, although nothing is written: such a connection makes the files that belong
     # to a WAL and cannot remove them. A daemon of another user could not start with the files
-    # that an administrator's check leaves. Not `immutable`: a host may be writing.
-    uri = f"file:{quote(os.path.realpath(path))}?mode=rw"
+    # that an administrator's check leaves. Not `immutable`: a host may be writing,
+    # except on a file system that is mounted read-only.
+    how = "mode=ro&immutable=1" if _is_still(os.path.realpath(path)) else "mode=rw"
+    uri = f"file:{quote(os.path.realpath(path))}?{how}"
     try:
         connection = sqlite3.connect(uri, uri=True, timeout=LOCK_WAIT_S, isolation_level=None)
     except sqlite3.Error as error:
@@ -45,6 +47,23 @@ def reading(path: str | os.PathLike[str]) -> Iterator[sqlite3.Connection]:
     with closing(connection):
         connection.execute("PRAGMA query_only = ON")
         yield connection
+
+
+def _is_still(path: str) -> bool:
+    """Whether a file is at rest on a file system that is mounted read-only, as a snapshot is: SQLite could not make the
+    files beside it.
+
+    Raises:
+        StoreFailed: It has a -wal there, which has to be read with it.
+    """
+    if not os.statvfs(path).f_flag & os.ST_RDONLY:
+        return False
+    if has_wal(path) and not os.path.exists(f"{path}-shm"):
+        raise StoreFailed(
+            f"{path} has a -wal, and its file system is mounted read-only: SQLite cannot read both there. Copy the "
+            "file with its -wal and its .id to a place that may be written to."
+        )
+    return not has_wal(path)
 
 
 def require_store(connection: sqlite3.Connection, path: str) -> int:

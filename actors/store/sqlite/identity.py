@@ -301,6 +301,12 @@ def _id_of(path: str) -> tuple[int, int]:
     return found.st_dev, found.st_ino
 
 
+def why_of(error: OSError) -> str:
+    """Return the system's words for an error of a file, with a question where the rights of the user are the reason."""
+    asked = ". May this user write there?" if error.errno in (errno.EACCES, errno.EPERM) else ""
+    return f"{error.strerror}{asked}"
+
+
 def _lock_name(path: str) -> BaseFileLock:
     lock = FileLock(f"{path}.lock", thread_local=False, mode=MODE)
     try:
@@ -308,7 +314,7 @@ def _lock_name(path: str) -> BaseFileLock:
     except Timeout:
         raise StoreLocked(path) from None
     except OSError as error:
-        raise StoreFailed(f"{path}.lock cannot be written: {error.strerror}. May this user write there?") from error
+        raise StoreFailed(f"{path}.lock cannot be written: {why_of(error)}") from error
     return lock
 
 
@@ -323,7 +329,7 @@ def _lock_file(path: str, *, create: bool) -> int | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise StoreFailed(f"{path} cannot be opened: {error.strerror}. May this user write there?") from error
+        raise StoreFailed(f"{path} cannot be opened: {why_of(error)}") from error
     try:
         _lock_byte(path, descriptor)
     except BaseException:

@@ -33,7 +33,7 @@ from ...instruments import SYSTEM, Chance, number_of
 from ...plain_file import FileUnfit, read_plain
 from ..errors import StoreFailed
 from . import schema
-from .identity import APPLICATION_ID_AT, MODE, USER_VERSION_AT, Hold, header_of, require_place
+from .identity import APPLICATION_ID_AT, MODE, USER_VERSION_AT, Hold, header_of, require_place, why_of
 
 logger = logging.getLogger(__name__)
 
@@ -390,7 +390,7 @@ def write_ids(path: str, ids: Ids, *, anew: bool = False) -> None:
             if os.name != "nt":  # Windows cannot flush a folder
                 flush(os.path.dirname(path))
     except OSError as error:
-        raise StoreFailed(f"{path} cannot be written: {error.strerror}. May this user write there?") from error
+        raise StoreFailed(f"{path} cannot be written: {why_of(error)}") from error
 
 
 def flush(path: str) -> None:

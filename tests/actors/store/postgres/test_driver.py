@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import ssl
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -24,6 +25,7 @@ from perdure.actors.store.postgres.driver import (
     Statement,
 )
 from perdure.actors.store.postgres.settings import session_settings
+from perdure.actors.store.postgres.store import PostgresStore
 from perdure.actors.store.postgres.url import parse_url
 
 from ....support.postgres import PostgresServer
@@ -153,7 +155,7 @@ async def test_a_server_that_only_reads_is_not_taken(own_server: PostgresServer,
         ((writes,),) = await session.run(Statement("x", "SHOW transaction_read_only"))
         assert writes == "off"
         await session.close()
-    with pytest.raises(Lost):
+    with pytest.raises(Lost, match="it takes no writes: it is a standby, or default_transaction_read_only is on"):
         await session_of(own_server.url())
 
 
@@ -163,6 +165,39 @@ async def test_the_word_of_a_server_that_does_not_know_the_database_counts_at_on
         with pytest.raises(Refused) as refused:
             await session_of(url)
     assert refused.value.state == "3D000"
+
+
+REFUSALS = {
+    "a pooler": (asyncpg.ProtocolViolationError("unsupported startup parameter: jit"), r"is a pooler.*\?prepare=off"),
+    "a pooler whose server is away": (
+        asyncpg.ProtocolViolationError("pgbouncer cannot connect to server"),
+        "does not answer: ProtocolViolationError",
+    ),
+    "a certificate": (
+        ssl.SSLCertVerificationError(1, "[SSL: CERTIFICATE_VERIFY_FAILED] IP address mismatch"),
+        "has a certificate that this machine does not accept: .*IP address mismatch.*sslrootcert",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", REFUSALS)
+async def test_a_start_says_what_is_in_the_way(what: str, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    error, says = REFUSALS[what]
+
+    async def connect(*_: object, **__: object) -> None:
+        raise error
+
+    store = PostgresStore(url, shards=4, patience_s=0.0)
+    monkeypatch.setattr(AsyncpgDriver, "_connect_to", connect)
+    with pytest.raises(StoreFailed, match=says):
+        await store.open()
+
+
+async def test_a_schema_may_have_a_word_of_sql_as_its_name(server: PostgresServer) -> None:
+    store = PostgresStore(server.url(schema="select"), shards=4)
+    await store.open()
+    await store.close()
+    server.sql('DROP SCHEMA "select" CASCADE')
 
 
 async def test_connections_that_come_second_are_ended(monkeypatch: pytest.MonkeyPatch) -> None:
