@@ -277,10 +277,11 @@ def _audit(made: Committing, columns: Sequence[Column]) -> Waiting[int]:
 def _put(made: Committing, columns: Sequence[Column]) -> Waiting[int]:
     items, work = made.scene.tables["items"], made.scene.work
     for row in zip(*columns, strict=True):
-        there = work.find(items, items.keys[0], row[:2])
-        if not there:
-            yield from work.insert(items, row)
-        for version in there:
+        version = next(iter(work.find(items, items.keys[0], row[:2])), None)
+        # ON CONFLICT DO UPDATE also changes a row that the snapshot does not see, as it was committed meanwhile.
+        while version is None and not (yield from work.insert(items, row, or_nothing=True)):
+            version = work.latest(items, items.keys[0], row[:2])
+        if version is not None:
             yield from work.update(version, partial(_instead, row))
     return 0
 

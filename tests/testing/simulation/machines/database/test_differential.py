@@ -124,6 +124,19 @@ def test_a_session_that_is_ended_as_another_one_waits_for_it_is_another_session_
         assert [each.what for each in check(both, program)[-2:]] == [[(1,)], [(1,)]]
 
 
+def test_a_value_that_another_session_has_just_made_is_changed(both: Both) -> None:
+    put = statements.commit_of(("put",))
+    fence = HOSTS[0], NOW, RIGHT
+    program: list[Step] = [
+        Ended(0, "BEGIN"),
+        Ran(0, put, (*fence, [1], [b"a"], [1], [0], [b"first"])),
+        Ran(1, put, (*fence, [1], [b"a"], [2], [0], [b"second"])),
+        Ended(0, "COMMIT"),
+    ]
+    # The second one waits for the first, and then has not failed.
+    assert [(each.session, each.what) for each in check(both, program)[-2:]] == [(1, [(1,)]), (0, [])]
+
+
 def test_a_program_has_the_same_outcome_on_both(both: Both) -> None:
     came: Counter[str] = Counter()
 
