@@ -13,8 +13,8 @@ from ...simulation.choices import Choices, Schedule
 from ...simulation.search.attempt import Attempt, FoundFailure, NotRepeatable, failing_again, signature
 from ...simulation.search.shrink import shrink
 from ...simulation.search.sweep import Sweep, sweep
-from ...simulation.trace import first_difference
 from ...simulation.wall import WorldTooLong
+from ..telling.difference import told_difference
 from .running import WorldRunner
 from .session import SimulationSession
 from .spread import spread
@@ -234,13 +234,9 @@ class Trial:
 
 
 def difference(runner: WorldRunner, schedule: Schedule) -> str | None:
-    """Where two runs of a schedule part, as a line; None: they take the same steps."""
+    """Where two runs of a schedule part, in words; None: they take the same steps."""
     one, other = (runner.run(Choices(schedule=schedule), keep=True) for _ in range(2))
-    found = first_difference(one.facts.steps, other.facts.steps)
-    if found is None:
-        return None
-    at, left, right = found
-    return f"step {at} was {left!r} and then {right!r}"
+    return told_difference(one.facts.steps, other.facts.steps)
 
 
 def _differs(one: Attempt, other: Attempt) -> bool:
