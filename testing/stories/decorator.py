@@ -27,12 +27,13 @@ from .errors import SimulationFailed, SimulationMisuse
 from .faults import Faults
 from .plan import SimulationPlan, Story, apps_of, parameters_of
 from .telling.confirm import NOT_AGAIN, TWICE, confirm, write_outcome
+from .telling.difference import difference
 from .telling.kept import failures_file, read_schedules, write_schedules
 from .telling.report import headline, report, story_of
 from .telling.traceback import users_own
 from .trial.running import WorldRunner
 from .trial.session import SESSION, SimulationSession
-from .trial.trying import Finding, Trial, Tried, difference
+from .trial.trying import Finding, Trial, Tried
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -115,7 +115,7 @@ def test_how_much_is_tried_is_an_option(suite: Suite) -> None:
     suite.write("test_x.py", GREEN.replace("sweep=1", "sweep=0"))
     assert " 3 seeds; " in suite.run("--perdure-seeds=3")
     assert " 40 seeds; " in suite.run("--perdure-seeds=40", "--perdure-jobs=2")
-    more = re.search(r" (\d+) seeds; ", suite.run("--perdure-seeds=1", "--perdure-minutes=0.01"))
+    more = re.search(r" (\d+) seeds; ", suite.run("--perdure-seeds=1", "--perdure-minutes=0.03"))
     assert more
     assert int(more[1]) > 1
 

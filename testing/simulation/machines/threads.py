@@ -59,7 +59,7 @@ class SimThread:
         self._function = function
         self._ended = ended
         self._context = copy_context()
-        # Locks of the interpreter's, and nothing made of them: what is made of them waits in virtual time in a world.
+        # Locks of the interpreter's: a semaphore or an event, which are made of them, would wait in virtual time.
         self._go, self._back = _shut(), _shut()
         self._thread: threading.Thread | None = None  # from the first step on
         self._wish: Callable[[], object] = _nothing  # what the loop is to do when it has the baton back
@@ -158,7 +158,7 @@ class Bell:
         self._wake: Callable[[], object] | None = None  # while the thread waits
 
     def release(self) -> None:
-        """Ring it. It has the name that `threading.Condition.notify` knows of the locks of those who wait."""
+        """Ring it. `threading.Condition.notify` calls it by this name, as it does the locks of its waiters."""
         self.rung = True
         wake, self._wake = self._wake, None
         if wake is not None:

@@ -134,8 +134,8 @@ class Fence:
 
     def _fenced(self, real: Any, told: Callable[..., str | None], instead: str) -> Any:
         def fenced(*given: Any, **named: Any) -> Any:
-            what = told(*given, **named) if self._senses.here is not None else None
-            return real(*given, **named) if what is None else self._escape(what, instead)
+            deed = told(*given, **named) if self._senses.here is not None else None
+            return real(*given, **named) if deed is None else self._escape(deed, instead)
 
         return fenced
 
@@ -150,7 +150,7 @@ class Fence:
 
 
 def _fenced_names() -> "list[tuple[Any, str, Callable[..., str | None], str]]":
-    """What is fenced: where it stands, its names there, what to tell of a call (None: it is harmless), the remedy."""
+    """The fenced names: where they stand, the names, the words for a call (None: it is harmless), and the remedy."""
     fcntl = _module("fcntl")
     return [
         (socket.socket, "connect connect_ex sendto", _connecting, NO_NETWORK),

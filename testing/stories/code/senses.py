@@ -186,7 +186,7 @@ class Senses:
 
     def _sleep(self, real: Callable[[float], None]) -> Callable[[float], None]:
         def sleep(seconds: float, /) -> None:
-            if self.here is None or not seconds >= 0:  # of what is no time to sleep, the real one says so
+            if self.here is None or not seconds >= 0:  # the real one refuses a wrong time
                 real(seconds)
             else:
                 self._wait(seconds)

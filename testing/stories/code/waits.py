@@ -23,7 +23,7 @@ LOOK_S, LOOK_S_MAX = 0.001, 3_600.0
 SELECTORS = ("SelectSelector", "PollSelector", "EpollSelector", "DevpollSelector", "KqueueSelector")
 
 
-class Waits:
+class BlockingWaits:
     """Waits of the code of a world.
 
     Args:

@@ -7,12 +7,20 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import takewhile
 
+from ...simulation.choices import Choices, Schedule
 from ...simulation.trace import first_difference
+from ..trial.running import WorldRunner
 
 # A step that has written something, as a trace has it: the entry, the id of the instance, and the bytes.
 WRITTEN = re.compile(r"\S+ (.*) ([0-9a-f]+)")
 AROUND = 24  # so many bytes that are the same are shown on each side
 NOT_TEXT = re.compile(r"[^ -~]+")
+
+
+def difference(runner: WorldRunner, schedule: Schedule) -> str | None:
+    """Where two runs of a schedule part, in words; None: they take the same steps."""
+    one, other = (runner.run(Choices(schedule=schedule), keep=True).facts.steps for _ in range(2))
+    return told_difference(one, other)
 
 
 def told_difference(one: Sequence[str], other: Sequence[str]) -> str | None:

@@ -24,7 +24,7 @@ from ..code.imports import import_switches
 from ..code.senses import SEED, Senses
 from ..code.switch import Switch, switched
 from ..code.threads import quiet, thread_switches, threads_on_loop
-from ..code.waits import Waits
+from ..code.waits import BlockingWaits
 from ..code.where import OwnCode, globals_of
 from ..faults import ChosenFaults
 from ..plan import STOP_GRACE_S, SimulationPlan
@@ -84,7 +84,7 @@ class WorldRunner:
             self._switches = [
                 *self._senses.switches(scopes),
                 *self._fence.switches(),
-                *Waits(self._senses, self._blocking.wait, self._fence.endless).switches(),
+                *BlockingWaits(self._senses, self._blocking.wait, self._fence.endless).switches(),
                 *thread_switches(self._senses, scopes),
                 *import_switches(self._senses, scopes),
             ]

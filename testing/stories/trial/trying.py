@@ -14,7 +14,6 @@ from ...simulation.search.attempt import Attempt, FoundFailure, NotRepeatable, f
 from ...simulation.search.shrink import shrink
 from ...simulation.search.sweep import Sweep, sweep
 from ...simulation.wall import WorldTooLong
-from ..telling.difference import told_difference
 from .running import WorldRunner
 from .session import SimulationSession
 from .spread import spread
@@ -231,12 +230,6 @@ class Trial:
         found = FoundFailure(schedule, failed.error, failed.story, 0, failed)
         small = shrink(self._world, found, runs_max=SHRINK_WORLDS_MAX, seconds=SHRINK_S_MAX)
         return Finding(small, f"by seed {seed}", len(schedule), ())
-
-
-def difference(runner: WorldRunner, schedule: Schedule) -> str | None:
-    """Where two runs of a schedule part, in words; None: they take the same steps."""
-    one, other = (runner.run(Choices(schedule=schedule), keep=True) for _ in range(2))
-    return told_difference(one.facts.steps, other.facts.steps)
 
 
 def _differs(one: Attempt, other: Attempt) -> bool:

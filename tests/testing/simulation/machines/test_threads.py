@@ -27,7 +27,7 @@ def run(story: Coroutine[Any, Any, T], loop: SimLoop | None = None) -> T:
 
 
 def begin(function: Callable[[], Any]) -> "tuple[SimThread, asyncio.Future[Any]]":
-    loop = asyncio.get_running_loop()
+    loop: Any = asyncio.get_running_loop()
     answer: asyncio.Future[Any] = loop.create_future()
 
     def ended(result: Any, error: BaseException | None) -> None:

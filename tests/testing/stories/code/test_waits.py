@@ -119,7 +119,7 @@ def test_a_thread_wakes_another_when_it_rings() -> None:
 
 
 def test_what_is_there_is_not_waited_for() -> None:
-    def do() -> tuple[int, bytes]:
+    def do() -> tuple[int, int]:
         given: queue.Queue[int] = queue.Queue()
         given.put(7)
         ours, theirs = socket.socketpair()
