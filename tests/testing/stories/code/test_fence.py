@@ -148,6 +148,10 @@ def test_the_siblings_of_what_is_refused_are_refused(do: Any, said: str, plain: 
     assert "test_fence.py:" in found
 
 
+CLOSED = socket.socket()
+CLOSED.close()
+
+
 def loops() -> asyncio.AbstractEventLoop:
     return asyncio.get_running_loop()
 
@@ -159,7 +163,7 @@ def loops() -> asyncio.AbstractEventLoop:
         ("add_signal_handler", lambda: loops().add_signal_handler(signal.SIGTERM, print)),
         ("connect_read_pipe", lambda: loops().connect_read_pipe(asyncio.Protocol, None)),
         ("set_default_executor", lambda: loops().set_default_executor(POOL)),
-        ("sock_recv", lambda: loops().sock_recv(None, 1)  # type: ignore[arg-type]),
+        ("sock_recv", lambda: loops().sock_recv(CLOSED, 1)),
         ("stop", lambda: loops().stop()),
     ],
 )
