@@ -2,7 +2,7 @@
 
     PERDURE_COMPILE=1 pip install .
 
-The one law: without that variable nothing here has any effect. The compiled modules have the same source, listed in
+The rule: without that variable nothing here has any effect. The compiled modules have the same source, listed in
 pyproject.toml (`tool.perdure.compiled`).
 """
 

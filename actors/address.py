@@ -1,7 +1,7 @@
 """The address of an actor, and the shard to which the address belongs.
 
 The rule: the shard of an id never changes, on any machine, in any release,
-because stores are laid out by it.
+because the layout of a store depends on it.
 
 The part of a type behind "@" is the *ring* of its actors: the shards of one app. The types of a store's first app have
 no such part (docs/design/several-apps.md).
@@ -29,12 +29,12 @@ class Address(NamedTuple):
         return f"{self.type}/{self.id}"
 
 
-# Makes the address of (type, id). Each step of a workflow needs two, and a call of the class first runs a function of
-# Python's, which takes two thirds of the time.
+# Makes the address of (type, id). Each step of a workflow needs two addresses. A call of the class would run a function
+# written in Python first, which takes two thirds of the time.
 address_of: Callable[[tuple[str, str]], Address] = partial(tuple.__new__, Address)
 
 
-AT = "@"  # stands before the ring in a type; reaches the disk
+AT = "@"  # precedes the ring in a type; part of the rows on disk
 FIRST_RING = ""
 
 
@@ -52,7 +52,7 @@ def shard_of(actor_id: str, shards: int) -> int:
     """Say which of `shards` shards holds every actor with this id.
 
     Only the id counts, so that actors of different types with one id (a workflow
-    and its helpers) share a host. CRC-32 is stable across
+    and the actors that serve it) share a host. CRC-32 is stable across
     machines and releases, which `hash()` is not, and spreads ids well enough
     for a few hundred shards.
     """

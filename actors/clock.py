@@ -1,7 +1,7 @@
 """Clocks: the wall clock, and the monotonic clock beside it.
 
 The rule: code that decides has no clock; it gets the time as an argument. The host
-(`actors/hosting/host.py`), its loops and `runtime/operations/retention/loop.py` have one.
+(`actors/hosting/host.py`), its loops and `runtime/operations/retention/loop.py` have a clock.
 
 The wall clock may be set back or forward at any moment. So no order follows from it: the order of turns is the order
 of the log. `actors/reminders/loop.py` compares the two clocks.
@@ -14,7 +14,7 @@ from .reading import Reading
 
 
 class Clock(Protocol):
-    """Tells the date, and how much time has passed; waiting is done with anyio."""
+    """Gives the date, and how much time has passed. Code waits with anyio, not with a clock."""
 
     @property
     def may_be_set(self) -> bool:
@@ -42,7 +42,7 @@ class SystemClock:
         return time.monotonic_ns() // 1000
 
 
-# A process that is stopped between its looks at the two clocks would see a step that there was not.
+# A process that is stopped between reading one clock and the other would see a step of the clock that did not happen.
 READING_TAKES_US_MAX = 50_000
 
 

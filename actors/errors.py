@@ -1,26 +1,26 @@
-"""Every error the actor layer raises on purpose, as a tree (those of stores are in `actors/store/errors.py`).
+"""Every error the actor layer raises on purpose, as a tree (`actors/store/errors.py` has the errors of stores).
 
 PerdureError
 ├── MailboxFull                the caller sends faster than the actor works; try again later
-│   └── WaitingRoomFull         its shard is on its way to another host, and many callers wait for it
+│   └── WaitingRoomFull         the actor's shard is moving to another host, and many callers wait for it
 ├── HostNotRunning             the host has not been opened yet
 ├── ForeignThread              the caller is in another thread than the host
-├── ForeignLoop                the caller is in another event loop than the host, in the same thread
+├── ForeignLoop                the caller is in another event loop of the host's thread
 ├── HostStopping               the host is shutting down; try again elsewhere or later
 │   └── HostBroken              an error has ended the host
 ├── HostCancelled              the event loop of the host has ended before the host was stopped
 ├── NotOwner                   another host owns the actor's shard
 ├── RingUnknown                no host has the app of the actor
 ├── HostUnreachable            the host that owns the actor is away; try again later
-│   ├── HostAwaited            it has been for as long as a caller waits
-│   └── HostOverloaded         it answers less than it is asked
+│   ├── HostAwaited            the host has been away for as long as a caller waits
+│   └── HostOverloaded         the host answers more slowly than requests come
 ├── HostLost                   the host that owns the actor went away before it answered
 ├── ActorStalled               the actor cannot be read, and takes nothing until it is purged or mended
 ├── HostSilent                 the host that owns the actor does not answer; try again later
 ├── CursorInvalid              a list cannot go on from there; begin at its start
 ├── FrameTooLong               a message is longer than hosts send to each other
 ├── PeerAddressNeeded          hosts on several machines, one of which has an address for its own machine only
-├── PeerPortUnusable           a host cannot listen to others where it was told to
+├── PeerPortUnusable           a host cannot listen to other hosts at the address that it was given
 └── ActorFailed                a bug in the actor's code, or a record that cannot be read
 """
 
@@ -43,7 +43,7 @@ def _rebuilt(kind: type[PerdureError], args: tuple[object, ...], fields: dict[st
 
 
 class MailboxFull(PerdureError):
-    """An actor has as many messages waiting as it may have."""
+    """The mailbox of an actor has reached its limit of waiting messages."""
 
     def __init__(self, address: Address, *, messages_max: int) -> None:
         super().__init__(address, messages_max)
@@ -58,11 +58,11 @@ class MailboxFull(PerdureError):
 
 
 class WaitingRoomFull(MailboxFull):
-    """A shard is on its way from one host to another, and no more callers may wait for it."""
+    """A shard is moving from one host to another, and no more callers may wait for it."""
 
     def __str__(self) -> str:
         return (
-            f"{self.messages_max} messages wait for the shard of {self.address}, which is on its way to another host, "
+            f"{self.messages_max} messages wait for the shard of {self.address}, which is moving to another host, "
             "and that is the limit (waiting_messages_max). Send again later."
         )
 
@@ -89,7 +89,7 @@ class ForeignThread(PerdureError):
 
 
 class ForeignLoop(PerdureError):
-    """The caller is in another event loop than the host, in the same thread: one of the two stands still."""
+    """The caller is in another event loop of the host's thread: one of the two loops does not run."""
 
     def __str__(self) -> str:
         return (
@@ -116,7 +116,7 @@ class HostBroken(HostStopping):
     def __str__(self) -> str:
         return (
             f"the engine has ended because of {described(self.cause)}; nothing of this request was done. "
-            "What was acknowledged before is in the store: start another engine on it."
+            "All acknowledged changes are in the store: start another engine on it."
         )
 
 
@@ -137,7 +137,7 @@ class NotOwner(PerdureError):
         super().__init__(address, shard, owner, epoch)
         self.address = address
         self.shard = shard
-        self.owner = owner  # None: no host is known to
+        self.owner = owner  # None: this host knows no owner
         self.epoch = epoch  # of that owner
 
     def __str__(self) -> str:
@@ -145,7 +145,7 @@ class NotOwner(PerdureError):
 
 
 class RingUnknown(PerdureError):
-    """No host that lives has the app of the actor, as far as this host knows. Nothing was done."""
+    """As far as this host knows, no living host has the app of the actor. Nothing was done."""
 
     def __init__(self, ring: str) -> None:
         super().__init__(ring)
@@ -211,7 +211,7 @@ class HostUnreachable(PerdureError):
 
 
 class HostAwaited(HostUnreachable):
-    """No host that can be reached has had the actor's shard for as long as a caller waits for one."""
+    """For as long as a caller waits for an owner, no reachable host has owned the actor's shard."""
 
     def __init__(self, host: str | None, *, waited_s: float) -> None:
         super().__init__(host or "no host")
@@ -224,7 +224,7 @@ class HostAwaited(HostUnreachable):
 
 
 class HostOverloaded(HostUnreachable):
-    """The host that owns the actor has as many requests of this one without an answer as it may have."""
+    """The host that owns the actor has reached the limit of requests of this host without an answer."""
 
     def __init__(self, host: str, *, unanswered: int) -> None:
         super().__init__(host)
@@ -286,7 +286,7 @@ class ActorStalled(PerdureError):
 
 
 class CursorInvalid(PerdureError):
-    """A list was asked to go on from a place of another list."""
+    """The cursor of a request does not belong to the requested list."""
 
     def __init__(self, cursor: str) -> None:
         super().__init__(cursor)
@@ -294,6 +294,6 @@ class CursorInvalid(PerdureError):
 
     def __str__(self) -> str:
         return (
-            f"the cursor {self.cursor[:80]!r} is none of this list: it must be the cursor of the page before, "
+            f"the cursor {self.cursor[:80]!r} does not belong to this list: it must be the cursor of the page before, "
             "asked for in the same order and of the same daemon. Begin again without a cursor."
         )

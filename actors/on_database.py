@@ -1,9 +1,9 @@
 """A store on a database, shared: this host's membership by leases, and how other hosts reach it.
 
 The rule: a host that reaches the database finds the other hosts in it. The facts by which a host is found (its address,
-its certificate) is known once the store is open, and before it joins.
+its certificate) are known once the store is open, and before the host joins.
 
-`runtime/engine.py` shares a store on PostgreSQL so, unless it is told otherwise.
+`runtime/engine.py` shares a store on PostgreSQL in this way, unless its settings say otherwise.
 """
 
 import asyncio
@@ -37,13 +37,13 @@ EVERY_FOUR, EVERY_SIX = "0.0.0.0", "::"  # noqa: S104  only where a person has s
 
 
 def store_on(url: str, **settings: Any) -> "PostgresClusterStore":
-    """The store at the address of a database. What it needs is loaded here: users of files do without it.
+    """The store at the address of a database. Its modules are imported here: users of files do not need them.
 
     Args:
         settings: As for `PostgresStore`.
 
     Raises:
-        StoreFailed: The address is none, or the driver is not installed.
+        StoreFailed: The address is malformed, or the driver is not installed.
     """
     from .store.postgres.cluster_store import PostgresClusterStore  # noqa: PLC0415
 
@@ -58,16 +58,16 @@ def share_of(
     newcomer_s: float = NEWCOMER_S,
     apps: Sequence[str] = (),
 ) -> Share | None:
-    """How a store is shared with the other hosts on it; None: it is one host's own.
+    """How a store is shared with the other hosts on it; None: the store belongs to one host.
 
     Args:
-        peer_address: Where they reach this one; None: at the address of this machine that reaches the database.
-        stuck_after_s: A host whose event loop stands still for longer shows no more that it lives.
-        newcomer_s: How long it has to live before the others give it shards.
-        apps: The ids of its apps; none: it has the first app of the store.
+        peer_address: Where they reach this host; None: at the address from which this machine reaches the database.
+        stuck_after_s: A host whose event loop stands still for longer stops its signs of life.
+        newcomer_s: How long this host has to live before the others give it shards.
+        apps: The ids of this host's apps; empty: it has the first app of the store.
 
     Raises:
-        ValueError: `peer_address` is none.
+        ValueError: `peer_address` is malformed.
     """
     cluster = store.cluster
     if cluster is None:
@@ -88,10 +88,10 @@ def share_of(
 
 
 class DatabaseTransport:
-    """TCP with TLS between the hosts on a database; it is made ready when it is to listen.
+    """TCP with TLS between the hosts on a database. Keys and certificates are made when `listen` is called.
 
     Args:
-        cluster: The store, which is open when the transport is to listen.
+        cluster: The store, which is open before `listen` is called.
         databases: Hosts and ports of the database's servers.
         peer_address: As for `share_of`.
     """
@@ -111,11 +111,12 @@ class DatabaseTransport:
 
         Raises:
             PeerPortUnusable: The port, or the address, cannot be taken.
-            PeerAddressNeeded: It could not be reached there by a host that lives, or would not reach that one.
+            PeerAddressNeeded: A living host could not reach this host at its address, or this host could not reach
+                that one.
             StoreError: The store's secret cannot be read, or the package for certificates is missing.
         """
         try:
-            # It comes with the extra that brings the driver; a user without a database needs neither.
+            # The package cryptography comes with the extra that brings the driver; files need neither.
             from .cluster.transport.certificates import AUTHORITIES, SecretUnreadable, make_secret  # noqa: PLC0415
             from .cluster.transport.tls import TlsTransport  # noqa: PLC0415
         except ImportError as error:
@@ -149,17 +150,17 @@ class DatabaseTransport:
         return listener
 
     async def connect(self, endpoint: Endpoint, wire: asyncio.Protocol) -> None:
-        """Connect to another host; `transport.py` says how it fails."""
+        """Connect to another host; `transport.py` says which errors it raises."""
         await self._ready().connect(endpoint, wire)
 
     def identify(self, me: str) -> None:
-        """Have this name from now on."""
+        """Use this name for this host from now on."""
         self._me = me
         if self._tls is not None:
             self._tls.identify(me)
 
     def verify(self, endpoint: Endpoint, connection: asyncio.BaseTransport) -> None:
-        """Check that the other end is the host that was meant."""
+        """Check that the other end is the expected host."""
         self._ready().verify(endpoint, connection)
 
     def caller(self, connection: asyncio.BaseTransport) -> str | None:
@@ -171,7 +172,7 @@ class DatabaseTransport:
         return self._tls
 
     async def _place(self) -> tuple[str, int, str | None]:
-        """Where to listen: an address of this machine, a port; and what to tell others, if that is not the same."""
+        """Where to listen (an address of this machine, a port), and the address for other hosts if it differs."""
         if self._peer_address is None:
             return await self._towards_database(), 0, None
         host, port = self._peer_address
@@ -184,18 +185,18 @@ class DatabaseTransport:
             try:
                 return await address_towards(host, port)
             except OSError:
-                continue  # the driver has found another of them
-        return LOOPBACK  # others on this machine reach it; one that is elsewhere is told to say an address
+                continue  # the driver has reached another server
+        return LOOPBACK  # hosts on this machine reach it; a host on another machine gets PeerAddressNeeded
 
 
 def warn_of_other_wires(cards: Iterable[HostCard]) -> None:
-    """Say which hosts this one cannot talk with, because no version of the wire is known to both.
+    """Log the hosts with which this one cannot talk, because they have no version of the wire in common.
 
-    They may be dead, and nobody has found it yet. One that lives is cut off from this one, and the smaller part of the
-    hosts gives its shards.
+    Such a host may be dead without having been found dead. A living one is cut off from this host, and the smaller part
+    of the hosts gives its shards away.
     """
     for card in cards:
-        # A program that has the store for itself for a while talks with nobody.
+        # A program that has the store for itself for a while talks with no host.
         if card.wire_max and wire_for(card.wire_min, card.wire_max) is None:
             logger.warning(
                 "%s has release %s, which talks versions %d to %d of the wire between hosts, and this release talks "

@@ -1,7 +1,7 @@
 """The address at which a host is reached by the others, as a person writes it: `10.0.0.7`, `orders-1.local:7070`.
 
-The rule: it is checked where it is said, not when the first other host fails to connect. Without a port the host takes
-any free one.
+The rule: an address is checked when it is configured, not when the first other host fails to connect. Without a port
+the host takes any free port.
 
 `runtime/settings.py` checks it for an embedded engine, `cli/parsing.py` for a command line.
 """
@@ -21,8 +21,8 @@ EXAMPLES = "10.0.0.7, 10.0.0.7:7070, [fd00::7]:7070 or orders-1.local"
 class PeerAddress(NamedTuple):
     """Where other hosts reach a host."""
 
-    host: str  # an address, of IPv6 without brackets, or a name
-    port: int  # 0: any free one
+    host: str  # an address (IPv6: without brackets) or a name
+    port: int  # 0: any free port
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
@@ -33,12 +33,12 @@ def read_peer_address(text: str) -> PeerAddress:
     """Read an address.
 
     Raises:
-        ValueError: It is none, or one at which nobody can be reached; the message says what it should look like.
+        ValueError: It is malformed, or no host can be reached at it; the message gives examples of addresses.
     """
     if "://" in text:
         raise ValueError(f"{text!r} is a URL; the address of a host has no scheme, such as {EXAMPLES}.")
     if _is_six(text):
-        text = f"[{text}]"  # a bare one of IPv6; it can have no port
+        text = f"[{text}]"  # IPv6 without brackets; it has no port
     found = WRITTEN.fullmatch(text)
     if found is None:
         raise ValueError(f"{text!r} is not an address of a host, such as {EXAMPLES}.")
@@ -46,7 +46,7 @@ def read_peer_address(text: str) -> PeerAddress:
     if port > PORT_MAX:
         raise ValueError(f"{text!r}: the last port there is is {PORT_MAX}.")
     if found["six"] is not None and not _is_six(host):
-        raise ValueError(f"{text!r}: what stands in brackets is not an address of IPv6.")
+        raise ValueError(f"{text!r}: the text in brackets is not an IPv6 address.")
     if found["host"] is not None and not (_is_four(host) or (NAME.fullmatch(host) and not _only_digits(host))):
         raise ValueError(f"{text!r} is not an address of a host, such as {EXAMPLES}.")
     if _is_any(host):
@@ -71,7 +71,7 @@ def _is_four(text: str) -> bool:
 
 
 def _only_digits(host: str) -> bool:
-    """Whether a name is one that resolvers take for an address: 10.0.0.300, 127.1."""
+    """Whether resolvers take a name for an address: 10.0.0.300, 127.1."""
     return host.replace(".", "").isdigit()
 
 

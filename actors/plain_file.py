@@ -1,7 +1,7 @@
-"""A file by a name that a user gave, or that any program may have made: read up to a limit, or refused in a sentence.
+"""Reading a file whose path comes from a user, or that any program may have made: up to a limit, or with an error.
 
-The rule: nothing is waited for and nothing is read without a bound, for anything at the name: a folder, a pipe that
-nobody writes to, a device without an end. An error says what stands there.
+The rule: no wait and no read is without a bound, for any kind of file at the path: a folder, a pipe without a writer, a
+device without an end. An error names the kind of file.
 
 All layers that read such files use `read_plain`; where another library opens a file itself, `misfit` comes before.
 """
@@ -17,7 +17,7 @@ from .errors import PerdureError
 
 CHUNK_BYTES = 1024 * 1024
 
-# Kinds of files that a name may lead to and that are no regular file.
+# Kinds of files that are not regular files.
 KINDS: Mapping[int, str] = {
     stat.S_IFDIR: "it is a folder.",
     stat.S_IFIFO: "it is a pipe.",
@@ -40,10 +40,10 @@ class FileUnfit(PerdureError):
 
 
 def kind_of(path: str, *, follow: bool = True) -> str | None:
-    """Say what stands at a name that is no regular file; None: a regular file, or nothing that can be looked at.
+    """The kind of the file at a path; None: a regular file, or no file that can be looked at.
 
     Args:
-        follow: Whether a symbolic link is as good as what it leads to.
+        follow: Whether a symbolic link counts as the file that it leads to.
     """
     try:
         mode = os.stat(path, follow_symlinks=follow).st_mode
@@ -53,7 +53,7 @@ def kind_of(path: str, *, follow: bool = True) -> str | None:
 
 
 def misfit(path: str) -> str | None:
-    """Say why there is no regular file at a name that can be read; None: there is."""
+    """Say why a path is not a readable regular file; None: it is one."""
     try:
         os.stat(path)
     except (OSError, ValueError) as error:
@@ -71,10 +71,10 @@ def read_plain(path: str | os.PathLike[str], *, bytes_max: int, pipe_s: float = 
         pipe_s: How long a pipe with a writer may take, as of `<(command)` in a shell.
 
     Raises:
-        FileUnfit: It cannot be read, or has more bytes, or is a pipe through which its content does not come.
+        FileUnfit: It cannot be read, or has more bytes, or is a pipe without a writer or content.
     """
     path = os.fspath(path)
-    # Without O_NONBLOCK the system waits for a writer of a pipe.
+    # Without O_NONBLOCK the system waits until a pipe has a writer.
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
     try:
         descriptor = os.open(path, flags | getattr(os, "O_CLOEXEC", 0))
@@ -91,12 +91,12 @@ def read_plain(path: str | os.PathLike[str], *, bytes_max: int, pipe_s: float = 
     if too_large or len(content) > bytes_max:
         raise FileUnfit(path, f"it has more than {bytes_max} bytes.")
     if stat.S_ISFIFO(found.st_mode) and not content:
-        raise FileUnfit(path, "it is a pipe, and nobody writes to it.")
+        raise FileUnfit(path, "it is a pipe without a writer.")
     return content
 
 
 def _read(descriptor: int, bytes_max: int, until_s: float) -> bytes:
-    """Read up to one byte more than there may be."""
+    """Read at most `bytes_max` + 1 bytes."""
     content = bytearray()
     while len(content) <= bytes_max:
         try:
@@ -104,7 +104,7 @@ def _read(descriptor: int, bytes_max: int, until_s: float) -> bytes:
         except BlockingIOError:
             left_s = until_s - time.monotonic()
             if left_s <= 0 or not select.select([descriptor], [], [], None if math.isinf(left_s) else left_s)[0]:
-                raise TimeoutError("nothing comes out of it") from None
+                raise TimeoutError("no data comes out of it") from None
             continue
         if not piece:
             break

@@ -1,4 +1,4 @@
-"""A reading: what both clocks show at one moment.
+"""A reading: the times of both clocks at one moment.
 
 The rule: it is a value, so that code that decides can have it as an argument. `actors/clock.py` takes readings, and
 `actors/reminders/` compares them.

@@ -1,4 +1,4 @@
-"""The release of Perdure that this process runs, as other hosts and people are told of it.
+"""The release of Perdure that this process runs, as it is reported to other hosts and to people.
 
 The rule: it is the version of the installed package, and `unknown` in a tree that is not installed.
 
@@ -13,7 +13,7 @@ UNKNOWN = "unknown"  # run from a source tree that was never installed
 @cache
 def own_release() -> str:
     """Perdure's version."""
-    import importlib.metadata  # noqa: PLC0415  it brings the parser of e-mails; a start need not wait for that
+    import importlib.metadata  # noqa: PLC0415  it imports the parser of e-mails, which would slow the start
 
     try:
         return importlib.metadata.version("perdure")

@@ -5,7 +5,7 @@ returns a plain `str` of bounded length that has a form in UTF-8.
 
 An exception or a value of user code is an object with methods of its own: its
 `__str__` may raise, return None or be megabytes long, its class may lie about its
-name. Errors, failures and log lines that speak of one take their words from here.
+name. Errors, failures and log lines that describe such an object use this module.
 """
 
 from typing import Any
@@ -21,7 +21,7 @@ _PLAIN = (str, bytes, int, float, bool, type(None))  # their repr runs no user c
 
 
 def clean(text: str) -> str:
-    """Replace lone surrogates, as odd file names have them, by question marks: UTF-8 has no form for them."""
+    """Replace lone surrogates (file names may have them) by question marks: UTF-8 has no form for them."""
     if type(text) is not str:
         text = str.__getitem__(text, slice(None))  # a subclass may have methods of its own
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
@@ -49,15 +49,15 @@ def class_name(cls: type[Any]) -> str:
 
 
 def text_of(value: object) -> str:
-    """The text of an object, as `str` gives it; where it gives none, a sentence that says why."""
+    """The text of an object, as `str` gives it; if `str` fails, a sentence that says why."""
     try:
         return cut(str(value))
-    except BaseException as error:  # of any kind: it comes from the object's own method
+    except BaseException as error:  # any exception: it comes from the object's own method
         return _no_text(value, "__str__", error)
 
 
 def repr_of(value: object) -> str:
-    """The form of an object for programmers, as `repr` gives it; the name of its class where it gives none."""
+    """The text of an object, as `repr` gives it; if `repr` fails, the name of its class."""
     try:
         return cut(repr(value))
     except BaseException as error:

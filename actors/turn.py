@@ -28,7 +28,7 @@ class Receipt(Protocol):
         ...
 
     def refuse(self, error: BaseException) -> None:
-        """Say that nothing was done with the message, if the error is `NotOwner`: it is sent to the owner then."""
+        """Report an error. `NotOwner` means that nothing was done with the message: it is sent to the owner then."""
         ...
 
 
@@ -36,8 +36,8 @@ class Envelope(Struct, frozen=True):
     """One message in a mailbox."""
 
     body: Any
-    reply: Reply | None = None  # of a caller that waits: filled after the commit, or with an error
-    sender: Any = None  # the activation whose turn sent it, or a Receipt: told once a commit holds the message
+    reply: Reply | None = None  # for a caller that waits: filled after the commit, or with an error
+    sender: Any = None  # the activation whose turn sent it, or a Receipt: notified once a commit holds the message
 
     def refuse(self, error: BaseException) -> bool:
         """Answer the caller with an error, if it has no answer yet.
@@ -60,7 +60,7 @@ class ReminderDue(NamedTuple):
 
 
 class Recover:
-    """The first message to an actor that had work in flight before a restart: send again all that may be lost."""
+    """The first message to an actor that had work in flight before a restart: send again messages that may be lost."""
 
     def __repr__(self) -> str:
         return "RECOVER"
@@ -70,7 +70,7 @@ RECOVER = Recover()
 
 
 class SetAside(NamedTuple):
-    """The message to an actor that is set aside: begin nothing from here on, also after a restart.
+    """The message to an actor that is set aside: begin no work from now on, also after a restart.
 
     It is the first message in the mailbox, and may come twice. Other messages are kept.
     """
@@ -86,35 +86,35 @@ class Turn(Struct):
     The fields of the first group go into the store. The fields of the
     second are effects, and happen after the commit. The messages of the third are
     sent before the commit, and must do no harm if the commit then fails.
-    The notes become lines of the log after the commit; they are no effects, and hurry nothing.
+    The notes become lines of the log after the commit; they are no effects, and do not hurry the commit.
 
-    A Struct, as all that is made for each turn: a dataclass takes three times as long to make
+    A Struct, like every object that is made for each turn: a dataclass takes three times as long to make
     (docs/performance.md).
     """
 
     entry: bytes | None = None  # appended to the actor's log
     earlier: Sequence[bytes] = ()  # entries appended before `entry`: the history with which a copy begins
-    record: bytes | None = None  # None: as it was
-    reset: bool = False  # forget the log before `entry` is appended
-    delete: bool = False  # forget the actor; it may be created again
-    busy: bool = False  # work is in flight that must go on after a restart
-    quiet: bool = False  # nothing will ever be in flight again; the active mark need not wait for the eviction
-    passing: bool = False  # it is quiet, and the actor is forgotten once nothing of it is in flight
+    record: bytes | None = None  # None: unchanged
+    reset: bool = False  # delete the log before `entry` is appended
+    delete: bool = False  # delete the actor; it may be created again
+    busy: bool = False  # work in flight has to go on after a restart
+    quiet: bool = False  # no work will ever be in flight again; the active mark need not wait for the eviction
+    passing: bool = False  # it is quiet, and the actor is deleted once it has nothing in flight
     reminders_set: list[tuple[str, int]] = []  # (name, due_us)
     reminders_cleared: list[tuple[str, int]] = []  # (name, due_us)
-    facets: Facets | None = None  # what lists show from now on; None: as it was. Only with a record
-    audit: Sequence[AuditRow] = ()  # told of in the audit, which is kept when the actor is forgotten
-    items: Sequence[tuple[str, Item | None]] = ()  # in the order in which they count; None: forgotten
-    reminders_from_us: int | None = None  # the time from which `due_us` was computed; None: that of the turn
+    facets: Facets | None = None  # of the actor in lists from now on; None: unchanged. Only with a record
+    audit: Sequence[AuditRow] = ()  # rows for the audit, which is kept when the actor is deleted
+    items: Sequence[tuple[str, Item | None]] = ()  # in the order in which they are applied; None: deleted
+    reminders_from_us: int | None = None  # the time from which `due_us` was computed; None: the time of the turn
 
     messages: list[tuple[Address, Any]] = []
-    # How many messages to other actors a later turn has taken out of these, while the commit of this one was under way.
+    # How many of the messages a later turn has removed while the commit of this turn was under way.
     called_off: int = 0
     replies: list[tuple[Reply, Any]] = []  # a value, or an exception to raise
 
     early: list[tuple[Address, Any]] = []  # messages to routes, not to actors
 
-    notes: Sequence[Note] = ()  # a tuple that is replaced: nearly all turns have none
+    notes: Sequence[Note] = ()  # a tuple that is replaced: nearly all turns have no notes
 
     @property
     def patient(self) -> bool:
@@ -149,7 +149,7 @@ class Actor(Protocol):
 
     @property
     def was_stalled(self) -> bool:
-        """Whether its turns broke before this process began, so that it is tried once and not several times."""
+        """Whether its turns broke before this process began, so that it gets one attempt and not several."""
         ...
 
     @property
@@ -158,7 +158,7 @@ class Actor(Protocol):
         ...
 
     def turn(self, envelopes: Sequence[Envelope], now_us: int) -> Turn:
-        """Handle messages, oldest first. An exception drops the activation and everything it did in this turn."""
+        """Handle messages, oldest first. An exception drops the activation and all changes of this turn."""
         ...
 
     def close(self) -> None:
@@ -170,7 +170,7 @@ class ActorType(Protocol):
     """Makes actors of one type."""
 
     def purges(self, body: Any) -> bool:
-        """Whether a message asks for the actor to be forgotten in any state: the only one for unreadable actors."""
+        """Whether a message deletes the actor in any state: the only message that an unreadable actor takes."""
         ...
 
     def purge_audit(self, address: Address, body: Any, now_us: int) -> Sequence[AuditRow]:
@@ -191,9 +191,9 @@ class ActorType(Protocol):
         ...
 
     def facets(self, outside: Inspection) -> Facets | None:
-        """Say what lists show of an actor that an earlier release has written; None if the type is in no list.
+        """The facets of an actor that an earlier release has written; None if the type is in no list.
 
-        It must not raise: of a record that cannot be read it says what it can.
+        It must not raise: of an unreadable record it returns the facets that are known.
 
         Args:
             outside: The record, and when the newest entry was written, without the entries.

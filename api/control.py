@@ -1,8 +1,8 @@
-"""The daemon as HTTP and gRPC see it, beside the facade: whether it is ready, what runs in it, and how to stop it.
+"""The daemon's interface for HTTP and gRPC besides the facade: readiness, workers, actors, version, shutdown.
 
-The one law: no method waits.
+The rule: no method waits.
 
-`daemon/` fulfils the protocol, and `api/sidecar.py` holds it for both doors.
+`daemon/` implements the protocol, and `api/sidecar.py` gives it to both APIs.
 """
 
 from collections.abc import Mapping
@@ -10,24 +10,24 @@ from typing import Protocol
 
 
 class DaemonControl(Protocol):
-    """The daemon, or the host of it that got the request."""
+    """The daemon, or the host that got the request."""
 
     def ready(self) -> bool:
-        """Return whether the daemon takes work now.
+        """Return whether the daemon accepts work now.
 
-        It does if it has started and is not stopping, its store takes writes, and every other host can be reached.
+        It does if it has started and is not stopping, its store accepts writes, and every other host can be reached.
         """
         ...
 
     def unready(self) -> str | None:
-        """Say why a balancer is to send no requests here now, in a few words; None: it may.
+        """Return why load balancers should send no requests here now, in a few words; None if they may.
 
-        A database that is away is no reason, as long as commits wait for it: all hosts would be taken out at once.
+        While commits wait for an unreachable database, the database is no reason: all hosts would be taken out at once.
         """
         ...
 
     def shutdown(self, force: bool) -> None:
-        """Ask the whole daemon to stop, and return at once, so that the caller still gets an answer.
+        """Order the whole daemon to stop, and return at once, so that the caller still gets an answer.
 
         Args:
             force: Do not wait for running activities.
@@ -35,7 +35,7 @@ class DaemonControl(Protocol):
         ...
 
     def connected_workers(self) -> int:
-        """Count what runs workflow code: the hosted app (1 or 0, on however many hosts) and each worker."""
+        """Count the processes with workflow code: each worker, and the hosted app (1 or 0, on any number of hosts)."""
         ...
 
     def active_actors(self) -> Mapping[str, int]:
@@ -44,5 +44,5 @@ class DaemonControl(Protocol):
 
     @property
     def runtime_version(self) -> str:
-        """Perdure's version."""
+        """Return the version of Perdure."""
         ...

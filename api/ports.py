@@ -1,7 +1,7 @@
-"""Addresses that a door listens on, and the error when one cannot be taken.
+"""The addresses on which servers listen, and the error for an address that cannot be taken.
 
-The rule: the error names no flag, because an embedded engine has none. `daemon/hints.py` adds the flag for a command
-line.
+The rule: the error names no flag, because an embedded engine has no flags. `daemon/hints.py` adds the flag for a
+command line.
 """
 
 import errno
@@ -22,10 +22,10 @@ class CannotListen(PerdureError):
     """An address cannot be taken.
 
     Attributes:
-        host: As it was asked for.
-        port: As it was asked for; 0 stands for any free one.
-        cause: An OSError, whose errno tells the reason; from the gRPC library another error, which tells nothing.
-        door: The protocol that was to be served there.
+        host: The requested host.
+        port: The requested port; 0 means any free port.
+        cause: An OSError, whose errno is the reason; or an error of the gRPC library, which gives no reason.
+        door: The protocol that was to be served.
     """
 
     def __init__(self, host: str, port: int, cause: Exception, door: Door) -> None:
@@ -53,5 +53,5 @@ class CannotListen(PerdureError):
 
 
 def address_of(host: str, port: int) -> str:
-    """Write an address as URLs do: `127.0.0.1:3500`, `[::1]:3500`."""
+    """Format an address as in URLs: `127.0.0.1:3500`, `[::1]:3500`."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -1,8 +1,8 @@
-"""An instance as Dapr's API describes it: the parts that HTTP and gRPC share.
+"""Describes an instance in the form of Dapr's API: the parts that HTTP and gRPC share.
 
 The rule: a property without a value is left out.
 
-`http/dapr/state_json.py` and `rpc/services/dapr.py` answer with them.
+`http/dapr/state_json.py` and `rpc/services/dapr.py` use it.
 
 Source: contract 1.3; dapr `pkg/api/universal/workflow.go` (GetWorkflow).
 """
@@ -16,7 +16,7 @@ RUNTIME_STATUS = {status: "UNKNOWN" if status is Status.STALLED else status.name
 
 
 def properties(state: InstanceState) -> dict[str, str]:
-    """Return the properties of an instance, payloads as stored. A pending instance has none yet."""
+    """Return the properties of an instance, with payloads as stored. A pending instance has none yet."""
     if state.status is Status.PENDING:
         return {}
     found: dict[str, str] = {}
@@ -34,13 +34,13 @@ def properties(state: InstanceState) -> dict[str, str]:
         # Up to Dapr 1.18 a failed workflow repeated its failure as output; 1.19 stopped, and so do we.
         found["dapr.workflow.output"] = state.output
     if state.stall is not None:
-        # Ours: the status UNKNOWN does not say why the instance has stalled.
+        # Not in Dapr: the status UNKNOWN does not say why the instance has stalled.
         found["perdure.workflow.stall"] = state.stall
     return found
 
 
 def _failed_call(failure: FailureDetails) -> dict[str, str]:
-    """Ours: which activity or child let the workflow down, and its own error. Dapr names the workflow's error only."""
+    """Return the failed activity or child, and its error. Dapr has only the error of the workflow."""
     call, cause = failure.failed_call, failure.failure_of_call
     found: dict[str, str] = {}
     if call is not None:

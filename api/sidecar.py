@@ -1,6 +1,6 @@
 """The daemon in Dapr's terms, for HTTP and gRPC alike: its metadata, its actors, and the entries that callers put.
 
-The one law: any host answers for the whole daemon.
+The rule: every host answers for the whole daemon.
 
 `http/dapr/sidecar.py` and `rpc/services/dapr.py` encode the `Metadata` that a
 `Sidecar` collects.
@@ -9,7 +9,7 @@ Source: contract 1.7; dapr `pkg/api/universal/metadata.go`.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -18,8 +18,8 @@ from ..runtime.state.state import States
 from .control import DaemonControl
 from .words import METADATA_FULL, Refusal
 
-# The actors that Dapr registers for an app with workflows, in the only namespace that a daemon
-# outside of Kubernetes has. Dapr's integration harness waits until it sees three.
+# The actor types that Dapr registers for an app with workflows, in the only namespace outside of Kubernetes. Dapr's
+# integration harness waits until it sees three.
 INTERNAL_TYPES = ("workflow", "activity", "retentioner")
 NAMESPACE = "default"
 
@@ -38,11 +38,11 @@ class OtherHosts(Protocol):
         ...
 
     def answer(self, method: HostMethod, function: Callable[..., Any]) -> None:
-        """Let the other hosts call a plain function under this name."""
+        """Register a plain function that the other hosts can call under this name."""
         ...
 
     async def ask_reachable(self, method: HostMethod, *arguments: Any) -> list[Any]:
-        """Call a method on each host that can be reached, and return their answers."""
+        """Call a method on each host that can be reached, and return the answers."""
         ...
 
 
@@ -50,7 +50,7 @@ class HostDescription(NamedTuple):
     """One host's part of the metadata. Hosts send it to each other."""
 
     active_actors: dict[str, int]  # activations by type
-    extended: dict[str, str]  # entries that were put
+    extended: dict[str, str]  # the entries that callers have put
 
 
 # The methods that hosts call on each other.
@@ -59,7 +59,7 @@ KEEP = HostMethod("sidecar.keep", (str, str), None)
 
 
 class Component(NamedTuple):
-    """A component, as Dapr names what an app can use."""
+    """A component in Dapr's sense: a service that an app can use."""
 
     name: str
     type: str
@@ -71,31 +71,46 @@ CAPABILITIES = ("ETAG", "TRANSACTIONAL", "TTL")  # of state stores
 
 
 def components_of(states: States | None) -> Sequence[Component]:
-    """The state stores, as components."""
+    """Return the state stores as components."""
     stores = states.stores if states is not None else ()
     return [Component(store.name, store.kind, store.version, CAPABILITIES) for store in stores]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metadata:
-    """The metadata of a daemon, which HTTP and gRPC encode each in its own way."""
+    """The metadata of a daemon, which HTTP and gRPC encode in different ways."""
 
     app_id: str
     runtime_version: str
     active_actors: dict[str, int]  # activations by type, of all hosts that can be reached
-    extended: dict[str, str]  # entries that were put, and the version
+    extended: dict[str, str]  # the entries that callers have put, and the version
     host_ready: bool
     placement: str
     connected_workers: int  # the hosted app, and the remote workers
     components: Sequence[Component] = ()
 
 
-class Sidecar:
-    """The daemon in Dapr's terms. HTTP and gRPC share one: an entry that is put over one is seen over the other.
+def by_types_of_dapr(active_actors: Mapping[str, int], app_id: str, *, served: bool) -> dict[str, int]:
+    """Count activations of an app by the type names that Dapr has for them.
 
     Args:
-        peers: The other hosts of the daemon, each with a sidecar of its own; None if there is one host.
-        states: The state stores of the app; None: there are none.
+        active_actors: How many actors of each type are in memory.
+        served: Whether the app, or a worker of it, can execute workflows. Only then Dapr's internal types are counted,
+            with 0 while no actor of the type is in memory.
+    """
+    counts = dict(active_actors)
+    internal = {kind: counts.pop(kind, 0) for kind in INTERNAL_TYPES}
+    if served:
+        counts.update({f"dapr.internal.{NAMESPACE}.{app_id}.{kind}": count for kind, count in internal.items()})
+    return counts
+
+
+class Sidecar:
+    """The daemon in Dapr's terms. HTTP and gRPC share a sidecar, so that both show the entries put over either.
+
+    Args:
+        peers: The other hosts of the daemon, which have their own sidecars; None if there is one host.
+        states: The state stores of the app; None: the app has none.
     """
 
     def __init__(
@@ -116,9 +131,9 @@ class Sidecar:
             peers.answer(KEEP, self._put.__setitem__)
 
     async def put(self, key: str, value: str) -> None:
-        """Keep an entry of metadata on this host and on every other host that can be reached.
+        """Store an entry of metadata on this host and on every other host that can be reached.
 
-        A host that starts again begins without entries and needs none: `describe` asks all hosts.
+        A restarted host has no entries, and needs none, because `describe` asks all hosts.
 
         Raises:
             Refusal: With this entry the metadata would have more than METADATA_BYTES_MAX bytes.
@@ -131,9 +146,9 @@ class Sidecar:
         self._put[key] = value
 
     async def describe(self) -> Metadata:
-        """Collect the metadata of the daemon, as far as its hosts can be reached.
+        """Collect the metadata of all hosts that can be reached.
 
-        A host that was started again has forgotten the entries; the other hosts have not.
+        A restarted host has lost the entries; the other hosts still have them.
         """
         others = await self._peers.ask_reachable(DESCRIBE) if self._peers is not None else []
         actors = Counter[str]()
@@ -153,18 +168,9 @@ class Sidecar:
         )
 
     def active_actors(self) -> dict[str, int]:
-        """Count the activations of this host by the type names that Dapr has for them.
-
-        Dapr's internal types are counted as soon as a worker can serve them,
-        with 0 while no actor of the type is in memory.
-        """
-        counts = dict(self.control.active_actors())
-        internal = {kind: counts.pop(kind, 0) for kind in INTERNAL_TYPES}
-        if self.control.connected_workers():
-            counts.update(
-                {f"dapr.internal.{NAMESPACE}.{self.app_id}.{kind}": count for kind, count in internal.items()}
-            )
-        return counts
+        """Count the activations of this host by Dapr's names for the types; see `by_types_of_dapr`."""
+        served = self.control.connected_workers() > 0
+        return by_types_of_dapr(self.control.active_actors(), self.app_id, served=served)
 
     def _describe_host(self) -> HostDescription:
         return HostDescription(self.active_actors(), dict(self._put))

@@ -1,7 +1,7 @@
 """Errors of the state API in Dapr's words, for HTTP and gRPC alike.
 
-The rule: the words, codes and details are an interface. Errors of requests have details over both doors; errors of a
-store have an ErrorInfo over gRPC, and none over HTTP, as in Dapr.
+The rule: the words, codes and details are an interface. As in Dapr, errors of requests have details over HTTP and gRPC;
+errors of a store have an ErrorInfo over gRPC, and no details over HTTP.
 
 `http/dapr/state.py` and `rpc/services/state.py` encode them.
 
@@ -19,7 +19,7 @@ from ..runtime.state.errors import EtagMismatch, StateKeyInvalid, StateStoreNotF
 from ..runtime.state.state import StateValue
 from .words import TRY_AGAIN, Refusal
 
-EXPIRES = "ttlExpireTime"  # Dapr's name in the metadata of a value
+EXPIRES = "ttlExpireTime"  # the name in the metadata of a value, as in Dapr
 END_US = 253_402_300_799_000_000  # the last second of the year 9999
 
 RESOURCE_TYPE = "state"
@@ -27,20 +27,20 @@ DOMAIN = "dapr.io"
 
 
 class ErrorInfo(NamedTuple):
-    """google.rpc.ErrorInfo; its domain is DOMAIN."""
+    """A google.rpc.ErrorInfo with the domain DOMAIN."""
 
     reason: str
     metadata: Mapping[str, str] | None = None
 
 
 class ResourceInfo(NamedTuple):
-    """google.rpc.ResourceInfo; its type is RESOURCE_TYPE."""
+    """A google.rpc.ResourceInfo with the type RESOURCE_TYPE."""
 
     name: str
 
 
 class FieldViolation(NamedTuple):
-    """google.rpc.BadRequest with one violation."""
+    """A google.rpc.BadRequest with one violation."""
 
     field: str
     description: str
@@ -50,16 +50,16 @@ Detail = ErrorInfo | ResourceInfo | FieldViolation
 
 
 class StateProblem(PerdureError):
-    """An error with its answer over both doors.
+    """An error with its answers over HTTP and gRPC.
 
     Args:
-        status: HTTP's.
-        grpc: The name of gRPC's code.
-        code: In the body over HTTP.
-        text: For people.
-        http_text: The same over HTTP, if that is another one.
-        details: Over HTTP.
-        rpc_details: Over gRPC.
+        status: The HTTP status.
+        grpc: The name of the gRPC code.
+        code: The code in the body over HTTP.
+        text: The message.
+        http_text: The message over HTTP, if it is another one.
+        details: The details over HTTP.
+        rpc_details: The details over gRPC.
     """
 
     def __init__(
@@ -84,16 +84,16 @@ class StateProblem(PerdureError):
 
 
 class StateCall(NamedTuple):
-    """The call of a request, for the words of its errors."""
+    """The call that a request makes, for the words of its errors."""
 
     operation: str  # a key of FAILURES
     store: str
     key: str = ""
-    app_id: str = ""  # over HTTP, where Dapr names it
+    app_id: str = ""  # only over HTTP, where Dapr's words have it
 
 
 class FailureWords(NamedTuple):
-    """The words of an operation that the store has not done."""
+    """The words for an operation that has failed in the store."""
 
     code: str
     text: str  # for str.format
@@ -115,10 +115,10 @@ FAILURES: Mapping[str, FailureWords] = {
 
 @contextmanager
 def in_daprs_words(call: StateCall) -> Iterator[None]:
-    """Put the errors of a block into the words that Dapr has for them.
+    """Convert the errors of a block to errors in Dapr's words.
 
     Raises:
-        StateProblem: It has such words.
+        StateProblem: An error of the block.
         Refusal: The same request may succeed later.
     """
     try:
@@ -130,7 +130,7 @@ def in_daprs_words(call: StateCall) -> Iterator[None]:
 
 
 def problem_of(error: PerdureError, call: StateCall) -> StateProblem | Refusal:
-    """Choose the answer to an error."""
+    """Return the error in Dapr's words for an error."""
     if isinstance(error, StateStoreNotFound):
         return store_not_found(error, call.app_id)
     if isinstance(error, StateKeyInvalid):
@@ -149,7 +149,7 @@ def problem_of(error: PerdureError, call: StateCall) -> StateProblem | Refusal:
 
 
 def store_not_found(error: StateStoreNotFound, app_id: str) -> StateProblem:
-    """The answer to a request for a store that is not there; another one where there is none at all."""
+    """Return the error for a missing store; the words differ if there is no store at all."""
     own = {"appID": app_id} if app_id else None
     if error.known:
         status, grpc, code, what = 400, "INVALID_ARGUMENT", "ERR_STATE_STORE_NOT_FOUND", "found"
@@ -161,7 +161,7 @@ def store_not_found(error: StateStoreNotFound, app_id: str) -> StateProblem:
 
 
 def key_invalid(error: StateKeyInvalid) -> StateProblem:
-    """The answer to a key that no value can have. Over HTTP Dapr puts its own error into itself."""
+    """Return the error for an invalid key. Over HTTP Dapr's text contains the error twice."""
     ends: list[Detail] = [ResourceInfo(error.store), ErrorInfo("DAPR_STATE_ILLEGAL_KEY")]
     return StateProblem(
         400,
@@ -178,27 +178,27 @@ AGAIN = "api error: code = InvalidArgument desc = "
 
 
 def unsupported_operation(operation: str) -> StateProblem:
-    """The answer to an operation of a transaction that is neither upsert nor delete."""
+    """Return the error for an operation of a transaction that is neither upsert nor delete."""
     code = "ERR_NOT_SUPPORTED_STATE_OPERATION"
     text = f"operation type {operation} not supported"
     return StateProblem(400, "UNIMPLEMENTED", code, text, rpc_details=[ErrorInfo(code)])
 
 
 def key_missing() -> StateProblem:
-    """The answer to a save without a key, over gRPC."""
+    """Return the error for a save without a key over gRPC."""
     details = [ErrorInfo("ERR_STATE_SAVE")]
     return StateProblem(400, "INVALID_ARGUMENT", "ERR_STATE_SAVE", "state key cannot be empty", details=details)
 
 
 def query_unsupported(store: str) -> StateProblem:
-    """The answer to a query: no store of Perdure's can be queried."""
+    """Return the error for a query: stores of Perdure cannot be queried."""
     details: list[Detail] = [ResourceInfo(store), ErrorInfo("DAPR_STATE_QUERYING_NOT_SUPPORTED")]
     text = "state store does not support querying"
     return StateProblem(500, "INTERNAL", "ERR_STATE_STORE_NOT_SUPPORTED", text, details=details)
 
 
 def metadata_of(value: StateValue) -> dict[str, str]:
-    """The metadata of a value beside its etag."""
+    """Return the metadata of a value besides its etag."""
     if not value.expires_us:
         return {}
     expires = datetime.fromtimestamp(min(value.expires_us, END_US) // 1_000_000, UTC)

@@ -1,11 +1,11 @@
-"""The file of `--api-token-file`: the tokens that open the API, a line for each.
+"""Reads the file of `--api-token-file`: the tokens that open the API, one a line.
 
-The rule: no error shows a token. A file that cannot be read whole gives no tokens, so that a mistake in it neither
-opens the API nor closes it to half of its callers.
+The rule: no error shows a token. A file with a bad line gives no tokens at all, so that a mistake neither opens the API
+nor locks out some of its callers.
 
-A line is a token, or `name=token`; the name says whose it is, in the file and in the audit. A token without a name has
-one by its place: `token-1`, `token-2` and so on. Empty lines and lines that begin with `#` are skipped. The daemon
-reads the file at its start and at each SIGHUP (`daemon/token_reload.py`).
+A line is a token, or `name=token`; the name identifies the owner, in the file and in the audit. A token without a name
+is named by its position: `token-1`, `token-2` and so on. Empty lines and lines that begin with `#` are skipped. The
+daemon reads the file at its start and at each SIGHUP (`daemon/token_reload.py`).
 """
 
 import os
@@ -17,7 +17,7 @@ from ..actors.plain_file import FileUnfit, read_plain
 from .tokens import NamedToken, name_by_place
 
 BYTES_MAX = 1024 * 1024
-NAMED = re.compile(r"([A-Za-z0-9_.-]+)\s*=\s*(.*[^=\s].*)")  # not the padding of a bare token in base 64
+NAMED = re.compile(r"([A-Za-z0-9_.-]+)\s*=\s*(.*[^=\s].*)")  # but not a bare token with the padding of base 64
 PADDED = re.compile(r"[A-Za-z0-9+/]{18,}={1,2}")  # a bare token in base 64; a shorter text is a name without a token
 
 
@@ -37,10 +37,10 @@ def read_tokens(path: str, *, pipe_s: float = 0.0) -> tuple[NamedToken, ...]:
     """Read the tokens of a file.
 
     Args:
-        pipe_s: How long they may take to come through a pipe.
+        pipe_s: How long to wait for tokens from a pipe, in seconds.
 
     Raises:
-        TokenFileBad: There is none, or it cannot be read, or a line of it is wrong; the message says which.
+        TokenFileBad: The file is missing, cannot be read, has a wrong line or no token; the message says which.
     """
     try:
         content = read_plain(path, bytes_max=BYTES_MAX, pipe_s=pipe_s)
@@ -69,13 +69,13 @@ def read_tokens(path: str, *, pipe_s: float = 0.0) -> tuple[NamedToken, ...]:
         names.add(token_name)
         tokens.append(NamedToken(token_name, token))
     if not tokens:
-        # Usually a file that was not filled in. To serve without a token would open a door that was meant to be closed.
+        # Usually a file that was not filled in. Without a token the API would be open, which was not intended.
         raise TokenFileBad(path, "there is no token in it.")
     return tuple(tokens)
 
 
 def others_can_read(path: str) -> bool:
-    """Whether users other than the file's own may read it."""
+    """Whether other users than the owner may read the file."""
     try:
         return bool(os.stat(path).st_mode & (stat.S_IRGRP | stat.S_IROTH))
     except OSError:

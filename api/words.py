@@ -1,8 +1,7 @@
 """Errors in the words of Dapr's API, for HTTP and gRPC alike.
 
-The one law: the words are an interface, because SDKs and scripts written for
-Dapr match on them. Each text stands once, in the tables below. (`http/errors.py`
-has the words that only HTTP uses.)
+The rule: the words are an interface, because SDKs and scripts for Dapr match them. Each text is once in the tables
+below. (`http/errors.py` has the words that only HTTP uses.)
 
 Source: contract 1.4, 1.6; dapr `pkg/messages/predefined.go` and
 `pkg/api/universal/workflow.go`, durabletask-go `backend/client.go`.
@@ -16,15 +15,15 @@ from ..actors.errors import HostSilent, HostStopping, HostUnreachable, MailboxFu
 from ..actors.store.errors import StoreFailed
 from ..runtime.errors import ChildUnfinished, InstanceExists, InstanceNotFound, LimitExceeded, NulRefused
 
-ID_BYTES_MAX = 64  # Dapr's, for state stores with short keys
+ID_BYTES_MAX = 64  # Dapr's limit, for state stores with short keys
 
 PLAIN_ID = re.compile("[A-Za-z0-9_-]+")
 
 
 class ErrorAnswer(NamedTuple):
-    """How an error is answered: an entry of the tables below."""
+    """The answer to an error: an entry of the tables below."""
 
-    status: int  # HTTP's; gRPC has its own for each
+    status: int  # of HTTP; gRPC has a code for each
     code: str
     message: str  # for str.format
 
@@ -59,8 +58,7 @@ NOT_FOUND = ErrorAnswer(
     404, "ERR_INSTANCE_ID_NOT_FOUND", "unable to find workflow with the provided instance ID: {instance_id}"
 )
 
-# The answer to an error of the engine, by operation. Each text repeats the
-# words that Dapr's layers put before those of its engine.
+# The answer to an error of the engine, by operation. Each text begins with the prefixes that Dapr's layers add.
 FAILURES: Mapping[str, ErrorAnswer] = {
     "start": ErrorAnswer(
         500,
@@ -105,7 +103,7 @@ FAILURES: Mapping[str, ErrorAnswer] = {
     ),
 }
 
-# The operations that answer NOT_FOUND if there is no such instance; the others answer from FAILURES.
+# The operations that answer NOT_FOUND for a missing instance; the others answer from FAILURES.
 NOT_FOUND_IS_404 = frozenset({"get", "terminate", "purge"})
 
 # Errors after which the same request may succeed, in any operation. Dapr has no such answers.
@@ -120,7 +118,7 @@ TRY_AGAIN: Mapping[type[PerdureError], ErrorAnswer] = {
 
 
 class Refusal(PerdureError):
-    """An error with its answer, and the values of the fields in the answer's text."""
+    """An error with its answer, and the values for the placeholders of the answer's text."""
 
     def __init__(self, answer: ErrorAnswer, **fields: Any) -> None:
         super().__init__(answer, fields)
@@ -132,12 +130,12 @@ class Refusal(PerdureError):
 
 
 def refusal(operation: str, error: PerdureError, **fields: Any) -> Refusal:
-    """Put an error of the engine into the words that Dapr has for it.
+    """Return the error in Dapr's words for an error of the engine.
 
     Args:
         operation: A key of `FAILURES`.
-        error: An error of the engine; a Refusal is returned as it is.
-        fields: The fields in the operation's text: `instance_id` and so on.
+        error: An error of the engine; a Refusal is returned unchanged.
+        fields: The values for the placeholders of the text: `instance_id` and so on.
     """
     if isinstance(error, Refusal):
         return error
@@ -145,30 +143,30 @@ def refusal(operation: str, error: PerdureError, **fields: Any) -> Refusal:
 
 
 def answer_to(operation: str, error: PerdureError) -> ErrorAnswer:
-    """Choose the answer to an error of the engine."""
+    """Return the answer to an error of the engine."""
     for kind, answer in TRY_AGAIN.items():
         if isinstance(error, kind):
             return answer
     if isinstance(error, InstanceNotFound) and operation in NOT_FOUND_IS_404:
         return NOT_FOUND
     if isinstance(error, LimitExceeded | NulRefused):
-        return FAILURES[operation]._replace(status=400)  # the caller's mistake; Dapr knows no such limit
+        return FAILURES[operation]._replace(status=400)  # an error of the caller; Dapr has no such limit
     return FAILURES[operation]
 
 
 def words_of(error: PerdureError) -> str:
-    """Return the text of an error as Dapr's engine has it."""
+    """Return the text of an error in the words of Dapr's engine."""
     if isinstance(error, InstanceExists | ChildUnfinished):
-        # These two are the only gRPC statuses among Dapr's errors, and Go prints a status with its code.
+        # Only these two errors of Dapr are gRPC statuses, and Go prints a status with its code.
         return f"rpc error: code = AlreadyExists desc = {error}"
     return str(error)
 
 
 def check_new_id(instance_id: str) -> None:
-    """Check the id of an instance that is to be started over Dapr's own API.
+    """Check the id of an instance that is started over Dapr's own API.
 
-    No other call checks ids: an id from elsewhere (a child's, another API's) may
-    hold anything, and its instance must be reachable.
+    No other call checks ids: an id from elsewhere (of a child, of another API) may have any characters, and its
+    instance must be reachable.
 
     Raises:
         Refusal: The id is too long, or has characters other than letters, digits, `_` and `-`.
@@ -180,14 +178,14 @@ def check_new_id(instance_id: str) -> None:
 
 
 def other_app(asked: str | None, *, own: str) -> str | None:
-    """The other app that a request is for; None: it is for the app of this door, whose id may have any characters.
+    """Return the other app that a request is for; None if it is for the server's own app, whose id may be any text.
 
     Args:
-        asked: The app that the request names; None or empty if it names none.
-        own: The app of this door.
+        asked: The app in the request; None or empty if it names none.
+        own: The app of this server.
 
     Raises:
-        Refusal: The id has characters that no app's id can have.
+        Refusal: The id has characters that ids of apps cannot have.
     """
     if not asked or asked == own:
         return None

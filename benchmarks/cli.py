@@ -1,4 +1,4 @@
-"""`perdure bench`: choose what to run, watch it, show what it came to."""
+"""`perdure bench`: chooses the runs, shows their progress and their results."""
 
 import importlib.util
 import tempfile
@@ -31,22 +31,20 @@ from .workloads.table import BY_NAME, LONG_CHAIN, OVER_SDK, SUITES, WORKLOADS
 from .workloads.workload import BASIC, DRIVERS, POSTGRES, SDK, SDK_DRIVERS, SECONDS, STUB, Shape, Workload
 
 SECONDS_QUICK = 0.3
-QUICK_PART = 20  # a workload with a number of instances of its own has so many times fewer when it is quick
+QUICK_PART = 20  # a quick run divides a workload's own number of instances by this
 BOTH, ALL = "both", "all"
-ARRIVING = "W1"  # what instances are of that arrive at a rate, unless a workload is named
+ARRIVING = "W1"  # the default workload at a rate of arrivals
 
 option = partial(click.Option, show_default=True)
 FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
 def listed(suite: str) -> str:
-    """The workloads of a suite, for people."""
     lines = (f"  {of.name}  {of.title}: {of.what}" for of in WORKLOADS if of.suite == suite)
     return "\n".join(("\b", f"{suite}: {SUITES[suite]}", *lines))
 
 
 def folder_or_database(_context: click.Context, _parameter: click.Parameter, value: str | None) -> Path | str | None:
-    """Read --data."""
     if value is None or "://" not in value:
         return Path(value) if value is not None else None
     try:
@@ -121,7 +119,7 @@ def bench(context: click.Context, /, **values: Any) -> None:
         raise click.ClickException("this needs psutil: pip install 'perdure[bench]'")
     if options.html is not None:
         demand_vl_convert()
-    options.chosen()  # or what was asked for does not go together
+    options.chosen()  # raises if the options contradict each other
     options.prepare_peers()
     if options.folder is not None:
         options.folder.mkdir(parents=True, exist_ok=True)
@@ -141,7 +139,7 @@ for command in (report, compare, gate, lists, state):
 
 
 def refuse_options(context: click.Context) -> None:
-    """Options in front of a command would be of no effect."""
+    """Refuse options before a subcommand, which would have no effect."""
     for parameter in context.command.params:
         if parameter.name and context.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE:
             command = f"{context.command_path} {context.invoked_subcommand}"
@@ -150,24 +148,22 @@ def refuse_options(context: click.Context) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What was asked for."""
-
     suite: str
-    names: tuple[str, ...]  # none: all of the suite
+    names: tuple[str, ...]  # empty: all of the suite
     driver: str
     sdk_python: Path | None
     peer_names: tuple[str, ...]
     peers: Path | None
     install_peers: bool
-    in_flight: tuple[int, ...]  # none: each workload's own
-    rates: tuple[float, ...]  # none: each instance is started in the place of one that has ended
+    in_flight: tuple[int, ...]  # empty: each workload's own
+    rates: tuple[float, ...]  # empty: a new instance replaces each that has ended
     seconds: float | None
     instances: int | None
     quick: bool
     repeat: int
     durability: str
     processes: int
-    hosts: tuple[int, ...]  # that share the database, beside one alone
+    hosts: tuple[int, ...]  # numbers of hosts that share the database, besides one host
     always_replay: bool
     data: Path | str | None  # a folder, or the address of a database
     json: Path | None
@@ -183,30 +179,26 @@ class Options:
 
     @property
     def engines(self) -> list[Peer]:
-        """The other engines that are to be run."""
         named = self.peer_names or (tuple(PEERS) if self.peers is not None else ())
         return [peer for peer in PEERS.values() if peer.name in named]
 
     @property
     def beside(self) -> tuple[str, ...]:
-        """The drivers that are run next to Perdure's own ones."""
         return (*(peer.name for peer in self.engines), *((POSTGRES,) if self.database is not None else ()))
 
     @property
     def peers_folder(self) -> Path:
         assert self.peers is not None
-        # Not resolved: a virtual environment's Python is a link, and is known by where the link is.
+        # Not resolved: a virtual environment is found by the path of its Python, which is a link.
         return self.peers.absolute()
 
     def prepare_peers(self) -> None:
-        """Install peers if that was asked for, and see that they are there."""
         if self.engines and self.peers is not None and self.install_peers:
             install(self.peers_folder, self.engines, lambda line: click.echo(line, err=True))
         if self.engines or self.install_peers:
             demand(self.peers, self.engines)
 
     def check(self) -> None:
-        """See that what was asked for goes together."""
         sdk, several = self.driver == SDK, self.processes > 1
         strangers = sorted(set(self.names) - set(OVER_SDK))
         refused = {
@@ -250,7 +242,7 @@ class Options:
             for one in (self.arriving(named) or named.variants(self.in_flight))
             for hosts in dict.fromkeys((1, *self.hosts))
         ]
-        # Several hosts, or processes, stand alone.
+        # Runs of several hosts or processes have no pairs.
         return [
             replace(one, drivers=(*one.drivers, *self.beside)) if can_run(one) and one.processes == 1 else one
             for one in found
@@ -265,7 +257,7 @@ class Options:
         ]
 
     def over_sdk(self) -> list[Workload]:
-        """Workloads through the SDK: pairs of Perdure and the stub, or of one process and several."""
+        """Pairs of Perdure and the stub, or of one process and several."""
         found = []
         for name in self.names or OVER_SDK:
             workload = BY_NAME[name]
@@ -279,7 +271,6 @@ class Options:
         return found
 
     def arriving(self, workload: Workload) -> list[Workload]:
-        """A workload at each of the rates that were asked for."""
         if self.rates and workload.shape is not Shape.LOOP:
             raise click.UsageError(f"{workload.name} cannot be run with --rate.")
         return [workload.with_rate(rate) for rate in dict.fromkeys(self.rates)]
@@ -293,7 +284,7 @@ class Options:
         return max(1, workload.instances // QUICK_PART) if self.quick else workload.instances
 
     def runs(self) -> list[Run]:
-        """All runs, in their order: all once, then all again, so that the machine's other work hits them alike."""
+        """All runs once, then all again, so that other work of the machine affects them equally."""
         own = {BOTH: DRIVERS, SDK: SDK_DRIVERS}.get(self.driver, (self.driver,))
         once = [pair for pair in product(self.chosen(), (*own, *self.beside)) if pair[1] in pair[0].drivers]
         if not once:
@@ -321,13 +312,12 @@ class Options:
             )
             for round_ in range(self.repeat)
             for workload, driver in once
-            # One long chain says enough, and takes a minute.
+            # One long chain suffices, and takes a minute.
             if round_ == 0 or workload.shape is not Shape.TURNS
         ]
 
 
 def carry_out(runs: Sequence[Run], folder: Path) -> Results:
-    """Carry out runs one after the other, and show how far they are."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415  to draw
 
     results = Results(machine=machine(folder), began_at=datetime.now(UTC).isoformat(timespec="seconds"))
@@ -337,7 +327,7 @@ def carry_out(runs: Sequence[Run], folder: Path) -> Results:
         TextColumn("{task.fields[units]:>9,} {task.fields[unit]}"),
         TimeElapsedColumn(),
     )
-    # Drawn twice a second: the bar must not take what it shows the progress of.
+    # Drawn twice a second, so that the bar takes little CPU from the run.
     with Progress(*columns, console=console_of(stderr=True), refresh_per_second=2, transient=True) as progress:
         for number, run in enumerate(runs):
             case = Case(run=run, machine=results.machine, outcomes=[])
@@ -348,7 +338,7 @@ def carry_out(runs: Sequence[Run], folder: Path) -> Results:
                 progress.update(task, completed=share, units=units)
 
             with tempfile.TemporaryDirectory(dir=folder) as own:
-                machine_load()  # from now on
+                machine_load()  # resets the measurement
                 outcome = run_in_child(perform, run, Path(own), watch)
                 results.results.append(Result(run=run, outcome=outcome, machine_load=machine_load()))
             progress.remove_task(task)

@@ -1,4 +1,4 @@
-"""What one does with results, and without any: the commands below `perdure bench`."""
+"""The commands below `perdure bench`."""
 
 import tempfile
 from collections.abc import Sequence
@@ -64,7 +64,6 @@ def report(files: Sequence[Path], html: Path | None, png: Path | None) -> None:
 
 
 def draw(documents: Sequence[Results], *, html: Path | None, png: Path | None = None) -> None:
-    """Write a report where it was asked for."""
     demand_vl_convert()
     if html is not None:
         write_page(documents, html)
@@ -107,7 +106,7 @@ def compare(before: Path, after: Path, percent: float | None) -> None:
 
 
 def read(path: Path) -> Results:
-    """Read a document, of this release or of one before it."""
+    """Read a document of this release or of an earlier one."""
     try:
         found = Results.read(path)
     except msgspec.DecodeError as error:

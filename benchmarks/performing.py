@@ -1,6 +1,6 @@
-"""How a run is carried out: each kind of workload finds its way to its driver or its study.
+"""Runs a workload with its driver or its study.
 
-`cli.py` has it called in a process of its own for each run (`run_process.py`).
+`cli.py` calls it in a new process for each run (`run_process.py`).
 """
 
 from collections.abc import Awaitable, Callable
@@ -25,9 +25,9 @@ from .studies.soak import run_soak
 from .workloads.run import Run
 from .workloads.workload import HTTP, POSTGRES, PROCESS, SDK_DRIVERS, Extent, Shape, Workload
 
-# Loads that are put onto a driver.
+# Loads on a driver.
 LOADS = {Shape.LOOP: run_loop, Shape.OPEN: run_open, Shape.EVENTS: run_events}
-# Studies: each of these makes the engine it needs, on the folder of the setup.
+# Studies, which make their own engines in the folder of the setup.
 STUDIES: dict[tuple[Shape, str], Callable[[EngineSetup, Workload, Extent, Progress], Awaitable[RunOutcome]]] = {
     (Shape.SLEEP, PROCESS): run_sleepers,
     (Shape.CRASH, HTTP): run_crash,
@@ -43,7 +43,7 @@ STUDIES: dict[tuple[Shape, str], Callable[[EngineSetup, Workload, Extent, Progre
 
 
 async def perform(run: Run, folder: Path, progress: Progress) -> RunOutcome:
-    """Carry out a run in an empty folder on the disk that is to be measured."""
+    """Do a run in an empty folder on the measured disk."""
     workload = run.variant
     setup = EngineSetup(
         folder=folder, durability=run.durability, always_replay=run.always_replay, processes=run.processes
@@ -65,7 +65,7 @@ def driver_of(run: Run, setup: EngineSetup, workload: Workload) -> AbstractAsync
     if run.driver == PROCESS:
         return process_driver(setup)
     if run.driver == HTTP:
-        # With one at a time there is room to ask for each end.
+        # With one instance at a time its end can be polled.
         return http_driver(setup, see=workload.in_flight == 1 and workload.shape is not Shape.OPEN)
     if run.driver == POSTGRES:
         assert run.database is not None

@@ -1,7 +1,7 @@
-"""A run in a process of its own, which inherits nothing of what another left: a grown heap, a warm cache, a long file.
+"""Does a run in a new process, so that no run inherits a grown heap or a warm cache from another.
 
-The rule: the process is a fresh Python (spawn), told what to do by a pickle, and tells through a pipe how far it is and
-in the end what it came to. Its standard error is ours.
+The rule: the process is a new Python (spawn), gets its run as a pickle, and sends its progress and its result through a
+pipe. It shares our standard error.
 """
 
 import importlib.util
@@ -27,14 +27,14 @@ TELL_EVERY_S = 0.1
 
 
 class RunFailed(click.ClickException):
-    """A run did not come to its end; its process has said why on standard error."""
+    """A run has failed; its process has printed the reason on standard error."""
 
     def __init__(self, run: Run) -> None:
         super().__init__(f"{run.workload} ({run.driver}) did not come to its end; why stands above")
 
 
 class PipeProgress:
-    """Sends how far a run is, every `TELL_EVERY_S` seconds at most: a display shows no more."""
+    """Sends the progress of a run, at most once in `TELL_EVERY_S` seconds."""
 
     def __init__(self, pipe: Connection) -> None:
         self._pipe = pipe
@@ -48,15 +48,13 @@ class PipeProgress:
 
 
 class Child(NamedTuple):
-    """Another process, and our end of the pipe to it."""
-
     process: SpawnProcess
     pipe: Connection
 
 
 @contextmanager
 def child(main: Callable[..., None], *arguments: Any) -> Iterator[Child]:
-    """Run a function of a module in another process; its last argument is its end of a pipe."""
+    """Run a function of a module in a new process; its last argument is its end of a pipe."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=main, args=(*arguments, theirs))
@@ -73,12 +71,12 @@ def child(main: Callable[..., None], *arguments: Any) -> Iterator[Child]:
 def run_in_child(
     perform: Callable[..., Awaitable[T]], run: Run, folder: Path, watch: Callable[[float, int], None]
 ) -> T:
-    """Carry out a run in another process.
+    """Do a run in a new process.
 
     Args:
-        perform: A function of a module; called there with the run, the folder and its progress.
-        folder: An empty one for the store.
-        watch: Told how far it is (0 to 1) and how many units are done, some times a second.
+        perform: A function of a module; called with the run, the folder and its progress.
+        folder: An empty folder for the store.
+        watch: Called with the finished share (0 to 1) and units, a few times a second.
     """
     with child(child_main, perform, run, folder) as (_, pipe), suppress(EOFError):
         while isinstance(said := pipe.recv(), tuple):
@@ -93,15 +91,14 @@ def child_main(perform: Callable[..., Awaitable[T]], run: Run, folder: Path, pip
 
 
 def run_alone(function: Callable[[*Arguments], Awaitable[T]], *arguments: *Arguments) -> T:
-    """Run this and nothing else in this process."""
-    # As the daemon does, and as programs that embed the engine are told to (docs/performance.md). Where the engine is
-    # in another process, a pause of the load's collector would pass for one of the engine's.
+    # As in the daemon, and as docs/performance.md advises programs that embed the engine. If the engine is in another
+    # process, a pause of the load's collector would look like a pause of the engine.
     tune_garbage_collector()
-    options = {"use_uvloop": importlib.util.find_spec("uvloop") is not None}  # as the daemon runs
+    options = {"use_uvloop": importlib.util.find_spec("uvloop") is not None}  # as in the daemon
     try:
         return anyio.run(function, *arguments, backend_options=options)
     except BaseExceptionGroup as group:
-        # What breaks one item breaks all that are in flight, and the first tells as much as fifty.
+        # An error usually fails all items in flight, so the first is enough.
         raise first_of(group) from None
 
 

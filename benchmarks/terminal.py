@@ -1,8 +1,7 @@
-"""Tables and numbers for a terminal of 80 columns.
+"""Prints tables and numbers to a terminal of 80 columns.
 
-The rule: rich is imported when something is drawn, and nowhere else in this layer.
+The rule: only this module imports rich, when it prints.
 
-Every command of `perdure bench` shows its tables with it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,19 +15,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of a table."""
-
     cells: Sequence[str]
     style: str = ""
-    begins_section: bool = False  # a space stands above it
+    begins_section: bool = False  # with a space above it
 
 
 def table(heads: Sequence[str], lines: Iterable[Line], *, title: str = "", texts: int = 1) -> "Table":
     """Make a table.
 
     Args:
-        texts: So many columns are of words, the first of which may take two lines where a line is too long for one; the
-            others are of numbers.
+        texts: The number of text columns, of which the first may break into two lines; the others are numbers.
     """
     from rich.box import SIMPLE_HEAD  # noqa: PLC0415  to draw
     from rich.table import Table  # noqa: PLC0415  to draw
@@ -54,7 +50,6 @@ def table(heads: Sequence[str], lines: Iterable[Line], *, title: str = "", texts
 
 
 def show(*parts: "RenderableType") -> None:
-    """Print tables and lines on standard output."""
     console = console_of()
     for part in parts:
         console.print(part, highlight=False)
@@ -73,10 +68,10 @@ def colored(line: str, style: str) -> "RenderableType":
 
 
 def written(value: float, digits: int = 0) -> str:
-    """A number with spaces between thousands, and so many digits behind the point."""
+    """A number with spaces between thousands, and `digits` digits after the point."""
     return f"{value:,.{digits}f}".replace(",", " ")
 
 
 def short(value: float, digits: int = 3) -> str:
-    """A number with so many digits that count."""
+    """A number with `digits` significant digits."""
     return written(value) if abs(value) >= 10 ** (digits - 1) else f"{value:.{digits}g}"

@@ -1,6 +1,6 @@
-"""The parsed options of a command, made into a configuration and checked against each other.
+"""Makes a configuration from the parsed options of a command, and checks options that depend on each other.
 
-The rule: a configuration that cannot work is refused here, before anything starts, by the names of the flags.
+The rule: a configuration that cannot work is refused here, before the daemon starts, with the names of the flags.
 `cli/run.py` and `cli/daprd.py` call `build_config`.
 """
 
@@ -24,7 +24,7 @@ from ..runtime.workers.limits import DispatchLimits
 from .parsing import PORT_MAX
 from .tracing.variables import tracing_of_variables
 
-# The options that are settings of the engine, by the same names.
+# The options that have the names of settings of the engine.
 LIMIT_NAMES = (
     "activations_max",
     "activities_max",
@@ -41,18 +41,19 @@ LIMIT_NAMES = (
 def apps_of(
     *, targets: Sequence[str], app_ids: Sequence[str], grpc_ports: Sequence[int], **values: Any
 ) -> dict[str, Any]:
-    """Put the apps of a daemon together: their code, their ids and their ports.
+    """Combine the options of a daemon's apps: their code, their ids and their ports.
 
     Args:
-        targets: Their code. Ids belong to these in their order; further ids are of apps that workers have.
-        grpc_ports: One for each app; or that of the first, and the others have the next ones.
-        values: The other options, by their names.
+        targets: The code of the apps. The ids belong to these in order; further ids are of apps whose code workers
+            have.
+        grpc_ports: The port of each app; or the port of the first app, and the others get the next ports.
+        values: The other options by name.
 
     Returns:
         The values for `build_config`.
 
     Raises:
-        click.UsageError: They do not go together; it says why.
+        click.UsageError: The options contradict each other; the message says why.
     """
     count = max(len(targets), len(app_ids), 1)
     if len(set(app_ids)) < len(app_ids):
@@ -83,16 +84,16 @@ def build_config(
     flags: Mapping[str, str] = RUN_FLAGS,
     **values: Any,
 ) -> Config:
-    """Make the configuration out of the parsed options, and check the ones that depend on each other.
+    """Make the configuration from the parsed options, and check the options that depend on each other.
 
     Args:
-        api_tokens: None if there is none.
-        allow_unauthenticated: Listen without a token, also where other machines can reach the address.
-        flags: How errors name the flag for each value.
-        values: The other options, by their names.
+        api_tokens: The tokens; None if there are none.
+        allow_unauthenticated: Listen without a token, also on an address that other machines can reach.
+        flags: The name of the flag for each value, for errors.
+        values: The other options by name.
 
     Raises:
-        click.UsageError: Two values do not go together; it says which.
+        click.UsageError: Two values contradict each other; the message says which.
     """
     dispatch = DispatchLimits(
         workflows_max=values.pop("max_concurrent_workflows"),
@@ -139,10 +140,10 @@ def build_config(
 
 
 def check_peer_address(config: Config, peer: PeerAddress) -> None:
-    """Check that there are hosts that need an address, and that they can have this one.
+    """Check that the hosts need an address, and can have this one.
 
     Raises:
-        click.UsageError: There are none, or too many for one port.
+        click.UsageError: The hosts need none, or are too many for one port.
     """
     if not is_url(config.data):
         raise click.UsageError(
@@ -157,10 +158,10 @@ def check_peer_address(config: Config, peer: PeerAddress) -> None:
 
 
 def check_processes(config: Config) -> None:
-    """Check that the configuration can be that of several processes.
+    """Check that several processes can have this configuration.
 
     Raises:
-        click.UsageError: It cannot; the message says why.
+        click.UsageError: They cannot; the message says why.
     """
     for refused, why in (
         (not hasattr(socket, "SO_REUSEPORT"), "processes cannot share a port on this system."),  # Windows
@@ -181,7 +182,7 @@ def check_metrics_ports(config: Config) -> None:
     """Check that each process can have a port for its metrics.
 
     Raises:
-        click.UsageError: The ports from `metrics_port` up do not suffice, or another one is among them.
+        click.UsageError: There are too few ports from `metrics_port` up, or another port is among them.
     """
     ports = range(config.metrics_port, config.metrics_port + config.processes)
     said = f"--metrics-port {ports[0]} with --processes {config.processes} is ports {ports[0]} to {ports[-1]}, one each"
@@ -193,7 +194,7 @@ def check_metrics_ports(config: Config) -> None:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach `host`. Every name except localhost counts as reachable by others."""
+    """Whether only this machine can reach `host`. Every name but localhost counts as reachable from others."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

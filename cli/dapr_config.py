@@ -1,7 +1,7 @@
-"""Dapr's YAML files, as far as they concern workflows: limits, retention and tracing.
+"""Reads the parts of Dapr's YAML files that concern workflows: limits, retention, tracing and state stores.
 
-The rule: an error names a wrong value with its file and its key. A key without a meaning here is listed, for the log,
-and has no effect. `cli/daprd.py` reads the files that its command line names.
+The rule: an error names the file, the key and the wrong value. A key without a meaning in Perdure has no effect, and is
+listed for the log. `cli/daprd.py` reads the files of its command line.
 
 Source: contract 4.5; dapr `pkg/config/configuration.go`.
 """
@@ -25,11 +25,11 @@ from .yaml_documents import TEXT_CHARACTERS_MAX, YamlRefused, load_documents
 
 KIND = "Configuration"
 INT32_MAX = 2**31 - 1
-PIPE_S = 5.0  # for a file that comes through a pipe
+PIPE_S = 5.0  # for a file that is a pipe
 
 
 class DaprFileError(PerdureError):
-    """A file of Dapr's cannot be used."""
+    """A file of Dapr cannot be used."""
 
     def __init__(self, path: Path, problem: str) -> None:
         super().__init__(path, problem)
@@ -42,18 +42,18 @@ class DaprFileError(PerdureError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DaprConfig:
-    """The values of the files that have a meaning here."""
+    """The values of the files that have a meaning in Perdure."""
 
     workflows_max: int | None = None  # None: no limit
     activities_max: int | None = None
-    workflow_max: Mapping[str, int] | None = None  # by name; None: no file has it
+    workflow_max: Mapping[str, int] | None = None  # by workflow; None: no file has the key
     activity_max: Mapping[str, int] | None = None
     retention: Retention = field(default_factory=Retention)
-    tracing: TracingConfig | None = None  # None: no file says anything of it
-    ignored: tuple[str, ...] = ()  # keys without a meaning here, as `file: key`
+    tracing: TracingConfig | None = None  # None: no file has the section
+    ignored: tuple[str, ...] = ()  # keys without a meaning in Perdure, as `file: key`
 
     def limit(self, dispatch: DispatchLimits) -> DispatchLimits:
-        """The limits of the files, and those of `dispatch` where the files have none."""
+        """Return the limits of the files, with `dispatch` for the limits that no file has."""
         return replace(
             dispatch,
             workflows_max=self.workflows_max or dispatch.workflows_max,
@@ -64,10 +64,10 @@ class DaprConfig:
 
 
 def read_config(paths: Sequence[str]) -> DaprConfig:
-    """Read files of kind Configuration. For a key in several files the last one counts, as in daprd.
+    """Read files of kind Configuration. As in daprd, the last of several values of a key counts.
 
     Raises:
-        DaprFileError: A file is not there, is not YAML, is of another kind, or has a wrong value.
+        DaprFileError: A file is missing, is not YAML, is of another kind, or has a wrong value.
     """
     found: dict[str, dict[str, Any]] = {section.name: {} for section in SECTIONS}
     ignored: list[str] = []
@@ -75,7 +75,7 @@ def read_config(paths: Sequence[str]) -> DaprConfig:
         for section, key, value in _values(path, ignored):
             found[section][key] = value
     workflow = found["workflow"]
-    # One process is the whole of an app here, so the limit for all replicas is a limit for this one.
+    # Here one process serves the whole app, so the limit for all replicas is a limit for this process.
     limits = {
         name: min((workflow[key] for key in keys if workflow.get(key)), default=None)
         for name, keys in CONCURRENCY.items()
@@ -95,18 +95,18 @@ def read_config(paths: Sequence[str]) -> DaprConfig:
 class Resources:
     """The resources of folders."""
 
-    stores: tuple[StateStore, ...] = ()  # components of a type state.*
-    ignored: tuple[str, ...] = ()  # the others, such as `Component pubsub (pubsub.redis)`: they have no meaning here
+    stores: tuple[StateStore, ...] = ()  # components with a type state.*
+    ignored: tuple[str, ...] = ()  # other resources, such as `Component pubsub (pubsub.redis)`
 
 
 def read_resources(paths: Sequence[str], *, app_id: str) -> Resources:
     """Read the resources in folders.
 
     Args:
-        app_id: Resources that are scoped to other apps are left out, as in daprd.
+        app_id: The app; as in daprd, resources with other scopes are left out.
 
     Raises:
-        DaprFileError: A folder is not there, or a state store cannot be one.
+        DaprFileError: A folder is missing, or a state store has wrong values.
     """
     stores: list[StateStore] = []
     ignored: list[str] = []
@@ -127,10 +127,10 @@ def read_resources(paths: Sequence[str], *, app_id: str) -> Resources:
 @dataclass(frozen=True, slots=True)
 class _ScopedStore:
     store: StateStore
-    scopes: tuple[str, ...]  # ids of apps; none: of all
+    scopes: tuple[str, ...]  # ids of apps; empty: all apps
 
 
-# field of DaprConfig -> the keys that set it; of several the least value counts
+# field of DaprConfig -> the keys that set it; the least of several values counts
 CONCURRENCY = {
     "workflows_max": ("maxConcurrentWorkflowInvocations", "globalMaxConcurrentWorkflowInvocations"),
     "activities_max": ("maxConcurrentActivityInvocations", "globalMaxConcurrentActivityInvocations"),
@@ -145,10 +145,10 @@ RETENTION = {
 
 
 def _values(path: Path, ignored: list[str]) -> Iterator[tuple[str, str, Any]]:
-    """Yield the section, the key and the value of what has a meaning here in one file, checked.
+    """Yield the section, the key and the checked value of each entry of a file that has a meaning in Perdure.
 
     Args:
-        ignored: The other keys are added to it.
+        ignored: Gets the other keys.
     """
     for document in _documents(path):
         if not isinstance(document, dict):
@@ -170,7 +170,7 @@ def _values(path: Path, ignored: list[str]) -> Iterator[tuple[str, str, Any]]:
 
 
 def _flat(path: Path, section: "_Section", value: Any) -> Iterator[tuple[str, Any]]:
-    """Yield the keys and values of a section, those of an inner mapping as `outer.inner`."""
+    """Yield the keys and values of a section; a key of an inner mapping is `outer.inner`."""
     name = f"spec.{section.name}"
     for key, each in _mapping(path, name, value).items():
         if key in section.nested:
@@ -220,11 +220,11 @@ def read_named_limits(value: Any) -> dict[str, int]:
 
 @dataclass(frozen=True, slots=True)
 class _Section:
-    """A mapping below `spec` that has a meaning here."""
+    """A mapping below `spec` that has a meaning in Perdure."""
 
     name: str
     nested: tuple[str, ...]  # keys whose values are mappings too
-    readers: Mapping[str, Callable[[Any], Any]]  # by key, `outer.inner` of a nested one; others are ignored
+    readers: Mapping[str, Callable[[Any], Any]]  # by key, nested ones as `outer.inner`; other keys are ignored
 
 
 SECTIONS = (
@@ -243,7 +243,7 @@ SECTIONS = (
 
 
 def _documents(path: Path) -> list[Any]:
-    """Read the documents of a file, with the environment's values for `$NAME` and `${NAME}`, as daprd does."""
+    """Read the documents of a file. As in daprd, `$NAME` and `${NAME}` are replaced by environment variables."""
     try:
         text = read_plain(path, bytes_max=4 * TEXT_CHARACTERS_MAX, pipe_s=PIPE_S).decode()
     except FileUnfit as error:
@@ -261,7 +261,7 @@ def _resources_in(file: Path) -> Iterator[str | _ScopedStore]:
     try:
         documents = _documents(file)
     except DaprFileError as error:
-        # Not an error: another resource in it would have no meaning here either, and daprd may read what we do not.
+        # Not an error: the file may have other resources, which have no meaning here, and daprd may accept its YAML.
         yield str(error).rstrip(".")
         return
     for document in documents:
@@ -275,7 +275,7 @@ def _resources_in(file: Path) -> Iterator[str | _ScopedStore]:
 
 
 def _state_store(file: Path, document: dict[str, Any], name: Any, kind: str) -> _ScopedStore:
-    """A component that is a state store. Of its metadata only `keyPrefix` has a meaning here."""
+    """Return a component that is a state store. Only `keyPrefix` of its metadata has a meaning in Perdure."""
     if not isinstance(name, str):
         raise DaprFileError(file, f"metadata.name of the component of type {kind} is {_shown(name)}, and no text.")
     spec = _or_empty(document, "spec")
@@ -298,6 +298,6 @@ def _or_empty(document: dict[str, Any], key: str) -> dict[str, Any]:
 
 
 def _shown(value: Any) -> str:
-    """Write a value for an error, cut to 80 characters."""
+    """Format a value for an error, in at most 80 characters."""
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:77]}..."

@@ -1,7 +1,7 @@
-"""`perdure daprd`: a sidecar with daprd's command line and name, and Perdure inside.
+"""`perdure daprd`: Perdure as a sidecar, with daprd's command line and name.
 
-The rule: SDKs, Dapr's command line and its run files start it and find it as they do daprd, and need no change. The
-flags are in `cli/daprd_flags.py`, the executable in `cli/daprd_install.py`.
+The rule: SDKs, Dapr's command line and its run files start it and find it like daprd, without a change. The flags are
+in `cli/daprd_flags.py`, the executable in `cli/daprd_install.py`.
 
 Source for how Dapr's command line finds a sidecar: dapr/cli `pkg/standalone/list.go`.
 """
@@ -30,27 +30,27 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParsedCommand:
-    """A command line of daprd's, parsed and checked."""
+    """A command line of daprd, parsed and checked."""
 
     config: Config
-    notes: tuple[str, ...]  # for the log, a line each: flags, addresses and resources that have no meaning here
+    notes: tuple[str, ...]  # lines for the log: flags, addresses and resources without a meaning in Perdure
 
 
 def build_daprd_config(
     *, ignored: Sequence[str], addresses: tuple[str, ...], app_id: str | None, data: str | None, **values: Any
 ) -> ParsedCommand:
-    """Make the configuration out of the parsed options.
+    """Make the configuration from the parsed options.
 
     Args:
-        ignored: The flags and words that have no meaning here, as the log is to show them.
-        addresses: Where to listen; only the first is used.
-        app_id: The app's name, which daprd needs.
-        data: Path of the store; None for one named after the app.
-        values: The other options, by their names.
+        ignored: The flags and words without a meaning in Perdure, for the log.
+        addresses: The addresses to listen on; only the first is used.
+        app_id: The id of the app, which daprd requires.
+        data: The path of the store; None: a path named after the app.
+        values: The other options by name.
 
     Raises:
-        click.UsageError: A value is missing, or two do not go together.
-        DaprFileError: A file of Dapr's cannot be used.
+        click.UsageError: A value is missing, or two values contradict each other.
+        DaprFileError: A file of Dapr cannot be used.
     """
     from ..runtime.state.stores import StateStores  # noqa: PLC0415  --help and --version need no engine and no YAML
     from .dapr_config import read_config, read_resources  # noqa: PLC0415  as above
@@ -92,7 +92,7 @@ def build_daprd_config(
 
 
 def _split(paths: Sequence[str]) -> list[str]:
-    """Split paths with commas between them, as daprd does."""
+    """Split paths that are separated by commas, as daprd does."""
     return [path for group in paths for path in group.split(",") if path]
 
 
@@ -129,7 +129,7 @@ def daprd(ctx: click.Context, /, *, install: str | None, version: bool, build_in
     if version or build_info:
         click.echo(f"Perdure {our_version()}, in the place of daprd" if build_info else our_version())
         return
-    from ..actors.errors import PerdureError  # noqa: PLC0415  a wrong flag need not wait for the engine and the servers
+    from ..actors.errors import PerdureError  # noqa: PLC0415  an error of a flag needs neither engine nor servers
 
     try:
         parsed = build_daprd_config(ignored=ctx.meta[IGNORED], **values)
@@ -157,26 +157,26 @@ def daprd(ctx: click.Context, /, *, install: str | None, version: bool, build_in
 
 
 def announce(line: str) -> None:
-    """Print a line to standard output at once, for the program that waits for it."""
+    """Print a line to standard output and flush it, for the program that waits for it."""
     print(line, flush=True)
 
 
 def our_version() -> str:
-    """The version of the installed package; `unknown` in a tree that is not installed."""
+    """Return the version of the installed package; `unknown` in a source tree that is not installed."""
     try:
         return version("perdure")
-    except PackageNotFoundError:  # run from a source tree that was never installed
+    except PackageNotFoundError:  # a source tree that was never installed
         return "unknown"
 
 
 def take_name(comm: Path = Path("/proc/self/comm")) -> None:
-    """Name this process daprd in the system's list, where the system lets a process choose its name.
+    """Name this process daprd in the system's list of processes, if the system allows it.
 
-    On Linux a script named daprd has the name already. A script that starts Python through a shell, and
-    `perdure daprd` itself, have not.
+    On Linux a script named daprd has the name already, but not a script that starts Python through a shell, and not
+    `perdure daprd` itself.
 
     Args:
-        comm: The file that holds the name of this process, on Linux.
+        comm: The file that has the name of this process, on Linux.
     """
     try:
         comm.write_text(NAME)
@@ -185,5 +185,5 @@ def take_name(comm: Path = Path("/proc/self/comm")) -> None:
 
 
 def main() -> None:
-    """Run `perdure daprd` as an executable named daprd. Scripts of `perdure daprd --install` import it from here."""
+    """Run `perdure daprd` as an executable named daprd. The scripts of `perdure daprd --install` import it."""
     daprd(prog_name=NAME)

@@ -1,7 +1,7 @@
-"""The flags of daprd: which there are, which count here, and how each is read.
+"""The flags of daprd: all their names, the flags that have a meaning in Perdure, and their parsers.
 
-The rule: every flag that daprd has is taken. A flag with a meaning here counts; the others are set aside, for one line
-of the log. A flag that daprd does not have is an error. `cli/daprd.py` makes the configuration out of them.
+The rule: every flag of daprd is accepted. Flags without a meaning in Perdure are ignored, with one line in the log. A
+flag that daprd does not have is an error. `cli/daprd.py` makes the configuration from the flags.
 
 Source: dapr `cmd/daprd/options/options.go`, `pkg/metrics/options.go`; dapr/kit `logger/options.go`.
 """
@@ -16,9 +16,9 @@ import click
 from ..daemon.config import RUN_FLAGS
 from .first_line import FirstLine
 from .parsing import parse_app_id, parse_host, parse_port, parse_size
-from .run_flags import RUN_OPTIONS, checked
+from .run_flags import RUN_OPTIONS, Setting, checked
 
-# Flags of daprd that need no value; `--flag=false` is how one is switched off.
+# Flags of daprd that need no value; `--flag=false` switches a flag off.
 SWITCHES = frozenset({
     "app-ssl", "build-info", "disable-builtin-k8s-secret-store", "enable-api-logging", "enable-app-health-check",
     "enable-metrics", "enable-mtls", "enable-profiling", "help", "log-as-json", "version", "wait",
@@ -41,8 +41,8 @@ WITH_VALUE = frozenset({
 
 OURS = frozenset({"install"})  # the only flag that daprd does not have
 
-# Flags that cannot be ignored, because the sidecar would do something else than was asked. Each function takes the
-# value and returns why it is refused, or None if it is not.
+# Flags that cannot be ignored, because the sidecar would not do what the user wants. Each function takes the value, and
+# returns the reason to refuse it, or None.
 REFUSED: dict[str, Callable[[str], str | None]] = {
     "mode": lambda value: None if value == "standalone" else "Perdure runs on one machine: --mode standalone only.",
     "unix-domain-socket": lambda value: "Perdure listens on ports only, not on sockets in a folder." if value else None,
@@ -51,11 +51,11 @@ REFUSED: dict[str, Callable[[str], str | None]] = {
 
 
 def parse_arguments(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Read a command line as daprd does: `--flag value`, `--flag=value`, or either with one dash.
+    """Parse a command line as daprd does: `--flag value`, `--flag=value`, or either with one dash.
 
     Yields:
-        The name of a flag without its dashes, and its value, which is "true" for a switch without one. For a word
-        that is no flag, which daprd passes over, an empty name and the word.
+        The name of a flag without its dashes, and its value ("true" for a switch without a value). For a word that is
+        no flag, which daprd ignores, an empty name and the word.
 
     Raises:
         click.UsageError: daprd has no such flag, or its value is missing.
@@ -71,7 +71,7 @@ def parse_arguments(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
         name, equals, value = argument.lstrip("-").partition("=")
         name = "help" if name == "h" else name
         if name not in SWITCHES | WITH_VALUE | OURS:
-            raise click.NoSuchOption(f"--{name}", f"daprd has no flag --{name}, and neither has perdure daprd.")
+            raise click.NoSuchOption(f"--{name}", unknown(name))
         if not equals:
             following = "true" if name in SWITCHES else next(rest, None)
             if following is None:
@@ -80,14 +80,21 @@ def parse_arguments(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
         yield name, value
 
 
+def unknown(name: str) -> str:
+    """Say that daprd has no such flag, and which variable does what a flag of `perdure run` does."""
+    variables = [option.variables[0] for option in by_variable() if option.opts[0] == f"--{name}"]
+    instead = f" Set the variable {variables[0]}." if variables else ""
+    return f"daprd has no flag --{name}, and neither has perdure daprd.{instead}"
+
+
 class Daprd(FirstLine, click.Command):
-    """A command with daprd's command line: click reads the flags that count, and `IGNORED` lists the others."""
+    """A command with daprd's command line: click parses the flags with a meaning, and `IGNORED` lists the others."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Read the flags that count, and note the ignored ones.
+        """Parse the flags with a meaning, and note the ignored ones.
 
         Raises:
-            UsageError: A flag that daprd does not have, or a value that is refused.
+            UsageError: daprd has no such flag, or a value is refused.
         """
         counted = {option.opts[0].removeprefix("--") for option in self.params} | {"help"}
         kept: list[str] = []
@@ -106,11 +113,11 @@ class Daprd(FirstLine, click.Command):
         return super().parse_args(ctx, kept)
 
 
-IGNORED = f"{__name__}.ignored"  # the key in the context's meta
+IGNORED = f"{__name__}.ignored"  # the key in the `meta` of the context
 
 
 class Flag(click.Option):
-    """One of daprd's flags that counts here. As in daprd, no environment variable sets it."""
+    """A flag of daprd with a meaning in Perdure. As in daprd, no environment variable sets it."""
 
     def __init__(self, flag: str, *names: str, parse: Callable[[str], Any] | None = None, **rest: Any) -> None:
         if parse is not None:
@@ -119,7 +126,7 @@ class Flag(click.Option):
 
 
 def parse_truth(text: str) -> bool:
-    """Read a truth value as Go does."""
+    """Parse a truth value as Go does."""
     if text not in TRUTHS:
         raise ValueError(f"{text!r} is neither true nor false.")
     return TRUTHS[text]
@@ -135,7 +142,7 @@ LEVELS = {"debug": "debug", "info": "info", "warn": "warning", "error": "error",
 
 
 def parse_level(text: str) -> str:
-    """Read Dapr's name of a log level, and return ours."""
+    """Parse Dapr's name of a log level, and return ours."""
     level = LEVELS.get(text.lower())
     if level is None:
         raise ValueError(f"{text!r} is not one of {', '.join(LEVELS)}.")
@@ -143,12 +150,12 @@ def parse_level(text: str) -> str:
 
 
 def parse_body_size(text: str) -> int | None:
-    """Read a size in bytes; -1 stands for the default, as in daprd, and gives None."""
+    """Parse a size in bytes; as in daprd, -1 means the default, for which None is returned."""
     return None if text == "-1" else parse_size(text)
 
 
 def parse_addresses(text: str) -> tuple[str, ...]:
-    """Read addresses with commas between them."""
+    """Parse addresses that are separated by commas."""
     addresses = tuple(part.strip().removeprefix("[").removesuffix("]") for part in text.split(","))
     return tuple(parse_host(address) for address in addresses)
 
@@ -157,7 +164,7 @@ GRACE_S_DEFAULT = 5.0
 
 
 def parse_grace(text: str) -> float:
-    """Read whole seconds; a negative number stands for the default, as in daprd."""
+    """Parse whole seconds; as in daprd, a negative number means the default."""
     if not re.fullmatch(r"-?[0-9]{1,9}", text):
         raise ValueError(f"{text!r} is not a whole number of seconds.")
     return float(text) if int(text) >= 0 else GRACE_S_DEFAULT
@@ -253,7 +260,7 @@ DAPRD_OPTIONS = (
 )
 
 
-# Options of `perdure run` for which daprd has a flag.
+# Options of `perdure run` that are flags of daprd too.
 HAVE_FLAGS = {
     "app_ids",
     "grpc_ports",
@@ -262,26 +269,30 @@ HAVE_FLAGS = {
     "log_format",
     "log_level",
     "max_body_bytes",
-    "metrics_open",  # always, as Dapr's are
+    "metrics_open",  # always open, as in Dapr
     "metrics_port",
     "stop_grace_s",
 }
 
-NOT_HERE = {"processes"}  # a sidecar is one process, as Dapr's is
+NOT_HERE = {"processes"}  # a sidecar is one process, as in Dapr
+
+
+def by_variable() -> Iterator[Setting]:
+    """The other options of `perdure run`, which are set by their variables: PERDURE_DATA and so on."""
+    return (option for option in RUN_OPTIONS if option.name not in HAVE_FLAGS | NOT_HERE)
 
 
 def options_by_variable() -> Iterator[click.Option]:
-    """The other options of `perdure run`, hidden, so that their variables count: PERDURE_DATA and so on."""
-    for option in RUN_OPTIONS:
-        if option.name not in HAVE_FLAGS | NOT_HERE:
-            hidden = copy.copy(option)
-            hidden.hidden = True
-            if option.name == "data":
-                hidden.default = None  # a file for each app id
-            yield hidden
+    """The same, hidden: daprd has no flags for them."""
+    for option in by_variable():
+        hidden = copy.copy(option)
+        hidden.hidden = True
+        if option.name == "data":
+            hidden.default = None  # each app id has its own file
+        yield hidden
 
 
-# How errors name the flag for each value of the configuration.
+# The name of the flag for each value of the configuration, for errors.
 DAPRD_FLAGS = RUN_FLAGS | {
     "http_port": "--dapr-http-port",
     "grpc_port": "--dapr-grpc-port",

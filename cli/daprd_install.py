@@ -1,6 +1,6 @@
-"""`perdure daprd --install`: an executable named daprd, and the files that Dapr's command line needs beside it.
+"""`perdure daprd --install`: writes an executable named daprd, and the files that Dapr's command line needs.
 
-The rule: no file that Perdure has not written is changed. `cli/daprd.py` calls it.
+The rule: only files that Perdure has written are changed. `cli/daprd.py` calls it.
 
 Source for the needs of Dapr's command line: dapr/cli `pkg/standalone/run.go`.
 """
@@ -12,24 +12,24 @@ from pathlib import Path
 
 import click
 
-NAME = "daprd"  # Dapr's command line looks for a process of this name
+NAME = "daprd"  # Dapr's command line searches for a process of this name
 
 MARK = "# Perdure in the place of Dapr's sidecar; written by `perdure daprd --install`."
 
-SHEBANG_MAX = 127  # bytes that older kernels read of the first line
+SHEBANG_MAX = 127  # the bytes of the first line that older kernels read
 
 
 def install_into(folder: Path) -> Path:
     """Write an executable named daprd that runs `perdure daprd` with this Python.
 
     Args:
-        folder: Made if it is not there.
+        folder: The folder; it is made if it is missing.
 
     Returns:
         The path of the executable.
 
     Raises:
-        click.ClickException: There is another daprd, or the folder cannot be written.
+        click.ClickException: The folder has another daprd, or cannot be written.
     """
     path = folder / NAME
     try:
@@ -38,7 +38,7 @@ def install_into(folder: Path) -> Path:
                 f"{path} is another daprd, perhaps Dapr's own. Move it away, or choose another folder."
             )
         folder.mkdir(parents=True, exist_ok=True)
-        # Replaced, not overwritten: a daprd that is running keeps the file that it was started from.
+        # Replaced, not overwritten: a running daprd keeps the file from which it was started.
         fresh = path.with_name(f".{NAME}.new")
         fresh.write_text(script(sys.executable))
         fresh.chmod(0o755)
@@ -48,7 +48,7 @@ def install_into(folder: Path) -> Path:
     return path
 
 
-# What `dapr init --slim` writes, so that `dapr run` has a file to name.
+# The content that `dapr init --slim` writes, for `dapr run`.
 CONFIGURATION = """\
 apiVersion: dapr.io/v1alpha1
 kind: Configuration
@@ -58,8 +58,8 @@ spec: {}
 """
 
 
-# Diagrid's dashboard lists workflows only where a state store is among the resources. It asks the sidecar for them,
-# because it cannot open this kind of store itself.
+# Diagrid's dashboard lists workflows only if the resources have a state store. It cannot open a store of this type
+# itself, so it reads the workflows from the sidecar.
 STATE_STORE = """\
 # The store of workflows is Perdure's own. This file is for tools that look for a state store among the resources.
 apiVersion: dapr.io/v1alpha1
@@ -77,20 +77,19 @@ STATE_STORE_NAME = "statestore.yaml"
 
 
 def write_dapr_home(folder: Path) -> list[Path]:
-    """Write the folder `components` with a state store and the file `config.yaml` beside `.dapr/bin`.
+    """Write the folder `components`, with a state store, and the file `config.yaml` beside `.dapr/bin`.
 
-    A file that exists stays as it is, and so does a folder that has resources. `dapr run` checks that `components`
-    exists. It names `config.yaml` to the sidecar without a check, and the sidecar refuses a file that does not exist,
-    as Dapr's own does.
+    An existing file is not changed, and neither is a folder with resources. `dapr run` checks that `components` exists.
+    It passes `config.yaml` to the sidecar without a check, and the sidecar refuses a missing file, as in Dapr.
 
     Args:
-        folder: Where daprd was installed. Beside any other folder than `.dapr/bin` nothing is written.
+        folder: The folder of daprd. If it is not `.dapr/bin`, no file is written.
 
     Returns:
-        The paths that were written.
+        The paths of the new files.
 
     Raises:
-        click.ClickException: One cannot be written.
+        click.ClickException: A file cannot be written.
     """
     folder = folder.absolute()
     home = folder.parent
@@ -115,10 +114,10 @@ def write_dapr_home(folder: Path) -> list[Path]:
 
 
 def script(python: str) -> str:
-    """The text of the executable.
+    """Return the text of the executable.
 
-    The kernel cuts a first line that is too long or has a space. A shell starts Python then, by two lines that are
-    one string to Python, as in the scripts that pip writes.
+    The kernel truncates a first line that is too long or has a space. Then a shell starts Python, with two lines that
+    are a string to Python, as in the scripts of pip.
 
     Args:
         python: The path of the interpreter.

@@ -1,7 +1,7 @@
-"""The first steps of a command: it hears signals, and has all three standard streams.
+"""The first steps of a command: it handles signals, and opens missing standard streams.
 
-The rule: nothing that comes later may find descriptor 0, 1 or 2 free. The store's file would get the number, and the
-next message on standard error would be written into it. `cli/main.py` and `cli/daprd.py` begin with it.
+The rule: the descriptors 0, 1 and 2 are never free later. Otherwise the store's file could get the number 2, and the
+next message on standard error would be written into it. `cli/main.py` and `cli/daprd.py` begin with this module.
 """
 
 import logging
@@ -19,10 +19,10 @@ logger = logging.getLogger(__name__)
 
 
 class FirstLine:
-    """Goes before a class of click's commands, whose `main` it wraps."""
+    """A mixin before a class of click's commands, whose `main` it wraps."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Do the command. Ctrl-C ends it with the code that a shell expects, and without a word."""
+        """Run the command. Ctrl-C ends it silently, with the exit code that a shell expects."""
         try:
             return super().invoke(ctx)  # type: ignore[misc]  # click's
         except KeyboardInterrupt:
@@ -45,13 +45,13 @@ class FirstLine:
 
 
 def is_of_output(error: OSError) -> bool:
-    """Whether it is click that could not write: what reads the output takes no more, as a full disk."""
+    """Whether an error is click's because the output cannot be written: to a full disk, for example."""
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     return bool(frames) and frames[-1].f_code is click.echo.__code__
 
 
 def open_standard_streams() -> None:
-    """Open /dev/null in the place of each standard stream that the process was started without."""
+    """Open /dev/null for each standard stream that the process was started without."""
     for descriptor in range(3):
         try:
             os.fstat(descriptor)
@@ -60,9 +60,9 @@ def open_standard_streams() -> None:
             if opened != descriptor:
                 os.dup2(opened, descriptor)
                 os.close(opened)
-            # For the processes of hosts and activities too.
+            # The processes of hosts and activities need the streams too.
             os.set_inheritable(descriptor, True)
-    # Python has None where it found no stream.
+    # Python sets a missing stream to None.
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115  as long as the process
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115  open as long as the process runs

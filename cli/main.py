@@ -1,6 +1,6 @@
 """The `perdure` command.
 
-The rule: a command is imported when it is called, not before, so that `perdure --help` answers at once.
+The rule: the module of a command is imported only when the command is called, so that `perdure --help` is fast.
 """
 
 import importlib
@@ -15,8 +15,8 @@ from ..daemon.process.early_signals import EarlySignals
 from ..daemon.process.garbage_collector import frozen_imports
 from .first_line import FirstLine
 
-# Name of a command -> its module, its attribute there, and its line in the list of commands. The line stands here so
-# that the list imports no command; a test compares it with the command's own.
+# Name of a command -> its module, its attribute there, and its line in the list of commands. The line is here so that
+# the list imports no command; a test compares it with the command's own help.
 COMMANDS = {
     "run": (".run", "run", "Host apps, or serve SDK workers."),
     "store": (".store", "store", "Look after a store."),
@@ -45,7 +45,7 @@ COMMANDS = {
     "completion": (".instances.completion", "completion", "Let a shell complete perdure's commands."),
 }
 
-# How the list of commands is divided.
+# The sections of the list of commands.
 SECTIONS = {
     "Serving": "run daprd store bench completion",
     "Seeing the instances of a daemon": "ls count show history tree wait top hosts audit operations",
@@ -53,16 +53,16 @@ SECTIONS = {
 }
 
 
-COMPLETE = "_PERDURE_COMPLETE"  # has what a shell's script asks
-DAEMONS = ("run", "daprd")  # commands that stop in order at a signal; it ends the others
+COMPLETE = "_PERDURE_COMPLETE"  # the variable with the instruction of a shell's script
+DAEMONS = ("run", "daprd")  # commands that stop in order at a signal; the others end at once
 
 
 class LazyGroup(FirstLine, click.Group):
-    """A group that imports a command when it is called."""
+    """A group that imports the module of a command when the command is called."""
 
     def main(self, *positional: Any, **named: Any) -> Any:
-        """Run a command, or answer the script by which a shell completes one."""
-        # Not click's own: it answers bash, and a value behind `=`, with what the shell would not take.
+        """Run a command, or answer a shell's script for completion."""
+        # Not click's own answer, which bash does not accept, and no shell for a value after `=`.
         if (asked := os.environ.get(COMPLETE)) is None:
             return super().main(*positional, **named)
         module = importlib.import_module(COMMANDS["completion"][0], __package__)
@@ -71,11 +71,11 @@ class LazyGroup(FirstLine, click.Group):
         return None
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The names of all commands, without importing one."""
+        """Return the names of all commands, without an import."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import the command of a name; None: there is none."""
+        """Import the command of this name; None: there is no such command."""
         if cmd_name not in COMMANDS:
             return None
         if cmd_name not in DAEMONS and isinstance(ctx.obj, EarlySignals):
@@ -93,7 +93,7 @@ class LazyGroup(FirstLine, click.Group):
                 formatter.write_dl([(name, COMMANDS[name][2]) for name in names.split()])
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """Complete the name of a command without importing any."""
+        """Complete the name of a command without an import."""
         found = [
             CompletionItem(name, help=line) for name, (_, _, line) in COMMANDS.items() if name.startswith(incomplete)
         ]

@@ -1,7 +1,7 @@
-"""Offline engines: the instances of a store that no daemon has, for a command that looks at them or steers them.
+"""Offline engines: give commands access to the instances of a store while no daemon has it open.
 
-The rule: nothing begins. The engines have no app and no servers, recover nothing and fire no timer; what the command
-asks for is committed, and what follows from it elsewhere happens with the next daemon at the latest.
+The rule: no work of instances begins. The engines have no app and no servers, do not recover and fire no timers. The
+changes of the command are committed; their effects on other instances happen with the next daemon at the latest.
 
 `cli/stores/instances.py` uses it.
 """
@@ -30,21 +30,21 @@ DORMANT = Opening(dormant=True)
 
 @asynccontextmanager
 async def offline(data: str, app_id: str | None = None) -> AsyncIterator[Facade]:
-    """Open a store, all its parts, and give the facade to the instances of an app.
+    """Open all parts of a store, and yield the facade of the instances of an app.
 
     Args:
         app_id: None: the first app.
 
     Raises:
-        StoreLocked: A daemon has it.
-        StoreFailed: There is no store, or a part of it is missing.
+        StoreLocked: A daemon has the store open.
+        StoreFailed: The store, or a part of it, is missing.
     """
     parts = 1 if is_url(data) else len(parts_of(data))
     if parts == 1:
         async with Engine(data=data, opening=DORMANT) as engine:
             yield facade_of(engine, app_id)
         return
-    # A short name: the path of a socket has about a hundred bytes.
+    # A short name, because the path of a socket is limited to about a hundred bytes.
     directory = tempfile.mkdtemp(prefix="perdure-")
     try:
         members = [FixedMembership(part=Part(index, parts), directory=directory) for index in range(parts)]
@@ -56,7 +56,7 @@ async def offline(data: str, app_id: str | None = None) -> AsyncIterator[Facade]
 
 
 def facade_of(engine: Engine, app_id: str | None) -> Facade:
-    """The facade to the instances of an app of a store.
+    """Return the facade of the instances of an app in a store.
 
     Raises:
         StoreFailed: The store has no such app.
@@ -71,7 +71,7 @@ def facade_of(engine: Engine, app_id: str | None) -> Facade:
 
 @asynccontextmanager
 async def all_open(engines: Sequence[Engine]) -> AsyncIterator[None]:
-    """Run engines, each in a task of its own because each waits for the others, until the block ends."""
+    """Run engines until the block ends, each in its own task because each waits for the others."""
     failed: list[PerdureError] = []
     stop = anyio.Event()
 

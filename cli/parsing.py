@@ -1,8 +1,8 @@
-"""The texts of flags and variables, read and checked.
+"""Parses and checks the texts of flags and variables.
 
 The rule: each function takes a text and returns its value, or raises ValueError with a sentence that says which texts
-are allowed. The sentence begins with the text, except where the text is a secret. `cli/run_flags.py` and
-`cli/daprd_flags.py` name the function for each flag.
+are allowed. The sentence begins with the text, unless the text is a secret. `cli/run_flags.py` and `cli/daprd_flags.py`
+name the function for each flag.
 """
 
 import re
@@ -18,35 +18,35 @@ PORT_MAX = 65_535
 
 
 def parse_port(text: str) -> int:
-    """Read a port number; 0 stands for any free one."""
+    """Parse a port number; 0 means any free port."""
     if not re.fullmatch(r"[0-9]{1,5}", text) or int(text) > PORT_MAX:
         raise ValueError(f"{text!r} is not a port: a whole number from 0 to {PORT_MAX}, where 0 picks a free one.")
     return int(text)
 
 
 def parse_count(text: str) -> int:
-    """Read a limit that is at least 1."""
+    """Parse a limit that is at least 1."""
     if not re.fullmatch(r"[0-9]{1,18}", text) or int(text) == 0:
         raise ValueError(f"{text!r} is not a whole number from 1 up.")
     return int(text)
 
 
 def parse_processes(text: str) -> int:
-    """Read the number of processes of a daemon."""
+    """Parse the number of processes of a daemon."""
     if not re.fullmatch(r"[0-9]{1,3}", text) or not 1 <= int(text) <= PROCESSES_MAX:
         raise ValueError(f"{text!r} is not a whole number from 1 to {PROCESSES_MAX}.")
     return int(text)
 
 
 def parse_count_or_zero(text: str) -> int:
-    """Read a limit that may be 0."""
+    """Parse a limit that may be 0."""
     if not re.fullmatch(r"[0-9]{1,18}", text):
         raise ValueError(f"{text!r} is not a whole number from 0 up.")
     return int(text)
 
 
 def parse_seconds(text: str) -> float:
-    """Read a time in seconds that is neither negative nor infinite."""
+    """Parse a time in seconds that is neither negative nor infinite."""
     if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]+)?", text):
         raise ValueError(f"{text!r} is not a number of seconds, such as 10 or 2.5.")
     return float(text)
@@ -63,7 +63,7 @@ KEPT = {
 
 
 def parse_retention(text: str) -> Retention:
-    """Read how long finished instances and the audit are kept."""
+    """Parse how long finished instances and the audit are kept."""
     kept: dict[str, int] = {}
     for part in text.split(","):
         word, equals, length = part.strip().partition("=")
@@ -84,7 +84,7 @@ BYTES_PER = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "Ki": 2**10, "Mi": 2**20
 
 
 def parse_size(text: str) -> int:
-    """Read a number of bytes, plain or with a unit."""
+    """Parse a number of bytes, plain or with a unit."""
     match = re.fullmatch(r"([0-9]{1,18})([kMG]|[KMG]i)?", text)
     if match is None or int(match[1]) == 0:
         raise ValueError(f"{text!r} is not a size above 0, in bytes or as in 512Ki, 4Mi, 1Gi.")
@@ -92,17 +92,17 @@ def parse_size(text: str) -> int:
 
 
 def parse_tokens(text: str) -> tuple[str, ...]:
-    """Read one token, or several with commas between them, for the time in which an old one is replaced."""
+    """Parse a token, or several separated by commas, for the time in which a token is replaced."""
     tokens = tuple(token.strip() for token in text.split(","))
     if not all(tokens):
-        # Usually a script uses a variable that was never set. To serve without a token would open a door that was
-        # meant to be closed. The error must not show the other tokens.
+        # Usually a script uses an unset variable. Without a token the API would be open, which was not intended. The
+        # error must not show the other tokens.
         raise ValueError("a token in it is empty. To serve without a token, leave it out altogether.")
     return tokens
 
 
 def parse_path(text: str) -> str:
-    """Read the path of a store, or the address of its database."""
+    """Parse the path of a store, or the address of its database."""
     if not text or ("://" in text and not is_url(text)):
         raise ValueError(
             f"{without_password(text)!r} is neither the path of a file, such as ./perdure.db, nor the address of a "
@@ -112,19 +112,19 @@ def parse_path(text: str) -> str:
 
 
 def parse_host(text: str) -> str:
-    """Read an address or a host name."""
+    """Parse an address or a host name."""
     if not re.fullmatch(r"[0-9A-Za-z.:_%-]+", text):
         raise ValueError(f"{text!r} is not an address or a host name, such as 127.0.0.1 or localhost.")
     return text
 
 
 def parse_peer_address(text: str) -> str:
-    """Read the address at which other hosts reach this one."""
+    """Parse the address at which other hosts reach this one."""
     return str(read_peer_address(text))
 
 
 def parse_host_names(text: str) -> tuple[str, ...]:
-    """Read names of this daemon with commas between them; none is allowed."""
+    """Parse names of this daemon, separated by commas; may be empty."""
     names = tuple(name.strip() for name in text.split(",")) if text.strip() else ()
     for name in names:
         if name != "*" and not re.fullmatch(r"\.?[0-9A-Za-z_-]+(\.[0-9A-Za-z_-]+)*\.?", name):
@@ -136,7 +136,7 @@ def parse_host_names(text: str) -> tuple[str, ...]:
 
 
 def parse_app_id(text: str) -> str:
-    """Read an app id, made of the characters that Dapr allows."""
+    """Parse an app id, which has the characters that Dapr allows."""
     if not re.fullmatch(r"[A-Za-z0-9_-]+", text):
         raise ValueError(f"{text!r} is not an app id: letters, digits, dashes and underscores only.")
     return text
@@ -151,9 +151,9 @@ DURATION_US_MAX = (2**63 - 1) // 1000  # Go counts nanoseconds in 64 bits
 
 
 def read_duration(value: Any) -> int:
-    """Read a duration as Go writes it, such as 72h or 1h30m. Returns microseconds, rounded up.
+    """Parse a duration in Go's form, such as 72h or 1h30m. Returns microseconds, rounded up.
 
-    Source: Go, `time.ParseDuration`. A bare number is no duration, except for "0".
+    Source: Go, `time.ParseDuration`. A bare number is no duration, except "0".
     """
     wrong = f"{value!r:.80} is not a duration such as 72h, 1h30m or 0s."
     if not isinstance(value, str):

@@ -1,7 +1,7 @@
-"""`perdure run`: read the flags, and run the daemon in this process or in several.
+"""`perdure run`: parses the flags, and runs the daemon in this process or in several.
 
-The rule: standard output holds the ready line and nothing else; an error is one sentence on standard error, or the
-traceback of the app's own code.
+The rule: standard output has only the ready line; an error is one sentence on standard error, or the traceback of the
+app's own code.
 """
 
 import logging
@@ -48,14 +48,14 @@ def run(ctx: click.Context, /, **values: Any) -> None:
     def announce(line: str) -> None:
         try:
             print(line, file=out, flush=True)
-        except OSError as error:  # a full disk, or a pipe that nobody reads
+        except OSError as error:  # a full disk, or a pipe without a reader
             logger.warning("standard output does not take the ready line (%s): %s", error.strerror, line)
 
     with no_thread_is_waited_for(tell_and_code), prints_to(handler):
         try:
             check_named(config)
             if config.processes > 1:
-                from ..daemon.hosts.processes import supervise  # noqa: PLC0415  one host does without a supervisor
+                from ..daemon.hosts.processes import supervise  # noqa: PLC0415  a single host has no supervisor
 
                 if early is not None:
                     early.hold()
@@ -70,7 +70,7 @@ def run(ctx: click.Context, /, **values: Any) -> None:
 
 
 def tell_and_code(error: BaseException) -> int:
-    """Tell of an error of a command as click does, and give its exit code."""
+    """Report an error of a command as click does, and return its exit code."""
     if isinstance(error, click.ClickException):
         error.show()
         return error.exit_code

@@ -1,8 +1,8 @@
-"""The flags of `perdure run`, each of which is an environment variable too.
+"""The flags of `perdure run`, each of which has an environment variable too.
 
-The rule: no other module reads a setting from the environment. A flag wins over the variable `PERDURE_...`, which wins
-over Dapr's variable of the same meaning. `cli/config.py` makes the configuration out of the values; `perdure daprd`
-and `perdure store` take some of these flags, or their variables.
+The rule: no other module reads a setting from the environment. A flag overrides the variable `PERDURE_...`, which
+overrides Dapr's variable of the same meaning. `cli/config.py` makes the configuration from the values; `perdure daprd`
+and `perdure store` have some of these flags, or their variables.
 """
 
 import os
@@ -31,14 +31,14 @@ from .parsing import (
 
 
 class Setting(click.Option):
-    """A flag that is an environment variable too. Its errors name the one that was used.
+    """A flag that has an environment variable too. Errors name the one that was used.
 
     Args:
-        flag: With its dashes; the variable's name is made of it.
-        names: The option's name in Python, if it is another one than the flag's.
-        dapr: Dapr's variable of the same meaning.
-        parse: Reads the text (`cli/parsing.py`).
-        refuses_empty: Whether a variable that is set to nothing is an error. Otherwise it counts as not set.
+        flag: The flag with its dashes; the name of the variable is made from it.
+        names: The option's name in Python, if it differs from the flag.
+        dapr: Dapr's variable with the same meaning.
+        parse: Parses the text (`cli/parsing.py`).
+        refuses_empty: Whether an empty variable is an error. Otherwise it counts as not set.
         rest: Passed on to click.
     """
 
@@ -54,19 +54,19 @@ class Setting(click.Option):
         own = "PERDURE_" + flag.removeprefix("--").replace("-", "_").upper()
         if parse is not None:
             rest |= {"type": str, "callback": checked(parse)}
-        self.variables = [own, dapr] if dapr else [own]  # the first that is set counts
+        self.variables = [own, dapr] if dapr else [own]  # the first one that is set counts
         self.refuses_empty = refuses_empty
         super().__init__([flag, *names], envvar=self.variables, show_envvar=True, show_default=True, **rest)
 
     def resolve_envvar_value(self, ctx: click.Context) -> str | None:
-        """Read the environment variable.
+        """Return the value of the environment variable.
 
         Raises:
-            BadParameter: It is set and empty, and the flag takes no empty value.
+            BadParameter: The variable is empty, and the flag allows no empty value.
         """
         value = super().resolve_envvar_value(ctx)
         if value is None and self.refuses_empty:
-            # Usually a script uses a variable that was never set. See `parse_tokens`.
+            # Usually a script uses an unset variable. See `parse_tokens`.
             for variable in self.variables:
                 if variable in os.environ:
                     raise click.BadParameter(
@@ -75,7 +75,7 @@ class Setting(click.Option):
         return value
 
     def get_error_hint(self, ctx: click.Context | None) -> str:
-        """The flag, or the environment variable if the value came from there, for an error."""
+        """Return the name for errors: the flag, or the environment variable if it has set the value."""
         source = ctx.get_parameter_source(self.name) if ctx and self.name else None
         if source is not ParameterSource.ENVIRONMENT:
             return self.opts[0]
@@ -83,11 +83,11 @@ class Setting(click.Option):
 
 
 def checked(parse: Callable[[str], Any]) -> Callable[[click.Context, click.Parameter, Any], Any]:
-    """Make a callback for click out of `parse`. Its ValueError becomes an error that names the flag or the variable."""
+    """Make a callback for click from `parse`. A ValueError becomes an error that names the flag or the variable."""
 
     def callback(_context: click.Context, _parameter: click.Parameter, value: Any) -> Any:
         try:
-            if isinstance(value, tuple):  # of a flag that may be given several times
+            if isinstance(value, tuple):  # the flag may be given several times
                 return tuple(parse(str(each)) for each in value)
             return None if value is None else parse(value)
         except ValueError as error:

@@ -1,8 +1,7 @@
-"""`perdure store`: check a store, copy it, put a copy back, lay it out anew, and steer its instances.
+"""`perdure store`: checks, copies, restores and lays out stores, and acts on their instances.
 
-The rule: a command never overwrites a file. `actors/store/sqlite/maintenance.py` and `actors/store/sqlite/layout.py`
-do the work; the commands on instances are in `cli/stores/instances.py`,
-others in `cli/stores/`.
+The rule: a command never overwrites a file. `actors/store/sqlite/maintenance.py` and `actors/store/sqlite/layout.py` do
+the work; the commands on instances are in `cli/stores/instances.py`, and others in `cli/stores/`.
 """
 
 from pathlib import Path
@@ -27,10 +26,10 @@ if TYPE_CHECKING:
 
 
 class StoreGroup(click.Group):
-    """Commands that end with a sentence where a store, or its address, does not do."""
+    """A group whose commands end with a sentence if a store, or its address, cannot be used."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; an error of Perdure's becomes its sentence, with the flag that helps."""
+        """Run a command; an error of Perdure is printed as a sentence, with the flag that corrects it."""
         try:
             return super().invoke(ctx)
         except PerdureError as error:

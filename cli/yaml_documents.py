@@ -1,27 +1,28 @@
-"""The documents of a YAML text, bounded before they are built.
+"""Builds the documents of a YAML text, after a check of their size.
 
-The rule: the size of a document is known from the parser's events, before one value of it exists. A text of 1 KB can
-stand for 10^9 values by aliases of aliases. `cli/dapr_config.py` reads Dapr's files with `load_documents`.
+The rule: the size of a document is measured from the parser's events, before any of its values is built, because a text
+of 1 KB can expand to 10^9 values with aliases of aliases. `cli/dapr_config.py` reads Dapr's files with
+`load_documents`.
 """
 
 from typing import Any
 
 import yaml
 
-TEXT_CHARACTERS_MAX = 1024 * 1024  # Kubernetes takes resources of 1 MiB
-VALUES_MAX = 100_000  # of all documents of a text, with each alias counted as all that it stands for
+TEXT_CHARACTERS_MAX = 1024 * 1024  # Kubernetes allows resources of 1 MiB
+VALUES_MAX = 100_000  # of all documents of a text; an alias counts as all the values that it expands to
 DEPTH_MAX = 100
 # Of a scalar without quotes, which may be a number. YAML 1.1 has numbers of base 60, such as 1:30:00, whose conversion
-# takes time by the square of their length.
+# takes quadratic time.
 PLAIN_CHARACTERS_MAX = 1024
 
 
 class YamlRefused(Exception):
-    """A text is not YAML, or is beyond a limit.
+    """A text is not YAML, or exceeds a limit.
 
     Attributes:
-        line: Where, from 1 up; None if the place is not known.
-        column: The same.
+        line: The line of the error, from 1; None: unknown.
+        column: The column of the error, from 1; None: unknown.
     """
 
     def __init__(self, problem: str, mark: Any = None) -> None:
@@ -36,10 +37,10 @@ class YamlRefused(Exception):
 
 
 def load_documents(text: str) -> list[Any]:
-    """Build the documents of a text. Documents that are empty are left out.
+    """Build the documents of a text, without empty ones.
 
     Raises:
-        YamlRefused: It is not YAML, or is beyond a limit.
+        YamlRefused: The text is not YAML, or exceeds a limit.
     """
     if len(text) > TEXT_CHARACTERS_MAX:
         raise YamlRefused(f"it has more than {TEXT_CHARACTERS_MAX} characters.")
@@ -50,20 +51,20 @@ def load_documents(text: str) -> list[Any]:
         problem = getattr(error, "problem", None) or str(error)
         raise YamlRefused(f"it is not YAML: {problem}.", getattr(error, "problem_mark", None)) from None
     except (ValueError, OverflowError, RecursionError) as error:
-        # PyYAML lets errors of Python's own conversions pass: of the date 2026-13-01, for example.
+        # PyYAML does not catch errors of Python's conversions: for the date 2026-13-01, for example.
         raise YamlRefused(f"it has a value that cannot be read: {error}.") from None
 
 
 def _measure(text: str) -> None:
-    """Count the values of a text, those behind aliases too, without building them.
+    """Count the values of a text, also those of aliases, without building them.
 
     Raises:
-        YamlRefused: There are too many, or they lie too deep.
-        YAMLError: It is not YAML.
+        YamlRefused: There are too many values, or they are nested too deep.
+        YAMLError: The text is not YAML.
     """
     counted = 0
-    sizes: dict[str, int] = {}  # of what each anchor stands for
-    open_anchors: list[tuple[str | None, int]] = []  # of each open collection: its anchor, and the count where it began
+    sizes: dict[str, int] = {}  # the number of values of each anchor
+    open_anchors: list[tuple[str | None, int]] = []  # of open collections: anchor, count at the beginning
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
         if isinstance(event, yaml.DocumentStartEvent):
             sizes.clear()

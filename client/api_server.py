@@ -1,13 +1,13 @@
-"""A server of the management API as a client sees it: requests with JSON in, answers and lines out.
+"""The client's side of a server of the management API: sends requests with JSON, and returns answers and lines.
 
-The rule: each request is sent once. If no answer comes, the caller must know what that means.
+The rule: each request is sent once. If no answer comes, the caller must decide whether to repeat it.
 
-`client/server.py` reaches one over HTTP, `client/app_server.py` one in this process. `client/remote.py` and
+`client/server.py` reaches a server over HTTP, and `client/app_server.py` an app in this process. `client/remote.py` and
 `client/management_client.py` make the requests.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from types import TracebackType
@@ -28,7 +28,10 @@ Query = Iterable[tuple[str, str]]
 
 PREFIX = "/api/v1"
 JSON = "application/json"
-NO_ROUTE_OF_DAPR = "ERR_DIRECT_INVOKE"  # how a daemon answers for a path that is nobody's
+# The statuses of answers with a body that `ask` reads. Without a body only the status tells a daemon from another
+# program or a proxy that accepts every request.
+WITH_JSON = (200, 201, 202)
+NO_ROUTE_OF_DAPR = "ERR_DIRECT_INVOKE"  # the code of a daemon's answer for an unknown path
 TOKEN_HEADER = "dapr-api-token"  # noqa: S105  the name of a header
 
 
@@ -50,28 +53,28 @@ class ApiRequest:
     content: bytes | None = None
     query: Query = ()
     headers: Mapping[str, str] | None = None
-    instance_id: str | None = None  # the instance that it is about, for errors
-    read_s: float | None = None  # how long the answer may take over a network; seconds
+    instance_id: str | None = None  # the instance in the path, for errors
+    read_s: float | None = None  # the time limit for the answer over a network; seconds
 
     @property
     def query_text(self) -> str:
-        """The query, encoded. Raises InvalidRequest."""
+        """Return the encoded query. Raises InvalidRequest."""
         return query_text(self.query)
 
     @property
     def all_headers(self) -> dict[str, str]:
-        """Its headers, with the type of its content and the trace of the caller."""
+        """Return the headers, with the content type and the trace of the caller."""
         content = {"content-type": JSON} if self.content is not None else {}
         return {**trace_headers(), **content, **(self.headers or {})}
 
 
 class Answer(NamedTuple):
-    """An answer, whole."""
+    """A complete answer."""
 
     status: int
-    reason: str  # the phrase behind the status; may be empty
+    reason: str  # the phrase after the status; may be empty
     content: bytes
-    etag: str = ""  # with its quotes; empty: it has none
+    etag: str = ""  # with its quotes; empty: no ETag
 
     @property
     def good(self) -> bool:
@@ -88,12 +91,12 @@ class ApiServer(ABC):
     """A server of the management API.
 
     Args:
-        url: Its address, for errors and for people.
-        token: None: it asks for none.
-        app_id: The app whose instances are meant; None: the first app of the server.
+        url: The address of the server, for errors.
+        token: The API token; None: the server requires none.
+        app_id: The app of the requests; None: the first app of the server.
 
     Raises:
-        TokenInvalid: The token cannot be one.
+        TokenInvalid: The text cannot be a token.
     """
 
     def __init__(self, url: str, token: str | None = None, app_id: str | None = None) -> None:
@@ -115,27 +118,33 @@ class ApiServer(ABC):
     @abstractmethod
     def _stream(self, request: ApiRequest) -> AbstractAsyncContextManager[AsyncIterator[str]]: ...
 
-    async def send(self, method: str, path: str, *, body: object = None, **rest: Unpack[Rest]) -> Answer:
-        """Make a request, and return its answer if it is a good one.
+    async def send(
+        self, method: str, path: str, *, good: Collection[int], body: object = None, **rest: Unpack[Rest]
+    ) -> Answer:
+        """Send a request, and return the answer if its status is good.
 
         Args:
-            path: With its prefix; `path_of` makes one.
-            body: Written as JSON; bytes as they are.
+            path: The path with its prefix, from `path_of`.
+            good: The statuses of success for this request.
+            body: A value, sent as JSON; bytes are sent unchanged.
             rest: The optional parts; see `ApiRequest`.
 
         Raises:
-            PerdureError: As of `client/errors.py`.
+            PerdureError: See `client/errors.py`.
         """
         content = body if isinstance(body, bytes) or body is None else msgspec.json.encode(body)
         self._name_app(rest)
         request = ApiRequest(method, path, content=content, **rest)
-        return self.checked(await self._send(request), request.instance_id)
+        answer = self.checked(await self._send(request), request.instance_id)
+        if answer.status not in good:
+            raise self._not_ours(answer.status, f"{answer.status} {answer.reason}".rstrip())
+        return answer
 
     def stream(self, method: str, path: str, **rest: Unpack[Rest]) -> AbstractAsyncContextManager[AsyncIterator[str]]:
-        """Make a request, and give the lines of its answer as they come.
+        """Send a request, and yield the lines of its answer as they arrive.
 
         Raises:
-            PerdureError: As of `client/errors.py`.
+            PerdureError: See `client/errors.py`.
         """
         self._name_app(rest)
         return self._stream(ApiRequest(method, path, **rest))
@@ -145,36 +154,51 @@ class ApiServer(ABC):
             rest["query"] = [*rest.get("query", ()), ("app_id", self.app_id)]
 
     async def ask(self, method: str, path: str, answer: type[T], *, body: object = None, **rest: Unpack[Rest]) -> T:
-        """Make a request and read the JSON of its answer.
+        """Send a request, and decode the JSON of its answer.
 
         Args:
-            answer: The type as which the JSON is read; the other arguments are those of `send`.
+            answer: The type of the JSON; the other arguments are those of `send`.
 
         Raises:
-            PerdureError: As of `client/errors.py`.
+            PerdureError: See `client/errors.py`.
         """
-        return self.read(await self.send(method, path, body=body, **rest), answer)
+        return self.read(await self.send(method, path, good=WITH_JSON, body=body, **rest), answer)
 
     def read(self, given: Answer, answer: type[T]) -> T:
-        """Read the JSON of an answer."""
+        """Decode the JSON of an answer."""
         try:
             return msgspec.json.decode(given.content, type=answer)
-        except msgspec.MsgspecError as error:
-            what = f"{self.url} has answered with no {answer.__name__}: {error}. Is it this version of Perdure?"
-            raise ServerRefused(given.status, "", what) from None
+        except (ValueError, RecursionError) as error:
+            raise self._not_ours(given.status, f"no {answer.__name__}: {error}") from None
 
-    def checked(self, given: Answer, instance_id: str | None) -> Answer:
-        """Return an answer if it is a good one.
+    def require_stream(self, content_type: str, request: ApiRequest) -> None:
+        """Check that an answer has the requested kind of lines.
+
+        Args:
+            content_type: The header of the answer; empty: the answer has none.
 
         Raises:
-            PerdureError: As of `client/errors.py`.
+            ServerRefused: The answer has another kind.
+        """
+        wanted = (request.headers or {}).get("accept", "")
+        if content_type.partition(";")[0].strip().lower() != wanted:
+            raise self._not_ours(200, f"{content_type or 'no type of content'}, and {wanted} was asked for")
+
+    def _not_ours(self, status: int, what: str) -> ServerRefused:
+        return ServerRefused(status, "", f"{self.url} has answered with {what}. Is it this version of Perdure?")
+
+    def checked(self, given: Answer, instance_id: str | None) -> Answer:
+        """Return an answer if its status is good.
+
+        Raises:
+            PerdureError: See `client/errors.py`.
         """
         if given.good:
             return given
         code, message = "", f"{self.url} has answered {given.status} {given.reason}".rstrip()
         try:
             said: Any = msgspec.json.decode(given.content)
-        except msgspec.MsgspecError:
+        except (ValueError, RecursionError):
             said = None
         if isinstance(said, dict) and isinstance(said.get("message"), str):
             code, message = str(said.get("errorCode", "")), said["message"]
@@ -188,14 +212,14 @@ class ApiServer(ABC):
 
 
 def path_of(*pieces: str) -> str:
-    """Make a path below the API's prefix. A piece may be any text, and is one piece of the path.
+    """Make a path below the API's prefix. Each piece may be any text, and becomes one segment.
 
     Raises:
-        InstanceNotFound: The id of an instance is empty, which none is.
-        InvalidRequest: Another piece is empty, or no URL can hold it.
+        InstanceNotFound: The id of an instance is empty.
+        InvalidRequest: Another piece is empty, or cannot be in a URL.
     """
     if "" in pieces:
-        # Without it the server would take the next piece for it.
+        # With an empty id the server would take the next segment for the id.
         if pieces[0] == "instances" and not pieces[1]:
             raise InstanceNotFound("")
         raise InvalidRequest(f"a name or an id of {'/'.join(pieces)!r} is empty")
@@ -203,7 +227,7 @@ def path_of(*pieces: str) -> str:
 
 
 def encoded(piece: str) -> str:
-    """Encode a piece of a path. Raises InvalidRequest."""
+    """Encode a segment of a path. Raises InvalidRequest."""
     try:
         return path_piece(piece)
     except UnicodeEncodeError:
@@ -211,7 +235,7 @@ def encoded(piece: str) -> str:
 
 
 def query_text(query: Query) -> str:
-    """Write a query. Raises InvalidRequest."""
+    """Encode a query. Raises InvalidRequest."""
     try:
         return "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in query)
     except UnicodeEncodeError as error:
@@ -219,7 +243,7 @@ def query_text(query: Query) -> str:
 
 
 async def lines_of(pieces: AsyncIterator[bytes]) -> AsyncGenerator[str, None]:
-    """Cut an answer into its lines. Only a line feed ends one: in JSON the other line ends of Unicode may stand."""
+    """Yield the lines of an answer. Only a line feed ends a line: JSON may contain the other line ends of Unicode."""
     cutter = LineCutter()
     async for piece in pieces:
         for line in cutter.cut(piece):
@@ -229,15 +253,15 @@ async def lines_of(pieces: AsyncIterator[bytes]) -> AsyncGenerator[str, None]:
 
 
 def text_of(line: bytes) -> str:
-    """A line of a stream as text, without its end; bytes that are not UTF-8 are replaced."""
+    """Return a line of a stream as text, without its end; bytes that are not UTF-8 are replaced."""
     return line.removesuffix(b"\r").decode("utf-8", "replace")
 
 
 def checked_token(token: str) -> str:
-    """Check that a token can stand in a header.
+    """Check that a header can contain a token.
 
     Raises:
-        TokenInvalid: It cannot.
+        TokenInvalid: A header cannot.
     """
     for position, character in enumerate(token, 1):
         if not character.isascii() or not character.isprintable():

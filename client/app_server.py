@@ -1,8 +1,8 @@
-"""The management API of an app in this process, asked without a network: by ASGI.
+"""Calls the management API of an app in this process through ASGI, without a network.
 
-The rule: it imports no HTTP library, and what the app streams is read as it comes.
+The rule: it imports no HTTP library, and reads streams of the app as they are written.
 
-`perdure.connect` makes one of what `perdure.asgi` has given; the client of an embedded engine has one of its own.
+`perdure.connect` makes one for the app of `perdure.asgi`; the client of an embedded engine has its own.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, MutableMapping
@@ -17,7 +17,7 @@ import anyio
 from ..actors.waiting.own_task import only_exception
 from .api_server import Answer, ApiRequest, ApiServer, lines_of
 
-IN_PROCESS = "http://localhost"  # the name by which an app in this process is asked
+IN_PROCESS = "http://localhost"  # the address of an app in this process
 
 Message = MutableMapping[str, Any]
 AsgiApp = Callable[..., Awaitable[None]]
@@ -27,8 +27,8 @@ class AppServer(ApiServer):
     """An ASGI app that serves the management API.
 
     Args:
-        token: None: it asks for none.
-        app_id: The app whose instances are meant; None: the first app of the engine.
+        token: The API token; None: the app requires none.
+        app_id: The app of the requests; None: the first app of the engine.
     """
 
     def __init__(self, app: AsgiApp, token: str | None = None, app_id: str | None = None) -> None:
@@ -61,7 +61,7 @@ class AppServer(ApiServer):
     @asynccontextmanager
     async def _stream(self, request: ApiRequest) -> AsyncIterator[AsyncIterator[str]]:
         scope, content = self._scope_of(request), Content(b"")
-        # Without room in between: the app goes on when its last piece has been read.
+        # Without a buffer: the app goes on when its last piece has been read.
         sender, receiver = anyio.create_memory_object_stream[Message]()
 
         failed: list[Exception] = []
@@ -74,7 +74,7 @@ class AppServer(ApiServer):
                     failed.append(error)
 
         async def pieces() -> AsyncGenerator[bytes, None]:
-            """The pieces of the answer's body; then the app's error, if it had one."""
+            """Yield the pieces of the answer's body; then raise the app's error, if there is one."""
             async for message in receiver:
                 yield message.get("body", b"")
             for error in failed:
@@ -83,16 +83,18 @@ class AppServer(ApiServer):
         try:
             async with anyio.create_task_group() as tasks, receiver:
                 tasks.start_soon(run)
-                status = 0
+                status, headers = 0, dict[bytes, bytes]()
                 with suppress(anyio.EndOfStream):
-                    status = (await receiver.receive())["status"]
+                    begun = await receiver.receive()
+                    status, headers = begun["status"], dict(begun.get("headers", ()))
                 async with aclosing(pieces()) as body:
                     if not Answer(status, "", b"").good:
                         whole = b"".join([piece async for piece in body])
                         self.checked(Answer(status, phrase(status), whole), request.instance_id)
+                    self.require_stream(headers.get(b"content-type", b"").decode("latin-1"), request)
                     async with aclosing(lines_of(body)) as lines:
                         yield lines
-                # The app learns that nobody reads any more, as it does from a server.
+                # As from a server, the app is told that the reader has disconnected.
                 content.gone.set()
                 tasks.cancel_scope.cancel()
         except BaseExceptionGroup as group:
@@ -119,14 +121,14 @@ class AppServer(ApiServer):
 
 
 class Content:
-    """The body of a request, as an app receives it."""
+    """The body of a request, for the app's `receive`."""
 
     def __init__(self, content: bytes) -> None:
-        self.gone = anyio.Event()  # the peer that has asked
+        self.gone = anyio.Event()  # set: the caller has disconnected
         self._content: bytes | None = content
 
     async def receive(self) -> Message:
-        """Give the body in one ASGI message; after that wait until the caller is gone, and say so."""
+        """Return the body in one ASGI message; later calls wait until the caller disconnects."""
         content, self._content = self._content, None
         if content is not None:
             return {"type": "http.request", "body": content, "more_body": False}
@@ -135,7 +137,7 @@ class Content:
 
 
 def phrase(status: int) -> str:
-    """The phrase behind a status."""
+    """Return the phrase of a status."""
     try:
         return HTTPStatus(status).phrase
     except ValueError:

@@ -1,7 +1,7 @@
-"""The client of a daemon for programs without an event loop.
+"""The blocking client of a daemon, for programs without an event loop.
 
-The rule: it has the methods of `RemoteClient`, each of which waits, and `call` for a function of the program. How it
-waits is in `client/blocking_calls.py`.
+The rule: it has the methods of `RemoteClient`, which block, and `call` for a function of the program.
+`client/blocking_calls.py` does the waiting.
 
 `perdure.connect_sync` makes one.
 """
@@ -19,13 +19,13 @@ T = TypeVar("T")
 
 
 class BlockingClient(BlockingManagement):
-    """Starts, sees and steers the instances of a daemon; each method waits. Threads may share it.
+    """Starts, shows and controls the instances of a daemon; each method blocks. Threads may share it.
 
     Args:
-        url: The daemon's address.
+        url: The address of the daemon.
         token: One of its API tokens.
-        app: Tells the types of workflows that are given by name.
-        app_id: The app whose instances are meant; None: the first app of the daemon.
+        app: Has the types of workflows that are given by name.
+        app_id: The app of the instances; None: the first app of the daemon.
     """
 
     def __init__(
@@ -43,5 +43,5 @@ class BlockingClient(BlockingManagement):
         self.close()
 
     def call(self, function: Callable[[RemoteClient], Awaitable[T]]) -> T:
-        """Do several things with the other client in its event loop, and wait for the last of them."""
+        """Run a function with the asynchronous client in its event loop, and wait for the function."""
         return self._call(function)

@@ -1,9 +1,9 @@
-"""How a blocking client waits: the other client runs in the event loop of a thread.
+"""The calls of a blocking client, whose asynchronous client runs in the event loop of a thread.
 
-The rule: the first call starts the thread, and the end of the program ends it. A process that was forked starts its
-own. Several threads may call at once.
+The rule: the first call starts the thread, and it ends with the program. A forked process starts its own thread.
+Several threads may call at the same time.
 
-`client/blocking.py` has the client; its methods, which are made of those of the other client, call here.
+The methods of the client in `client/blocking.py`, which are generated from the asynchronous client, call this module.
 """
 
 import os
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 class LoopThread:
-    """An event loop in a thread of its own, with a client that is open in it."""
+    """An event loop in its own thread, with an open client."""
 
     def __init__(self, make: Callable[[], RemoteClient]) -> None:
         self.process = os.getpid()
@@ -33,7 +33,7 @@ class LoopThread:
         self._portal: BlockingPortal | None = None
         self._error: BaseException | None = None
         self.client = make()
-        # A daemon thread: a program that forgets to close the client must be able to end.
+        # A daemon thread, so that a program that does not close the client can end.
         self._thread = threading.Thread(target=anyio.run, args=(self._run,), name="perdure client", daemon=True)
         self._thread.start()
         self._ready.wait()
@@ -53,24 +53,24 @@ class LoopThread:
             self._ready.set()
 
     def call(self, function: Callable[..., Awaitable[T]], *arguments: Any) -> T:
-        """Await a function in the loop."""
+        """Run a function in the loop, and wait for it."""
         assert self._portal is not None
         future = self._portal.start_task_soon(function, *arguments)
         try:
             return future.result()
         except BaseException:
-            future.cancel()  # of a caller that was interrupted; else it is over already
+            future.cancel()  # the caller was interrupted; otherwise the future is done
             raise
 
     def stop(self) -> None:
-        """End the loop, once all that is under way there has ended."""
+        """End the loop when all calls under way have ended."""
         assert self._portal is not None
         self._portal.call(self._portal.stop)
         self._thread.join()
 
 
 class LoopOnDemand:
-    """The event loop of a client that several threads share: there when it is needed, and once."""
+    """The event loop of a client that several threads share. It is started on demand, once."""
 
     def __init__(self, make: Callable[[], RemoteClient]) -> None:
         self._make = make
@@ -78,9 +78,9 @@ class LoopOnDemand:
         self._loop: LoopThread | None = None
 
     def running(self) -> LoopThread:
-        """The loop; it is started if there is none in this process."""
+        """Return the loop. It is started if this process has none."""
         with self._lock:
-            # A forked process has the object and not the thread.
+            # A forked process has the object but not the thread.
             if self._loop is None or self._loop.process != os.getpid():
                 self._loop = LoopThread(self._make)
             return self._loop
@@ -94,7 +94,7 @@ class LoopOnDemand:
 
 
 class BlockingStream(Generic[T]):
-    """A stream for a `for`. Its `with`, or `close`, ends it early."""
+    """A stream for a `for` loop. `with` or `close` ends it early."""
 
     def __init__(self, items: Generator[T, None, None]) -> None:
         self._items = items
@@ -114,15 +114,15 @@ class BlockingStream(Generic[T]):
         self.close()
 
     def close(self) -> None:
-        """End it."""
+        """End the stream."""
         self._items.close()
 
 
 class BlockingCalls:
-    """Calls a client in its event loop, and waits.
+    """Calls an asynchronous client in its event loop, and waits.
 
     Args:
-        make: Makes the client. It is called for each loop, and once more for what needs none.
+        make: Makes the client. It is called for each loop, and once more for methods that need no loop.
     """
 
     def __init__(self, make: Callable[[], RemoteClient]) -> None:
@@ -134,18 +134,18 @@ class BlockingCalls:
         self._loops.close()
 
     def _call(self, function: Callable[[RemoteClient], Awaitable[T]]) -> T:
-        """Do something with the other client, and wait for it."""
+        """Run a function with the asynchronous client, and wait for it."""
         loop = self._loops.running()
         return loop.call(partial(function, loop.client))
 
     def _each(self, function: Callable[[RemoteClient], AsyncGenerator[T, None]]) -> BlockingStream[T]:
-        """Give one by one what an async generator gives."""
+        """Return the items of an async generator as a blocking stream."""
         return BlockingStream(self._items(function))
 
     def _each_within(
         self, function: Callable[[RemoteClient], AbstractAsyncContextManager[AsyncIterator[T]]]
     ) -> BlockingStream[T]:
-        """Give the items of a stream inside of an `async with`."""
+        """Return the items of a stream within an `async with` as a blocking stream."""
 
         async def entered(client: RemoteClient) -> AsyncGenerator[T, None]:
             async with function(client) as items:
@@ -168,7 +168,7 @@ class BlockingStateCalls:
     """Calls the client of a state store in the event loop of another client, and waits.
 
     Args:
-        store: Its name.
+        store: The name of the store.
     """
 
     def __init__(self, calls: BlockingCalls, store: str) -> None:
@@ -176,5 +176,5 @@ class BlockingStateCalls:
         self._store = store
 
     def _call(self, function: Callable[[StateClient], Awaitable[T]]) -> T:
-        """Do something with the state store, and wait for it."""
+        """Run a function with the state store, and wait for it."""
         return self._calls._call(lambda client: function(client.state(self._store)))

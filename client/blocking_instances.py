@@ -33,7 +33,7 @@ class BlockingHandle(str, Generic[R]):
         Args:
             instance_id: The id of the instance.
             client: Carries out the methods.
-            workflow: Tells the type of the result; None: the workflow of the instance's name in the client's app does.
+            workflow: Has the type of the result; None: the workflow of the instance's name in the client's app has it.
         """
         self = str.__new__(cls, instance_id)
         self._client = client
@@ -47,19 +47,19 @@ class BlockingHandle(str, Generic[R]):
 
     @property
     def workflow(self) -> Workflow | None:
-        """The workflow, which tells the type of the result: its function, or its name."""
+        """The workflow, which has the type of the result: its function, or its name."""
         return self._workflow
 
     def result(self, *, timeout: Seconds = None) -> R:
-        """Wait for the end, and return the result as the workflow's annotation has it.
+        """Wait for the end, and return the result in the annotated type.
 
         Args:
-            timeout: A number is seconds.
+            timeout: A number is seconds; None: there is no limit.
 
         Raises:
-            WorkflowFailed: It ended in another way than COMPLETED.
+            WorkflowFailed: It ended, but not COMPLETED.
             PayloadError: The result does not fit the annotation.
-            TimeoutError, InstanceNotFound: As of `Client.wait`.
+            TimeoutError, InstanceNotFound: As for `Client.wait`.
         """
         result: R = self._client.result(self, workflow=self._workflow, timeout=timeout)
         return result
@@ -90,11 +90,11 @@ class BlockingHandle(str, Generic[R]):
         return self._client.resume(self, reason=reason, recurse=recurse)
 
     def terminate(self, *, output: Any = None, recurse: bool = True, reason: str | None = None) -> bool:
-        """End it without asking its code; as `Client.terminate`."""
+        """End it without running its code; as `Client.terminate`."""
         return self._client.terminate(self, output=output, recurse=recurse, reason=reason)
 
     def purge(self, *, recurse: bool = True, force: bool = False, reason: str | None = None) -> int:
-        """Forget it, and say how many instances were forgotten; as `Client.purge`."""
+        """Forget it, and return how many instances were forgotten; as `Client.purge`."""
         return self._client.purge(self, recurse=recurse, force=force, reason=reason)
 
     def __repr__(self) -> str:
@@ -151,15 +151,20 @@ class BlockingInstances(BlockingCalls):
         """Start an instance and return its handle, which is its id. Durable when it returns.
 
         Args:
+            workflow: The function, or the name by which it is registered.
+            input: Any value that JSON can hold; None is no input.
+            instance_id: Of the new instance; made up if it is None.
             start_at: When its code is to begin; UTC if it names no time zone.
             tags: Names and values by which lists can be filtered; 16 at most.
             if_exists: If an instance has the id: `reject` refuses, also if it has ended; `return` returns that
-                instance, if it is of the same workflow; `restart`, the default, begins one anew that has ended.
-            force: With `restart`: terminate one that has not ended.
+                instance, if it is of the same workflow; `restart`, the default, begins an ended instance anew.
+            force: With `restart`: terminate an instance that has not ended.
             idempotency_key: The same start twice with the same key is one instance.
 
         Raises:
-            AppError, InvalidRequest, RequestRefused: Nothing was started.
+            InstanceExists: The id belongs to another instance, which `if_exists` does not let go.
+            PayloadError: The input is not JSON.
+            AppError, InvalidRequest, RequestRefused: The workflow, the id or an option is refused. Nothing was started.
         """
         handle = self._call(
             lambda client: client.start(
@@ -196,18 +201,18 @@ class BlockingInstances(BlockingCalls):
         if_exists: IfTaken | None = None,
         idempotency_key: str | None = None,
     ) -> Any:
-        """Start an instance, wait for its end, and return its result, as the workflow's annotation has it.
+        """Start an instance, wait for its end, and return its result in the annotated type.
 
         Args:
             workflow: The function, or the name by which it is registered.
             input: Any value that JSON can hold; None is no input.
             instance_id: Of the new instance; made up if it is None.
-            if_exists: The choice if the id is taken, as of `start`.
-            idempotency_key: As of `start`. A program that repeats a call needs this or `if_exists`, or the call runs
-                again what has ended.
+            if_exists: The choice if the id is taken, as for `start`.
+            idempotency_key: As for `start`. A program that repeats a call needs this or `if_exists`; otherwise the call
+                runs an ended instance again.
 
         Raises:
-            WorkflowFailed: It ended in another way than COMPLETED.
+            WorkflowFailed: It ended, but not COMPLETED.
             PayloadError: The result does not fit the annotation.
         """
         return self._call(
@@ -229,10 +234,11 @@ class BlockingInstances(BlockingCalls):
     def handle(self, instance_id: str, workflow: str | None = None) -> BlockingHandle[Any]: ...
 
     def handle(self, instance_id: str, workflow: Workflow | None = None) -> BlockingHandle[Any]:
-        """Make the handle of an instance by its id, without a look whether it exists.
+        """Make the handle of an instance by its id, without checking that it exists.
 
         Args:
-            workflow: Tells the type of the result.
+            instance_id: The id, or a handle.
+            workflow: Has the type of the result.
         """
         client = self._unopened
         handle = client.handle(instance_id, workflow)
@@ -248,11 +254,12 @@ class BlockingInstances(BlockingCalls):
         """Wait for the end of an instance, and return its result.
 
         Args:
-            workflow: Tells the type of the result; by default the workflow of the instance's name in the app does.
+            workflow: Has the type of the result; by default the workflow of the instance's name in the app.
+            timeout: A number is seconds; None: there is no limit.
 
         Raises:
-            WorkflowFailed, PayloadError: As of `run`.
-            TimeoutError, InstanceNotFound: As of `wait`.
+            WorkflowFailed, PayloadError: As for `run`.
+            TimeoutError, InstanceNotFound: As for `wait`.
         """
         return self._call(lambda client: client.result(instance_id, workflow=workflow, timeout=timeout))
 
@@ -277,20 +284,23 @@ class BlockingInstances(BlockingCalls):
         """Wait for an instance to end, or for another status.
 
         Args:
-            timeout: A number is seconds.
+            until: Whether a status is the one; by default whether it is an end.
+            timeout: A number is seconds; None: there is no limit.
 
         Raises:
             TimeoutError: It took longer.
             InstanceNotFound: There is no such instance.
-            InvalidRequest: `until` holds of no status.
+            InvalidRequest: `until` is true for no status.
         """
         return self._call(lambda client: client.wait(instance_id, until=until, timeout=timeout))
 
     def raise_event(self, instance_id: str, name: str, data: Any = None, *, idempotency_key: str | None = None) -> None:
-        """Send an event to an instance. One that does not wait for it keeps it; a finished one drops it.
+        """Send an event to an instance. An instance that does not wait for it keeps it; a finished one drops it.
 
         Args:
-            idempotency_key: Of the events of an instance with the same key the first counts. With a key, a new event
+            name: The event's name; upper and lower case are the same.
+            data: Any value that JSON can hold; None is no data.
+            idempotency_key: Only the first event of an instance with the same key counts. With a key, a new event
                 to a finished instance is refused.
 
         Raises:
@@ -309,7 +319,7 @@ class BlockingInstances(BlockingCalls):
             recurse: Suspend its descendants too.
 
         Returns:
-            False: nothing was changed, as it was suspended already, or had ended.
+            False if nothing was changed, because it was suspended already or had ended.
 
         Raises:
             InstanceNotFound: There is no such instance.
@@ -325,7 +335,7 @@ class BlockingInstances(BlockingCalls):
             recurse: Resume its descendants too.
 
         Returns:
-            False: nothing was changed, as it was not suspended.
+            False if nothing was changed, because it was not suspended.
 
         Raises:
             InstanceNotFound: There is no such instance.
@@ -336,17 +346,18 @@ class BlockingInstances(BlockingCalls):
     def terminate(
         self, instance_id: str, *, output: Any = None, recurse: bool = True, reason: str | None = None
     ) -> bool:
-        """End an instance without asking its code, also one that is stalled or set aside.
+        """End an instance without running its code, even if it is stalled or set aside.
 
-        Activities under way run on, and their results are dropped.
+        An activity that has not begun is not performed; an `def` one and one in a process are cancelled. One in a
+        thread runs to its end, and its result is dropped.
 
         Args:
-            output: The result that the instance then has.
+            output: The result that the instance then has; any value that JSON can hold.
             recurse: End its children too.
             reason: Stands in the audit.
 
         Returns:
-            False: nothing was changed, as it had ended already.
+            False if nothing was changed, because it had ended already.
 
         Raises:
             InstanceNotFound: There is no such instance.
@@ -363,6 +374,6 @@ class BlockingInstances(BlockingCalls):
 
         Raises:
             InstanceNotFound: There is no such instance.
-            InstanceUnfinished: It has not ended, and `force` was not said.
+            InstanceUnfinished: It has not ended, and `force` is False.
         """
         return self._call(lambda client: client.purge(instance_id, recurse=recurse, force=force, reason=reason))

@@ -46,11 +46,11 @@ class BlockingManagement(BlockingInstances):
 
         Args:
             limit: At most 500.
-            cursor: That of the page before.
-            extras: `waiting_for`, `children`: what else each item has; for at most 50.
+            cursor: The cursor of the previous page.
+            extras: `waiting_for`, `children`: additional fields of each item; for at most 50 items.
 
         Raises:
-            ServerRefused: A filter is not known, or has a value that none can have.
+            ServerRefused: A filter is unknown, or has an impossible value.
         """
         return self._call(lambda client: client.list(order=order, limit=limit, cursor=cursor, extras=extras, **filter))
 
@@ -65,8 +65,8 @@ class BlockingManagement(BlockingInstances):
         """Read the list of instances, page by page, to its end.
 
         Args:
-            limit: How many at most; None: all.
-            extras: As of `list`.
+            limit: The highest number of instances; None: all.
+            extras: As in `list`.
         """
         return self._each(lambda client: client.instances(order=order, limit=limit, extras=extras, **filter))
 
@@ -74,16 +74,16 @@ class BlockingManagement(BlockingInstances):
         """Count instances.
 
         Args:
-            by: `status`, `name`, `root`: the values that are counted apart.
+            by: `status`, `name`, `root`: the fields to group by.
         """
         return self._call(lambda client: client.count(by=by, **filter))
 
     def describe(self, instance_id: str) -> InstanceDetails | None:
-        """Describe an instance without its payloads: what it waits for, why it has failed; None if there is none."""
+        """Describe an instance without its payloads, with open entries and failure; None if it does not exist."""
         return self._call(lambda client: client.describe(instance_id))
 
     def payloads(self, instance_id: str) -> tuple[str | None, str | None]:
-        """Read the input and the output of an instance, as the texts that they are.
+        """Read the input and the output of an instance as texts.
 
         Raises:
             InstanceNotFound: There is no such instance.
@@ -97,14 +97,14 @@ class BlockingManagement(BlockingInstances):
         until: Iterable[str] = (),
         timeout: timedelta | float | None = None,
     ) -> InstanceDetails | None:
-        """Wait for the end of an instance, or for one of some statuses, and describe it.
+        """Wait for the end of an instance, or for one of several statuses, and describe it.
 
         Args:
-            until: Words of the API: `running`, `suspended`, `set_aside`; empty: the end.
-            timeout: A number is seconds; None: for ever.
+            until: Statuses of the API, such as `running`, `suspended`, `set_aside`; empty: the end.
+            timeout: A number is seconds; None: no limit.
 
         Returns:
-            None if the time is over.
+            The description; None if the time is over.
         """
         return self._call(lambda client: client.wait_for(instance_id, until=until, timeout=timeout))
 
@@ -120,8 +120,8 @@ class BlockingManagement(BlockingInstances):
         """Read a page of the history of an instance's current generation.
 
         Args:
-            after: The cursor of the page before, or the key of an event.
-            payloads: `none`, the first characters of each (`head`), or all that are not too long (`full`).
+            after: The cursor of the previous page, or the key of an event.
+            payloads: `none`, the first characters of each (`head`), or whole payloads up to a limit (`full`).
         """
         return self._call(
             lambda client: client.history(
@@ -130,11 +130,11 @@ class BlockingManagement(BlockingInstances):
         )
 
     def payload(self, instance_id: str, key: str, kind: Literal["input", "result", "failure"]) -> str | None:
-        """Read one payload of a history, as the text that it is; None if the event has none."""
+        """Read one payload of a history as text; None if the event has none."""
         return self._call(lambda client: client.payload(instance_id, key, kind))
 
     def tree(self, instance_id: str, *, depth: int = 3) -> InstanceTree:
-        """Show an instance with its descendants."""
+        """Return an instance with its descendants."""
         return self._call(lambda client: client.tree(instance_id, depth=depth))
 
     def events(
@@ -143,14 +143,14 @@ class BlockingManagement(BlockingInstances):
         last_event_id: str | None = None,
         **filter: Unpack[Filter],  # noqa: A002
     ) -> BlockingStream[StatusChange]:
-        """Follow the changes of status of all instances that a filter fits, as they happen.
+        """Follow the changes of status of all instances that a filter matches.
 
             with client.events(status="failed") as events:
                 for event in events:
                     ...
 
         Args:
-            last_event_id: The id of the last one that was seen.
+            last_event_id: The id of the last event that was seen.
         """
         return self._each_within(lambda client: client.events(last_event_id=last_event_id, **filter))
 
@@ -165,15 +165,15 @@ class BlockingManagement(BlockingInstances):
         output: Any = None,
         expected_run: str | None = None,
     ) -> ActionDone:
-        """Suspend, resume, terminate or purge an instance, with all that the management API can say about it.
+        """Suspend, resume, terminate or purge an instance, with all options of the management API.
 
         Args:
-            recurse: Do it to all descendants too; None: as usual for the action.
-            output: Of terminate: the result that the instance then has.
+            recurse: Include all descendants; None: the default of the action.
+            output: For terminate: the result of the instance.
             expected_run: The `first_execution_id` that the instance must have.
 
         Raises:
-            ServerRefused: It is another run, or cannot be done now.
+            ServerRefused: The instance is another run, or the action is not possible now.
         """
         return self._call(
             lambda client: client.act(
@@ -196,12 +196,11 @@ class BlockingManagement(BlockingInstances):
         input: Any = UNSET,  # noqa: A002
         reason: str | None = None,
     ) -> BlockingHandle[Any]:
-        """Run an instance again, as a new one, and return its handle. The source stays as it is.
+        """Run an instance again as a new one, and return its handle. The source is not changed.
 
         Args:
-            from_event: Keep what happened before this event id; None: from the start, as a new instance with the same
-                name and tags.
-            input: Another input than the last; with `from_event` that event's.
+            from_event: Keep the events before this event id; None: begin again, with the same name and tags.
+            input: Another input; with `from_event` for that event.
         """
         handle = self._call(
             lambda client: client.rerun(instance_id, from_event=from_event, new_id=new_id, input=input, reason=reason)
@@ -209,7 +208,7 @@ class BlockingManagement(BlockingInstances):
         return BlockingHandle(handle, self, handle.workflow)
 
     def plan_rerun(self, instance_id: str, *, from_event: int | None = None) -> RerunPreview:
-        """Say which steps a rerun would keep, and which it would repeat."""
+        """Return the steps that a rerun would keep, and the steps that it would repeat."""
         return self._call(lambda client: client.plan_rerun(instance_id, from_event=from_event))
 
     def repair(
@@ -223,13 +222,13 @@ class BlockingManagement(BlockingInstances):
         reason: str | None = None,
         expected_run: str | None = None,
     ) -> ActionDone:
-        """Answer what an instance waits for, in the place of what does not answer. Its history is not rewritten.
+        """Answer an open entry of an instance, in place of an activity, a child or a timer. No history is rewritten.
 
         Args:
             expected_run: The `first_execution_id` that the instance must have.
-            event_id: Of an open entry of `waiting_for`; `release` takes none.
-            result: Of `complete`.
-            failure: Of `fail`: `{"type", "message"}`, or a message.
+            event_id: The event id of an entry of `waiting_for`; `release` takes none.
+            result: The result for `complete`.
+            failure: The failure for `fail`: `{"type", "message"}`, or a message.
         """
         return self._call(
             lambda client: client.repair(
@@ -253,10 +252,10 @@ class BlockingManagement(BlockingInstances):
         reason: str | None = None,
         **filter: Unpack[Filter],  # noqa: A002
     ) -> BulkPlan:
-        """Say how many instances a bulk operation would reach. Nothing is changed.
+        """Return how many instances a bulk operation would affect, without a change.
 
         Args:
-            recurse: Do it to the descendants of each too; None: as usual for the action.
+            recurse: Include the descendants of each; None: the default of the action.
             rate: Instances a second.
 
         Returns:
@@ -267,7 +266,7 @@ class BlockingManagement(BlockingInstances):
         )
 
     def bulk(self, action: BulkWord, plan: str) -> OperationInfo:
-        """Begin the bulk operation that was planned. The same plan twice is one operation."""
+        """Begin a planned bulk operation. The same plan begins only one operation."""
         return self._call(lambda client: client.bulk(action, plan))
 
     def operations(self, *, cursor: str | None = None, limit: int = 50) -> OperationList:
@@ -275,22 +274,22 @@ class BlockingManagement(BlockingInstances):
         return self._call(lambda client: client.operations(cursor=cursor, limit=limit))
 
     def operation(self, operation_id: str) -> OperationInfo:
-        """Say how far a bulk operation is."""
+        """Return the progress of a bulk operation."""
         return self._call(lambda client: client.operation(operation_id))
 
     def cancel_operation(self, operation_id: str, *, reason: str | None = None) -> OperationInfo:
-        """Let a bulk operation go no further. What it has done stays done."""
+        """Cancel a bulk operation. Its effects so far remain."""
         return self._call(lambda client: client.cancel_operation(operation_id, reason=reason))
 
     def export(self, instance_id: str) -> BlockingStream[str]:
-        """Read a whole history: a line of JSON that says what follows, and one for each event."""
+        """Read a whole history: a line of JSON as a header, and a line for each event."""
         return self._each_within(lambda client: client.export(instance_id))
 
     def import_history(self, exported: bytes, *, new_id: str | None = None) -> BlockingHandle[Any]:
-        """Take in what `export` has given, as an instance that has ended. It performs, sends and arms nothing.
+        """Import the lines of `export` as an instance that has ended. No activity, message or timer follows from it.
 
         Args:
-            new_id: Another id than it had; None: the same, which must be free.
+            new_id: Another id; None: the same id, which must be free.
         """
         handle = self._call(lambda client: client.import_history(exported, new_id=new_id))
         return BlockingHandle(handle, self, handle.workflow)
@@ -306,11 +305,11 @@ class BlockingManagement(BlockingInstances):
         cursor: str | None = None,
         limit: int = 100,
     ) -> AuditList:
-        """Read who changed what, why and when, the newest first.
+        """Read the audit: each change with its author, reason and time, the newest first.
 
         Args:
             actor: The name of a token.
-            after: Included; `before` is not.
+            after: Inclusive; `before` is exclusive.
         """
         return self._call(
             lambda client: client.audit(
@@ -343,5 +342,5 @@ class BlockingManagement(BlockingInstances):
     def report(self, what: Literal["system"]) -> SystemView: ...
 
     def report(self, what: Report) -> Any:
-        """Read one of the reports on the daemon."""
+        """Read a report on the daemon."""
         return self._call(lambda client: client.report(what))

@@ -51,7 +51,7 @@ class BlockingState(BlockingStateCalls):
         Args:
             etag: The value that is there must have it.
             new: There must be no value.
-            ttl: For how long it counts, in whole seconds; None: for ever.
+            ttl: Time to live, whole seconds; None: for ever.
 
         Raises:
             EtagMismatch: Another value is there; nothing was changed.

@@ -1,10 +1,10 @@
-"""The ways to a daemon from Python.
+"""The functions that connect a Python program to a daemon.
 
     async with perdure.connect("http://127.0.0.1:3500") as client:
         handle = await client.start(order, input={"total": 99.95})
         print(await handle.result())
 
-The rule: importing this costs nothing. The HTTP library is loaded by the first call.
+The rule: the import of this module is cheap. The first call loads the HTTP library.
 """
 
 from typing import TYPE_CHECKING
@@ -26,19 +26,19 @@ def connect(
     app: App | None = None,
     app_id: str | None = None,
 ) -> "RemoteClient":
-    """Make a client of a daemon, for `async with`. Nothing is sent until it is used.
+    """Make a client of a daemon, for `async with`. It sends nothing before its first use.
 
     Args:
-        where: Where `perdure run` serves HTTP, or where `perdure.asgi` is mounted. Or what `perdure.asgi` has
-            given, for an engine in this process.
-        token: One of the daemon's API tokens; None: it asks for none.
-        app: Tells the types of workflows that are given by name.
-        app_id: The app whose instances are meant; None: the first app of the daemon.
+        where: The address at which `perdure run` serves HTTP or `perdure.asgi` is mounted; or the app of
+            `perdure.asgi`, for an engine in this process.
+        token: One of the daemon's API tokens; None: the daemon requires none.
+        app: Has the types of workflows that are given by name.
+        app_id: The app of the instances; None: the first app of the daemon.
 
     Raises:
-        ServerAddressInvalid, TokenInvalid: `where` or the token cannot be one.
+        ServerAddressInvalid, TokenInvalid: `where` is no address, or the token has invalid characters.
     """
-    from .remote_client import RemoteClient  # noqa: PLC0415  the rule above
+    from .remote_client import RemoteClient  # noqa: PLC0415  see the rule
 
     if not isinstance(where, str):
         from .app_server import AppServer  # noqa: PLC0415
@@ -52,15 +52,15 @@ def connect(
 def connect_sync(
     url: str = DEFAULT_SERVER, *, token: str | None = None, app: App | None = None, app_id: str | None = None
 ) -> "BlockingClient":
-    """Make a client of a daemon whose methods wait: for scripts, Django, notebooks. Threads may share it.
+    """Make a blocking client of a daemon, for scripts, Django and notebooks. Threads may share it.
 
-    It has a thread of its own from its first use until `close()`, or the end of its `with`, or that of the program.
+    It has its own thread from its first use until `close()`, the end of its `with`, or the end of the program.
 
     Args:
-        url: As of `connect`; so are the others.
+        url: The address, like `where` of `connect`; the others are the same as there.
 
     Raises:
-        ServerAddressInvalid, TokenInvalid: `url` or the token cannot be one.
+        ServerAddressInvalid, TokenInvalid: `url` is no address, or the token has invalid characters.
     """
     from .api_server import checked_token  # noqa: PLC0415
     from .blocking import BlockingClient  # noqa: PLC0415

@@ -1,16 +1,16 @@
-"""Errors of a client that calls a daemon, as a tree, and which error a daemon's answer becomes.
+"""The errors of a client of a daemon, as a tree, and the error for each answer of a daemon.
 
 PerdureError
-├── ServerUnreachable              no answer came
-├── ServerAddressInvalid           the address of the server cannot be one
-├── TokenInvalid                   the token cannot be one
+├── ServerUnreachable              no answer has arrived
+├── ServerAddressInvalid           the address of the server is invalid
+├── TokenInvalid                   the token has invalid characters
 ├── ClientClosed                   the client is used outside of its `async with`
-├── ServerRefused                  the server has answered with an error that has no class of its own here
-│   └── TokenRefused               it wants a token, or another one
+├── ServerRefused                  the server has answered with an error that has no class here
+│   └── TokenRefused               it requires a token, or another one
 ├── IdHeld                         an InstanceExists, with the words of the server
-└── InstanceNotFound, InstanceExists, …   what an engine in the same process raises too (`runtime/errors.py`)
+└── InstanceNotFound, InstanceExists, …   an engine in the same process raises them too (`runtime/errors.py`)
 
-The rule: what a program catches of an embedded engine, it catches of a daemon too.
+The rule: a program catches the same errors of an embedded engine and of a daemon.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,13 +20,13 @@ from ..runtime.errors import InstanceExists, InstanceNotFound, InstanceStalled, 
 
 
 class ServerUnreachable(PerdureError):
-    """No answer came: nothing listens there, or the connection broke."""
+    """No answer has arrived: no server listens there, or the connection broke."""
 
     def __init__(self, server: str, why: str, *, sent: bool) -> None:
         super().__init__(server, why, sent)
         self.server = server
         self.why = why
-        self.sent = sent  # the request may have arrived
+        self.sent = sent  # True: the request may have arrived
 
     def __str__(self) -> str:
         done = "it may have happened" if self.sent else "nothing of this request was done"
@@ -37,7 +37,7 @@ class ServerUnreachable(PerdureError):
 
 
 class ServerAddressInvalid(PerdureError):
-    """The address of a server is not one."""
+    """The address of a server is invalid."""
 
     def __init__(self, server: str, why: str) -> None:
         super().__init__(server, why)
@@ -49,11 +49,11 @@ class ServerAddressInvalid(PerdureError):
 
 
 class TokenInvalid(PerdureError):
-    """A given token cannot be one. The error does not show it."""
+    """A given token has invalid characters. The error does not show the token."""
 
     def __init__(self, position: int) -> None:
         super().__init__(position)
-        self.position = position  # of the first character that no token has; from 1 on
+        self.position = position  # of the first invalid character, from 1
 
     def __str__(self) -> str:
         return (
@@ -86,7 +86,7 @@ class ServerRefused(PerdureError):
 
 
 class TokenRefused(ServerRefused):
-    """The server wants a token, or another one."""
+    """The server requires a token, or another one."""
 
     def __str__(self) -> str:
         return (
@@ -95,7 +95,7 @@ class TokenRefused(ServerRefused):
 
 
 class IdHeld(InstanceExists):
-    """The id of a new instance has a holder, finished or not; the server says which."""
+    """Another instance has the id of a new one; the message of the server describes it."""
 
     def __init__(self, instance_id: str, message: str) -> None:
         super().__init__(instance_id)
@@ -106,7 +106,7 @@ class IdHeld(InstanceExists):
         return self.message
 
 
-# By `errorCode`; each is made of the id of the instance that the request names.
+# By `errorCode`; each is made from the id of the instance in the request.
 OF_INSTANCES: Mapping[str, Callable[[str], PerdureError]] = {
     "ERR_INSTANCE_ID_NOT_FOUND": InstanceNotFound,
     "ERR_INSTANCE_NOT_FOUND": InstanceNotFound,
@@ -116,13 +116,13 @@ OF_INSTANCES: Mapping[str, Callable[[str], PerdureError]] = {
 
 
 def error_of(status: int, code: str, message: str, *, instance_id: str | None) -> PerdureError:
-    """Make the error of an answer.
+    """Return the error for an answer.
 
     Args:
-        status: The answer's.
-        code: Its `errorCode`; empty if it has none.
-        message: Its `message`, or what stands in its place.
-        instance_id: The instance that the request names, if it names one.
+        status: The status of the answer.
+        code: The `errorCode`; empty if the answer has none.
+        message: The `message`, or the text of the answer.
+        instance_id: The instance in the request; None: there is none.
     """
     if status in (401, 403):
         return TokenRefused(status, code, message)

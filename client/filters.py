@@ -1,8 +1,8 @@
-"""Filters of lists, counts, streams and bulk operations, as a Python program writes them.
+"""Filters of lists, counts, streams and bulk operations, for Python programs.
 
-The rule: a filter that is not known is left to the server, which refuses it by its name.
+The rule: an unknown filter is sent to the server, which refuses it with its name.
 
-`client/remote_client.py` takes them as keyword arguments; the command line makes them of its options.
+Methods of the client take them as keyword arguments; the command line makes them from its options.
 """
 
 from collections.abc import Iterable, Mapping
@@ -20,20 +20,20 @@ class Filter(TypedDict, total=False):
 
     status: str | Iterable[str]  # `running`, `failed`, in any case; a `!` in front negates the whole list
     name: str | Iterable[str]  # of workflows; the same
-    id_prefix: str
+    id_prefix: str  # the beginning of the id
     parent: str  # the id of the parent
     root: bool  # True: without a parent; False: with one
     created_after: Moment  # included
     created_before: Moment  # excluded
-    updated_after: Moment
-    updated_before: Moment
+    updated_after: Moment  # included
+    updated_before: Moment  # excluded
     tags: Mapping[str, str]  # all must fit
     stuck_for: Length  # stalled, set aside, or an activity open and no turn for so long
-    app_id: str
+    app_id: str  # the first app of the daemon without it
 
 
 def query_of(filter: Filter | Mapping[str, Any]) -> list[tuple[str, str]]:  # noqa: A002  the API's word
-    """Write a filter as the query of a request has it. A list has an entry for each value, which may hold commas."""
+    """Convert a filter to a query. A list becomes an entry for each value, because values may contain commas."""
     pairs: list[tuple[str, str]] = []
     for name, value in filter.items():
         match value:
@@ -53,7 +53,7 @@ def query_of(filter: Filter | Mapping[str, Any]) -> list[tuple[str, str]]:  # no
 
 
 def body_of(filter: Filter | Mapping[str, Any]) -> dict[str, Any]:  # noqa: A002
-    """Write a filter as the body of a bulk operation has it."""
+    """Convert a filter to the body of a bulk operation."""
     body: dict[str, Any] = {}
     for name, value in filter.items():
         match value:
@@ -75,7 +75,7 @@ def body_of(filter: Filter | Mapping[str, Any]) -> dict[str, Any]:  # noqa: A002
 
 
 def text_of_value(value: Any) -> str:
-    """Write a value as the API reads it: dates in RFC 3339, lengths in seconds, everything else as it is."""
+    """Convert a value for the API: dates to RFC 3339, lengths to seconds; other values are unchanged."""
     match value:
         case datetime():
             moment = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)

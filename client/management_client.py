@@ -1,10 +1,10 @@
-"""The client with all methods: those of `Client`, and those of the management API.
+"""The client with the methods of `Client` and of the management API.
 
-The rule: one method, one route. The body and the answer of a route stand in the API's own document,
-`/api/v1/openapi.json`; the structs are those of `api/management/`.
+The rule: each method calls one route. `/api/v1/openapi.json` describes the body and the answer of a route; the structs
+are those of `api/management/`.
 
-`client/remote_client.py` is one of a daemon; an embedded engine has another (`embedding/engine.py`). From this file the
-blocking twin is made, too (`client/blocking_management.py`).
+`client/remote_client.py` is the client of a daemon; an embedded engine has its own (`embedding/engine.py`). The
+blocking twin is generated from this file (`client/blocking_management.py`).
 """
 
 import json
@@ -54,30 +54,30 @@ REPORTS: dict[Report, type[Any]] = {
 }
 
 NDJSON = "application/x-ndjson"
-PAGE = 500  # of a list that is read whole
-WITH_EXTRAS = 50  # the most of a page whose items have more than usual
-WAIT_MAX_S = 300.0  # of one request; a longer wait is several
-HEARTBEAT_S = 60.0  # without a sign of life a stream of events is broken; the server sends one more often
+PAGE = 500  # for a list that is read completely
+WITH_EXTRAS = 50  # the largest page whose items have extra fields
+WAIT_MAX_S = 300.0  # of one request; a longer wait needs several
+HEARTBEAT_S = 60.0  # a stream without any line for this time is broken; the server sends heartbeats
 
 
 class StatusChange(NamedTuple):
     """An event of a stream."""
 
-    id: str | None  # where to go on after a break
-    # `ready` comes first; `change`; `leave`: the filter fits it no more; `gone`: it was purged; `reset`: some were
-    # missed, so look at the list anew.
+    id: str | None  # the position from which to continue after a lost connection
+    # `ready` comes first; `change`; `leave`: the filter does not match any more; `gone`: the instance was purged;
+    # `reset`: changes were missed, so read the list again.
     kind: str
-    data: Json  # of a change the instance as a list has it
+    data: Json  # for `change`: the list item of the instance
 
 
 class ManagementClient(Client):
-    """Starts, sees and steers instances, with all that the management API can do.
+    """Starts, shows and controls instances, with all operations of the management API.
 
     Args:
-        operations: Serves the methods that an engine's client has too.
-        server: Serves all others.
-        app: Tells the types of inputs and results of workflows that are given by name; None: only those of workflows
-            that are handed over as functions are known.
+        operations: Serves the methods that the client of an engine has too.
+        server: Serves all other methods.
+        app: Has the types of inputs and results of workflows that are given by name; None: only types of workflows that
+            are given as functions are known.
     """
 
     def __init__(self, operations: Operations, server: ApiServer, app: App | None = None) -> None:
@@ -100,11 +100,11 @@ class ManagementClient(Client):
 
         Args:
             limit: At most 500.
-            cursor: That of the page before.
-            extras: `waiting_for`, `children`: what else each item has; for at most 50.
+            cursor: The cursor of the previous page.
+            extras: `waiting_for`, `children`: additional fields of each item; for at most 50 items.
 
         Raises:
-            ServerRefused: A filter is not known, or has a value that none can have.
+            ServerRefused: A filter is unknown, or has an impossible value.
         """
         query = [*query_of(filter), ("order", order), ("limit", str(limit))]
         if cursor is not None:
@@ -124,8 +124,8 @@ class ManagementClient(Client):
         """Read the list of instances, page by page, to its end.
 
         Args:
-            limit: How many at most; None: all.
-            extras: As of `list`.
+            limit: The highest number of instances; None: all.
+            extras: As in `list`.
         """
         extras = tuple(extras)
         most = WITH_EXTRAS if extras else PAGE
@@ -144,18 +144,18 @@ class ManagementClient(Client):
         """Count instances.
 
         Args:
-            by: `status`, `name`, `root`: the values that are counted apart.
+            by: `status`, `name`, `root`: the fields to group by.
         """
         groups = ",".join([by] if isinstance(by, str) else by)
         query = [*query_of(filter), *([("by", groups)] if groups else [])]
         return await self._server.ask("GET", path_of("count"), CountResult, query=query)
 
     async def describe(self, instance_id: str) -> InstanceDetails | None:
-        """Describe an instance without its payloads: what it waits for, why it has failed; None if there is none."""
+        """Describe an instance without its payloads, with open entries and failure; None if it does not exist."""
         return await self._remote.describe(id_of(instance_id))
 
     async def payloads(self, instance_id: str) -> tuple[str | None, str | None]:
-        """Read the input and the output of an instance, as the texts that they are.
+        """Read the input and the output of an instance as texts.
 
         Raises:
             InstanceNotFound: There is no such instance.
@@ -172,14 +172,14 @@ class ManagementClient(Client):
         until: Iterable[str] = (),
         timeout: timedelta | float | None = None,  # noqa: ASYNC109
     ) -> InstanceDetails | None:
-        """Wait for the end of an instance, or for one of some statuses, and describe it.
+        """Wait for the end of an instance, or for one of several statuses, and describe it.
 
         Args:
-            until: Words of the API: `running`, `suspended`, `set_aside`; empty: the end.
-            timeout: A number is seconds; None: for ever.
+            until: Statuses of the API, such as `running`, `suspended`, `set_aside`; empty: the end.
+            timeout: A number is seconds; None: no limit.
 
         Returns:
-            None if the time is over.
+            The description; None if the time is over.
         """
         words = [until] if isinstance(until, str) else list(until)
         left_s = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
@@ -202,8 +202,8 @@ class ManagementClient(Client):
         """Read a page of the history of an instance's current generation.
 
         Args:
-            after: The cursor of the page before, or the key of an event.
-            payloads: `none`, the first characters of each (`head`), or all that are not too long (`full`).
+            after: The cursor of the previous page, or the key of an event.
+            payloads: `none`, the first characters of each (`head`), or whole payloads up to a limit (`full`).
         """
         order = "newest" if newest_first else "oldest"
         query = [("limit", str(limit)), ("order", order), ("payloads", payloads)]
@@ -213,13 +213,13 @@ class ManagementClient(Client):
         return await self._server.ask("GET", path, HistoryList, query=query, instance_id=instance_id)
 
     async def payload(self, instance_id: str, key: str, kind: Literal["input", "result", "failure"]) -> str | None:
-        """Read one payload of a history, as the text that it is; None if the event has none."""
+        """Read one payload of a history as text; None if the event has none."""
         path = path_of("instances", id_of(instance_id), "history", key, kind)
-        answer = await self._server.send("GET", path, instance_id=instance_id)
+        answer = await self._server.send("GET", path, good=(200, 204), instance_id=instance_id)
         return answer.text if answer.status == 200 else None
 
     async def tree(self, instance_id: str, *, depth: int = 3) -> InstanceTree:
-        """Show an instance with its descendants."""
+        """Return an instance with its descendants."""
         path = path_of("instances", id_of(instance_id), "tree")
         return await self._server.ask("GET", path, InstanceTree, query=[("depth", str(depth))], instance_id=instance_id)
 
@@ -230,14 +230,14 @@ class ManagementClient(Client):
         last_event_id: str | None = None,
         **filter: Unpack[Filter],  # noqa: A002
     ) -> AsyncGenerator[AsyncIterator[StatusChange], None]:
-        """Follow the changes of status of all instances that a filter fits, as they happen.
+        """Follow the changes of status of all instances that a filter matches.
 
             async with client.events(status="failed") as events:
                 async for event in events:
                     ...
 
         Args:
-            last_event_id: The id of the last one that was seen.
+            last_event_id: The id of the last event that was seen.
         """
         headers = {"accept": "text/event-stream"}
         if last_event_id is not None:
@@ -260,15 +260,15 @@ class ManagementClient(Client):
         output: Any = None,
         expected_run: str | None = None,
     ) -> ActionDone:
-        """Suspend, resume, terminate or purge an instance, with all that the management API can say about it.
+        """Suspend, resume, terminate or purge an instance, with all options of the management API.
 
         Args:
-            recurse: Do it to all descendants too; None: as usual for the action.
-            output: Of terminate: the result that the instance then has.
+            recurse: Include all descendants; None: the default of the action.
+            output: For terminate: the result of the instance.
             expected_run: The `first_execution_id` that the instance must have.
 
         Raises:
-            ServerRefused: It is another run, or cannot be done now.
+            ServerRefused: The instance is another run, or the action is not possible now.
         """
         body: Json = {"reason": reason, "recurse": recurse}
         if force:
@@ -286,12 +286,11 @@ class ManagementClient(Client):
         input: Any = UNSET,  # noqa: A002
         reason: str | None = None,
     ) -> Handle[Any]:
-        """Run an instance again, as a new one, and return its handle. The source stays as it is.
+        """Run an instance again as a new one, and return its handle. The source is not changed.
 
         Args:
-            from_event: Keep what happened before this event id; None: from the start, as a new instance with the same
-                name and tags.
-            input: Another input than the last; with `from_event` that event's.
+            from_event: Keep the events before this event id; None: begin again, with the same name and tags.
+            input: Another input; with `from_event` for that event.
         """
         path = path_of("instances", id_of(instance_id), "rerun")
         body = self._rerun_body(from_event, new_id, input, reason)
@@ -299,7 +298,7 @@ class ManagementClient(Client):
         return Handle(begun.id, self)
 
     async def plan_rerun(self, instance_id: str, *, from_event: int | None = None) -> RerunPreview:
-        """Say which steps a rerun would keep, and which it would repeat."""
+        """Return the steps that a rerun would keep, and the steps that it would repeat."""
         path = path_of("instances", id_of(instance_id), "rerun")
         body = {**self._rerun_body(from_event, None, UNSET, None), "dry_run": True}
         return await self._server.ask("POST", path, RerunPreview, body=body, instance_id=instance_id)
@@ -322,13 +321,13 @@ class ManagementClient(Client):
         reason: str | None = None,
         expected_run: str | None = None,
     ) -> ActionDone:
-        """Answer what an instance waits for, in the place of what does not answer. Its history is not rewritten.
+        """Answer an open entry of an instance, in place of an activity, a child or a timer. No history is rewritten.
 
         Args:
             expected_run: The `first_execution_id` that the instance must have.
-            event_id: Of an open entry of `waiting_for`; `release` takes none.
-            result: Of `complete`.
-            failure: Of `fail`: `{"type", "message"}`, or a message.
+            event_id: The event id of an entry of `waiting_for`; `release` takes none.
+            result: The result for `complete`.
+            failure: The failure for `fail`: `{"type", "message"}`, or a message.
         """
         body: Json = {"action": action, "event_id": event_id, "reason": reason}
         if action == "complete":
@@ -349,10 +348,10 @@ class ManagementClient(Client):
         reason: str | None = None,
         **filter: Unpack[Filter],  # noqa: A002
     ) -> BulkPlan:
-        """Say how many instances a bulk operation would reach. Nothing is changed.
+        """Return how many instances a bulk operation would affect, without a change.
 
         Args:
-            recurse: Do it to the descendants of each too; None: as usual for the action.
+            recurse: Include the descendants of each; None: the default of the action.
             rate: Instances a second.
 
         Returns:
@@ -365,7 +364,7 @@ class ManagementClient(Client):
         return await self._server.ask("POST", path_of("bulk", action), BulkPlan, body=body)
 
     async def bulk(self, action: BulkWord, plan: str) -> OperationInfo:
-        """Begin the bulk operation that was planned. The same plan twice is one operation."""
+        """Begin a planned bulk operation. The same plan begins only one operation."""
         return await self._server.ask("POST", path_of("bulk", action), OperationInfo, body={"plan": plan})
 
     async def operations(self, *, cursor: str | None = None, limit: int = 50) -> OperationList:
@@ -374,29 +373,29 @@ class ManagementClient(Client):
         return await self._server.ask("GET", path_of("operations"), OperationList, query=query)
 
     async def operation(self, operation_id: str) -> OperationInfo:
-        """Say how far a bulk operation is."""
+        """Return the progress of a bulk operation."""
         return await self._server.ask("GET", path_of("operations", operation_id), OperationInfo)
 
     async def cancel_operation(self, operation_id: str, *, reason: str | None = None) -> OperationInfo:
-        """Let a bulk operation go no further. What it has done stays done."""
+        """Cancel a bulk operation. Its effects so far remain."""
         path = path_of("operations", operation_id, "cancel")
         return await self._server.ask("POST", path, OperationInfo, body={"reason": reason})
 
-    # The rest.
+    # Others.
 
     @asynccontextmanager
     async def export(self, instance_id: str) -> AsyncGenerator[AsyncIterator[str], None]:
-        """Read a whole history: a line of JSON that says what follows, and one for each event."""
+        """Read a whole history: a line of JSON as a header, and a line for each event."""
         path = path_of("instances", id_of(instance_id), "export")
         stream = self._server.stream("GET", path, headers={"accept": NDJSON}, instance_id=instance_id)
         async with stream as lines, aclosing(checked(lines, instance_id)) as whole:
             yield whole
 
     async def import_history(self, exported: bytes, *, new_id: str | None = None) -> Handle[Any]:
-        """Take in what `export` has given, as an instance that has ended. It performs, sends and arms nothing.
+        """Import the lines of `export` as an instance that has ended. No activity, message or timer follows from it.
 
         Args:
-            new_id: Another id than it had; None: the same, which must be free.
+            new_id: Another id; None: the same id, which must be free.
         """
         query = [("id", id_of(new_id))] if new_id is not None else []
         taken = await self._server.ask("POST", path_of("import"), InstanceSummary, query=query, body=exported)
@@ -413,11 +412,11 @@ class ManagementClient(Client):
         cursor: str | None = None,
         limit: int = 100,
     ) -> AuditList:
-        """Read who changed what, why and when, the newest first.
+        """Read the audit: each change with its author, reason and time, the newest first.
 
         Args:
             actor: The name of a token.
-            after: Included; `before` is not.
+            after: Inclusive; `before` is exclusive.
         """
         told = {"id": instance_id, "actor": actor, "action": action, "after": after, "before": before, "cursor": cursor}
         query = [(name, text_of_value(value)) for name, value in told.items() if value is not None]
@@ -436,15 +435,15 @@ class ManagementClient(Client):
     @overload
     async def report(self, what: Literal["system"]) -> SystemView: ...
     async def report(self, what: Report) -> Any:
-        """Read one of the reports on the daemon."""
+        """Read a report on the daemon."""
         return await self._server.ask("GET", path_of(what), REPORTS[what])
 
 
 async def checked(lines: AsyncIterator[str], instance_id: str) -> AsyncGenerator[str, None]:
-    """Pass lines on, up to one that says why there are no more.
+    """Yield lines, until one that has the error that ended the stream.
 
     Raises:
-        PerdureError: As of `client/errors.py`.
+        PerdureError: See `client/errors.py`.
     """
     async for line in lines:
         if line.startswith('{"errorCode"'):
@@ -454,7 +453,7 @@ async def checked(lines: AsyncIterator[str], instance_id: str) -> AsyncGenerator
 
 
 async def events_of(lines: AsyncIterator[str]) -> AsyncGenerator[StatusChange, None]:
-    """Put the lines of an event stream together. Source: HTML Living Standard, 9.2.6."""
+    """Parse the lines of an event stream. Source: HTML Living Standard, 9.2.6."""
     data: list[str] = []
     event_id: str | None = None
     kind = ""
@@ -474,4 +473,4 @@ async def events_of(lines: AsyncIterator[str]) -> AsyncGenerator[StatusChange, N
             case "event":
                 kind = value
             case _:
-                pass  # a comment is the heartbeat
+                pass  # a comment: the heartbeat

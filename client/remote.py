@@ -1,7 +1,7 @@
-"""The operations of a client, done by a daemon over HTTP.
+"""The operations of a client, on a daemon over HTTP.
 
-The rule: it is to a daemon what `runtime/operations/facade.py` is to an engine: the same methods with the same
-meanings, payloads as JSON text. `Client` stands on either.
+The rule: it has the methods of `runtime/operations/facade.py` with the same meanings, and payloads as JSON text, so
+that `Client` works with both.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -30,15 +30,15 @@ from .filters import text_of_value
 from .remote_states import RemoteStates
 
 SET_ASIDE = "SET_ASIDE"
-POLL_S = 60  # of one request of a wait; the server allows 300
-SLACK_S = 15.0  # that its answer may be late by
-# Before what was of two generations is read once more: a commit is on its way.
+POLL_S = 60  # seconds of one request of a wait; the server allows 300
+SLACK_S = 15.0  # how late its answer may be
+# The pause before a second read, if the first was of two generations, because a commit is under way.
 AGAIN_S = 0.02
 
-# Where the input and the output of an instance stand in its history: the kind of the event -> that of the payload.
+# The events that have the input and the output of an instance: kind of the event -> kind of the payload.
 INPUT_OF = {"executionStarted": "input"}
 OUTPUT_OF = {"executionCompleted": "result", "executionTerminated": "input"}
-NEAR_THE_END = 4  # events: these stand among the first or the last few
+NEAR_THE_END = 4  # events to read at either end of the history to find these
 
 
 class RemoteOperations:
@@ -56,14 +56,14 @@ class RemoteOperations:
         input: str | None = None,  # noqa: A002
         start_at_us: int | None = None,
     ) -> str:
-        """Start an instance; that of a finished one is used again, as by an engine in the same process."""
+        """Start an instance; the id of a finished instance is used again, as in an engine."""
         if_exists = IfExists.RESTART if instance_id is not None else IfExists.REJECT
         return await self.begin(
             StartRequest(name=name, instance_id=instance_id, input=input, start_at_us=start_at_us, if_exists=if_exists)
         )
 
     async def begin(self, request: StartRequest) -> str:
-        """Start an instance, with all there is to say about it."""
+        """Start an instance, with all options."""
         query = [(f"tag.{tag}", value) for tag, value in (request.tags or {}).items()]
         query.append(("if_exists", request.if_exists))
         if request.instance_id is not None:
@@ -84,7 +84,7 @@ class RemoteOperations:
         return begun.id
 
     async def describe(self, instance_id: str) -> InstanceDetails | None:
-        """Describe an instance; None if there is none."""
+        """Describe an instance; None if it does not exist."""
         try:
             return await self.server.ask(
                 "GET", path_of("instances", instance_id), InstanceDetails, instance_id=instance_id
@@ -93,7 +93,7 @@ class RemoteOperations:
             return None
 
     async def inspect(self, instance_id: str) -> InstanceState | None:
-        """Describe an instance with its payloads; None if there is none."""
+        """Describe an instance with its payloads; None if it does not exist."""
         while (described := await self.describe(instance_id)) is not None:
             if (state := await self._with_payloads(described)) is not None:
                 return state
@@ -115,15 +115,16 @@ class RemoteOperations:
                 await anyio.sleep(AGAIN_S)
 
     async def wait_once(self, instance_id: str, words: list[str], seconds: float) -> InstanceDetails | None:
-        """Wait for one of some statuses; None if it has not come in time.
+        """Wait for one of several statuses; None if the time is over.
 
         Args:
-            words: Empty: for the end.
+            words: The statuses; empty: the end.
             seconds: At most 300.
         """
         answer = await self.server.send(
             "GET",
             path_of("instances", instance_id, "wait"),
+            good=(200, 204),
             query=[("until", ",".join(words) or "terminal"), ("timeout", text_of_value(float(seconds)))],
             instance_id=instance_id,
             read_s=seconds + SLACK_S,
@@ -132,36 +133,37 @@ class RemoteOperations:
 
     async def raise_event(self, instance_id: str, name: str, data: str | None, *, key: str | None) -> None:
         """Send an event to an instance, once for each key."""
-        await self.server.send(
+        await self.server.ask(
             "POST",
             path_of("instances", instance_id, "events", name),
+            ActionDone,
             body=as_utf8(data),
             headers=key_header(key),
             instance_id=instance_id,
         )
 
     async def suspend(self, instance_id: str, *, reason: str | None, recurse: bool) -> bool:
-        """Let an instance take no further step until it is resumed."""
+        """Suspend an instance until it is resumed."""
         return changed(await self.act("suspend", instance_id, {"reason": reason, "recurse": recurse}))
 
     async def resume(self, instance_id: str, *, reason: str | None, recurse: bool) -> bool:
-        """Let a suspended instance go on."""
+        """Resume a suspended instance."""
         return changed(await self.act("resume", instance_id, {"reason": reason, "recurse": recurse}))
 
     async def terminate(self, instance_id: str, *, output: str | None, recurse: bool, reason: str | None) -> bool:
-        """End an instance without asking its code."""
+        """End an instance without running its code."""
         given = {"output": msgspec.Raw(output.encode())} if output is not None else {}
         return changed(await self.act("terminate", instance_id, {"reason": reason, "recurse": recurse, **given}))
 
     async def purge(self, instance_id: str, *, recurse: bool, force: bool, reason: str | None) -> int:
-        """Forget a finished instance, and return how many were forgotten."""
+        """Delete a finished instance, and return the number of deleted instances."""
         done = await self.act("purge", instance_id, {"reason": reason, "recurse": recurse, "force": force})
         return done.affected if isinstance(done.affected, int) else 1
 
     async def act(
         self, action: str, instance_id: str, body: Mapping[str, Any], *, expected_run: str | None = None
     ) -> ActionDone:
-        """Do one of the actions.
+        """Do an action on an instance.
 
         Args:
             expected_run: The `first_execution_id` that the instance must have.
@@ -176,7 +178,7 @@ class RemoteOperations:
         )
 
     async def payloads(self, described: InstanceDetails) -> tuple[str | None, str | None]:
-        """Read the input and the output of an instance, JSON text each."""
+        """Read the input and the output of an instance as JSON texts."""
         given = result = None
         if described.input_bytes:
             given = await self._payload(described.id, await self._events(described.id, "oldest"), INPUT_OF)
@@ -185,10 +187,10 @@ class RemoteOperations:
         return given, result
 
     async def _with_payloads(self, described: InstanceDetails) -> InstanceState | None:
-        """Put the payloads and the time of the newest event beside a description.
+        """Combine a description with the payloads and the time of the newest event.
 
         Returns:
-            None if the instance has gone on to another generation, or was purged, since it was described.
+            The state; None if the instance has a new generation, or was purged, since it was described.
         """
         given = result = None
         try:
@@ -205,14 +207,14 @@ class RemoteOperations:
             if error.code == HISTORY_UNREADABLE.code:
                 return state_of(described, None, None)
             raise
-        if not newest:  # as of a generation that has just begun
+        if not newest:  # the generation has just begun
             return state_of(described, given, result) if not described.history.events else None
         if execution_of(newest[0]["key"]) not in (None, described.execution_id):
             return None
         return state_of(described, given, result, updated_us=parse_moment(newest[0]["timestamp"]))
 
     async def _events(self, instance_id: str, order: str) -> Sequence[Mapping[str, Any]]:
-        """Read the events at an end of a history, without their payloads."""
+        """Read the events at one end of a history, without their payloads."""
         path = path_of("instances", instance_id, "history")
         query = [("order", order), ("limit", str(NEAR_THE_END)), ("payloads", "none")]
         return (await self.server.ask("GET", path, HistoryList, query=query, instance_id=instance_id)).items
@@ -220,16 +222,16 @@ class RemoteOperations:
     async def _payload(
         self, instance_id: str, events: Sequence[Mapping[str, Any]], kinds: Mapping[str, str]
     ) -> str | None:
-        """Read the payload of the first event of some kinds.
+        """Read the payload of the first event of these kinds.
 
         Args:
-            kinds: The kind of an event -> the kind of its payload.
+            kinds: Kind of the event -> kind of the payload.
         """
         for event in events:
             for kind, payload in kinds.items():
                 if kind in event and "payloadBytes" in event:
                     path = path_of("instances", instance_id, "history", event["key"], payload)
-                    answer = await self.server.send("GET", path, instance_id=instance_id)
+                    answer = await self.server.send("GET", path, good=(200, 204), instance_id=instance_id)
                     return answer.text if answer.status == 200 else None
         return None
 
@@ -237,10 +239,10 @@ class RemoteOperations:
 def state_of(
     described: InstanceDetails, given: str | None, result: str | None, *, updated_us: int | None = None
 ) -> InstanceState:
-    """Make the state that a client shows out of a description and payloads.
+    """Make the state that a client returns from a description and payloads.
 
     Args:
-        updated_us: The time of the newest event; Unix time, microseconds. None: it is not known.
+        updated_us: The time of the newest event; Unix time in microseconds. None: unknown.
     """
     set_aside = described.status == SET_ASIDE
     return InstanceState(
@@ -270,17 +272,17 @@ def _failure(report: FailureReport) -> FailureDetails:
 
 
 def changed(done: ActionDone) -> bool:
-    """Whether an action has changed something; False: the instance was so already."""
+    """Whether an action has changed the instance."""
     return done.already is msgspec.UNSET
 
 
 def as_utf8(text: str | None) -> bytes | None:
-    """Write a payload for the body of a request."""
+    """Encode a payload for the body of a request."""
     return text.encode() if text is not None else None
 
 
 def key_header(key: str | None) -> dict[str, str] | None:
-    """The header of an idempotency key. Raises InvalidRequest."""
+    """Return the header of an idempotency key. Raises InvalidRequest."""
     if key is None:
         return None
     check_key(key)

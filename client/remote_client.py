@@ -1,9 +1,8 @@
 """The client of a daemon, over HTTP.
 
-The rule: it is used inside of its `async with`, and keeps its connections there.
+The rule: it is used inside of its `async with`, and has its connections only there.
 
-`perdure.connect` makes one, and the command line does; `client/blocking.py` is its twin for programs without an event
-loop.
+`perdure.connect` and the command line make one; `client/blocking.py` is its twin for programs without an event loop.
 """
 
 from types import TracebackType
@@ -16,11 +15,11 @@ from .remote import RemoteOperations
 
 
 class RemoteClient(ManagementClient):
-    """Starts, sees and steers the instances of a daemon.
+    """Starts, shows and controls the instances of a daemon.
 
     Args:
-        app: Tells the types of inputs and results of workflows that are given by name; None: only those of workflows
-            that are handed over as functions are known.
+        app: Has the types of inputs and results of workflows that are given by name; None: only types of workflows that
+            are given as functions are known.
     """
 
     def __init__(self, server: ApiServer, app: App | None = None) -> None:

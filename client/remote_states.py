@@ -1,9 +1,8 @@
 """The state stores of a daemon, over HTTP.
 
-The rule: it is to a daemon what `runtime/state/state.py` is to an engine, as far as `StateClient` asks: the same
-methods, the same errors.
+The rule: it has the methods of `runtime/state/state.py` that `StateClient` uses, with the same errors.
 
-`client/remote.py` has one.
+`client/remote.py` makes it.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,23 +23,23 @@ class RemoteStates:
         self._server = server
 
     def require(self, store: str) -> None:
-        """Only the daemon knows which stores there are: the first request says."""
+        """Do nothing: only the daemon knows its stores, so the first request raises the error."""
 
     async def get(self, store: str, key: str) -> StateValue | None:
-        """Read the value of a key; None if there is none. Raises as of an engine."""
+        """Read the value of a key; None if it has no value. Raises the errors of an engine."""
         with told_of(store, key):
-            answer = await self._server.send("GET", path_of("state", store, key))
+            answer = await self._server.send("GET", path_of("state", store, key), good=(200, 204))
         return StateValue(answer.content, answer.etag.strip('"')) if answer.status == 200 else None
 
     async def change(self, store: str, changes: Sequence[StateChange], *, whole: bool = False) -> None:
-        """Make changes, all of them or none: a single one is its own transaction. Raises as of an engine."""
+        """Make all changes or none; a single change is a transaction too. Raises the errors of an engine."""
         assert whole or len(changes) == 1, changes
         with told_of(store, changes[0].key if len(changes) == 1 else ""):
-            await self._server.send("POST", path_of("state", store), body=body_of(changes))
+            await self._server.send("POST", path_of("state", store), good=(204,), body=body_of(changes))
 
 
 class StoreMissing(StateStoreNotFound):
-    """No state store of the daemon has that name; the server says which there are."""
+    """No state store of the daemon has that name; the message of the server lists the stores."""
 
     def __init__(self, store: str, message: str) -> None:
         super().__init__(store, ())
@@ -53,13 +52,13 @@ class StoreMissing(StateStoreNotFound):
 
 @contextmanager
 def told_of(store: str, key: str) -> Iterator[None]:
-    """Make the errors of the block's answer those of an engine.
+    """Convert the errors of a block to the errors of an engine.
 
     Args:
-        key: The only one of the request; empty: there are several.
+        key: The only key of the request; empty: the request has several.
 
     Raises:
-        StateStoreNotFound, StateKeyInvalid, EtagMismatch, StateUnavailable: The server has said so.
+        StateStoreNotFound, StateKeyInvalid, EtagMismatch, StateUnavailable: The server has answered with it.
     """
     try:
         yield
@@ -70,7 +69,7 @@ def told_of(store: str, key: str) -> Iterator[None]:
             case STATE_KEY_INVALID.code:
                 raise StateKeyInvalid(store, key, error.message) from None
             case ETAG_MISMATCH.code:
-                # Of a transaction the sentence names the value, and nothing says at which place it stands.
+                # For a transaction the message names the value, but its position is unknown.
                 raise EtagMismatch([0] if key else [], [error.message.removeprefix(f"{MISMATCH}: ")], False) from None
             case STATE_UNAVAILABLE.code:
                 raise StateUnavailable(error.message) from None

@@ -1,6 +1,6 @@
-"""A server of the management API that is reached over HTTP: an address and a token.
+"""A server of the management API over HTTP: an address and a token.
 
-The rule: this module is the only one that knows the HTTP library.
+The rule: only this module uses the HTTP library.
 
 `client/remote.py` and `client/remote_client.py` make the requests.
 """
@@ -18,11 +18,11 @@ from .api_server import Answer, ApiRequest, ApiServer, lines_of
 from .errors import ClientClosed, ServerAddressInvalid, ServerUnreachable
 
 CONNECT_S = 5.0
-CONNECTIONS_MAX = 500  # half of the files that a process may usually have open
-# Between two pieces of an answer. Longer than any commit that a daemon still calls healthy, and than its own timeouts.
+CONNECTIONS_MAX = 500  # half of the usual limit of open files of a process
+# Between two pieces of an answer. Longer than any commit of a healthy daemon, and than the daemon's timeouts.
 READ_S = 60.0
-# A connection that a server has closed meanwhile is noticed when a request is written to it, and then it is too late to
-# know whether it arrived. uvicorn closes idle ones after 5 s.
+# A connection that the server has closed is noticed only when a request is written, and then it is unknown whether the
+# request arrived. uvicorn closes idle connections after 5 s.
 KEEP_ALIVE_S = 3.0
 
 
@@ -31,11 +31,11 @@ class Server(ApiServer):
 
     Args:
         url: `http://127.0.0.1:3500`; a path is where another app has mounted the API.
-        token: None: it asks for none.
-        app_id: The app whose instances are meant; None: the first app of the daemon.
+        token: The API token; None: the daemon requires none.
+        app_id: The app of the requests; None: the first app of the daemon.
 
     Raises:
-        ServerAddressInvalid: The address cannot be one.
+        ServerAddressInvalid: The address is invalid.
     """
 
     def __init__(self, url: str, token: str | None = None, app_id: str | None = None) -> None:
@@ -43,19 +43,27 @@ class Server(ApiServer):
         self._http: httpx2.AsyncClient | None = None
 
     async def __aenter__(self) -> Self:
+        try:
+            self._http = self._made_client()
+        except (ValueError, ImportError, OSError) as error:
+            # The environment names an invalid proxy, a proxy that needs a package, or missing certificates.
+            why = f"the environment does not do for HTTP ({error})"
+            raise ServerUnreachable(self.url, why, sent=False) from error
+        await self._http.__aenter__()
+        return self
+
+    def _made_client(self) -> httpx2.AsyncClient:
         encrypted = self.url.startswith("https:")
-        self._http = httpx2.AsyncClient(
+        return httpx2.AsyncClient(
             base_url=self.url,
             headers=self.headers,
             limits=httpx2.Limits(
                 max_connections=CONNECTIONS_MAX, max_keepalive_connections=100, keepalive_expiry=KEEP_ALIVE_S
             ),
-            # Certificates take longer to load than a request takes, and a proxy is not the way to this machine.
+            # For this machine certificates would take longer to load than a request, and a proxy is not needed.
             verify=encrypted,
             trust_env=not is_loopback(self.url),
         )
-        await self._http.__aenter__()
-        return self
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
@@ -77,14 +85,15 @@ class Server(ApiServer):
             if not response.is_success:
                 await response.aread()
                 self.checked(answer_of(response), request.instance_id)
+            self.require_stream(response.headers.get("content-type", ""), request)
             pieces = response.aiter_bytes()
             try:
                 async with aclosing(lines_of(pieces)) as lines:
                     yield lines
             finally:
                 await response.aclose()
-                # The library's generators, one within another, end by the error that this brings. Else the garbage
-                # collector would have to end them, which trio does not allow.
+                # This raises an error that ends the nested generators of the library. Otherwise the garbage collector
+                # would have to end them, which trio does not allow.
                 with suppress(Exception):
                     await anext(pieces)
         except httpx2.HTTPError as error:
@@ -97,7 +106,7 @@ class Server(ApiServer):
         return self._http
 
     def _made(self, request: ApiRequest) -> httpx2.Request:
-        # A request waits for a connection as long as it has to: each wait for an instance keeps one.
+        # A request waits for a connection without a limit, because each wait for an instance occupies one.
         timeout = httpx2.Timeout(request.read_s or READ_S, connect=CONNECT_S, pool=None)
         query = request.query_text
         url = f"{self.url}{request.path}{'?' if query else ''}{query}"
@@ -112,16 +121,19 @@ class Server(ApiServer):
 
 
 def answer_of(response: httpx2.Response) -> Answer:
-    """The value of a response, once it was read."""
-    etag = response.headers.get("etag", "")
-    return Answer(response.status_code, response.reason_phrase, response.content, etag)
+    """Return the answer of a response that was read."""
+    etag, elsewhere = response.headers.get("etag", ""), response.headers.get("location")
+    reason = response.reason_phrase
+    if response.is_redirect and elsewhere:
+        reason = f"{reason}, to {elsewhere}".lstrip(", ")
+    return Answer(response.status_code, reason, response.content, etag)
 
 
 def checked_url(url: str) -> str:
-    """Check the address of a server, and take the slash from its end. Without a scheme it is http.
+    """Check the address of a server, and remove its trailing slash. The default scheme is http.
 
     Raises:
-        ServerAddressInvalid: It cannot be one.
+        ServerAddressInvalid: The address is invalid.
     """
     full = url.strip() if "://" in url else f"http://{url.strip()}"
     try:
@@ -139,7 +151,7 @@ def checked_url(url: str) -> str:
 
 
 def is_loopback(url: str) -> bool:
-    """Whether an address is one of this machine."""
+    """Whether an address is of this machine."""
     host = urlsplit(url).hostname or ""
     try:
         return ip_address(host).is_loopback

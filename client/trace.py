@@ -1,13 +1,13 @@
-"""The trace of a caller: W3C's headers of the span that is current in its program, if that has OpenTelemetry.
+"""W3C's trace headers for the current span of the calling program, if it uses OpenTelemetry.
 
-The rule: nothing is imported for it. A program without OpenTelemetry sends no such header.
+The rule: it imports no library. A program without OpenTelemetry sends no such header.
 """
 
 import sys
 
 
 def trace_headers() -> dict[str, str]:
-    """Make the headers; none if no span is current."""
+    """Make the headers; empty without a current span."""
     api = sys.modules.get("opentelemetry.trace")
     if api is None:
         return {}

@@ -2,7 +2,8 @@
 
     web = Starlette(routes=[Mount("/perdure", perdure.asgi(engine, api_tokens=[TOKEN]))])
 
-The rule: importing this costs nothing, and the API is never open by oversight. The program must say who may use it.
+The rule: the import of this module is cheap, and the API is never open by oversight: the program must say who may use
+it.
 """
 
 import logging
@@ -26,21 +27,21 @@ def asgi(
     allowed_hosts: Sequence[str] = (),
     page: bool = True,
 ) -> "EmbeddedApp":
-    """Make an ASGI app of the management API, `/api/v1`, and its pages; for any `root_path`.
+    """Make an ASGI app of the management API, `/api/v1`, and its pages. It works under any `root_path`.
 
-    Mounted in another app, it serves an engine that this app starts and stops. Served as it is (`uvicorn shop:web`), it
-    starts the engine and stops it. uvicorn waits for readers of events when it stops, unless it is told how long:
-    `--timeout-graceful-shutdown 5`.
+    If the ASGI app is mounted in another one, that one starts and stops the engine. If it is served by itself (`uvicorn
+    shop:web`), it starts and stops the engine. When uvicorn stops, it waits for readers of events;
+    `--timeout-graceful-shutdown 5` limits the wait.
 
     Args:
-        api_tokens: Each opens it. The keys of a mapping are their names, which stand in the audit.
-        unauthenticated: All who reach it may use it: the program around it asks for a login, say.
-        allowed_hosts: Without tokens: the names under which the program is reached. Requests under other names with a
-            dot are refused, so that no web page reaches it under a name of its own.
-        page: Whether there is a page at `/ui/`, below the `root_path`.
+        api_tokens: Each of them opens the API. The keys of a mapping are the names of the tokens, for the audit.
+        unauthenticated: Every caller may use the API, because the program around it asks for a login, for example.
+        allowed_hosts: The names under which callers without tokens reach the program. Requests for other names with a
+            dot are refused, so that no web page reaches the program under a name of its own.
+        page: Whether the page is served at `/ui/`, below the `root_path`.
 
     Raises:
-        ValueError: It is said neither who may use it nor that all may, or both.
+        ValueError: Neither tokens nor `unauthenticated` were given, or both were.
     """
     given = list(api_tokens.values() if isinstance(api_tokens, Mapping) else api_tokens)
     if isinstance(api_tokens, str) or not all(given):
@@ -50,7 +51,7 @@ def asgi(
             "perdure.asgi opens the engine to callers that know a token or, if you say so, to all: give either "
             "api_tokens=[...] or unauthenticated=True."
         )
-    import anyio  # noqa: PLC0415  the rule above
+    import anyio  # noqa: PLC0415  see the rule
 
     from ..api.sidecar import Sidecar  # noqa: PLC0415
     from ..api.tokens import NamedToken, Tokens, name_by_place  # noqa: PLC0415
@@ -76,14 +77,14 @@ def asgi(
         engine.management,
         stopping=stopping,
         event_json=event_writer(app_id),
-        sidecar_routes=False,  # one of them stops the process
+        sidecar_routes=False,  # one of these routes stops the process
     )
     engine.on_stop(stopping.set)
     return EmbeddedApp(app, start=engine.start, stop=engine.stop, running=lambda: engine.ready, stopping=stopping.set)
 
 
 class EmbeddedControl:
-    """An embedded engine as the pages see it. `api/control.py` describes each method."""
+    """The control of an embedded engine, for its pages. `api/control.py` describes each method."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -95,7 +96,7 @@ class EmbeddedControl:
         return None if self._engine.ready else "the engine does not run, or its store takes no writes"
 
     def shutdown(self, force: bool) -> None:
-        """Nothing: the engine belongs to the program around it."""
+        """Do nothing, because the engine belongs to the program around it."""
         logger.warning("a request to shut down was ignored: the engine belongs to the program in which it runs")
 
     def connected_workers(self) -> int:
@@ -112,7 +113,7 @@ class EmbeddedControl:
 
 
 def item_writer(app_id: str) -> "ItemWriter":
-    """The writer of work for the workers of other hosts that share the store of an engine."""
+    """Return the writer of work items for workers at other hosts that share the store of an engine."""
     from ..rpc.wire.work_items import WorkItemWriter  # noqa: PLC0415  only an engine beside such hosts needs protobuf
 
     return WorkItemWriter(app_id)

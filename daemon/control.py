@@ -1,6 +1,6 @@
-"""What HTTP and gRPC can ask of the daemon besides workflows: readiness, workers, actors, version, shutdown.
+"""The daemon's interface for HTTP and gRPC besides workflows: readiness, workers, actors, version, shutdown.
 
-The rule: every answer is at hand, so no method waits. `daemon/daemon.py` makes one for both doors.
+The rule: every answer is in memory, so no method waits. `daemon/daemon.py` makes one `Control` for both servers.
 """
 
 import logging
@@ -18,21 +18,20 @@ logger = logging.getLogger(__name__)
 
 
 class ShutDown(Protocol):
-    """Begins to stop the daemon, all hosts of it."""
+    """Begins to stop all hosts of the daemon."""
 
     def __call__(self, *, force: bool) -> None: ...
 
 
 class Control:
-    """The daemon, or one host of it, as HTTP and gRPC see it. `api/control.py` describes each method.
+    """The control of a daemon, or of one of its hosts. `api/control.py` describes each method.
 
     Args:
         app: The app that this process hosts; None if only remote workers execute workflows.
         stopping: Whether this process was told to stop.
         shut_down: Called by a request to shut down.
-        parts: The other processes, where each has a part of the store that no other can take over; None: there are
-            none.
-        hosted: The app that is meant; None: the first one.
+        parts: The other processes of a daemon whose processes each own a part of the store; None: there are no others.
+        hosted: The app that the answers are about; None: the first app.
     """
 
     def __init__(
@@ -53,7 +52,7 @@ class Control:
         self._parts = parts
 
     def of(self, hosted: HostedApp) -> "Control":
-        """The same daemon, as the clients of another app of it see it."""
+        """Return the control of the same daemon for the clients of another of its apps."""
         return Control(self._engine, hosted.app, self._stopping, self._shut_down, parts=self._parts, hosted=hosted)
 
     def ready(self) -> bool:

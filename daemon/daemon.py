@@ -1,9 +1,9 @@
 """The daemon in one process: an engine, its HTTP and gRPC servers, and the port of its metrics.
 
-The rule: the ports are taken first, and probes are answered from then on; then the store is opened, then both servers
-take requests, then the ready line is written. The stop goes backwards: the store is closed last, so that it holds every
-answer that was given.
-`daemon/serve.py` runs a daemon with an app, `cli/daprd.py` one without.
+The rule: the start takes the ports first, and answers probes from then on. Then it opens the store, lets both servers
+take requests, and writes the ready line. The stop has the reverse order: the store is closed last, so that it holds
+every answer that was given.
+`daemon/serve.py` runs a daemon with an app, and `cli/daprd.py` a daemon without one.
 """
 
 import asyncio
@@ -59,6 +59,7 @@ from .process.open_files import Shares, cut_off, open_files_max, shares_of, watc
 from .process.port_guard import guard_ports
 from .process.process_fence import ProcessFence
 from .process.signal_guard import guard_signals
+from .process.system_limits import threads_needed
 from .pulse.stand_in import StandIn
 from .pulse.watchdog import Pulse, PulseLimits
 from .stopping import Stopping, ask_supervisor, end_without_activities, leave_first, signals_heard, watch_supervisor
@@ -69,7 +70,7 @@ from .token_reload import known_tokens, reloading, watch_reload
 
 logger = logging.getLogger(__name__)
 
-RPC_GRACE_S = 2.0  # for unary calls under way; a call that waits for the end of an instance is cut off
+RPC_GRACE_S = 2.0  # for unary calls under way; calls that wait for the end of an instance are cut off
 
 
 def run(
@@ -80,22 +81,23 @@ def run(
     fence: ProcessFence | None = None,
     others: Sequence[App | None] = (),
 ) -> None:
-    """Serve until a signal or a request says to stop.
+    """Serve until a signal or a request stops the daemon.
 
     Args:
         app: None if only remote workers execute workflows.
         others: The code of the other apps of the configuration, in their order.
         announce: Called with the ready line, once.
-        member: Given if this process is a host of several; it stops when its supervisor says so.
-        fence: Is told what the daemon's is in this process.
+        member: Given if this process is a host of several; its supervisor stops it.
+        fence: Learns which descriptors and threads of this process are the daemon's.
 
     Raises:
-        PerdureError: It could not start; the message says why.
+        PerdureError: The daemon could not start; the message says why.
     """
     options = {"loop_factory": new_event_loop}
     try:
         arguments = (config, app, announce, member, fence, others)
-        run_as_owner(anyio.run, main, *arguments, backend="asyncio", backend_options=options)
+        with threads_needed():
+            run_as_owner(anyio.run, main, *arguments, backend="asyncio", backend_options=options)
     except BaseExceptionGroup as group:
         raise only_exception(group) from None
 
@@ -194,7 +196,7 @@ async def main(
 
 
 def bounded_stop(grace_s: float, engine: Engine, stopping: Stopping, tasks: TaskGroup) -> Grace:
-    """Give the stop its grace, and see that it ends behind that, whatever code of the app keeps to itself."""
+    """Begin the grace of the stop, and end the process after it even if code of the app does not end."""
     grace = Grace(grace_s)
     tasks.start_soon(grace.begin_with, stopping.closing)
     tasks.start_soon(end_without_activities, stopping.closing, engine)
@@ -227,7 +229,7 @@ async def hear_orders(
     tasks: TaskGroup,
     ports: ExitStack,
 ) -> None:
-    """Begin to listen to the signals, or to the supervisor.
+    """Begin to listen to the signals or, in a host of several, to the supervisor.
 
     Args:
         reload: Reads the tokens again.
@@ -250,19 +252,19 @@ class FrontDoor:
     def __init__(
         self, app: ASGIApp, listener: socket.socket, *, stop: anyio.Event, grace_s: float, limits: ConnectionLimits
     ) -> None:
-        self.closed = anyio.Event()  # no request is under way any more
+        self.closed = anyio.Event()  # set when no request is under way any more
         self._gate = StartingGate(app)
         self._serving = False
         self._serve = partial(serve, self._gate, listener=listener, stop=stop, grace_s=grace_s, limits=limits)
 
     async def serve(self, *, task_status: TaskStatus[None]) -> None:
-        """Serve until told to stop. Until the gate is opened only probes are answered."""
+        """Serve until the daemon stops. Until the gate is opened only probes are answered."""
         self._serving = True
         await self._serve(ready=task_status.started)
         self.closed.set()
 
     async def open(self, tasks: TaskGroup) -> None:
-        """Take requests from now on."""
+        """Open the gate to all requests."""
         self._gate.open()
         if not self._serving:
             await tasks.start(self.serve)
@@ -295,7 +297,7 @@ def front_door_of(
 def pulse_of(
     config: Config, engine: Engine, listener: socket.socket, member: Member | None, stopping: Stopping
 ) -> Pulse:
-    """Make the thread that watches the event loop and the commits."""
+    """Make the thread that watches the event loop and the commits. It does not run yet."""
     limits = PulseLimits(
         workflow_step_s=config.workflow_step_max_s,
         activity_step_s=config.activity_step_max_s,
@@ -314,17 +316,17 @@ def store_of(config: Config) -> str | Store:
 
 
 def commit_max_s_of(config: Config) -> float:
-    """How long a commit may last. One that waits for a database that is away is not one that hangs."""
+    """How long a commit may last. A commit that waits for an unreachable database does not count as hanging."""
     if config.commit_max_s and is_url(config.data):
         return max(config.commit_max_s, config.store_patience_s + config.commit_max_s)
     return config.commit_max_s
 
 
 class RpcDoors:
-    """The gRPC servers of a daemon, one for each app: a worker that asks for work names no app.
+    """The gRPC servers of a daemon, one for each app, because a worker's request for work names no app.
 
     Args:
-        control: The daemon, of its first app.
+        control: The control of the daemon for its first app.
     """
 
     def __init__(
@@ -339,7 +341,7 @@ class RpcDoors:
 
     @property
     def ports(self) -> Mapping[str, int]:
-        """The port of each app, the first app's first."""
+        """The port of each app; the first app comes first."""
         return {app_id: server.port for app_id, server in self._servers.items()}
 
     def add(self, hosted: HostedApp, port: int, sidecar: Sidecar) -> None:
@@ -366,7 +368,7 @@ class RpcDoors:
         """Make the servers of all apps.
 
         Args:
-            sidecar: That of the first app.
+            sidecar: The sidecar of the first app.
         """
         first = self._engine.apps[self._engine.app_id]
         self.add(first, self._config.grpc_port, sidecar)
@@ -377,18 +379,18 @@ class RpcDoors:
             self.add(hosted, each.grpc_port, sidecar)
 
     async def start(self) -> None:
-        """Take calls from now on."""
+        """Begin to take calls."""
         for server in self._servers.values():
             await server.start()
 
     def watch_connections(self, tasks: TaskGroup) -> None:
-        """Begin to close connections beyond what each port may have."""
+        """Begin to close connections beyond the limit of each port."""
         for server in self._servers.values():
             tasks.start_soon(watch_connections, server.port, connections_of(self._config).grpc)
 
     async def stop(self, *, grace_s: float) -> None:
-        """Take no more calls; those under way get a grace."""
-        # The streams of workers never end by themselves, and would use up the grace.
+        """Take no more calls; calls under way get a grace."""
+        # The streams of workers never end by themselves: without this they would use up the grace.
         for hosted in self._engine.apps.values():
             hosted.dispatcher.stop()
         async with anyio.create_task_group() as stopping:
@@ -397,7 +399,7 @@ class RpcDoors:
 
 
 def others_of(config: Config, code: Sequence[App | None]) -> tuple[OtherApp, ...]:
-    """The apps beside the first one, as the engine takes them."""
+    """Return the apps beside the first one in the engine's form."""
     others = []
     for each, app in zip(config.others, code or [None] * len(config.others), strict=True):
         app_id = each.app_id or (app.name if app is not None else NO_APP_ID)
@@ -406,13 +408,13 @@ def others_of(config: Config, code: Sequence[App | None]) -> tuple[OtherApp, ...
 
 
 def operations_of(engine: Engine, meter: AppMeter, app_id: str) -> InstanceOperations | None:
-    """The operations of the management API on the instances of another app; None: no host has it."""
+    """Return the operations of the management API on the instances of another app; None if no host has the app."""
     hosted = engine.app_of(app_id)
     return hosted.management_through(meter.facade(hosted)) if hosted is not None else None
 
 
 def connections_of(config: Config) -> Shares:
-    """How many connections each port of this process may have."""
+    """Return how many connections each port of this process may have."""
     return shares_of(open_files_max(), config.processes)
 
 
@@ -425,20 +427,21 @@ def meter_of(
     stop: anyio.Event,
     ports: ExitStack,
 ) -> AppMeter:
-    """What counts requests and work: nothing, unless there is a port for metrics, which is taken and served."""
+    """Return the meter of requests and work, and serve the port for metrics. Without such a port count nothing."""
     if not config.metrics_port:
         return NoMeter()
-    # Only a daemon with a port for them needs the library.
+    # Only a daemon with a port for metrics needs the library.
     from .telemetry.metrics_port import serve_metrics  # noqa: PLC0415
 
     return serve_metrics(config, tokens, engine, sidecar, tasks=tasks, stop=stop, ports=ports)
 
 
 def ready_line(config: Config, host: str, http_port: int, grpc_ports: Mapping[str, int]) -> str:
-    """The line that says that the daemon is ready, with its addresses. Programs parse it.
+    """Return the line that says that the daemon is ready, with its addresses. Programs parse it.
 
     Args:
-        grpc_ports: Of each app. The port of the first one has no name in front, as where there is one app.
+        grpc_ports: The port of each app. The line has no name before the port of the first app, so that a daemon of one
+            app has the same line.
     """
     first, *others = grpc_ports.items()
     more = "".join(f" grpc.{app_id}={address_of(host, port)}" for app_id, port in others)

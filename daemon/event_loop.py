@@ -1,13 +1,13 @@
-"""The daemon's event loop: asyncio's or uvloop's, which code of users, and tasks that it leaves behind, cannot end.
+"""The daemon's event loop: asyncio's or uvloop's, protected from user code and from the tasks that it leaves behind.
 
-The rule: the loop and the tasks of the daemon end when the daemon says so, and for no other reason.
+The rule: only the daemon ends its loop and its tasks. The loop goes on, and the log says so, in these cases:
 
 * A task or a callback that user code has left on the loop may raise SystemExit or KeyboardInterrupt, which asyncio
-  passes on to the caller of the loop. A signal handler of user code may raise anything in the middle of the loop.
-* User code may cancel all tasks that there are, by itself or through a future that gathers them.
-* User code may call methods of the loop that are for its owner alone.
+  passes on to the caller of the loop. A signal handler of user code may raise any exception in the middle of the loop.
+* User code may cancel all tasks of the loop, directly or through a future that gathers them.
+* User code may call methods of the loop that only its owner may call.
 
-The loop then goes on as it was, and the log says so. `actors/waiting/ownership.py` tells whose code runs.
+`actors/waiting/ownership.py` says whose code runs.
 
 `daemon/daemon.py` runs the daemon on it. An engine that is embedded in another
 program runs on the loop of that program, which keeps asyncio's rules.
@@ -17,6 +17,7 @@ import asyncio
 import errno
 import importlib.util
 import logging
+import socket
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextvars import Context
 from typing import Any, TypeVar
@@ -31,7 +32,7 @@ T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
-# Of an event loop. Each is for the program that owns it.
+# Methods of an event loop that only the program that owns it may call.
 OWNERS_METHODS = (
     "add_signal_handler",
     "close",
@@ -47,12 +48,12 @@ OWNERS_METHODS = (
 
 
 def run_as_owner(function: Callable[..., T], *args: Any, **options: Any) -> T:
-    """Call a function that runs an event loop, as the daemon: its tasks are protected from code of users."""
+    """Call a function that runs an event loop, as the daemon: the loop's tasks are protected from user code."""
     return call_as(CodeOwner.PROCESS, function, *args, **options)
 
 
 def new_event_loop() -> asyncio.AbstractEventLoop:
-    """Make an event loop: uvloop's, if it is installed."""
+    """Make an event loop: uvloop's if it is installed, else asyncio's."""
     base: Any = asyncio.SelectorEventLoop
     if importlib.util.find_spec("uvloop") is not None:
         import uvloop  # noqa: PLC0415
@@ -67,10 +68,10 @@ def new_event_loop() -> asyncio.AbstractEventLoop:
 
 
 class Unending:
-    """Goes on until the awaited future is done. Comes before the class of an event loop."""
+    """A mixin before the class of an event loop, which then runs until the awaited future is done."""
 
     def run_until_complete(self, future: Awaitable[T]) -> T:
-        """Run the loop until a future is done, also if code of the app stops the loop before.
+        """Run the loop until a future is done, also if code of the app stops the loop earlier.
 
         Returns:
             The result of the future.
@@ -80,7 +81,7 @@ class Unending:
         awaited = asyncio.ensure_future(future, loop=loop)
         while True:
             try:
-                # It stops the loop by a callback, in the context of this call.
+                # The method stops the loop by a callback, which runs in the context of this call.
                 result: T = call_as(CodeOwner.PROCESS, running.run_until_complete, awaited)
             except RuntimeError as error:
                 if awaited.done() or running.is_running() or running.is_closed():
@@ -95,10 +96,11 @@ class Unending:
 
 
 class OwnedTask(asyncio.Task[Any]):
-    """A task that knows who began it. Only the daemon cancels a task of its own.
+    """A task that knows whose code began it. Only the daemon cancels a task of the daemon.
 
     Attributes:
-        owned: It is the daemon's. If it is lent to code of users, as those of activities are, this code may cancel it.
+        owned: The task is the daemon's. User code may cancel it only if the task is lent to it, as a task of an
+            activity is.
     """
 
     owned: bool
@@ -106,10 +108,10 @@ class OwnedTask(asyncio.Task[Any]):
     _told = False
 
     def cancel(self, msg: Any | None = None) -> bool:
-        """Cancel it as asyncio does, or refuse.
+        """Cancel the task as asyncio does, or refuse.
 
         Returns:
-            Whether it is cancelled; False also if it is done.
+            Whether the task is being cancelled; False also if the task is done.
         """
         who = owner()
         if self.owned and who is not self and not self._may_cancel(who, msg):
@@ -119,12 +121,12 @@ class OwnedTask(asyncio.Task[Any]):
         try:
             if self.owned and who is CodeOwner.PROCESS:
                 return super().cancel(msg)
-            # The future that it waits for is cancelled with it, and may be a future that gathers tasks of the daemon.
+            # The future that the task awaits is cancelled too, and may gather tasks of the daemon.
             return call_as(CodeOwner.PASSED_ON, super().cancel, msg)
         except BaseException as error:
             if who is not CodeOwner.PROCESS:
                 raise
-            # That future is of a class of the app's. What cancels the task, such as the turn of another, goes on.
+            # The future has a class of the app. The code that cancels the task, such as another turn, goes on.
             if not self._told:
                 self._told = True
                 log("a future of the app's cannot be cancelled, and the task that awaits it goes on", error)
@@ -133,8 +135,8 @@ class OwnedTask(asyncio.Task[Any]):
     def _may_cancel(self, who: Any, msg: Any | None) -> bool:
         if who is CodeOwner.PASSED_ON:
             return False
-        # Scopes of the daemon are out of reach for code of users. Its own scopes it may have in tasks that it is lent,
-        # and may cancel them from any place.
+        # User code cannot reach the daemon's scopes. It may open its own scopes in a task that is lent to it, and may
+        # cancel them from any place.
         from_scope = isinstance(msg, str) and "cancel scope" in msg
         return who is CodeOwner.PROCESS or from_scope or not self.get_loop().is_running()
 
@@ -162,7 +164,7 @@ class _OwnedTasks:
 
 
 def _kept(name: str, method: Callable[..., Any], journal: Journal) -> Callable[..., Any]:
-    """Make a method of an event loop that does nothing if code of users calls it."""
+    """Wrap a method of an event loop so that it does nothing if user code calls it."""
 
     def kept(self: Any, *args: Any, **options: Any) -> Any:
         if owner() is CodeOwner.PROCESS or not self.is_running():
@@ -179,7 +181,7 @@ async def _nothing() -> None:
 
 
 def _is_outcome(awaited: "asyncio.Future[Any]", error: BaseException) -> bool:
-    """Whether a future has ended with an error."""
+    """Whether a future has ended with this error."""
     if not awaited.done():
         return False
     return isinstance(error, asyncio.CancelledError) if awaited.cancelled() else awaited.exception() is error
@@ -191,9 +193,11 @@ def _cannot_go_on(error: BaseException) -> bool:
 
 
 def report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Log an error that nobody awaits: of a task that was left behind, or of a callback."""
+    """Log an error that no code awaits: of an abandoned task, or of a callback."""
     message = text_of(context.get("message"))
     error = context.get("exception")
+    if type(error) is socket.gaierror and not isinstance(context.get("future"), asyncio.Task):
+        return  # of a look-up that was cancelled: uvloop tells its outcome to a future that nobody has
     if isinstance(error, BaseException):
         log(message, error)
     else:
@@ -201,7 +205,7 @@ def report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
 
 
 def log(message: str, error: BaseException) -> None:
-    """Log an error of user code with its place. The log gets no exception to format, but a text."""
+    """Log an error of user code with its place. The log gets a text, not an exception to format."""
     failure = failure_of(error)
     extra = {"error_type": failure.error_type}
     where = f"\n{failure.stack_trace.rstrip()}" if failure.stack_trace else ""

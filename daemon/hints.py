@@ -1,8 +1,8 @@
-"""Errors in the words of a command line: what went wrong, and the flag that mends it.
+"""Errors for a command line: the error, and the flag that corrects it.
 
-The rule: an error has fields and names no flag, because an embedded engine has none. Only here a flag joins it, by the
-name that the command line in use has for it. The commands in `cli/` call `explain` before they print an error, and a
-host (`daemon/hosts/member.py`) before it sends one to its supervisor.
+The rule: an error has fields and names no flag, because an embedded engine has no flags. Only this module adds the
+flag, under its name in the command line in use. The commands in `cli/` call `explain` before they print an error, and a
+host (`daemon/hosts/member.py`) before it sends an error to its supervisor.
 """
 
 import errno

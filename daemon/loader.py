@@ -1,6 +1,6 @@
-"""Find the app that the command line names.
+"""Finds the app that the command line names.
 
-The rule: an error of the app's own code is shown as its own traceback, without a line of ours. An error in the name is
+The rule: an error of the app's own code is shown as its traceback without frames of Perdure. An error in the name is
 one sentence. `daemon/serve.py` loads the app.
 """
 
@@ -19,13 +19,13 @@ from ..runtime.authoring.app import App
 from ..runtime.errors import AppError
 from .process.early_signals import StopAsked
 
-FILE_BYTES_MAX = 64 * 1024 * 1024  # a file of so much code does not compile in a reasonable time and memory
+FILE_BYTES_MAX = 64 * 1024 * 1024  # a larger file does not compile in a reasonable time and memory
 
 OURS = (__file__, "<frozen importlib")  # files whose frames are left out of a traceback
 
 
 class AppNotFound(AppError):
-    """The target is not one file or module with one app; the message says what to name instead."""
+    """The target is not a file or module with one app; the message says which name to give."""
 
 
 class ImportFailed(AppError):
@@ -39,7 +39,7 @@ def load_app(target: str) -> App:
         target: `FILE.py`, `module`, or either with `:name` for one app of several.
 
     Raises:
-        AppNotFound: There is no such file, module or app, or there are several apps and none was named.
+        AppNotFound: There is no such file, module or app, or there are several apps and the target names none.
         ImportFailed: The file or module raised while it was imported.
     """
     source, name = split_target(target)
@@ -48,7 +48,7 @@ def load_app(target: str) -> App:
 
 
 def check_target(target: str) -> None:
-    """Refuse a target that names no code, before anything costly is imported. Nothing of it is run.
+    """Refuse a target that names no code, before costly imports. No code of the target is run.
 
     Raises:
         AppNotFound, ImportFailed: As for `load_app`.
@@ -60,14 +60,14 @@ def check_target(target: str) -> None:
     path = file_at(source)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # they come with the import
+            warnings.simplefilter("ignore")  # the import gives them
             compile(path.read_bytes(), path, "exec", dont_inherit=True)
     except Exception as error:
         raise ImportFailed(traceback_of(error)) from None
 
 
 def split_target(target: str) -> tuple[str, str | None]:
-    """Split `orders.py:billing` into the file or module and the name of the app, which is None if there is none."""
+    """Split `orders.py:billing` into the file or module and the name of the app; None: the target has no name."""
     source, colon, name = target.rpartition(":")
     if not colon:
         return target, None
@@ -77,7 +77,7 @@ def split_target(target: str) -> tuple[str, str | None]:
 
 
 def file_at(source: str) -> Path:
-    """The real path of a file of code."""
+    """Return the real path of a file of code."""
     path = Path(os.path.realpath(source))
     if not os.path.lexists(path):
         raise AppNotFound(f"there is no file {path}.")
@@ -93,7 +93,7 @@ def import_file(source: str) -> ModuleType:
     path = file_at(source)
     known = sys.modules.get(path.stem)
     if known is not None and getattr(known, "__file__", None) == str(path):
-        return known  # it has another app of the same daemon
+        return known  # another app of the same daemon is in it
     if known is not None:
         raise AppNotFound(
             f"{path.name} cannot be imported, because a module named {path.stem!r} is in use already. Rename the file."
@@ -117,11 +117,11 @@ def import_file(source: str) -> ModuleType:
 
 
 def check_module(name: str) -> None:
-    """Refuse a text that is no name of a module, and a module whose package is nowhere."""
+    """Refuse a text that is no name of a module, and a module whose package is not found."""
     if not all(part.isidentifier() for part in name.split(".")):
         raise AppNotFound(f"{name!r} is neither a file that ends in .py nor the name of a module.")
     package, here = name.partition(".")[0], str(Path.cwd())
-    sys.path.insert(0, here)  # not for longer: what the engine imports is not to be found there
+    sys.path.insert(0, here)  # removed again: the engine's imports must not find modules there
     try:
         if package not in sys.modules and importlib.util.find_spec(package) is None:
             raise no_module(package)
@@ -130,7 +130,7 @@ def check_module(name: str) -> None:
 
 
 def no_module(name: str) -> AppNotFound:
-    """The error for a module that is nowhere."""
+    """Return the error for a module that is not found."""
     return AppNotFound(
         f"there is no module {name!r} in {Path.cwd()} or among the installed packages. "
         "A file is named with its ending, as in orders.py."
@@ -154,7 +154,7 @@ def import_module(name: str) -> ModuleType:
 
 
 def pick_app(module: ModuleType, source: str, name: str | None) -> App:
-    """Take the app called `name`, or the only one there is."""
+    """Return the app called `name`, or the only app of the module."""
     if name is not None:
         if not hasattr(module, name):
             raise AppNotFound(f"{source} has no {name!r}. {offer(module, source)}")
@@ -176,12 +176,12 @@ def apps_of(module: ModuleType) -> dict[str, App]:
 
 
 def is_app(value: object) -> TypeGuard[App]:
-    """Whether a value is an app. It is not asked for its class: a lazy object, as Django's settings are, may raise."""
+    """Whether a value is an app. Its `__class__` is not read: for a lazy object (Django's settings) that may raise."""
     return issubclass(type(value), App)
 
 
 def offer(module: ModuleType, source: str) -> str:
-    """Say which apps of a module can be named."""
+    """Return a sentence that says which apps of a module can be named."""
     names = sorted(apps_of(module))
     if not names:
         return f'{source} has no perdure.App. Make one at its top level: app = perdure.App("name").'

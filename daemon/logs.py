@@ -1,7 +1,7 @@
-"""The log of a daemon: text or JSON, one line a message, on standard error.
+"""The log of a daemon: text or JSON on standard error, one line for each message.
 
-The rule: standard output is left to the ready line. Each process of a daemon configures its log once, before it does
-anything that may fail.
+The rule: standard output has the ready line only. Each process of a daemon configures its log once, before any step
+that may fail.
 """
 
 import contextlib
@@ -16,13 +16,13 @@ from typing import Any
 from ..actors.text import clean, described, text_of
 from .process.standard_error import StandardError, stream_of
 
-# Libraries that log much, and the least level of theirs that is shown.
+# Libraries that log much, and the lowest level of their messages that is shown.
 CHATTY = {"aiosqlite": logging.INFO, "asyncio": logging.INFO, "uvicorn": logging.WARNING}
 
-# Loggers of libraries that write a traceback for what a client has sent. (Bugs of ours are logged by our own.)
+# Loggers of libraries that write a traceback when a client sends garbage. (Our own loggers log our bugs.)
 JUNK = ("grpc._cython.cygrpc",)
 
-# The attributes of every record. A caller has given the others with `extra=`.
+# The attributes that every record has. All others were given with `extra=`.
 STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 
 
@@ -32,7 +32,7 @@ def configure_logging(level: str, form: str, *, host: str | None = None) -> Stan
     Args:
         level: debug, info, warning or error.
         form: text or json.
-        host: The name of this process, if it is one of several that write to the same standard error.
+        host: The name of this process, if several processes write to the same standard error.
 
     Returns:
         The handler, which never waits for the reader of standard error.
@@ -51,17 +51,17 @@ def configure_logging(level: str, form: str, *, host: str | None = None) -> Stan
 
 
 class OneLine(logging.Filter):
-    """Makes one line of a record with a traceback, and lets one of its kind pass in an interval, with a count."""
+    """Makes one line of a record with a traceback, and passes one record of each kind in an interval, with a count."""
 
     INTERVAL_S = 10.0
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
         self._clock = clock
-        self._seen: dict[str, tuple[float, int]] = {}  # by the text: when it last passed, and how many did not since
+        self._seen: dict[str, tuple[float, int]] = {}  # text: (when one last passed, number held back since)
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Put the traceback into the line, and let the record pass unless one of its kind has passed lately."""
+        """Put the traceback into the line, and pass the record unless one of its kind has passed lately."""
         if not record.exc_info:
             return True
         now_s = self._clock()
@@ -79,7 +79,7 @@ class OneLine(logging.Filter):
 
 @contextlib.contextmanager
 def prints_to(handler: StandardError) -> Iterator[None]:
-    """Send printed lines to standard error, by the way of the log.
+    """Send printed lines to standard error through the log's handler.
 
     A program that waits for the ready line reads standard output, so the print() of an app goes to standard error.
     """
@@ -88,27 +88,27 @@ def prints_to(handler: StandardError) -> Iterator[None]:
         try:
             yield
         finally:
-            with contextlib.suppress(OSError, ValueError):  # code of the app has closed the stream below it
+            with contextlib.suppress(OSError, ValueError):  # code of the app has closed the stream below
                 stream.flush()
 
 
 class SafeLine(logging.Formatter):
-    """Formats any exception, also one whose own methods raise."""
+    """Formats any exception, also an exception whose own methods raise."""
 
     def formatException(self, ei: Any) -> str:  # noqa: N802
         """Format an exception; if its own methods raise, describe it without them."""
         try:
             return clean(super().formatException(ei))
         except BaseException:
-            # Its cause, its notes or its class are user code, and raise something themselves.
+            # The cause, the notes or the class of the exception are user code, and may raise.
             return described(ei[1])
 
 
 class TextLine(SafeLine):
-    """`2026-11-23T07:16:01.123Z INFO perdure.daemon.daemon: message`, a traceback below; a host behind the level.
+    """`2026-11-23T07:16:01.123Z INFO perdure.daemon.daemon: message`, with the traceback below it.
 
-    The fields that a caller has given with `extra=` follow the message: `… instance_id=order-1 activity=charge
-    attempt=2`.
+    The name of a host, if there are several, follows the level. The fields of `extra=` follow the message: `…
+    instance_id=order-1 activity=charge attempt=2`.
     """
 
     def __init__(self, host: str | None) -> None:
@@ -116,17 +116,17 @@ class TextLine(SafeLine):
         super().__init__(f"%(asctime)s %(levelname)s {origin}: %(message)s")
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802
-        """The time of a record, as ISO 8601 in UTC with milliseconds."""
+        """Return the time of a record as ISO 8601 in UTC with milliseconds."""
         return timestamp(record)
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
-        """The line, with the fields of `extra=` behind the message."""
+        """Return the line, with the fields of `extra=` after the message."""
         fields = "".join(f" {name}={plain(value)}" for name, value in fields_of(record).items())
         return f"{super().formatMessage(record)}{fields}"
 
 
 class JsonLine(SafeLine):
-    """One object a line: time, level, host if there are several, logger, message, error if there is one, `extra=`."""
+    """A JSON object a line: time, level, host of several, logger, message, error if any, fields of `extra=`."""
 
     def __init__(self, host: str | None) -> None:
         super().__init__()
@@ -144,7 +144,7 @@ class JsonLine(SafeLine):
         if record.exc_info:
             line["error"] = self.formatException(record.exc_info)
         elif record.exc_text:
-            line["error"] = record.exc_text  # of a record from the process of an activity
+            line["error"] = record.exc_text  # a record from the process of an activity
         line |= {name: value for name, value in fields_of(record).items() if name not in line}
         return json.dumps(line, ensure_ascii=False, default=str)
 
@@ -155,7 +155,7 @@ def fields_of(record: logging.LogRecord) -> dict[str, Any]:
 
 
 def plain(value: object) -> str:
-    """A value behind `name=`: as it is, or in the quotes of JSON where its end could not be seen otherwise."""
+    """Format a value after `name=`: as it is, or as a JSON string where its end would not be visible otherwise."""
     text = value if isinstance(value, str) else text_of(value)
     return text if PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=False)
 
@@ -164,6 +164,6 @@ PLAIN = re.compile(r"[^\s\"'=\x00-\x1f]+")
 
 
 def timestamp(record: logging.LogRecord) -> str:
-    """The time of a record in UTC, in RFC 3339 with milliseconds, like every time that Perdure shows."""
+    """Return the time of a record in UTC, in RFC 3339 with milliseconds, like every time that Perdure shows."""
     seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
     return f"{seconds}.{int(record.msecs):03d}Z"

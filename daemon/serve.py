@@ -1,7 +1,7 @@
-"""An app and its daemon in this process, from the import of the app to the last thread.
+"""Runs an app and its daemon in this process, from the import of the app to the end of the last thread.
 
 The rule: this module imports neither the engine nor the servers until `serve_app` is called, because a supervisor of
-several hosts imports it and does without them. `cli/run.py` and `daemon/hosts/member.py` call it.
+several hosts imports it and needs neither. `cli/run.py` and `daemon/hosts/member.py` call it.
 """
 
 import atexit
@@ -21,6 +21,7 @@ from .loader import check_target, load_app
 from .process.early_signals import EarlySignals
 from .process.garbage_collector import frozen_imports
 from .process.standard_error import write_out_log
+from .process.system_limits import require_room
 
 if TYPE_CHECKING:
     from .supervision import Member
@@ -29,15 +30,17 @@ AT_EXIT_S = 5.0  # for functions that code of the app has registered with `atexi
 
 
 def check_named(config: Config) -> None:
-    """Refuse a configuration that names things which are not there or cannot be used, before the engine is imported.
+    """Refuse a configuration that names missing or unusable things, before the engine is imported.
 
-    The store is not opened, no code of an app is run, and a pipe is not read: `serve_app` may still fail.
+    It does not open the store, run code of an app or read a pipe, so `serve_app` may still fail.
 
     Raises:
-        ImportFailed: The code of an app is no Python.
-        PerdureError: An app, a store or a file of tokens cannot be; the message says why.
+        ImportFailed: The code of an app is not valid Python.
+        PerdureError: An app, a store or a file of tokens cannot be used, or the system gives the process too little;
+            the message says why.
     """
     working_folder()
+    require_room()
     for target in (config.target, *(each.target for each in config.others)):
         if target is not None:
             check_target(target)
@@ -46,7 +49,7 @@ def check_named(config: Config) -> None:
     if is_url(config.data):
         parse_url(config.data)
     elif config.data != ":memory:":
-        from ..actors.store.sqlite.in_use import refuse_unfit  # noqa: PLC0415  users of a database do without SQLite
+        from ..actors.store.sqlite.in_use import refuse_unfit  # noqa: PLC0415  a daemon on a database needs no SQLite
 
         refuse_unfit(os.path.realpath(config.data))
 
@@ -58,25 +61,25 @@ def serve_app(
     *,
     early: EarlySignals | None = None,
 ) -> None:
-    """Import the app and serve it until a signal or a request says to stop.
+    """Import the app and serve it until a signal or a request stops the daemon.
 
     Args:
         announce: Called with the ready line, once.
         member: Given if this process is a host of several.
-        early: Has the signals until the daemon has them.
+        early: Handles the signals until the daemon has its own handlers.
 
     Raises:
         ImportFailed: The app's own code raised while it was imported.
-        PerdureError: It could not start; the message says why.
-        StopAsked: It was told to stop while the app was imported.
+        PerdureError: The daemon could not start; the message says why.
+        StopAsked: The daemon was told to stop while the app was imported.
     """
     with frozen_imports():
-        # The engine and the servers. A supervisor does without them, and they come before the app, whose folder may
-        # have a module with the name of a package that they need.
-        from .daemon import run as run_daemon  # noqa: PLC0415  as it says
-        from .process.log_fence import log_fenced  # noqa: PLC0415  as above
-        from .process.process_fence import process_fenced  # noqa: PLC0415  as above
-        from .process.signal_fence import handlers_fenced  # noqa: PLC0415  as above
+        # The engine and the servers are imported here, because a supervisor does not need them, and before the app,
+        # whose folder may have a module with the name of a package that they need.
+        from .daemon import run as run_daemon  # noqa: PLC0415  see above
+        from .process.log_fence import log_fenced  # noqa: PLC0415  see above
+        from .process.process_fence import process_fenced  # noqa: PLC0415  see above
+        from .process.signal_fence import handlers_fenced  # noqa: PLC0415  see above
 
     folder, process = working_folder(), os.getpid()
     supervisor = os.getppid() if member is not None else None
@@ -84,7 +87,7 @@ def serve_app(
         app = load_app(config.target) if config.target is not None else None
         others = [load_app(each.target) if each.target is not None else None for each in config.others]
         if os.getpid() != process:
-            os._exit(0)  # the app has forked while it was imported, and this child has come back: it is no daemon
+            os._exit(0)  # a child that the app forked during its import returned here: it is no daemon
         handlers.imported = True
         fence.imported()
         if working_folder() != folder:
@@ -95,10 +98,10 @@ def serve_app(
 
 
 def working_folder() -> str:
-    """The working folder of this process.
+    """Return the working folder of this process.
 
     Raises:
-        PerdureError: It is gone.
+        PerdureError: The folder was deleted.
     """
     try:
         return os.getcwd()
@@ -109,13 +112,13 @@ def working_folder() -> str:
 
 @contextmanager
 def no_thread_is_waited_for(tell: "Callable[[BaseException], int] | None" = None) -> Iterator[None]:
-    """End the process with the block, however it ends, if the thread of an activity has outlasted the daemon.
+    """End the process at the end of the block if the thread of an activity still runs, also after an error.
 
-    Python would wait for the thread, which nothing can stop. The activity runs again after the next start, because
-    its result was never recorded. Without such a thread the process ends as any does.
+    Python would wait for the thread, which cannot be stopped. The activity runs again after the next start, because its
+    result was not recorded. Without such a thread the process ends as usual.
 
     Args:
-        tell: Tells of an error and gives the exit code; as Python does by default.
+        tell: Reports an error and returns the exit code; by default as Python does.
     """
     registered = _functions_at_exit()
     try:
@@ -131,7 +134,7 @@ def no_thread_is_waited_for(tell: "Callable[[BaseException], int] | None" = None
 
 
 def exit_code_of(error: BaseException) -> int:
-    """Tell of an error as Python does when nobody has caught it.
+    """Report an uncaught error as Python does.
 
     Returns:
         The exit code of the process.
@@ -147,16 +150,16 @@ def _threads_are_left() -> bool:
 
 
 def _functions_at_exit() -> int:
-    count = getattr(atexit, "_ncallbacks", None)  # CPython has it
+    count = getattr(atexit, "_ncallbacks", None)  # only CPython has it
     return count() if count is not None else 0
 
 
 def _bound_the_exit(code: int, registered: int) -> None:
-    """Give functions that code of the app has registered for the end of the process a while, and not for ever.
+    """Limit the time of the functions that code of the app has registered with `atexit`.
 
     Args:
-        code: With which the process ends when the while is over.
-        registered: How many there were before.
+        code: The exit code of the process when the time is over.
+        registered: The number of functions that were registered before the app was imported.
     """
     if _functions_at_exit() <= registered:
         return
@@ -166,7 +169,7 @@ def _bound_the_exit(code: int, registered: int) -> None:
         timer.daemon = True
         timer.start()
 
-    atexit.register(begin)  # the last that is registered is called first
+    atexit.register(begin)  # Python calls the function that was registered last first
 
 
 def _end(code: int) -> None:

@@ -1,7 +1,7 @@
-"""Whether and how this process was told to stop, its first steps then, and the two watchers that tell it.
+"""The order to stop: its state, its first steps, and the two watchers that receive it.
 
 The rule: a daemon of one process listens to its signals. A host of several listens to its supervisor alone. A host that
-shares its store with others leaves them before its ports are closed, so that no request meets a closed one.
+shares its store with others leaves them before its ports are closed, so that no request finds a closed port.
 `daemon/daemon.py` starts the watcher that fits.
 """
 
@@ -23,9 +23,9 @@ from .supervision import Member, Reload, ShutdownAsked, Stop
 logger = logging.getLogger(__name__)
 
 
-# How long a host may take to leave the others. With `--stop-grace` behind it, a stop is over within half a minute.
+# How long a host may take to leave the others. Together with `--stop-grace`, a stop ends within half a minute.
 LEAVE_S = 15.0
-# How long calls that wait for an instance may wait on, once no new ones are taken.
+# How long calls that wait for an instance may go on, after the last new call was taken.
 POLLS_S = 5.0
 
 
@@ -35,18 +35,18 @@ LOOK_S = 0.25
 
 
 class Stopping:
-    """Whether the daemon was told to stop, and how far it has come with it.
+    """Whether the daemon was told to stop, and how far the stop has come.
 
     Args:
-        work: All that the daemon does, from the opening of the store on.
+        work: The scope of all work of the daemon, from the opening of the store on.
     """
 
     def __init__(self, work: anyio.CancelScope) -> None:
-        self.told = anyio.Event()  # it is not ready any more, and answers
-        self.closing = anyio.Event()  # the ports are closed; requests under way go on
-        self.ending = anyio.Event()  # calls that wait for something end
-        self.forced = False  # running activities are not waited for
-        self.started = False  # there is something to stop in order
+        self.told = anyio.Event()  # set: the daemon is not ready any more, but answers
+        self.closing = anyio.Event()  # set: the ports are closed; requests under way go on
+        self.ending = anyio.Event()  # set: calls that wait for an instance end
+        self.forced = False  # the stop does not wait for running activities
+        self.started = False  # the daemon serves, so that it has to be stopped in order
         self._work = work
 
     def tell(self, *, force: bool = False) -> None:
@@ -60,11 +60,11 @@ class Stopping:
         if self.forced:
             self.close()
         if not self.started:
-            # The store is being opened: no request has been accepted yet.
+            # The store is not open yet, so no request has been accepted.
             self._work.cancel()
 
     def close(self) -> None:
-        """Have the ports closed, and waiting calls end."""
+        """Let the ports be closed and waiting calls end."""
         self.closing.set()
         self.ending.set()
 
@@ -74,20 +74,20 @@ class LeavingHost(Protocol):
 
     @property
     def alone(self) -> bool:
-        """Whether no other host could take over the shards of this one."""
+        """Whether no other host could take over the shards of this host."""
         ...
 
     async def leave(self) -> None:
-        """Give the shards of this host to the others. It can be reached, and passes requests on, until it ends."""
+        """Give the shards of this host to the others. The host stays reachable and passes requests on until it ends."""
         ...
 
 
 async def leave_first(stopping: Stopping, host: LeavingHost, *, drain_s: float) -> None:
-    """Leave the other hosts, once told to stop, and have the ports closed then; at once if there are none.
+    """Wait for the order to stop, leave the other hosts if there are any, and have the ports closed.
 
     Args:
-        drain_s: How long at least requests are taken after the host has said that it is not ready, so that balancers
-            hear of it.
+        drain_s: The least time in which requests are taken after the host has reported that it is not ready, so that
+            load balancers notice.
     """
     await stopping.told.wait()
     if not (host.alone or stopping.forced):
@@ -107,11 +107,11 @@ async def leave_first(stopping: Stopping, host: LeavingHost, *, drain_s: float) 
 
 
 class EndingEngine(Protocol):
-    """An engine that may wait for ever for activities that do not end though they are cancelled."""
+    """An engine that may wait for ever for cancelled activities that do not end."""
 
     @property
     def waits_for_activities(self) -> bool:
-        """Whether it waits for nothing else."""
+        """Whether the engine waits only for activities."""
         ...
 
     @property
@@ -123,14 +123,14 @@ class EndingEngine(Protocol):
 async def end_without_activities(
     told: anyio.Event, engine: EndingEngine, end: Callable[[int], object] = os._exit, *, patience_s: float = CANCELLED_S
 ) -> None:
-    """End the process of a daemon that was told to stop, if activities that were cancelled keep it from its end.
+    """End the process of a daemon that was told to stop, if cancelled activities do not end.
 
-    An `async def` activity can keep out of the way of its cancellation for ever: in a shielded scope, or while it
-    awaits a thread. It is performed again after the next start, as one that Python's threads keep busy is.
+    An `async def` activity can ignore its cancellation for ever: in a shielded scope, or while it awaits a thread. The
+    activity is performed again after the next start, like an activity whose thread does not end.
 
     Args:
         end: Ends the process at once, with an exit code.
-        patience_s: How long they may take.
+        patience_s: How long the activities may take to end.
     """
     await told.wait()
     waited_s = 0.0
@@ -152,8 +152,8 @@ async def _cancel_with(event: anyio.Event, scope: anyio.CancelScope) -> None:
 def signals_heard(stopping: Stopping) -> Iterator[None]:
     """Stop in order at the first SIGTERM or SIGINT, and end the process at once at the second, until the block ends.
 
-    To be called in the event loop. The handlers are Python's and not the event loop's, so that the second signal is
-    heard also while user code blocks the loop.
+    To be called in the event loop. The handlers are Python's and not the event loop's, so that the second signal has
+    its effect also while user code blocks the loop.
     """
     loop = asyncio.get_running_loop()
     heard = False
@@ -187,7 +187,7 @@ async def watch_supervisor(member: Member, stopping: Stopping, reload: Callable[
     """Stop in order when the supervisor says so, or when its end of the pipe is closed.
 
     Args:
-        reload: Called when the supervisor says that the tokens are to be read again.
+        reload: Called when the supervisor says that the tokens must be read again.
     """
     while (message := await member.hear()) is not None:
         match message:

@@ -1,7 +1,7 @@
 """The messages between a host of several and its supervisor, and the host's end of the pipe between them.
 
-The rule: the end of the pipe is a message too. A host whose pipe has ended has no supervisor.
-`daemon/hosts/member.py` and `daemon/stopping.py` are on this end, `daemon/hosts/processes.py` on the other.
+The rule: a closed pipe is a message too. A host whose pipe is closed has no supervisor.
+`daemon/hosts/member.py` and `daemon/stopping.py` use the host's end, and `daemon/hosts/processes.py` the supervisor's.
 """
 
 import contextlib
@@ -20,44 +20,44 @@ if TYPE_CHECKING:
 
 
 class Ready(NamedTuple):
-    """A host serves."""
+    """From a host: it serves."""
 
-    line: str  # the ready line; the same for all hosts, as they share their ports
+    line: str  # the ready line; the same for all hosts, because they share their ports
 
 
 class Failed(NamedTuple):
-    """A host cannot start."""
+    """From a host: it cannot start."""
 
     why: str
-    is_traceback: bool = False  # of the app's own code, which raised while it was imported
+    is_traceback: bool = False  # the text is a traceback of the app's code, which raised during its import
 
 
 class ShutdownAsked(NamedTuple):
-    """A host was asked by a request to stop the whole daemon."""
+    """From a host: a request has ordered the whole daemon to stop."""
 
     force: bool
 
 
 class Stop(NamedTuple):
-    """A host is to stop."""
+    """To a host: stop."""
 
     force: bool
 
 
 class Beat(NamedTuple):
-    """A host is alive. It says so once a second, in a thread of its own."""
+    """From a host: it is alive. A thread of the host sends it once a second."""
 
     loop_age_s: float  # for how long its event loop has not answered
 
 
 class Reload(NamedTuple):
-    """A host is to read its tokens again."""
+    """To a host: read the tokens again."""
 
 
 FromHost: TypeAlias = Ready | Failed | ShutdownAsked | Beat
 ToHost: TypeAlias = Stop | Reload
 
-# How long after the time at which a step of user code is interrupted its process is ended, if that did not help.
+# If the interruption of a step of user code has no effect, its process is ended after this time.
 END_AFTER_S = 10.0
 
 
@@ -67,10 +67,10 @@ class Member:
 
     membership: FixedMembership
     pipe: "Connection[FromHost, ToHost]"  # to the supervisor
-    # Whether it is started for the first time. Then no host of the daemon takes requests yet, and it answers probes
-    # while it starts; later the others do, and it takes no connection from them before it is ready.
+    # Whether the host is started for the first time. No host of the daemon takes requests then, so it answers probes
+    # during its start. At a restart the others answer, and it accepts no connection before it is ready.
     first: bool = True
-    # Messages are sent by two threads. It does not travel to the host's process, which makes its own.
+    # Two threads send messages. The lock is not pickled: the host's process makes its own.
     _sending: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False, compare=False)
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -82,12 +82,12 @@ class Member:
         return name_of(self.membership.index)
 
     def say(self, message: FromHost) -> None:
-        """Send a message to the supervisor. If it is gone the message is lost, and `hear` returns None."""
+        """Send a message to the supervisor. If it has ended the message is lost, and `hear` returns None."""
         with self._sending, contextlib.suppress(OSError):
             self.pipe.send(message)
 
     def beat(self, loop_age_s: float) -> None:
-        """Say that this host is alive, unless the supervisor does not read: then the pipe fills up."""
+        """Report that this host is alive, unless the supervisor does not read, because the pipe would fill up."""
         with contextlib.suppress(OSError, ValueError):
             _, writable, _ = select.select([], [self.pipe], [], 0)
             if writable:
@@ -95,7 +95,7 @@ class Member:
 
     @property
     def orphaned(self) -> bool:
-        """Whether the supervisor has ended. Discards the messages that it has sent."""
+        """Whether the supervisor has ended. Discards messages of the supervisor."""
         try:
             while self.pipe.poll():
                 self.pipe.recv()

@@ -1,9 +1,10 @@
 """The tokens of a daemon, and how they are read again while it works.
 
-The rule: SIGHUP means "read the tokens again" only where there is a file of them; elsewhere it ends the process, as
-ever. A file that cannot be read leaves the tokens as they are.
+The rule: SIGHUP means "read the tokens again" only if there is a file of tokens; else it ends the process, as usual. If
+the file cannot be read, the tokens stay as they are.
 
-A daemon of one process listens to the signal; the supervisor of several tells its hosts (`daemon/supervision.py`).
+A daemon of one process listens to the signal; a supervisor of several hosts sends them a message
+(`daemon/supervision.py`).
 """
 
 import logging
@@ -21,11 +22,11 @@ from .config import Config
 
 logger = logging.getLogger(__name__)
 
-PIPE_S = 5.0  # for tokens that come through a pipe at the start; at a signal nothing is waited for
+PIPE_S = 5.0  # for tokens from a pipe, at the start; after a signal no time is spent on waiting
 
 
 def known_tokens(config: Config) -> tuple[str, ...] | Tokens:
-    """The tokens that open the API; those of a file can be replaced.
+    """Return the tokens that open the API; the tokens of a file can be replaced.
 
     Raises:
         TokenFileBad: The file cannot be used.
@@ -40,12 +41,12 @@ def known_tokens(config: Config) -> tuple[str, ...] | Tokens:
 
 
 def reloading(tokens: tuple[str, ...] | Tokens, path: str | None) -> Callable[[], None]:
-    """Make the function that reads the file again, wherever user code has moved the working folder by then."""
+    """Make the function that reads the file again, also after user code has changed the working folder."""
     return partial(reload_tokens, tokens, os.path.abspath(path) if path is not None else None)
 
 
 def reload_tokens(tokens: tuple[str, ...] | Tokens, path: str | None) -> None:
-    """Read the file again, if there is one."""
+    """Read the file again, if the tokens are from a file."""
     if path is None or not isinstance(tokens, Tokens):
         return
     try:

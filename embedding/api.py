@@ -1,9 +1,9 @@
 """The management API of an embedded engine, for the engine's own client.
 
-The rule: nothing but the client in this process reaches it, so it asks for no token, and a change made through it is
-changed on behalf of the program (`EMBEDDED`).
+The rule: only the client in this process reaches it, so it requires no token, and the program (`EMBEDDED`) is the
+author of the changes made through it.
 
-`embedding/engine.py` has one. `perdure.asgi` makes the one that a program serves.
+`embedding/engine.py` has one. `perdure.asgi` makes the API that a program serves.
 """
 
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -20,21 +20,21 @@ SERVES = ("http.app", "http.embedded", "http.auth", "daemon.asgi", "api.sidecar"
 
 
 def load() -> None:
-    """Import the modules that the first request would: a simulated world needs all requests to be alike."""
+    """Import the modules that the first request would import: a simulated world needs equal requests."""
     root = __name__.partition(".")[0]
     for name in SERVES:
         import_module(f"{root}.{name}")
 
 
 class OwnApi:
-    """An ASGI app, which is made at its first request."""
+    """An ASGI app that is made at its first request."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._app: AsgiApp | None = None
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
-        from ..http.auth import ACTOR, DOOR  # noqa: PLC0415  the web framework is loaded by the first request
+        from ..http.auth import ACTOR, DOOR  # noqa: PLC0415  the first request imports the web framework
 
         if self._app is None:
             from ..daemon.asgi import asgi  # noqa: PLC0415

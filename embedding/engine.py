@@ -1,9 +1,9 @@
-"""The engine that a program embeds, `perdure.Engine`: its client has all methods, as that of a daemon has.
+"""The engine that a program embeds, `perdure.Engine`: its client has all methods of a daemon's client.
 
-The rule: importing this costs nothing. The management API, which the client asks in this process, is made by the first
-method that needs it.
+The rule: importing this module imports neither the client nor the management API. The API, which the client calls in
+this process, is made by the first method that needs it.
 
-`runtime/engine.py` is the engine itself; the daemon, which has doors of its own, runs that one.
+`runtime/engine.py` is the engine itself; the daemon, which has doors of its own, runs that engine.
 """
 
 from functools import partial
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def writer_for(app_id: str) -> "ItemWriter":
-    """The writer of work for the workers of other hosts that share the store."""
+    """The writer of work items for workers of other hosts that share the store."""
     from ..daemon.asgi import item_writer  # noqa: PLC0415  the rule above
 
     return item_writer(app_id)
@@ -28,13 +28,17 @@ class EmbeddedEngine(Engine):
     """Hosts an app's workflows and activities.
 
     Args:
-        app: None hosts no code: instances wait until a process that has their code opens the store.
-        data: A SQLite file, ":memory:" for nothing that outlives the engine, or a store of your own.
-        durability: What a commit survives; FULL is power loss, RELAXED only a crash of the process.
+        app: None: without code, so that instances wait until a process with their code opens the store.
+        data: A SQLite file, the address of a PostgreSQL database (`postgresql://user@host/database`), ":memory:" for a
+            store that ends with the engine, or a store of your own.
+        durability: The crash that a commit survives: FULL for power loss, RELAXED only for a crash of the process. On
+            PostgreSQL it is always FULL.
         settings: Its limits, and its app id.
+        clock: Gives the time; the machine's by default, a `LoopClock` in tests with virtual time.
+        propagate: For the daemon only, like the two parameters after it (`runtime/engine.py`).
     """
 
-    client: "ManagementClient"
+    client: "ManagementClient"  # starts, steers and lists instances, while the engine runs
     writer_for = partial(writer_for)
 
     def make_client(self, operations: EmbeddedOperations) -> "ManagementClient":

@@ -1,8 +1,7 @@
 """The story of `make demo`: an order that outlives its daemon, twice.
 
-It starts `perdure run examples/order_processing.py`, speaks HTTP with it as any
-client would, kills it with SIGKILL at the worst moments, and checks each
-answer. It ends with exit code 0 only if all of it went as told.
+It starts `perdure run examples/order_processing.py`, sends HTTP requests like any client, kills it with SIGKILL at the
+worst moments, and checks each answer. It ends with exit code 0 only if all checks pass.
 """
 
 import json
@@ -21,7 +20,7 @@ from typing import Any
 
 EXAMPLE = Path(__file__).with_name("order_processing.py")
 ORDER = {"Name": "Paperclips", "TotalCost": 99.95, "Quantity": 4}
-PATIENCE_S = 30.0  # for any one thing; on a quiet machine nothing takes longer than two seconds
+PATIENCE_S = 30.0  # for each wait; on an idle machine none takes longer than two seconds
 
 
 def main() -> None:
@@ -87,21 +86,21 @@ def tell(shop: "Shop") -> None:
 
 
 class Unexpected(Exception):
-    """The story took another turn."""
+    """A check of the demo has failed."""
 
 
 class Shop:
-    """The daemon that runs the example, started as often as it takes, on the same data."""
+    """The daemon that runs the example, restarted on the same data."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.process: subprocess.Popen[str] | None = None
-        self.lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()  # that it says; None when it has ended
-        self.said: list[str] = []  # by this start of the daemon
+        self.lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()  # the daemon's log; None at its end
+        self.said: list[str] = []  # since this start of the daemon
         self.url = ""
 
     def start(self) -> None:
-        """Start the daemon and wait for the line that says where it is."""
+        """Start the daemon, and wait for the line with its address."""
         command = ["run", str(EXAMPLE), "--http-port", "0", "--grpc-port", "0", "--data", str(self.folder / "demo.db")]
         print(f"$ perdure {' '.join(command)}".replace(f"{Path.cwd()}/", ""))
         self.said = []
@@ -129,7 +128,7 @@ class Shop:
         self.process = None
 
     def stop(self) -> None:
-        """Ask the daemon to stop, and look at its exit code."""
+        """Stop the daemon in order, and check its exit code."""
         assert self.process is not None
         print(f"$ kill {self.process.pid}")
         os.kill(self.process.pid, signal.SIGTERM)
@@ -138,7 +137,7 @@ class Shop:
         expect(code == 0, f"the exit code should be 0, not {code}")
 
     def call(self, method: str, path: str, body: Any = None, *, status: int, quiet: bool = False) -> Any:
-        """Send one request, print it with its answer, and return what the answer holds."""
+        """Send a request, print it with its answer, and return the value of the answer."""
         url = f"{self.url}/v1.0/workflows/dapr/{path}"
         data = json.dumps(body).encode() if body is not None else None
         request = urllib.request.Request(url, data, method=method)  # noqa: S310  our own daemon
@@ -154,7 +153,7 @@ class Shop:
         return json.loads(text)
 
     def wait_for(self, status: str, custom_status: str) -> Any:
-        """Ask for the order's state until it is as told; print the answer that says so."""
+        """Poll the order until it has this state, and print the last answer."""
         deadline = time.monotonic() + PATIENCE_S
         while True:
             state = self.call("GET", "order-1", status=200, quiet=True)
@@ -165,7 +164,7 @@ class Shop:
             time.sleep(0.05)
 
     def hear(self, *words: str) -> str:
-        """Wait until the daemon says a line that has all these words."""
+        """Wait until the daemon logs a line with all these words."""
         deadline = time.monotonic() + PATIENCE_S
         while True:
             try:
@@ -180,13 +179,13 @@ class Shop:
                 return line
 
     def heard(self, word: str) -> bool:
-        """Whether the daemon has said a line with this word since this start."""
+        """Whether the daemon has logged a line with this word since this start."""
         while not self.lines.empty():
             self.said.append(self.lines.get() or "")
         return any(word in line for line in self.said)
 
     def booked(self, deed: str) -> int:
-        """How often a deed stands in the books of the world outside."""
+        """How often a deed is recorded in the books."""
         return len(list((self.folder / "books").glob(f"{deed}-*")))
 
 

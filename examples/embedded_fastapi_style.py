@@ -1,6 +1,6 @@
-"""An engine inside a web application: no daemon, no second process, the same promises.
+"""An engine inside a web application, with the same promises but without a daemon or a second process.
 
-FastAPI's lifespan is Starlette's, so this is how it looks there too.
+FastAPI's lifespan is Starlette's, so the code is the same there.
 
     pip install uvicorn
     uvicorn --app-dir examples embedded_fastapi_style:web
@@ -38,8 +38,8 @@ class State(TypedDict):
 
 @asynccontextmanager
 async def lifespan(web: Starlette) -> AsyncIterator[State]:
-    # Whatever was under way when the process ended last goes on as soon as this is entered. On the way
-    # out, running activities may finish.
+    # At the start the instances that were under way at the last end of the process go on. At the end running activities
+    # may finish.
     async with perdure.Engine(app, data="./greetings.db") as engine:
         yield {"engine": engine}
 

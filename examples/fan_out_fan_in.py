@@ -1,4 +1,4 @@
-"""Many activities at once, and one result out of all of theirs.
+"""Runs many activities at the same time, and combines their results.
 
     perdure run examples/fan_out_fan_in.py
     curl -X POST 'http://127.0.0.1:3500/v1.0/workflows/dapr/count_words/start?instanceID=c1' \
@@ -20,8 +20,8 @@ def count(ctx: perdure.ActivityContext, text: str) -> dict[str, int]:
 
 @app.workflow
 async def count_words(ctx: perdure.WorkflowContext, texts: list[str]) -> dict[str, int]:
-    # Calling an activity starts it; awaiting it is another matter. So all of them run at once, and
-    # `when_all` gives the results in the order of its tasks. If one fails, it raises at once.
+    # The call starts an activity, and `await` waits for it. So all activities run at the same time, and `when_all`
+    # returns the results in the order of its tasks. If an activity fails, it raises at once.
     counts = await perdure.when_all([ctx.call_activity(count, input=text) for text in texts])
     total: Counter[str] = Counter()
     for words in counts:

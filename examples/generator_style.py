@@ -1,7 +1,6 @@
-"""A workflow as a generator that yields its tasks, the way Dapr's Python SDK writes them.
+"""A workflow as a generator that yields its tasks, as in Dapr's Python SDK.
 
-Code from there reads the same here; only the import and the decorators' owner
-change. Both styles live side by side in one app.
+Code for that SDK is the same here, except for the import and the object of the decorators. An app may use both styles.
 
     perdure run examples/generator_style.py
     curl -X POST 'http://127.0.0.1:3500/v1.0/workflows/dapr/race/start?instanceID=r1' -d '3'
@@ -26,7 +25,7 @@ def square(ctx: perdure.ActivityContext, number: int) -> int:
 def race(ctx: perdure.WorkflowContext, number: int) -> Generator[Any, Any, dict[str, Any]]:
     squares = yield perdure.when_all([ctx.call_activity(square, input=n) for n in range(number)])
 
-    # Whichever comes first. The other is left alone: its answer is recorded and nobody looks at it.
+    # The first one wins. The answer of the other is recorded and ignored.
     go = ctx.wait_for_external_event("go")
     patience = ctx.create_timer(timedelta(seconds=30))
     first = yield perdure.when_any([go, patience])

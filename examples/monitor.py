@@ -1,4 +1,4 @@
-"""Look at something again and again, for weeks if need be, until it is well.
+"""Checks a site repeatedly, for weeks if necessary, until it is up.
 
     perdure run examples/monitor.py
     curl -X POST 'http://127.0.0.1:3500/v1.0/workflows/dapr/watch_site/start?instanceID=m1' \
@@ -16,7 +16,7 @@ app = perdure.App("monitor")
 
 @dataclass(frozen=True)
 class Watch:
-    """The watched job, and the number of looks."""
+    """The watched site, and the number of checks."""
 
     url: str
     every_s: float
@@ -26,7 +26,7 @@ class Watch:
 @app.activity
 def is_up(ctx: perdure.ActivityContext, url: str) -> bool:
     try:
-        with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310  the person who starts it names the URL
+        with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310  the caller gives the URL
             return bool(answer.status == 200)
     except OSError:
         return False
@@ -38,8 +38,8 @@ async def watch_site(ctx: perdure.WorkflowContext, watch: Watch) -> str | None:
     if await ctx.call_activity(is_up, input=watch.url):
         return f"{watch.url} is up, after {watch.checks} checks"
     ctx.set_custom_status(f"{watch.url} is down, after {watch.checks} checks")
-    # Durable: no process has to live through it, and a sleeping instance is a row in the store.
+    # Durable: no process has to run meanwhile; a sleeping instance is a row in the store.
     await ctx.create_timer(timedelta(seconds=watch.every_s))
-    # A loop would make the history longer with each round. This starts the next round with a new one.
+    # A loop would make the history longer with each round. This begins the next round with a new history.
     ctx.continue_as_new(watch)
     return None

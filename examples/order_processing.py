@@ -1,4 +1,4 @@
-"""An order, from the shelf to the door, with a person who has to approve it.
+"""Processes an order, with an approval by a person.
 
     perdure run examples/order_processing.py
 
@@ -7,8 +7,7 @@
     curl http://127.0.0.1:3500/v1.0/workflows/dapr/order-1
     curl -X POST http://127.0.0.1:3500/v1.0/workflows/dapr/order-1/raiseEvent/approval -d '{"approved": true}'
 
-Kill the daemon wherever you like and start it again: the order goes on where
-it was. `make demo` does just that.
+Kill the daemon at any moment and start it again: the order goes on where it was. `make demo` shows that.
 """
 
 import logging
@@ -36,15 +35,15 @@ RETRY = perdure.RetryPolicy(
 
 @dataclass(frozen=True)
 class Order:
-    """What the shop's front end sends; the names are the front end's."""
+    """An order in the form of the shop's front end, with its names."""
 
     Name: str
     TotalCost: float
     Quantity: int
 
 
-# The workflow decides, and does nothing else. It may be run again from its first line at any time, with the
-# answers it was given before, so it has no clock, no network and no file of its own.
+# The workflow only decides. It may be run again from its first line at any time, with the recorded answers, so it uses
+# no clock, no network and no file.
 
 
 @app.workflow(name="OrderProcessingWorkflow")
@@ -68,7 +67,7 @@ async def process_order(ctx: perdure.WorkflowContext, order: Order) -> dict[str,
     try:
         payment = await ctx.call_activity(charge_customer, input=order, retry_policy=RETRY)
     except perdure.TaskFailedError as error:
-        # What was done is undone, and this is as durable as the rest.
+        # The reservation is undone, and this step is as durable as the others.
         await ctx.call_activity(release_inventory, input=reservation, retry_policy=RETRY)
         return refused(ctx, error.details.message)
 
@@ -83,9 +82,8 @@ def refused(ctx: perdure.WorkflowContext, reason: str) -> dict[str, Any]:
     return {"processed": False, "reason": reason}
 
 
-# Activities touch the world. Each runs at least once: after a crash in the middle of one, it is run again with
-# the same `task_execution_id`. A receiver that takes it as an idempotency key does the deed once, and answers the
-# second time as it did the first.
+# Activities have effects. Each runs at least once: after a crash during an activity it is run again, with the same
+# `task_execution_id`. A receiver that uses this as an idempotency key acts once, and gives the same answer again.
 
 
 @app.activity
@@ -110,11 +108,11 @@ async def ship_order(ctx: perdure.ActivityContext, order: Order) -> str:
     return await do_once(ctx, "ship", f"{order.Quantity} {order.Name}")
 
 
-# The world of this example: a warehouse, a bank and a carrier that keep books, one file for each deed, under
-# its idempotency key. A deed that is done twice stands in the books once.
+# The services of this example: a warehouse, a bank and a carrier. Each records a deed in a file under its idempotency
+# key, so a repeated deed is recorded once.
 
 STOCK = 100
-DEED_S = 1.0  # the world is slow
+DEED_S = 1.0  # how long a deed takes
 BOOKS = anyio.Path(os.environ.get("ORDER_BOOKS") or f"{tempfile.gettempdir()}/perdure-order-books")
 
 

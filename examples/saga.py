@@ -1,4 +1,4 @@
-"""Several bookings that stand or fall together: when one fails, those before it are undone, newest first.
+"""Several bookings that succeed or fail together: if one fails, the earlier ones are undone, newest first.
 
     perdure run examples/saga.py
     curl -X POST 'http://127.0.0.1:3500/v1.0/workflows/dapr/book_trip/start?instanceID=t1' \
@@ -24,9 +24,9 @@ class Trip:
 @app.activity
 async def book(ctx: perdure.ActivityContext, place: str) -> str:
     if place == "moon":
-        # Trying again would not help, so the retry policy is told not to.
+        # Another attempt would not help, so the retry policy makes none.
         raise perdure.NonRetryableError("nobody flies to the moon")
-    # The key is the same each time this call is tried, so two bookings with it are one.
+    # Each attempt of this call has the same key, so the receiver makes one booking.
     return f"{place} booked under {ctx.task_execution_id}"
 
 
@@ -40,10 +40,10 @@ async def book_trip(ctx: perdure.WorkflowContext, trip: Trip) -> dict[str, objec
     bookings: list[str] = []
     try:
         for place in trip.places:
-            # One after the other, so that what was booked before a failure is known.
+            # One after the other, so that the bookings before a failure are known.
             bookings.append(await ctx.call_activity(book, input=place, retry_policy=RETRY))  # noqa: PERF401
     except perdure.TaskFailedError as error:
-        # This is durable like everything else: a crash in the middle of undoing goes on undoing.
+        # This is durable too: after a crash the undoing goes on.
         for booking in reversed(bookings):
             await ctx.call_activity(cancel, input=booking, retry_policy=RETRY)
         return {"traveller": trip.traveller, "booked": [], "reason": error.details.message}

@@ -1,14 +1,15 @@
 """The HTTP APIs as a Starlette app, made from a facade and the operations of management; `daemon/` serves it.
 
-The rule: this module only puts parts together: it decides nothing about a request.
+The rule: this module only assembles parts; it decides nothing about a request.
 
-From the outside in: the raw path is cleaned, the token is checked (without tokens, that no web page asks), the route is
-found, the handler decodes, calls and encodes. An error of any of them becomes its answer in `http/errors.py`, for the
-management API in `http/management/resource.py`.
+The layers from the outside in: the raw path is cleaned; the token is checked, or without tokens the headers of
+browsers; the route is found; the handler decodes, calls and encodes. `http/errors.py` turns an error of any layer into
+an answer, and `http/management/resource.py` does so for the management API.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, NamedTuple
 
 import anyio
@@ -44,9 +45,9 @@ BODY_BYTES_MAX = 4 * 1024 * 1024  # Dapr's default for --max-body-size
 class OtherApps(NamedTuple):
     """The other apps, by their ids."""
 
-    find: Callable[[str], InstanceOperations | None]  # None: no host has it
-    event_json: Callable[[str], EventJson]  # writes the events of its histories
-    names: Callable[[], Sequence[str]]  # their ids, with that of the first app
+    find: Callable[[str], InstanceOperations | None]  # None: no host has the app
+    event_json: Callable[[str], EventJson]  # writes the events of the app's histories
+    names: Callable[[], Sequence[str]]  # the ids of all apps, the first app's included
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,11 +55,11 @@ class HttpOptions:
     """The options of the HTTP API."""
 
     app_id: str
-    api_tokens: tuple[str, ...] | Tokens = ()  # any of them opens the API; with none it is open to all
+    api_tokens: tuple[str, ...] | Tokens = ()  # any of them opens the API; empty: it is open to all
     body_bytes_max: int = BODY_BYTES_MAX
     other_apps: OtherApps | None = None  # None: the management API has this app only
-    allowed_hosts: tuple[str, ...] = ()  # names that are answered without a token (`http/browser_guard.py`)
-    page: bool = True  # whether there is a page at `/ui/`
+    allowed_hosts: tuple[str, ...] = ()  # names of this daemon for callers without a token (`http/browser_guard.py`)
+    page: bool = True  # whether the page is served at `/ui/`
 
     def __post_init__(self) -> None:
         if not self.app_id:
@@ -85,19 +86,23 @@ def create_app(
     Args:
         facade: Starts, describes and steers instances for Dapr's routes.
         options: The app's id, the tokens and the limits.
-        sidecar: The daemon in Dapr's terms, of the same app; the gRPC services share it.
+        sidecar: The daemon in Dapr's terms, for the same app; the gRPC services share it.
         management: The operations of the management API; None leaves it out.
         stopping: Set when the daemon begins to stop, so that streams and long polls end.
-        sidecar_routes: Whether Dapr's routes are there; an engine inside of a program is no sidecar.
+        sidecar_routes: Whether Dapr's routes are served; an engine inside of a program is no sidecar.
         event_json: Writes the events of histories; None leaves histories out.
         configuration: The configuration as the daemon shows it, without secrets.
     """
     assert sidecar.app_id == options.app_id, (sidecar.app_id, options.app_id)
-    version = sidecar.control.runtime_version
+    control = sidecar.control
     tokens = known_tokens(options)
     stores = sidecar.states.stores.names if sidecar.states is not None else ()
-    dapr = document(version=version, secured=tokens is not None, stores=stores)
-    routes = HealthRoutes(sidecar.control).routes()
+
+    @cache
+    def dapr() -> bytes:  # at the first request: the start waits for neither it nor the version
+        return msgspec.json.encode(document(version=control.runtime_version, secured=tokens is not None, stores=stores))
+
+    routes = HealthRoutes(control).routes()
     if sidecar_routes:
         routes += [
             *WorkflowRoutes(facade, app_id=options.app_id, body_bytes_max=options.body_bytes_max).routes(),
@@ -111,7 +116,6 @@ def create_app(
             management=management,
             sidecar=sidecar,
             app_id=options.app_id,
-            version=version,
             body_bytes_max=options.body_bytes_max,
             tokens=tokens,
             stopping=stopping or anyio.Event(),
@@ -123,7 +127,7 @@ def create_app(
         )
         routes += management_routes(door, dapr)
         ui = PageRoutes().routes() if options.page else []
-        routes += Pages(ready=sidecar.control.ready, version=version, dapr=sidecar_routes, ui=options.page).routes()
+        routes += Pages(control, dapr=sidecar_routes, ui=options.page).routes()
         routes += ui
     middleware = [Middleware(RawPath)]
     if tokens is not None:
@@ -135,24 +139,23 @@ def create_app(
         middleware=middleware,
         exception_handlers=ANSWERS,
     )
-    # Dapr never redirects; a trailing slash is gone before routes are tried.
+    # Dapr never redirects. `RawPath` removes a trailing slash before routes are tried.
     app.router.redirect_slashes = False
     app.state.journal = Journal(__name__)
     return app
 
 
 def known_tokens(options: HttpOptions) -> Tokens | None:
-    """The tokens that open the app; None if it is open to all."""
+    """Return the tokens that open the app; None if it is open to all."""
     if not options.api_tokens:
         return None
     return options.api_tokens if isinstance(options.api_tokens, Tokens) else Tokens(options.api_tokens)
 
 
-def openapi_route(dapr: dict[str, Any]) -> Route:
+def openapi_route(dapr: Callable[[], bytes]) -> Route:
     """Make the route that serves the description of Dapr's routes."""
-    described = msgspec.json.encode(dapr)
 
     async def openapi(request: Request) -> Response:
-        return Response(described, media_type="application/json")
+        return Response(dapr(), media_type="application/json")
 
     return route("/openapi.json", "GET", openapi)

@@ -1,9 +1,9 @@
 """The check of the token, as ASGI middleware.
 
-The one law: Dapr's routes ask for Dapr's header and answer with Dapr's words. The management API (`/api/v1`) takes
-`Authorization: Bearer` and the cookie of a browser that has logged in beside it, and answers in JSON.
+The rule: Dapr's routes require Dapr's header and answer in Dapr's words. The management API (`/api/v1`) also accepts
+`Authorization: Bearer` and the cookie of a browser that has logged in, and answers in JSON.
 
-The handlers behind it learn the name of the caller from `actor_of`.
+The handlers get the name of the caller from `actor_of`.
 
 Source: contract 1.8; dapr `pkg/api/http/middlewares.go` (APITokenAuthMiddleware).
 """
@@ -24,7 +24,7 @@ from .session_cookie import known_by_cookie
 
 TOKEN_HEADER = b"dapr-api-token"
 
-# Without a token: probes, and what a browser shows before it has logged in. GET only; the path is the cleaned one.
+# Paths that need no token: probes, and the pages that a browser shows before its login. GET only; cleaned paths.
 OPEN_PATHS = frozenset(
     {"/healthz/ready", "/healthz/live", "/v1.0/healthz", "/v1.0/healthz/outbound", "/", "/docs", "/ui"}
 )
@@ -32,7 +32,7 @@ OPEN_FOLDERS = ("/docs/", "/ui/")
 LOGIN = ("POST", "/api/v1/session")
 
 MANAGEMENT = "/api/v1"
-# Keys of a scope: who asks, and through which door. No request from outside can have them.
+# Keys of a scope: the caller, and the door of the request. No request from outside can set them.
 ACTOR = "perdure_actor"
 DOOR = "perdure_door"
 API = "api"  # the door of callers from outside, in the audit
@@ -58,7 +58,7 @@ CHALLENGE = {"www-authenticate": "Bearer"}
 
 
 class TokenAuth:
-    """Answers 401 to a request that has no known token, unless it is open to all."""
+    """Answers 401 to a request without a known token, unless its path is open to all."""
 
     def __init__(self, app: ASGIApp, tokens: Sequence[str] | Tokens, *, now_s: Callable[[], float] = time.time) -> None:
         self.app = app
@@ -85,7 +85,7 @@ class TokenAuth:
         await self.app(scope, receive, send)
 
     def manager_of(self, scope: Scope) -> str | Response:
-        """Find the caller of the management API: the name of its token, or the answer to a caller without one."""
+        """Find the caller of the management API: the name of its token, or the answer if it has no known token."""
         bearer = bearer_of(scope)
         if (name := self.tokens.name_of(bearer)) is not None:
             return name
@@ -105,7 +105,7 @@ def refusal() -> Response:
 
 
 def actor_of(scope: Scope) -> str:
-    """Return the name of the token with which a request came; without tokens all callers are `anonymous`."""
+    """Return the name of the token of a request; if the daemon has no tokens, all callers are `anonymous`."""
     actor: str = scope.get(ACTOR, ANONYMOUS)
     return actor
 
@@ -117,7 +117,7 @@ def door_of(scope: Scope) -> str:
 
 
 def has_shown_token(scope: Scope) -> bool:
-    """Return whether a request came with a known token; where no tokens are asked for, none has."""
+    """Return whether a request has a known token; False if the daemon has no tokens."""
     return ACTOR in scope
 
 
@@ -136,7 +136,7 @@ def is_management(scope: Scope) -> bool:
 
 
 def is_of_own_page(scope: Scope) -> bool:
-    """Return whether a browser says that a page of this very address asks."""
+    """Return whether a browser says that the request is from a page of this address."""
     headers = dict(scope["headers"])
     if (site := headers.get(b"sec-fetch-site")) is not None:
         return bool(site == b"same-origin")
@@ -145,18 +145,18 @@ def is_of_own_page(scope: Scope) -> bool:
 
 
 def token_of(scope: Scope) -> bytes | None:
-    """Return the token of a request, of several the first; None if there is none."""
+    """Return the token of a request, the first of several; None if there is none."""
     return header(scope, TOKEN_HEADER)
 
 
 def bearer_of(scope: Scope) -> bytes | None:
-    """Return the token of the Authorization header; None if there is none of that kind."""
+    """Return the Bearer token of the Authorization header; None if there is none."""
     kind, _, token = (header(scope, b"authorization") or b"").partition(b" ")
     return token if kind.lower() == b"bearer" else None
 
 
 def header(scope: Scope, key: bytes) -> bytes | None:
-    """Return the value of a header, of several the first; None if there is none."""
+    """Return the value of a header, the first of several; None if there is none."""
     for name, value in scope["headers"]:
         if name == key:
             return bytes(value)

@@ -1,6 +1,6 @@
-"""Reading the body of a request, up to a limit, for the handlers in `http/dapr/`.
+"""Reads the body of a request, up to a limit, for the handlers in `http/dapr/`.
 
-The one law: a payload is kept as the text that was sent. Content-Type is
+The rule: a payload is kept as the text that was sent. Content-Type is
 ignored, and only the workflow's code decodes the text.
 
 Source: contract 1.2; dapr `pkg/api/http/universal.go`.
@@ -19,22 +19,22 @@ from ..journal.journal import Journal
 from ..journal.vocabulary import LIMIT_REACHED
 from .errors import BODY_MALFORMED, BODY_TOO_LARGE
 
-REST_BYTES_MAX = 64 * 1024  # of a body that is read only so that its connection can be used again
+REST_BYTES_MAX = 64 * 1024  # of an unused body, which is read only so that its connection can be used again
 REST_S = 1.0
 
-# Decodes the outline of an object and leaves its members alone.
+# Decodes an object but not its members.
 OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 async def read(request: Request, *, bytes_max: int) -> bytes:
     """Read the whole body.
 
-    A body whose Content-Length is beyond the limit is refused before a byte of
-    it is read, a body without Content-Length where it crosses the limit.
+    A body whose Content-Length is beyond the limit is refused before any byte of it is read. A body without
+    Content-Length is refused at the byte that exceeds the limit.
 
     Raises:
-        Refusal: It has more than `bytes_max` bytes.
-        ClientDisconnect: The caller hung up first.
+        Refusal: The body has more than `bytes_max` bytes.
+        ClientDisconnect: The caller closed the connection first.
     """
     if declared_bytes(request) > bytes_max:
         raise _too_large(request, bytes_max)
@@ -47,11 +47,11 @@ async def pieces(
     """Read a body piece by piece.
 
     Args:
-        refusal: Makes the error of a body that has more than `bytes_max` bytes.
+        refusal: Makes the error for a body of more than `bytes_max` bytes.
 
     Raises:
-        Refusal: It has.
-        ClientDisconnect: The caller hung up first.
+        Refusal: The body has more bytes.
+        ClientDisconnect: The caller closed the connection first.
     """
     size = 0
     while True:
@@ -68,7 +68,7 @@ async def pieces(
 
 
 def _too_large(request: Request, bytes_max: int) -> Refusal:
-    # The app that serves has one (`http/app.py`).
+    # The app of the daemon has a journal (`http/app.py`).
     journal: Journal | None = getattr(getattr(request.scope.get("app"), "state", None), "journal", None)
     if journal is not None:
         what = f"a body of {request.method} {request.url.path} was refused with 413"
@@ -77,7 +77,7 @@ def _too_large(request: Request, bytes_max: int) -> Refusal:
 
 
 def declared_bytes(request: Request) -> int:
-    """Return the Content-Length; 0 if there is none, or it is no number."""
+    """Return the Content-Length; 0 if it is missing or no number."""
     for name, value in request.scope["headers"]:
         if name == b"content-length":
             return int(value) if value.isdigit() else 0
@@ -85,13 +85,13 @@ def declared_bytes(request: Request) -> int:
 
 
 async def read_text(request: Request, *, bytes_max: int) -> str:
-    """Read a payload: any text, also none at all.
+    """Read a payload: any text, also an empty one.
 
-    Dapr keeps any bytes and shows U+FFFD for bytes that are not UTF-8. Perdure
-    keeps text only, and refuses a payload that could not come back as it was.
+    Dapr keeps any bytes and shows U+FFFD for bytes that are not UTF-8. Perdure keeps text only, and refuses a payload
+    that it could not return unchanged.
 
     Raises:
-        Refusal: It is too large, or not UTF-8.
+        Refusal: The body is too large, or not UTF-8.
     """
     body = await read(request, bytes_max=bytes_max)
     try:
@@ -102,10 +102,10 @@ async def read_text(request: Request, *, bytes_max: int) -> str:
 
 
 async def read_nothing(request: Request, *, bytes_max: int) -> None:
-    """Read the body of an operation that needs none: nothing, or a JSON object that is then ignored.
+    """Read the body of an operation without input: it is empty, or a JSON object, which is ignored.
 
     Raises:
-        Refusal: It is too large, or neither empty nor a JSON object.
+        Refusal: The body is too large, or neither empty nor a JSON object.
     """
     body = await read(request, bytes_max=bytes_max)
     if not body:
@@ -117,7 +117,7 @@ async def read_nothing(request: Request, *, bytes_max: int) -> None:
 
 
 class BodyReceipt:
-    """Receives the body of a request, and knows whether it has come whole."""
+    """Receives the body of a request, and knows whether it is complete."""
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
@@ -134,8 +134,8 @@ class BodyReceipt:
 async def settle(scope: Scope, receipt: BodyReceipt, response: Response) -> None:
     """Read the rest of a body that the answer does not depend on, if it is short.
 
-    A server closes a connection on which a body is left, and a client that has it in a pool would lose its next
-    request. If the body is long or late, the answer says that the connection is closed.
+    A server closes a connection that has an unread body, and a client with a pool of connections would lose its next
+    request on it. If the body is long or late, the answer says that the connection will be closed.
     """
     headers = {name for name, _ in scope["headers"]}
     if receipt.whole or not headers & {b"content-length", b"transfer-encoding"}:

@@ -1,11 +1,10 @@
-"""The check of the headers by which a browser says for whom it asks, as ASGI middleware. It is left out with tokens.
+"""The check of the headers in which a browser names the origin of a request, as ASGI middleware.
 
-The rule: without a token, the only thing that keeps a web page out is that the browser tells the truth. A name that the
-page's owner can point at this machine (DNS rebinding) is no name of ours, so `Host` is checked for every request. A
-page of another site may send a form anywhere, so `Sec-Fetch-Site` and `Origin` are checked for each request that may
-change something.
+The rule: without a token, only the headers that browsers send truthfully keep foreign web pages out. The owner of a
+page can point a name of his at this machine (DNS rebinding), so `Host` is checked for every request. A page of another
+site may send a form anywhere, so `Sec-Fetch-Site` and `Origin` are checked for each request that may change state.
 
-`http/app.py` installs it. gRPC needs none: a browser sends no HTTP/2 without TLS.
+`http/app.py` installs it if there are no tokens. gRPC needs no such check: browsers send no HTTP/2 without TLS.
 """
 
 import ipaddress
@@ -33,22 +32,22 @@ ORIGIN_REFUSED = ErrorAnswer(
     "no API token. Send it from a page of the daemon's own address, or set a token.",
 )
 
-READING = frozenset({"GET", "HEAD", "OPTIONS"})  # methods whose routes change nothing
-OWN_SITES = frozenset({b"none", b"same-origin"})  # none: the address was typed in, or it is a bookmark
+READING = frozenset({"GET", "HEAD", "OPTIONS"})  # methods whose routes change no state
+OWN_SITES = frozenset({b"none", b"same-origin"})  # none: the user typed the address or opened a bookmark
 ANY = "*"
 
 NAME = re.compile(r"[\w-]+(\.[\w-]+)*\.?")
 PORT = re.compile("(:[0-9]*)?")
 
-KNOWN_MAX = 256  # values of Host that are remembered
+KNOWN_MAX = 256  # how many values of Host are cached
 
 
 class BrowserGuard:
-    """Answers 403 to a request that a browser may have sent for another site's page.
+    """Answers 403 to a request that a browser may have sent for a page of another site.
 
     Args:
-        allowed_hosts: Names that are answered beside the names that need no permission; `.example.com` stands for
-            that name and all below it, `*` for all names.
+        allowed_hosts: Names that are allowed besides addresses and names without a dot. `.example.com` means that name
+            and all names below it, and `*` all names.
     """
 
     def __init__(self, app: ASGIApp, allowed_hosts: Sequence[str]) -> None:
@@ -64,13 +63,13 @@ class BrowserGuard:
         await self.app(scope, receive, send)
 
     def refusal(self, scope: Scope) -> tuple[int, str, str] | None:
-        """Return the answer to a request that is refused; None for one that may go on."""
+        """Return the answer to a request that is refused; None if the request is allowed."""
         changes = scope["method"] not in READING
         host = b""
         origins = []
         for name, value in scope["headers"]:
             if name == b"host":
-                # A browser always sends one; a client of HTTP/1.0 need not.
+                # A browser always sends a Host; a client of HTTP/1.0 may omit it.
                 if value and not self.hosts.allow(value):
                     return _filled(HOST_REFUSED, host=_shown(value))
                 host = value
@@ -85,7 +84,7 @@ class BrowserGuard:
 
 
 class AllowedHosts:
-    """The names that this daemon answers to.
+    """The names under which callers may reach this daemon.
 
     Args:
         names: As for `BrowserGuard`.
@@ -109,20 +108,20 @@ class AllowedHosts:
         return allowed
 
     def own(self, origin: bytes, host: bytes) -> bool:
-        """Return whether an Origin is this daemon's: the one that Host names, or a host that was allowed by name."""
+        """Return whether an Origin is this daemon's: it is equal to Host, or its host was allowed by name."""
         scheme, separator, authority = origin.decode("latin-1").lower().partition("://")
         if not separator or scheme not in ("http", "https"):
-            return False  # "null" too, which a sandboxed frame sends
+            return False  # also "null", which a sandboxed frame sends
         name = name_in(authority)
         return authority.encode("latin-1") == host.lower() or (name is not None and (self.any or self.has(name)))
 
     def has(self, name: str) -> bool:
-        """Return whether a name was given, or is this machine's."""
+        """Return whether a name was given, or is the name of this machine."""
         return name in self.names or name.endswith(self.suffixes)
 
 
 def name_in(authority: str) -> str | None:
-    """Take the name or the address out of `name:port`, in small letters; None if it is none."""
+    """Return the name or the address in `name:port`, in lower case; None if the text has another form."""
     text = authority.strip().lower()
     if text.startswith("["):
         name, bracket, port = text[1:].partition("]")
@@ -132,7 +131,7 @@ def name_in(authority: str) -> str | None:
 
 
 def is_plain(name: str) -> bool:
-    """Return whether nobody can make a name on the Internet mean this machine: an address, or a name without a dot."""
+    """Return whether DNS cannot point a name at this machine: it is an address, or has no dot."""
     if "." not in name and ":" not in name:
         return True
     try:

@@ -1,8 +1,8 @@
 """The management API and its pages, as an ASGI app inside of another program's server.
 
-The rule: it begins and ends with the server only what nothing else has begun.
+The rule: it starts and stops the engine with the server only if the program does not start the engine itself.
 
-`daemon/asgi.py` makes it (`perdure.asgi`); a program mounts it under any path, or serves it as it is.
+`daemon/asgi.py` makes it (`perdure.asgi`); a program mounts it under any path, or serves it directly.
 """
 
 from collections.abc import Awaitable, Callable
@@ -11,13 +11,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class EmbeddedApp:
-    """Serves an app for an engine that another part of the program starts; if none does, the server's start does.
+    """Serves the API of an engine. If the program has not started the engine, the server's start does.
 
     Args:
-        app: The API.
+        app: The ASGI app of the API.
         start: Starts the engine.
-        stop: Stops it.
-        running: Whether it runs.
+        stop: Stops the engine.
+        running: Whether the engine runs.
         stopping: Called when the server stops, so that streams and long polls end.
     """
 
@@ -46,7 +46,7 @@ class EmbeddedApp:
                 await send({"type": "websocket.close", "code": 1000})
 
     async def _live(self, receive: Receive, send: Send) -> None:
-        """Start with the server and stop with it. A server mounts no lifespan: then the program does both."""
+        """Start and stop the engine with the server. A mounted app gets no lifespan: then the program does both."""
         ours = False
         while True:
             message: Message = await receive()

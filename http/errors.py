@@ -1,10 +1,10 @@
-"""Every error that leaves over HTTP, as a response.
+"""Maps every error to an HTTP response.
 
-The one law: the body is `{"errorCode": …, "message": …}` and no more, the shape that Dapr's workflow API kept
-when its newer APIs got `details`. Some errors of the state API have these.
+The rule: the body is `{"errorCode": …, "message": …}` and has no further members. Dapr's workflow API kept this shape
+when its newer APIs got `details`, which some errors of the state API have.
 
-The words that gRPC shares are in `api/words.py`, the words that only HTTP uses
-in this file. They are an interface as well, and each stands here once.
+The words that gRPC shares are in `api/words.py`, and the words that only HTTP uses in this file. The words are part of
+the interface, and each is here once.
 `http/app.py` installs the handlers.
 
 Source: contract 1.1, 1.2, 1.4 and 1.7; dapr `pkg/messages/predefined.go`.
@@ -44,29 +44,29 @@ NOT_READY = ErrorAnswer(500, "ERR_HEALTH_NOT_READY", "dapr is not ready: [{detai
 OUTBOUND_NOT_READY = ErrorAnswer(500, "ERR_OUTBOUND_HEALTH_NOT_READY", "dapr outbound is not ready")
 APP_ID_NOT_MATCHED = ErrorAnswer(500, "ERR_HEALTH_APPID_NOT_MATCH", "dapr app-id does not match")
 
-# A full mailbox drains in well under a second and a restart takes one or two; the header counts whole seconds.
+# A full mailbox drains in well under a second, and a restart takes one or two. The header has whole seconds.
 RETRY_AFTER_S = 1
 
 
 def answer(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> Response:
-    """Encode an error. A character that is no Unicode (of a file name, for example) becomes "?"."""
+    """Encode an error. A character that is not valid Unicode (in a file name, for example) becomes "?"."""
     body = {"errorCode": code, "message": message.encode("utf-8", "replace").decode()}
     return Response(msgspec.json.encode(body), status, headers, "application/json")
 
 
 async def answer_refusal(request: Request, error: Exception) -> Response:
-    """Answer a refusal; a caller that may succeed later is told when to try again."""
+    """Answer a refusal. If a later try may succeed, the answer says when."""
     assert isinstance(error, Refusal)
     headers = None
     if error.answer.status in (429, 503):
         headers = {"retry-after": str(error.fields.get("seconds", RETRY_AFTER_S))}
     elif error.answer is BODY_TOO_LARGE:
-        headers = {"connection": "close"}  # the rest of the body is not taken
+        headers = {"connection": "close"}  # the rest of the body is not read
     return answer(error.answer.status, error.answer.code, str(error), headers)
 
 
 async def answer_engine_error(request: Request, error: Exception) -> Response:
-    """Answer an error of the engine in the words of the operation, which has the name of its handler."""
+    """Answer an error of the engine in the words of the operation, whose name is that of its handler."""
     assert isinstance(error, PerdureError)
     return await answer_refusal(request, refusal(request.scope["endpoint"].__name__, error, **parameters(request)))
 
@@ -81,7 +81,7 @@ async def answer_state_problem(request: Request, error: Exception) -> Response:
 
 
 def detail_json(detail: Detail) -> dict[str, Any]:
-    """A detail of an error, with its members in the order of their names, as Dapr writes it."""
+    """Return a detail of an error as JSON, with its members in the order of their names, as in Dapr."""
     match detail:
         case ErrorInfo(reason, metadata):
             return {"@type": f"{TYPES}ErrorInfo", "domain": DOMAIN, "metadata": metadata, "reason": reason}
@@ -108,16 +108,16 @@ async def answer_path_malformed(request: Request, error: Exception) -> Response:
 
 
 async def answer_no_route(request: Request, error: Exception) -> Response:
-    """Answer an unknown path and a wrong method alike.
+    """Answer an unknown path and a wrong method in the same way.
 
-    In Dapr both fall through to service invocation, which misses an app id to
-    invoke. Hence 404 with an odd text, and never 405.
+    Dapr passes both on to service invocation, where the app id is missing. Hence the answer is 404 with an odd text,
+    and never 405.
     """
     return answer(*NO_ROUTE)
 
 
 async def answer_disconnect(request: Request, error: Exception) -> Response:
-    """Answer a caller that hung up before its body was whole; the answer is never read."""
+    """Answer a caller that closed its connection before its body was complete; the answer is never read."""
     return Response(status_code=400)
 
 

@@ -1,9 +1,9 @@
-"""The gate in front of the HTTP API while its daemon starts: probes are answered, everything else waits.
+"""The gate before the HTTP API while its daemon starts: probes are answered, all other requests wait.
 
-The rule: nothing reaches a handler before the engine runs. A request that has waited for HELD_S is refused, and was not
-looked at.
+The rule: no request but a probe reaches a handler before the engine runs. A request that has waited for HELD_S is
+refused without being processed.
 
-`daemon/daemon.py` puts it around the app and opens it.
+`daemon/daemon.py` puts the gate before the app and opens it.
 """
 
 import anyio
@@ -16,7 +16,7 @@ from .errors import RETRY_AFTER_S, answer
 from .health import LIVE, READY
 from .path import clean
 
-HELD_S = 10.0  # as long as a request waits for the owner of an instance
+HELD_S = 10.0  # the same time as a request waits for the owner of an instance
 
 STARTING = ErrorAnswer(
     503, "ERR_STARTING", "the daemon is starting, and waits for its store; nothing of this request was done"
@@ -39,7 +39,7 @@ class StartingGate:
         self._opened = anyio.Event()
 
     def open(self) -> None:
-        """Let all requests through, also the waiting ones."""
+        """Let all requests pass, also the waiting ones."""
         self._opened.set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -55,5 +55,5 @@ class StartingGate:
 
 
 def is_probe(scope: Scope) -> bool:
-    """Return whether a request asks how the daemon is."""
+    """Return whether a request is a probe of the daemon."""
     return scope["type"] == "http" and scope["method"] == "GET" and clean(scope["path"]) in PROBES

@@ -1,7 +1,7 @@
-"""The probes of balancers and of what starts daemons: `/healthz/ready` and `/healthz/live`.
+"""The probes for load balancers and orchestrators: `/healthz/ready` and `/healthz/live`.
 
-The rule: neither asks the store. *Ready* says whether requests may be sent here; *live* says that the process answers,
-from the moment at which its ports are bound. Dapr's own probes are in `http/dapr/sidecar.py`.
+The rule: neither reads the store. *Ready* says whether requests may be sent here; *live* says that the process answers,
+and does so from the moment at which its ports are bound. Dapr's own probes are in `http/dapr/sidecar.py`.
 
 `http/app.py` installs them, and `http/gate.py` lets them through while the daemon starts.
 """
@@ -36,11 +36,11 @@ class HealthRoutes:
         return [route(LIVE, "GET", self.live), route(READY, "GET", self.ready)]
 
     async def live(self, request: Request) -> Response:
-        """Answer. A process that cannot is not live."""
+        """Answer 200: a process that can answer is live."""
         return Response(IS_LIVE, headers=NOT_KEPT, media_type="application/json")
 
     async def ready(self, request: Request) -> Response:
-        """Say whether a balancer may send requests here."""
+        """Answer whether a load balancer may send requests here."""
         if (why := self.control.unready()) is not None:
             raise Refusal(UNREADY, why=why)
         return Response(IS_READY, headers=NOT_KEPT, media_type="application/json")

@@ -1,9 +1,8 @@
-"""The URL of a request: its path, cleaned and cut while still encoded, and its query.
+"""The URL of a request: its path, cleaned and split before it is decoded, and its query.
 
-The one law: a path is cut at its slashes *before* it is decoded, and each piece
-is decoded exactly once. Instance ids may hold anything (children have a `:`,
-callers choose `|`, `/`, spaces, emoji), and an id that holds a slash arrives as
-`%2F`. ASGI's `scope["path"]` is decoded already, so routing goes by the raw one.
+The rule: a path is split at its slashes *before* it is decoded, and each segment is decoded exactly once. Instance ids
+may contain any character (ids of children have a `:`, callers choose `|`, `/`, spaces, emoji), and a slash in an id
+arrives as `%2F`. ASGI's `scope["path"]` is already decoded, so routing uses the raw path.
 
 Source: dapr `pkg/api/http/middlewares.go` (CleanPathMiddleware,
 StripSlashesMiddleware) and `server.go` (unescapeRequestParametersHandler).
@@ -25,15 +24,15 @@ BAD_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")
 
 
 class PathMalformed(Exception):
-    """A piece of the path is not percent-encoded UTF-8."""
+    """A segment of the path is not percent-encoded UTF-8."""
 
 
 class QueryMalformed(PathMalformed):
-    """A piece of the query is not UTF-8."""
+    """A name or a value of the query is not UTF-8."""
 
 
 class RawPath:
-    """Puts the raw path, cleaned, into `scope["path"]`, where the middleware behind it and the router look."""
+    """Puts the raw path, cleaned, into `scope["path"]` for the inner middleware and the router."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -42,7 +41,7 @@ class RawPath:
         if scope["type"] == "http":
             raw = scope.get("raw_path")
             path = clean(raw.decode("latin-1") if raw is not None else quote(scope["path"]))
-            root = quote(scope.get("root_path", ""))  # where another app has mounted this one
+            root = quote(scope.get("root_path", ""))  # the path under which another app has mounted this one
             if path == root:
                 path += "/"
             if path != scope["path"] or root:
@@ -51,7 +50,7 @@ class RawPath:
 
 
 def own_path(scope: Scope) -> str:
-    """Return the path of a request behind the place where another app has mounted this one. Behind `RawPath` only."""
+    """Return the path of a request below the mount point of this app. Requires that `RawPath` has run."""
     path: str = scope["path"]
     root: str = scope.get("root_path", "")
     return path.removeprefix(root) or "/" if root else path
@@ -60,19 +59,18 @@ def own_path(scope: Scope) -> str:
 def clean(path: str) -> str:
     """Resolve empty, `.` and `..` segments and drop a trailing slash, as Go's `path.Clean` does.
 
-    Escapes are not resolved: `%2F` and `%2E` are data, not structure.
+    Escapes are not decoded: `%2F` and `%2E` are data, not structure.
     """
     if "//" not in path and "/." not in path and not path.endswith("/"):
         return path
-    # In POSIX two leading slashes may have a meaning of their own, so Python keeps them. In URLs they have none.
+    # Python keeps two leading slashes, which may have a special meaning in POSIX. In URLs they have none.
     return posixpath.normpath("/" + path.lstrip("/"))
 
 
 def route(path: str, method: str, handler: Handler) -> Route:
     """Make a route for exactly one method.
 
-    Starlette lets HEAD go where GET goes. Dapr's router does not, and answers
-    HEAD like any method that has no route.
+    Starlette routes HEAD like GET. Dapr's router does not, and answers HEAD like any method without a route.
     """
     made = Route(path, handler, methods=[method])
     made.methods = {method}
@@ -80,10 +78,10 @@ def route(path: str, method: str, handler: Handler) -> Route:
 
 
 def parameter(request: Request, name: str) -> str:
-    """Decode one piece of the path, once.
+    """Decode one segment of the path, once.
 
-    A `+` stays a plus. Dapr decodes path pieces like query values and makes it
-    a space, so that an id with a plus cannot be reached there.
+    A `+` stays a plus. Dapr decodes path segments like query values, in which it is a space, so that an id with a plus
+    cannot be reached there.
 
     Raises:
         PathMalformed: A `%` without two hex digits, or bytes that are not UTF-8.
@@ -100,15 +98,14 @@ def parameter(request: Request, name: str) -> str:
 
 
 def parameters(request: Request) -> dict[str, str]:
-    """Decode every piece of the path. Raises PathMalformed."""
+    """Decode every segment of the path. Raises PathMalformed."""
     return {name: parameter(request, name) for name in request.path_params}
 
 
 def query(request: Request, key: str) -> str | None:
     """Return the first value of the query under a key, or None. Keys are case-sensitive, as in Go.
 
-    Bytes that are not UTF-8 become U+FFFD, which no id may hold: the check of
-    the id refuses it.
+    Bytes that are not UTF-8 become U+FFFD, which the check of an id refuses.
     """
     raw: bytes = request.scope["query_string"]
     if not raw:
@@ -124,7 +121,7 @@ def query_pairs(request: Request) -> list[tuple[str, str]]:
     """Return the names and values of the query, decoded, in their order.
 
     Raises:
-        QueryMalformed: Bytes that are not UTF-8. With a substitute for them, several ids would become one.
+        QueryMalformed: Bytes that are not UTF-8. With a replacement character, several ids would become equal.
     """
     pairs = [pair.partition(b"=") for pair in request.scope["query_string"].split(b"&") if pair]
     try:
@@ -134,9 +131,9 @@ def query_pairs(request: Request) -> list[tuple[str, str]]:
 
 
 def decode(piece: bytes, errors: str = "replace") -> str:
-    """Decode one piece of a query.
+    """Decode a name or a value of a query.
 
     Args:
-        errors: What becomes of bytes that are not UTF-8, as for `bytes.decode`.
+        errors: The treatment of bytes that are not UTF-8, as for `bytes.decode`.
     """
     return unquote_to_bytes(piece.replace(b"+", b" ")).decode("utf-8", errors)

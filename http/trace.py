@@ -1,6 +1,6 @@
-"""The trace of a request: W3C's headers traceparent and tracestate, as a start carries them on.
+"""Reads the trace of a request from W3C's headers traceparent and tracestate; a start records it.
 
-The rule: a header that breaks the form of W3C is taken for none.
+The rule: a header that is not in W3C's form counts as missing.
 
 `http/dapr/workflows.py` and `http/management/call.py` read it.
 """
@@ -12,5 +12,5 @@ from ..runtime.observing.trace_context import trace_of_headers
 
 
 def trace_of(request: Request) -> Trace | None:
-    """Read the trace that the caller of a request is part of; None: it is part of none, or the header is not W3C's."""
+    """Return the trace of the caller of a request; None if the header is missing or not in W3C's form."""
     return trace_of_headers(request.headers.get("traceparent"), request.headers.get("tracestate"))

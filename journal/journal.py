@@ -1,14 +1,16 @@
-"""The journal: writes lines of the vocabulary to the log, and counts the lines that would be too many.
+"""The journal: writes lines of the vocabulary to the log, and counts lines beyond a limit instead of writing them.
 
-The rule: nothing that happens often can fill a log. Of each kind of line as many are written in an interval as its
-burst allows; what follows is counted, and the count is written with the next line of the kind or by `flush`.
+The rule: frequent events cannot fill a log. Of each kind of line at most its burst is written in an interval; further
+lines are counted, and the count is written with the next line of the kind or by `flush`.
 
-Each engine has one, and so have the ports. It may be used from one thread.
+Each engine has a journal, and so do the ports. It may be used from one thread.
 """
 
 import logging
 import time
+import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -16,8 +18,8 @@ from typing import Any, TypeAlias
 from .line import LogLine, Note
 
 INTERVAL_S = 10.0
-FLUSH_S = 1.0  # how often `flush` is to be called while lines are left out
-KINDS_MAX = 256  # beyond them lines of one event are counted together, for all their values
+FLUSH_S = 1.0  # how often to call `flush` while lines are left out
+KINDS_MAX = 256  # beyond this number of kinds, all lines of an event are counted together
 TEXT_CHARS_MAX = 2_000  # of one value in a sentence; the failure in the store has the whole text
 
 Kind: TypeAlias = tuple[str, ...]
@@ -26,21 +28,21 @@ Kind: TypeAlias = tuple[str, ...]
 @dataclass(slots=True)
 class _Counted:
     since_s: float  # when the interval began
-    written: int = 0  # in the interval
+    written: int = 0  # lines written in the interval
     left_out: int = 0
     level: int = 0  # the highest level among the lines that were left out
-    # The last one that was left out.
+    # The last line that was left out.
     last: tuple[logging.Logger, LogLine, dict[str, Any]] | None = None
 
 
 class Journal:
-    """Writes lines, of each kind no more in an interval than its burst.
+    """Writes lines, of each kind at most its burst in an interval.
 
-    A kind is an event with its workflow and its activity, if it has them: a workflow that fails all the time does not
-    hide the failures of others.
+    A kind is an event with its workflow and its activity, if it has them. So a workflow that fails all the time does
+    not hide the failures of others.
 
     Args:
-        name: Of the logger that the lines go to.
+        name: The name of the logger for the lines.
         clock: A monotonic clock, in seconds.
     """
 
@@ -64,14 +66,15 @@ class Journal:
         return other
 
     def on_left_out(self, callback: Callable[[], None]) -> None:
-        """Have a function called when lines begin to be left out, so that `flush` need not be called before."""
+        """Call a function when lines begin to be left out; `flush` need not be called before."""
         self._listeners.append(callback)
 
     def write(self, line: LogLine, /, *, exc_info: BaseException | None = None, **values: Any) -> None:
         """Write a line, or count it.
 
         Args:
-            exc_info: An error of ours, whose traceback is to follow. A line that is left out has none.
+            exc_info: An error of the engine, whose traceback follows the line. The traceback of a line that is left
+                out is not written.
             values: The values of the sentence and of the fields.
         """
         if not self._logger.isEnabledFor(line.level):
@@ -98,10 +101,10 @@ class Journal:
         self.write(note.line, **note.values)
 
     def flush(self, *, now: bool = False) -> bool:
-        """Write the counts whose interval is over. To be called about once a second, and with `now` at the end.
+        """Write the counts whose interval is over. Call it about once a second, and with `now` at the end.
 
         Returns:
-            Whether any line is counted that is not written yet.
+            Whether counts remain that are not written yet.
         """
         now_s = self._clock()
         waiting = False
@@ -150,7 +153,14 @@ def _log(
     fields = line.fields_of(values)
     if count > 1:
         fields["count"] = count
-    logger.log(line.level, "%s%s", sentence(line, values), more, exc_info=error, extra=fields)
+    try:
+        logger.log(line.level, "%s%s", sentence(line, values), more, exc_info=error, extra=fields)
+    except Exception:
+        # Of a handler, a filter or a factory of the program in which an engine is embedded. The commit or the turn that
+        # has something to tell goes on, and the error is told as `logging.Handler.handleError` tells one.
+        if logging.raiseExceptions:
+            with suppress(Exception):
+                traceback.print_exc()
 
 
 def sentence(line: LogLine, values: dict[str, Any]) -> str:
@@ -161,10 +171,10 @@ def sentence(line: LogLine, values: dict[str, Any]) -> str:
 
 
 def _shown(value: Any, *, ends: bool) -> Any:
-    """A value as it is shown.
+    """A value as it is shown in a sentence.
 
     Args:
-        ends: A full stop follows it. A text that is a sentence itself then leaves out its own.
+        ends: Whether a full stop follows the value. The full stop at the end of the value itself is then left out.
     """
     if not isinstance(value, str):
         return value

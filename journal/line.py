@@ -1,21 +1,21 @@
-"""A line of the log, and a note that asks for one.
+"""A line of the log, and a note for a line to be written later.
 
-The rule: a line is data. Its level, its sentence and its fields stand in one table, `journal/vocabulary.py`, and the
-code that has something to tell names a line and gives the values.
+The rule: a line is data. Its level, its sentence and its fields are in one table, `journal/vocabulary.py`; code that
+logs an event names the line and passes the values.
 
 `journal/journal.py` writes lines. Modules that only decide make notes, which are written once the commit is durable.
 """
 
 from typing import Any, NamedTuple
 
-BURST = 100  # lines of one kind that are written in an interval; the others are counted
+BURST = 100  # lines of one kind that are written in an interval; further lines are counted
 
 
 class LogLine(NamedTuple):
     """One entry of the vocabulary."""
 
     event: str  # the field `event`, by which a program finds the line
-    level: int  # as `logging` has it
+    level: int  # a level of `logging`
     text: str  # the sentence: a template of str.format, filled with the values
     fields: tuple[str, ...] = ()  # the values that are fields of the record too; None is left out
     burst: int = BURST
@@ -37,5 +37,5 @@ class Note(NamedTuple):
     values: dict[str, Any]
 
 
-# With its type: a compiled build would take an empty tuple for one that stays empty.
+# With its type, because a compiled build would assume that a variable with an empty tuple is always empty.
 NO_NOTES: tuple[Note, ...] = ()

@@ -1,13 +1,13 @@
-"""The vocabulary of the log: every line that tells of something going wrong or changing hands.
+"""The vocabulary of the log: every line about a fault, or about work or shards that change their owner.
 
 The rule: one event, one line, one entry here, with a level that makes sense to the person on call:
 
 * ERROR: work has stopped, and goes on only if a person acts;
-* WARNING: something went wrong, and the engine deals with it, or it will soon go wrong;
-* INFO: something has changed hands.
+* WARNING: something went wrong and the engine deals with it, or something will soon go wrong;
+* INFO: work, a shard or a connection has changed its owner or its state.
 
-Success is not in it: a turn, an activity and an instance that end well are written nowhere. docs/logs.md has this
-table for readers, and tests/journal/test_vocabulary.py holds both together.
+Success is not logged: a turn, an activity or an instance that ends well has no line. docs/logs.md has this table for
+readers, and tests/journal/test_vocabulary.py keeps both equal.
 """
 
 from collections.abc import Mapping
@@ -91,7 +91,7 @@ INSTANCE_UNREADABLE = LogLine(
 INSTANCE_SUSPECT = LogLine(
     "instance_suspect",
     WARNING,
-    "{instance_id} waits {pause_s:.1f} s: if the process ends meanwhile, it was not this one",
+    "{instance_id} waits {pause_s:.1f} s: if the process ends during this pause, another cause has ended it",
     ("instance_id",),
 )
 SUSPECTS_FOUND = LogLine(
@@ -182,8 +182,8 @@ WAITING_FOR_ROOM = LogLine(
 WAITING_FOR_ANSWER = LogLine(
     "waiting_for_answer",
     INFO,
-    "{work!r} of instance {instance_id!r} waits: a worker that gives no tokens back has not answered an earlier one of "
-    "its number, and answers to the two could not be told apart",
+    "{work!r} of instance {instance_id!r} waits: a worker that gives no tokens back has not answered earlier work with "
+    "the same number, and answers to the two could not be distinguished",
     ("instance_id",),
     10,
 )
@@ -212,7 +212,7 @@ THREADS_EXHAUSTED = LogLine(
 ACTIVITY_LEFT_BEHIND = LogLine(
     "activity_left_behind",
     WARNING,
-    "{job} does not end though it is cancelled, and is left behind",
+    "{job} was cancelled and does not end; it is left behind",
     ("instance_id", "activity", "task_id"),
 )
 
@@ -221,13 +221,13 @@ ACTIVITY_LEFT_BEHIND = LogLine(
 TURN_SLOW = LogLine(
     "turn_slow",
     WARNING,
-    "a turn of {instance_id} took {duration_ms} ms, in which nothing else went on",
+    "a turn of {instance_id} took {duration_ms} ms, during which nothing else ran",
     (*_INSTANCE, "duration_ms"),
 )
 LOOP_BLOCKED = LogLine(
     "loop_blocked",
     WARNING,
-    "{step} has blocked the event loop for {blocked_s:.1f} s, at {place}: nothing else goes on meanwhile",
+    "{step} has blocked the event loop for {blocked_s:.1f} s, at {place}: nothing else runs meanwhile",
     (*_INSTANCE, "activity", "duration_ms"),
 )
 LOOP_FREE = LogLine(
@@ -275,14 +275,14 @@ LOADING_FAILED = LogLine(
 APP_UNKNOWN = LogLine(
     "app_unknown",
     WARNING,
-    "no host has the app ID {app!r}: what {instance_id} is sent waits for one, and so does all that goes to such apps",
+    "no host has the app ID {app!r}: messages to {instance_id} wait for such a host, and so do all to such apps",
     ("instance_id", "app"),
     1,
 )
 REMINDER_NOT_OURS = LogLine(
     "reminder_not_ours",
     INFO,
-    "the reminder {reminder!r} of {instance_id} is dropped: its shard is not this host's",
+    "the reminder {reminder!r} of {instance_id} is dropped: this host does not own its shard",
     ("instance_id",),
 )
 LISTS_UNFILLED = LogLine(
@@ -324,19 +324,19 @@ RETENTION_SKIPS = LogLine(
 OPERATION_STANDS = LogLine(
     "operation_stands",
     ERROR,
-    "bulk operation {operation_id} stands still until the next start: {reason}",
+    "bulk operation {operation_id} is stopped until the next start: {reason}",
     ("operation_id", "error_type"),
 )
 EXPIRY_STANDS = LogLine(
     "expiry_stands",
     WARNING,
-    "values of state store {store!r} whose time is over stay in the store for now, and are not served: {reason}",
+    "expired values of state store {store!r} stay in the store for now, and are not served: {reason}",
     ("store", "error_type"),
 )
 WORKER_PROCESS_UNCLEAR = LogLine(
     "worker_process_unclear",
     ERROR,
-    "a worker process of activities said what cannot be read: {reason}",
+    "a worker process of activities sent an unreadable message: {reason}",
     ("instance_id", "activity", "error_type"),
 )
 
@@ -346,7 +346,7 @@ WORKER_CAME = LogLine("worker_connected", INFO, "a worker has connected from {wo
 WORKER_WENT = LogLine(
     "worker_disconnected",
     INFO,
-    "the worker at {worker} has gone after {duration_s:.1f} s; {found} of its jobs go to others",
+    "the worker at {worker} has disconnected after {duration_s:.1f} s; {found} of its jobs go to others",
     ("worker", "agent", "found", "duration_ms"),
 )
 WORKER_STUCK = LogLine("worker_stuck", WARNING, "{reason}", ("worker", "agent", "limit"))
@@ -362,7 +362,7 @@ TURN_SENT_AGAIN = LogLine(
 
 REQUEST_REFUSED = LogLine("request_refused", INFO, "a request was refused with {status}: {reason}", ("status",), 1)
 REQUEST_LATE = LogLine(
-    "request_late", INFO, "a client was closed: the {part} of its request did not come in time", ("part",), 1
+    "request_late", INFO, "a connection was closed: the {part} of a request did not come in time", ("part",), 1
 )
 CALL_UNPARSABLE = LogLine(
     "call_unparsable",
@@ -388,7 +388,7 @@ ANSWERS_UNREAD = LogLine(
 READER_STILL = LogLine(
     "reader_still",
     INFO,
-    "a client was cut off: it had read nothing of its answer for {maximum:g} s",
+    "a client was disconnected: it had read nothing of its answer for {maximum:g} s",
     ("limit", "maximum"),
     1,
 )

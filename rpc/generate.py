@@ -1,10 +1,9 @@
-"""Compile `rpc/protos/` into `descriptors.binpb` beside them: run `python rpc/generate.py` after editing a .proto.
+"""Compiles `rpc/protos/` into `descriptors.binpb` in the same folder: run `python rpc/generate.py` after an edit.
 
 The rule: it is run by hand, and its output is committed.
 
-The file is a serialized FileDescriptorSet in which each file stands after the
-files that it imports; `rpc/messages.py` reads it. A script of the tree:
-it needs grpcio-tools, which an installed Perdure does not have.
+The file is a serialized FileDescriptorSet in which each file comes after the files that it imports; `rpc/messages.py`
+reads it. The script is for the source tree: it needs grpcio-tools, which an installed Perdure lacks.
 """
 
 import tempfile
@@ -17,13 +16,12 @@ DESCRIPTORS = PROTOS / "descriptors.binpb"
 def compile_protos() -> bytes:
     """Compile all files and return them as a serialized FileDescriptorSet.
 
-    The files of Google's that they import come with them, so that the pool in
-    which they are loaded needs nothing from the process-wide one.
+    Google's files that they import are included, so that the descriptor pool needs nothing from the process-wide pool.
 
     Raises:
-        SystemExit: protoc has refused a file and has printed why.
+        SystemExit: protoc has refused a file and has printed the reason.
     """
-    from grpc_tools import protoc  # noqa: PLC0415  is not there where this module is only looked at
+    from grpc_tools import protoc  # noqa: PLC0415  an import of this module alone must not need it
 
     sources = sorted(path.name for path in PROTOS.glob("*.proto"))
     with tempfile.TemporaryDirectory() as folder:

@@ -1,16 +1,14 @@
-"""The messages of the wire, as classes, made of the descriptors in `rpc/protos/` when this module is loaded.
+"""The classes of the wire's messages, made from the descriptors in `rpc/protos/` when this module is imported.
 
-The rule: no message of another package is used, nor registered beside these.
+The rule: messages of other packages are neither used nor registered here.
 
-They live in a descriptor pool of their own. Dapr's SDKs load messages of the
-same names into the process-wide pool, and a second file that declares a name
-there is a TypeError: an app that uses the SDK as a client could not host its
-workflows with Perdure in the same process (contract 3.4).
+The messages have their own descriptor pool. Dapr's SDKs load messages of the same names into the process-wide pool,
+where a second declaration of a name is a TypeError: an app that uses the SDK as a client could not host its workflows
+with Perdure in the same process (contract 3.4).
 
-mypy cannot know the fields of these classes. `Message` says so in every
-signature: any field may be read and set, and a field that does not exist raises
-AttributeError. Stubs for some ninety messages would be twenty times this file,
-to check code that lies in `rpc/` alone and is covered by tests field by field.
+mypy cannot know the fields of these classes. So `Message` allows to read and set any field, and at run time a field
+that does not exist raises AttributeError. Stubs for some ninety messages would be twenty times as long as this file, to
+check code that is in `rpc/` alone and is tested field by field.
 
 All modules of `rpc/` import it.
 """
@@ -27,16 +25,16 @@ DESCRIPTORS = Path(__file__).parent / "protos" / "descriptors.binpb"
 
 
 class Message(Protocol):
-    """A message: its fields as attributes, and these methods."""
+    """A message, with its fields as attributes and these methods."""
 
     DESCRIPTOR: Any
 
     def SerializeToString(self, *, deterministic: bool = ...) -> bytes:
-        """The message as bytes of the wire."""
+        """Serialize the message."""
         ...
 
     def MergeFromString(self, serialized: bytes) -> int:
-        """Take the fields that bytes of the wire have into this message; return how many bytes were read."""
+        """Merge the fields of a serialized message into this one; return the number of bytes read."""
         ...
 
     def CopyFrom(self, other: "Message") -> None:
@@ -52,11 +50,11 @@ class Message(Protocol):
         ...
 
     def WhichOneof(self, name: str) -> str | None:
-        """The name of the field that is set of a oneof; None: none is."""
+        """Return the name of the field of a oneof that is set; None if no field is."""
         ...
 
     def ListFields(self) -> list[tuple[Any, Any]]:
-        """The fields that are set: descriptor and value."""
+        """Return the fields that are set, each as descriptor and value."""
         ...
 
     def __getattr__(self, name: str) -> Any: ...
@@ -64,31 +62,31 @@ class Message(Protocol):
 
 
 class MessageClass(Protocol):
-    """The class of a message: fields in, message out."""
+    """The class of a message. A call with fields makes a message."""
 
     DESCRIPTOR: Any
 
     def __call__(self, **fields: Any) -> Message: ...
     def FromString(self, serialized: bytes) -> Message:
-        """Read a message of bytes of the wire."""
+        """Parse a serialized message."""
         ...
 
     def SerializeToString(self, message: Message) -> bytes:
-        """The message as bytes of the wire."""
+        """Serialize the message."""
         ...
 
 
 def split(descriptors: bytes) -> Iterator[bytes]:
     """Split a serialized FileDescriptorSet into its files, each a serialized FileDescriptorProto.
 
-    By hand, because the classes for both live in a module that takes longer to
-    import than this one, and in the process-wide pool.
+    It does not use protobuf's classes for both, because their module takes longer to import than this one, and uses the
+    process-wide pool.
     """
     position = 0
     while position < len(descriptors):
         assert descriptors[position] == FILE_TAG, descriptors[position]
         length = shift = 0
-        while True:  # a varint: seven bits a byte, the low ones first
+        while True:  # a varint: seven bits a byte, the low bits first
             position += 1
             length |= (descriptors[position] & 0x7F) << shift
             shift += 7
@@ -115,7 +113,7 @@ DAPR = "dapr.proto.runtime.v1.Dapr"
 
 
 def message(name: str) -> MessageClass:
-    """The class of a message, by its full name."""
+    """Return the class of a message by its full name."""
     return cast(MessageClass, GetMessageClass(POOL.FindMessageTypeByName(name)))
 
 

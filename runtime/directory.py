@@ -1,10 +1,10 @@
 """The directory of apps: the addresses of each app's actors, and of the routes for their messages.
 
-The rule: the actors of a store's first app have the types below, and those of every other app have its id
-behind these (`actors/address.py`). Which app is the first one the store says when it is opened; until then it is that
-of the engine.
+The rule: the actors of a store's first app have the types below. The actors of any other app have these types with the
+app's id behind them (`actors/address.py`). The store names its first app when it is opened; until then the engine's
+first app counts as it.
 
-`runtime/engine.py` has one directory, and each of its apps has its addresses from it.
+`runtime/engine.py` has one directory, which gives each of its apps its addresses.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -13,11 +13,11 @@ from ..actors.address import FIRST_RING, Address, address_of, ring_of, type_in
 from ..actors.store.presence.apps import ring_named
 
 WORKFLOW = "workflow"  # these reach the disk and must not change
-CALL = "call"  # an activity that an instance of another app has asked for
+CALL = "call"  # an activity requested by an instance of another app
 OPERATION = "operation"  # a bulk operation
 WORKER_MARK = "worker-mark"
 STATE = "state"  # state stores
-STATE_EXPIRY = "state-expiry"  # the loop that forgets what has expired
+STATE_EXPIRY = "state-expiry"  # the loop that forgets expired values
 ACTIVITY = "activity"
 CHILD_START = "child-start"
 EVENT_SEND = "event-send"
@@ -28,14 +28,14 @@ WITHDRAW = "withdraw"
 OPERATION_RUN = "operation-run"  # the address of the runner
 CODE = "code"  # instances that wait for code which other hosts have
 
-NO_APP_ID = "perdure"  # of an engine without an app
+NO_APP_ID = "perdure"  # the app id of an engine without an app
 
 
 class AppAddresses:
     """The addresses of one app. Its fields are the types of its actors, and of the routes for their messages.
 
     Args:
-        directory: Has those of the other apps.
+        directory: The addresses of the other apps.
     """
 
     __slots__ = (
@@ -67,7 +67,7 @@ class AppAddresses:
         self.settle(ring)
 
     def settle(self, ring: str) -> None:
-        """Have this ring from now on. Once the store is open it does not change any more."""
+        """Use this ring from now on. It does not change after the store is open."""
         self.ring = ring
         self.workflow = type_in(WORKFLOW, ring)
         self.call = type_in(CALL, ring)
@@ -86,11 +86,11 @@ class AppAddresses:
         self.state_expiry = type_in(STATE_EXPIRY, ring)
 
     def of(self, app_id: str | None) -> "AppAddresses":
-        """The addresses of another app, by its id; None or "": of this one."""
+        """The addresses of another app, by its id; None or "" is this app."""
         return self if not app_id or app_id == self.app_id else self._directory.of(app_id)
 
     def all(self) -> Sequence["AppAddresses"]:
-        """The addresses of all apps of the store, of this one first."""
+        """The addresses of all apps of the store, this app first."""
         return [self, *(self.of(app_id) for app_id in self._directory.names if app_id != self.app_id)]
 
     def instance(self, instance_id: str) -> Address:
@@ -112,7 +112,7 @@ class AppDirectory:
     def __init__(self, first: str) -> None:
         self._apps: Mapping[str, int] = {first: 0}
         self._known: dict[str, AppAddresses] = {}
-        self.rings: Callable[[], Collection[str]] = lambda: ()  # of the apps that a message reaches now
+        self.rings: Callable[[], Collection[str]] = lambda: ()  # the rings of the apps that a message reaches now
 
     @property
     def names(self) -> Mapping[str, int]:
@@ -120,8 +120,8 @@ class AppDirectory:
         return self._apps
 
     def settle(self, apps: Mapping[str, int]) -> None:
-        """Learn of the apps of the store."""
-        # A store without any has the engine's app, under any name.
+        """Learn the apps of the store."""
+        # A store without apps takes the engine's app, under any name.
         self._apps = apps or self._apps
         for app_id, addresses in self._known.items():
             addresses.settle(ring_named(app_id, self._apps))
@@ -138,7 +138,7 @@ class AppDirectory:
         return self.app_with(ring_of(actor_type))
 
     def reached(self, own: Iterable[str]) -> Sequence[str]:
-        """The ids of the apps that a request may name: first of this host, then of the others."""
+        """The ids of the apps that a request may name: first those of this host, then those of other hosts."""
         rings = {self.of(app_id).ring: app_id for app_id in own}
         return [*rings.values(), *map(self.app_with, sorted(set(self.rings()) - rings.keys()))]
 

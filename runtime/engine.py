@@ -1,6 +1,6 @@
 """An engine: an app, a store and a host, running inside an anyio program.
 
-The rule: an engine runs once: after its end, another one is made on the same store.
+The rule: an engine runs once. To run again, make another one on the same store.
 
     async with Engine(app, data="perdure.db") as engine:
         print(await engine.client.run(greet, input="world"))
@@ -64,9 +64,9 @@ from .workers.items import ItemWriter
 
 IN_MEMORY = ":memory:"
 
-NOTES_LOGGER = "perdure.runtime.instance.turn"  # of what turns have to tell
+NOTES_LOGGER = "perdure.runtime.instance.turn"  # of the notes of turns
 
-HEARD_S = 1.0  # in which all hosts of a store have heard of a shard that was given: two beats
+HEARD_S = 1.0  # within this all hosts of a store know that a shard was given: two beats
 logger = logging.getLogger(__name__)
 
 
@@ -82,10 +82,11 @@ class Engine:
         propagate: Writes histories for remote workers that may see them (`rpc/wire/propagation.py`).
         membership: Which of the hosts of a daemon this engine is; None is a daemon of one. `data` is the path of the
             whole store, of which it takes its part.
-        opening: How it begins; like any engine by default.
+        opening: Options of the start.
     """
 
-    # Makes what writes work for the workers of other hosts, for an app id; None: this engine gives them none.
+    # Makes, for an app id, the writer of work items for the workers of other hosts. None: this engine gives them no
+    # work.
     writer_for: ClassVar[partial[ItemWriter] | None] = None
 
     def __init__(
@@ -117,7 +118,7 @@ class Engine:
         self.flight = flight = record_of(self.store, WORKFLOW, self.settings.slots) if opening.flight_record else None
         self._notes = FlightNotes(shared.book) if shared is not None and shared.book is not None else None
         self._journal = journal = Journal(NOTES_LOGGER)
-        self._visited: dict[str, HostedApp] = {}  # apps that other hosts have, as far as they were asked for
+        self._visited: dict[str, HostedApp] = {}  # apps of other hosts that were requested here
         self._parts = parts = EngineParts(
             store=self.store,
             settings=self.settings,
@@ -173,7 +174,7 @@ class Engine:
         for hosted in self.apps.values():
             hosted.attach(self._host)
         self.items = opening.items
-        # Those of the first app.
+        # The parts of the first app.
         self.dispatcher, self.workers = first.dispatcher, first.workers
         self.facade, self.views, self.steering = first.facade, first.views, first.steering
         self.transfer, self.bulk, self.management = first.transfer, first.bulk, first.management
@@ -182,13 +183,13 @@ class Engine:
         self._own_task = OwnTask(self._run, hurry=self._hurry, ended=self._end)
         self._block: AsyncExitStack | None = None  # on trio
         self._running = self._used = False
-        # All else has ended in order, and the store is still open: activities that were cancelled have not ended.
+        # Everything else has stopped and the store is still open, but cancelled activities have not ended.
         self.waits_for_activities = False
         self._told_of_stop: list[Callable[[], None]] = []
         self._leaving: anyio.CancelScope | None = None  # once shards are given because it stops
 
     def _share(self, opening: Opening, apps: Sequence[str]) -> SharedPeers | None:
-        """Share the store with other hosts, if it can be."""
+        """Share the store with other hosts, if the store supports it."""
         stuck_after_s = opening.stuck_after_s
         share = opening.share or share_of(
             self.store, self.settings.peer_address, stuck_after_s=stuck_after_s, apps=apps
@@ -206,7 +207,7 @@ class Engine:
             )
         self.directory.settle(apps)
         if not self.settings.app_id and self.app is None and len(self.apps) == 1:
-            self._first.own.settle(FIRST_RING)  # it takes the first app of the store for its own
+            self._first.own.settle(FIRST_RING)  # its own app is the first app of the store
         for app_id, number in apps.items() if self._every else ():
             if number:
                 self.apps[app_id] = HostedApp.elsewhere(self.directory.of(app_id), self._parts, self._host)
@@ -217,7 +218,7 @@ class Engine:
                 flights.types = frozenset(hosted.own.workflow for hosted in self.apps.values())
 
     def _sharing(self, source: ShardSource) -> Sharing:
-        """How the host shares its store: what moves with a shard is said by the app of the shard."""
+        """How the host shares its store. Each app says which of its work moves with a shard."""
         apps = self.apps.values()
 
         def all_of(tell: Callable[[HostedApp, Any], None]) -> Callable[[Any], None]:
@@ -241,7 +242,7 @@ class Engine:
         return Client(operations, self.app)
 
     def app_of(self, app_id: str) -> HostedApp | None:
-        """The app of an id, as this host has it, or as a way to the hosts that have it; None: no host has it."""
+        """The app with an id: this host's own, or one that forwards to its hosts. None if no host has it."""
         found = self.apps.get(app_id) or self._visited.get(app_id)
         if found is None and self._running:
             own = self.directory.of(app_id)
@@ -257,9 +258,9 @@ class Engine:
         return self._source is None or self._source.alone
 
     async def leave(self, within_s: float = 20.0) -> None:
-        """Give all shards to the other hosts of a store that is shared, if there are any, and pass requests on to them.
+        """Give all shards to the other hosts of a shared store, if there are any, and forward requests to them.
 
-        Returns when all is given and known to them, or the time is over.
+        Returns when all shards are given and the other hosts know it, or after `within_s`.
         """
         if self._source is None or not self._running or self._source.alone or self._leaving is not None:
             return
@@ -276,20 +277,20 @@ class Engine:
 
     @property
     def commit_under_way(self) -> int | None:
-        """The number of the group commit that is under way; None: there is none."""
+        """The number of the group commit that is under way, if there is one."""
         return self._host.commit_under_way
 
     @property
     def store_intact(self) -> bool:
-        """Whether the store's files are where they were opened. It may be asked from another thread."""
+        """Whether the store's files are where they were opened. Other threads may call this."""
         return not self._running or self.store.intact
 
     def set_hanging(self, hanging: bool) -> None:
-        """Say whether a commit does not end: as long as it lasts the engine is not ready, and refuses new work."""
+        """Set whether a commit hangs. While one hangs the engine is not ready, and refuses new work."""
         self._host.set_hanging(hanging)
 
     def tell_blocked(self) -> None:
-        """Learn that the log has been told of what blocks the event loop now; a thread that watches it calls this."""
+        """Note that the log has a line about the code that blocks the event loop. For the thread that watches it."""
         self._host.turn_loop.blocked_told = True
 
     @property
@@ -303,7 +304,7 @@ class Engine:
         return self._host.turns
 
     def management_through(self, facade: Facade) -> InstanceOperations:
-        """The operations of management, of which the watch of a facade is told as of those of the facade itself.
+        """The management operations, reported to the watch of a facade like the operations of the facade itself.
 
         Args:
             facade: One that `facade.watched_by` has made.
@@ -311,7 +312,7 @@ class Engine:
         return self.apps[facade.own.app_id].management_through(facade)
 
     def observe(self, observer: Observer) -> None:
-        """Tell an observer of each instance and activity that ends from now on."""
+        """Notify an observer of each instance and activity that ends from now on."""
         self._first.observe(observer)
 
     def trace(self, tracing: Tracing) -> None:
@@ -324,14 +325,14 @@ class Engine:
         self._told_of_stop.append(tell)
 
     def active_actors(self) -> Mapping[str, int]:
-        """How many actors of each type are in memory, of the first app."""
+        """How many actors of the first app are in memory, by type."""
         return self._first.active_actors(alone=len(self.apps) == 1)
 
     async def start(self) -> None:
         """Start the engine; it runs until `stop`, which another task may call. For asyncio.
 
         Raises:
-            AsyncioNeeded, EngineUsed, StoreError: It does not run.
+            AsyncioNeeded, EngineUsed, StoreError: The engine has not started.
         """
         if not on_asyncio():
             raise AsyncioNeeded
@@ -343,8 +344,8 @@ class Engine:
     async def stop(self) -> None:
         """Stop the engine gracefully. Does nothing if it was never started, or has been stopped.
 
-        If the caller is cancelled meanwhile, running activities are cancelled too: they are performed again by the
-        next engine of the store.
+        If the caller is cancelled meanwhile, running activities are cancelled too; the next engine of the store
+        performs them again.
 
         Raises:
             BaseException: The error that has ended the engine before, or has kept it from stopping in order.
@@ -367,8 +368,8 @@ class Engine:
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        # An error in the block stops the engine as gracefully as its end does, and then goes on
-        # its way as it is, not wrapped by the task groups inside.
+        # An error in the block stops the engine as gracefully as the end of the block does. It is raised as it is, not
+        # wrapped by the task groups inside.
         if self._block is not None:
             await self._block.aclose()
             return
@@ -409,12 +410,12 @@ class Engine:
             raise sole_store_error(group) from group
         finally:
             self._running = self.waits_for_activities = False
-            # Again, in case it was cancelled before the host had it.
+            # Closed again, in case the engine was cancelled before the host had the store.
             with anyio.CancelScope(shield=True):
                 await self.store.close()
 
     async def _stop_apps(self) -> None:
-        """Begin no more activities, and give those under way their grace, of all apps at once."""
+        """Start no more activities, and give the running ones of all apps their grace at once."""
         async with anyio.create_task_group() as stopping:
             for app in self.apps.values():
                 app.dispatcher.stop()
@@ -424,12 +425,12 @@ class Engine:
                 await app.lending.hand_over()
 
     def _forget(self, gone: Gone) -> None:
-        """Forget the work under way here for instances that are another host's now."""
+        """Forget the running work for instances that another host owns now."""
         for app in self.apps.values():
             app.forget(gone.has, dead=gone.dead)
 
     def _hurry(self) -> None:
-        """End the grace of the activities: the caller that stops the engine was cancelled."""
+        """End the grace of the activities, because the caller that stops the engine was cancelled."""
         self.stop_grace_s = 0
         if self._leaving is not None:
             self._leaving.cancel()
@@ -437,7 +438,7 @@ class Engine:
             app.activities.hurry()
 
     def _end(self, error: BaseException) -> None:
-        """Tell callers, of now and later, that an error has ended the engine."""
+        """Report to present and later callers that an error has ended the engine."""
         logger.error("the engine has ended", exc_info=error)
         self._host.refuse(error)
 
@@ -461,7 +462,7 @@ def _store(data: str | Path | Store, durability: Durability, part: Part, instrum
 
 
 def _names_of(engine: Engine, others: Sequence[OtherApp]) -> AppNames:
-    """The apps of an engine, as its store is to know them."""
+    """The apps of an engine, in the form for its store."""
     first = engine.app_id
     ids = [first, *(other.app_id for other in others)]
     if twice := sorted({each for each in ids if ids.count(each) > 1}):

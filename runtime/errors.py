@@ -7,31 +7,31 @@ PerdureError
 │   │   ├── NulRefused             a name, an id or a tag with a NUL
 │   │   └── LimitExceeded          more than a limit allows; workflow code and activities fail with it too
 │   ├── InstanceNotFound           the instance does not exist
-│   ├── InstanceExists             the id is taken by one that is not finished
-│   │   └── IdTaken                a start under an id that another instance has, and what can be done
-│   ├── ChildUnfinished            the id is finished, but a descendant of it is not
-│   ├── DescendantsUnknown         the same, while its descendants are unread; only the facade sees it
+│   ├── InstanceExists             the id is taken by an instance that is not finished
+│   │   └── IdTaken                the same for any holder of the id, which it describes
+│   ├── ChildUnfinished            the instance is finished, but a descendant of it is not
+│   ├── DescendantsUnknown         the facade has to read the descendants first; internal to it
 │   ├── InstanceUnfinished         purge of an instance that is not finished
 │   ├── InstanceStalled            the instance waits for its code to be mended
 │   ├── InstanceNotSetAside        release of an instance that is not set aside
 │   ├── EventRefused               an event for an instance that has ended
 │   ├── KeyReused                  an idempotency key that was used for a start with another input
-│   ├── RepairRefused              a repair of what the instance does not wait for
-│   ├── WorkflowUnknown            a start of a workflow that the app does not have, and no worker may have
+│   ├── RepairRefused              a repair of an entry that the instance does not wait for
+│   ├── WorkflowUnknown            a start of a workflow that neither the app nor a worker can have
 │   ├── RunChanged                 the id belongs to another run than the caller has seen
-│   └── NoMatch                    the instance does not meet the request's condition, or is gone
+│   └── NoMatch                    the instance does not meet the request's condition, or does not exist
 ├── NondeterminismError            workflow code that no longer fits its history
 ├── WorkflowMisuse                 workflow code took a step that replay cannot repeat
-├── WorkflowFailed                 an instance ended otherwise than COMPLETED (raised by Client.run)
+├── WorkflowFailed                 an instance ended, but not COMPLETED (raised by Client.run)
 ├── TaskFailedError                an activity or a child failed (raised in workflow code)
 ├── NonRetryableError              raised by activity code: do not try again
 ├── PayloadError                   an input or an output that is not JSON, or not of the annotated type
-├── EngineUsed                     an engine that is to run a second time
+├── EngineUsed                     a second start of an engine
 ├── AsyncioNeeded                  Engine.start on trio
-└── AppError                       an app that cannot be: two workflows of one name, and so on
+└── AppError                       an invalid app: two workflows of one name, for example
 
 MailboxFull
-└── InstanceFull                   the instance holds as many arrivals as it may
+└── InstanceFull                   the instance holds the maximum number of arrivals
 """
 
 from collections.abc import Sequence
@@ -104,12 +104,12 @@ class ChildUnfinished(RequestRefused):
 
 
 class DescendantsUnknown(RequestRefused):
-    """The id is finished and had children: look at them all, then ask again."""
+    """The instance is finished and had children. The facade reads all descendants, then repeats the request."""
 
     def __init__(self, instance_id: str, execution_id: str) -> None:
         super().__init__(instance_id, execution_id)
         self.instance_id = instance_id
-        self.execution_id = execution_id  # of the finished one
+        self.execution_id = execution_id  # of the finished instance
 
 
 class InstanceUnfinished(RequestRefused):
@@ -124,7 +124,7 @@ class InstanceUnfinished(RequestRefused):
 
 
 class InstanceStalled(RequestRefused):
-    """The instance's code no longer fits its history; it takes nothing until the code is mended."""
+    """The instance's code no longer fits its history. It makes no progress until the code is mended."""
 
     def __init__(self, instance_id: str) -> None:
         super().__init__(instance_id)
@@ -163,14 +163,14 @@ class EventRefused(RequestRefused):
 
 
 class IdTaken(InstanceExists):
-    """The id of a new instance belongs to another one already, finished or not, and it is known which."""
+    """The id of a new instance already belongs to another one, finished or not, which the error describes."""
 
     def __init__(self, instance_id: str, *, name: str, status: str, restart: bool | None) -> None:
         super().__init__(instance_id)
         self.args = (instance_id, name, status, restart)
         self.name = name  # the workflow of the holder
         self.status = status  # of the holder, by its name
-        self.restart = restart  # a restart was asked for; None: it is no start, but a rerun or an import
+        self.restart = restart  # whether a restart was requested; None for a rerun or an import
 
     def __str__(self) -> str:
         taken = f"ID {self.instance_id!r} belongs to an instance of workflow {self.name!r}, which is {self.status}"
@@ -185,7 +185,7 @@ class IdTaken(InstanceExists):
 
 
 class KeyReused(RequestRefused):
-    """An idempotency key stands for another start already."""
+    """An idempotency key was used for another start."""
 
     def __init__(self, instance_id: str, key: str) -> None:
         super().__init__(instance_id, key)
@@ -200,7 +200,7 @@ class KeyReused(RequestRefused):
 
 
 class WorkflowUnknown(RequestRefused):
-    """The app does not have the workflow, and no worker has ever come that might have it."""
+    """The app does not have the workflow, and no worker that might have it has ever been connected."""
 
     def __init__(self, name: str, *, app: str, nearest: tuple[str, ...]) -> None:
         super().__init__(name, app, nearest)
@@ -257,7 +257,7 @@ class NoMatch(RequestRefused):
 
 
 class NondeterminismError(PerdureError):
-    """Code and history part ways. The instance stops, keeps everything, and goes on once the code fits again."""
+    """Workflow code does not fit the history. The instance stops, and goes on once the code fits again."""
 
     def __init__(
         self,
@@ -308,7 +308,7 @@ class TaskFailedError(CarriesFailure, PerdureError):
 
 
 class WorkflowFailed(PerdureError):
-    """An instance ended otherwise than COMPLETED."""
+    """An instance ended, but not COMPLETED."""
 
     def __init__(self, state: InstanceState) -> None:
         super().__init__(state)
@@ -344,13 +344,13 @@ LIMIT_ADVICE = {
 
 
 class LimitExceeded(InvalidRequest):
-    """Workflow code, an activity or a caller has asked for more than a limit allows (docs/limits.md)."""
+    """Workflow code, an activity or a caller has requested more than a limit allows (docs/limits.md)."""
 
     non_retriable = True
 
     def __init__(self, what: str, *, limit: str, found: int, maximum: int) -> None:
         super().__init__(what, limit, found, maximum)
-        self.what = what  # that is too much
+        self.what = what  # the thing that exceeds the limit
         self.limit = limit  # its name, a field of WorkflowLimits
         self.found = found
         self.maximum = maximum
@@ -364,7 +364,7 @@ class LimitExceeded(InvalidRequest):
 
 
 class InstanceFull(MailboxFull):
-    """An instance that takes no events at present holds as many arrivals as it may (docs/limits.md)."""
+    """An instance that takes no events at present holds the maximum number of arrivals (docs/limits.md)."""
 
     def __init__(self, instance_id: str, *, held: int) -> None:
         super().__init__(Address("workflow", instance_id), messages_max=held)

@@ -1,7 +1,8 @@
-"""A hosted app: all that one app has of an engine, which may have several apps on one host and one store.
+"""A hosted app: the parts of an engine that belong to one of its apps.
 
-The rule: nothing here belongs to another app. The apps of an engine share its host, with it commits, reminders and the
-limits on memory; each has its own instances, workers, activities, limits on these, operations and reports.
+The rule: nothing here belongs to another app. The apps of an engine share its host and its store, and with them
+commits, reminders and the limits on memory. Each app has its own instances, workers, activities, limits on these,
+operations and reports.
 
 `runtime/engine.py` makes one for each of its apps.
 """
@@ -66,7 +67,7 @@ from .workers.hosts.sharing import shared_workers
 from .workers.items import ItemWriter
 from .workers.mark import CONNECTED, Remember, WorkerMarkType, own_mark
 
-# Of what activities have to tell.
+# The logger of notes on activities.
 ACTIVITIES_LOGGER = "perdure.runtime.activities.actors"
 
 
@@ -81,9 +82,9 @@ class EngineParts:
     journal: Journal
     flight: Flights | None
     workshop: Workshop
-    peers: Peers | None  # the other hosts; None: there are none
+    peers: Peers | None  # the other hosts, if there are any
     source: ShardSource | None  # says which shards are this host's, where hosts share the store
-    has_app: Callable[[str, str], bool]  # whether a host has an app, by the name of the one and the id of the other
+    has_app: Callable[[str, str], bool]  # whether a host has an app: (name of the host, id of the app)
     seen: Callable[[], ClusterSeen | None]
     send: Callable[[Address, Any], None]  # sends a message; it may be lost
 
@@ -95,7 +96,7 @@ class HostedApp:
         app: Its code; None: workers have it.
         own: Its addresses.
         propagate: Writes histories for remote workers that may see them.
-        items: Writes the items of its workers, for the workers of other hosts; or makes such a writer for its app id
+        items: Writes the work items of the app for the workers of other hosts, or makes such a writer for the app id
             when it is needed. None: workers of other hosts get no items.
     """
 
@@ -178,17 +179,17 @@ class HostedApp:
 
     @classmethod
     def elsewhere(cls, own: AppAddresses, parts: EngineParts, host: Host) -> "HostedApp":
-        """An app that this host has not: it is asked here, and performed at the hosts that have it."""
+        """An app that this host does not have. It takes requests here; the hosts that have the app perform them."""
         app = cls(None, own, parts, propagate=lambda instance_id, events, scope, received: None, items=None)
         app.attach(host)
         return app
 
     def attach(self, host: Host) -> None:
-        """Make what stands upon the host."""
+        """Make the parts that use the host."""
         parts, own, clock = self._parts, self.own, self._parts.clock
         self._host = host
         self._shared = shared_workers(self.dispatcher, self.peers, host, own, self._writer, parts.instruments)
-        self.workers = self._shared or self.dispatcher  # the door of the workers has it
+        self.workers = self._shared or self.dispatcher  # the door of the workers uses it
         self.facade = Facade(host, own=own, limits=self._settings.limits)
         self.states = self._state.serve(host)
         work = WorkLocator(
@@ -281,10 +282,10 @@ class HostedApp:
         """Make the loop that forgets the app's finished instances.
 
         Args:
-            happened: As of the loop.
+            happened: See `RetentionLoop`.
         """
         source = self._parts.source
-        looks = count()  # of the turns of other hosts this one does not hear
+        looks = count()  # this host does not hear of the turns of other hosts
         mark = Address(self.own.worker_mark, CONNECTED)
         return RetentionLoop(
             self._parts.store,
@@ -297,7 +298,7 @@ class HostedApp:
         )
 
     def leave(self) -> None:
-        """Take no more work of other hosts, and give none to the workers of this one: it ends soon."""
+        """Take no more work of other hosts, and give no more work to the workers of this host, which stops soon."""
         if self._shared is not None:
             self._shared.leave()
         if self.code is not None:
@@ -307,24 +308,24 @@ class HostedApp:
     # The work that moves with a shard; see `Sharing`.
 
     def lent(self, has: IsIn, waiting: Sequence[tuple[Address, Any]]) -> Sequence[bytes]:
-        """Begin no more for actors of the app that are about to be another host's, and say which activities go on."""
+        """Start nothing more for actors of the app that are about to move; return the activities that go on."""
         if self.lending is None:
             return ()
         own = [(address.id, body) for address, body in waiting if ring_of(address.type) == self.own.ring]
         return self.lending.lent(self.ids_in(has), own, self.own.ring)
 
     def kept(self, has: IsIn) -> None:
-        """Go on for actors that are not another host's after all."""
+        """Resume work for actors that stay with this host after all."""
         if self.lending is not None:
             self.lending.keep(self.ids_in(has))
 
     def borrowed(self, jobs: Sequence[bytes]) -> None:
-        """Learn of activities that other hosts perform for actors of the app."""
+        """Take note of activities that other hosts perform for actors of the app."""
         if self.lending is not None:
             self.lending.borrowed(jobs, self.own.ring)
 
     def forget(self, has: IsIn, *, dead: bool) -> None:
-        """Forget the work under way here for actors that are another host's now."""
+        """Forget the running work of actors that another host owns now."""
         ids = self.ids_in(has)
         self.activities.leave(ids, cancel=dead)
         self.dispatcher.leave(ids)
@@ -334,7 +335,7 @@ class HostedApp:
             attendance.leave(ids)
 
     def ids_in(self, has: IsIn) -> Callable[[str], bool]:
-        """Whether the app's actors are among some, by their ids."""
+        """Make a test of an actor's id: whether the app's actor of this id is among the given ones."""
         return lambda actor_id: has(self.own.instance(actor_id))
 
     def management_through(self, facade: Facade) -> InstanceOperations:
@@ -373,7 +374,7 @@ class HostedApp:
         return self._settings.wait_for_workers or self._workers_known
 
     def code_elsewhere(self, workflow: str) -> bool:
-        """Whether another host of the app has a workflow that this one has not, or may have it."""
+        """Whether another host of the app has, or may have, a workflow that this host lacks."""
         return self.code is not None and self.code.may_have(CodeKind.WORKFLOW, workflow)
 
     def _workflow_elsewhere(self, workflow: str) -> bool:
@@ -383,7 +384,7 @@ class HostedApp:
         return self.awaited is not None and self.awaited.awaits(instance_id)
 
     def _heard(self, body: Any) -> None:
-        """Learn that a commit holds a message of another host."""
+        """Note that a commit holds a message of another host."""
         if self.lending is not None:
             self.lending.heard(body)
         if self.activities.hosts is not None and type(body) is ActivityDone:
@@ -406,9 +407,9 @@ class HostedApp:
 
 
 def within(kind: str, receive: Callable[[Address, Any], None]) -> Route:
-    """A route that is told addresses without their ring.
+    """A route that gets addresses without their ring.
 
     Args:
-        kind: Their type then.
+        kind: Their type without the ring.
     """
     return lambda address, body: receive(Address(kind, address.id), body)

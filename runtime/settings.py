@@ -41,7 +41,7 @@ class Settings:
     # Leave workflows and activities that the app does not have to remote workers, even before a worker has ever been
     # connected. Without an app, or once a worker has been connected to the store, they are left to workers in any case.
     wait_for_workers: bool = False
-    limits: WorkflowLimits = field(default_factory=WorkflowLimits)  # on what one instance may ask for
+    limits: WorkflowLimits = field(default_factory=WorkflowLimits)  # on the requests of one instance
     dispatch: DispatchLimits = field(default_factory=DispatchLimits)  # how many jobs workers may have at once
     retention: Retention = field(default_factory=Retention)  # how long finished instances are kept; for ever
     state_stores: StateStores = field(default_factory=StateStores)  # those of the state API
@@ -76,7 +76,7 @@ class Settings:
         """The app id of an engine.
 
         Args:
-            app_name: Of its app; None: it has none.
+            app_name: The name of its app; None without an app.
         """
         return self.app_id or app_name or NO_APP_ID
 
@@ -99,18 +99,18 @@ class OtherApp:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opening:
-    """How an engine begins."""
+    """The options for the start of an engine."""
 
     # Note the attempts under way in a file beside the store, so that an instance whose code ends this process is found
     # and set aside (docs/design/flight-record.md). Only for an engine with a file.
     flight_record: bool = False
-    set_aside: tuple[str, ...] = ()  # ids of instances that are set aside before anything of them begins
+    set_aside: tuple[str, ...] = ()  # ids of instances that are set aside before any work of theirs starts
     folder: str | None = None  # the working folder of worker processes; None: that of this process when it begins
-    instruments: Instruments = SYSTEM  # what it reads off the machine beside the clock
+    instruments: Instruments = SYSTEM  # its readings of the machine, beside the clock
     workshop: Workshop | None = None  # threads and processes of activities; those of the operating system
     items: ItemWriter | None = None  # writes work for the workers of other hosts; None: they are given none
     share: Share | None = None  # how it shares its store with other engines; None: the store is its own
-    # A host that shares its store, and whose event loop stands still for longer, shows no more that it lives.
+    # A host that shares its store stops its beats when its event loop stands still for longer than this.
     stuck_after_s: float = inf
     others: Sequence[OtherApp] = ()  # the apps beside the first one
     dormant: bool = False  # recover nothing and fire no timer: only requests have effects

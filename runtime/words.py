@@ -1,10 +1,10 @@
-"""The words of workflows: which messages, answers and errors of this layer the hosts of a daemon send each other.
+"""The words of workflows: the messages, answers and errors of this layer that hosts of a daemon send each other.
 
 The rule: a word never changes its meaning, and a message gets new fields at its end, with defaults. Histories and
 records cross in the form in which they reach the disk.
 
 `runtime/engine.py` gives them to the peers of its host. Messages that a host sends itself only (the work of activities
-and of workers, and the host's own messages to its actors) has no word, so that no other host can send it.
+and of workers, and the host's own messages to its actors) have no word, so that no other host can send it.
 """
 
 from collections.abc import Sequence
@@ -50,7 +50,7 @@ from .workers.mark import Remember
 
 @cache
 def vocabulary() -> Vocabulary:
-    """The vocabulary of hosts whose actors are workflows. It never changes, and is long in the making."""
+    """The vocabulary of hosts whose actors are workflows. It never changes, and takes long to make."""
     return Vocabulary(words(), errors_of_workflows())
 
 
@@ -63,7 +63,7 @@ def words() -> Sequence[WireWord]:
     """The words of this layer."""
     return (
         WireWord("start", Start),
-        WireWord("call", Invoke),  # an activity of another app; its own asks for its activities without a word
+        WireWord("call", Invoke),  # an activity of another app; an app requests its own activities without a word
         WireWord("withdraw", Withdraw),
         WireWord("event", RaiseEvent),
         WireWord("suspend", Suspend),

@@ -1,9 +1,9 @@
-"""Metrics of a host among others: which hosts live, who owns which shards, commits in doubt, clocks that are off.
+"""Metrics of a host among others: living hosts, owners of shards, commits in doubt, offsets of clocks.
 
-The rule: each host tells of itself and of the hosts that it sees; the reader sums over hosts. A value that is unknown,
-because there is no such store or its server does not answer, has no sample, rather than a zero.
+The rule: each host reports on itself and on the hosts that it sees; the reader sums over hosts. An unknown value has no
+sample instead of a zero: the store is not shared, or its server does not answer.
 
-`daemon/daemon.py` makes one with `--metrics-port`. docs/hosts.md says what each of them means.
+`daemon/daemon.py` makes the collector with `--metrics-port`. docs/hosts.md explains each metric.
 """
 
 from collections.abc import Awaitable, Callable, Iterator
@@ -19,15 +19,15 @@ from ..actors.store.presence.figures import CommitDoubts, ServerFigures
 
 
 class DoubtingStore(Protocol):
-    """A store whose server can be away, or another one."""
+    """A store whose server may be unreachable or change."""
 
     @property
     def doubts(self) -> CommitDoubts:
-        """The outcomes of commits whose connection broke."""
+        """Counts of commits whose connection broke, by outcome."""
         ...
 
     async def figures(self) -> ServerFigures | None:
-        """Ask the server; None: it does not answer."""
+        """Read figures of the server; None: it does not answer."""
         ...
 
 
@@ -36,8 +36,8 @@ class ClusterMetrics(Collector):
 
     Args:
         owned: Counts the shards that this host owns.
-        seen: The hosts that share the store, as this one sees them; None: there is no such store.
-        store: The store that they share; None as above.
+        seen: The hosts that share the store, as this host sees them; None: the store is not shared.
+        store: The shared store; None: the store is not shared.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class ClusterMetrics(Collector):
         registry.register(self)
 
     def asked_first(self, app: ASGIApp) -> ASGIApp:
-        """An app that asks the store's server before it answers, so that the server is asked for scrapes only."""
+        """An app that queries the store's server before it answers, so that the server is queried for scrapes only."""
         if self._store is None:
             return app
         figures = self._store.figures
@@ -70,7 +70,7 @@ class ClusterMetrics(Collector):
         return answer
 
     async def _ask(self, figures: Callable[[], Awaitable[ServerFigures | None]]) -> None:
-        self._figures = None  # what an earlier scrape has found is not true for ever
+        self._figures = None  # figures of an earlier scrape may be out of date
         self._figures = await figures()
 
     def collect(self) -> Iterator[Metric]:
@@ -84,42 +84,40 @@ class ClusterMetrics(Collector):
             yield from self._of_server(self._figures)
 
     def _of_hosts(self, seen: ClusterSeen) -> Iterator[Metric]:
-        hosts = GaugeMetricFamily(
-            "perdure_hosts", "Hosts that live, as this one sees them.", labels=["app_id", "state"]
-        )
+        hosts = GaugeMetricFamily("perdure_hosts", "Living hosts, as this host sees them.", labels=["app_id", "state"])
         for state in HostState:
             hosts.add_metric((*self._own, state.name.lower()), sum(host.state is state for host in seen.hosts))
         yield hosts
-        yield self._gauge("perdure_shards_free", "Shards that no living host owns, as this one sees them.", seen.free)
+        yield self._gauge("perdure_shards_free", "Shards that no living host owns, as this host sees them.", seen.free)
         serving = seen.standing in (Standing.SERVING, Standing.LEAVING)
         yield self._gauge("perdure_host_serving", "1 if this host takes turns and answers from memory.", serving)
         if seen.beat_age_s is not None:
             name = "perdure_host_beat_age_seconds"
-            yield self._gauge(name, "Since this host's last beat was sent that was answered.", seen.beat_age_s)
+            yield self._gauge(name, "Time since this host's last answered beat was sent.", seen.beat_age_s)
         yield self._counter("perdure_host_lives", "How often this host has joined the store.", seen.lives)
-        yield self._counter("perdure_hosts_killed", "Hosts that this one has found dead.", seen.killed)
-        yield self._counter("perdure_shards_taken", "Shards that this host has taken from the dead.", seen.taken)
+        yield self._counter("perdure_hosts_killed", "Hosts that this host has found dead.", seen.killed)
+        yield self._counter("perdure_shards_taken", "Shards that this host has taken from dead hosts.", seen.taken)
         yield self._counter("perdure_shards_given", "Shards that this host has given to other hosts.", seen.given)
 
     def _of_doubts(self, doubts: CommitDoubts) -> Iterator[Metric]:
         yield self._counter(
             "perdure_commits_in_doubt",
-            "Commits whose connection broke, so that it was found out whether they had happened.",
+            "Commits whose connection broke, and whose outcome had to be found.",
             doubts.in_doubt,
         )
         yield self._counter(
             "perdure_commits_uncertain",
-            "Commits of which that was not found out in time: their callers heard that they may have happened.",
+            "Commits whose outcome was not found in time: their callers got the error that they may have happened.",
             doubts.uncertain,
         )
         yield self._counter(
             "perdure_acknowledged_lost",
-            "Instances and saved values whose last acknowledged change a server that took over does not have.",
+            "Instances and saved values whose last acknowledged change is missing on a server that took over.",
             doubts.acknowledged_lost,
         )
 
     def _of_server(self, found: ServerFigures) -> Iterator[Metric]:
-        help_ = "This host's clock minus that of the database."
+        help_ = "This host's clock minus the database's clock."
         yield self._gauge("perdure_clock_offset_seconds", help_, found.clock_offset_s)
         help_ = "Servers and programs that follow the database's server."
         yield self._gauge("perdure_replication_followers", help_, found.followers)

@@ -1,9 +1,9 @@
 """Metrics of the state of an engine: instances, waiting work, the cost of commits, the process.
 
-The rule: each host tells of its own part, of each of its apps, and a sum over hosts is the reader's. A value that
-cannot be known now has no sample, rather than a zero. Looking at the store is done for scrapes only.
+The rule: each host reports on its own part, for each of its apps, and the reader sums over hosts. An unknown value has
+no sample instead of a zero. The store is read for scrapes only.
 
-`daemon/telemetry/metrics_port.py` makes one. docs/operations/metrics.md lists all of them.
+`daemon/telemetry/metrics_port.py` makes the collector. docs/operations/metrics.md lists all metrics.
 """
 
 import logging
@@ -29,11 +29,11 @@ COMMIT_BUCKETS_S = (
 
 
 class MeasuredHost(Protocol):
-    """A host as these metrics see it; `Reports` of `runtime/operations/overview/reports.py` fulfils it."""
+    """A host as these metrics see it; `Reports` of `runtime/operations/overview/reports.py` implements it."""
 
     @property
     def tells_of_store(self) -> bool:
-        """Whether this host gives the figures that are of the whole store, so that they are not counted twice."""
+        """Whether this host reports figures of the store. Of a shared store only one host does, so sums are right."""
         ...
 
     def own(self) -> HostReport:
@@ -45,7 +45,7 @@ class MeasuredHost(Protocol):
         ...
 
     def oldest_waiting(self) -> Mapping[str, int]:
-        """When the oldest waiting activity was asked for, by name; Unix time, microseconds."""
+        """Name of activity -> when the oldest waiting one was requested; Unix time, microseconds."""
         ...
 
     def mailbox_depths(self) -> tuple[int, int]:
@@ -53,12 +53,12 @@ class MeasuredHost(Protocol):
         ...
 
     def watch_commits(self, watch: Callable[[float, float], None]) -> None:
-        """Have a function called for each commit of this host."""
+        """Call a function for each commit of this host."""
         ...
 
 
 class OverdueWork(Protocol):
-    """The overdue work of a host; `Waits` of `runtime/operations/overview/attention.py` fulfils it."""
+    """The overdue work of a host; `Waits` of `runtime/operations/overview/attention.py` implements it."""
 
     @property
     def overdue_total(self) -> int:
@@ -67,12 +67,12 @@ class OverdueWork(Protocol):
 
     @property
     def unserved_total(self) -> int:
-        """How many instances wait for workers that are gone."""
+        """How many instances wait for workers that have disconnected."""
         ...
 
 
 class Overdue(Protocol):
-    """Finds overdue work; `Attentions` of `runtime/operations/overview/attention.py` fulfils it."""
+    """Finds overdue work; `Attentions` of `runtime/operations/overview/attention.py` implements it."""
 
     async def own(self) -> OverdueWork:
         """Find the overdue work of this host."""
@@ -90,9 +90,9 @@ class EngineMetrics(Collector):
     """The metrics of one host.
 
     Args:
-        apps: By their ids, the first one first: what the apps of a host share is told under its name.
-        ready: Whether it takes requests and writes.
-        loop_delay_s: The largest delay of the event loop of late, in seconds.
+        apps: By their ids, the first app first; values that the apps of a host share have the first app's name.
+        ready: Whether the host takes requests and writes.
+        loop_delay_s: The largest recent delay of the event loop, in seconds.
         now_us: The wall clock; Unix time, microseconds.
     """
 
@@ -131,7 +131,7 @@ class EngineMetrics(Collector):
         ProcessCollector(registry=registry)
 
     def asked_first(self, app: ASGIApp) -> ASGIApp:
-        """An app that looks at the store before it answers, so that the store is looked at for scrapes only."""
+        """An app that reads the store before it answers, so that the store is read for scrapes only."""
 
         async def answer(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] == "http":
@@ -142,7 +142,7 @@ class EngineMetrics(Collector):
 
     async def look(self) -> None:
         """Count the instances of the store."""
-        self._counts, self._waits = {}, {}  # what an earlier scrape has found is not true for ever
+        self._counts, self._waits = {}, {}  # counts of an earlier scrape may be out of date
         try:
             for app_id, app in self._apps.items():
                 self._waits[app_id] = await app.overdue.own()
@@ -159,11 +159,11 @@ class EngineMetrics(Collector):
         yield from self._of_activities()
         waiting, deepest = self._watched.mailbox_depths()
         yield self._gauge("perdure_mailbox_messages", "Messages that wait for a turn of their actor.", waiting)
-        yield self._gauge("perdure_mailbox_deepest_messages", "The same, of the actor that has most.", deepest)
+        yield self._gauge("perdure_mailbox_deepest_messages", "The same, of the actor with the most messages.", deepest)
         if self._waits:
             yield self._gauges(
                 "perdure_reminders_overdue",
-                "Instances with a timer that should have fired 30 s ago.",
+                "Instances with a timer that is overdue by 30 s or more.",
                 {app_id: waits.overdue_total for app_id, waits in self._waits.items()},
             )
             yield self._gauges(
@@ -176,7 +176,7 @@ class EngineMetrics(Collector):
             yield self._gauge("perdure_store_wal_bytes", "The size of its write-ahead log.", store.wal_bytes)
         yield self._gauge(
             "perdure_event_loop_delay_seconds",
-            "How late the event loop was at most within the last 30 s.",
+            "The largest delay of the event loop within the last 30 s.",
             self._loop_delay_s(),
         )
 
@@ -185,7 +185,7 @@ class EngineMetrics(Collector):
             return
         instances = GaugeMetricFamily(
             "perdure_instances",
-            "Instances that the store has, STALLED and SET_ASIDE ones by these words.",
+            "Instances in the store; status is STALLED or SET_ASIDE for stalled and set-aside ones.",
             labels=["app_id", "status", "workflow_name"],
         )
         for app_id, counts in self._counts.items():
@@ -212,11 +212,11 @@ class EngineMetrics(Collector):
         yield from (running, waiting, oldest)
 
     def _gauge(self, name: str, help_: str, value: float) -> Metric:
-        """One value, of the host."""
+        """A metric with one value, of the host."""
         return self._gauges(name, help_, {self._own: value})
 
     def _gauges(self, name: str, help_: str, values: Mapping[str, float]) -> Metric:
-        """A value of each app."""
+        """A metric with a value for each app."""
         gauge = GaugeMetricFamily(name, help_, labels=["app_id"])
         for app_id, value in values.items():
             gauge.add_metric((app_id,), value)

@@ -1,8 +1,8 @@
-"""Exporting: the exporters of a daemon's spans, made out of its configuration.
+"""Exporting: the exporters of a daemon's spans, made from its configuration.
 
-The rule: what the configuration leaves open, OpenTelemetry's own variables say (OTEL_EXPORTER_OTLP_ENDPOINT,
-OTEL_SERVICE_NAME, OTEL_TRACES_SAMPLER, OTEL_BSP_... and so on), as its libraries read them. Importing this needs the
-extra `otel`. `daemon/telemetry/tracing.py` uses it.
+The rule: OpenTelemetry's own variables (OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_SERVICE_NAME, OTEL_TRACES_SAMPLER,
+OTEL_BSP_... and so on), as its libraries read them, apply where the configuration has no value. Importing this module
+needs the extra `otel`. `daemon/telemetry/tracing.py` uses it.
 """
 
 from collections.abc import Callable
@@ -21,12 +21,12 @@ OTLP_HTTP_PATH = "/v1/traces"
 
 
 class Exporting:
-    """Where the spans of a daemon go, and the threads that send them."""
+    """The destinations of a daemon's spans, and the threads that send them."""
 
     def __init__(self, config: TracingConfig) -> None:
         self._processor: SpanProcessor = _processor_of(config.targets)
         sampler = sampler_of(config.sampling) if config.sampling is not None else None
-        # The provider chooses a sampler by the variables where the configuration has none.
+        # The provider chooses a sampler by the variables if the configuration has no sampler.
         self._sampler = TracerProvider(sampler=sampler, shutdown_on_exit=False).sampler
         self._choice = SpanChoice(turns=config.turns, own_generations=config.own_generations)
 
@@ -38,15 +38,15 @@ class Exporting:
         return Traces(self._processor, resource=resource_of(app_id), sampler=self._sampler, choice=self._choice)
 
     def close(self) -> None:
-        """Send the spans that are left, and stop. It blocks for as long as the collector lets it wait."""
+        """Send the remaining spans, and stop. It blocks until the collector answers or the exporter's timeout."""
         self._processor.shutdown()
 
 
 def sampler_of(rate: float) -> Sampler:
-    """Sample the traces that the caller has sampled, and of the rest a share.
+    """Make a sampler for the traces that the caller has sampled, and for a share of the others.
 
-    A caller that has *not* sampled decides nothing: .NET's HTTP client, and so Dapr's SDK for .NET, sends such a
-    context with each call of a program that has no tracing. daprd makes the spans of its activities all the same.
+    The flag of a caller that has *not* sampled is ignored: .NET's HTTP client, and so Dapr's SDK for .NET, sends such a
+    context with each call of a program without tracing. daprd makes the spans of its activities nevertheless.
     """
     share = TraceIdRatioBased(rate)
     return ParentBased(share, remote_parent_not_sampled=share)

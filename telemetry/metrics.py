@@ -1,16 +1,17 @@
-"""Metrics for Prometheus, by the names that Dapr has for them (contract 4.7).
+"""Metrics for Prometheus, with Dapr's names (contract 4.7).
 
-The one law: a metric counts everything that its name says, or it is not shown.
-Requests are counted at the facade, through which all of them come
+The rule: a metric counts all events that its name describes, or it is not shown.
+Requests are counted at the facade, through which all requests come
 (`OperationWatch`); activities of workers where they are sent and answered
-(`ActivityWatch`); workflows and the app's own activities where the engine tells
-of their ends (`Observer`). `daemon/` makes them only with `--metrics-port`.
+(`ActivityWatch`); workflows and the app's own activities where the engine reports
+their ends (`Observer`). `daemon/` makes the metrics only with `--metrics-port`.
 """
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, Histogram, make_asgi_app
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -21,7 +22,7 @@ from ..api.sidecar import NAMESPACE
 from ..runtime.history.status import Status
 from ..runtime.observing.observer import FAILED, SUCCESS
 
-# Dapr's words for the operations of the facade. Dapr counts no others: not a wait, a listing, a history or a rerun.
+# Dapr's words for the operations of the facade. Dapr does not count the others: wait, list, history, rerun.
 OPERATIONS = {
     "start": "create_workflow",
     "inspect": "get_workflow",
@@ -29,7 +30,7 @@ OPERATIONS = {
     **dict.fromkeys(("purge", "purge_where"), "purge_workflow"),
 }
 
-# Dapr's words for how a workflow ends.
+# Dapr's words for the outcomes of a workflow.
 ENDS = {Status.COMPLETED: SUCCESS, Status.FAILED: FAILED, Status.TERMINATED: "terminated"}
 
 # In milliseconds. Source: dapr `pkg/config/configuration.go`, GetLatencyDistribution.
@@ -39,22 +40,28 @@ LATENCY_BUCKETS_MS = (
 )
 
 
+class AppGauges(NamedTuple):
+    """Values of an app of this host."""
+
+    active_actors: Mapping[str, int]  # in memory, by Dapr's name of their type
+    connected_workers: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gauges:
     """Values of an engine, read at each scrape."""
 
     turns: Callable[[], int]
     commits: Callable[[], int]
-    active_actors: Callable[[], Mapping[str, int]]
-    connected_workers: Callable[[], int]
+    apps: Callable[[], Mapping[str, AppGauges]]  # by app id
 
 
 class Timed(Collector):
-    """A count and a histogram, as Dapr has them, of things that take time and end with a status.
+    """A count and a histogram, in Dapr's form, of operations that take time and end with a status.
 
     Args:
-        name: Of both metrics, without the last word.
-        label: The label that tells the things apart, beside the status.
+        name: The name of both metrics, without the last word.
+        label: The label for the kind of operation, beside the status.
         counted, timed: The help texts of the count and of the histogram.
     """
 
@@ -73,13 +80,13 @@ class Timed(Collector):
         registry.register(self)
 
     def add(self, app_id: str, which: str, status: str, took_s: float) -> None:
-        """Count one of an app, which took so many seconds."""
+        """Count one operation of an app, which took `took_s` seconds."""
         self._counts[app_id, which, status] = self._counts.get((app_id, which, status), 0) + 1
         self._latency.labels(app_id, NAMESPACE, which, status).observe(took_s * 1e3)
 
     def collect(self) -> Iterator[Metric]:
         """Return the count. Called for each scrape."""
-        # The library ends the name of a counter in _total, and Dapr's do not; so they have no type.
+        # The library appends _total to the names of counters, and Dapr does not; so these metrics have no type.
         counts = Metric(f"{self._name}_count", self._counted, "unknown")
         for (app_id, which, status), count in self._counts.items():
             labels = {"app_id": app_id, "namespace": NAMESPACE, self._label: which, "status": status}
@@ -91,7 +98,7 @@ class Metrics(Collector):
     """The counts of one daemon.
 
     Args:
-        app_id: Of its first app; what its apps share is told under this name.
+        app_id: The id of its first app; values that its apps share have this name.
     """
 
     def __init__(self, *, app_id: str, gauges: Gauges) -> None:
@@ -108,7 +115,7 @@ class Metrics(Collector):
         )
 
     def of_app(self, app_id: str) -> "RequestMetrics":
-        """Make what counts the requests to an app."""
+        """Make the counter of the requests to an app."""
         return RequestMetrics(self._operations, app_id)
 
     def collect(self) -> Iterator[Metric]:
@@ -119,15 +126,18 @@ class Metrics(Collector):
         turns.add_metric(own, gauges.turns())
         commits = CounterMetricFamily("perdure_commits", "Group commits since the start.", labels=["app_id"])
         commits.add_metric(own, gauges.commits())
-        workers = GaugeMetricFamily("perdure_connected_workers", "What can execute workflows now.", labels=["app_id"])
-        workers.add_metric(own, gauges.connected_workers())
+        workers = GaugeMetricFamily(
+            "perdure_connected_workers", "Workers, and the app itself, that can execute workflows.", labels=["app_id"]
+        )
         actors = GaugeMetricFamily("perdure_active_actors", "Actors in memory.", labels=["app_id", "type"])
-        for kind, count in gauges.active_actors().items():
-            actors.add_metric((self.app_id, kind), count)
+        for app_id, app in gauges.apps().items():
+            workers.add_metric((app_id,), app.connected_workers)
+            for kind, count in app.active_actors.items():
+                actors.add_metric((app_id, kind), count)
         yield from (turns, commits, workers, actors)
 
     def app(self) -> ASGIApp:
-        """An ASGI app that answers with everything, under any path; Prometheus asks for /metrics."""
+        """An ASGI app that answers with all metrics, under any path; Prometheus requests /metrics."""
         app: ASGIApp = make_asgi_app(Shown(self.registry))
         return app
 
@@ -144,7 +154,7 @@ class RequestMetrics:
         self._app_id = app_id
 
     def operation(self, name: str) -> AbstractContextManager[None]:
-        """Count an operation of the facade, and its time; an operation that Dapr does not count passes uncounted."""
+        """Count an operation of the facade, and its time; an operation that Dapr does not count is not counted."""
         counted = OPERATIONS.get(name)
         return self._counting(counted) if counted is not None else nullcontext()
 
@@ -153,7 +163,7 @@ class RequestMetrics:
 
     @contextmanager
     def _counting(self, counted: str) -> Iterator[None]:
-        """Count when the context is left. An operation that raises, or is cancelled, has failed."""
+        """Count when the context is left. An operation that raises or is cancelled counts as failed."""
         status = FAILED
         began_s = time.perf_counter()
         try:
@@ -166,8 +176,8 @@ class RequestMetrics:
 class Shown:
     """A registry as it is scraped: without the series `..._created` that the library adds to each histogram.
 
-    Nobody reads them, and they are as many as there are histograms. The library leaves them out only for the process as
-    a whole.
+    These series have no use, and there is one for each histogram. The library can only leave them out for the whole
+    process.
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:
@@ -178,7 +188,7 @@ class Shown:
         return map(_without_created, self._registry.collect())
 
     def restricted_registry(self, names: Iterable[str]) -> "Shown":
-        """The same with some of the metrics only; for `?name[]=` of a scrape."""
+        """The same with only some of the metrics, for `?name[]=` of a scrape."""
         return Shown(self._registry.restricted_registry(names))  # type: ignore[arg-type]  # it has the methods used here
 
 
@@ -215,7 +225,7 @@ class ExecutionMetrics:
         )
 
     def of_app(self, app_id: str) -> "AppExecutionMetrics":
-        """Make what counts those of an app."""
+        """Make the counter of the workflows and activities of an app."""
         return AppExecutionMetrics(self, app_id)
 
 
@@ -223,7 +233,7 @@ class AppExecutionMetrics:
     """Counts the workflows and activities of one app (`Observer`, `ActivityWatch`).
 
     Args:
-        counts: Those of all apps.
+        counts: The counts of all apps.
     """
 
     def __init__(self, counts: ExecutionMetrics, app_id: str) -> None:

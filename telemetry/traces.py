@@ -46,13 +46,13 @@ KINDS = {
 
 
 class Traces:
-    """Makes OpenTelemetry's spans out of an engine's.
+    """Makes OpenTelemetry's spans from an engine's spans.
 
     Args:
         processor: Takes the spans.
-        resource: The service that they are of.
-        sampler: Decides for a start that no trace comes with, and for others by the flag of their trace.
-        choice: Which spans there are.
+        resource: The service to which the spans belong.
+        sampler: Decides for a start without a trace; for others it sees the flag of their trace.
+        choice: The kinds of spans to make.
         now_us: The wall clock; Unix time, microseconds.
     """
 
@@ -94,11 +94,11 @@ class Traces:
         """Hand a span that has ended to OpenTelemetry. An error is logged, and the span is lost."""
         try:
             self._processor.on_end(self._readable(span))
-        except Exception:  # a processor of the user's may raise anything
+        except Exception:  # a user's processor may raise any exception
             logger.exception("a span of kind %s was lost", span.kind)
 
     def current(self, context: TraceContext) -> AbstractContextManager[None]:
-        """Make a span the current one of OpenTelemetry, as long as the context is entered."""
+        """Make a span OpenTelemetry's current span while the context is entered."""
         return _current(_span_context(context))
 
     def _readable(self, span: EndedSpan) -> ReadableSpan:
@@ -126,12 +126,12 @@ class Traces:
 
 
 def traces_of(provider: otel.TracerProvider, choice: SpanChoice = DAPRS_CHOICE) -> Traces:
-    """Make traces that go where a provider's go, for an engine that a program embeds.
+    """Make traces that use a provider's processor, for an engine that a program embeds.
 
     Raises:
-        TypeError: It is not a provider of OpenTelemetry's SDK: the API alone exports nothing.
+        TypeError: It is not a provider of OpenTelemetry's SDK; a provider of the API alone exports nothing.
     """
-    if not isinstance(provider, TracerProvider):  # a caller without types gives the API's
+    if not isinstance(provider, TracerProvider):  # a caller without types may pass the API's
         raise TypeError(
             f"a TracerProvider of the SDK was expected, not {provider!r}. Give the one that your program "
             "has set up, or set one up: opentelemetry.trace.set_tracer_provider."

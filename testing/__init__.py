@@ -2,7 +2,7 @@
 
 The rule: importing it imports no engine.
 
-A name is imported when it is asked for: pytest's plugin lies here, and is loaded by every suite (`testing/plugin.py`).
+A name is imported at its first use: pytest's plugin lies here, and is loaded by every suite (`testing/plugin.py`).
 """
 
 from importlib import import_module

@@ -1,9 +1,9 @@
 """A store that fails on demand, for tests of the failures of stores.
 
-The one law: a call that it makes fail does not reach the store behind it. It
+The rule: a call that it makes fail does not reach the store behind it. It
 passes on all other calls unchanged.
 
-Tests of this package use it, and tests of programs that embed an engine may.
+Tests of this package use it, and so can tests of programs that embed an engine.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -21,7 +21,7 @@ CALLS = ("open", "close", "claim", "commit", "load", "inspect", "items", "ids", 
 
 
 class FaultyStoreMisuse(PerdureError):
-    """A test asks a store that fails on demand for a fault that it cannot make."""
+    """A test requests a fault that the store cannot make."""
 
 
 class FaultyStore(PassingStore):
@@ -41,7 +41,7 @@ class FaultyStore(PassingStore):
         store.fail_any(3, last=True)  # the third call from now on, and all that follow: the disk is gone
 
     Args:
-        inner: The store that it stands before.
+        inner: The store behind it.
 
     Attributes:
         calls: The names of all calls so far, in order.
@@ -81,12 +81,12 @@ class FaultyStore(PassingStore):
         """Make the nth call from now on fail, of any method.
 
         Args:
-            last: All calls after it fail too, as on a disk that is gone. To close it does not fail then.
+            last: All calls after it fail too, as on a disk that is gone. Closing the store does not fail.
         """
         self._any_faults.add(nth, last=last)
 
     def heal(self) -> None:
-        """Let no call fail any more that was told to."""
+        """Cancel all faults of calls."""
         for faults in (*self._faults.values(), self._any_faults):
             faults.clear()
 
@@ -145,7 +145,7 @@ class FaultyStore(PassingStore):
         await super().open()
 
     async def close(self) -> None:
-        # A store that cannot be closed in order is closed all the same.
+        # A store that cannot be closed in order is closed nevertheless.
         await super().close()
         self._check("close")
 
@@ -204,7 +204,7 @@ class FaultyStore(PassingStore):
 
 
 class CallFaults:
-    """The calls to come that are to fail."""
+    """The faults of future calls."""
 
     def __init__(self, what: str) -> None:
         self._what = what
@@ -234,7 +234,7 @@ class CallFaults:
 
         Args:
             what: Which call it is, if not the usual one.
-            spared: It does not fail only because one before it did.
+            spared: It does not fail because of `last` alone.
 
         Raises:
             StoreFailed: It is one of them.
@@ -247,10 +247,10 @@ class CallFaults:
 
 
 class Gate:
-    """Lets through, or keeps waiting."""
+    """Lets calls through, or keeps them waiting."""
 
     def __init__(self) -> None:
-        self._opened: anyio.Event | None = None  # None: it stands open
+        self._opened: anyio.Event | None = None  # None: it is open
         self._reached: anyio.Event | None = None
 
     def close(self) -> None:
@@ -266,7 +266,7 @@ class Gate:
 
     async def pass_through(self) -> None:
         """Pass, or wait until the gate is open."""
-        # Again, should it be closed before this task is through.
+        # Repeated, in case it is closed before this task has passed.
         while self._opened is not None:
             assert self._reached is not None
             self._reached.set()

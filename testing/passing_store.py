@@ -1,6 +1,6 @@
 """A store that passes every call on to another, for stores in tests that change a few of the calls.
 
-The one law: it adds nothing and keeps nothing.
+The rule: it adds nothing and keeps nothing.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -18,7 +18,7 @@ class PassingStore:
     """`inner`, unchanged.
 
     Args:
-        inner: The store that it stands before.
+        inner: The store behind it.
     """
 
     def __init__(self, inner: Store) -> None:

@@ -1,7 +1,7 @@
 """The plugin for pytest: options of simulated tests, and their summary.
 
-The one law: it imports nothing of the engine until a simulated test is run, because it is loaded by every suite of
-every user who has perdure installed loads it.
+The rule: it imports nothing of the engine until a simulated test is run, because pytest loads it in every suite of
+every user who has perdure installed.
 """
 
 import sys
@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-MARK = "perdure_plan"  # an attribute of what `simulated` makes
+MARK = "perdure_plan"  # an attribute of the tests that `simulated` makes
 TOLD = "perdure simulation"
 
 
@@ -21,12 +21,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--perdure-seeds", type=int, metavar="N", help="worlds tried at random, in place of each test's own"
     )
-    group.addoption("--perdure-minutes", type=float, metavar="M", help="go on with seeds for so long in each test")
+    group.addoption("--perdure-minutes", type=float, metavar="M", help="go on with seeds for M minutes in each test")
     group.addoption("--perdure-jobs", type=int, default=1, metavar="J", help="processes that share a test's seeds")
     group.addoption("--perdure-seed", type=int, metavar="SEED", help="this world only, with its story")
     group.addoption("--perdure-schedule", metavar="FILE", help="the schedules of a file only, with their stories")
     group.addoption(
-        "--perdure-trace", choices=["steps"], help="tell each step of what --perdure-seed or -schedule runs"
+        "--perdure-trace", choices=["steps"], help="tell each step of the worlds of --perdure-seed or -schedule"
     )
     group.addoption("--perdure-outcome", metavar="FILE", help="for a process that confirms a failure")
 

@@ -6,7 +6,7 @@
                 ...
         run_virtually(story)
 
-The one law: time moves only while all tasks wait, and then to the moment at
+The rule: time moves only while all tasks wait, and then to the moment at
 which the first of them is due.
 
 A story runs on asyncio, on an event loop whose time is virtual (`testing/simulation/loop.py`), or on trio, whose clock
@@ -40,8 +40,8 @@ class LoopClock:
 
     Args:
         start_us: The date at the first call; Unix time, microseconds.
-        may_be_set: Whether the test sets it with `step`. An engine looks at such a clock each second, and a month of
-            virtual time is not over in a moment.
+        may_be_set: Whether the test sets it with `step`. An engine looks at such a clock each second, so that a month
+            of virtual time takes long.
     """
 
     def __init__(self, start_us: int = NEW_YEAR_2026_US, *, may_be_set: bool = False) -> None:
@@ -65,7 +65,7 @@ class LoopClock:
 
 
 class ThreadedLoop(SimLoop):
-    """A loop of virtual time that threads may call. When they do is up to the machine."""
+    """A loop of virtual time that threads may call. The time of such a call depends on the machine."""
 
     # How long it waits for a thread, in real seconds, when nothing else could happen.
     PATIENCE_S = 10.0

@@ -20,6 +20,7 @@ from perdure.testing.virtual_time import run_virtually
 from .support.examples import examples
 from .support.paths import ROOT
 from .support.postgres import PostgresServer, PostgresServers
+from .support.processes.template import close_template
 
 # httpx loads the certificates of the world for each client, which takes longer than to start a thread or a hundred
 # requests. Tests talk to this machine alone, without TLS: there are none in this folder.
@@ -134,6 +135,10 @@ def pytest_collection() -> Generator[None, object, object]:
     finally:
         gc.freeze()
         gc.enable()
+
+
+def pytest_sessionfinish() -> None:
+    close_template()
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -1,10 +1,11 @@
-"""The feed of changes: the changes in lists of actors, of all hosts of a daemon, for readers that follow it.
+"""The feed of changes: the changes of lists on all hosts of a daemon, for readers that follow them.
 
-The rule: nothing waits for a reader, and a reader costs no memory. Each host has one ring of its newest changes, and a
-reader has a place in each ring. A reader that is slower than the ring is long learns that it has missed something.
+The rule: no commit waits for a reader, and a reader costs no memory. Each host has one ring of its newest changes, and
+a reader has a place in each ring. A reader that falls behind by more than the length of a ring is notified that it has
+missed changes.
 
-A ring without a reader takes nothing (`actors/hosting/release.py` asks `open`). A host has a copy of the ring
-of each other host, which it fetches as long as it has readers itself.
+A ring without a reader takes no changes (`actors/hosting/release.py` looks at `open`). While a host has readers, it
+fetches a copy of the ring of each other host.
 """
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
@@ -23,9 +24,9 @@ from .method import HostMethod
 from .outbound import Outbound
 from .peers import Peers
 
-CHANGES_MAX = 8192  # that a ring holds
+CHANGES_MAX = 8192  # in a ring
 FETCHED_MAX = 512  # changes in one answer to another host
-HELD_S = 2.0  # how long a fetch waits for news; less than `Outbound.ANSWER_S`
+HELD_S = 2.0  # how long a fetch waits for changes; less than `Outbound.ANSWER_S`
 AGAIN_S = 0.5  # after a fetch that failed
 FIRST_S = 1.0  # how long a new reader waits for the first answer of each other host
 
@@ -34,25 +35,25 @@ class Change(NamedTuple):
     """A change of lists by a commit."""
 
     address: Address
-    facets: Facets | None  # since then; None: the actor is gone
+    facets: Facets | None  # after the commit; None: the actor was deleted
     record: bytes | None
-    before: Facets | None = None  # until then; None: it was not there, or an earlier release has written it
+    before: Facets | None = None  # before the commit; None: no actor, or one that an earlier release has written
     created: bool = False
 
 
 class Place(NamedTuple):
-    """Where a reader stands in a ring: behind that many changes, since that start."""
+    """The place of a reader in a ring: after `number` changes since the start named `start`."""
 
     start: str
     number: int
 
 
 class News(NamedTuple):
-    """The changes that have come behind a place."""
+    """The changes after a place."""
 
     changes: Sequence[Change]
-    place: Place  # behind them
-    missed: bool = False  # more has changed than this says
+    place: Place  # after these changes
+    missed: bool = False  # there were more changes, which are lost
 
 
 FETCH = HostMethod("changes.fetch", (str, int, bool), News)  # hosts call it on each other
@@ -62,9 +63,9 @@ class Ring:
     """The newest changes of one host.
 
     Args:
-        changed: Raised with each change.
-        size: How many it holds.
-        chance: Names its starts.
+        changed: A signal that is raised with each change.
+        size: How many changes it holds.
+        chance: Random bytes for the names of its starts.
     """
 
     def __init__(self, changed: "SharedSignal", size: int = CHANGES_MAX, chance: Chance = SYSTEM.chance) -> None:
@@ -75,23 +76,23 @@ class Ring:
         self._changes: list[Change | None] = []
         self._start = ""
         self._number = 0  # changes since the start
-        self._first = 0  # the number of changes before the first that it has had
+        self._first = 0  # the number of changes before the first that was published here
         self._readers = 0
         self._unread = 0  # changes since the last reader left
 
     @property
     def place(self) -> Place:
-        """Where it ends now."""
+        """The place after the newest change."""
         return Place(self._start, self._number)
 
     @property
     def oldest(self) -> Place:
-        """The place before all that it has."""
+        """The place before the oldest change."""
         return Place(self._start, max(self._first, self._number - self._size))
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """Take changes until the block ends, and some more, for a reader that comes back."""
+        """Take changes until the block ends, and for a while longer, in case the reader comes back."""
         if not self.open:
             self.restart(Place(self._chance(4).hex(), 0))
         self._readers += 1
@@ -102,7 +103,7 @@ class Ring:
             self._unread = 0
 
     def restart(self, place: Place) -> None:
-        """Begin anew at a place: none from before is known."""
+        """Begin anew at a place, without the changes before it."""
         self._start, self._number = place
         self._first = place.number
         self._changes = [None] * self._size
@@ -114,7 +115,7 @@ class Ring:
         if self._readers == 0:
             self._unread += 1
             if self._unread > self._size:
-                # A reader that came back now would have missed some anyway.
+                # A reader that came back now would have missed changes in any case.
                 self.open = False
                 self._changes = []
                 return
@@ -123,7 +124,7 @@ class Ring:
         self._changed.set()
 
     def behind(self, place: Place, *, limit: int) -> News:
-        """Give the changes that have come behind a place, at most `limit`."""
+        """The changes after a place, at most `limit`."""
         known = place.start == self._start and self.oldest.number <= place.number <= self._number
         if not known or not self.open:
             return News((), self.place, missed=True)
@@ -136,17 +137,17 @@ class SharedSignal:
     """A signal for which several tasks wait."""
 
     def __init__(self) -> None:
-        # A dict, because its order is that in which they came: sets of objects have the order of their addresses.
+        # A dict keeps the order in which the signals were added; a set would order them by their addresses in memory.
         self._signals: dict[Signal, None] = {}
 
     def set(self) -> None:
-        """Raise it."""
+        """Raise the signals of all tasks that wait."""
         for signal in self._signals:
             signal.set()
 
     @contextmanager
     def waiting(self) -> Iterator[Signal]:
-        """Give a signal that is raised with this one until the block ends."""
+        """Give a signal to wait for, which is raised with this one until the block ends."""
         signal = Signal()
         self._signals[signal] = None
         try:
@@ -161,7 +162,7 @@ class ChangeFeed:
     Args:
         host: The host's own name in the placement table.
         peers: The other hosts of the daemon, if there are any.
-        chance: Names the starts of the host's own ring.
+        chance: Random bytes for the names of the starts of the host's own ring.
     """
 
     def __init__(self, host: str, peers: Peers | None, chance: Chance = SYSTEM.chance) -> None:
@@ -185,9 +186,9 @@ class ChangeFeed:
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Signal]:
-        """Follow the changes of all hosts until the block ends; the signal is raised when something comes.
+        """Follow the changes of all hosts until the block ends; the signal is raised when a change comes.
 
-        A host that cannot be reached holds it up for FIRST_S. Once it is there again, its places are new.
+        An unreachable host delays the begin by at most FIRST_S. When the host can be reached again, its places are new.
         """
         self._readers += 1
         for copy in self._copies.values():
@@ -204,11 +205,11 @@ class ChangeFeed:
                 copy.leave()
 
     def wake(self) -> None:
-        """Wake all readers without news: the host is stopping."""
+        """Wake all readers without a change: the host is stopping."""
         self._changed.set()
 
     async def run(self) -> None:
-        """Fetch the changes of the other hosts as long as there are readers, until cancelled."""
+        """Fetch the changes of the other hosts while there are readers, until cancelled."""
         async with anyio.create_task_group() as tasks:
             self._tasks = tasks
             try:
@@ -219,7 +220,7 @@ class ChangeFeed:
                 self._tasks = None
 
     def _follow_hosts(self) -> None:
-        """Have a copy of the ring of each other host that lives, and no more."""
+        """Have a copy of the ring of each other living host, and drop the other copies."""
         assert self._peers is not None
         for name, copy in list(self._copies.items()):
             if self._peers.find(name) is not copy.outbound:
@@ -241,37 +242,37 @@ class ChangeFeed:
             if hold and not news.missed and not news.changes:
                 await signal.wait_for(HELD_S)
                 news = self.own.behind(place, limit=FETCHED_MAX)
-            # A copy that begins takes all there is: a reader may have come over from another host.
+            # A new copy takes all changes of the ring: a reader may have come from another host.
             return news._replace(place=self.own.oldest) if news.missed else news
 
 
 class RingCopy:
-    """The copy of another host's ring, as long as there are readers here."""
+    """The copy of another host's ring, while there are readers here."""
 
     def __init__(self, ring: Ring, outbound: Outbound, changed: SharedSignal, *, readers: int) -> None:
         self.ring = ring
         self.outbound = outbound
-        self.fresh = False  # it has all that the other has, since the first reader came
+        self.fresh = False  # whether it has all changes of the other ring since the first reader came
         self._changed = changed
         self._readers = readers
         self._joined = Signal()
         self._scope = anyio.CancelScope()
 
     def join(self) -> None:
-        """Count a reader, for whom the copy is kept from now on."""
+        """Count a reader. The copy is kept from now on."""
         self._readers += 1
         self._joined.set()
 
     def leave(self) -> None:
-        """Count a reader less."""
+        """Count one reader less."""
         self._readers -= 1
 
     def end(self) -> None:
-        """Fetch no more: the other host is gone."""
+        """Stop fetching: the other host is dead or has left."""
         self._scope.cancel()
 
     async def run(self) -> None:
-        """Fetch as long as there are readers, until cancelled or ended."""
+        """Fetch while there are readers, until cancelled or ended."""
         with self._scope:
             await self._fetch()
 

@@ -1,9 +1,9 @@
-"""The form of errors between hosts: the name of a class, and the arguments that make the same error again.
+"""The form of errors between hosts: the name of a class, and the arguments from which the error is made again.
 
-The rule: only classes that are entered here are ever made of what another host says, and only by a call with values
-of the types that the class's own signature names. Another error travels as its text.
+The rule: a message of another host makes only errors of registered classes, and only by a call with values of the types
+in the signature of the class. Any other error travels as its text.
 
-`vocabulary.py` has a table of them.
+`vocabulary.py` has a table of the registered classes.
 """
 
 import inspect
@@ -25,13 +25,13 @@ NOTHING = Raw(PACK(()))
 class ToldError(NamedTuple):
     """An error in the form in which it travels."""
 
-    name: str  # of its class; "": only the text tells what it was
+    name: str  # of its class; "": the error has only a text
     arguments: Raw
     text: str
 
 
 class _Cause(NamedTuple):
-    """An error inside another one. It has its name and its text, and is made of no class."""
+    """An error inside another one. It travels as a name and a text, without a class."""
 
     name: str
     text: str
@@ -40,8 +40,8 @@ class _Cause(NamedTuple):
 class ErrorForm:
     """The form of one class of errors.
 
-    A class without an `__init__` of its own has texts for arguments. One that has is called with its parameters, each
-    of which the error keeps as an attribute of that name.
+    A class without an `__init__` of its own has texts for arguments. A class with an `__init__` is called with its
+    parameters; the error keeps each as an attribute of the same name.
     """
 
     def __init__(self, kind: type[PerdureError]) -> None:
@@ -67,7 +67,7 @@ class ErrorForm:
         """Make the error again.
 
         Raises:
-            msgspec.MsgspecError, ValueError, TypeError: They are no arguments of this class.
+            msgspec.MsgspecError, ValueError, TypeError: The arguments do not fit this class.
         """
         values = [_heard(value) for value in self._decoder.decode(arguments)]
         if self.parameters is None:
@@ -84,7 +84,7 @@ class ErrorForms:
     """The classes of errors that travel by name.
 
     Args:
-        kinds: Each has a name that no other has.
+        kinds: The classes; their names differ.
     """
 
     def __init__(self, kinds: Sequence[type[PerdureError]]) -> None:
@@ -100,10 +100,10 @@ class ErrorForms:
         if form is not None and form.kind is type(error):
             try:
                 return ToldError(type_name(error), form.pack(error), text_of(error))
-            except Exception:  # an argument that cannot be packed: its text tells enough
+            except Exception:  # an argument cannot be packed: the error travels as its text
                 return ToldError("", NOTHING, text_of(error))
-        # A class that is entered nowhere is told as the nearest one above it that needs no more than a text: a caller
-        # that tries again after an error of the store does so after one of a store that it does not know.
+        # An unregistered class travels as its nearest registered base class that needs only a text. So a caller that
+        # tries again after an error of the store does so after an error of an unknown store too.
         text = f"{type_name(error)}: {text_of(error)}"
         for kind in type(error).__mro__:
             above = self._forms.get(class_name(kind))
@@ -112,12 +112,12 @@ class ErrorForms:
         return ToldError("", NOTHING, text)
 
     def hear(self, told: ToldError) -> PerdureError:
-        """Make an error of what another host tells: of its own class, or a `PerdureError` with its text."""
+        """Make the error that another host has sent: of its own class, or a `PerdureError` with its text."""
         form = self._forms.get(told.name)
         if form is not None:
             try:
                 return form.unpack(told.arguments)
-            except Exception:  # another release has other arguments; the constructor itself may look at them
+            except Exception:  # another release may have other arguments, which the constructor may refuse
                 return PerdureError(told.text)
         return PerdureError(told.text)
 

@@ -1,8 +1,8 @@
-"""Inbound: the connection by which one other host of the daemon talks to this one.
+"""Inbound: the connection over which one other host of the daemon talks to this one.
 
-The rule: nothing of a connection counts before its host is known as one that lives. A message of an actor gets its
-receipt once a commit of this host holds it, and every request gets one answer, refusal or word that its actor is
-elsewhere. The results of calls wait for a host that reads slowly; one that does not read its answers is cut off.
+The rule: frames of a connection are refused until its host is known to live. A message of an actor gets its receipt
+once a commit of this host holds it. Every request gets one frame back: an answer, a refusal, or the owner of its shard.
+Results of calls wait for a host that reads slowly; a host that does not read its answers is disconnected.
 
 `actors/cluster/peers.py` makes one for each connection that comes in. The other end is `actors/cluster/outbound.py`.
 """
@@ -58,13 +58,13 @@ class Reception:
 
     side: HostSide
     watches: Watches  # of this host's actors
-    methods: Mapping[str, tuple[HostMethod, Method]]  # that other hosts may call, by name
+    methods: Mapping[str, tuple[HostMethod, Method]]  # the methods that other hosts may call, by name
     tasks: TaskGroup  # calls run here, and end with the host
     vocabulary: Vocabulary
     codec: FrameCodec
     transport: Transport
     journal: Journal
-    lives: Callable[[str], bool]  # whether a host of that name is known to live
+    lives: Callable[[str], bool]  # whether a host with a name is known to live
     timeline: Callable[[], str]  # see `Membership.timeline`
     heard: Sequence[Callable[[Any], None]] = ()  # called with each message that a commit of this host holds
 
@@ -73,24 +73,24 @@ class Inbound:
     """One connection from another host, until it ends.
 
     Args:
-        inbounds: All that there are, in the order in which they came. It enters itself, and leaves.
+        inbounds: All inbound connections, in the order in which they came. This one adds and removes itself.
     """
 
-    # How long a caller may take to say who it is, and this host to learn that such a host lives: it learns that with
-    # its next beat.
+    # How long a caller may take to send its name, and this host to see in its next beat that a host with that name
+    # lives.
     GREETING_S = 5.0
 
     def __init__(self, reception: Reception, inbounds: dict["Inbound", None]) -> None:
         self.wire = Wire(self._receive, self._leave, self._made, reception.journal)
         self._room = asyncio.Event()
         self.wire.has_room = self._room.set
-        self.host: str | None = None  # the name of the other end, once it has said it
-        self.welcome = False  # it lives, and its requests are taken
+        self.host: str | None = None  # the name of the other end, once it has sent it
+        self.welcome = False  # whether the other end lives, and its requests are taken
         self._reception = reception
         self._inbounds = inbounds
         self._caller: str | None = None  # the name that the transport has verified
         self._version: int | None = None
-        self._timeline = ""  # that the other end has seen
+        self._timeline = ""  # the timeline that the other end has seen
         self._deadline: asyncio.TimerHandle | None = None
         self._watches: dict[int, tuple[Address, _RemoteWatch]] = {}
         self._takers: Mapping[type[ToHost], Callable[[Any], None]] = {
@@ -102,7 +102,7 @@ class Inbound:
         }
 
     def review(self) -> None:
-        """Look again whether the host at the other end lives, because the set of hosts has changed."""
+        """Check again whether the host at the other end lives, because the set of hosts has changed."""
         if self.host is None:
             return
         if self._reception.lives(self.host):
@@ -114,7 +114,7 @@ class Inbound:
     def _is_of_our_time(self) -> bool:
         """Whether both ends have seen the same server last, or the caller has just begun and has seen none.
 
-        This end waits until it has seen the server itself: else it might take what a caller sends that is behind.
+        This end waits until it has seen the server itself: otherwise it might take messages of a caller that is behind.
         """
         return self._timeline in ("", self._reception.timeline())
 
@@ -141,7 +141,7 @@ class Inbound:
 
     def _greet(self, hello: HelloFrame) -> None:
         if self.host is not None:
-            raise FrameRefused("it says who it is twice")
+            raise FrameRefused("it sends its name twice")
         if self._caller is not None and self._caller != hello.name:
             raise FrameRefused(f"it says that it is {hello.name[:80]!r}, and its certificate says {self._caller!r}")
         self._version = wire_for(hello.wire_min, hello.wire_max)
@@ -160,7 +160,7 @@ class Inbound:
             self._deadline.cancel()
         for other in list(self._inbounds):
             if other is not self and other.host == self.host:
-                # The host has connected anew: what may still come over its last connection is out of order by now.
+                # The host has connected anew: messages that still come over its last connection would be out of order.
                 other.wire.close()
         self.wire.send(self._reception.codec.pack(WelcomeFrame(self._version)))
 
@@ -170,7 +170,7 @@ class Inbound:
             self._greet(frame)
             return
         if not self.welcome:
-            raise FrameRefused("it asks before it is welcome")
+            raise FrameRefused("it sends a request before it is welcome")
         self._takers[type(frame)](frame)
 
     def _take_ask(self, frame: AskFrame) -> None:
@@ -193,7 +193,7 @@ class Inbound:
 
     def _take_post(self, frame: PostFrame) -> None:
         if frame.shard >= 0 and self._reception.side.is_late(Origin(frame.shard, frame.epoch)):
-            # Its sender's host has lost the shard since. The new owner has sent the message again if it still stands.
+            # Its sender's host has lost the shard since. The new owner sends the message again if it is still needed.
             return
         body = self._reception.vocabulary.hear(frame.word, frame.body)
         self._reception.side.receive(frame.address, Envelope(body, None, _Receipt(self, frame.number, body)))
@@ -231,18 +231,18 @@ class Inbound:
 
     def _write(self, packed: bytes) -> None:
         if self.wire.piled > PILED_BYTES_MAX:
-            # Its callers hear that they have lost this host, and what needs a receipt is sent again.
+            # Callers at the other end get `HostLost`, and messages that need a receipt are sent again.
             self.wire.refuse(FrameRefused(f"it does not read its answers, and {self.wire.piled:,} bytes of them wait"))
         else:
             self.wire.send(packed)
 
     def committed(self, body: Any) -> None:
-        """Learn that a commit holds a message that has come here."""
+        """Take note that a commit holds a message that has come here."""
         for heard in self._reception.heard:
             heard(body)
 
     def answer(self, number: int, value: Any) -> None:
-        """Send an actor's answer back; if it cannot be sent, an error that says why."""
+        """Send an actor's answer back; if it cannot be sent, send an error with the reason."""
         try:
             self.send(AnswerFrame(number, *self._reception.vocabulary.say(value)))
         except PerdureError as error:
@@ -293,7 +293,7 @@ class _Receipt:
         self._inbound.send(ReceiptFrame(self._number))
 
     def refuse(self, error: BaseException) -> None:
-        # Another error leaves the message without a receipt: it is sent again over the next connection.
+        # After another error the message has no receipt: it is sent again over the next connection.
         if type(error) is NotOwner:
             self._inbound.refuse(self._number, error)
 

@@ -1,20 +1,20 @@
-"""The leased membership: a host among others that share a store, who come and go.
+"""The leased membership: a host among others that share a store; hosts come and go.
 
-The rule: the rows decide (`actors/store/cluster.py`), and this host does what follows from them. It serves while its
-last answered beat is younger than UNCERTAIN_S. As soon as its row is known to be gone it drops all that it has in
-memory, and joins again under a new id. It judges others by its own beats only (`actors/cluster/leases/judging.py`), and
-takes and gives what the plan says (`actors/cluster/leases/plan.py`).
+The rule: the rows decide (`actors/store/cluster.py`), and this host follows them. It serves while its last answered
+beat is younger than UNCERTAIN_S. When it finds that its row was deleted, it drops all actors in memory and joins again
+under a new id. It judges others by its own beats only (`actors/cluster/leases/judging.py`), and takes and gives shards
+by the plan (`actors/cluster/leases/plan.py`).
 
-    joining ──> serving <──> uncertain          no beat was answered lately: callers wait
+    joining ──> serving <──> uncertain          no beat was answered recently: callers wait
                    │             │
                    ├─────────────┴──> dead ──> joining
-                   └──> leaving                 gives its shards, and takes none
+                   └──> leaving                 gives its shards away, and takes none
 
-Three tasks run in each life: the heart beats (`actors/store/presence/heart.py`); the watch looks at what came of the
-beats, and decides whether this host lives and serves; the work talks with the store (`actors/cluster/leases/work.py`).
-What the watch decides never waits for the store.
+Three tasks run in each life. The heart beats (`actors/store/presence/heart.py`). The watch looks at the outcome of the
+beats, and decides whether this host lives and serves; it never waits for the store. The work takes and gives shards in
+the store (`actors/cluster/leases/work.py`).
 
-The engine makes one for a store that is shared, and gives it a keeper of shards (`actors/cluster/keeper.py`).
+The engine makes it for a shared store, and gives it a keeper of shards (`actors/cluster/keeper.py`).
 """
 
 import logging
@@ -40,7 +40,7 @@ from .transport.endpoint import Endpoint, TcpEndpoint
 logger = logging.getLogger(__name__)
 
 TICK_S = 0.1  # between two looks at the beats
-HEARTLESS_TICKS = 50  # a heart that says nothing for so long, not even that a beat has failed, has stopped
+HEARTLESS_TICKS = 50  # after this many without a beat, answered or failed, the heart has stopped
 UNCERTAIN_S = 1.5  # a host whose last answered beat is older than this answers nothing from memory
 LEAVE_S = 20.0
 
@@ -49,11 +49,11 @@ class LeasedMembership:
     """One of the hosts that share a store.
 
     Args:
-        card: Gives the facts that this host tells of itself; asked each time that it joins.
-        endpoint_of: Where another host is reached.
-        tell: Tells another host of shards that were given to it. It may be lost: the rows say the same, later.
+        card: Returns the facts that this host reports of itself; called each time that it joins.
+        endpoint_of: The endpoint of another host.
+        tell: Notifies another host of shards that were given to it. The message may be lost: the rows show the same.
         gone: Whether the process at a place has certainly ended.
-        stuck_after_s: A host whose event loop stands still for longer beats no more.
+        stuck_after_s: A host whose event loop stands still for longer stops beating.
         newcomer_s: How long a host has to live before the others give it shards.
     """
 
@@ -71,38 +71,38 @@ class LeasedMembership:
         newcomer_s: float = NEWCOMER_S,
     ) -> None:
         self.standing = Standing.JOINING
-        self.lives = 0  # how often it has begun one
+        self.lives = 0  # how many lives have begun
         self._cluster = cluster
         self._card = card
         self._endpoint_of = endpoint_of
         self._tell = tell
-        self.lend: Callable[[Gift], Awaitable[None]] = _lend_nothing  # tells another host of what goes on for a shard
+        self.lend: Callable[[Gift], Awaitable[None]] = _lend_nothing  # reports activities that go on for a shard
         self._gone = gone
         self._stuck_after_s = stuck_after_s
         self._newcomer_s = newcomer_s
         self._watchers: list[Callable[[], None]] = []
         self._rejoining = Rejoining()
         self._leaving = False
-        self._settled = anyio.Event()  # once this host leaves, and has nothing left to give
+        self._settled = anyio.Event()  # set once this host leaves and has no shard left to give
         self._keeper: ShardKeeper | None = None
         self._tally = LeaseTally()
         self._started = False
         self._life = HostLife(0, name_of_id, self._tally)
 
-    # For the wire: who are the others?
+    # For the wire: the other hosts.
 
     @property
     def me(self) -> str:
-        """The name of this host; another one in each life."""
+        """The name of this host; it changes with each life."""
         return name_of_id(self._life.me)
 
     @property
     def timeline(self) -> str:
-        """Which server the database is on, as this host's beats have seen it; "" before the first."""
+        """The server of the database, as this host's beats have seen it; "" before the first beat."""
         return self._life.timeline
 
     def others(self) -> Mapping[str, Endpoint]:
-        """Name -> endpoint of all other hosts that live."""
+        """Name -> endpoint of all other living hosts."""
         return {
             name_of_id(row.host): self._endpoint_of(row)
             for row in self._life.rows.values()
@@ -110,7 +110,7 @@ class LeasedMembership:
         }
 
     def has_app(self, name: str, app_id: str) -> bool:
-        """Whether another host that lives has an app. One that says none has the first of the store."""
+        """Whether another living host has an app. A host that names no app has the first app of the store."""
         life = self._life
         row = next((row for row in life.rows.values() if name_of_id(row.host) == name), None)
         if row is None:
@@ -118,14 +118,14 @@ class LeasedMembership:
         return app_id in row.card.apps or (not row.card.apps and (life.apps or {}).get(app_id, 0) == 0)
 
     def watch(self, changed: Callable[[], None]) -> None:
-        """Have a function called each time that this host has another name, or other hosts have come or gone.
+        """Call a function each time that this host gets another name, or other hosts come or go.
 
-        It is called before anything is done that follows from that.
+        It is called before the change has any effect.
         """
         self._watchers.append(changed)
 
     def reached(self, name: str, there: bool) -> None:
-        """Learn that there is, or is not any more, a verified connection to another host."""
+        """Take note that a verified connection to another host was made or lost."""
         life = self._life
         for host in life.rows:
             if name_of_id(host) == name and host != life.me:
@@ -135,7 +135,7 @@ class LeasedMembership:
                     life.unreached.setdefault(host, anyio.current_time())
 
     def refused(self, name: str) -> None:
-        """Learn that the process of a host has certainly ended: where it was reached, a connection is refused."""
+        """Take note that the process of a host has certainly ended: a connection to its address is refused."""
         life = self._life
         for host in life.rows:
             if name_of_id(host) == name and host != life.me:
@@ -143,20 +143,18 @@ class LeasedMembership:
                 life.wake.set()
 
     def told(self, gifts: Sequence[Gift]) -> None:
-        """Learn from another host that it has given shards to this one."""
+        """Take note that another host has given shards to this one."""
         life = self._life
         if self._keeper is None or self.standing in (Standing.JOINING, Standing.DEAD):
             return
         for gift in gifts:
             if gift.to == life.me and life.table.own(gift.shard, gift.epoch):
-                life.lent.pop(gift.shard, None)  # the gift says the same
+                life.lent.pop(gift.shard, None)  # the gift has the same jobs
                 self._cluster.adopt({gift.shard: gift.epoch})
                 self._keeper.opened({gift.shard: gift.epoch}, gift.jobs)
 
     def lent(self, gift: Gift) -> None:
-        """Learn from another host which activities go on for the actors of a shard that it is about to give to this
-        one.
-        """
+        """Take note of the activities that go on for the actors of a shard that this host is about to get."""
         if gift.to == self._life.me:
             self._life.lent[gift.shard] = gift
 
@@ -164,12 +162,12 @@ class LeasedMembership:
 
     @property
     def may_answer(self) -> bool:
-        """Whether this host may answer from memory now: exact, also if the event loop has stood still."""
+        """Whether this host may answer from memory now; correct even if the event loop has stood still."""
         return self._lives() and anyio.current_time() - self._cluster.heart.sent_at < UNCERTAIN_S
 
     @property
     def apart(self) -> Collection[str]:
-        """The names of hosts that live, and are cut off from this one."""
+        """The names of living hosts that are cut off from this one."""
         return [name_of_id(host) for host in self._life.apart]
 
     @property
@@ -199,13 +197,13 @@ class LeasedMembership:
         )  # fmt: skip
 
     async def run(self, keeper: ShardKeeper, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
-        """Be a host until cancelled, over as many lives as it takes.
+        """Be a host until cancelled; a life that ends is followed by another.
 
-        It has started once this host has joined and taken what it could at once. Its row stays until the store is
+        It has started once this host has joined and taken the shards that were free. Its row stays until the store is
         closed, because commits may still be under way.
 
         Raises:
-            StoreError: It could not join in the first place.
+            StoreError: It could not join for its first life.
         """
         self._keeper = keeper
         self._begin(await self._cluster.join(self._card(), self._named), keeper)
@@ -217,9 +215,9 @@ class LeasedMembership:
         await anyio.sleep_forever()
 
     async def leave(self, within_s: float = LEAVE_S) -> None:
-        """Give all shards to other hosts, and take no more; return when that is done, or the time is over.
+        """Give all shards to other hosts, and take no more; return when all are given, or after `within_s`.
 
-        Returns at once if there is no other host that takes any.
+        Returns at once if no other host takes shards.
         """
         self._leaving = True
         with anyio.move_on_after(within_s):
@@ -236,7 +234,7 @@ class LeasedMembership:
         return self.standing not in (Standing.JOINING, Standing.DEAD) and self._cluster.alive
 
     def _named(self, me: int) -> None:
-        """Have the name of the next life: others may call by it before this host knows that it has joined."""
+        """Use the name of the next life: others may call by it before this host knows that it has joined."""
         self._life = HostLife(me, name_of_id, self._tally)
         self._changed()
 
@@ -270,7 +268,7 @@ class LeasedMembership:
             group.start_soon(self._keep_working, work, task_status)
 
     async def _begin_again(self, keeper: ShardKeeper) -> None:
-        """Begin another life, as soon as the store lets this host in."""
+        """Begin another life, as soon as this host can join the store."""
         if self._life.may_resume and await patiently(self._cluster.resume):
             self._begin(self._life.me, keeper, resumed=True)
             return
@@ -285,7 +283,7 @@ class LeasedMembership:
         logger.warning("this host goes on as %s", self.me)
 
     def _die(self, keeper: ShardKeeper, why: str) -> None:
-        """End this life: nothing that is in memory counts any more."""
+        """End this life: the actors in memory are void."""
         if self.standing is not Standing.DEAD:
             self.standing = Standing.DEAD
             logger.warning("%s is at its end: %s", self.me, why)
@@ -301,7 +299,7 @@ class LeasedMembership:
         for watcher in self._watchers:
             watcher()
 
-    # The watch. It waits for nothing but time.
+    # The watch. It waits only for time.
 
     async def _keep_watch(self, keeper: ShardKeeper) -> None:
         life, heart, serving, silent = self._life, self._cluster.heart, True, 0
@@ -311,7 +309,7 @@ class LeasedMembership:
             beats = heart.drain()
             for beat in beats:
                 self._hear(life, beat, keeper)
-            # Counted, not timed: a process that was stopped has not heard of its heart either.
+            # Counted in ticks and not timed: in a process that was stopped, the heart has not beaten either.
             silent = 0 if beats else silent + 1
             if silent > HEARTLESS_TICKS:
                 life.may_resume = True
@@ -331,14 +329,14 @@ class LeasedMembership:
             await anyio.sleep(TICK_S)
 
     def _hear(self, life: HostLife, beat: Heartbeat, keeper: ShardKeeper) -> None:
-        """Take in one beat of this host's."""
+        """Take in one beat of this host."""
         life.beats.heard(beat)
         if beat.beats is None:
             return
         found = beat.beats
         if not life.timeline and found.timeline:
             life.timeline = found.timeline
-            self._changed()  # connections of others may wait for it
+            self._changed()  # connections of other hosts may wait for this
         if not found.alive:
             self._die(keeper, "another host has found it dead")
         elif found.timeline != life.timeline:
@@ -351,7 +349,7 @@ class LeasedMembership:
             if host != life.me and host not in life.gone and self._gone(row.card.place):
                 life.gone[host] = set()
 
-    # The work. It talks with the store.
+    # The work. It waits for the store.
 
     async def _keep_working(self, work: LeaseWork, task_status: TaskStatus[None]) -> None:
         life = self._life
@@ -362,9 +360,9 @@ class LeasedMembership:
                 task_status.started()
             if self._leaving and work.nothing_left_to_give:
                 self._settled.set()
-            if not self._lives() or anyio.current_time() < life.gives_at:  # else there is more to give at once
+            if not self._lives() or anyio.current_time() < life.gives_at:  # otherwise: give more at once
                 await life.wake.wait()
 
 
 async def _lend_nothing(gift: Gift) -> None:
-    """No actor is told: an activity that goes on here is begun anew by the next owner."""
+    """Report nothing: the next owner begins activities anew that go on here."""

@@ -1,7 +1,7 @@
-"""Membership: who the hosts of a daemon are, which one this is, and where the others are.
+"""Membership: the hosts of a daemon, the name of this host, and the endpoints of the others.
 
 The rule: a membership says which hosts live; it does not say whether they can be reached. With a fixed membership the
-owner of a shard follows from the number of the shard; with a leased one it stands in a table of the store.
+owner of a shard follows from the number of the shard; with a leased one it is in a table of the store.
 
 `actors/cluster/peers.py` keeps a connection to each host that it names, and `actors/hosting/host.py` begins with it.
 """
@@ -17,11 +17,11 @@ from .transport.unix import UnixTransport
 
 
 class Membership(Protocol):
-    """The hosts of a daemon, as one of them knows them."""
+    """The hosts of a daemon, as one host knows them."""
 
     @property
     def me(self) -> str:
-        """This host's own name in the placement table. It is another one after this host has joined again."""
+        """This host's own name in the placement table. The name changes when this host joins again."""
         ...
 
     @property
@@ -31,37 +31,36 @@ class Membership(Protocol):
 
     @property
     def timeline(self) -> str:
-        """Which server the store is on, as this host has seen it last; "" if it has seen none, or there is none.
+        """The server of the store, as this host has seen it last; "" if it has seen no server, or there is none.
 
-        After a failover it is another one, which may not have all that was committed before. A message of a host that
-        has not noticed it is not taken by one that has. The watchers are called when it is seen first.
+        After a failover there is another server, which may lack commits. A host that has noticed the failover refuses
+        messages of a host that has not. The watchers are called when a new server is seen.
         """
         ...
 
     def others(self) -> Mapping[str, Endpoint]:
-        """The other hosts that live, by their names in the placement table, and where they listen."""
+        """Name in the placement table -> endpoint of the other living hosts."""
         ...
 
     def watch(self, changed: Callable[[], None]) -> None:
-        """Have a function called each time that `me` or `others` has changed, at once and in the event loop.
+        """Call a function each time that `me` or `others` has changed, at once and in the event loop.
 
-        A host that is dead must be gone from `others` before its shards are taken: the connections to it are closed
-        in that call.
+        A dead host must be removed from `others` before its shards are taken: the call closes the connections to it.
         """
         ...
 
     def reached(self, name: str, there: bool) -> None:
-        """Learn that a connection to another host, which it has verified, is there, or is lost."""
+        """Take note that a verified connection to another host was made (`there`) or lost."""
         ...
 
     def refused(self, name: str) -> None:
-        """Learn that another host's process is gone: it was reached before, and twice in a row nobody listens there."""
+        """Take note that another host's process has ended: its endpoint, reached before, refuses twice in a row."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FixedMembership:
-    """The hosts of a daemon whose number is fixed for its life: each is a process with a part of the store in a file.
+    """The hosts of a daemon with a fixed number of hosts: each is a process with a part of the store in a file.
 
     `daemon/hosts/host_processes.py` makes one for each process.
     """
@@ -81,7 +80,7 @@ class FixedMembership:
 
     @property
     def timeline(self) -> str:
-        """None: each host has a file of its own."""
+        """Empty: each host has a file of its own, and no server."""
         return ""
 
     def others(self) -> Mapping[str, Endpoint]:
@@ -89,13 +88,13 @@ class FixedMembership:
         return {name_of(i): UnixEndpoint(self.socket(i)) for i in range(self.part.of) if i != self.index}
 
     def watch(self, changed: Callable[[], None]) -> None:
-        """Nothing changes: a host that ends is started again under its name."""
+        """Do nothing: the hosts never change, because a host that ends is started again under its name."""
 
     def reached(self, name: str, there: bool) -> None:
-        """Of no consequence: a host that cannot be reached is started again."""
+        """Do nothing: a host that cannot be reached is started again."""
 
     def refused(self, name: str) -> None:
-        """Of no consequence."""
+        """Do nothing: a host that has ended is started again."""
 
     def owner(self, shard: int) -> int:
         """Say which host owns a shard."""
@@ -111,7 +110,7 @@ class FixedMembership:
 
 
 def place_peers(placement: Placement, membership: Membership, shards: int) -> None:
-    """Enter into the placement table which shards the other hosts own, if they own them for the life of the daemon."""
+    """Enter the other hosts' shards into the placement table, if their owners are fixed for the life of the daemon."""
     if not isinstance(membership, FixedMembership):
         return
     for shard in range(shards):
@@ -120,7 +119,7 @@ def place_peers(placement: Placement, membership: Membership, shards: int) -> No
 
 
 def name_of(index: int) -> str:
-    """The name of a host of a fixed number, in the placement table and in logs."""
+    """The name of a host of a fixed membership, in the placement table and in logs."""
     return f"host-{index}"
 
 

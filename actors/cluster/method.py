@@ -1,6 +1,6 @@
-"""Methods: what hosts of a daemon call on each other, beside sending messages to actors.
+"""Methods: functions that hosts of a daemon call on each other, beside sending messages to actors.
 
-The rule: a method is a name, the types of its arguments and the type of its result. Both ends have the same.
+The rule: a method is a name, the types of its arguments and the type of its result. Both ends have the same definition.
 
 Code that answers a method gives it to `Peers.answer`, and code that calls it to `Peers.ask_all`.
 """
@@ -18,9 +18,9 @@ class HostMethod:
     """A method that hosts call on each other.
 
     Args:
-        name: On the wire; no two methods have one.
-        arguments: Their types, in their order.
-        result: The type of what it returns.
+        name: Its name on the wire; the names of methods differ.
+        arguments: The types of its arguments, in order.
+        result: The type of its result.
     """
 
     def __init__(self, name: str, arguments: Sequence[Any], result: Any) -> None:
@@ -28,7 +28,7 @@ class HostMethod:
         self.arguments = tuple(arguments)
         self.result = result
         self._encode = msgspec.msgpack.Encoder(enc_hook=plain).encode
-        # Made when they are used: a daemon of one host never does.
+        # Made at the first use: a daemon of one host never uses them.
         self._of_arguments: msgspec.msgpack.Decoder[Any] | None = None
         self._of_result: msgspec.msgpack.Decoder[Any] | None = None
 
@@ -44,7 +44,7 @@ class HostMethod:
         """Read the arguments of a call.
 
         Raises:
-            FrameRefused: They are not of the types that the method has.
+            FrameRefused: The arguments do not have the method's types.
         """
         if self._of_arguments is None:
             types = tuple[self.arguments] if self.arguments else tuple[()]  # type: ignore[name-defined]
@@ -59,7 +59,7 @@ class HostMethod:
         """Read the value that the method has returned.
 
         Raises:
-            FrameRefused: It is not of the type that the method returns.
+            FrameRefused: The value does not have the method's result type.
         """
         if self._of_result is None:
             self._of_result = msgspec.msgpack.Decoder(self.result)

@@ -1,11 +1,11 @@
-"""Outbound: the connection by which this host talks to one other host of its daemon.
+"""Outbound: the connection over which this host talks to one other host of its daemon.
 
-The rule: a message that an actor sends is sent again, in its order, until the
-other host says that a commit holds it or that the receiver has moved. The request of a caller is sent once; if
-the connection is lost before the answer, the caller gets `HostLost`; if no answer comes in time, `HostSilent`.
-To a host that takes less than it is sent messages of actors wait here, and beyond a bound requests are refused.
+The rule: a message of an actor is sent again, in order, until the other host reports that a commit holds it or that the
+receiver has moved. The request of a caller is sent once; if the connection is lost before the answer, the caller gets
+`HostLost`; if no answer comes in time, `HostSilent`. If the other host reads more slowly than this one sends, messages
+of actors wait here, and beyond a limit requests are refused.
 
-`actors/cluster/peers.py` has one for each other host. The other end is `actors/cluster/inbound.py`.
+`actors/cluster/peers.py` has an outbound connection to each other host. The other end is `actors/cluster/inbound.py`.
 """
 
 import logging
@@ -59,10 +59,10 @@ INSPECT = HostMethod("inspect", (Address,), Inspection | None)
 READ = HostMethod("read", (Address,), Stored | None)
 ITEMS = HostMethod("items", (Address, list[str]), FoundItems | None)
 
-# So often in a row nobody listens where the other host has: its process is gone.
+# After this many refused connections in a row at the other host's address, its process has ended.
 REFUSALS = 2
-QUICK = 20  # attempts to connect that follow each other at once
-LASTING_S = 1.0  # a connection that was over sooner is followed by a pause
+QUICK = 20  # attempts to connect without a longer pause
+LASTING_S = 1.0  # after a connection that was over sooner there is a pause
 UNANSWERED_MAX = 10_000  # requests to one host
 
 
@@ -72,7 +72,7 @@ class PostedMessage(NamedTuple):
     frame: bytes
     address: Address
     envelope: Envelope
-    shard: int  # of the actor that sends it; -1: none does
+    shard: int  # of the actor that sends it; -1: no actor does
 
 
 class _Asked(NamedTuple):
@@ -80,8 +80,8 @@ class _Asked(NamedTuple):
 
     reply: Reply
     since_s: float  # by the event loop's clock
-    wait_s: float  # how long the answer is waited for
-    method: HostMethod | None  # that is called; None: an actor is asked
+    wait_s: float  # how long to wait for the answer
+    method: HostMethod | None  # the method that is called; None: the request is a message to an actor
     address: Address | None = None
     envelope: Envelope | None = None
     new: bool = False
@@ -92,23 +92,23 @@ class Outbound:
 
     Args:
         name: The other host's name in the placement table.
-        endpoint: Where the other host listens.
-        membership: Learns whether the other host can be reached.
+        endpoint: The endpoint at which the other host listens.
+        membership: Is notified whether the other host can be reached.
         transport: Connects.
-        vocabulary: Of both hosts.
+        vocabulary: The vocabulary of both hosts.
         patience_s: How long a commit of the other host may wait for its database.
     """
 
     RECONNECT_S, SLOW_S = 0.05, 0.25
-    # How long the other host may take to answer a greeting. It may have to learn first that this host lives.
+    # How long the other host may take to answer a greeting. It may have to find out first that this host lives.
     WELCOME_S = 6.0
     # How long a caller waits for the other host's answer. A host that hangs is killed soon after.
     ANSWER_S = 5.0
-    # How long an actor is waited for whose host shares a store with this one. A host that hangs is found dead long
-    # before; one that waits for its database, as this one does, is not, and answers when the database is there again.
+    # How long a request to an actor waits if its host shares a store with this one. A host that hangs is found dead
+    # long before. A host that waits for its database, as this one does, is not, and answers when the database is back.
     PATIENT_S = 45.0  # at least
-    BEYOND_S = 15.0  # longer than that one waits for its database
-    LOOK_S = 0.5  # how often requests that are too old are looked for, while there are any
+    BEYOND_S = 15.0  # added to the time for which that host waits for its database
+    LOOK_S = 0.5  # how often to look for requests that are too old, while there are requests
 
     def __init__(
         self,
@@ -131,23 +131,23 @@ class Outbound:
         shares = membership.part is None
         self._wait_s = max(self.PATIENT_S, patience_s + self.BEYOND_S) if shares else self.ANSWER_S
         self._journal = Journal(__name__)
-        # Takes back messages that were not received. Set before `run`: the other host may be gone before that has
-        # begun.
+        # Takes back messages that were not received. Set before `run`: the other host may have left before `run`
+        # begins.
         self.side: HostSide | None = None
         self._wire: Wire | None = None  # while connected and welcome
         self._numbers = count()
-        self._asked: dict[int, _Asked] = {}  # in the order of their times
+        self._asked: dict[int, _Asked] = {}  # requests without an answer, in the order of their times
         self._asking = Signal()
-        self.posted: dict[int, PostedMessage] = {}  # without a receipt, in the order in which they were sent
-        self._held: dict[int, None] = {}  # the ones among them that this connection has not sent; in order
+        self.posted: dict[int, PostedMessage] = {}  # messages without a receipt, in the order of sending
+        self._held: dict[int, None] = {}  # those of them that this connection has not sent yet; in order
         self._watches: dict[int, tuple[Address, Watch]] = {}
         self._was_reached = False
         self._refusals = 0  # in a row
-        self._failures = 0  # to connect, in a row
+        self._failures = 0  # failed attempts to connect, in a row
         self._scope = anyio.CancelScope()
         self._retired = False
         self.changed = Signal()  # raised when the connection is made or lost
-        self.told: Callable[[str], None] = lambda name: None  # called then too, with the other host's name
+        self.told: Callable[[str], None] = lambda name: None  # called with `changed`, with the other host's name
         self._takers: Mapping[type[FromHost], Callable[[Any], None]] = {
             ReceiptFrame: self._take_receipt,
             AnswerFrame: self._take_answer,
@@ -159,7 +159,7 @@ class Outbound:
 
     @property
     def connected(self) -> bool:
-        """Whether the other host takes requests over a connection that is there."""
+        """Whether there is a connection over which the other host takes requests."""
         return self._wire is not None
 
     def deliver(self, address: Address, envelope: Envelope, *, new: bool = False) -> None:
@@ -193,7 +193,7 @@ class Outbound:
         """Call a method of the other host, and wait for the value that it returns.
 
         Args:
-            method: One that the other host's `Peers.answer` has.
+            method: A method that the other host has registered with `Peers.answer`.
 
         Raises:
             HostUnreachable: The method was not called.
@@ -207,14 +207,14 @@ class Outbound:
         return await reply.wait()
 
     def tell(self, method: HostMethod, *arguments: Any) -> None:
-        """Call a method of the other host, if it can be reached, and forget the answer."""
+        """Call a method of the other host, if it can be reached, and ignore the answer."""
         self._send(CallFrame(next(self._numbers), method.name, method.pack_arguments(arguments)))
 
     def follow(self, address: Address, watch: Watch) -> Callable[[], None]:
-        """Have a watch told of the commits of an actor of the other host.
+        """Notify a watch of the commits of an actor of the other host.
 
         Returns:
-            Ends that.
+            A function that ends it.
         """
         number = next(self._numbers)
         if self._retired:
@@ -261,30 +261,30 @@ class Outbound:
                 self.side.returned(each.address, each.envelope, new=False, moved=None)
 
     def withdraw(self, shards: Collection[int]) -> None:
-        """Forget messages without a receipt that actors of these shards have sent.
+        """Drop messages without a receipt that actors of these shards have sent.
 
-        Their new owner recovers those actors, and with them it sends what still stands.
+        The new owner of the shards recovers those actors, which send again the messages that are still needed.
         """
         self.posted = {number: each for number, each in self.posted.items() if each.shard not in shards}
 
     def recall(self, wanted: Callable[[Address], bool]) -> Sequence[tuple[Address, Envelope]]:
-        """Take back the messages without a receipt to some actors, in their order. A later answer to one of them is
-        void.
+        """Take back the messages without a receipt to some actors, in order. A later receipt or answer for such a
+        message is void.
 
         Args:
-            wanted: Whether an actor is one of them.
+            wanted: Whether an actor is one of these actors.
         """
         found = {number: each for number, each in self.posted.items() if wanted(each.address)}
         self.posted = {number: each for number, each in self.posted.items() if number not in found}
         return [(each.address, each.envelope) for each in found.values()]
 
     def abandon(self) -> None:
-        """End, because this host is dead for the others: forget all messages; callers get `HostLost`."""
+        """End, because this host is dead for the others: drop all messages; callers get `HostLost`."""
         self.posted.clear()
         self.retire()
 
     async def _be_connected(self) -> None:
-        """Connect, and stay connected as long as it lasts."""
+        """Connect, and return when the connection is lost."""
         news = Signal()
         wire = Wire(
             lambda packed: self._receive(wire, news, packed),
@@ -293,7 +293,7 @@ class Outbound:
             self._journal,
         )
         wire.peer = self.name
-        wire.trusted = True  # the transport has found the host that it was to find
+        wire.trusted = True  # the transport has verified that it is the expected host
         try:
             with anyio.fail_after(self.WELCOME_S):
                 await self._transport.connect(self.endpoint, wire)
@@ -314,15 +314,15 @@ class Outbound:
             while not wire.over:
                 await news.wait()
             self._lose()
-            self._journal.write(HOST_LOST, host=self.name)  # which may be stopping; its supervisor knows
+            self._journal.write(HOST_LOST, host=self.name)  # the host may be stopping; its supervisor knows it
             if anyio.current_time() < began_s + LASTING_S:
-                # Another process may say that it is this host: two that push each other out must not do it all day.
+                # Another process may claim to be this host: without a pause the two would replace each other endlessly.
                 await self._pause()
         finally:
             wire.close()
 
     async def _pause(self) -> None:
-        """Wait before the next attempt: for a moment at first, and longer if it has often been for nothing."""
+        """Wait before the next attempt: for a moment at first, and longer after many failed attempts."""
         self._failures += 1
         await anyio.sleep(self.RECONNECT_S if self._failures <= QUICK else self.SLOW_S)
 
@@ -349,7 +349,7 @@ class Outbound:
         self._send_held()
         for number, (address, watch) in self._watches.items():
             self._send(WatchFrame(number, address))
-            # What its watcher has read since the last connection was lost may have been before this.
+            # Commits since the last connection was lost may have been missed.
             watch.lose()
         self._was_reached = True
         self._failures = 0
@@ -359,7 +359,7 @@ class Outbound:
         logger.debug("connected to %s, %d messages to send again", self.name, len(self.posted))
 
     def _lose(self) -> None:
-        """Forget the connection; fail all requests, and tell all watchers."""
+        """Drop the connection; fail all requests, and notify all watchers."""
         was_connected = self._wire is not None
         if self._wire is not None:
             self._wire.close()
@@ -385,7 +385,7 @@ class Outbound:
             word, body = self._vocabulary.say(envelope.body)
             frame = framed(self._codec.pack(PostFrame(number, address, word, body, shard, epoch)))
         except PerdureError as error:
-            # Its sender keeps its mark, and sends it again when it recovers: another release may be able to.
+            # Its sender keeps its active mark, and sends the message again when it recovers, maybe in another release.
             logger.error("a message to %s cannot be sent to %s: %s", address, self.name, error)
             return
         self.posted[number] = PostedMessage(frame, address, envelope, shard)
@@ -395,7 +395,7 @@ class Outbound:
             self._wire.send_framed(frame)
 
     def _send_held(self) -> None:
-        """Send messages that have waited, in their order, as long as the other host takes them."""
+        """Send messages that have waited, in order, as long as the other host takes them."""
         wire = self._wire
         while wire is not None and self._held and not wire.full:
             number = next(iter(self._held))
@@ -443,8 +443,8 @@ class Outbound:
             self.side.acknowledge(posted.envelope.sender)
 
     def _take_answer(self, frame: AnswerFrame) -> None:
-        # Before the request is forgotten: an answer that cannot be read ends the connection, and with it the request.
-        # One that comes too late finds no request.
+        # Read before the request is removed: an unreadable answer ends the connection, and with it the request. An
+        # answer that comes too late finds no request.
         value = self._vocabulary.hear(frame.word, frame.value)
         if (asked := self._asked.pop(frame.number, None)) is not None:
             asked.reply.succeed(value)
@@ -471,7 +471,7 @@ class Outbound:
             watch.committed(frame.record, deleted=frame.deleted)
 
     def _take_move(self, frame: MovedFrame) -> None:
-        """Return a message with which the other host has done nothing."""
+        """Return a message that the other host has not processed."""
         if self.side is None:
             return
         moved = Moved(frame.shard, frame.owner, frame.epoch)

@@ -1,6 +1,6 @@
 """Peers: the other hosts of a daemon, as this host uses them.
 
-The rule: there is one outbound connection to each other host that lives, for as long as it lives. A daemon of one host
+The rule: there is one outbound connection to each other living host, for as long as it lives. A daemon of one host
 has no peers, or peers without hosts.
 
 `actors/hosting/mailroom.py` sends messages through it and `actors/hosting/host.py` reads and watches;
@@ -31,7 +31,7 @@ from .vocabulary import Vocabulary
 
 
 class AppPeers(Protocol):
-    """The other hosts that have an app, as the parts of that app use them. `Peers` is one, where there is one app."""
+    """The other hosts that have an app, as the parts of that app use them. With a single app it is `Peers` itself."""
 
     @property
     def membership(self) -> Membership:
@@ -40,7 +40,7 @@ class AppPeers(Protocol):
 
     @property
     def names(self) -> Collection[str]:
-        """The names of the other hosts that have the app, in their order."""
+        """The names of the other hosts that have the app, in order."""
         ...
 
     @property
@@ -57,11 +57,11 @@ class AppPeers(Protocol):
         ...
 
     def tell(self, host: str, method: HostMethod, *arguments: Any) -> None:
-        """Call a method of a host without waiting for it; a host that cannot be reached does not hear of it."""
+        """Call a method of a host without waiting for it. It is not called if the host cannot be reached."""
         ...
 
     async def ask_reachable(self, method: HostMethod, *arguments: Any) -> list[Any]:
-        """Call a method of all hosts that can be reached, at once, and return the answers that came."""
+        """Call a method of all reachable hosts at once, and return the answers that came."""
         ...
 
     async def call(self, outbound: Outbound, method: HostMethod, *arguments: Any) -> Any:
@@ -69,7 +69,7 @@ class AppPeers(Protocol):
         ...
 
     def find(self, host: str) -> Outbound | None:
-        """The connection to a host, by its name; None: the host is not known to live, or has not the app."""
+        """The connection to a host, by its name; None: the host is not known to live, or does not have the app."""
         ...
 
     def watch(self, changed: Callable[[], None]) -> None:
@@ -82,7 +82,7 @@ class AppPeers(Protocol):
 
 
 class RingPeers:
-    """The other hosts that have an app. Its methods have the app's ring in their names, but for the first app's.
+    """The other hosts that have an app. The names of its methods contain the app's ring, except for the first app.
 
     Args:
         peers: All other hosts.
@@ -133,7 +133,7 @@ class RingPeers:
         self._peers.tell(host, self._own(method), *arguments)
 
     async def ask_reachable(self, method: HostMethod, *arguments: Any) -> list[Any]:
-        """As `Peers.ask_reachable`, of the hosts that have the app."""
+        """As `Peers.ask_reachable`, for the hosts that have the app."""
         return await self._peers.ask_reachable(self._own(method), *arguments, of=self.names)
 
     async def call(self, outbound: Outbound, method: HostMethod, *arguments: Any) -> Any:
@@ -141,7 +141,7 @@ class RingPeers:
         return await outbound.call(self._own(method), *arguments)
 
     def find(self, host: str) -> Outbound | None:
-        """As `Peers.find`; None for a host that has not the app."""
+        """As `Peers.find`; None for a host that does not have the app."""
         return self._peers.find(host) if self._has(host) else None
 
     def watch(self, changed: Callable[[], None]) -> None:
@@ -168,7 +168,7 @@ class RingPeers:
 
 
 def as_coroutine(function: Callable[..., Any]) -> Method:
-    """Make a coroutine function of a plain one."""
+    """Make a coroutine function from a plain one."""
 
     async def called(*arguments: Any) -> Any:
         return function(*arguments)
@@ -180,10 +180,10 @@ class Peers:
     """All other hosts of a daemon.
 
     Args:
-        membership: Names them, and says which one this host is.
-        vocabulary: The words in which they talk.
-        transport: Connects them.
-        patience_s: How long a commit of theirs may wait for the database that they share.
+        membership: Names the hosts, and this host.
+        vocabulary: The words of the messages between hosts.
+        transport: Connects the hosts.
+        patience_s: How long a commit of another host may wait for the shared database.
     """
 
     # How long a host that has started waits for the other hosts before it serves. They start together.
@@ -230,7 +230,7 @@ class Peers:
         self._methods[method.name] = (method, function)
 
     def tell(self, host: str, method: HostMethod, *arguments: Any) -> None:
-        """Call a method of one other host, and do not wait for it. It is not called if the host cannot be reached."""
+        """Call a method of one other host without waiting for it. It is not called if the host cannot be reached."""
         outbound = self._outbound.get(host)
         if outbound is not None:
             outbound.tell(method, *arguments)
@@ -242,8 +242,8 @@ class Peers:
             Their answers, in the order of the hosts.
 
         Raises:
-            HostUnreachable, HostLost, HostSilent: A host is away; the others may have done it.
-            PerdureError: The method raised it at one of them.
+            HostUnreachable, HostLost, HostSilent: A host is away; the others may have executed the method.
+            PerdureError: The method raised it at one of the hosts.
         """
         answers = await self._ask(method, arguments, self.names)
         for answer in answers:
@@ -252,10 +252,10 @@ class Peers:
         return answers
 
     async def ask_reachable(self, method: HostMethod, *arguments: Any, of: Collection[str] | None = None) -> list[Any]:
-        """Call a method of all other hosts that can be reached; otherwise as `ask_all`.
+        """Call a method of all other reachable hosts; otherwise as `ask_all`.
 
         Args:
-            of: The names of the hosts that are asked; None: all.
+            of: The names of the hosts to call; None: all.
         """
         found = []
         for answer in await self._ask(method, arguments, self.names if of is None else of):
@@ -286,7 +286,7 @@ class Peers:
         return list(answers.values())
 
     async def wait_for_all(self) -> None:
-        """Wait until every other host can be reached, or CONNECT_S are over."""
+        """Wait until every other host can be reached, at most CONNECT_S."""
         with anyio.move_on_after(self.CONNECT_S):
             for outbound in list(self._outbound.values()):
                 while not outbound.connected and self.find(outbound.name) is outbound:
@@ -296,15 +296,15 @@ class Peers:
 
     @property
     def names(self) -> Collection[str]:
-        """The names of the other hosts that live, in their order."""
+        """The names of the other living hosts, in order."""
         return self._outbound.keys()
 
     def find(self, host: str) -> Outbound | None:
-        """The connection to a host, by its name in the placement table; None: it is not known to live."""
+        """The connection to a host, by its name in the placement table; None: the host is not known to live."""
         return self._outbound.get(host)
 
     def outbound(self, host: str) -> Outbound:
-        """The connection to a host that lives, by its name in the placement table."""
+        """The connection to a living host, by its name in the placement table."""
         return self._outbound[host]
 
     def wake_watchers(self) -> None:
@@ -323,11 +323,11 @@ class Peers:
         self._listeners.append(told)
 
     def hear(self, heard: Callable[[Any], None]) -> None:
-        """Have a function called with each message of another host, without a reply, that a commit here holds."""
+        """Call a function with each message of another host, without a reply, that a commit here holds."""
         self._heard.append(heard)
 
     def withdraw(self, shards: Collection[int]) -> None:
-        """Forget messages without a receipt that actors of shards have sent which this host does not own any more."""
+        """Drop messages without a receipt whose senders are in these shards, which this host does not own any more."""
         for outbound in self._outbound.values():
             outbound.withdraw(shards)
 
@@ -335,14 +335,14 @@ class Peers:
         """Take back the messages without a receipt to some actors, whose shards have moved; each sender's in order.
 
         Args:
-            wanted: Whether an actor is one of them.
+            wanted: Whether an actor is one of these actors.
         """
         return [each for outbound in self._outbound.values() for each in outbound.recall(wanted)]
 
     def abandon(self) -> None:
         """End all connections, because this host is dead for the others.
 
-        Callers get `HostLost`, watches are lost, and messages without a receipt are forgotten: the host that owns their
+        Callers get `HostLost`, watches are lost, and messages without a receipt are dropped: the host that owns their
         senders now sends them again. Connections are made again once the membership has named hosts anew.
         """
         outbounds, self._outbound = self._outbound, {}
@@ -354,7 +354,7 @@ class Peers:
             changed()
 
     def _refresh(self) -> None:
-        """Learn from the membership which hosts live: connect to new ones, and let go of the others."""
+        """Read the living hosts from the membership: connect to new hosts, and retire the connections to dead ones."""
         if self.membership.me != self._me:
             # This host has joined anew. Its earlier life is dead.
             self._me = self.membership.me
@@ -369,7 +369,7 @@ class Peers:
         for inbound in list(self._inbounds):
             inbound.review()
         for outbound in gone:
-            # At last, when nothing more can come from there: what it had not acknowledged may go to others now.
+            # Retired last, when no more frames can come from it: unacknowledged messages may go to other hosts now.
             outbound.retire()
         for outbound in come:
             self._start(outbound)
@@ -405,7 +405,7 @@ class Peers:
         """Talk with the other hosts until the block ends.
 
         Args:
-            side: This host, for messages of others and for what comes of its own.
+            side: This host, for messages of other hosts and for receipts of its own messages.
             watches: The watches of this host's actors, for watchers in other hosts.
         """
         async with anyio.create_task_group() as tasks:

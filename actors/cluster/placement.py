@@ -1,10 +1,10 @@
 """Placement: which host owns a shard, and at which epoch.
 
-The rule: no actor comes into memory, and nothing of an actor is committed,
+The rule: no actor comes into memory, and no change of an actor is committed,
 without a look at this table. With one host the answer is always "here"; with
 several it names the owner (docs/design/several-hosts.md).
 
-`actors/hosting/mailroom.py` asks it before it delivers, `actors/hosting/committer.py` takes epochs from it.
+`actors/hosting/mailroom.py` looks owners up before it delivers, `actors/hosting/committer.py` takes epochs from it.
 """
 
 from collections.abc import Collection, Mapping
@@ -24,7 +24,7 @@ class Ownership:
 
 
 class Placement:
-    """The table shard → ownership, as one host knows it."""
+    """The table of shards and their owners, as one host knows it."""
 
     def __init__(self, host: str) -> None:
         self.host = host
@@ -38,7 +38,7 @@ class Placement:
 
         Args:
             epochs: Shard to epoch.
-            shards: How many the store has, which it knows once it is open.
+            shards: How many shards the store has, which is known once it is open.
         """
         self.sized(shards)
         for shard, epoch in epochs.items():
@@ -48,10 +48,10 @@ class Placement:
             self._owners[shard] = Ownership(host=self.host, epoch=epoch)
 
     def sized(self, shards: int, rings: Mapping[str, int] | None = None) -> None:
-        """Enter how many shards a ring of the store has, where this host owns none of them yet.
+        """Enter the number of shards of a ring of the store, where this host owns none of them yet.
 
         Args:
-            rings: All rings that this host can reach, with their numbers, as for `enter_ring`; None: as before.
+            rings: All rings that this host can reach, with their numbers, as for `enter_ring`; None: unchanged.
         """
         assert shards > 0, shards
         assert self._shards in (0, shards), "the number of shards of a store is fixed for its life"
@@ -71,10 +71,10 @@ class Placement:
         self._owners[shard] = owner
 
     def moved(self, shard: int, owner: Ownership | None) -> bool:
-        """Enter that a shard, which is not this host's, has another owner or none; return whether that is news.
+        """Enter that a shard of another host has another owner or none; return whether the table has changed.
 
-        An owner whose epoch is not above the last known one is no news: hosts tell each other of moves, and the store
-        tells of them too.
+        An owner whose epoch is not above the last known one changes nothing: hosts notify each other of moves, and read
+        them from the store too.
         """
         known = self._owners.get(shard)
         if owner is None:
@@ -89,25 +89,26 @@ class Placement:
         return True
 
     def abandoned(self) -> None:
-        """Forget all owners, this host among them, and their epochs: the store says them anew."""
+        """Forget all owners, including this host, and their epochs: they are read from the store anew."""
         self._owners.clear()
         self._freed.clear()
 
     def owner(self, shard: int) -> str | None:
-        """Say which host owns a shard; None if no host does, as far as this one knows."""
+        """The host that owns a shard; None if this host knows no owner."""
         owner = self._owners.get(shard)
         return owner.host if owner is not None else None
 
     def known_epoch(self, shard: int) -> int:
-        """The epoch of the last owner of a shard that this host has heard of; 0: it has heard of none."""
+        """The epoch of the last owner of a shard that this host knows; 0: it knows none."""
         owner = self._owners.get(shard)
         return owner.epoch if owner is not None else self._freed.get(shard, 0)
 
     def enter_ring(self, ring: str, number: int) -> bool:
-        """Enter a ring, and return whether that is news.
+        """Enter a ring, and return whether it is new.
 
         Args:
-            number: Of the ring among the rings that have shards of their own; rings of one number have the same shards.
+            number: The number of the ring among the rings with shards of their own; rings with the same number have
+                the same shards.
         """
         assert self._shards > 0
         news = ring not in self._rings
@@ -175,7 +176,7 @@ class Placement:
         return owner is not None and owner.host == self.host
 
     def elsewhere(self, address: Address) -> str | None:
-        """Say which other host owns an actor; None if this host does, or no host.
+        """The other host that owns an actor; None if this host does, or no host.
 
         Raises:
             RingUnknown: No host has its ring.

@@ -1,4 +1,4 @@
-"""The messages that two hosts of a daemon send each other over a wire: frames.
+"""Frames: the messages that two hosts of a daemon send each other over a wire.
 
 The rule: a frame is data of one of the types below, and never code. It is packed as an array: its tag, then its fields.
 Tags and the order of fields never change their meaning; a new field goes to the end, and has a default.
@@ -19,23 +19,23 @@ WIRE_MIN, WIRE_MAX = 1, 1  # the versions of the wire that this release knows
 
 
 class FrameRefused(Exception):
-    """Bytes have come that are no frame of this protocol, or not at this place in it. The connection ends."""
+    """The bytes that came are not a frame of this protocol, or the frame may not come now. The connection ends."""
 
 
 # From the host that has connected to the host that listens.
 
 
 class HelloFrame(Struct, frozen=True, array_like=True, tag=0):
-    """The first frame: who calls, and which versions of the wire it knows. The answer is a WelcomeFrame."""
+    """The first frame: the caller's name, and the versions of the wire that it knows. The answer is a WelcomeFrame."""
 
     name: str
     wire_min: int
     wire_max: int
-    timeline: str = ""  # of the store's server, as the caller has seen it last; "": it has none, or has not seen it yet
+    timeline: str = ""  # the store's server, as the caller has seen it last; "": no server, or not seen yet
 
 
 class AskFrame(Struct, frozen=True, array_like=True, tag=1):
-    """A message to an actor, which is answered."""
+    """A message to an actor, which gets an answer."""
 
     number: int
     address: Address
@@ -52,7 +52,7 @@ class PostFrame(Struct, frozen=True, array_like=True, tag=2):
     word: str
     body: Raw
     shard: int = -1  # of the actor that sends it; -1: no actor does
-    epoch: int = 0  # at which its host owns that shard
+    epoch: int = 0  # the epoch at which its host owns that shard
 
 
 class CallFrame(Struct, frozen=True, array_like=True, tag=3):
@@ -71,7 +71,7 @@ class WatchFrame(Struct, frozen=True, array_like=True, tag=4):
 
 
 class UnwatchFrame(Struct, frozen=True, array_like=True, tag=5):
-    """End the watch of that number."""
+    """End the watch with that number."""
 
     number: int
 
@@ -104,7 +104,7 @@ class RefusalFrame(Struct, frozen=True, array_like=True, tag=3):
     """The error with which a request has failed."""
 
     number: int
-    error: str  # the name of its class; "" for one that does not travel by name
+    error: str  # the name of its class; "" for an error that does not travel by name
     arguments: Raw
     text: str  # of an error whose name the receiver does not know
 
@@ -119,9 +119,9 @@ class ChangedFrame(Struct, frozen=True, array_like=True, tag=5):
     """A commit has changed a watched actor."""
 
     number: int
-    record: bytes | None  # None: as it was
+    record: bytes | None  # None: unchanged
     deleted: bool
-    lost: bool = False  # the watcher may have missed something: it looks at the actor again
+    lost: bool = False  # the watcher may have missed a commit: it inspects the actor again
 
 
 class MovedFrame(Struct, frozen=True, array_like=True, tag=6):
@@ -129,7 +129,7 @@ class MovedFrame(Struct, frozen=True, array_like=True, tag=6):
 
     number: int
     shard: int
-    owner: str | None  # as that host knows it; None: nobody
+    owner: str | None  # as far as that host knows; None: no owner
     epoch: int
 
 
@@ -138,18 +138,18 @@ FromHost: TypeAlias = WelcomeFrame | AnswerFrame | ResultFrame | RefusalFrame | 
 
 
 def wire_for(wire_min: int, wire_max: int) -> int | None:
-    """The highest version of the wire that this host and another one know; None: there is none."""
+    """The highest version of the wire that this host and another one know; None: they have none in common."""
     both = min(WIRE_MAX, wire_max)
     return both if both >= max(WIRE_MIN, wire_min) else None
 
 
 def plain(value: Any) -> Any:
-    """The plain text of an object that is a text with methods of its own; msgspec knows no subclasses of `str`.
+    """The plain `str` of an object of a subclass of `str`, which msgspec cannot pack.
 
-    The handle of an instance is an id with methods, and may stand wherever an id does.
+    The handle of an instance is an id with methods, and may be used wherever an id is.
 
     Raises:
-        TypeError: It is none.
+        TypeError: The object is not a `str`.
     """
     if isinstance(value, str):
         return str.__getitem__(value, slice(None))
@@ -168,7 +168,7 @@ class FrameCodec:
         """Read a frame of a host that has connected.
 
         Raises:
-            FrameRefused: It is none.
+            FrameRefused: The bytes are not such a frame.
         """
         try:
             return self._to_host.decode(packed)
@@ -179,7 +179,7 @@ class FrameCodec:
         """Read a frame of a host to which this one has connected.
 
         Raises:
-            FrameRefused: It is none.
+            FrameRefused: The bytes are not such a frame.
         """
         try:
             return self._from_host.decode(packed)

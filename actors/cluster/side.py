@@ -1,8 +1,8 @@
-"""The side of a host that other hosts see: the effects of their messages here, and the fate of messages to them.
+"""The side of a host that its connections use: it takes messages of other hosts, and the outcome of messages to them.
 
-The rule: all of it happens at once, in the event loop of the host.
+The rule: all methods act at once, in the event loop of the host.
 
-`actors/hosting/border.py` is one; `actors/cluster/inbound.py` and `actors/cluster/outbound.py` call it.
+`actors/hosting/border.py` implements it; `actors/cluster/inbound.py` and `actors/cluster/outbound.py` call it.
 """
 
 from typing import Any, NamedTuple, Protocol
@@ -12,7 +12,7 @@ from ..turn import Envelope
 
 
 class Moved(NamedTuple):
-    """Another host does not own a shard, and says who does as far as it knows."""
+    """The answer of a host that does not own a shard: the owner, as far as it knows."""
 
     shard: int
     owner: str | None
@@ -38,27 +38,27 @@ class HostSide(Protocol):
         ...
 
     def acknowledge(self, sender: Any) -> None:
-        """Learn that a commit of another host holds a message.
+        """Take note that a commit of another host holds a message.
 
         Args:
-            sender: Of its envelope.
+            sender: The sender in its envelope.
         """
         ...
 
     def returned(self, address: Address, envelope: Envelope, *, new: bool, moved: Moved | None) -> None:
-        """Take back a message of this host with which nothing was done, to deliver it to the actor's present owner.
+        """Take back a message of this host that was not processed, to deliver it to the actor's present owner.
 
         Args:
             new: The address was just made up.
-            moved: The answer of the other host; None: it is gone, and the message is without a reply.
+            moved: The answer of the other host; None: that host is dead or has left, and the message has no reply.
         """
         ...
 
     def origin(self, sender: Any) -> Origin | None:
-        """Where a message without a reply comes from; None: no actor has sent it.
+        """The origin of a message without a reply; None: no actor has sent it.
 
         Args:
-            sender: Of its envelope.
+            sender: The sender in its envelope.
         """
         ...
 

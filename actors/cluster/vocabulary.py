@@ -1,10 +1,10 @@
 """The vocabulary of a daemon's hosts: the types of the messages, answers and errors that they send each other.
 
-The rule: a value crosses as a word and as data of the one type that the word stands for. Types outside the vocabulary
-neither leave nor enter a host, and reading a value runs no code that another host has chosen.
+The rule: a value is sent as a word and as data of the one type that the word stands for. Hosts neither send nor accept
+types outside the vocabulary, and reading a value runs no code that another host has chosen.
 
-This layer knows no workflow: `runtime/words.py` enters the words of workflows. `actors/cluster/outbound.py` and
-`actors/cluster/inbound.py` speak with it.
+This layer has no words of workflows: `runtime/words.py` adds them. `actors/cluster/outbound.py` and
+`actors/cluster/inbound.py` pack and read values with it.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -24,7 +24,7 @@ PLAIN_TYPES = (type(None), bool, int, float, str)
 
 
 class NotPortable(PerdureError):
-    """A message is of a type that hosts do not send each other, or has a value that cannot be packed."""
+    """A message has a type that hosts do not send each other, or a value that cannot be packed."""
 
 
 class WireWord(NamedTuple):
@@ -32,17 +32,17 @@ class WireWord(NamedTuple):
 
     word: str  # on the wire; it never changes its meaning
     type: type[Any]
-    # For a type that msgspec cannot read as it stands: another form of the same value.
+    # For a type that msgspec cannot read: another form of the same value.
     form: Any = None  # the type of that form; None: the value itself
     pack: Callable[[Any], Any] | None = None
     unpack: Callable[[Any], Any] | None = None
 
 
 class Vocabulary:
-    """The words in which the hosts of a daemon talk. All hosts have the same.
+    """The words of the messages between the hosts of a daemon. All hosts have the same words.
 
     Args:
-        words: The types of messages to actors, and of their answers that are no plain values.
+        words: The types of messages to actors, and of answers that are not plain values.
         errors: The errors that actors and methods raise, beside those of this layer.
     """
 
@@ -66,10 +66,10 @@ class Vocabulary:
         return self._of_type.keys()
 
     def say(self, value: Any) -> tuple[str, Raw]:
-        """Pack a value: its word, and the data that the word stands before.
+        """Pack a value as a word and data.
 
         Raises:
-            NotPortable: It has no word, or cannot be packed.
+            NotPortable: The value has no word, or cannot be packed.
         """
         word = self._of_type.get(type(value))
         try:
@@ -85,7 +85,7 @@ class Vocabulary:
         """Read a value.
 
         Raises:
-            FrameRefused: There is no such word, or it cannot be said of that.
+            FrameRefused: There is no such word, or the data does not fit the word's type.
         """
         decode = self._decoders.get(word)
         if decode is None:
@@ -98,12 +98,12 @@ class Vocabulary:
             raise FrameRefused(f"its {word!r} is none: {error}") from error
 
 
-# The errors of the unpackers of rows and records for values that are none.
+# The errors that unpackers of rows and records raise for malformed values.
 BAD_VALUE = (TypeError, ValueError, KeyError, IndexError, AttributeError, RecursionError, OverflowError)
 
 
 def errors_in(module: Any) -> Sequence[type[PerdureError]]:
-    """The errors that a module defines, in the order in which they stand there."""
+    """The errors that a module defines, in the order of their definitions."""
     return [
         each
         for each in vars(module).values()

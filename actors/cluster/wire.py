@@ -1,10 +1,10 @@
-"""A wire: frames between two hosts of a daemon, both ways, many in one packet.
+"""A wire: frames between two hosts of a daemon, in both directions, many in one packet.
 
-The rule: a frame is a length and as many bytes. A message that is longer than a frame may be goes in several, all but
-the last of which have a mark in their length. Only the reader of an end looks at the bytes that come, and takes them
-for data and never for code; a frame or a message that is too long, and one that the reader refuses, end the connection.
-An end that is full says so, and counts the frames that come all the same. The sender decides which messages wait, and
-which are refused.
+The rule: a frame is a length and that number of bytes. A message longer than a frame may be goes in several frames; all
+but the last have a mark in their length. Only the reader of an end interprets the bytes that come, as data and never as
+code. A frame or a message that is too long or that the reader refuses ends the connection.
+An end whose buffer is full is marked as `full`, and counts the bytes that are sent nevertheless. The sender decides
+which messages wait, and which are refused.
 
 `actors/cluster/outbound.py` and `actors/cluster/inbound.py` have an end each.
 """
@@ -20,19 +20,19 @@ from ...journal.vocabulary import WIRE_REFUSED
 from ..errors import FrameTooLong
 from .protocol import FrameRefused
 
-LENGTH = struct.Struct(">I")  # of the frame behind it, in bytes
+LENGTH = struct.Struct(">I")  # of the frame that follows, in bytes
 MORE = 1 << 31  # in a length: the message goes on in the next frame
 FRAME_BYTES_MAX = 64 * 1024 * 1024
 MESSAGE_BYTES_MAX = 1024 * 1024 * 1024  # a long history
-GREETING_BYTES_MAX = 4096  # of a frame before both ends know each other
-FLUSHED_BYTES = 256 * 1024  # frames are sent together up to so many bytes
-PILED_BYTES_MAX = 64 * 1024 * 1024  # that are sent to an end which takes nothing
+GREETING_BYTES_MAX = 4096  # the longest frame before both ends know each other
+FLUSHED_BYTES = 256 * 1024  # frames are sent together up to this size
+PILED_BYTES_MAX = 64 * 1024 * 1024  # the most that is sent to an end that reads nothing
 
 logger = logging.getLogger(__name__)
 
 
 def framed(packed: bytes) -> bytes:
-    """Put the length in front of a packed message; one that is longer than a frame may be is cut into several.
+    """Put the length before a packed message; a message longer than a frame may be is cut into several frames.
 
     Raises:
         FrameTooLong: The other end would refuse it.
@@ -56,9 +56,9 @@ class Wire(asyncio.Protocol):
 
     Args:
         receive: Called with each message that comes. If it raises, the connection is over.
-        lost: Called once, when the connection is over, if it ever was made.
+        lost: Called once, when the connection is over, if it was made.
         made: Called when the connection is made. If it raises, the connection is over.
-        journal: Is told of a connection that ends because of what came over it.
+        journal: Logs a connection that ends because of the bytes that came over it.
     """
 
     def __init__(
@@ -73,16 +73,16 @@ class Wire(asyncio.Protocol):
         self._made = made
         self._journal = journal or Journal(__name__)
         self._buffer = bytearray()
-        self._pieces: list[bytes] = []  # the frames that have come of a message that goes on
+        self._pieces: list[bytes] = []  # the frames that have come of an unfinished message
         self._waiting: list[bytes] = []
         self._waiting_bytes = 0
         self._transport: asyncio.Transport | None = None  # while connected
         self.peer = "a caller"  # for the log
-        self.full = False  # the other end takes less than is sent
-        self.piled = 0  # bytes that were sent since it is full
-        self.has_room: Callable[[], None] = _nothing  # called when it is not full any more
-        self.trusted = False  # the other end is known: its frames may be long
-        self.over = False  # the connection was made, and is lost
+        self.full = False  # the other end reads more slowly than frames are sent
+        self.piled = 0  # bytes that were sent since `full` was set
+        self.has_room: Callable[[], None] = _nothing  # called when `full` is cleared
+        self.trusted = False  # the other end is verified: its frames may be long
+        self.over = False  # the connection was made and lost
 
     def send(self, packed: bytes) -> None:
         """Send a frame, unless the connection is lost first.
@@ -101,7 +101,7 @@ class Wire(asyncio.Protocol):
         if self.full:
             self.piled += len(frame)
         if self._waiting_bytes >= FLUSHED_BYTES:
-            self._flush()  # so that the transport says when it is full
+            self._flush()  # so that the transport reports when it is full
 
     def close(self) -> None:
         """End the connection. Frames that were not sent yet are lost."""
@@ -109,7 +109,7 @@ class Wire(asyncio.Protocol):
             self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take the transport, and let the owner of this end look at it. If that fails, the connection is refused."""
+        """Take the transport, and let the owner of this end check it. If the check fails, the connection is refused."""
         self._transport = cast(asyncio.Transport, transport)
         if self._made is not None:
             try:
@@ -122,12 +122,12 @@ class Wire(asyncio.Protocol):
         self.full = True
 
     def resume_writing(self) -> None:
-        """Note that there is room again, and tell the sender."""
+        """Note that there is room again, and notify the sender."""
         self.full, self.piled = False, 0
         self.has_room()
 
     def data_received(self, data: bytes) -> None:
-        """Hand over the frames that are whole; a frame that cannot be read ends the connection."""
+        """Hand over the frames that are whole; an unreadable frame ends the connection."""
         if self._transport is None:
             return
         self._buffer += data
@@ -138,7 +138,7 @@ class Wire(asyncio.Protocol):
             self.refuse(error)
 
     def connection_lost(self, error: Exception | None) -> None:
-        """Forget the rest of a frame, and tell the owner of this end."""
+        """Drop the rest of a frame, and notify the owner of this end."""
         self._transport = None
         self.over = True
         self._buffer.clear()
@@ -176,7 +176,7 @@ class Wire(asyncio.Protocol):
             raise FrameRefused("a message in several frames is longer than a message may be here")
 
     def refuse(self, error: Exception) -> None:
-        """End the connection, because of an error of the other end, and tell of it in one line."""
+        """End the connection because of an error of the other end, and log it in one line."""
         if self._transport is None:
             return
         if not isinstance(error, FrameRefused | PermissionError):
@@ -185,7 +185,7 @@ class Wire(asyncio.Protocol):
             self._journal.write(WIRE_REFUSED, host=self.peer, reason=str(error))
         self._buffer.clear()
         self.close()
-        self._transport = None  # frames that still come are not read
+        self._transport = None  # later frames are not read
 
     def _flush(self) -> None:
         waiting, self._waiting, self._waiting_bytes = self._waiting, [], 0
@@ -194,4 +194,4 @@ class Wire(asyncio.Protocol):
 
 
 def _nothing() -> None:
-    """Nobody waits for room."""
+    """Do nothing: no sender waits for room."""

@@ -19,7 +19,7 @@ from ..turn import Actor, Envelope
 class Activation:
     """An actor in memory. An object with a list, not a task: there may be a hundred thousand."""
 
-    # Of the outside. A longer outside is not kept; a caller that asks for it gets it from the store.
+    # The limit for an outside in memory. A longer outside is read from the store when a caller needs it.
     OUTSIDE_BYTES_MAX = 2048
 
     __slots__ = (
@@ -53,30 +53,30 @@ class Activation:
         self.shard = shard
         self.key: int | None = None  # None: the store does not have it yet
         self.actor: Actor | None = None  # None: being loaded
-        # The outside as last committed. Kept in parts: a commit changes some of them, and few ask for the whole.
+        # The outside as last committed. Kept in parts: a commit changes some of them, and few callers need the whole.
         self._record: bytes | None = None  # None: the outside is not known here
         self._first: bytes | None = None
         self._last: bytes | None = None
         self._updated_us = 0
         self._outside_facets: Facets | None = None
-        self.facets: Facets | None = None  # as the store has them or will have them after a commit under way
+        self.facets: Facets | None = None  # as in the store, or as after the commit under way
         self.mailbox: list[Envelope] = []
-        self.runnable = False  # stands in the queue for a turn
+        self.runnable = False  # is in the queue for a turn
         self.uncommitted = 0  # turns taken whose commit is not over
         self.unacknowledged = 0  # messages sent to other actors that their commit does not hold yet
-        self.active = False  # the active mark, as the store has it or will have it after a commit under way
+        self.active = False  # the active mark, as in the store, or as after the commit under way
         self.busy = False  # the last turn said that work is in flight
-        self.quiet = False  # the last turn said that nothing will be in flight again
-        self.passing = False  # the last turn said that it is to be forgotten once nothing is in flight
-        self.unmark = False  # a commit failed that was to take the active mark away; the next turn does it
-        self.dropped = False  # a commit or a turn failed; commits and turns that still end are void
+        self.quiet = False  # the last turn said that no work will be in flight again
+        self.passing = False  # the last turn said that the actor is deleted once no work is in flight
+        self.unmark = False  # the commit that was to take the active mark away has failed; the next turn does it
+        self.dropped = False  # a commit or a turn failed; commits and turns that end later are void
         self.failures = 0  # how often in a row its load or its turn failed
         self.predecessor: Activation | None = None  # the activation that it replaces after a failure
         self.stalled: str | None = None  # why it cannot be loaded; messages without a reply stay in its mailbox
 
     @property
     def idle(self) -> bool:
-        """Whether it may leave memory, its active mark apart."""
+        """Whether it may leave memory, apart from its active mark."""
         return (
             self.actor is not None
             and not self.mailbox
@@ -92,7 +92,7 @@ class Activation:
 
     @property
     def outside(self) -> Inspection | None:
-        """The outside as last committed; None: ask the store."""
+        """The outside as last committed; None: only the store has it."""
         if self._record is None:
             return None
         return Inspection(self._record, self._first, self._last, self._updated_us, None, self._outside_facets)
@@ -103,7 +103,7 @@ class Activation:
 
     @property
     def awaits_predecessor(self) -> bool:
-        """Whether a commit of the activation that it replaces is under way, so that the store may still change."""
+        """Whether a commit of the replaced activation is under way, so that the store may still change."""
         return self.predecessor is not None and self.predecessor.uncommitted > 0
 
     def accept(self, envelope: Envelope, *, messages_max: int) -> None:
@@ -112,8 +112,9 @@ class Activation:
         Raises:
             MailboxFull: Only for a message with a reply. Messages of actors are
                 bounded by the requests that cause them, and a message without
-                a reply would be lost if it were refused. Of an actor that cannot be
-                loaded these stay in the mailbox, and keep nobody from purging it.
+                a reply would be lost if it were refused. If the actor cannot be
+                loaded, messages without a reply stay in the mailbox; a purge is
+                accepted nevertheless.
         """
         if envelope.reply is not None and len(self.mailbox) >= messages_max and self._is_full(messages_max):
             raise MailboxFull(self.address, messages_max=messages_max)
@@ -123,7 +124,7 @@ class Activation:
         return self.stalled is None or sum(each.reply is not None for each in self.mailbox) >= messages_max
 
     def take(self) -> list[Envelope]:
-        """Empty the mailbox. Of an actor that cannot be loaded, messages without a reply stay in it."""
+        """Empty the mailbox. If the actor cannot be loaded, messages without a reply stay in it."""
         if self.stalled is not None:
             asked = [envelope for envelope in self.mailbox if envelope.reply is not None]
             self.mailbox = [envelope for envelope in self.mailbox if envelope.reply is None]
@@ -135,7 +136,7 @@ class Activation:
         """Bring the outside up to date with a commit.
 
         Args:
-            creates: The store had nothing of the actor before.
+            creates: The store did not have the actor before.
         """
         record = self._record
         if creates:
@@ -181,7 +182,7 @@ class Activations:
         return iter(list(self._table.values()))
 
     def of_type(self, actor_type: str) -> int:
-        """Count those of a type. It looks at all."""
+        """Count the activations of a type. It looks at all activations."""
         return sum(address.type == actor_type for address in self._table)
 
     def get(self, address: Address) -> Activation | None:
@@ -192,16 +193,16 @@ class Activations:
         return activation
 
     def peek(self, address: Address) -> Activation | None:
-        """Find an activation, and leave its place in the order."""
+        """Find an activation without counting it as used."""
         return self._table.get(address)
 
     def add(self, activation: Activation) -> None:
-        """Enter an activation whose actor has none yet."""
+        """Add an activation whose actor has no activation yet."""
         assert activation.address not in self._table, activation.address
         self._table[activation.address] = activation
 
     def remove(self, activation: Activation) -> None:
-        """Forget an activation, if the table has it."""
+        """Remove an activation, if the table has it."""
         if self._table.get(activation.address) is activation:
             del self._table[activation.address]
 

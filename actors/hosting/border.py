@@ -1,4 +1,4 @@
-"""The border of a host: the effects of messages of other hosts here, and the fate of messages to them.
+"""The border of a host: it delivers messages of other hosts, and acknowledges or redelivers messages to them.
 
 The rule: a message for an actor of a shard that another host owns is refused with `NotOwner`, and its sender sends it
 to the owner.
@@ -38,11 +38,11 @@ class Border:
         self._mailroom.receive(address, envelope, new=new)
 
     def acknowledge(self, sender: Any) -> None:
-        """Learn that a commit of another host holds a message."""
+        """Acknowledge a message to its sender here: a commit of another host holds it."""
         self._release.acknowledge(sender)
 
     def returned(self, address: Address, envelope: Envelope, *, new: bool, moved: Moved | None) -> None:
-        """Deliver a message again, with which another host has done nothing."""
+        """Deliver a message again that another host has returned without doing anything."""
         try:
             if self._shards is not None and moved is not None:
                 self._shards.gate.take_back(address, envelope, moved, new=new)

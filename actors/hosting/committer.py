@@ -7,8 +7,9 @@ undone with it.
 
 Two pauses make groups larger. A group of patient turns (`Turn.patient`) stays open
 for PATIENCE_S. A group that has filled during a flush stays open for CATCH_UP_ROUNDS
-of the event loop, so that the turns that follow from that flush join it; but where commits are
-the work of another process, only if this one has waited for it: else both work at once.
+of the event loop, so that the turns that follow from that flush join it. Where another process
+does the commits, the group stays open only if this process had to wait for the commit:
+otherwise both processes work at the same time.
 
 `actors/hosting/turn_loop.py` adds turns, `actors/hosting/release.py` takes the groups that are durable.
 """
@@ -34,18 +35,18 @@ from ..turn import Envelope, Turn
 from ..waiting.signal import Signal
 from .activation import Activation
 
-# Is told of a commit: how long the store took, and how long it is since the first of its turns was taken; seconds.
+# Called after a commit with two times in seconds: how long the store took, and how long ago its first turn was taken.
 CommitWatch: TypeAlias = Callable[[float, float], None]
 
 
 class TakenTurn(Struct, frozen=True):
-    """A turn that was taken, its write, and all that its release or its undoing needs."""
+    """A turn that was taken, its write, and the data that releasing or undoing it needs."""
 
     activation: Activation
     turn: Turn
     envelopes: Sequence[Envelope]
     write: Write | None
-    creates: bool = False  # the store had nothing of the actor before
+    creates: bool = False  # the store did not have the actor before
     facets_before: Facets | None = None  # of the actor, before this turn
 
 
@@ -54,24 +55,24 @@ class Committer:
 
     Args:
         release: Called with the turns of a group, in order, once it is durable.
-        undo: Called with all turns that are void, in order, and why.
-        journal: Is told of commits that fail, and of the first one that does not any more.
+        undo: Called with all turns that are void, in order, and the error.
+        journal: Logs commits that fail, and the first commit that succeeds again.
         stopwatch: Times commits, and the slices of turns.
     """
 
-    # How long a failed commit counts as the state of the store. Without a limit, a host that gets no
-    # more requests because it is unhealthy would never learn that its store works again.
+    # How long the store counts as failing after a failed commit. Without a limit, a host that gets no
+    # more requests because it is unhealthy would never find out that its store works again.
     FAILING_S = 5.0
-    # How long a group of patient turns stays open. Soon after an activity's result the workflow most often asks for
+    # How long a group of patient turns stays open. Soon after an activity's result the workflow most often requests
     # its next activity, so that both turns share a commit.
     PATIENCE_S = 0.005
     # How many rounds of the event loop a group stays open for instances that the last commit has just released: in
     # the first round an activity runs, in the second its instance takes the next turn. Without these rounds, instances
     # in flight fall apart into two crowds that commit in turns, and each commit costs the same for half as many turns.
     CATCH_UP_ROUNDS = 3
-    # Where commits are the work of another process, a crowd takes its turns while the other one is committed, and both
-    # processes have work all the time. That pays unless the commit takes longer than the turns: for how large a part of
-    # it no turn may have come before the two crowds are made one again.
+    # Where another process does the commits, one crowd takes its turns while the other crowd is committed, and both
+    # processes have work all the time. That is slower only if the commit takes longer than the turns: the two crowds
+    # are made one again if no turn has come for this part of the commit's time.
     IDLE_PART = 0.5
     # A commit that takes longer is a line in the log.
     RECENT_MAX = 4096  # commits whose times are kept
@@ -100,19 +101,19 @@ class Committer:
         self._urgent = Signal()
         self._idle = Signal()
         self._failed_at: float | None = None  # by the event loop's clock
-        self._last_s = (0.0, 0.0)  # the last commit, from when to when by the stopwatch
+        self._last_s = (0.0, 0.0)  # begin and end of the last commit, by the stopwatch
         self.turn_over_s = 0.0  # when the last turn was over; the turn loop sets it
-        self._settling: dict[Signal, None] = {}  # raised when a commit has ended; in the order in which they came
-        self._lives = 0  # how often all was abandoned
+        self._settling: dict[Signal, None] = {}  # raised when a commit has ended; in the order of the waits
+        self._lives = 0  # how often `abandon` was called
         self.commits = 0
         self.attempts = 0  # commits that have begun
         self.took_s: deque[float] = deque(maxlen=self.RECENT_MAX)  # the newest commits
-        self.watch: CommitWatch | None = None  # is told of each commit
-        self._filling_s = 0.0  # when the group that fills got its first turn
-        self.under_way = False  # whether the last of them has not ended; read by other threads, as `attempts` is
+        self.watch: CommitWatch | None = None  # called after each commit
+        self._filling_s = 0.0  # when the filling group got its first turn
+        self.under_way = False  # whether a commit has not ended; read by other threads, as `attempts` is
 
     def watch_with(self, watch: CommitWatch) -> None:
-        """Have each commit told from now on."""
+        """Call `watch` after each commit from now on."""
         self.watch = watch
 
     @property
@@ -132,19 +133,19 @@ class Committer:
         taken = TakenTurn(activation, turn, envelopes, write, creates, facets_before)
         activation.uncommitted += 1
         if write is None and activation.uncommitted == 1:
-            # It changed nothing, and nothing it saw is uncommitted.
+            # The turn changed nothing, and all that it saw is committed.
             self._release((taken,))
         else:
             if self.watch is not None and not self._filling:
                 self._filling_s = self.stopwatch()
             self._filling.append(taken)
             self._work.set()
-            # Most turns have a message: a call less for these.
+            # Most turns have a message: testing it first saves them the call of `patient`.
             if turn.messages or not turn.patient:
                 self._urgent.set()
 
     def retire(self, activation: Activation, now_us: int) -> None:
-        """Take away the active mark of an actor that has nothing in flight; or forget it, if it was to be forgotten."""
+        """Take away the active mark of an actor with nothing in flight; delete the actor if its turn asked for that."""
         assert activation.active
         assert not activation.in_flight
         assert activation.key is not None
@@ -181,13 +182,13 @@ class Committer:
         return not self._store.commits_elsewhere or ended_s - self.turn_over_s > self.IDLE_PART * (ended_s - began_s)
 
     async def drain(self) -> None:
-        """Wait until nothing is uncommitted."""
+        """Wait until all turns are committed."""
         self._urgent.set()
         while not self.idle:
             await self._idle.wait()
 
     async def settled(self, shard: int) -> None:
-        """Wait until no turn of a shard's actors is uncommitted. None may be taken meanwhile."""
+        """Wait until all turns of a shard's actors are committed. No turn of them may be taken meanwhile."""
         ended = Signal()
         self._settling[ended] = None
         try:
@@ -198,7 +199,7 @@ class Committer:
             del self._settling[ended]
 
     def abandon(self, error: PerdureError) -> None:
-        """Drop all turns whose commit has not ended, in any outcome of it; their callers get the error."""
+        """Drop all turns whose commit has not ended, whatever its outcome; their callers get the error."""
         self._lives += 1
         for taken in self.unfinished():
             for envelope in taken.envelopes:
@@ -213,7 +214,7 @@ class Committer:
         group, self._filling = self._filling, []
         filling_s = self._filling_s
         lives = self._lives
-        # Not cleared if this is cancelled: then the group may be durable or not.
+        # Kept if this is cancelled: it is unknown then whether the group is durable.
         self._flushing = group
         writes: list[Write] = []
         for taken in group:
@@ -263,7 +264,7 @@ class Committer:
         later = [taken for taken in self._filling if id(taken.activation) in broken]
         self._filling = [taken for taken in self._filling if id(taken.activation) not in broken]
         void = [*group, *later]
-        if not isinstance(error, StoreGone):  # of which the store has said once what there is to say
+        if not isinstance(error, StoreGone):  # the store has logged that one itself
             self._failed += 1
             self._journal.write(COMMIT_FAILED, found=len(void), reason=str(error), error_type=type(error).__name__)
         self._undo(void, error)
@@ -282,7 +283,7 @@ class Committer:
             return None
         if activation.key is None:
             if turn.record is None:
-                return None  # it does not exist, and does not begin to
+                return None  # the actor does not exist, and this turn does not create it
             activation.key = self._store.new_key()
         write = Write(
             key=activation.key,
@@ -315,7 +316,7 @@ class Committer:
         """The active mark that this turn sets; None: it stays.
 
         It is set at once, because a crash must find it. It is taken away when
-        the row is written anyhow, or the actor is quiet, or a commit that was
+        the row is written in any case, or the actor is quiet, or a commit that was
         to take it away has failed; otherwise it stays until the eviction.
         """
         if activation.in_flight:
@@ -325,7 +326,7 @@ class Committer:
 
 
 def _in_parts(taken: TakenTurn) -> Sequence[Write]:
-    """Split the write of a turn that appends several entries into one for each."""
+    """Split the write of a turn that appends several entries into one write for each entry."""
     write = taken.write
     assert write is not None
     first = replace(write, entry=None)

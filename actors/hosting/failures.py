@@ -1,10 +1,11 @@
-"""Failures: activations that could not be loaded, take their turn or be committed, and when they are tried again.
+"""Failures: activations whose load, turn or commit failed, and when they are tried again.
 
 The rule: no message is lost by a failure. The reply of a message gets the error;
 a message without a reply is delivered again to a fresh activation, after a pause.
-An actor that fails by itself is tried three times and is stalled then, visibly: one whose turns break by a turn that
-holds nothing but the message that sets it aside, one that cannot be loaded in memory only. After a restart such an
-actor is tried once; of one that cannot be loaded the flight record knows, so a host without one tries three times.
+An actor that fails by itself is tried three times and is then stalled, visibly. An actor whose turns break is stalled
+by a turn with the message that sets it aside; an actor that cannot be loaded is stalled in memory only. After a restart
+a stalled actor is tried once. The flight record remembers the actors that cannot be loaded, so a host without a record
+tries those three times.
 An actor with an active mark recovers as after a restart, so that no mark outlives its reason.
 
 `actors/hosting/loader.py`, `actors/hosting/turn_loop.py` and `actors/hosting/committer.py` report failures.
@@ -31,23 +32,23 @@ from .mailroom import Mailroom
 
 
 class Failures:
-    """The activations that are set aside until they are tried again.
+    """The activations that wait for a pause until they are tried again.
 
     Args:
-        failing: Says whether the store fails commits at present.
+        failing: Whether the store fails commits at present.
         stalled: Called with each actor that is stalled in memory from now on.
-        journal: Is told of each actor that fails by itself, once.
-        flight: Tells over restarts which actors could not be read: those are tried once.
+        journal: Logs each actor that fails by itself, once.
+        flight: Remembers over restarts which actors could not be read: those are tried once.
     """
 
-    # Pause before an activation that a failing store broke is tried again: doubled up to the maximum.
+    # Pause before an activation that failed because of the store is tried again: doubled up to the maximum.
     RETRY_MIN_S = 0.1
     RETRY_MAX_S = 5.0
-    # An actor that fails by itself is tried so many times, with these pauses between, and is stalled then.
+    # An actor that fails by itself is tried TRIES times, with these pauses between, and is then stalled.
     TRIES = 3
     FAILED_S = 5.0  # doubled after each try
     FAILED_MAX_S = 300.0
-    TOLD_MAX = 10_000  # unreadable actors that the log is told of
+    TOLD_MAX = 10_000  # unreadable actors that are logged
 
     def __init__(
         self,
@@ -63,8 +64,8 @@ class Failures:
         self._failing = failing
         self._stalled = stalled
         self._journal = journal.at(__name__)
-        self._told: set[Address] = set()  # the unreadable actors that the log has been told of
-        self._parked: list[tuple[float, Activation]] = []  # when to try again (event loop's clock), which
+        self._told: set[Address] = set()  # the unreadable actors that were logged
+        self._parked: list[tuple[float, Activation]] = []  # when to try again (event loop's clock), activation
         self._parking = Signal()
         self._pause_s = self.RETRY_MIN_S
 
@@ -74,7 +75,7 @@ class Failures:
         return [activation for _, activation in self._parked]
 
     def undo(self, void: Sequence[TakenTurn], error: StoreError) -> None:
-        """Forget the activations whose turns did not become durable, and deliver their messages again."""
+        """Drop the activations whose turns did not become durable, and deliver their messages again."""
         again: dict[int, tuple[Activation, list[TakenTurn]]] = {}
         for taken in void:
             taken.activation.uncommitted -= 1
@@ -91,7 +92,7 @@ class Failures:
         Args:
             envelopes: The messages of the turns that are void. Their replies get the
                 error; the successor gets the messages without a reply, and the mailbox.
-            marked: The store has its active mark, perhaps because the commit failed that was to take it away. The
+            marked: The store has its active mark, perhaps because the commit that was to take it away has failed. The
                 successor recovers first: otherwise the mark could stay until the next start, which wakes the actor.
         """
         kept = [envelope for envelope in envelopes if not envelope.refuse(error)]
@@ -99,7 +100,7 @@ class Failures:
             kept.insert(0, Envelope(RECOVER))
         mailroom = self._mailroom
         if activation.dropped:
-            # A later turn of it broke while this one was being written; its successor waits for that.
+            # A later turn of the activation broke while this turn was being written; the successor waits for the write.
             successor = mailroom.activations.get(activation.address) or mailroom.activate(activation.address)
             successor.mailbox[:0] = kept
             successor.unmark |= marked
@@ -121,7 +122,7 @@ class Failures:
         self._park(successor, error, loaded=True)
 
     def not_loaded(self, activation: Activation, error: PerdureError) -> None:
-        """Answer the callers of an activation that could not be loaded, and set it aside with the other messages."""
+        """Answer the callers of an activation that could not be loaded, and park it with the other messages."""
         if isinstance(error, ActorFailed | StoreDamaged) and self._mailroom.is_purged(activation):
             self._stall(activation, error, loaded=False)
             return
@@ -161,14 +162,14 @@ class Failures:
                 self._mailroom.loader.add(activation)
 
     def _park(self, activation: Activation, error: PerdureError, *, loaded: bool) -> None:
-        """Set an activation aside for a pause; forget it if no message waits for it."""
+        """Park an activation for a pause; remove it if no message waits for it."""
         if not activation.mailbox and not activation.awaits_predecessor:
             activation.dropped = True
             self._mailroom.activations.remove(activation)
             return
         pause_s = self._pause_s
         if isinstance(error, ActorFailed | StoreDamaged):
-            # A bug, or an unreadable row: it will most likely fail again.
+            # The cause is a bug or an unreadable row: the next attempt will most likely fail too.
             activation.failures += 1
             if not loaded and self._flight is not None and self._flight.was_unreadable(activation.address):
                 activation.failures = max(activation.failures, self.TRIES)
@@ -181,7 +182,7 @@ class Failures:
         self._parking.set()
 
     def _tell_unreadable(self, address: Address, error: ActorFailed | StoreDamaged) -> None:
-        """Have the log told of an actor that cannot be read: once, however often it is asked for something."""
+        """Log an actor that cannot be read: once, however many messages come for it."""
         if address in self._told or len(self._told) >= self.TOLD_MAX:
             return
         self._told.add(address)
@@ -196,7 +197,7 @@ class Failures:
         )
 
     def tell_broken(self, activation: Activation, error: BaseException) -> None:
-        """Have the log told of a turn that has broken, with the traceback where it is the first of its actor."""
+        """Log a turn that has broken, with the traceback if it is the first of its actor."""
         assert activation.actor is not None
         self._journal.write(
             TURN_BROKE,
@@ -210,7 +211,7 @@ class Failures:
         """Stall an actor that was tried often enough.
 
         Returns:
-            Whether it stands in memory now; False: it is loaded once more, for a turn that sets it aside.
+            Whether it stays in memory as stalled; False: it is loaded once more, for a turn that sets it aside.
         """
         if not loaded:
             if isinstance(error, StoreDamaged):
@@ -231,21 +232,21 @@ class Failures:
             f"its turn broke {activation.failures} times in a row, for a reason of the engine: "
             f"{described(cause)}. It is tried again after a restart, and after a release."
         )
-        # The same message would break it again. A restart finds all of it once more: activities are asked for again,
-        # reminders are in the store, and what other actors sent counts as unacknowledged with them.
+        # The same message would break it again. A restart finds all messages once more: activities are requested again,
+        # reminders are in the store, and messages of other actors count as unacknowledged with their senders.
         activation.take()
         activation.mailbox.append(Envelope(SetAside(reason, until_restart=True)))
         return False
 
 
 def _was_marked(activation: Activation, void: Sequence[TakenTurn]) -> bool:
-    """Whether the store had the active mark of an actor before turns that are void."""
+    """Whether the store had the active mark of an actor before the void turns."""
     for taken in void:
         write = taken.write
         if write is not None and write.active is not None:
             # A turn sets the mark only if it is not set, and takes it away only if it is.
             return not write.active
         if write is not None and write.delete:
-            # It takes the mark away too, and does not say whether there was one. To recover without one does no harm.
+            # The write takes the mark away too, and does not show whether there was one. Recovering needlessly is safe.
             return not taken.creates
     return activation.active

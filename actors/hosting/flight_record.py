@@ -1,7 +1,7 @@
-"""The flight record: the attempts under way in this process, for the process that comes after it.
+"""The flight record: the attempts under way in this process, for the process that follows it.
 
 The rule: the record outlives the process, not the machine. It is a mapped file beside the store that is never flushed;
-a power cut is not the fault of what was under way, and leaves a record that nobody believes, or an old one.
+a power cut is not caused by an attempt under way, and leaves a record that is rejected or out of date.
 
 The turn loop notes the turn under way, and the activities of the runtime note each attempt that runs in this process.
 `actors/hosting/probation.py` opens the record, and `actors/hosting/quarantine.py` decides what follows from it.
@@ -10,9 +10,9 @@ The file, little endian:
 
 * a header: magic, state (1: in use, 0: ended in order), number of slots, number of suspects, the last sign of life;
 * the turn under way;
-* a slot for each attempt under way, with the actor that has asked for it: by its id, or by its type and its id;
-* the suspects with which this process began, and which of them it has cleared;
-* the actors that could not be read, so that the next process tries them once only. These outlive an orderly end.
+* a slot for each attempt under way, with the actor that has requested it: by its id, or by its type and its id;
+* the suspects with which this process began, and those of them that it has cleared;
+* the actors that could not be read, so that the next process tries them only once. These outlive an orderly end.
 """
 
 import hashlib
@@ -37,27 +37,27 @@ logger = logging.getLogger(__name__)
 
 MAGIC = b"PDFLT001"
 HEADER = struct.Struct("<8sB7xIId")  # magic, state, slots, suspects, alive
-STATE = 8  # where the state stands
+STATE = 8  # offset of the state
 ALIVE = struct.Struct("<d")
 ALIVE_AT = 24
 TURN_AT = 64
 TURN = struct.Struct("<BxH200s")  # 1: under way; the length of the name, the name
 SLOTS_AT = 320
-SLOT = struct.Struct("<BxHH2xd200s96s")  # 1: under way; lengths, when it began, name, what
+SLOT = struct.Struct("<BxHH2xd200s96s")  # 1: under way; lengths, when it began, name, activity
 SUSPECT = struct.Struct(
     "<BxHHHIIId200s96s4x"
-)  # 1: suspect, 2: and has had the floor; lengths, ends, early, alone, took, name, what
+)  # 1: suspect, 2: and has had the floor; lengths, ends, early, alone, took, name, activity
 TRIED = 2
 UNREADABLE_SLOTS = struct.Struct("<I")
 UNREADABLE_SLOTS_AT = 32
 UNREADABLE = struct.Struct("<BxH200s")  # 1: in use; the length of the name, the name
-UNREADABLE_MAX = 64  # of more of them, the oldest are forgotten
+UNREADABLE_MAX = 64  # beyond it the oldest are forgotten
 NAME_BYTES = 200
-BYTES_MAX = 64 * 1024 * 1024  # of a record that is read, unless this one has more; a larger file is no record
+BYTES_MAX = 64 * 1024 * 1024  # a file larger than this, and than this record, is not a record
 WHAT_BYTES = 96
-MARK = "\0"  # before the type of an actor whose name has it, and behind it
+MARK = "\0"  # before and after the type, in a name that has a type
 
-# How often the record shows that the process is alive, while something is under way. It tells how long that took.
+# How often a sign of life is written while an attempt is under way. The last sign shows how long the attempt took.
 ALIVE_S = 0.25
 
 
@@ -68,24 +68,24 @@ def name_of(actor_id: str) -> bytes:
 
 
 def id_of(name: bytes) -> str | None:
-    """The id of the actor with a name; None if the name has only a part of it."""
+    """The id of the actor with a name; None if the name has only a part of the id."""
     return name.decode("utf-8", "surrogatepass") if len(name) < NAME_BYTES else None
 
 
 def record_of(store: Store, actor_type: str, slots: int) -> "FlightRecord | None":
-    """Make the flight record of a store that is a file, beside it; None for another store."""
+    """Make the flight record beside a store that is a file; None for another store."""
     return record_beside(store.path, actor_type=actor_type, slots=slots) if store.path is not None else None
 
 
 def record_beside(path: str, *, actor_type: str, slots: int) -> "FlightRecord":
-    """The record beside a store; of a symbolic link to the file it is the same, as the lock is."""
+    """The record beside a store. A symbolic link to the store's file leads to the same record, and to the same lock."""
     return FlightRecord(f"{os.path.realpath(path)}.flight", actor_type=actor_type, slots=slots)
 
 
 class Flights(Protocol):
-    """Hears of all work that begins and ends in a process, and knows who is suspect.
+    """Notes all work that begins and ends in a process, and knows which actors are suspect.
 
-    A flight record is one, and so is `actors/hosting/shards/flights.py` where hosts share a store.
+    `FlightRecord` implements it, and `actors/hosting/shards/flights.py` where hosts share a store.
     """
 
     types: Collection[str]  # only turns of actors of these types run code that can end the process
@@ -101,15 +101,15 @@ class Flights(Protocol):
         ...
 
     def turn_ended(self, address: Address) -> None:
-        """Clear an actor of what its turn was suspected of: it has taken one that had an effect."""
+        """Clear an actor of the suspicion of its turns: it has taken a turn that had an effect."""
         ...
 
     def waits_for(self, address: Address) -> bool:
-        """Whether an activity that an actor has asked for has to be noted before it begins."""
+        """Whether an activity that an actor has requested has to be noted before it begins."""
         ...
 
     async def noted(self, address: Address, what: str) -> None:
-        """Note an activity that is about to begin, and return once it may."""
+        """Note an activity that is about to begin, and return once it may begin."""
         ...
 
     def begin(self, address: Address, what: str) -> int:
@@ -117,7 +117,7 @@ class Flights(Protocol):
         ...
 
     def end(self, slot: int) -> None:
-        """Note that an activity has ended, however it did."""
+        """Note that an activity has ended, with any outcome."""
         ...
 
     def tries(self, name: bytes) -> None:
@@ -142,15 +142,15 @@ class FlightRecord:
 
     Args:
         path: Its file.
-        actor_type: That of the actors which are named by their id alone. The name of another one has its type too.
-        slots: For how many attempts at once there is room; further ones are not noted.
+        actor_type: The type of the actors that are named by their id alone. Other names contain the type too.
+        slots: How many attempts at once are noted; further ones are not.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, actor_type: str, slots: int) -> None:
         self.path = os.fspath(path)
         self.actor_type = actor_type
         self.types: Collection[str] = frozenset((actor_type,))
-        self.suspects: list[Suspect] = []  # with which this process began, without the cleared ones
+        self.suspects: list[Suspect] = []  # the suspects with which this process began, without the cleared ones
         self.cleared = Signal()  # a suspect was cleared
         self.unreadable: list[bytes] = []  # names of actors that could not be read, in this process or one before
         self._slots = slots
@@ -159,10 +159,10 @@ class FlightRecord:
         self._size = 0
         self._mended = False
         self._free: list[int] = []
-        self._keys: dict[int, tuple[bytes, bytes]] = {}  # of attempts that are suspect, by their slot
-        self._places: dict[tuple[bytes, bytes], int] = {}  # where each suspect stands in the file
-        self._unreadable_at = 0  # where they stand in the file
-        self._alive = False  # the signs of life are being written
+        self._keys: dict[int, tuple[bytes, bytes]] = {}  # slot -> name and activity of a suspect attempt
+        self._places: dict[tuple[bytes, bytes], int] = {}  # the offset of each suspect in the file
+        self._unreadable_at = 0  # the offset of their slots in the file
+        self._alive = False  # whether signs of life are being written
         self._work = Signal()
 
     def name(self, address: Address) -> bytes:
@@ -170,7 +170,7 @@ class FlightRecord:
         return name_of(address.id if address.type == self.actor_type else f"{MARK}{address.type}{MARK}{address.id}")
 
     def address_of(self, name: bytes) -> Address | None:
-        """The actor with a name; None if the name has only a part of it."""
+        """The actor with a name; None if the name has only a part of the id."""
         whole = id_of(name)
         if whole is None or not whole.startswith(MARK):
             return Address(self.actor_type, whole) if whole is not None else None
@@ -180,7 +180,7 @@ class FlightRecord:
     # From the start to the end.
 
     def open(self) -> None:
-        """Read the record of the process before, and begin this one's. Without a file that it can write, do without.
+        """Read the record of the process before, and begin a new one. Without a writable file there is no record.
 
         To be called when no other process has the store.
         """
@@ -194,13 +194,13 @@ class FlightRecord:
                 os.unlink(beginning)
             file = os.open(beginning, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o600)
             try:
-                # The file has its pages before it is mapped: to write into a hole of a full disk ends the process.
+                # The file gets its pages before it is mapped: on a full disk, a write into a hole ends the process.
                 missing = size
-                while missing:  # a full disk may take a part
+                while missing:  # a full disk may write a part
                     missing -= os.write(file, bytes(missing))
                 mapped = mmap.mmap(file, size)
                 self._fill(mapped)
-                # Whole, or the one of the process before: this one may end at any moment.
+                # The file is whole, or that of the process before: this process may end at any moment.
                 os.replace(beginning, self.path)
             except BaseException:
                 os.close(file)
@@ -220,7 +220,7 @@ class FlightRecord:
             self._work.set()
 
     def close(self) -> None:
-        """End in order: nothing of this process is suspect. To close twice is harmless."""
+        """End in order: no attempt of this process is suspect. Closing twice is harmless."""
         if self._map is not None:
             self._map[STATE] = 0
             self._map.close()
@@ -232,8 +232,8 @@ class FlightRecord:
     def mend(self) -> bool:
         """Give the file the length of the mapping again if it was cut short, and say whether it was.
 
-        The record begins anew then: attempts under way at that moment are not in it. It is called within an access to
-        the mapping, so it touches nothing but the file (`daemon/process/mapped_files.py`).
+        The record begins anew then: attempts under way at that moment are not in it. `mend` is called within an access
+        to the mapping, so it touches only the file (`daemon/process/mapped_files.py`).
 
         Raises:
             OSError: It cannot be written.
@@ -275,12 +275,12 @@ class FlightRecord:
             self._map[TURN_AT] = 0
 
     def turn_ended(self, address: Address) -> None:
-        """Clear an actor of the suspicion of its turns: it has taken one that had an effect."""
+        """Clear an actor of the suspicion of its turns: it has taken a turn that had an effect."""
         if self.suspects:
             self._clear((self.name(address), b""))
 
     def waits_for(self, address: Address) -> bool:
-        """Whether an attempt has to wait for its note. Never: a record in memory is written at once."""
+        """False: no attempt waits for its note, because a record in memory is written at once."""
         return False
 
     async def noted(self, address: Address, what: str) -> None:
@@ -290,11 +290,11 @@ class FlightRecord:
         """Note that an attempt of an activity begins.
 
         Args:
-            address: The actor that has asked for it.
-            what: Tells it from the actor's other ones; the same when it is performed again after a restart.
+            address: The actor that has requested it.
+            what: Identifies the activity within its actor; the same when it is performed again after a restart.
 
         Returns:
-            Its slot; -1: there is none left, or no record.
+            Its slot; -1: no slot is free, or there is no record.
         """
         if self._map is None or not self._free:
             return -1
@@ -318,7 +318,7 @@ class FlightRecord:
         return slot
 
     def end(self, slot: int) -> None:
-        """Note that an attempt has ended, however it did."""
+        """Note that an attempt has ended, with any outcome."""
         if slot < 0 or self._map is None:
             return
         self._map[SLOTS_AT + SLOT.size * slot] = 0
@@ -352,7 +352,7 @@ class FlightRecord:
                 self._map[place] = TRIED
 
     def heard(self, name: bytes) -> None:
-        """A suspect has had the floor. It stays one, until it has ended or this process has."""
+        """Note that a suspect has had the floor. It stays suspect until its attempt or this process has ended."""
 
     def _clear(self, key: tuple[bytes, bytes]) -> None:
         place = self._places.pop(key, None)
@@ -380,7 +380,7 @@ class FlightRecord:
                 UNREADABLE.pack_into(mapped, self._unreadable_at + UNREADABLE.size * index, 1, len(name), name)
 
     def _read(self) -> tuple[Sequence[Suspect], Sequence[Flight]] | None:
-        """Read the record of the process before; None if it ended in order, or there is no record to believe."""
+        """Read the record of the process before; None if it ended in order, or there is no valid record."""
         try:
             file = read_plain(self.path, bytes_max=max(BYTES_MAX, 2 * SLOT.size * self._slots))
             magic, state, slots, suspects, alive_s = HEADER.unpack_from(file)
@@ -428,6 +428,6 @@ def _flights_in(file: bytes, slots: int, alive_s: float) -> list[Flight]:
             found.append(Flight(name[:name_bytes], what[:what_bytes], took_s, begun_s))
     state, name_bytes, name = TURN.unpack_from(file, TURN_AT)
     if state:
-        # No other code runs during a turn: it is the first that is tried.
+        # No other code runs during a turn, so the turn is tried first.
         found.append(Flight(name[:name_bytes], b"", 0.0, float("inf")))
     return found

@@ -3,8 +3,8 @@
 The rule: an actor takes one turn at a time, a turn never awaits, and its effects
 (replies, messages, reminders) happen after its commit.
 
-The host is the face of its parts and runs their loops. The parts stand one above
-the other, and each uses only the parts before it:
+Other layers use the parts through the host, which runs their loops. The parts are
+ordered, and each uses only the parts before it:
 
 * `actors/hosting/activation.py`: an actor in memory;
 * `actors/hosting/mailroom.py`: which actors are in memory, and messages to them;
@@ -13,10 +13,10 @@ the other, and each uses only the parts before it:
 * `actors/hosting/turn_loop.py`: taking turns;
 * `actors/hosting/probation.py`: actors that may have ended the process before this one.
 
-Where hosts share a store, `actors/hosting/shards/` stands between: shards come and go while the host runs.
+Where hosts share a store, the parts in `actors/hosting/shards/` are added: shards come and go while the host runs.
 
-`actors/hosting/committer.py` and `actors/hosting/loader.py` call the others through callbacks. The parts in
-`actors/hosting/reading/` read the store, and know of no activation. The engine makes a host (`runtime/engine.py`).
+`actors/hosting/committer.py` and `actors/hosting/loader.py` call the other parts through callbacks. The parts in
+`actors/hosting/reading/` read the store, and do not use activations. The engine makes a host (`runtime/engine.py`).
 """
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -68,7 +68,7 @@ from .turn_loop import TurnLoop
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostLimits:
-    """How much a host may hold."""
+    """The limits of a host."""
 
     activations_max: int = 10_000
     mailbox_messages_max: int = 10_000
@@ -81,13 +81,13 @@ class Precautions:
 
     flight: FlightRecord | None = None  # where it notes the turn and the attempts under way
     set_aside: Sequence[Address] = ()  # actors that are set aside before they take a turn
-    # Begin nothing: no recovery and no reminders. Messages are delivered, and their turns are taken.
+    # Begin no work: no recovery and no reminders. Messages are delivered, and their turns are taken.
     dormant: bool = False
     journal: Journal | None = None  # writes its log
     instruments: Instruments = SYSTEM
-    sharing: Sharing | None = None  # how it shares its store; None: its part of the store is its own
-    apps: AppNames = NO_NAMES  # whose actors it has
-    entered: Callable[[Mapping[str, int]], None] = lambda apps: None  # told all apps of the store, with their numbers
+    sharing: Sharing | None = None  # how it shares its store; None: no other host has its part of the store
+    apps: AppNames = NO_NAMES  # the apps whose actors it has
+    entered: Callable[[Mapping[str, int]], None] = lambda apps: None  # gets the store's apps and their numbers
 
 
 class Host:
@@ -98,13 +98,13 @@ class Host:
         types: The types of actors, by the types of their addresses.
         routes: By type of address, the functions that take messages to addresses
             that are not actors. They are called after the commit of the turn that
-            sends the message; they may begin something, and keep nothing.
+            sends the message; they may begin work, but store nothing.
         name: The host's own name in the placement table.
         peers: The other hosts of the daemon, if there are any.
         precautions: How it begins; like any host by default.
     """
 
-    # How long actors may go on sending each other messages, on a stop. The rest is sent again after the restart.
+    # How long actors may go on sending each other messages during a stop. The restart sends later messages again.
     STOP_S = 2.0
 
     def __init__(
@@ -127,8 +127,8 @@ class Host:
         sharing = precautions.sharing
         self._apps, self._entered = precautions.apps, precautions.entered
         self.instruments = precautions.instruments
-        self._thread: int | None = None  # in which the host was opened
-        # Where it was opened; all calls come from there. On asyncio the event loop, elsewhere the thread.
+        self._thread: int | None = None  # the thread in which the host was opened
+        # The place in which it was opened, from which all calls come: on asyncio the event loop, elsewhere the thread.
         self._here: Callable[[], object] = get_ident
         self._home: object = None
         self._routes = routes
@@ -194,7 +194,7 @@ class Host:
         source = sharing.source if sharing is not None else None
         self._outsides = Outsides(store, self._mailroom, self.placement, self._inspector, self._watches, source=source)
         self._recovery = Recovery(self._mailroom)
-        self._gate: ShardGate | None = None  # where shards come and go
+        self._gate: ShardGate | None = None  # only where shards come and go
         self._shards = self._share(sharing) if sharing is not None else None
         self._lists = Lists(store, peers)
         if peers is not None:
@@ -221,7 +221,7 @@ class Host:
             self.placement.claimed(epochs, shards=self.store.shards)
             if self._peers is not None:
                 place_peers(self.placement, self._peers.membership, self.store.shards)
-            # Before a message can reach an actor: an actor recovers before it does anything else.
+            # Read before a message can reach an actor: an actor recovers before it does anything else.
             if not self._dormant:
                 self._mailroom.unrecovered = dict.fromkeys(filter(self.placement.reaches, await self.store.active()))
                 self._probation.open()
@@ -269,15 +269,15 @@ class Host:
         """Whether the host takes work and its store takes writes."""
         return not (self._mailroom.stopping or self._mailroom.hanging or self._committer.failing) and self.store.intact
 
-    # For a thread that watches this host. Each is one attribute that is read or written.
+    # For a thread that watches this host. Each method reads or writes one attribute.
 
     @property
     def commit_under_way(self) -> int | None:
-        """The number of the commit that is under way; None: there is none."""
+        """The number of the commit that is under way; None: no commit is."""
         return self._committer.attempts if self._committer.under_way else None
 
     def set_hanging(self, hanging: bool) -> None:
-        """Refuse new work as long as a commit does not end. Reads go on."""
+        """Refuse new work while a commit does not end. Reads go on."""
         self._mailroom.hanging = hanging
 
     @property
@@ -307,23 +307,23 @@ class Host:
         """Take no more requests of callers, and wake all watchers. Actors go on sending each other messages.
 
         Args:
-            because: The error that has ended the host, if it is one.
+            because: The error that has ended the host, if an error has.
         """
         self._mailroom.stopping = True
         self._mailroom.ended_by = because or self._mailroom.ended_by
         self._wake_watchers()
 
     async def ask(self, address: Address, body: Any, *, new: bool = False) -> Any:
-        """Send a message and wait for its reply, which comes after the commit of the turn that gave it.
+        """Send a message and wait for its reply, which comes after the commit of the turn that fills it.
 
         Args:
-            new: The caller has just made the address up, so nothing can be stored under it.
+            new: The caller has just made the address up, so the store cannot have an actor with it.
 
         Raises:
             HostNotRunning, ForeignThread, ForeignLoop, HostStopping, HostUnreachable, MailboxFull, NotOwner,
                 StoreError, ActorFailed: Nothing was done.
-            HostLost: The actor is another host's, which went away: it may have happened.
-            PerdureError: The actor answered with it.
+            HostLost: The host that owns the actor went away: the outcome is unknown.
+            PerdureError: The actor answered with this error.
         """
         if self._home != self._here():
             self._refuse_outsider()
@@ -334,7 +334,7 @@ class Host:
         return await reply.wait()
 
     def send(self, address: Address, body: Any) -> None:
-        """Send a message without a reply. It is lost in a crash, so the sender must be able to send it again."""
+        """Send a message without a reply. A crash loses the message, so the sender must be able to send it again."""
         route = self._routes.get(address.type)
         if route is not None:
             route(address, body)
@@ -352,7 +352,7 @@ class Host:
         return await self._outsides.inspect(address)
 
     async def read(self, address: Address) -> Stored | None:
-        """Read all that the store holds of an actor, without activating it."""
+        """Read the record and the log of an actor from the store, without activating it."""
         if self._home != self._here():
             self._refuse_outsider()
         return await self._outsides.read(address)
@@ -377,7 +377,7 @@ class Host:
 
     @property
     def refusal(self) -> HostStopping | None:
-        """The error that callers get, once they are refused because the host stops or has failed."""
+        """The error for callers once the host refuses them because it stops or has failed."""
         return self._mailroom.refusal() if self._mailroom.stopping else None
 
     @property
@@ -392,7 +392,7 @@ class Host:
         return self._lists
 
     def _refuse_outsider(self) -> NoReturn:
-        """Refuse a caller that came before the host was opened, or is in another thread or event loop."""
+        """Refuse a caller that calls before the host was opened, or from another thread or event loop."""
         if self._thread is None:
             raise HostNotRunning
         if self._mailroom.stopping:
@@ -422,7 +422,7 @@ class Host:
             tasks.start_soon(self._flight.run)
 
     def _share(self, sharing: Sharing) -> HostedShards:
-        """Make what keeps this host's shards as they come and go."""
+        """Make the object that opens and closes this host's shards as they come and go."""
         assert self._peers is not None, "hosts that share a store talk to each other"
         deliver, journal = self._mailroom.ask, self.journal
         gate = self._gate = self._mailroom.gate = ShardGate(self.placement, self._peers, deliver, journal)
@@ -452,7 +452,7 @@ class Host:
         with anyio.move_on_after(self.STOP_S):
             while mailroom.runnable or not self._committer.idle or len(mailroom.loader) > 0:
                 if self._committer.failing:
-                    break  # nothing more can be saved; marked actors recover after the restart
+                    break  # no more turns can be committed; marked actors recover after the restart
                 await anyio.sleep(0.001)
         self.turn_loop.halt()
         if self._committer.failing:
@@ -485,7 +485,7 @@ class Host:
         self.changes.wake()
 
     def _lose_watches(self, address: Address) -> None:
-        """Let the watchers of an actor look at it again."""
+        """Let the watchers of an actor inspect it again."""
         for watch in self._watches.get(address, ()):
             watch.lose()
 

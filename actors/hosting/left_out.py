@@ -1,6 +1,6 @@
-"""The loop that writes how many lines the log has left out.
+"""The loop that logs how many lines the log has left out.
 
-The rule: nothing is looked at as long as no line is left out.
+The rule: while no line is left out, the loop does nothing.
 
 `actors/hosting/host.py` runs it.
 """

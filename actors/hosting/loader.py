@@ -1,7 +1,7 @@
 """The loader: fills activations from the store, many at a time.
 
-The rule: one batch is filled in while the next is read, and no more than that is
-in memory. An activation that cannot be loaded does not keep the others of its batch.
+The rule: one batch is filled in while the next is read, and no further batch is
+in memory. An activation that cannot be loaded does not affect the others of its batch.
 A batch stays open while each round of the event loop brings more to it, for GATHER_ROUNDS at most.
 
 `actors/hosting/mailroom.py` and `actors/hosting/failures.py` add activations.
@@ -33,16 +33,17 @@ class Loader:
 
     Args:
         loaded: Called with each activation that has its actor now.
-        failed: Called with each activation that could not be loaded, and why.
-        journal: Is told of reads that fail as a whole.
+        failed: Called with each activation that could not be loaded, and the error.
+        journal: Logs reads that fail as a whole.
     """
 
     # A read costs the way to the store's thread and back, however small it is; a read
-    # of more than this at once would keep the next ones waiting.
+    # of more activations than this at once would delay the next reads.
     BATCH = 256
     # How many rounds of the event loop a batch stays open. Requests that arrive together become messages one after
-    # the other, within these rounds. Read at the first, each few of them would have a read and then a commit of their
-    # own. A batch to which a round has brought nothing is read at once: what comes alone waits for one round.
+    # the other, within these rounds. If the batch were read in the first round, every few requests would need a read
+    # and a commit of their own. A batch to which a round has added nothing is read at once: a single request waits one
+    # round.
     GATHER_ROUNDS = 3
 
     def __init__(
@@ -65,7 +66,7 @@ class Loader:
         self._room = Signal()
 
     def __len__(self) -> int:
-        """How many activations are being loaded, or wait for it."""
+        """How many activations are being loaded, or wait to be loaded."""
         return len(self._queue) + self._loading
 
     def add(self, activation: Activation) -> None:
@@ -75,7 +76,7 @@ class Loader:
         self._work.set()
 
     async def room(self) -> None:
-        """Wait until no more than one batch is in line. The reminder loop does so; only one task may wait."""
+        """Wait until no more than one batch is in line. The reminder loop calls it; only one task may wait."""
         while len(self._queue) > self.BATCH:
             await self._room.wait()
 
@@ -83,7 +84,7 @@ class Loader:
         """Load the activations that are added, until cancelled."""
         # A stream without a buffer: one batch is filled in while the next is read.
         read, filled = anyio.create_memory_object_stream[Batch](0)
-        # It is closed when the reader of it has ended: a reader that wakes as it is closed takes that for an error.
+        # The stream is closed when its reader has ended: a reader that wakes as the stream is closed raises an error.
         async with read, filled, anyio.create_task_group() as tasks:
             tasks.start_soon(self._fill_in, filled)
             while True:
@@ -96,7 +97,7 @@ class Loader:
                     await read.send((activations, await self._read(activations)))
 
     async def _gather(self) -> None:
-        """Keep the batch open for reads that come together with the ones in line."""
+        """Keep the batch open for activations that are added together with the ones in line."""
         for _ in range(self.GATHER_ROUNDS):
             in_line = len(self._queue)
             if in_line >= self.BATCH:
@@ -145,5 +146,5 @@ class Loader:
             activation.key = stored.key
             activation.active = stored.active
             activation.facets = stored.facets
-            activation.busy = stored.active  # until its first turn says otherwise
+            activation.busy = stored.active  # until its first turn sets it
         self._loaded(activation)

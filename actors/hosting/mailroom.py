@@ -1,8 +1,8 @@
 """The mailroom: which actors are in memory, which messages wait for them, and which may take a turn.
 
 The rule: an actor comes into memory only if the placement table says that this host
-owns its shard, and a reminder is delivered only if it says so when the reminder is due.
-Where shards come and go, a gate is asked first whether a message may go to its actor (`actors/hosting/shards/gate.py`).
+owns its shard, and a reminder is delivered only if this host owns the shard when it is due.
+Where shards come and go, a gate first decides whether a message may go to its actor (`actors/hosting/shards/gate.py`).
 
 `actors/hosting/host.py` delivers the messages of callers here, `actors/hosting/release.py` the messages of
 actors, the reminder loop its reminders and `actors/cluster/inbound.py` the messages of other hosts.
@@ -33,13 +33,13 @@ from .unreadable import Unreadable
 
 
 class MailGate(Protocol):
-    """Says which messages may come in, where shards come and go; `actors/hosting/shards/gate.py` has one."""
+    """Says which messages may come in, where shards come and go; `actors/hosting/shards/gate.py` implements it."""
 
     closed: set[int]  # shards of this host whose actors take no turns
     unsettled: bool  # whether a message for an actor that is in memory may have to wait
 
     def holds(self, address: Address, envelope: Envelope, *, new: bool = False) -> bool:
-        """Let a message wait, if it must; return whether it does."""
+        """Let a message wait, if it must wait; return whether it waits."""
         ...
 
     def check(self, address: Address) -> None:
@@ -48,15 +48,15 @@ class MailGate(Protocol):
 
 
 class TurnNotes(Protocol):
-    """Says which turns have to be noted before they are taken; `actors/hosting/shards/flights.py` has one."""
+    """Says which turns have to be noted before they are taken; `actors/hosting/shards/flights.py` implements it."""
 
     @property
     def watching(self) -> bool:
-        """Whether any has."""
+        """Whether any turn has to be noted."""
         ...
 
     def holds(self, address: Address) -> bool:
-        """Say whether the turn of an actor has to wait until it is noted. `Mailroom.resume` lets it be taken then."""
+        """Whether the turn of an actor has to wait until it is noted; `Mailroom.resume` then lets it be taken."""
         ...
 
 
@@ -67,8 +67,8 @@ class Mailroom:
         activations_max: How many activations to keep in memory.
         mailbox_messages_max: How many messages may wait for one actor before callers are refused.
         peers: The other hosts of the daemon, if there are any.
-        not_loaded: Called with each activation that could not be loaded, and why.
-        journal: Is told of mailboxes that are full.
+        not_loaded: Called with each activation that could not be loaded, and the error.
+        journal: Logs mailboxes that are full.
     """
 
     def __init__(
@@ -93,21 +93,21 @@ class Mailroom:
         self.runnable: deque[Activation] = deque()  # the queue for turns
         self.work = Signal()  # raised when the queue grows
         self.unrecovered: dict[Address, None] = {}  # had work in flight when the last host ended; in order
-        # Messages of actors here for a ring that is not known: they wait, and their senders stay in flight.
+        # Messages of this host's actors for a ring that is not known: they wait, and their senders stay in flight.
         self._strays: list[tuple[Address, Envelope]] = []
         self.suspended: dict[Address, None] = {}  # take no turn yet (`actors/hosting/probation.py`)
-        self.condemned: dict[Address, Envelope] = {}  # are to be set aside, by the message that does it
+        self.condemned: dict[Address, Envelope] = {}  # are to be set aside, by this message
         self.stopping = False  # callers are refused
-        self.ended_by: BaseException | None = None  # why, if it is an error
-        self.gate: MailGate | None = None  # where shards come and go
-        self.notes: TurnNotes | None = None  # there too
-        self.hanging = False  # a commit does not end: callers are refused as long as it lasts
+        self.ended_by: BaseException | None = None  # the error that ended the host, if an error did
+        self.gate: MailGate | None = None  # only where shards come and go
+        self.notes: TurnNotes | None = None  # only where shards come and go
+        self.hanging = False  # a commit does not end: callers are refused until it ends
 
     def admit(self) -> None:
-        """Check that callers may ask.
+        """Check that callers may send requests.
 
         Raises:
-            HostStopping, HostBroken, StoreHangs: They may not.
+            HostStopping, HostBroken, StoreHangs: Requests are refused.
         """
         if self.stopping:
             raise self.refusal()
@@ -119,20 +119,20 @@ class Mailroom:
         return HostBroken(self.ended_by) if self.ended_by is not None else HostStopping()
 
     def depths(self) -> tuple[int, int]:
-        """Count the messages that wait for actors: all of them, and those of the actor that has most."""
+        """Count the messages that wait for actors: all messages, and those of the longest mailbox."""
         found = [len(activation.mailbox) for activation in self.activations]
         return sum(found), max(found, default=0)
 
     def receive(self, address: Address, envelope: Envelope, *, new: bool = False) -> None:
-        """Take a message from another host of the daemon; its reply or its sender gets every error.
+        """Take a message from another host of the daemon. Errors go to its reply or to its sender.
 
-        A message for a shard of another host is not passed on: its sender learns that the shard has moved.
+        A message for a shard of another host is not passed on: its sender is notified that the shard has moved.
 
         Args:
             new: As for `Host.ask`.
         """
         try:
-            # First of all: a host that is stopping may have given its shards, and then its callers go there.
+            # Checked first: a host that is stopping may have given its shards away, and callers go to the new owner.
             if self.gate is not None:
                 self.gate.check(address)
             else:
@@ -140,7 +140,7 @@ class Mailroom:
             shard = self._placement.locate(address)
             if envelope.reply is not None:
                 if self.stopping and self.gate is not None:
-                    # Another host has it soon, also if this one could not give it in time: until then its caller waits.
+                    # Another host owns the shard soon, even if this host could not give it in time; the caller waits.
                     raise NotOwner(address, shard=shard, owner=None, epoch=self._placement.epoch(shard))
                 self.admit()
             self.ask(address, envelope, new=new)
@@ -186,7 +186,7 @@ class Mailroom:
         if activation is None and not self._placement.knows(address.type):
             self._stray(address, envelope)
             return
-        # An actor that is in memory is here: without anything unsettled nothing needs to wait.
+        # The shard of an actor in memory is here: unless a shard is unsettled, no message needs to wait.
         if self.gate is not None and (activation is None or self.gate.unsettled) and self.gate.holds(address, envelope):
             return
         if activation is None:
@@ -212,8 +212,8 @@ class Mailroom:
     def fire(self, reminder: Reminder) -> None:
         """Deliver a reminder that is due.
 
-        The reminder of an actor that this host does not own is dropped: the
-        store has it still, and the owner of the shard fires it.
+        The reminder of an actor that this host does not own is dropped: it is
+        still in the store, and the owner of the shard fires it.
         """
         address = reminder.address
         if self._placement.owns(address):
@@ -229,7 +229,7 @@ class Mailroom:
         """
         activation = Activation(address, self._placement.locate(address))
         if self.condemned and (envelope := self.condemned.get(address)) is not None:
-            # Before all else, so that nothing begins in the same turn.
+            # The first message, so that no work begins in the same turn.
             activation.mailbox.append(envelope)
         if address in self.unrecovered:
             del self.unrecovered[address]
@@ -242,7 +242,7 @@ class Mailroom:
         """Let a message wait for a host that has the app of its actor. A caller is refused.
 
         Raises:
-            RingUnknown: For a message with a reply.
+            RingUnknown: The message has a reply.
         """
         if envelope.reply is not None:
             raise RingUnknown(ring_of(address.type))
@@ -251,8 +251,8 @@ class Mailroom:
         self._strays.append((address, envelope))
 
     def call_strays(self) -> None:
-        """Deliver the messages that waited for a ring that was not known. Messages of a sender that is gone are
-        dropped.
+        """Deliver the messages that waited for a ring that was not known. Messages whose sender was dropped are
+        dropped too.
         """
         strays, self._strays = self._strays, []
         for address, envelope in strays:
@@ -264,19 +264,19 @@ class Mailroom:
         return address in self.unrecovered or self.activations.peek(address) is not None
 
     def let(self, address: Address) -> None:
-        """Let an actor take turns that was kept from it."""
+        """Let an actor take turns again."""
         self.suspended.pop(address, None)
         self.resume(address)
 
     def resume(self, address: Address) -> bool:
-        """Let an actor take a turn, if a message waits for it; return whether it does."""
+        """Let an actor take a turn, if a message waits for it; return whether a message does."""
         activation = self.activations.peek(address)
         if activation is not None and activation.actor is not None and activation.mailbox and not activation.runnable:
             self._make_runnable(activation)
         return activation is not None and activation.runnable
 
     def rest(self, shard: int) -> None:
-        """Let the actors of a shard take no more turns; the gate keeps messages from them."""
+        """Let the actors of a shard take no more turns; the gate holds messages for them back."""
         kept = [activation for activation in self.runnable if activation.shard != shard]
         for activation in self.runnable:
             activation.runnable = activation.shard != shard
@@ -290,7 +290,7 @@ class Mailroom:
                 self.let(activation.address)
 
     def drop(self, gone: Callable[[Activation], bool]) -> Sequence[tuple[Address, Envelope]]:
-        """Forget actors in any state, and return the messages that waited for them, each in its order."""
+        """Remove actors in any state, and return the messages that waited for each of them, in order."""
         left: list[tuple[Address, Envelope]] = []
         with no_current_task():
             for activation in filter(gone, self.activations):
@@ -301,7 +301,7 @@ class Mailroom:
         return left
 
     def stall(self, activation: Activation, reason: str) -> None:
-        """Let an actor that cannot be loaded stand in memory, where it answers that it is stalled."""
+        """Keep an actor that cannot be loaded in memory, where it answers that it is stalled."""
         activation.stalled = reason
         address = activation.address
         activation.actor = Unreadable(
@@ -320,18 +320,18 @@ class Mailroom:
         return any(self._purges(activation.address, envelope.body) for envelope in activation.mailbox)
 
     def _purges(self, address: Address, body: Any) -> bool:
-        actor_type = self._types.get(address.type)  # another host may be wrong about it
+        actor_type = self._types.get(address.type)  # a message of another host may name an unknown type
         return actor_type is not None and actor_type.purges(body)
 
     def reload(self, activation: Activation) -> None:
-        """Put a fresh activation into the place of an actor that could not be loaded and was purged."""
+        """Replace the activation of an actor that could not be loaded and was purged by a fresh one."""
         self.activations.remove(activation)
         if activation.mailbox:
             self.activate(activation.address).mailbox.extend(activation.mailbox)
             activation.mailbox.clear()
 
     def remove(self, activation: Activation) -> None:
-        """Let an actor leave memory. To be called outside of any task: its code may run."""
+        """Let an actor leave memory. To be called outside of any task: the actor's code may run."""
         self.activations.remove(activation)
         if activation.actor is not None:
             token = users_turn()
@@ -339,7 +339,7 @@ class Mailroom:
             turn_over(token)
 
     def _begin(self, address: Address) -> None:
-        """Bring an actor into memory of which the store has nothing."""
+        """Bring an actor into memory that the store does not have."""
         activation = Activation(address, self._placement.locate(address))
         activation.actor = self._types[address.type].activate(address, None)
         self.activations.add(activation)

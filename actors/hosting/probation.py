@@ -1,9 +1,10 @@
 """Probation: the suspects of the last end run one at a time, and culprits are set aside.
 
-The rule: a suspect takes no turn before it has the floor, so that nothing of it begins. All other actors recover at
-once. A message that arrives for a suspect meanwhile waits in its mailbox, and callers wait with it.
+The rule: a suspect takes no turn before it has the floor, so that none of its work begins. All other actors recover at
+once. Until then a message for a suspect waits in its mailbox, and its caller waits too.
 
-`actors/hosting/quarantine.py` decides who is suspect and for how long; `actors/hosting/host.py` runs the loop.
+`actors/hosting/quarantine.py` decides which actors are suspect, and for how long; `actors/hosting/host.py` runs the
+loop.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -34,14 +35,15 @@ class Probation:
     """Lets one suspect after the other run.
 
     Args:
-        record: What the process before this one has left; None: nobody is suspect as this one begins.
-        flights: Knows the suspects; a record, or the notes of a host that shares its store. None: nobody ever is.
+        record: The flight record of the process before this one; None: no actor is suspect at the start.
+        flights: Knows the suspects; a record, or the notes of a host that shares its store. None: no actor is suspect.
         set_aside: Actors to set aside in any case.
         chance: Spreads the pauses before a trial.
-        journal: Is told of suspects. That one is set aside its own turn tells.
+        journal: Logs suspects. The turn that sets an actor aside is logged by the actor.
     """
 
-    # How long the host waits before it serves. If the store fails, it goes on: the message stays first in the mailbox.
+    # How long the host waits for these turns before it serves. It serves even if the store fails: the message stays
+    # first in the mailbox.
     SET_ASIDE_S = 5.0
 
     def __init__(
@@ -62,7 +64,7 @@ class Probation:
         self._set_aside = set_aside
         self._chance = chance
         self._journal = journal.at(__name__)
-        self._waiting: set[Address] = set()  # to be set aside, and not in a commit yet
+        self._waiting: set[Address] = set()  # to be set aside by a turn that is not committed yet
         self._trials: dict[Address, Suspect] = {}  # the suspects, in the order in which they are tried
         self._more = Signal()
 
@@ -72,7 +74,7 @@ class Probation:
         if self._record is None:
             return
         self._record.open()
-        # A name with only a part of the id belongs to one of the actors that had work in flight, or cannot be found.
+        # A name with only a part of the id is looked for among the actors that had work in flight.
         names = {self._record.name(address): address for address in self._mailroom.unrecovered if len(address.id) > 40}
         found: list[tuple[Address, Suspect]] = []
         for suspect in list(self._record.suspects):
@@ -84,14 +86,14 @@ class Probation:
         self._try(found)
 
     def come(self, found: Sequence[tuple[Address, Suspect]]) -> None:
-        """Keep suspects from taking turns whose shards are about to be opened, and set aside who is condemned."""
+        """Before shards are opened, keep their suspects from taking turns, and set aside the condemned ones."""
         self._try(found)
         for address, suspect in found:
             if suspect.condemned and self._mailroom.activations.peek(address) is None:
                 self._mailroom.activate(address)
 
     def leave(self, has: Callable[[Address], bool]) -> None:
-        """Forget suspects that are not here any more."""
+        """Forget suspects whose shards have left."""
         for address in [address for address in self._trials if has(address)]:
             del self._trials[address]
             self._mailroom.suspended.pop(address, None)
@@ -119,17 +121,17 @@ class Probation:
             self._more.set()
 
     def take_up(self, is_open: Callable[[Address], bool]) -> None:
-        """Set aside actors that are to be and whose shards have come. Where shards come and go it is called at each.
+        """Set aside the actors named for it whose shards have come. Called for each shard, where shards come and go.
 
         Args:
-            is_open: Whether the shard of an actor is here and open: what had work in flight is known then.
+            is_open: Whether the shard of an actor is open here: its actors with work in flight are known then.
         """
         for address in self._condemn_own(is_open):
             if self._mailroom.activations.peek(address) is None:
                 self._mailroom.activate(address)
 
     def _condemn_own(self, is_own: Callable[[Address], bool]) -> Sequence[Address]:
-        """Condemn the actors that are to be set aside and are here, each once in this process."""
+        """Condemn the actors of this host that are to be set aside, each once in this process."""
         own = [address for address in self._set_aside if is_own(address)]
         self._set_aside = [address for address in self._set_aside if address not in own]
         for address in own:
@@ -137,7 +139,7 @@ class Probation:
         return own
 
     async def set_aside(self) -> None:
-        """Set aside the actors that are to be, before a caller looks at them."""
+        """Set aside the actors named for it, before a caller looks at them."""
         self._waiting = set(self._mailroom.condemned)
         for address in self._mailroom.condemned:
             if self._mailroom.activations.peek(address) is None:
@@ -156,12 +158,12 @@ class Probation:
             await self._more.wait()
 
     def _next(self) -> Sequence[Address]:
-        """Choose who has the floor next: one suspect, or some of very many.
+        """Choose which suspects have the floor next: one, or a group if there are very many.
 
-        Hosts that share a store note before what begins, so of a host that is killed with much under way very much may
-        be suspect. An eighth of that at a time ends sooner, and costs one more end to find a culprit.
+        Hosts that share a store note work before it begins, so a host that is killed with much work under way may leave
+        very many suspects. Trying an eighth of them at a time is faster, and costs one more end to find a culprit.
         """
-        # The one that is nearest to a decision is tried first.
+        # The suspect that is nearest to a decision is tried first.
         order = sorted(self._trials, key=lambda address: self._trials[address].alone, reverse=True)
         if self._record is not None or self._trials[order[0]].alone:
             return order[:1]
@@ -185,7 +187,7 @@ class Probation:
             flights.heard(suspect.name)
 
     def _are_under_way(self, flights: Flights, heard: Mapping[Address, Suspect]) -> bool:
-        """Whether any of some suspects may still end this process."""
+        """Whether any of these suspects may still end this process."""
         names = {suspect.name for suspect in flights.suspects}
         return any(suspect.name in names and self._mailroom.has(address) for address, suspect in heard.items())
 
@@ -194,11 +196,12 @@ class Probation:
         self._mailroom.condemned[address] = Envelope(message, None, _Verdict(self, address))
 
     def carried_out(self, address: Address) -> None:
-        """The message that sets an actor aside is in a commit."""
+        """Note that a commit holds the message that sets an actor aside."""
         self._waiting.discard(address)
         activation = self._mailroom.activations.peek(address)
         if activation is not None and activation.key is None:
-            # It does not exist. It is set aside as soon as it begins, so the message is the first of its next turn too.
+            # The actor does not exist. It is set aside as soon as it is created, so the message comes first in its next
+            # turn too.
             if activation.idle:
                 self._mailroom.activations.remove(activation)
             else:
@@ -210,7 +213,7 @@ class Probation:
 
 
 class _Verdict:
-    """The sender of the message that sets an actor aside; it is told once a commit holds it."""
+    """The sender of the message that sets an actor aside; it is notified once a commit holds the message."""
 
     def __init__(self, probation: Probation, address: Address) -> None:
         self._probation = probation

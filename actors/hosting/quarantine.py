@@ -1,14 +1,14 @@
 """Quarantine: which actors are suspected of ending the process, and which are set aside for it.
 
-The rule: these functions decide and do nothing else. They see what was under way at the ends of a process that were not
-orderly, and name as a culprit only what was under way at every one of them, apart from ends at which it was kept from
-running.
+The rule: these functions decide and do nothing else. They see the attempts that were under way at each end of a process
+that was not orderly. A culprit is only an attempt that was under way at every such end, apart from ends at which it was
+kept from running.
 
-An end is an observation. A suspect is observed again alone. From its second observation alone on the process waits
-before it begins the suspect, for longer than the suspect took at the last end, and by chance for longer still: if the
-process ends during this pause, the suspect was not under way, and is no suspect any more. And a culprit ends the
-process as long after its begin as it did before; an end that comes sooner or later counts as a first one. So a process
-that is killed from outside again and again does not make a culprit of the work that it happened to have.
+An end is an observation. A suspect is observed again alone. From its second observation alone on, the process pauses
+before it begins the suspect, for longer than the suspect took at the last end plus a random time: if the process ends
+during this pause, the suspect was not under way, and is cleared. A culprit ends the process at about the same time
+after its begin as before; an end that comes sooner or later counts as a first one. So work is not taken for a culprit
+if the process that happens to run it is killed from outside again and again.
 
 `actors/hosting/flight_record.py` keeps the attempts; `actors/hosting/probation.py` carries out the decisions made here.
 docs/design/flight-record.md has the reasons.
@@ -17,18 +17,18 @@ docs/design/flight-record.md has the reasons.
 from collections.abc import Sequence
 from typing import NamedTuple
 
-# An end counts as early if it came no later than this after the suspect had begun.
+# An end counts as early if it came at most this long after the suspect had begun.
 EARLY_S = 60.0
-# At how many ends in a row a culprit was under way: early ones that were near one another, or any.
+# How many ends in a row make a culprit: early ends that were near one another, or any ends.
 EARLY_ENDS = 3
 ENDS = 10
-# Two ends are near if a suspect took as long until the one as until the other, give or take this.
+# Two ends are near if the times that a suspect took until them differ by at most this.
 NEAR_S = 0.5
 NEAR_SHARE = 0.2
-# At how many ends, the last of them, no other suspect was under way.
+# How many of the last ends must have had no other suspect under way.
 ALONE_ENDS = 2
 
-# How long a suspect has the floor, from twice the time that it took until the last end.
+# Limits of the time for which a suspect has the floor: twice the time that it took until the last end.
 FLOOR_MIN_S = 2.0
 FLOOR_MAX_S = 60.0
 # The pause before an observation that may decide: up to half as long again, by chance.
@@ -42,7 +42,7 @@ class Flight(NamedTuple):
 
     name: bytes  # of the actor (`name_of` in `actors/hosting/flight_record.py`)
     what: bytes  # its activity; empty: its turn
-    took_s: float  # how long it had been under way
+    took_s: float  # how long the attempt had been under way
     begun: float  # when it began, in seconds of a clock of the process that ended
 
 
@@ -51,15 +51,15 @@ class Suspect(NamedTuple):
 
     name: bytes
     what: bytes
-    ends: int = 1  # in a row, the last one included; of late ones only the near ones
-    early: int = 1  # the last of them that were early and near
-    alone: int = 0  # the last of them at which no other suspect was under way
-    took_s: float = 0.0  # until the last end
+    ends: int = 1  # ends in a row, up to the last one; of late ends only the near ones
+    early: int = 1  # how many of the last ends were early and near
+    alone: int = 0  # at how many of the last ends no other suspect was under way
+    took_s: float = 0.0  # how long the attempt took until the last end
     tried: bool = False  # it has had the floor in this process
 
     @property
     def condemned(self) -> bool:
-        """Whether it is the culprit."""
+        """Whether this suspect is the culprit."""
         return self.alone >= ALONE_ENDS and (self.early >= EARLY_ENDS or self.ends >= ENDS)
 
     @property
@@ -68,20 +68,20 @@ class Suspect(NamedTuple):
         return min(FLOOR_MIN_S + 2 * self.took_s, FLOOR_MAX_S)
 
     def pause_s(self, chance: float) -> float:
-        """How long this one waits before it begins.
+        """How long this suspect waits before it begins.
 
         Args:
-            chance: A random number from 0 to 1, so that no rhythm of kills fits.
+            chance: A random number from 0 to 1, so that regular kills do not coincide with the suspect.
         """
         if self.alone + 1 < ALONE_ENDS:
             return 0.0
         return min(PAUSE_MIN_S + 3 * self.took_s, PAUSE_MAX_S) * (1 + PAUSE_CHANCE * chance)
 
     def after(self, flight: Flight, *, alone: bool) -> "Suspect":
-        """The same one after another end at which it was under way.
+        """The same suspect after another end at which it was under way.
 
         Args:
-            alone: No other suspect was.
+            alone: No other suspect was under way.
         """
         early = flight.took_s <= EARLY_S
         spread_s = NEAR_S + NEAR_SHARE * min(flight.took_s, self.took_s)
@@ -96,7 +96,7 @@ class Suspect(NamedTuple):
 
 
 def suspects_after(before: Sequence[Suspect], under_way: Sequence[Flight]) -> list[Suspect]:
-    """Say who is suspect after an end that was not orderly, in the order in which they are tried.
+    """The suspects after an end that was not orderly, in the order in which they are tried.
 
     Args:
         before: The suspects of the process that has ended, without the ones that it has cleared.
@@ -106,7 +106,7 @@ def suspects_after(before: Sequence[Suspect], under_way: Sequence[Flight]) -> li
     ended = {(flight.name, flight.what) for flight in under_way}
     tried = {flight.name for flight in under_way if (flight.name, flight.what) in known}
     found: list[Suspect] = []
-    # The latest to begin is the first to be tried: it is the likeliest culprit.
+    # The attempt that began last is tried first: it is the likeliest culprit.
     for flight in sorted(under_way, key=lambda flight: flight.begun, reverse=True):
         earlier = known.get((flight.name, flight.what))
         if earlier is None:
@@ -115,9 +115,9 @@ def suspects_after(before: Sequence[Suspect], under_way: Sequence[Flight]) -> li
         else:
             found.append(earlier.after(flight, alone=len(tried) == 1))
     if under_way:
-        # This end says nothing of a suspect that was kept from running by others: two culprits would clear each other.
+        # This end is no evidence for or against a suspect that waited for others: two culprits would clear each other.
         found.extend(each for each in before if not each.tried and (each.name, each.what) not in ended)
-    # The one that is nearest to a decision is tried first.
+    # The suspect that is nearest to a decision is tried first.
     return sorted(found, key=lambda suspect: suspect.alone, reverse=True)
 
 

@@ -1,9 +1,9 @@
 """The release of turns: their effects, once the commit that holds them is durable.
 
-The rule: the effects of turns follow in the order of the turns. Of each turn the
-senders of its messages learn that a commit holds them, its replies are filled,
-its messages are delivered, its reminders are set, its watchers wake, and readers of
-changes see what has changed in lists.
+The rule: effects happen in the order of the turns. For each turn, the senders of its
+messages are notified that a commit holds them, its replies are filled, its messages
+are delivered, its reminders are set, its watchers wake, and readers of changes get the
+changes of lists.
 
 `actors/hosting/committer.py` calls `release` with each group.
 """
@@ -27,7 +27,7 @@ from .mailroom import Mailroom
 
 Route = Callable[[Address, Any], None]
 
-NAMES_MAX = 1000  # of which a host counts what begins and ends; a caller may make up any name
+NAMES_MAX = 1000  # names whose actors a host counts; a caller may make up any name
 
 
 @dataclass(slots=True)
@@ -39,11 +39,11 @@ class Tallies:
 
 
 class Release:
-    """Carries out the effects of turns, and lets activations go of which there are too many.
+    """Carries out the effects of turns, and removes activations if there are too many.
 
     Args:
         routes: By type of address, the functions that take messages to other addresses than actors.
-        changes: Takes the changes of lists, as long as they have a reader.
+        changes: Takes the changes of lists, while they have a reader.
         retire: Takes the active mark from an actor that has nothing in flight.
         journal: Writes the notes of turns, under the name that the maker of the host has given it.
     """
@@ -83,7 +83,7 @@ class Release:
                     reply.succeed(answer)
             for address, body in turn.messages:
                 self._dispatch(activation, address, body)
-            for _ in range(turn.called_off):  # no commit will hold them
+            for _ in range(turn.called_off):  # no commit will hold these messages
                 self.acknowledge(activation)
             if taken.write is not None:
                 self._announce(taken)
@@ -92,7 +92,7 @@ class Release:
         self._evict()
 
     def acknowledge(self, sender: Activation | Receipt) -> None:
-        """Tell the sender of a message that a commit of the receiver holds it."""
+        """Notify the sender of a message that a commit of the receiver holds it."""
         if not isinstance(sender, Activation):
             sender.give()
             return
@@ -108,7 +108,7 @@ class Release:
             self._mailroom.deliver(address, Envelope(body, None, sender))
 
     def _announce(self, taken: TakenTurn) -> None:
-        """Tell the reminder loop and the watchers of the changes of a commit."""
+        """Notify the reminder loop and the watchers of the changes of a commit."""
         write = taken.write
         assert write is not None
         activation = taken.activation
@@ -122,7 +122,7 @@ class Release:
             self._announce_change(taken, write)
 
     def _announce_change(self, taken: TakenTurn, write: Write) -> None:
-        """Tell the readers of changes and the watchers that the record of an actor has changed, or is gone."""
+        """Notify the readers of changes and the watchers that the record of an actor was changed or deleted."""
         if write.facets is not None:
             self._tally(write, write.facets)
         if self._changes.open and (write.facets is not None or write.delete):
@@ -136,7 +136,7 @@ class Release:
     def _tally(self, write: Write, facets: Facets) -> None:
         """Count an actor that has begun or ended.
 
-        One that comes from elsewhere, with an end of its own time, has neither begun nor ended here.
+        A copied actor, which has ended at an earlier time, has neither begun nor ended here.
         """
         updated_us = facets.updated_us
         if updated_us != write.at_us:
@@ -150,7 +150,7 @@ class Release:
             ended[end] = ended.get(end, 0) + 1
 
     def _remind(self, taken: TakenTurn, write: Write) -> None:
-        """Tell the reminder loop of the reminders that a commit has cleared and set."""
+        """Give the reminder loop the reminders that a commit has cleared and set."""
         for name, due_us in write.reminders_cleared:
             self._reminders.clear(Reminder(due_us, write.key, name, write.address))
         reminders_from_us = taken.turn.reminders_from_us or write.at_us
@@ -161,7 +161,7 @@ class Release:
         with no_current_task():
             for activation in self._mailroom.activations.surplus():
                 if activation.active and not activation.in_flight:
-                    # The mark goes first; the activation follows when that is durable.
+                    # The mark is taken away first; the activation is removed when that is durable.
                     self._retire(activation)
                 else:
                     self._mailroom.remove(activation)

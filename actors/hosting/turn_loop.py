@@ -1,6 +1,6 @@
 """The turn loop: takes turns, one actor after the other.
 
-The rule: a turn never awaits, and it is outside of any task. Its effects follow
+The rule: a turn never awaits, and it runs outside of any task. Its effects follow
 after its commit, apart from its early messages.
 
 `actors/hosting/host.py` runs the loop; `actors/hosting/mailroom.py` fills the queue.
@@ -32,13 +32,13 @@ class TurnLoop:
         routes: The functions that take early messages, by type of address.
         committer: Takes the turns; its stopwatch says when a slice is over.
         clock: Its wall clock is the time of turns. It may go back: the order of turns is that of the log.
-        flight: Where the turn under way is noted.
-        journal: Is told of slow turns.
+        flight: Notes the turn under way.
+        journal: Logs slow turns.
     """
 
-    # Turns run for no longer than this before connections and timers get their turn in the event loop.
+    # Turns run for at most this time before connections and timers run in the event loop.
     TURNS_SLICE_S = 0.005
-    # A turn that lasts longer by so much is a line in the log.
+    # A turn that exceeds the slice by this time is logged.
     SLOW_S = 0.25
 
     def __init__(
@@ -61,11 +61,11 @@ class TurnLoop:
         self._now_us = clock.now_us
         self._flight = flight
         self._journal = journal.at(__name__)
-        self._as_user: Callable[..., Turn] = context_of(CodeOwner.USER).run  # calls turns; of this slice
-        self.blocked_told = False  # set by another thread: the log knows of the turn under way already
+        self._as_user: Callable[..., Turn] = context_of(CodeOwner.USER).run  # calls the turns of this slice
+        self.blocked_told = False  # set by another thread: the turn under way is logged already
         self.halted = False  # no more turns are taken
-        self._over = False  # for good
-        self.turns = 0  # how many were taken
+        self._over = False  # no turns will ever be taken again
+        self.turns = 0  # taken since the start
 
     async def run(self) -> None:
         """Take turns, until cancelled."""
@@ -77,24 +77,24 @@ class TurnLoop:
                     await anyio.lowlevel.checkpoint()
 
     def pause(self, paused: bool) -> None:
-        """Take no turns for now, or go on."""
+        """Stop taking turns for now, or go on."""
         self.halted = paused or self._over
         self._work.set()
 
     def halt(self) -> None:
-        """Take no more turns."""
+        """Stop taking turns for good."""
         self.halted = self._over = True
 
     def _take_slice(self) -> None:
-        """Take turns for a while, or until there are none."""
+        """Take turns until the slice is over, or no actor is runnable."""
         ends_s = self._stopwatch() + self.TURNS_SLICE_S
-        # One context for the turns of a slice: to mark the present one for each turn costs ten times as much.
+        # One context for the turns of a slice: marking the present context for each turn costs ten times as much.
         self._as_user = context_of(CodeOwner.USER).run
         with no_current_task():
             while self._runnable and not self.halted:
                 activation = self._runnable.popleft()
                 self._take_turn(activation)
-                # Before this turn the slice was not over, so its excess is this turn's.
+                # The slice was not over before this turn, so this turn has caused the excess.
                 now_s = self._committer.turn_over_s = self._stopwatch()
                 if (over_s := now_s - ends_s) > 0:
                     if over_s > self.SLOW_S:

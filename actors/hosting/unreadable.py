@@ -1,9 +1,9 @@
-"""Unreadable actors: the place of an actor whose rows in the store cannot be read.
+"""Unreadable actors: stand-ins for actors whose rows in the store cannot be read.
 
-The rule: nothing is written to it but its purge. Callers get an error that says why; messages without a reply stay in
-the mailbox, so that their senders go on counting them as unacknowledged.
+The rule: the only write of such an actor is its purge. Callers get an error with the reason; messages without a reply
+stay in the mailbox, so that their senders go on counting them as unacknowledged.
 
-`actors/hosting/mailroom.py` puts it into the activation.
+`actors/hosting/mailroom.py` puts the stand-in into the activation.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -21,8 +21,8 @@ class Unreadable:
 
     Args:
         exists: Its key in the store is known, so that it can be purged.
-        active: Whether it has an active mark, which stays: after a restart it is tried again.
-        purges: Tells the message that purges an actor.
+        active: Whether it has an active mark. The mark stays, so that a restart tries the actor again.
+        purges: Whether a message purges an actor.
         audit: Makes the rows for the audit of such a message, at a time (Unix time, microseconds).
     """
 
@@ -47,7 +47,7 @@ class Unreadable:
         self._audit = audit
 
     def turn(self, envelopes: Sequence[Envelope], now_us: int) -> Turn:
-        """Purge the actor if a message asks for it; answer all others with `ActorStalled`."""
+        """Purge the actor if a message requests it; answer all others with `ActorStalled`."""
         turn = Turn(busy=self._active)
         for envelope in envelopes:
             purged = self._exists and self._purges(envelope.body)

@@ -1,7 +1,7 @@
 """The loop that waits for reminders and delivers them.
 
 The rule: it decides nothing. `actors/reminders/window.py` decides which reminders are in memory and
-which are due by which clock.
+which are due, and by which clock.
 
 `actors/hosting/host.py` runs it; `actors/hosting/release.py` sets and clears reminders after each commit.
 """
@@ -31,23 +31,23 @@ class ReminderLoop:
         fire: Called once for each reminder that is due.
         room: Waits until more reminders may be delivered. When a hundred thousand
             are due at once, their actors would otherwise all wait in memory to be
-            loaded, however few actors may be in memory.
-        journal: Is told of a clock that is set, and of a store that cannot be read.
+            loaded, beyond the limit of actors in memory.
+        journal: Logs each step of the clock, and a store that cannot be read.
     """
 
     # How often the clocks are compared while a reminder is in memory. The wall clock may be set while the loop waits.
     COMPARE_S = 1.0
-    WAIT_MAX_S = 60.0  # while none is
-    # A clock that cannot be set needs no looks: the loop sleeps until the first reminder is due.
+    WAIT_MAX_S = 60.0  # while no reminder is in memory
+    # A clock that cannot be set needs no comparison: the loop sleeps until the first reminder is due.
     SOON_S = 60.0
-    # A step back by less is not made up for. Between two comparisons it cannot be told whether a reminder was set
-    # before a smaller step or after it, and one that was set after it would fire too early.
+    # A smaller step back is not compensated. Between two comparisons it is unknown whether a reminder was set before
+    # such a step or after it, and a reminder that was set after it would fire too early.
     STEP_MIN_S = COMPARE_S
-    # How many to deliver before other tasks get their turn in the event loop.
+    # How many reminders to deliver before other tasks run in the event loop.
     SLICE = 512
-    # How many to read at once, at most: actors are loaded by the same thread.
+    # How many reminders to read at once, at most: the same thread loads actors.
     READ = 1024
-    RETRY_S = 1.0  # after a store that could not be read
+    RETRY_S = 1.0  # after a read of the store that failed
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class ReminderLoop:
         self._journal = (journal or Journal()).at(__name__)
         self._changed = Signal()
         self._seen = Reading(0, 0)  # the last comparison of the clocks; the first comes before any reminder
-        self._steady_until_us = 0  # a turn that began between the last comparison and this needs no other
+        self._steady_until_us = 0  # a turn that began after the last comparison and before this needs no new one
 
     def set(self, reminder: Reminder, at_us: int) -> None:
         """Add a reminder that was committed.
@@ -79,7 +79,7 @@ class ReminderLoop:
         if self._seen.wall_us <= at_us <= self._steady_until_us:
             self._window.set(reminder)
         else:
-            # Before this reminder is in memory: a step back concerns only reminders that were set before it.
+            # Compared before this reminder is in memory: a step back concerns only reminders set before it.
             now = self._compare()
             wait_us = reminder.due_us - at_us
             if at_us > now.wall_us and wait_us <= self.SOON_S * 1e6:
@@ -118,7 +118,7 @@ class ReminderLoop:
             if due:
                 await anyio.lowlevel.checkpoint()
                 await self._room()
-            elif not (readable and self._window.wants_read):  # else all that was in it has left with its shard
+            elif not (readable and self._window.wants_read):  # else all reminders in memory have left with their shards
                 await self._changed.wait_for(self._pause_s() if readable else self.RETRY_S)
 
     async def _read_on(self) -> bool:
@@ -144,7 +144,7 @@ class ReminderLoop:
         return min(self.WAIT_MAX_S if wait_us is None else self.COMPARE_S, wait_s)
 
     def _compare(self) -> Reading:
-        """Read both clocks; if the wall clock was set back, tell the window."""
+        """Read both clocks; if the wall clock was set back, report it to the window."""
         now, seen = read(self._clock), self._seen
         if seen.wall_us:
             back_us = now.set_back_since(seen)

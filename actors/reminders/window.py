@@ -4,10 +4,10 @@ The rule: a reminder leaves the window only when it is due or its shard leaves, 
 reminders of its shards up to the horizon. So a million sleeping actors cost no
 memory, and the store is read again only when the horizon comes near.
 
-There is one horizon for all shards. Of a shard that comes, the reminders up to the horizon are read in before anything
-else is read; a shard that leaves takes its reminders along.
+There is one horizon for all shards. When a shard comes, its reminders up to the horizon are read before any others; a
+shard that leaves takes its reminders along.
 
-Due times are of the wall clock. When that is set back, the reminders that were due soon get a *deadline* of the
+Due times are times of the wall clock. When it is set back, the reminders that were due soon get a *deadline* of the
 monotonic clock beside their due time, so that a timer of a second takes a second (docs/design/clocks.md).
 
 The module is pure: it gets the time, and the rows of the store, as arguments.
@@ -31,12 +31,12 @@ class WindowRead(NamedTuple):
 
 
 class StepBack(NamedTuple):
-    """A step back of the wall clock, as long as reminders that were due soon then are still to be read.
+    """A step back of the wall clock, kept until all reminders that were due soon at that time were read.
 
     Args:
-        until_us: Those due by then have a deadline; Unix time, microseconds.
-        later_us: By how much the deadline, of the monotonic clock, is more than the due time.
-        shards: To which they belong; None: to any.
+        until_us: Reminders that are due by this time have a deadline; Unix time, microseconds.
+        later_us: The deadline, of the monotonic clock, minus the due time; microseconds.
+        shards: The shards of these reminders; None: all.
         set_since: Reminders that were set after the step, which follow the wall clock.
     """
 
@@ -52,8 +52,8 @@ class ReminderWindow:
     Args:
         reminders_max: How many to keep in memory. Twice as many may gather
             before the furthest are forgotten again.
-        shard_of: Says to which shard a reminder belongs, where shards come and go: the window begins without any.
-            None: it has the reminders of all shards of the store, for ever.
+        shard_of: The shard of a reminder, where shards come and go: the window begins without shards.
+            None: the window has the reminders of all shards of the store, for ever.
     """
 
     def __init__(self, reminders_max: int = 10_000, *, shard_of: Callable[[Reminder], int] | None = None) -> None:
@@ -61,23 +61,23 @@ class ReminderWindow:
         self.reminders_max = reminders_max
         self._heap: list[Reminder] = []
         self._live: set[Reminder] = set()
-        # When reminders also fire by the monotonic clock (microseconds): a table, and the same as a heap. An entry of
-        # the heap that the table does not have is void.
+        # The deadlines of reminders, by the monotonic clock (microseconds): as a table, and as a heap. An entry of the
+        # heap that is not in the table is void.
         self._deadline_of: dict[Reminder, int] = {}
         self._deadlines: list[tuple[int, Reminder]] = []
         self._steps: list[StepBack] = []  # the oldest first
         # All reminders up to the horizon, itself included, are in memory. None: no reminder was read yet.
         self._horizon: Reminder | None = None
-        self._complete = shard_of is not None  # of no shard nothing is missing
+        self._complete = shard_of is not None  # without shards no reminder is missing
         self._shard_of = shard_of
         self._shards: set[int] = set()
-        self._coming: set[int] = set()  # shards of which nothing was read yet
+        self._coming: set[int] = set()  # shards of which no reminder was read yet
         self._opening: set[int] = set()  # shards that are being read in
-        self._opens = False  # whether the last read was for those
-        self._opened_to: Reminder | None = None  # how far
-        self._left: set[int] = set()  # shards that have left, and whose reminders may be here still
-        self._left_since: set[int] = set()  # while the store was being read
-        # Set and cleared while the store is being read: the read may have come too early to see them.
+        self._opens = False  # whether the last read was for opening shards
+        self._opened_to: Reminder | None = None  # how far that read came
+        self._left: set[int] = set()  # shards that have left, and whose reminders may still be in memory
+        self._left_since: set[int] = set()  # shards that have left during the read under way
+        # Reminders that were set and cleared during a read of the store: the read may have missed them.
         self._reading = False
         self._set_since: set[Reminder] = set()
         self._cleared_since: set[Reminder] = set()
@@ -121,7 +121,7 @@ class ReminderWindow:
         self._coming.update(shards)
 
     def leave(self, shards: Collection[int]) -> None:
-        """Let shards go, with their reminders."""
+        """Remove shards, with their reminders."""
         for some in (self._shards, self._coming, self._opening):
             some.difference_update(shards)
         self._left.update(shards)
@@ -156,8 +156,8 @@ class ReminderWindow:
         """End a read.
 
         Args:
-            reminders: The reminders that were wanted, in their order.
-            limit: How many the read would have brought at most; fewer mean that the store has no more.
+            reminders: The reminders that `begin_read` asked for, in their order.
+            limit: The most reminders that the read could return; if it returned fewer, the store has no more.
         """
         assert self._reading
         if not self._opens:
@@ -213,7 +213,7 @@ class ReminderWindow:
         Args:
             before: The last reading before the clock was set back.
             now: A reading after that.
-            within_us: How soon a reminder was due that gets one.
+            within_us: A reminder that was due within this time gets a deadline.
         """
         # The time that the wall clock would show now.
         meant_us = before.wall_us + (now.monotonic_us - before.monotonic_us)
@@ -222,12 +222,12 @@ class ReminderWindow:
             if reminder.due_us <= until_us:
                 self.set_deadline(reminder, reminder.due_us + later_us)
         if not self._reaches(until_us):
-            # The others are in the store, and are read now: how many may be due soon nobody limits.
+            # The others are in the store, and are read now: the number of reminders that are due soon has no limit.
             shards = frozenset(self._shards) if self._shard_of is not None else None
             self._steps.append(StepBack(until_us, later_us, shards, set()))
 
     def set_deadline(self, reminder: Reminder, deadline_us: int) -> None:
-        """Let a reminder that is in memory fire when the monotonic clock says so, or the wall clock, if that is first.
+        """Let a reminder in memory fire by the monotonic clock too: at its deadline or its due time, if that is first.
 
         Args:
             deadline_us: By the monotonic clock. A reminder that has a deadline keeps it.
@@ -249,13 +249,13 @@ class ReminderWindow:
         return max(0, wait_us)
 
     def next_due_us(self) -> int | None:
-        """When the next reminder in memory is due by the wall clock (Unix time, microseconds); None: there is none."""
+        """When the next reminder in memory is due by the wall clock (Unix time, microseconds); None: no reminder."""
         while self._heap and self._heap[0] not in self._live:
             heappop(self._heap)
         return self._heap[0].due_us if self._heap else None
 
     def _is_used_up(self) -> bool:
-        """Whether all that is in memory is there for its deadline, beyond the horizon."""
+        """Whether all reminders in memory are there for their deadlines, beyond the horizon."""
         self.next_due_us()
         return not self._heap or self._horizon is None or self._heap[0] > self._horizon
 
@@ -264,7 +264,7 @@ class ReminderWindow:
         return self._complete or (self._horizon is not None and self._horizon.due_us > until_us)
 
     def _put_off(self, reminder: Reminder) -> None:
-        """Give a reminder that was read the deadline of the first step back behind its setting."""
+        """Give a reminder that was read the deadline of the first step back after it was set."""
         shard = self._shard_of(reminder) if self._shard_of is not None else None
         for step in self._steps:
             if reminder in step.set_since or reminder.due_us > step.until_us:
@@ -286,7 +286,7 @@ class ReminderWindow:
             self._shrink()
 
     def _has_left(self, reminder: Reminder) -> bool:
-        """Whether the shard of a reminder has left since the read began that is under way."""
+        """Whether the shard of a reminder has left during the read under way."""
         return self._shard_of is not None and self._shard_of(reminder) in self._left_since
 
     def _purge(self) -> None:
@@ -299,20 +299,20 @@ class ReminderWindow:
         self._left.clear()
 
     def _covers_no_more_than(self, reminder: Reminder | None) -> bool:
-        """Whether no reminder behind this one belongs here."""
+        """Whether no reminder after this one belongs in the window."""
         return not self._complete and reminder is not None and self._horizon is not None and self._horizon <= reminder
 
     def _covers(self, reminder: Reminder) -> bool:
         if self._complete:
             return True
-        # Before the first read nothing is covered: the read will bring it.
+        # Before the first read no reminder is covered: the read will bring it.
         return self._horizon is not None and reminder <= self._horizon
 
     def _shrink(self) -> None:
         """Forget the furthest half; the store has them."""
         kept = nsmallest(self.reminders_max, self._live)
         self._horizon = kept[-1]
-        # Those with a deadline may be due before all of them.
+        # Reminders with a deadline may be due before all of these.
         kept += [reminder for reminder in self._deadline_of if reminder > self._horizon]
         self._live = set(kept)
         self._heap = kept

@@ -1,9 +1,9 @@
-"""The audit of a store: who has changed which actor, when.
+"""The audit of a store: the author, the actor and the time of each recorded change.
 
-The rule: a row is written in the commit of the change that it tells of, and never changed. A store knows the fields
-that rows are looked for by; what else a row says is bytes, which only the actor's type can read.
+The rule: a row is written in the commit of the change that it describes, and never changed. A store knows the fields
+by which rows are searched; the rest of a row is bytes, which only the actor's type can read.
 
-`actors/store/contract.py` has the methods; a turn gives the rows (`Turn.audit` in `actors/turn.py`).
+`actors/store/contract.py` has the methods; the rows come from turns (`Turn.audit` in `actors/turn.py`).
 """
 
 from collections.abc import Sequence
@@ -11,11 +11,11 @@ from typing import NamedTuple
 
 from .cursor import Position
 
-ORDER = "-audit"  # of its cursors
+ORDER = "-audit"  # the order in its cursors
 
 
 class AuditRow(NamedTuple):
-    """A row as a turn gives it. It tells of the actor that takes the turn."""
+    """A row as a turn makes it. It is about the actor that takes the turn."""
 
     action: str
     author: str
@@ -23,13 +23,13 @@ class AuditRow(NamedTuple):
 
 
 class Audited(NamedTuple):
-    """A row as the store gives it back."""
+    """A row as the store returns it."""
 
     at_us: int  # when the turn ran; Unix time, microseconds
     id: str  # of the actor that was changed
     action: str
     author: str
-    body: bytes  # empty if it is not what was written
+    body: bytes  # empty if it is damaged
     position: Position
 
 
@@ -46,12 +46,12 @@ class AuditFilter(NamedTuple):
 class AuditPage(NamedTuple):
     """A part of the audit, newest first."""
 
-    rows: Sequence[Audited]  # may be fewer than asked for, or none, although more follow
+    rows: Sequence[Audited]  # may be fewer than the limit, or none, although more follow
     cursor: str | None  # None: this is the end
 
 
 def matches_row(wanted: AuditFilter, at_us: int, id_: str, row: AuditRow) -> bool:
-    """Whether a row is listed."""
+    """Whether a row matches a filter."""
     return (
         (wanted.id is None or wanted.id == id_)
         and (wanted.author is None or wanted.author == row.author)

@@ -1,20 +1,20 @@
-"""The contract of a store: its methods, and what each promises about crashes.
+"""The contract of a store: its methods, and the promises of each about crashes.
 
-The rule: a commit is whole or absent. The contract knows no workflows; entries and
+The rule: a commit is whole or absent. The contract does not know workflows; entries and
 records are bytes, which only their actor can read.
 
 `actors/hosting/` uses stores through it. `actors/store/memory.py` and `actors/store/sqlite/store.py`
-fulfil it, and `tests/actors/store/test_conformance.py` holds them to it.
+implement it, and `tests/actors/store/test_conformance.py` tests them.
 
 A store keeps of an actor:
 
 * a **record**, small, replaced when it changes (status, name, links);
 * a **log** of entries, append-only, at most one per turn;
 * **reminders**, by name, each with an absolute due time;
-* **facets**, if its type has any: what lists and counts filter it by;
+* **facets**, if its type has any: the values by which lists and counts filter it;
 * **items**: named values, of which an actor may have more than fit into memory. They are read by name;
 * an **active** mark: the actor may have work in flight that must go on after a
-  restart. Recovery reads marked actors and no others.
+  restart. Recovery reads marked actors only.
 
 Beside its actors it keeps an **audit**: rows that are written with a change and outlive the actor.
 """
@@ -47,7 +47,7 @@ class Item(Struct, frozen=True, array_like=True):
 
     value: bytes
     version: int  # a number that the actor gives it, above 0
-    expires_us: int = 0  # until when it counts; Unix time, microseconds; 0: for ever. The store leaves it where it is
+    expires_us: int = 0  # its end of validity; Unix time, microseconds; 0: none. The store does not delete it then
 
 
 # The name of an item, as UTF-8. An index of PostgreSQL takes no more than 2 704 bytes.
@@ -62,17 +62,18 @@ class Write(Struct, kw_only=True):
     shard: int
     at_us: int  # when the turn ran; Unix time, microseconds
     entry: bytes | None = None  # appended to the log
-    record: bytes | None = None  # None: as it was. The first write of an actor must have one
-    active: bool | None = None  # None: as it was
-    reset: bool = False  # forget the log first; the record stays. Reminders are cleared by name
-    delete: bool = False  # forget the actor: record, log and mark
+    record: bytes | None = None  # None: unchanged. The first write of an actor must have a record
+    active: bool | None = None  # None: unchanged
+    reset: bool = False  # delete the log first; the record stays. Reminders are cleared by name
+    delete: bool = False  # delete the actor: record, log and mark
     reminders_set: Sequence[tuple[str, int]] = ()  # (name, due_us)
     reminders_cleared: Sequence[tuple[str, int]] = ()  # (name, due_us) as they were set
-    facets: Facets | None = None  # None: as they were
-    # As they were, if the caller knows: then a store need not look. With `facets` or `delete`; None: not known.
+    facets: Facets | None = None  # None: unchanged
+    # The facets before this write, if the caller knows them, so that a store need not read them. With `facets` or
+    # `delete`; None: not known.
     facets_before: Facets | None = None
     audit: Sequence[AuditRow] = ()  # kept also when the actor is deleted
-    # By name, in the order in which they count; None: forgotten. An actor that is deleted has none any more.
+    # By name, in the order in which they are applied; None: deleted. A deleted actor has no items any more.
     items: Sequence[tuple[str, Item | None]] = ()
 
 
@@ -84,7 +85,7 @@ class Stored:
     record: bytes
     entries: Sequence[bytes]  # the log, oldest first
     active: bool
-    facets: Facets | None = None  # None: its type has none, or the store does not know them yet
+    facets: Facets | None = None  # None: its type has no facets, or the store does not know them yet
 
 
 class Inspection(Struct, frozen=True, array_like=True):
@@ -92,14 +93,14 @@ class Inspection(Struct, frozen=True, array_like=True):
 
     record: bytes
     first: bytes | None  # the oldest entry of the log
-    last: bytes | None  # the newest; the same bytes as `first` when there is only one
+    last: bytes | None  # the newest entry; the same bytes as `first` when there is only one
     updated_us: int  # when the newest entry was written; Unix time, microseconds; 0 for an empty log
-    stalled: str | None = None  # why its host cannot load it; then the other fields may be empty. Not from a store
+    stalled: str | None = None  # why its host cannot load it; the other fields may be empty then. Not from a store
     facets: Facets | None = None  # as in `Stored`
 
 
 class Expiring(NamedTuple):
-    """An item that counts for a limited time."""
+    """An item that is valid for a limited time."""
 
     expires_us: int  # Unix time, microseconds
     name: str
@@ -111,7 +112,7 @@ class FoundItems(NamedTuple):
 
     record: bytes
     items: dict[str, Item] = {}  # noqa: RUF012  never changed. By name; absent ones are left out
-    damaged: dict[str, str] = {}  # noqa: RUF012  items that differ from the ones written, and how
+    damaged: dict[str, str] = {}  # noqa: RUF012  damaged items by name, each with a text about the damage
     expiring: Sequence[Expiring] = ()  # in the order of their times
 
 
@@ -120,7 +121,7 @@ class Unlisted(NamedTuple):
 
     key: int
     address: Address
-    outside: Inspection  # without the entries of the log, which may be large
+    outside: Inspection  # without the log's entries, which may be large
 
 
 class Store(Protocol):
@@ -133,27 +134,27 @@ class Store(Protocol):
 
     @property
     def path(self) -> str | None:
-        """The file that it is; None: it is no file."""
+        """Its file; None: it is not a file."""
         ...
 
     @property
     def cluster(self) -> Cluster | None:
-        """The same store, as the hosts have it who share it; None: one host has it for itself."""
+        """The same store, with the contract for hosts that share it; None: one host has it for itself."""
         ...
 
     @property
     def shards(self) -> int:
-        """How many shards the whole store has, with the shards of its other parts. Fixed for its life."""
+        """How many shards the whole store has, including its other parts. The number never changes."""
         ...
 
     @property
     def intact(self) -> bool:
-        """Whether the open store is still where it was opened, so that commits reach it. To ask costs little."""
+        """Whether the open store is still at its place, so that commits reach it. Calling this often is cheap."""
         ...
 
     @property
     def commits_elsewhere(self) -> bool:
-        """Whether commits are the work of another process, so that this one has its time for turns meanwhile."""
+        """Whether another process does the commits, so that this process can take turns meanwhile."""
         ...
 
     async def open(self) -> None:
@@ -162,26 +163,26 @@ class Store(Protocol):
         Raises:
             StoreLocked: Another process has it. Nothing was changed.
             StoreTooNew: A newer release wrote it. Nothing was changed.
-            StoreDivided: It is another part than the one asked for. Nothing was changed.
+            StoreDivided: It is not the expected part. Nothing was changed.
             StoreFailed: It cannot be opened, or is not a store.
         """
         ...
 
     async def close(self) -> None:
-        """Close the store. All commits that have returned stay; to close twice is harmless."""
+        """Close the store. All commits that have returned stay; closing twice is harmless."""
         ...
 
     async def enter_apps(self, asked: AppNames) -> Mapping[str, int]:
-        """Enter the apps of this host, and return all apps of the store with their numbers, in the order of these.
+        """Enter the apps of this host, and return all apps of the store with their numbers, ordered by number.
 
         Raises:
-            StoreFailed: It did not work.
+            StoreFailed: The apps could not be read or entered.
         """
         ...
 
     @property
     def rings_apart(self) -> bool:
-        """Whether each app has shards of its own, so that hosts with other apps can own theirs."""
+        """Whether each app has shards of its own, so that hosts with other apps can own the shards of those."""
         ...
 
     async def claim(self, host: str, *, now_us: int) -> Mapping[int, int]:
@@ -199,7 +200,7 @@ class Store(Protocol):
         ...
 
     def new_key(self) -> int:
-        """Reserve the key of an actor that is about to be written for the first time.
+        """Reserve a key for an actor that is about to be written for the first time.
 
         Keys grow with time, so that rows of actors of the same time lie
         together. A key that is never used leaves a gap, which is harmless.
@@ -210,24 +211,24 @@ class Store(Protocol):
         """Make all of `writes` durable, in their order, or none.
 
         Once this has returned, the writes outlive a crash of the process and
-        (at full durability) of the machine. If it raised, none of them is
-        there. If it never returned, all are there or none is: load to know.
+        (at full durability) of the machine. If it raised, no write was made.
+        If it never returned, either all or none were made: load to know.
 
         Args:
             writes: Several may concern the same actor.
-            fences: Shard to the epoch this host owns it at, for each shard touched.
+            fences: Shard to the epoch at which this host owns it, for each shard of the writes.
 
         Raises:
-            StoreFenced: An epoch is no longer the shard's.
+            StoreFenced: The epoch of a shard has changed.
             StoreFailed: The write did not work.
         """
         ...
 
     async def load(self, addresses: Sequence[Address]) -> Sequence[Stored | StoreError | None]:
-        """Read actors whole, in the order asked; None for one that is not there.
+        """Read actors whole, in the order of `addresses`; None for an actor that does not exist.
 
-        An actor that cannot be read has an error in its place, and the others are read all
-        the same: StoreDamaged if its rows are not what was written, else StoreFailed.
+        An actor that cannot be read has an error in its place, and the others are read
+        nevertheless: StoreDamaged if its rows are damaged, else StoreFailed.
 
         It sees every commit that has returned. It sees a commit that has not returned
         whole, or does not see it.
@@ -235,31 +236,31 @@ class Store(Protocol):
         ...
 
     async def inspect(self, addresses: Sequence[Address]) -> Sequence[Inspection | StoreError | None]:
-        """Read the outside of actors, in the order asked; None for one that is not there, errors as for `load`."""
+        """Read the outside of actors, in the order of `addresses`; None and errors as for `load`."""
         ...
 
     async def items(self, address: Address, names: Sequence[str] = (), *, expiring: int = 0) -> FoundItems | None:
-        """Read items of an actor; None for an actor that is not there. It sees commits as `load` does.
+        """Read items of an actor; None for an actor that does not exist. It sees commits as `load` does.
 
         Args:
-            names: Of the items that are asked for.
-            expiring: How many items are listed, without their values: the ones that expire first. Not with `names`.
+            names: The names of the items to read.
+            expiring: How many of the items that expire first to list, without their values. Not with `names`.
 
         Raises:
-            StoreDamaged: The record is not what was written.
+            StoreDamaged: The record is damaged.
             StoreFailed: The read did not work.
         """
         ...
 
     async def ids(self, actor_type: str, *, after: str | None, limit: int) -> Sequence[str]:
-        """List ids of actors of a type in their order (by code point), at most `limit`, from just behind `after`."""
+        """List ids of actors of a type in order (by code point), at most `limit`, from just after `after`."""
         ...
 
     async def active(self, shards: Collection[int] | None = None) -> Sequence[Address]:
         """List the actors whose active mark is set, in the order of their keys.
 
         Args:
-            shards: Those whose actors are asked for; None: all of this part.
+            shards: The shards whose actors to list; None: all of this part.
         """
         ...
 
@@ -271,44 +272,44 @@ class Store(Protocol):
         until: Reminder | None = None,
         shards: Collection[int] | None = None,
     ) -> Sequence[Reminder]:
-        """Read the next reminders in their order, at most `limit`, from just behind `after`.
+        """Read the next reminders in order, at most `limit`, from just after `after`.
 
-        Fewer than `limit` mean that there are no more such.
+        If fewer than `limit` are returned, there are no more.
 
         Args:
-            until: The last that may come; None: there is no such bound.
-            shards: Those whose actors' reminders are asked for; None: all of this part.
+            until: The last reminder to return; None: no such bound.
+            shards: The shards whose actors' reminders to read; None: all of this part.
         """
         ...
 
     async def list(
         self, actor_type: str, wanted: ListFilter, *, order: Order, cursor: str | None, limit: int
     ) -> ListPage:
-        """List the actors of a type that have facets, at most `limit`, from just behind `cursor`.
+        """List the actors of a type that have facets, at most `limit`, from just after `cursor`.
 
-        Actors of the same time stand in the order of their keys. A list sees every
+        Actors of the same time are in the order of their keys. A list sees every
         commit that has returned. An actor that is created, deleted or changed
-        between two pages moves no other: none that stayed as it was comes twice
-        or is left out.
+        between two pages does not move others: an unchanged actor is neither
+        listed twice nor left out.
 
         Args:
-            cursor: Of the page before, in the same order; None for the first.
+            cursor: The cursor of the page before, in the same order; None for the first page.
 
         Raises:
-            CursorInvalid: It is no cursor of such a list.
+            CursorInvalid: The cursor is not one of such a list.
             ListsUnfinished: The store does not know the facets of all actors yet.
             StoreFailed: The read did not work.
         """
         ...
 
     async def count(self, actor_type: str, wanted: ListFilter, *, by: Sequence[str]) -> Counted:
-        """Count the actors that such a list would have.
+        """Count the actors that a list with the same filter would have.
 
         A filter by status, name and root is answered from counters, and is exact.
-        Any other count stops at `COUNTED_MAX`, and then says so.
+        Any other count stops at `COUNTED_MAX`, and `Counted.more` is set then.
 
         Args:
-            by: The names of the values to group by, of "status", "name" and "root". Without any there is one group.
+            by: The values to group by: "status", "name", "root". If empty, there is one group.
 
         Raises:
             ListsUnfinished, StoreFailed: As for `list`.
@@ -316,7 +317,7 @@ class Store(Protocol):
         ...
 
     async def audit(self, wanted: AuditFilter, *, cursor: str | None, limit: int) -> AuditPage:
-        """List the audit, newest first, at most `limit` rows, from just behind `cursor`.
+        """List the audit, newest first, at most `limit` rows, from just after `cursor`.
 
         Raises:
             CursorInvalid, StoreFailed: As for `list`.
@@ -324,9 +325,9 @@ class Store(Protocol):
         ...
 
     async def thin_audit(self, before_us: int) -> int:
-        """Forget all rows of the audit that were written before that time, and return how many.
+        """Delete all rows of the audit that were written before a time, and return how many.
 
-        If it raised, or never returned, some of them may be gone.
+        If it raised, or never returned, some of them may have been deleted.
 
         Args:
             before_us: Unix time, microseconds.
@@ -337,15 +338,15 @@ class Store(Protocol):
         """List actors whose facets the store does not know yet, in the order of their keys.
 
         Only a store that an earlier release has written has such actors. Until
-        `enlist` has had the last of them, lists and counts are refused.
+        `enlist` was called for the last of them, lists and counts are refused.
         """
         ...
 
     async def enlist(self, found: Sequence[tuple[Unlisted, Facets | None]]) -> None:
-        """Take the facets of all actors that `unlisted` has given last; None for an actor whose type has none.
+        """Write the facets of all actors that `unlisted` returned last; None for an actor whose type has no facets.
 
-        An actor that has got facets by a commit meanwhile keeps them, and one that
-        has been deleted has none. Once this has returned, `unlisted` goes on behind them,
+        An actor that has got facets by a commit meanwhile keeps them, and a deleted
+        actor gets none. Once this has returned, `unlisted` goes on after these actors,
         also after a crash.
         """
         ...

@@ -1,9 +1,9 @@
-"""Cursors: the place in a list at which its next page begins, as text that means nothing to its holder.
+"""Cursors: the place in a list at which its next page begins, as a text that is opaque to callers.
 
-The rule: a cursor says where an item stood, not how many were before it. So it survives inserts and deletes, the
-deletion of that item too. It says which order it belongs to, and is refused for any other.
+The rule: a cursor holds the position of an item, not the number of items before it. So it survives inserts and deletes,
+even the deletion of that item. It also holds the order of its list, and is refused for any other order.
 
-Stores make cursors and read them. `actors/store/merging.py` joins those of several hosts to one.
+Stores make cursors and read them. `actors/store/merging.py` joins the cursors of several hosts to one.
 """
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -13,15 +13,15 @@ from typing import NamedTuple
 from ..errors import CursorInvalid
 
 JOINT = "."  # not in the alphabet of base64url
-FINISHED = "~"  # in the place of a host's cursor: its list is at its end
+FINISHED = "~"  # in place of a host's cursor: its list is at its end
 
 
 class Position(NamedTuple):
-    """The place of an item in a list. Of one order, positions compare as their items stand, upwards."""
+    """The place of an item in a list. Positions of one order compare as their items do in ascending order."""
 
     order: str
-    value: int | str  # that the list is ordered by
-    key: int  # settles the order of items of the same value
+    value: int | str  # the value by which the list is ordered
+    key: int  # orders items of the same value
 
     @property
     def at(self) -> tuple[int | str, int]:
@@ -30,7 +30,7 @@ class Position(NamedTuple):
 
 
 def cursor_of(position: Position) -> str:
-    """The cursor of the page that begins just behind a position."""
+    """The cursor of the page that begins just after a position."""
     order, value, key = position
     return urlsafe_b64encode(f"{order} {key} {value}".encode()).decode().rstrip("=")
 
@@ -39,11 +39,11 @@ def position_of(cursor: str, order: str, *, numbers: bool = True) -> Position:
     """Read a cursor.
 
     Args:
-        order: Of the list that is to go on.
+        order: The order of the list to continue.
         numbers: Whether the list is ordered by numbers, not by text.
 
     Raises:
-        CursorInvalid: It is no cursor, or one of another order.
+        CursorInvalid: It is not a cursor, or has another order.
     """
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
@@ -57,10 +57,10 @@ def position_of(cursor: str, order: str, *, numbers: bool = True) -> Position:
 
 
 def joined(cursors: Sequence[str | None]) -> str | None:
-    """Make one cursor of those of several hosts; None if all lists are at their ends.
+    """Make one cursor from the cursors of several hosts; None if all lists are at their ends.
 
     Args:
-        cursors: In the order of the hosts; None: at its end; empty: at its start.
+        cursors: In the order of the hosts; None: the list is at its end; empty: it is at its start.
     """
     if all(cursor is None for cursor in cursors):
         return None
@@ -68,10 +68,10 @@ def joined(cursors: Sequence[str | None]) -> str | None:
 
 
 def split(cursor: str | None, hosts: int) -> list[str | None]:
-    """Take a joint cursor apart, as `joined` has made it.
+    """Split a joint cursor that `joined` has made.
 
     Raises:
-        CursorInvalid: It is not one of so many hosts.
+        CursorInvalid: It is not a joint cursor of this number of hosts.
     """
     if cursor is None:
         return [""] * hosts
@@ -82,6 +82,6 @@ def split(cursor: str | None, hosts: int) -> list[str | None]:
 
 
 def _fits(position: Position) -> bool:
-    """Whether a store can compare with it: SQLite has integers of 64 bits."""
+    """Whether a store can compare with a position: SQLite has integers of 64 bits."""
     numbers = [number for number in position.at if isinstance(number, int)]
     return all(-(2**63) <= number < 2**63 for number in numbers)

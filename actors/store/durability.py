@@ -2,7 +2,7 @@
 
 The rule: its values are the words of the command line.
 
-The engine takes it as a setting (`runtime/engine.py`), and `actors/store/sqlite/store.py` fulfils it.
+The engine takes it as a setting (`runtime/engine.py`), and `actors/store/sqlite/store.py` implements it.
 """
 
 from enum import Enum
@@ -11,5 +11,5 @@ from enum import Enum
 class Durability(Enum):
     """Whether a commit outlives a crash of the machine, or only of the process."""
 
-    FULL = "full"  # the machine: flushed to the disk before it returns
-    RELAXED = "relaxed"  # the process; a crash of the machine may take the newest commits, whole
+    FULL = "full"  # a crash of the machine: a commit is flushed to the disk before it returns
+    RELAXED = "relaxed"  # of the process only; a crash of the machine may lose the newest commits, each as a whole

@@ -1,22 +1,22 @@
 """Every error that a store raises on purpose, as a tree (the root is in `actors/errors.py`).
 
 PerdureError
-└── StoreError                 the store refused, or could not do what was asked
+└── StoreError                 the store refused a request, or could not fulfil it
     ├── StoreLocked            another process has the file
-    │   └── StoreInUse         another host has the store on this database, and lives
+    │   └── StoreInUse         another living host has the store on this database
     ├── StoreTooNew            a newer release wrote the file
-    ├── StoreDivided           the file is another part of a store than the one asked for
+    ├── StoreDivided           the file is not the expected part of a store
     ├── StoreFailed            a read or a write did not work; try again later
     │   ├── StoreForeign       the file is a database of another program
     │   ├── StoreGone          the file was moved, deleted or replaced while this process had it
     │   ├── StoreTakenOver     this host may not write any more
     │   └── StoreHangs         a commit does not end; try again later
-    ├── ListsUnfinished        lists are still being made from what an earlier release wrote; try again later
-    ├── StoreDamaged           the rows of an actor are not what was written
-    ├── StoreUncertain         the store did not answer in time: it may have happened
+    ├── ListsUnfinished        lists are still being made from rows of an earlier release; try again later
+    ├── StoreDamaged           the rows of an actor differ from the rows that were written
+    ├── StoreUncertain         the store did not answer in time: the outcome of the request is unknown
     └── StoreFenced            another host owns the shard now
 
-The rule: a sentence names no flag of the command line, because a program that
+The rule: the text of an error names no flag of the command line, because a program that
 embeds the engine has none. `daemon` adds the flag, from the fields of the error.
 """
 
@@ -70,7 +70,7 @@ class StoreTooNew(StoreError):
 
 
 class StoreDivided(StoreError):
-    """The file holds another part of a store than was asked for."""
+    """The file holds another part of a store than expected."""
 
     def __init__(self, path: str, *, found: Part, asked: Part) -> None:
         super().__init__(path, found, asked)
@@ -103,7 +103,7 @@ class StoreForeign(StoreFailed):
 
 
 class StoreGone(StoreFailed):
-    """The file was moved, deleted or replaced while this process had it. Nothing more is written."""
+    """The file was moved, deleted or replaced while this process had it. Later writes are refused."""
 
     def __init__(self, path: str, how: str) -> None:
         super().__init__(path, how)
@@ -121,7 +121,7 @@ class ListsUnfinished(StoreError):
     """The store was written by an earlier release, and does not have the facets of all actors yet.
 
     Attributes:
-        done: The share of its actors that it knows, from 0 to 1.
+        done: The share of its actors whose facets it has, from 0 to 1.
     """
 
     def __init__(self, *, done: float) -> None:
@@ -136,10 +136,10 @@ class ListsUnfinished(StoreError):
 
 
 class StoreDamaged(StoreError):
-    """The rows of one actor differ from the ones written. No reader gets them; other actors are not affected.
+    """The rows of one actor differ from the rows that were written. No reader gets them; other actors are not affected.
 
     Attributes:
-        key: The actor's key in the store, with which it can be deleted; None if that cannot be read either.
+        key: The actor's key in the store, with which it can be deleted; None if the key cannot be read either.
     """
 
     def __init__(self, address: Address, reason: str, *, key: int | None = None) -> None:
@@ -162,10 +162,10 @@ class StoreDamaged(StoreError):
 
 
 def as_store_error(error: Exception, what: str) -> StoreError:
-    """Make any exception of a store a `StoreError`: one that breaks the store's contract must not end the host.
+    """Turn any exception of a store into a `StoreError`: an exception outside its contract must not end the host.
 
     Args:
-        what: What the store was asked to do, as in "loading".
+        what: The operation of the store, such as "loading".
     """
     if isinstance(error, StoreError):
         return error
@@ -174,7 +174,7 @@ def as_store_error(error: Exception, what: str) -> StoreError:
 
 
 def sole_store_error(group: BaseExceptionGroup) -> BaseException:
-    """The error of the store in a group of one, such as that of its closing; else the group."""
+    """The only error in a group, if it is a `StoreError` (closing a store may raise such a group); else the group."""
     error: BaseException = group
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
@@ -182,7 +182,7 @@ def sole_store_error(group: BaseExceptionGroup) -> BaseException:
 
 
 class StoreHangs(StoreFailed):
-    """A commit has been under way for so long that no new work is taken."""
+    """A commit has been under way for too long, so no new work is taken."""
 
     def __init__(self) -> None:
         super().__init__("the disk does not answer: a commit has been under way for too long")
@@ -192,7 +192,7 @@ class StoreHangs(StoreFailed):
 
 
 class StoreFenced(StoreError):
-    """A commit carried an epoch that is no longer the shard's: another host owns it."""
+    """A commit carried an old epoch of a shard: another host owns the shard."""
 
     def __init__(self, shard: int, *, expected: int, found: int | None) -> None:
         super().__init__(shard, expected, found)
@@ -205,7 +205,7 @@ class StoreFenced(StoreError):
 
 
 class StoreInUse(StoreLocked):
-    """Another host has the store on this database, and lives."""
+    """Another living host has the store on this database."""
 
     def __init__(self, path: str, *, name: str, release: str) -> None:
         super().__init__(path)
@@ -216,15 +216,15 @@ class StoreInUse(StoreLocked):
     def __str__(self) -> str:
         return (
             f"{self.path} is in use by the host on {self.name} (Perdure {self.release}), which lives. "
-            "What was asked for needs the store for itself: stop all hosts of it first."
+            "This operation needs the store for itself: stop all its hosts first."
         )
 
 
 class StoreTakenOver(StoreFailed):
-    """This host may not write any more: another one has taken the store over, or its server is not the one it was.
+    """This host may not write any more: another host has taken the store over, or the server has changed.
 
     Args:
-        rejoins: It is one of several that share the store, and joins the others again by itself, under another id.
+        rejoins: Several hosts share the store, and this one joins the others again by itself, under another id.
     """
 
     def __init__(self, path: str, why: str, *, rejoins: bool = False) -> None:
@@ -237,18 +237,18 @@ class StoreTakenOver(StoreFailed):
         if self.rejoins:
             return (
                 f"{self.path}: {self.why}. Nothing of this was written. "
-                "What was acknowledged is in the store, and this host joins the others again by itself."
+                "All acknowledged changes are in the store, and this host joins the others again by itself."
             )
         return (
             f"{self.path}: {self.why}. Nothing more is written by this process. "
-            "What was acknowledged is in the store: stop this process, and start it again."
+            "All acknowledged changes are in the store: stop this process, and start it again."
         )
 
 
 class StoreUncertain(StoreError):
-    """The store did not answer in time: the request may have happened. It is not there or there whole.
+    """The store did not answer in time: the request has happened as a whole, or not at all.
 
-    Not a `StoreFailed`: to send it again may do it twice.
+    Not a `StoreFailed`: sending the request again may execute it twice.
     """
 
     def __init__(self, what: str, cause: str) -> None:
@@ -263,7 +263,7 @@ class StoreUncertain(StoreError):
         )
 
 
-# After these a message to an actor was not taken, or nobody knows whether it was. It is sent again, and its receiver
+# After these errors a message to an actor was not taken, or the outcome is unknown. It is sent again, and its receiver
 # takes it once.
 SEND_AGAIN = (
     HostLost,

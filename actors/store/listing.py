@@ -1,10 +1,10 @@
 """Lists and counts of actors: the filter, and the answer of a store.
 
-The rule: the write that changes a facet, by which lists are filtered, has it as a value (`Write.facets`). A store
-never reads it out of a record, which only the actor's type understands.
+The rule: a write that changes facets, by which lists are filtered, contains them as values (`Write.facets`). A store
+never reads facets from a record, which only the actor's type understands.
 
-`actors/store/contract.py` has the methods; the type of an actor says what its facets are. `matches` is the meaning of a
-filter; the store in memory uses it, and a store that asks an index must agree with it.
+`actors/store/contract.py` has the methods; the type of an actor makes its facets. `matches` defines the meaning of a
+filter; the store in memory uses it, and a store that searches an index must agree with it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,19 +16,19 @@ from msgspec import Struct
 
 from .cursor import Position
 
-# A page examines at most so many actors. It may then be short, or empty, and its cursor goes on behind them.
+# The most actors that a page examines. The page may then be short, or empty, and its cursor goes on after them.
 EXAMINED_MAX = 20_000
-# A count that is not answered by counters stops at so many actors.
+# A count that is not answered by counters stops at this number of actors.
 COUNTED_MAX = 100_000
 
 
 class Facets(Struct, frozen=True, array_like=True):
-    """The side of an actor that lists and counts see. Times are Unix time in microseconds."""
+    """The values of an actor that lists and counts use. Times are Unix time in microseconds."""
 
     name: str
     status: str  # a word of the actor's type
     created_us: int
-    updated_us: int  # the last change that the type counts as one, not the last turn
+    updated_us: int  # the last change that counts for the type, not the last turn
     ended_us: int | None = None
     parent: str | None = None  # an id of the same type; None: a root
     tags: tuple[tuple[str, str], ...] = ()  # by key, each key once
@@ -51,7 +51,7 @@ class Order(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListFilter:
-    """The conditions for an actor to stand in a list. All must hold; an empty one holds for every actor."""
+    """The conditions for an actor to be in a list. All must hold; an empty filter holds for every actor."""
 
     statuses: frozenset[str] | None = None  # one of these
     not_statuses: frozenset[str] = frozenset()  # none of these
@@ -65,9 +65,9 @@ class ListFilter:
     updated_from_us: int | None = None
     updated_to_us: int | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
-    # In flight (the active mark), and without an entry in its log since then; the type finds out what it waits for.
+    # Has work in flight (the active mark), and no entry in its log since then; the type finds out what it waits for.
     in_flight_since_us: int | None = None
-    or_statuses: frozenset[str] = frozenset()  # with the mark, one of these stands in for the time without an entry
+    or_statuses: frozenset[str] = frozenset()  # with the mark, one of these replaces the condition on the log
 
 
 class Listed(NamedTuple):
@@ -75,19 +75,19 @@ class Listed(NamedTuple):
 
     id: str
     facets: Facets
-    record: bytes  # empty if it is not what was written
-    position: Position  # where it stands in the list that was asked for
+    record: bytes  # empty if it is damaged
+    position: Position  # its place in the list
 
 
 class ListPage(NamedTuple):
     """A part of a list."""
 
-    listed: Sequence[Listed]  # may be fewer than asked for, or none, although more follow
-    cursor: str | None  # opaque: asks for what follows; None: this is the end
+    listed: Sequence[Listed]  # may be fewer than the limit, or none, although more follow
+    cursor: str | None  # opaque: for the next page; None: this is the end
 
 
 class Grouped(NamedTuple):
-    """How many actors share the values that were asked for."""
+    """How many actors share the values of a group."""
 
     values: tuple[str | bool, ...]  # in the order of `by`
     total: int
@@ -97,14 +97,14 @@ class Counted(NamedTuple):
     """The answer to a count."""
 
     groups: Sequence[Grouped]
-    more: bool = False  # the count stopped at its limit: there may be more actors than it says
+    more: bool = False  # the count stopped at its limit: there may be more actors
 
 
 def place(order: Order, key: int, id_: str, facets: Facets) -> Position:
-    """Say where an actor stands in a list.
+    """The place of an actor in a list.
 
     Args:
-        key: Of the actor in its store. It settles the order of actors of the same time.
+        key: The actor's key in its store, which orders actors of the same time.
     """
     if order is Order.ID:
         return Position(order.value, id_, 0)
@@ -113,7 +113,7 @@ def place(order: Order, key: int, id_: str, facets: Facets) -> Position:
 
 
 def matches(wanted: ListFilter, id_: str, facets: Facets, *, idle_since_us: int | None) -> bool:
-    """Whether an actor stands in a list.
+    """Whether an actor is in a list.
 
     Args:
         idle_since_us: When the newest entry of its log was written, 0 for an empty log; None without the active mark.
@@ -128,7 +128,7 @@ def matches(wanted: ListFilter, id_: str, facets: Facets, *, idle_since_us: int 
 
 
 def fits(wanted: ListFilter, id_: str, facets: Facets) -> bool:
-    """Whether all conditions of a filter hold that its facets and its id can tell: all but `in_flight_since_us`."""
+    """Whether all conditions on an actor's facets and id hold: all but `in_flight_since_us`."""
     return (
         matches_kind(wanted, facets.status, facets.name, root=facets.parent is None)
         and id_.startswith(wanted.id_prefix)
@@ -140,7 +140,7 @@ def fits(wanted: ListFilter, id_: str, facets: Facets) -> bool:
 
 
 def matches_kind(wanted: ListFilter, status: str, name: str, *, root: bool) -> bool:
-    """Whether the conditions of a filter for status, name and root hold. Counters answer these three."""
+    """Whether the conditions on status, name and root hold, for which there are counters."""
     return (
         (wanted.statuses is None or status in wanted.statuses)
         and status not in wanted.not_statuses
@@ -151,7 +151,7 @@ def matches_kind(wanted: ListFilter, status: str, name: str, *, root: bool) -> b
 
 
 def asks_kinds_only(wanted: ListFilter) -> bool:
-    """Whether a filter has no other conditions than those for status, name and root."""
+    """Whether a filter has conditions on status, name and root only."""
     rest = replace(wanted, statuses=None, not_statuses=_NONE, names=None, not_names=_NONE, root=None)
     return rest == ListFilter()
 
@@ -160,7 +160,7 @@ def grouped(counts: Iterable[tuple[str, str, bool, int]], by: Sequence[str], *, 
     """Add counts up.
 
     Args:
-        counts: Status, name, root and how many.
+        counts: Status, name, root and number of actors.
         by: The names of the values to group by: "status", "name", "root".
     """
     groups: dict[tuple[str | bool, ...], int] = {} if by else {(): 0}

@@ -1,9 +1,9 @@
-"""A store in memory, for tests and for trials. It ends with the process.
+"""A store in memory, for tests and for trying the engine. It ends with the process.
 
-The rule: it keeps every promise of the contract except those about crashes. It is
-written as plainly as possible, because other stores are compared with it.
+The rule: it keeps every promise of the contract except those about crashes. Its code is
+as plain as possible, because other stores are compared with it.
 
-The engine uses it for `:memory:` (`runtime/engine.py`), and tests do.
+The engine (`runtime/engine.py`, for `:memory:`) and tests use it.
 """
 
 from bisect import bisect_left, bisect_right, insort
@@ -40,13 +40,13 @@ class MemoryStore:
     """Actors in plain dictionaries, on any of anyio's backends.
 
     Its contents outlive `close()`, so that a test can restart a host on it, and
-    can be read while it is closed, so that a test can see what a host left.
-    Each method lets other tasks run once, as they would while a real store works,
+    can be read while it is closed, so that a test can see the rows that a host left.
+    Each method lets other tasks run once, as they would during a call of a real store,
     and then does all its work without a break.
 
     Args:
-        shards: How many the whole store has.
-        part: Which part of the store this one is.
+        shards: How many shards the whole store has.
+        part: The part of the store that this is.
     """
 
     kind = "memory"
@@ -84,12 +84,12 @@ class MemoryStore:
         self._is_open = True
 
     async def close(self) -> None:
-        # Closed before the checkpoint, so that a caller that is cancelled there leaves no open store behind.
+        # Closed before the checkpoint, so that a caller that is cancelled there does not leave the store open.
         self._is_open = False
         await anyio.lowlevel.checkpoint()
 
     def abandon(self) -> None:
-        """Take the store as no longer open: the process that had it open has ended without closing it."""
+        """Treat the store as closed: the process that had it open has ended without closing it."""
         self._is_open = False
 
     async def enter_apps(self, asked: AppNames) -> Mapping[str, int]:
@@ -229,7 +229,7 @@ class MemoryStore:
         await anyio.lowlevel.checkpoint()
 
     def _check(self, writes: Sequence[Write]) -> None:
-        """Check that all writes of a batch can be applied, before the first is."""
+        """Check that all writes of a batch can be applied, before the first is applied."""
         owners: ChainMap[Address, int | None] = ChainMap({}, {**self._keys})
         for write in writes:
             owner = owners.get(write.address)

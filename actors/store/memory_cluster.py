@@ -1,12 +1,12 @@
 """Stores in memory that share one database: several hosts in one process, for tests and simulations.
 
-The rule: it keeps every promise of `actors/store/cluster.py`, and is written as plainly as possible. A call that
-reaches the database happens at once and whole; what takes time is the way there and back (`MemoryLink`), and there a
-call can be held up, refused, or lost after it has happened.
+The rule: it keeps every promise of `actors/store/cluster.py`, and its code is as plain as possible. A call that
+reaches the database happens at once and whole. Only the way there and back takes time (`MemoryLink`); on it a call can
+be delayed, refused, or lost after it has happened.
 
-As on a server, the store does not look whether a host owns the shards that it commits for: each host sees to that
-itself, and its row is the fence. But the database takes note of each commit that was not the owner's (`broken`), by
-which tests see what a host has done wrong.
+As on a server, the store does not check whether a host owns the shards that it commits for: each host checks that
+itself, and its row is the fence. But the database records each commit by a host other than the owner (`broken`), so
+that tests find a host's mistakes.
 
 Tests and simulations make one `MemoryDatabase`, and a `MemoryClusterStore` for each host.
 """
@@ -59,18 +59,18 @@ class MemoryLink(Protocol):
 
 
 class ShortLink:
-    """A way that lets other tasks run once, as they would while a real store works."""
+    """A way that lets other tasks run once, as they would during a call of a real store."""
 
     async def there(self, what: str) -> None:
         await anyio.lowlevel.checkpoint()
 
     async def back(self, what: str) -> None:
-        """Nothing is in the way."""
+        """Return at once: no answer is delayed or lost."""
 
 
 @dataclass(slots=True)
 class _Host:
-    """The rows of a host that lives."""
+    """The rows of a living host."""
 
     row: HostRow
     beat: int = 0
@@ -80,8 +80,8 @@ class MemoryDatabase:
     """A database in memory, which several stores share.
 
     Attributes:
-        broken: Deeds of hosts that none may do, a sentence each. Tests look that it stays empty.
-        timeline: As of a server of PostgreSQL.
+        broken: A sentence for each forbidden act of a host. Tests check that it stays empty.
+        timeline: Like the timeline of a PostgreSQL server.
     """
 
     def __init__(self, *, shards: int = 64) -> None:
@@ -97,7 +97,7 @@ class MemoryDatabase:
 
     @property
     def version(self) -> str:
-        """Another one after each change that hosts want to know of."""
+        """A text that changes with each change that hosts have to notice."""
         epochs = sum(row.epoch for row in self.owners.values())
         states = sum(host.row.state for host in self.hosts.values())
         return f"{epochs}:{states}:{sorted(self.cuts)}"
@@ -117,7 +117,7 @@ class MemoryDatabase:
             }
 
     def copy(self) -> Mapping[str, Any]:
-        """All that is in it now, for `promote`."""
+        """The present contents, for `promote`."""
         contents = {name: deepcopy(vars(self.contents)[name]) for name in CONTENTS}
         rows = {"owners": dict(self.owners), "cuts": self.cuts, "flights": dict(self.flights)}
         return {"contents": contents, "hosts": deepcopy(self.hosts), **rows}
@@ -143,7 +143,7 @@ class _Life:
 
 
 class JoiningMemoryStore(MemoryStore):
-    """What a store of one host does in its lives, and what it notes of them.
+    """A store that can join a database: the lives of its host, and its notes of work under way.
 
     Args:
         link: Its way to the database.
@@ -159,7 +159,7 @@ class JoiningMemoryStore(MemoryStore):
         self.database = database
         self._link: MemoryLink = link or ShortLink()
         self._chance = instruments.chance
-        self._epochs: dict[int, int] = {}  # of the shards that are this host's
+        self._epochs: dict[int, int] = {}  # shard of this host -> epoch
         self._life: _Life | None = None
         self._heart: BeatingHeart | None = None
 
@@ -169,7 +169,7 @@ class JoiningMemoryStore(MemoryStore):
 
     @property
     def heart(self) -> BeatingHeart:
-        """The beat of this life."""
+        """The heart of this life."""
         assert self._heart is not None, "this host has never joined"
         return self._heart
 
@@ -209,14 +209,14 @@ class JoiningMemoryStore(MemoryStore):
         return life.ended
 
     async def _done(self, what: str, work: Callable[[], T]) -> T:
-        """Do something at the database."""
+        """Call a function at the database."""
         await self._link.there(what)
         done = work()
         await self._link.back(what)
         return done
 
     async def _fenced(self, what: str, work: Callable[[_Life], T]) -> T:
-        """Do something at the database, if the life that this call belongs to is not over by then."""
+        """Call a function at the database, unless the life to which the call belongs is over by then."""
         life = self._life
         if life is None or not self._is_open:
             raise StoreFailed(f"this host has not joined {NAME}")
@@ -235,7 +235,7 @@ class JoiningMemoryStore(MemoryStore):
 
 
 class MemoryClusterStore(JoiningMemoryStore):
-    """The store of one host; with the same arguments."""
+    """The store of one host, with the same arguments."""
 
     servers: Sequence[tuple[str, int]] = ()
     patience_s = 0.0
@@ -264,7 +264,7 @@ class MemoryClusterStore(JoiningMemoryStore):
     # As a store.
 
     async def claim(self, host: str, *, now_us: int) -> Mapping[int, int]:
-        """As for one host that has the store for itself."""
+        """As if one host had the store for itself."""
         if not self.alive:
             await self.join(HostCard(host, "", "", "", 0, 0))
         others = [each for each in self.database.hosts if each != self.host]
@@ -365,7 +365,7 @@ class MemoryClusterStore(JoiningMemoryStore):
     async def owners(self) -> Sequence[ShardRow]:
         def read() -> Sequence[ShardRow]:
             owners = self.database.owners
-            for shard in range(len(owners), len(self._apps) * self._shards):  # of apps that are new
+            for shard in range(len(owners), len(self._apps) * self._shards):  # the shards of new apps
                 owners[shard] = ShardRow(shard, None, 0)
             return list(owners.values())
 
@@ -432,7 +432,7 @@ class MemoryClusterStore(JoiningMemoryStore):
         await self._done("replace_secret", lambda: self.database.secrets.__setitem__(name, value))
 
     async def figures(self) -> ServerFigures | None:
-        """None: no server has it."""
+        """None: there is no server."""
         return None
 
     # Lives.
@@ -467,4 +467,4 @@ class _MemoryBeater:
         return beats
 
     async def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: no connection is open."""

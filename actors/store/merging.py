@@ -1,7 +1,7 @@
-"""Merging: one page of a list out of the pages of several hosts, each of which has a part of the store.
+"""Merging: one page of a list from the pages of several hosts, each of which has a part of the store.
 
-The rule: a page ends where the first of the hosts' lists is not known any further, so that nothing comes before what
-stands in front of it. Items that a host has read and the page does not show are read again for the next one.
+The rule: a page ends where the list of any host is not known further, so that no unknown item belongs before an item of
+the page. Items that a host has read and the page does not show are read again for the next page.
 
 `actors/hosting/reading/listing.py` merges.
 """
@@ -14,7 +14,7 @@ from .cursor import Position, cursor_of, joined, position_of
 
 
 class Placed(Protocol):
-    """An item that knows where it stands in its host's list."""
+    """An item that knows its place in its host's list."""
 
     @property
     def position(self) -> Position:
@@ -26,7 +26,7 @@ class Ordered(NamedTuple):
     """How the lists are ordered."""
 
     order: str
-    numbers: bool  # by numbers, not by text
+    numbers: bool  # ordered by numbers, not by text
     descending: bool
 
 
@@ -37,13 +37,13 @@ Share = tuple[Sequence[T], str | None]  # the page of a host: its items, and its
 def merged(
     shares: Sequence[Share[T]], before: Sequence[str | None], ordered: Ordered, *, limit: int
 ) -> tuple[list[T], str | None]:
-    """Merge pages, which were asked for in the same order.
+    """Merge pages of the same order.
 
-    Items of two hosts that have the same value stand in the order of the hosts: their keys say nothing to one another.
+    Items of two hosts with the same value are in the order of the hosts, because keys of two hosts cannot be compared.
 
     Args:
-        shares: The page of each host; nothing and None if its list was at its end before.
-        before: The cursor with which each page was asked for; empty for a first page.
+        shares: The page of each host; no items and None if its list was at its end before.
+        before: The cursor with which each page was requested; empty for a first page.
 
     Returns:
         The items of the merged page, at most `limit`, and its cursor.
@@ -66,7 +66,7 @@ def merged(
 
 
 def _known_to(shares: Sequence[Share[T]], ordered: Ordered) -> int | str | None:
-    """Up to which value all lists are known; None: to their ends."""
+    """The value up to which all lists are known; None: they are known to their ends."""
     ends = [
         position_of(cursor, ordered.order, numbers=ordered.numbers).value for _, cursor in shares if cursor is not None
     ]

@@ -1,4 +1,4 @@
-"""Parts of a store: which shards one file holds, when the hosts of a daemon have a file each.
+"""Parts of a store: the shards that one file holds, if each host of a daemon has a file.
 
 The rule: the part that holds a shard never changes while the number of parts stays
 the same. `perdure store spread` lays a store out anew for another number.
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One part of so many. A store that is not divided is part 0 of 1."""
+    """Part `index` of `of` parts. A store that is not divided is part 0 of 1."""
 
     index: int = 0
     of: int = 1
@@ -21,7 +21,7 @@ class Part:
         return part_of(shard, self.of) == self.index
 
     def path(self, data: str) -> str:
-        """The file of this part of a store at `data`: the first has that name, the others a number behind it."""
+        """The file of this part of a store at `data`: the first part has that name, the others a number after it."""
         return f"{data}.{self.index}" if self.index else data
 
     def __str__(self) -> str:
@@ -32,7 +32,7 @@ WHOLE = Part()
 
 
 def part_of(shard: int, parts: int) -> int:
-    """Say which of so many parts holds a shard."""
+    """The index of the part that holds a shard, of `parts` parts."""
     return shard % parts
 
 

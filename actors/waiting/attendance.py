@@ -1,8 +1,8 @@
-"""A task group of an engine, for the work that messages to it ask for.
+"""A task group of an engine, for the work that messages to its routes request.
 
-The rule: a route of the host may not wait, so each message to it is worked on in a task of its own.
+The rule: a route of the host may not wait, so each message to a route is handled in a task of its own.
 
-`runtime/operations/child_starter.py`, `event_sender.py` and `bulk/runner.py` are such, and `runtime/state/expiry.py`.
+`runtime/operations/child_starter.py`, `event_sender.py`, `bulk/runner.py` and `runtime/state/expiry.py` extend it.
 """
 
 from collections.abc import Callable, Coroutine
@@ -13,24 +13,24 @@ from anyio.abc import TaskGroup
 
 
 class Attendance:
-    """Runs the functions that it is given as tasks, while it runs itself."""
+    """Runs functions as tasks, as long as its own `run` runs."""
 
     def __init__(self) -> None:
         self._tasks: TaskGroup | None = None
-        self._scopes: dict[anyio.CancelScope, str] = {}  # of the tasks that are not over, and for whom; in order
+        self._scopes: dict[anyio.CancelScope, str] = {}  # scope of each running task -> the actor's id; in order
 
     async def run(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
-        """Run the tasks that are begun meanwhile, until cancelled."""
+        """Run the tasks that are begun, until cancelled."""
         async with anyio.create_task_group() as tasks:
             self._tasks = tasks
             task_status.started()
             await anyio.sleep_forever()
 
     def leave(self, has: Callable[[str], bool]) -> None:
-        """Cancel the tasks for actors that are another host's now, which begins them anew.
+        """Cancel the tasks for actors that another host owns now; that host begins the tasks anew.
 
         Args:
-            has: Whether the actor of an id is one of them.
+            has: Whether the actor with an id is one of these actors.
         """
         for scope, for_whom in list(self._scopes.items()):
             if has(for_whom):
@@ -40,7 +40,7 @@ class Attendance:
         """Begin a task.
 
         Args:
-            for_whom: The id of the actor that has asked for it.
+            for_whom: The id of the actor that has requested it.
         """
         assert self._tasks is not None
         scope = anyio.CancelScope()

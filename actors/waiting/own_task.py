@@ -1,11 +1,11 @@
 """An asyncio task of its own for a context manager.
 
-The rule: only this module uses asyncio for it. On trio `runtime/engine.py` enters and leaves in the caller's
-task.
+The rule: only this module makes such a task, with asyncio. On trio `runtime/engine.py` enters and leaves in the
+caller's task.
 
 anyio's scopes must be left in the task that has entered them. A fixture, a start and a stop hook, and two cells of a
 notebook are different tasks. So the task group of an engine lives in a task that this module makes, and callers only
-tell it to leave.
+request that the task leaves.
 """
 
 import asyncio
@@ -31,10 +31,10 @@ def on_asyncio() -> bool:
 
 
 def place_of_caller() -> Callable[[], object]:
-    """Choose how to tell the caller's place from others: on asyncio its event loop, elsewhere its thread.
+    """Choose a function that identifies the caller's place: on asyncio its event loop, elsewhere its thread.
 
     Returns:
-        A function of the interpreter's, which costs a request nothing to ask.
+        A built-in function of the interpreter, which adds no measurable time to a request.
     """
     return asyncio._get_running_loop if asyncio._get_running_loop() is not None else get_ident
 
@@ -44,8 +44,8 @@ class OwnTask:
 
     Args:
         make: Makes the context manager.
-        hurry: Called when nobody has the time to wait for an orderly end.
-        ended: Called with the error that has ended the task, if it was not told to leave.
+        hurry: Called when the caller of `leave` is cancelled, so that the end takes at most `HURRY_S`.
+        ended: Called with the error that has ended the task, if `leave` was not called.
     """
 
     def __init__(
@@ -61,19 +61,19 @@ class OwnTask:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
         self._told: asyncio.Event | None = None
-        self._block: asyncio.Task[object] | None = None  # cancelled if this task ends by itself
-        self._cancelled: asyncio.Task[object] | None = None  # the block's task, if that has happened
-        self._looked = False  # at how the task has ended
+        self._block: asyncio.Task[object] | None = None  # the caller's, cancelled if this one ends by itself
+        self._cancelled: asyncio.Task[object] | None = None  # `_block`, once it was cancelled
+        self._looked = False  # whether the end of the task was handled
         self._error: BaseException | None = None  # for the first caller of `leave`
 
     async def enter(self, *, guard: bool) -> None:
-        """Enter, and return when that is done.
+        """Enter the context manager.
 
         Args:
             guard: The caller's task runs a block that is to be cancelled if this one ends by itself.
 
         Raises:
-            Exception: The error of entering, as it is.
+            Exception: The error that entering has raised.
         """
         self._loop = asyncio.get_running_loop()
         self._told = asyncio.Event()
@@ -85,14 +85,14 @@ class OwnTask:
             await self._cut_off(None)
             raise
         if not entered.done():
-            # A group cannot come from the entering itself, which raises its errors before there is a task group.
+            # Entering raises its errors before there is a task group, so it raises no group of exceptions.
             self._task.result()
         if guard:
             self._block = asyncio.current_task()
         self._task.add_done_callback(self._look_at_end)
 
     async def leave(self) -> None:
-        """Leave, and return when that is done. A second call waits for the first, and does nothing itself.
+        """Leave the context manager. A second call only waits for the first.
 
         A caller that is cancelled meanwhile hurries the end, and still waits for it, up to `HURRY_S`.
 
@@ -113,7 +113,7 @@ class OwnTask:
             except asyncio.CancelledError:
                 self._hurry()
                 await self._wait_shielded(HURRY_S)
-                # The caller may be part of the engine that is to end: an activity that stops it.
+                # The caller may be part of the engine: an activity that stops it.
                 await self._cut_off(HURRY_S)
                 raise
             # The callback of the task's end comes a round of the event loop later.
@@ -123,7 +123,7 @@ class OwnTask:
             raise error
 
     def pardon_block(self) -> bool:
-        """Say whether the caller's task was cancelled because this one has ended; if so, take that back."""
+        """Whether the caller's task was cancelled because this one has ended; if so, take the cancellation back."""
         cancelled, self._cancelled = self._cancelled, None
         task = asyncio.current_task()
         if task is None or task is not cancelled:
@@ -168,20 +168,20 @@ class OwnTask:
 
 
 def name_library() -> None:
-    """Say in the present context, and in all that it begins, that it is asyncio's.
+    """Set sniffio's library in the present context, and in all tasks that it begins, to asyncio.
 
-    Where sniffio is installed anyio asks it, and sniffio asks for the current task. Turns are outside of any
-    (`actors/waiting/taskless.py`), and what follows from one at once begins tasks. `anyio.run` says it too, so only
-    programs that run on `asyncio.run` or a server's loop need it.
+    Where sniffio is installed, anyio asks sniffio, and sniffio looks for the current task. Turns run outside of any
+    task (`actors/waiting/taskless.py`), and their effects begin tasks at once. `anyio.run` sets the library too, so
+    only programs that run on `asyncio.run` or a server's loop need this.
     """
     with suppress(ImportError):
-        from sniffio import current_async_library_cvar  # noqa: PLC0415  no dependency: anyio asks it if it is there
+        from sniffio import current_async_library_cvar  # noqa: PLC0415  no dependency: anyio uses it if installed
 
         current_async_library_cvar.set("asyncio")
 
 
 def only_exception(group: BaseException) -> BaseException:
-    """The exception in a group of one, in however many groups it lies; else the group."""
+    """The only exception in a group, also within nested groups; the group itself if it has several."""
     error = group
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]

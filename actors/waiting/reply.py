@@ -13,7 +13,7 @@ from .waiter import Waiter, new_waiter
 class Reply:
     """A slot that is filled once, with a value or an error.
 
-    The caller may be cancelled meanwhile; to fill the slot is then harmless.
+    The caller may be cancelled meanwhile; filling the slot is then harmless.
     """
 
     __slots__ = ("_done", "_error", "_value", "_waiter")

@@ -11,7 +11,7 @@ from .waiter import Waiter, new_waiter
 class Signal:
     """A flag. Raised several times before the wait, it wakes the waiter once.
 
-    A waiter that finds the flag raised goes on at once; other tasks get no turn.
+    A waiter that finds the flag raised goes on at once, without giving way to other tasks.
     """
 
     __slots__ = ("_raised", "_waiter")
@@ -38,7 +38,7 @@ class Signal:
         self._raised = False
 
     async def wait_for(self, seconds: float) -> None:
-        """Wait as `wait` does, but no longer than so many seconds."""
+        """Wait as `wait` does, but at most `seconds`."""
         if not self._raised:
             self._waiter = new_waiter()
             try:

@@ -1,6 +1,6 @@
-"""A group of tasks that is there while its owner runs.
+"""A group of tasks that exists while its owner runs.
 
-The rule: outside of `run` there is no group, and the owner begins nothing.
+The rule: outside of `run` there is no group, and the owner begins no tasks.
 
 `runtime/workers/hosts/answers.py` and `runtime/workers/hosts/entries.py` are owners.
 """
@@ -15,7 +15,7 @@ class TaskKeeper:
     _tasks: TaskGroup | None = None  # while it runs
 
     async def run(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
-        """Run the tasks that are begun meanwhile, until cancelled; they are cancelled with it."""
+        """Run the tasks that are begun, until cancelled; the cancellation reaches them too."""
         async with anyio.create_task_group() as tasks:
             self._tasks = tasks
             task_status.started()

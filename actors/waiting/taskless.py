@@ -1,9 +1,9 @@
 """Running an actor's code inside the event loop, but outside of any task.
 
 The rule: turns run synchronously in the host's own task, and must not get hold of
-that task. Code in a turn that asks for "the current task", as `asyncio.timeout` and
-anyio's scopes do, would get the host's, and cancel it some time later. Inside of
-`no_current_task` it finds none, and fails at once.
+that task. Code in a turn that looks up "the current task", as `asyncio.timeout` and
+anyio's scopes do, would get the host's task, and cancel it some time later. Inside of
+`no_current_task` it finds no task, and fails at once.
 
 `actors/hosting/` calls `Actor.turn` and `Actor.close` in it.
 """

@@ -4,7 +4,7 @@ The rule: a waiter is for one task and one wait. Signals, replies and watches ar
 made of waiters.
 
 `anyio.Event` does the same for any number of tasks. On asyncio, where daemons
-run, a bare future costs a tenth of an event, and each instance needs several.
+run, a bare future costs a tenth of an event, and each instance needs several waiters.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ class Waiter(Protocol):
     def __await__(self) -> Generator[Any, Any, None]: ...
 
     async def wait_for(self, seconds: float) -> None:
-        """Wait to be woken, but no longer than so many seconds."""
+        """Wait to be woken, but at most `seconds`."""
         ...
 
 
@@ -52,7 +52,7 @@ class _FutureWaiter:
         return self._future.__await__()
 
     async def wait_for(self, seconds: float) -> None:
-        # A timer that wakes it: one step of the loop, where a cancel scope takes six.
+        # A timer that wakes the task takes one step of the event loop; a cancel scope takes six.
         timer = self._future.get_loop().call_later(seconds, self.wake) if seconds < inf else None
         try:
             await self._future

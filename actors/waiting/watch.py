@@ -18,7 +18,7 @@ class Watch:
         self._changed = Signal()
         self.record: bytes | None = None  # as last committed since the watch began; None: unchanged
         self.deleted = False
-        self.lost = False  # a commit may have been missed: inspect again
+        self.lost = False  # whether a commit may have been missed: inspect again
 
     def committed(self, record: bytes | None, *, deleted: bool) -> None:
         """Take over the changes of a commit, and wake the watcher.
@@ -33,7 +33,7 @@ class Watch:
         self._changed.set()
 
     def wake(self) -> None:
-        """Wake the watcher without news: the host is stopping."""
+        """Wake the watcher without a change: the host is stopping."""
         self._changed.set()
 
     def lose(self) -> None:
@@ -42,7 +42,7 @@ class Watch:
         self._changed.set()
 
     async def changed(self) -> None:
-        """Wait until something was committed, or the watcher was woken for another reason."""
+        """Wait until a change was committed, or the watcher was woken for another reason."""
         await self._changed.wait()
 
 
@@ -61,7 +61,7 @@ class Watches(dict[Address, list[Watch]]):
             del self[address]
 
     def wake(self) -> None:
-        """Wake all watchers without news: the host is stopping."""
+        """Wake all watchers without a change: the host is stopping."""
         for watches in self.values():
             for watch in watches:
                 watch.wake()

@@ -1,4 +1,4 @@
-"""The bodies of requests that steer an instance, and of their answers.
+"""The bodies of requests that act on an instance, and of their answers.
 
 The rule: these are records, and decoding a body checks its types.
 
@@ -9,68 +9,66 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
-Reason = Annotated[str | None, Meta(description="Why; it stands in the audit, for some actions in the history too")]
+Reason = Annotated[str | None, Meta(description="The reason, for the audit, and for some actions for the history")]
 
 
 class Action(Struct, forbid_unknown_fields=True, kw_only=True):
-    """The body of suspend, resume, terminate and purge. Each takes all fields, and heeds its own."""
+    """The body of suspend, resume, terminate and purge. Each accepts all fields, and uses its own."""
 
     reason: Reason = None
     recurse: Annotated[
         bool | None,
-        Meta(description="Do it to all descendants too. By default terminate and purge do, suspend and resume do not"),
+        Meta(description="Include all descendants. The default is true for terminate and purge, else false"),
     ] = None
-    force: Annotated[bool, Meta(description="Of purge: with any status")] = False
-    output: Annotated[
-        Raw | UnsetType, Meta(description="Of terminate: the result that the instance then has; any JSON")
-    ] = UNSET
+    force: Annotated[bool, Meta(description="For purge: whatever the status")] = False
+    output: Annotated[Raw | UnsetType, Meta(description="For terminate: the result of the instance; any JSON")] = UNSET
 
 
 class GivenFailure(Struct, forbid_unknown_fields=True, kw_only=True):
     """A failure that a person gives as the answer to an activity or a child."""
 
-    type: Annotated[str, Meta(min_length=1, description="The class of the error, as the workflow sees it")] = "Error"
+    type: Annotated[str, Meta(min_length=1, description="The class of the error for the workflow")] = "Error"
     message: str = ""
     traceback: str | None = None
-    non_retriable: Annotated[bool, Meta(description="The workflow's retry policy does not try again")] = False
+    non_retriable: Annotated[bool, Meta(description="Retry policies do not try again")] = False
 
 
 class RepairRequest(Struct, forbid_unknown_fields=True, kw_only=True):
-    """The answer that an instance is to get to an open entry."""
+    """The answer to an open entry of an instance."""
 
     action: Annotated[
         Literal["retry", "complete", "fail", "fire", "release"],
         Meta(
             description=(
-                "`retry` an activity: now, if it waits for its next attempt; once more, if it hangs. `complete` or "
-                "`fail` it, or a child. `fire` a timer. `release` an instance that is set aside."
+                "`retry` an activity: at once if it waits for its next attempt, again if it hangs. `complete` or "
+                "`fail` an activity or a child. `fire` a timer. `release` an instance that is set aside."
             )
         ),
     ]
     event_id: Annotated[
-        int | None, Meta(description="Of an entry of `waiting_for`; all actions but `release` need it")
+        int | None, Meta(description="The `event_id` of an entry of `waiting_for`; only `release` needs none")
     ] = None
-    result: Annotated[Raw | UnsetType, Meta(description="Of `complete`: any JSON")] = UNSET
-    failure: Annotated[GivenFailure | None, Meta(description="Of `fail`, which needs it")] = None
+    result: Annotated[Raw | UnsetType, Meta(description="For `complete`: any JSON")] = UNSET
+    failure: Annotated[GivenFailure | None, Meta(description="Required by `fail`")] = None
     reason: Reason = None
 
 
 class RerunBody(Struct, forbid_unknown_fields=True, kw_only=True):
-    """How an instance that has ended is run again, as a new one."""
+    """How an instance that has ended is run again as a new instance."""
 
     from_event: Annotated[
         int | None,
-        Meta(description="Dapr's eventId, from which on it is run again. Without it: from its beginning"),
+        Meta(description="Dapr's eventId of the event to begin with; by default the beginning"),
     ] = None
     id: Annotated[
-        Annotated[str, Meta(min_length=1)] | None, Meta(description="Of the new instance; a new UUID by default")
+        Annotated[str, Meta(min_length=1)] | None, Meta(description="The id of the new instance; by default a new UUID")
     ] = None
     input: Annotated[
         Raw | UnsetType,
-        Meta(description="Another input, any JSON: of the instance, or with `from_event` of that event"),
+        Meta(description="Another input, any JSON: for the instance, or with `from_event` for that event"),
     ] = UNSET
     reason: Reason = None
-    dry_run: Annotated[bool, Meta(description="Say what would be kept and repeated, and do nothing")] = False
+    dry_run: Annotated[bool, Meta(description="Only answer which steps would be kept and repeated")] = False
 
 
 class RerunStepInfo(Struct, kw_only=True, frozen=True):
@@ -79,17 +77,17 @@ class RerunStepInfo(Struct, kw_only=True, frozen=True):
     event_id: int
     kind: Annotated[str, Meta(description="activity, child, timer, event or detached")]
     name: Annotated[
-        str | None, Meta(description="Of the activity, the workflow or the event; of a timer what it is for")
+        str | None, Meta(description="The name of the activity, the workflow or the event; for a timer its purpose")
     ]
 
 
 class RerunPreview(Struct, kw_only=True, frozen=True):
-    """The steps that a rerun would keep and repeat."""
+    """The steps that a rerun would keep, and the steps that it would repeat."""
 
-    kept: Annotated[list[RerunStepInfo], Meta(description="With the answers that they have had")]
+    kept: Annotated[list[RerunStepInfo], Meta(description="Steps that keep their answers")]
     repeated: Annotated[
         list[RerunStepInfo],
-        Meta(description="Asked for again. The steps behind them hold if the code decides as it did"),
+        Meta(description="Steps that are requested again. Later steps are the same if the code decides the same"),
     ]
 
 
@@ -98,16 +96,16 @@ class ActionDone(Struct, kw_only=True, frozen=True):
 
     id: str
     affected: Annotated[
-        int | UnsetType, Meta(description="Of purge: how many instances were forgotten, descendants included")
+        int | UnsetType, Meta(description="For purge: the number of deleted instances, descendants included")
     ] = UNSET
     already: Annotated[
         str | UnsetType,
-        Meta(description="Nothing was changed: the status that the instance had, and has. Absent: it was changed"),
+        Meta(description="The status of the instance, if the action changed nothing. Missing: it changed the instance"),
     ] = UNSET
 
 
 def json_text(value: Raw | UnsetType) -> str | None:
-    """The text of a JSON value as it was sent; None if it is absent or null."""
+    """Return the text of a JSON value as it was sent; None if it is missing or null."""
     if value is UNSET:
         return None
     text = bytes(value).decode()

@@ -1,4 +1,4 @@
-"""Bulk operations as the management API shows them: the request, the plan, and the progress of an operation.
+"""The structs of bulk operations in the management API: the request, the plan, and the progress of an operation.
 
 The rule: these are records, and decoding a body checks its types.
 
@@ -26,32 +26,32 @@ ACTIONS = tuple(action.value for action in BulkAction)
 
 
 class BulkRequest(Struct, forbid_unknown_fields=True, kw_only=True):
-    """The body of a bulk action: either a dry run of a filter, or the plan that a dry run gave.
+    """The body of a bulk action: either a dry run with a filter, or the plan of a dry run.
 
-    Values beside a plan must be the plan's own; a reason takes the place of the plan's.
+    Other values beside a plan must be equal to the plan's. A reason replaces the reason of the plan.
     """
 
-    filter: Annotated[FilterBody | UnsetType, Meta(description="Which instances; an empty one fits all")] = UNSET
+    filter: Annotated[FilterBody | UnsetType, Meta(description="The instances; an empty filter matches all")] = UNSET
     reason: Reason = None
     recurse: Annotated[
         bool | None,
-        Meta(description="Do it to the descendants of each too. By default terminate and purge do"),
+        Meta(description="Include the descendants of each. The default is true for terminate and purge, else false"),
     ] = None
-    force: Annotated[bool, Meta(description="Of purge: with any status")] = False
+    force: Annotated[bool, Meta(description="For purge: whatever the status")] = False
     rate: Annotated[
         float | None, Meta(description=f"Instances a second, at most {RATE_MAX:g}; {RATE:g} by default")
     ] = None
-    dry_run: Annotated[bool, Meta(description="Count, and give a plan; nothing is changed")] = False
+    dry_run: Annotated[bool, Meta(description="Only count the instances and answer with a plan")] = False
     plan: Annotated[
         str | None,
-        Meta(description="The plan of a dry run in the last 15 minutes. Values beside it must be its own"),
+        Meta(description="The plan of a dry run in the last 15 minutes. Other values must be equal to the plan's"),
     ] = None
 
     def check(self) -> None:
-        """Check that it is one of the two.
+        """Check that the body is either a dry run or a plan.
 
         Raises:
-            Refusal: It is neither, or both.
+            Refusal: The body is neither, or both.
         """
         if self.plan is None and not self.dry_run:
             raise _invalid("nothing begins without a plan: send the filter with `dry_run: true`, then the plan")
@@ -62,21 +62,21 @@ class BulkRequest(Struct, forbid_unknown_fields=True, kw_only=True):
 
     @property
     def options(self) -> ActionOptions:
-        """How the action is done to each instance."""
+        """Return the options of the action on each instance."""
         return ActionOptions(recurse=self.recurse, force=self.force)
 
 
 class BulkPlan(Struct, kw_only=True, frozen=True):
     """The answer to a dry run."""
 
-    matches: Annotated[int, Meta(ge=0, description="How many instances the filter fits now")]
-    more: Annotated[bool, Meta(description="The count stopped at its limit: there are more")]
+    matches: Annotated[int, Meta(ge=0, description="The number of instances that the filter matches now")]
+    more: Annotated[bool, Meta(description="The count stopped at its limit, and there are more")]
     sample: Annotated[list[InstanceSummary], Meta(max_length=SAMPLE_MAX)]
-    plan: Annotated[str, Meta(description="Opaque. It begins the operation, within 15 minutes")]
+    plan: Annotated[str, Meta(description="Opaque. Begins the operation within 15 minutes")]
 
 
 class InstanceError(Struct, kw_only=True, frozen=True):
-    """An instance to which an action could not be done."""
+    """An instance on which the action failed."""
 
     id: str
     message: str
@@ -88,23 +88,23 @@ class OperationInfo(Struct, kw_only=True, frozen=True):
     id: str
     state: Annotated[str, Meta(description="RUNNING, COMPLETED or CANCELED")]
     action: Annotated[str, Meta(description=", ".join(ACTIONS))]
-    matches: Annotated[int, Meta(ge=0, description="How many instances the dry run found")]
-    more: Annotated[bool, Meta(description="It found more than it counted")]
+    matches: Annotated[int, Meta(ge=0, description="The number of instances that the dry run found")]
+    more: Annotated[bool, Meta(description="The dry run found more than it counted")]
     done: Annotated[int, Meta(ge=0)]
     failed: Annotated[int, Meta(ge=0)]
     skipped: Annotated[
         int,
         Meta(
             ge=0,
-            description="Instances that the filter fitted no more when their turn came, or that had ended or were as "
-            "the action would have them already",
+            description="Instances that the filter did not match any more when the operation reached them, that "
+            "had ended, or that already were in the state that the action leads to",
         ),
     ]
     errors: Annotated[list[InstanceError], Meta(description=f"The first {ERRORS_MAX}")]
     created: datetime
     updated: datetime
     ended: datetime | None
-    actor: Annotated[str, Meta(description="Who began it, as in the audit")]
+    actor: Annotated[str, Meta(description="The caller who began it, as in the audit")]
     reason: str | None
 
 
@@ -112,7 +112,7 @@ class OperationList(Struct, kw_only=True, frozen=True):
     """A page of operations, the newest first. Their errors are left out."""
 
     items: list[OperationInfo]
-    cursor: Annotated[str | None, Meta(description="Opaque; asks for the next page. null: this is the last")]
+    cursor: Annotated[str | None, Meta(description="Opaque, for the next page; null: this page is the last")]
 
 
 class CancelRequest(Struct, forbid_unknown_fields=True, kw_only=True):
@@ -122,7 +122,7 @@ class CancelRequest(Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 def operation_info(status: OperationStatus, *, errors: bool = True) -> OperationInfo:
-    """Show an operation."""
+    """Return an operation in the API's form."""
     operation = status.operation
     progress = operation.progress
     told: Sequence[tuple[str, str]] = status.errors if errors else ()
@@ -145,7 +145,7 @@ def operation_info(status: OperationStatus, *, errors: bool = True) -> Operation
 
 
 def operation_list(page: OperationPage) -> OperationList:
-    """Show a page of operations."""
+    """Return a page of operations in the API's form."""
     return OperationList(items=[operation_info(each, errors=False) for each in page.operations], cursor=page.cursor)
 
 

@@ -1,10 +1,10 @@
-"""Filters of lists, counts, streams and bulk operations, as the query and the body of a request have them.
+"""Decodes the filters of lists, counts, streams and bulk operations from the query or the body of a request.
 
-The one law: a filter that is not known, or a value that none can have, is an error that names it. A filter that was
-left out because it is not understood would purge more than was asked for.
+The rule: an unknown filter or an impossible value is an error that names it. If an unknown filter were ignored, a purge
+would delete more instances than the caller wanted.
 
-In a query lists have commas between their values, or the name stands several times. In a body they are arrays, and tags
-are an object. A `!` in front of a list negates all of it.
+In a query a list has commas between its values, or its name is repeated. In a body lists are arrays, and tags are an
+object. A `!` before a list negates the whole list.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -37,43 +37,41 @@ NAMES = (*LISTS, *TEXTS, "root", *MOMENTS, "tag.KEY", "stuck_for", "app_id")
 
 
 class FilterBody(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True, kw_only=True):
-    """A filter in the body of a bulk operation. All of it must hold; an empty one holds for every instance."""
+    """A filter in the body of a bulk operation. All its conditions must hold; an empty filter matches all instances."""
 
     status: Annotated[
         list[str] | None,
-        Meta(description="Statuses in any case; a `!` in front of the first negates the list"),
+        Meta(description="Statuses in any case; a `!` before the first negates the list"),
     ] = None
     name: Annotated[
         list[str] | None,
-        Meta(description="Names of workflows; a `!` in front of the first negates the list"),
+        Meta(description="Names of workflows; a `!` before the first negates the list"),
     ] = None
-    id_prefix: Annotated[str | None, Meta(description="What the id begins with")] = None
+    id_prefix: Annotated[str | None, Meta(description="The beginning of the id")] = None
     parent: Annotated[str | None, Meta(description="The id of the parent")] = None
     root: Annotated[bool | None, Meta(description="true: without a parent; false: with one")] = None
     created_after: Annotated[str | None, Meta(description="RFC 3339; included")] = None
     created_before: Annotated[str | None, Meta(description="RFC 3339; excluded")] = None
     updated_after: Annotated[str | None, Meta(description="RFC 3339; included")] = None
     updated_before: Annotated[str | None, Meta(description="RFC 3339; excluded")] = None
-    tags: Annotated[dict[str, str] | None, Meta(description="Tags with their values; all must fit")] = None
+    tags: Annotated[dict[str, str] | None, Meta(description="Tags with their values; all must match")] = None
     stuck_for: Annotated[
         str | int | float | None,
-        Meta(description="Stalled, set aside, or an activity open and no turn for so long: 90s, 15m"),
+        Meta(description="Stalled, set aside, or with an open activity and no turn for this time: 90s, 15m"),
     ] = None
-    app_id: Annotated[str | None, Meta(description="The app that is meant; in a body it must be that of the query")] = (
-        None
-    )
+    app_id: Annotated[str | None, Meta(description="The app; in a body it must be equal to that of the query")] = None
 
 
 def is_filter(name: str) -> bool:
-    """Return whether a name of a query is that of a filter."""
+    """Return whether a parameter of a query is a filter."""
     return name in NAMES or (name.startswith(TAG) and name != "tag.")
 
 
 def filter_of_query(pairs: Iterable[tuple[str, str]], *, app_id: str) -> InstanceFilter:
-    """Read the filter of a query.
+    """Decode the filter in a query.
 
     Args:
-        pairs: The filters of the query, decoded; a name may stand several times.
+        pairs: The filters of the query, decoded; names may be repeated.
         app_id: The app that the request is for.
 
     Raises:
@@ -98,7 +96,7 @@ def filter_of_query(pairs: Iterable[tuple[str, str]], *, app_id: str) -> Instanc
 
 
 def filter_of_body(body: FilterBody, *, app_id: str) -> InstanceFilter:
-    """Read the filter of a body.
+    """Decode the filter in a body.
 
     Raises:
         Refusal: FILTER_INVALID, which names the filter.
@@ -114,7 +112,7 @@ def filter_of_body(body: FilterBody, *, app_id: str) -> InstanceFilter:
         value = getattr(body, name)
         given[field] = _read(name, value, parse_moment) if value is not None else None
     for name in TEXTS:
-        if getattr(body, name) == "":  # as of a variable that a script has not set
+        if getattr(body, name) == "":  # for example an unset variable of a script
             raise _invalid(f"the filter {name!r} has an empty value; leave it out for all")
     stuck_for_us = _read("stuck_for", str(body.stuck_for), parse_length) if body.stuck_for is not None else None
     tags: Mapping[str, str] = body.tags or {}
@@ -131,7 +129,7 @@ def filter_of_body(body: FilterBody, *, app_id: str) -> InstanceFilter:
 def _choice(
     filter_name: str, values: Sequence[str] | None, read: Callable[[str], str]
 ) -> tuple[frozenset[str] | None, frozenset[str]]:
-    """Read a list: what must be one of it, and what must be none of it."""
+    """Decode a list. Returns the allowed values (None: all), and the forbidden values."""
     if values is None:
         return None, frozenset()
     negated = bool(values) and values[0].startswith("!")

@@ -1,4 +1,4 @@
-"""Histories as the management API shows them: Dapr's events as protobuf's JSON has them, each with a key.
+"""The structs of histories in the management API: Dapr's events in protobuf's JSON, each with a key.
 
 The rule: these are records. An event is kept as JSON, because its shape is Dapr's.
 
@@ -12,7 +12,7 @@ from msgspec import Meta, Struct
 
 from ...runtime.history.timed_event import TimedEvent
 
-# Writes an event of an instance, given its id, as protobuf's JSON has it; `rpc/wire/event_json.py` has one.
+# Encodes an event of the instance of this id in protobuf's JSON; `rpc/wire/event_json.py` makes such a function.
 EventJson = Callable[[str, TimedEvent], dict[str, Any]]
 
 PAYLOADS = ("none", "head", "full")
@@ -27,9 +27,9 @@ class HistoryList(Struct, kw_only=True, frozen=True):
         list[dict[str, Any]],
         Meta(
             description=(
-                "Each is Dapr's HistoryEvent as protobuf's JSON has it, with a `key`; with `payloadBytes` if it has a "
-                "payload; and with `began` if it is the answer to an activity: when that began"
+                "Dapr's HistoryEvents in protobuf's JSON, each with a `key`; with `payloadBytes` if it has a "
+                "payload; and with `began`, the start of the activity, if it is the answer to one"
             )
         ),
     ]
-    cursor: Annotated[str | None, Meta(description="Opaque; asks for the next page. null: this is the last")]
+    cursor: Annotated[str | None, Meta(description="Opaque, for the next page; null: this page is the last")]

@@ -1,7 +1,7 @@
-"""Instances as the management API shows them: in a list, described, counted, as a tree.
+"""The structs of instances in the management API: list items, descriptions, counts, trees.
 
-The one law: these structs are the API. The OpenAPI document, the answers, the Python client's values and the
-reference page come from them, so a field is renamed nowhere but here, and never in a release that keeps `/api/v1`.
+The rule: these structs define the API. The OpenAPI document, the answers, the Python client's values and the reference
+page are made from them, so a field is named only here, and is never renamed in a release that keeps `/api/v1`.
 """
 
 from datetime import datetime
@@ -9,49 +9,49 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-CUSTOM_STATUS_MAX = 128  # characters of it in a list
+CUSTOM_STATUS_MAX = 128  # characters of a custom status in a list
 
-StatusWord = Annotated[str, Meta(description="Dapr's word in upper case, or STALLED, or SET_ASIDE")]
+StatusWord = Annotated[str, Meta(description="Dapr's status in upper case, or STALLED, or SET_ASIDE")]
 
 
 class WaitingFor(Struct, kw_only=True, frozen=True):
-    """Something that an instance waits for."""
+    """An entry of the list of things that an instance waits for."""
 
     kind: Annotated[
         str,
         Meta(description="activity, child, timer, event, start, worker, code, resume or release"),
     ]
-    name: Annotated[str | None, Meta(description="Of the activity, the child's workflow or the event, as spelled")]
+    name: Annotated[str | None, Meta(description="The name of the activity, the child's workflow or the event")]
     since: datetime | None
-    due: Annotated[datetime | None, Meta(description="When it ends by itself, or is tried again")]
-    attempt: Annotated[int | None, Meta(description="Of an activity or a child, from 1")]
-    event_id: Annotated[int | None, Meta(description="Of the event that asked for it; what `repair` takes")]
-    state: Annotated[str | None, Meta(description="Of an activity, and of a turn for a worker: queued or running")]
-    child_id: Annotated[str | None, Meta(description="Of a child: its instance id")]
+    due: Annotated[datetime | None, Meta(description="When the wait ends by itself, or the next attempt begins")]
+    attempt: Annotated[int | None, Meta(description="The attempt of an activity or a child, from 1")]
+    event_id: Annotated[int | None, Meta(description="The event id of the request, for `repair`")]
+    state: Annotated[str | None, Meta(description="For an activity, or a turn of a worker: queued or running")]
+    child_id: Annotated[str | None, Meta(description="The instance id of a child")]
     app_id: Annotated[
-        str | UnsetType, Meta(description="Of an activity or a child that was asked of an app by its id: that id")
+        str | UnsetType, Meta(description="The app of an activity or a child, if the request names an app")
     ] = UNSET
 
 
 class InstanceSummary(Struct, kw_only=True, frozen=True):
-    """An instance in a list. It never carries a payload."""
+    """An instance in a list. It never contains a payload."""
 
     id: str
     name: Annotated[str, Meta(description="The name of the workflow")]
     status: StatusWord
     custom_status: Annotated[str | None, Meta(description=f"Its first {CUSTOM_STATUS_MAX} characters")]
-    created: Annotated[datetime, Meta(description="The first start, kept over continue-as-new")]
+    created: Annotated[datetime, Meta(description="The first start; continue-as-new keeps it")]
     updated: Annotated[datetime, Meta(description="The last change of status, custom status or generation")]
     ended: datetime | None
     parent: Annotated[str | None, Meta(description="The id of its parent")]
-    root: Annotated[str | None, Meta(description="The id of the oldest ancestor; null: it has no parent")]
-    generation: Annotated[int, Meta(ge=0, description="How often it has continued as new")]
+    root: Annotated[str | None, Meta(description="The id of the oldest ancestor; null: no parent")]
+    generation: Annotated[int, Meta(ge=0, description="The number of times that it has continued as new")]
     tags: dict[str, str]
     app_id: str
-    parent_app_id: Annotated[str | UnsetType, Meta(description="The app of its parent, if it is another one")] = UNSET
+    parent_app_id: Annotated[str | UnsetType, Meta(description="The app of its parent, if it is another app")] = UNSET
     waiting_for: Annotated[list[WaitingFor] | UnsetType, Meta(description="With `with=waiting_for`")] = UNSET
     children: Annotated[
-        dict[str, int] | UnsetType, Meta(description="With `with=children`: how many it has, by status")
+        dict[str, int] | UnsetType, Meta(description="With `with=children`: the number of its children by status")
     ] = UNSET
 
 
@@ -61,12 +61,12 @@ class InstanceList(Struct, kw_only=True, frozen=True):
     items: list[InstanceSummary]
     cursor: Annotated[
         str | None,
-        Meta(description="Opaque; asks for the next page. null: this is the last. A page may be short and have one"),
+        Meta(description="Opaque, for the next page; null: this page is the last. A short page may have a cursor"),
     ]
 
 
 class CountGroup(Struct, omit_defaults=True, kw_only=True, frozen=True):
-    """How many instances share the values that were counted by. Other fields are left out."""
+    """The number of instances that share these values. Fields that were not counted by are left out."""
 
     count: Annotated[int, Meta(ge=0)]
     status: str | UnsetType = UNSET
@@ -78,14 +78,14 @@ class CountResult(Struct, kw_only=True, frozen=True):
     """The answer to a count."""
 
     counts: list[CountGroup]
-    more: Annotated[bool, Meta(description="The count stopped at its limit: there are more than it says")]
+    more: Annotated[bool, Meta(description="The count stopped at its limit, and there are more")]
 
 
 class FailedStep(Struct, kw_only=True, frozen=True):
-    """The activity or the child that an instance has failed with."""
+    """The activity or the child whose failure has failed an instance."""
 
     name: str
-    id: Annotated[int | str, Meta(description="The event id of an activity's attempt, the instance id of a child")]
+    id: Annotated[int | str, Meta(description="The event id of an activity's attempt, or the id of a child")]
     attempt: int | None
 
 
@@ -108,7 +108,7 @@ class StallReport(Struct, kw_only=True, frozen=True):
 
 
 class HistorySize(Struct, kw_only=True, frozen=True):
-    """How large the history of the current generation is."""
+    """The size of the history of the current generation."""
 
     turns: Annotated[int, Meta(ge=0)]
     events: Annotated[int, Meta(ge=0)]
@@ -116,23 +116,23 @@ class HistorySize(Struct, kw_only=True, frozen=True):
 
 
 class InstanceDetails(InstanceSummary, kw_only=True, frozen=True):
-    """An instance described: the fields of a list, and all that tells why it does not go on."""
+    """The description of an instance: the fields of a list item, and the reasons why it does not go on."""
 
-    execution_id: Annotated[str, Meta(description="Of the current generation")]
-    first_execution_id: Annotated[str, Meta(description="Of the first generation; it stands in the ETag")]
-    input_bytes: Annotated[int, Meta(ge=0, description="0: it has no input")]
-    output_bytes: Annotated[int, Meta(ge=0, description="0: it has no output")]
+    execution_id: Annotated[str, Meta(description="The execution id of the current generation")]
+    first_execution_id: Annotated[str, Meta(description="The execution id of the first generation; the ETag has it")]
+    input_bytes: Annotated[int, Meta(ge=0, description="0: no input")]
+    output_bytes: Annotated[int, Meta(ge=0, description="0: no output")]
     history: HistorySize
     failure: FailureReport | None
     stall: StallReport | None
 
 
 class InstanceTree(Struct, kw_only=True, frozen=True):
-    """An instance and its children, down to the depth that was asked for."""
+    """An instance and its descendants, down to the requested depth."""
 
     id: str
     name: str
     status: StatusWord
     children: list["InstanceTree"]
-    more: Annotated[bool, Meta(description="It has children that are left out: the tree is too deep or too large")]
-    app_id: Annotated[str | UnsetType, Meta(description="Its app, where that is not the one of its parent")] = UNSET
+    more: Annotated[bool, Meta(description="Children were left out, because the tree is too deep or too large")]
+    app_id: Annotated[str | UnsetType, Meta(description="Its app, if that differs from the parent's app")] = UNSET

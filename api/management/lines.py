@@ -1,19 +1,19 @@
-"""Lines of a text that comes in pieces.
+"""Cuts a text that arrives in pieces into lines.
 
-The rule: only a line feed ends a line, because in JSON the other line ends of Unicode may stand.
+The rule: only a line feed ends a line, because JSON may contain the other line ends of Unicode.
 
-Imports read lines so (`http/management/routes/transfer.py`), and clients those of streams (`client/api_server.py`).
+Imports (`http/management/routes/transfer.py`) and streams of clients (`client/api_server.py`) are read with it.
 """
 
 
 class LineCutter:
-    """Cuts pieces of bytes into lines. A line that comes in many pieces is put together once."""
+    """Cuts pieces of bytes into lines. The pieces of a line are joined once."""
 
     def __init__(self) -> None:
-        self._begun: list[bytes] = []  # of the line whose end has not come
+        self._begun: list[bytes] = []  # the pieces of the line that is incomplete
 
     def cut(self, piece: bytes) -> list[bytes]:
-        """Take a piece, and give the lines that it has ended, without their ends."""
+        """Add a piece, and return the lines that it completes, without their line ends."""
         first, *others = piece.split(b"\n")
         lines = []
         self._begun.append(first)
@@ -23,5 +23,5 @@ class LineCutter:
         return lines
 
     def rest(self) -> bytes:
-        """Give what stands behind the last line feed."""
+        """Return the bytes after the last line feed."""
         return b"".join(self._begun)

@@ -1,7 +1,7 @@
-"""Moments and lengths of time as the management API writes and reads them.
+"""Encodes and decodes moments and lengths of time in the management API.
 
-The one law: a moment goes out in RFC 3339, in UTC, with six digits of fraction in any case, so that texts are
-in the order of the moments. It comes in with any offset, and never without one.
+The rule: an encoded moment is in RFC 3339, in UTC, always with six fractional digits, so that the texts sort like the
+moments. A decoded moment may have any offset, but must have one.
 
 `encode` is the encoder of every answer of the API.
 """
@@ -16,20 +16,20 @@ from ...runtime.dates import END_OF_TIME_US, to_us
 
 
 class Moment(datetime):
-    """A date that is encoded with its six digits; msgspec leaves them out where they are zeros."""
+    """A date that is encoded with six fractional digits; msgspec leaves them out if they are zeros."""
 
     __slots__ = ()
 
     @classmethod
     def at(cls, unix_us: int) -> Self:
-        """Make the moment of a Unix time in microseconds; one that no date can hold becomes the nearest that can."""
+        """Make the moment of a Unix time in microseconds, or the nearest moment that a date can have."""
         if not 0 <= unix_us <= END_OF_TIME_US:
             unix_us = max(0, min(unix_us, END_OF_TIME_US))
         return cls(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=unix_us)
 
     @classmethod
     def maybe(cls, unix_us: int | None) -> Self | None:
-        """Make the moment, or None of None."""
+        """Make the moment; None for None."""
         return cls.at(unix_us) if unix_us is not None else None
 
     def __str__(self) -> str:
@@ -46,15 +46,15 @@ encode = msgspec.json.Encoder(enc_hook=_encoded).encode
 
 
 def parse_moment(text: str) -> int:
-    """Read a moment in RFC 3339.
+    """Decode a moment in RFC 3339.
 
     Returns:
         Unix time in microseconds.
 
     Raises:
-        ValueError: It is none; the sentence says what one looks like.
+        ValueError: The text is no moment; the message has an example.
     """
-    # A plus that was not encoded arrives as a blank.
+    # An unencoded plus arrives as a blank.
     try:
         found = msgspec.convert(text.replace(" ", "+") if text.count(" ") == 1 and "T" in text else text, datetime)
     except msgspec.ValidationError:
@@ -68,17 +68,17 @@ UNITS_US = {"us": 1, "ms": 1000, "s": 10**6, "m": 60 * 10**6, "h": 3600 * 10**6,
 LENGTH_PATTERN = r"[0-9]{1,9}(\.[0-9]{1,6})?(us|ms|s|m|h|d)?"
 LENGTH_MAX_US = (
     1000 * 366 * 86_400 * 10**6
-)  # a longer one becomes it: a moment less so much still is a number for stores
+)  # longer times are cut to it: a moment minus this time is still a number that stores can have
 
 
 def parse_length(text: str) -> int:
-    """Read a length of time: `90s`, `15m`, `7d`, or a bare number of seconds.
+    """Decode a length of time: `90s`, `15m`, `7d`, or a bare number of seconds.
 
     Returns:
         Microseconds.
 
     Raises:
-        ValueError: It is none.
+        ValueError: The text is no length of time.
     """
     if re.fullmatch(LENGTH_PATTERN, text) is None:
         raise ValueError(f"{text!r} is no length of time, such as 90s, 15m, 2h or 7d; a bare number is seconds")

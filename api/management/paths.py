@@ -1,16 +1,16 @@
-"""Pieces of a path of the management API, encoded.
+"""Encodes segments of paths of the management API.
 
-The rule: an id may be any text, and stays one piece: neither a slash nor dots in it lead elsewhere.
+The rule: an id may be any text, and stays one segment: a slash or dots in it do not change the path.
 """
 
 from urllib.parse import quote
 
 
 def path_piece(text: str) -> str:
-    """Encode a piece of a path. One of dots alone would be taken for a step up.
+    """Encode a segment of a path. Dots are encoded too if there are only dots, which would mean a step up.
 
     Raises:
-        UnicodeEncodeError: It has a lone surrogate, which no URL can hold.
+        UnicodeEncodeError: The text has a lone surrogate, which a URL cannot contain.
     """
     encoded = quote(text, safe="")
     return encoded if text.strip(".") else encoded.replace(".", "%2E")

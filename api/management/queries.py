@@ -1,6 +1,6 @@
-"""The query of a request to the management API, read and checked.
+"""Decodes and checks the query of a request to the management API.
 
-The one law: a name that the route does not know, a name twice, and a value that cannot be, are errors that name it.
+The rule: a name that the route does not have, a repeated name, and an impossible value are errors that name it.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -17,12 +17,12 @@ class RequestQuery:
 
     Args:
         pairs: Decoded, in their order.
-        names: The names that the route takes beside filters.
-        filters: Whether it takes filters.
-        tags: Whether it takes `tag.KEY` (a route that takes filters does).
+        names: The names that the route has besides filters.
+        filters: Whether the query may have filters.
+        tags: Whether the query may have `tag.KEY` (always with filters).
 
     Raises:
-        Refusal: A name is not known, or stands twice.
+        Refusal: A name is unknown or repeated.
     """
 
     def __init__(
@@ -48,21 +48,21 @@ class RequestQuery:
             known[key] = value
 
     def filter(self, *, app_id: str) -> InstanceFilter:
-        """Read the filters. Raises Refusal."""
+        """Return the filter. Raises Refusal."""
         return filter_of_query(self.filters, app_id=app_id)
 
     def text(self, name: str) -> str | None:
-        """Return a value as it is; None if it is absent or empty, as an opaque one is that asks for the beginning."""
+        """Return a value unchanged; None if it is missing or empty (an empty cursor means the beginning)."""
         return self.values.get(name) or None
 
     def word(self, name: str) -> str | None:
-        """Return an id or a name; None if it is absent. Raises Refusal: it is empty, as of a variable not set."""
+        """Return an id or a name; None if it is missing. Raises Refusal if it is empty: a variable was not set."""
         if (text := self.values.get(name)) == "":
             raise self.refusal(f"{name!r} is empty; leave it out, or give it a value")
         return text
 
     def number(self, name: str, default: int, *, low: int, high: int) -> int:
-        """Read a whole number. Raises Refusal."""
+        """Return a whole number. Raises Refusal."""
         text = self.values.get(name)
         if text is None:
             return default
@@ -71,14 +71,14 @@ class RequestQuery:
         return int(text)
 
     def choice(self, name: str, default: str, options: Collection[str]) -> str:
-        """Read one of several words. Raises Refusal."""
+        """Return one of several words. Raises Refusal."""
         text = self.values.get(name, default)
         if text not in options:
             raise self.refusal(f"{name!r} is {text!r}, and it takes {' or '.join(options)}")
         return text
 
     def choices(self, name: str, options: Sequence[str]) -> list[str]:
-        """Read a list of words with commas between them, each once; without the name it is empty. Raises Refusal."""
+        """Return a list of words, given with commas, each once; empty if the name is missing. Raises Refusal."""
         text = self.values.get(name)
         if text is None:
             return []
@@ -89,11 +89,11 @@ class RequestQuery:
         return list(dict.fromkeys(words))
 
     def flag(self, name: str, *, default: bool) -> bool:
-        """Read true or false. Raises Refusal."""
+        """Return true or false. Raises Refusal."""
         return self.choice(name, "true" if default else "false", ("true", "false")) == "true"
 
     def moment(self, name: str) -> int | None:
-        """Read a moment as Unix time in microseconds; None if it is absent. Raises Refusal."""
+        """Return a moment as Unix time in microseconds; None if it is missing. Raises Refusal."""
         text = self.values.get(name)
         if text is None:
             return None
@@ -103,7 +103,7 @@ class RequestQuery:
             raise self.refusal(f"{name!r}: {error}") from None
 
     def length(self, name: str, default_us: int, *, high_us: int) -> int:
-        """Read a length of time in microseconds. Raises Refusal."""
+        """Return a length of time in microseconds. Raises Refusal."""
         text = self.values.get(name)
         if text is None:
             return default_us
@@ -116,5 +116,5 @@ class RequestQuery:
         return length_us
 
     def refusal(self, detail: str) -> Refusal:
-        """Make the error for something in the query."""
+        """Make the error for a part of the query."""
         return Refusal(self.invalid, detail=detail)

@@ -1,4 +1,4 @@
-"""The login of a browser, as the management API has it.
+"""The struct of a browser's login in the management API.
 
 The rule: it is a record, and decoding a body checks its types.
 

@@ -1,6 +1,6 @@
-"""From the values of the operations to the structs of the management API.
+"""Converts values of the operations to structs of the management API.
 
-The one law: a shape is made here and nowhere else, so that HTTP and the commands that open a store show the same.
+The rule: only this module converts them, so that HTTP and the commands that open a store show the same.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -35,7 +35,7 @@ def summary(
     waiting: Sequence[Waiting] | UnsetType = UNSET,
     children: Mapping[str, int] | UnsetType = UNSET,
 ) -> InstanceSummary:
-    """Show an instance in a list."""
+    """Return the list item of an instance."""
     return InstanceSummary(
         **_common(item),
         waiting_for=[waiting_for(each) for each in waiting] if waiting is not UNSET else UNSET,
@@ -44,7 +44,7 @@ def summary(
 
 
 def details(described: Description) -> InstanceDetails:
-    """Show an instance described."""
+    """Return the description of an instance."""
     stall = described.stall
     return InstanceDetails(
         **_common(described.item),
@@ -79,7 +79,7 @@ def _common(item: InstanceItem) -> dict[str, Any]:
 
 
 def waiting_for(waiting: Waiting) -> WaitingFor:
-    """Show something that an instance waits for."""
+    """Return an entry of `waiting_for`."""
     return WaitingFor(
         kind=waiting.kind,
         name=waiting.name,
@@ -94,9 +94,9 @@ def waiting_for(waiting: Waiting) -> WaitingFor:
 
 
 def failure(found: FailureDetails) -> FailureReport:
-    """Show why an instance has failed, and why that, as far as it is known.
+    """Return the report of a failure, with its known causes.
 
-    The activity or child that failed is named on top, also where the code has raised an error of its own for it.
+    The failed activity or child comes first, also if the code has raised its own error because of it.
     """
     return _failure(found, found.failed_call)
 
@@ -115,7 +115,7 @@ def _failure(found: FailureDetails, call: FailedCall | None) -> FailureReport:
 
 
 def counts(counted: Counted, by: Sequence[str]) -> CountResult:
-    """Show a count."""
+    """Return the result of a count."""
     groups: Iterable[dict[str, Any]] = (dict(zip(by, group.values, strict=True)) for group in counted.groups)
     totals = [group.total for group in counted.groups]
     return CountResult(
@@ -125,7 +125,7 @@ def counts(counted: Counted, by: Sequence[str]) -> CountResult:
 
 
 def tree(node: TreeNode) -> InstanceTree:
-    """Show an instance with its descendants."""
+    """Return an instance with its descendants."""
     return _tree(node, node.app_id)
 
 

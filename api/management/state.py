@@ -1,6 +1,6 @@
-"""The changes of values of a state store, as a request has them.
+"""The structs of a request that changes values of a state store.
 
-The rule: a value is any JSON, and is kept byte for byte as it stands in the request.
+The rule: a value is any JSON, and is kept byte for byte as it is in the request.
 """
 
 from collections.abc import Sequence
@@ -12,27 +12,25 @@ from ...runtime.state.state import TTL_S_MAX, StateChange
 
 
 class ValueChange(Struct, forbid_unknown_fields=True, kw_only=True):
-    """A value is saved or deleted."""
+    """A change that saves or deletes a value."""
 
     key: Annotated[str, Meta(min_length=1)]
-    value: Annotated[Raw | UnsetType, Meta(description="Any JSON, kept as it is. Absent: the value is deleted")] = UNSET
-    etag: Annotated[str, Meta(description="The value that is there must have it; empty: no matter")] = ""
-    new: Annotated[bool, Meta(description="There must be no value")] = False
-    ttl_s: Annotated[
-        int, Meta(ge=0, le=TTL_S_MAX, description="For how many seconds the value counts; 0: for ever")
-    ] = 0
+    value: Annotated[Raw | UnsetType, Meta(description="Any JSON, kept unchanged. Missing: delete it")] = UNSET
+    etag: Annotated[str, Meta(description="The etag that the present value must have; empty: any")] = ""
+    new: Annotated[bool, Meta(description="There must be no present value")] = False
+    ttl_s: Annotated[int, Meta(ge=0, le=TTL_S_MAX, description="The life of the value in seconds; 0: no end")] = 0
 
 
 class StateChanges(Struct, forbid_unknown_fields=True, kw_only=True):
     """Changes of the values of a state store."""
 
     changes: Annotated[
-        list[ValueChange], Meta(description="All of them are made, or none; their etags are those before the first")
+        list[ValueChange], Meta(description="All changes are made, or none. Etags are those before the first change")
     ]
 
 
 def changes_in(body: StateChanges) -> Sequence[StateChange]:
-    """Take the changes out of a request."""
+    """Return the changes in the body of a request."""
     return [
         StateChange(
             each.key, None if each.value is UNSET else bytes(each.value), each.etag.strip('"'), each.new, each.ttl_s
@@ -42,7 +40,7 @@ def changes_in(body: StateChanges) -> Sequence[StateChange]:
 
 
 def body_of(changes: Sequence[StateChange]) -> StateChanges:
-    """Write changes for a request. Their values are JSON."""
+    """Make the body of a request with changes, whose values are JSON."""
     return StateChanges(
         changes=[
             ValueChange(

@@ -1,7 +1,7 @@
-"""Errors of the management API: what stands in their bodies, and which error of the engine has which.
+"""The errors of the management API: their codes and messages, and those for each error of the engine.
 
-The one law: each error has one status and one code, on every route, and a message that says what to
-do. The words of Dapr's routes are in `api/words.py` and stay as they are.
+The rule: each error has one status and one code, on every route, and a message that says what to do. The words of
+Dapr's routes are in `api/words.py`.
 """
 
 from collections.abc import Mapping
@@ -96,7 +96,7 @@ LOST = ErrorAnswer(503, "ERR_HOST_LOST", "{error}")
 UNCERTAIN = ErrorAnswer(500, "ERR_STORE_UNCERTAIN", "{error}")
 NOT_RUNNING = ErrorAnswer(503, "ERR_HOST_NOT_RUNNING", "{error}")
 
-# From the most special to the most general.
+# Ordered from special to general classes.
 ANSWERS: Mapping[type[PerdureError], ErrorAnswer] = {
     InstanceNotFound: NOT_FOUND,
     InstanceExists: EXISTS,
@@ -139,19 +139,19 @@ ANSWERS: Mapping[type[PerdureError], ErrorAnswer] = {
 
 PAYLOAD_LIMIT = "payload_bytes_max"
 
-BUGS = (ActorFailed, ForeignThread)  # errors of ours, whose text is for the log
+BUGS = (ActorFailed, ForeignThread)  # bugs of Perdure, whose text is for the log
 
 
 def management_refusal(error: PerdureError, *, instance_id: str | None = None) -> Refusal:
-    """Put an error of the engine into the words of the management API.
+    """Return the error of the management API for an error of the engine.
 
     Args:
-        error: A Refusal is returned as it is.
-        instance_id: The instance of the request's path; of an error that names one, that one is told.
+        error: An error of the engine; a Refusal is returned unchanged.
+        instance_id: The instance in the path of the request. If the error names an instance, that one is used.
     """
     if isinstance(error, Refusal):
         return error
     answer = next((answer for kind, answer in ANSWERS.items() if isinstance(error, kind)), INTERNAL)
     if isinstance(error, LimitExceeded) and error.limit != PAYLOAD_LIMIT:
-        answer = REQUEST_INVALID  # a name that is too long is no content that is too large
+        answer = REQUEST_INVALID  # the status for too much content does not fit a name that is too long
     return Refusal(answer, error=error, instance_id=getattr(error, "instance_id", instance_id))

@@ -1,8 +1,7 @@
-"""The budget: what the fixed load of `counts.py` may cost, in a file that is checked in.
+"""The budget for the counts of the fixed load of `counts.py`, in a file that is checked in.
 
-The rule: a count that rises past its budget is a decision, not an accident. The author of a change accepts the new
-count, and the change of the file stands in the commit that caused it, beside the reason. Limits are no budget: a second
-flush for one group cannot be accepted.
+The rule: a count rises past its budget only by decision. The author of a change accepts the new count, and commits the
+file together with the change and the reason. Limits cannot be changed: a second flush for one group is never accepted.
 """
 
 import platform
@@ -19,15 +18,14 @@ from .counts import CountedLoad
 if TYPE_CHECKING:
     from rich.table import Table
 
-# Load -> its counts.
 Budget: TypeAlias = Mapping[str, Mapping[str, int]]
 
 DEFAULT_PATH = Path("benchmarks") / "budget" / "budget.toml"  # of a clone, from its root
 
-# By how much a count may rise unnoticed, in parts of its budget; other counts are exact. Twenty runs on a busy
-# machine differed by 0.7 % in calls and not at all in bytes.
+# The allowed rise of a count, as a share of its budget; other counts are exact. Twenty runs on a busy machine differed
+# by 0.7 % in calls and not at all in bytes.
 TOLERANCES = {"python_calls": 0.02, "wal_bytes": 0.02, "blocks_in_flight": 0.05}
-# The same for a count around zero: less than one block for each of the instances that ran.
+# The allowed rise of a count around zero: less than one block for each instance that ran.
 SLACK = {"blocks_retained": 150}
 
 HEADER = """\
@@ -36,15 +34,12 @@ HEADER = """\
 """
 
 
-# How a count compares with its budget, and how that is shown.
 KEPT, ROSE, FELL, NEW = "as accepted", "rose", "fell", "new"
 STYLES = {KEPT: "", FELL: "green", ROSE: "red", NEW: "yellow"}
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A count beside its budget."""
-
     counted: CountedLoad
     count: str
     accepted: int | None
@@ -68,7 +63,7 @@ class Comparison:
 
 
 def compared(budget: Budget, found: Sequence[CountedLoad]) -> list[Comparison]:
-    """Put every count beside its budget. A count that is gone is zero now."""
+    """Compare every count with its budget. A missing count is zero."""
     return [
         Comparison(counted, count, accepted=budget.get(counted.name, {}).get(count), found=counted.counts.get(count, 0))
         for counted in found
@@ -77,7 +72,7 @@ def compared(budget: Budget, found: Sequence[CountedLoad]) -> list[Comparison]:
 
 
 def beyond_limits(found: Sequence[CountedLoad]) -> Iterator[str]:
-    """What no budget may allow, a sentence for each."""
+    """Yield a sentence for each limit that is exceeded."""
     for counted in found:
         counts = counted.counts
         flushes, groups, turns = counts["commits"], counts["batches"], counts["turns"]
@@ -93,14 +88,12 @@ def beyond_limits(found: Sequence[CountedLoad]) -> Iterator[str]:
 
 
 def failures(budget: Budget, found: Sequence[CountedLoad]) -> list[str]:
-    """Everything for which the gate stays shut, a sentence for each."""
-    # A new count has no budget that it could be within.
+    # A new count has no budget yet, so it fails too.
     risen = [str(comparison) for comparison in compared(budget, found) if comparison.verdict in (ROSE, NEW)]
     return [*beyond_limits(found), *risen]
 
 
 def read_budget(path: Path) -> Budget:
-    """Read a budget; an empty one if there is no file."""
     return tomllib.loads(path.read_text()) if path.exists() else {}
 
 
@@ -111,14 +104,13 @@ def write_budget(path: Path, found: Sequence[CountedLoad]) -> None:
 
 
 def section(counted: CountedLoad) -> str:
-    """A load as a table of TOML; names and numbers need no quoting."""
+    """Format a load as a TOML table; names and numbers need no quotes."""
     lines = [f"[{counted.name}] # {counted.what}; units: {counted.units} {counted.unit}s"]
     lines += [f"{count} = {number}" for count, number in counted.counts.items()]
     return "\n".join(lines) + "\n"
 
 
 def counts_table(comparisons: Sequence[Comparison]) -> "Table":
-    """The counts, for a terminal of 80 columns."""
     lines: list[Line] = []
     load = ""
     for each in comparisons:

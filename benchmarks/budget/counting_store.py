@@ -1,12 +1,10 @@
 """A SQLite store that counts the work done on it, and commits in lock step with its host.
 
-The rule: a group is committed only when everything else has come to rest. In production a group holds what arrived
-while the last one was being flushed, so its size depends on the disk and on the thread that writes. Here a commit waits
-until no read is under way and the event loop has had its rounds, so the same load makes the same groups on every
-machine.
+The rule: a group is committed only when all other work waits. In production the size of a group depends on the disk and
+on the thread that writes. Here a commit waits until no read is under way and the event loop has had `rounds` rounds, so
+the same load makes the same groups on every machine.
 
-Nothing is taken from the store's word: SQLite itself tells of each statement (its trace), and of the rows that it
-changed (`total_changes`).
+SQLite itself reports each statement (its trace), and the rows that it changed (`total_changes`).
 """
 
 import re
@@ -27,7 +25,7 @@ from ...actors.store.sqlite.store import SqliteStore
 Arguments = ParamSpec("Arguments")
 T = TypeVar("T")
 
-# More than there are wake-ups in a row in the engine; a test finds the same counts with half as many.
+# More than the longest chain of wake-ups in the engine; a test finds the same counts with half as many.
 ROUNDS = 10
 
 WRITING = re.compile(r"\s*(INSERT|REPLACE|UPDATE|DELETE)(?:\s+OR\s+\w+)?\s+(?:INTO\s+|FROM\s+)?(\w+)", re.IGNORECASE)
@@ -37,20 +35,18 @@ WRITING = re.compile(r"\s*(INSERT|REPLACE|UPDATE|DELETE)(?:\s+OR\s+\w+)?\s+(?:IN
 class StoreTally:
     """Counts of the groups, transactions, statements and rows that a store has written."""
 
-    batches: int = 0  # groups of turns that the host handed over
-    commits: int = 0  # transactions that wrote; each is a flush
+    batches: int = 0  # groups of turns from the host
+    commits: int = 0  # transactions with writes; each is a flush
     statements: int = 0  # of these transactions, without BEGIN and COMMIT
     rows: Counter[str] = field(default_factory=Counter)  # "insert log" -> rows that it changed
-    runs_max: int = 0  # how often, at most, one transaction came back to writing one table in one way
+    runs_max: int = 0  # the most separate runs of one kind of write to one table in a transaction
     wal_bytes: int = 0
-    blocks_max: int = 0  # the most blocks of memory that Python had when a group was about to be committed
+    blocks_max: int = 0  # the most memory blocks of Python before a commit
 
 
 def counted(
     read: Callable[Concatenate["CountingStore", Arguments], Awaitable[T]],
 ) -> Callable[Concatenate["CountingStore", Arguments], Coroutine[Any, Any, T]]:
-    """A read of the store that is known to be under way."""
-
     async def reading(store: "CountingStore", /, *arguments: Arguments.args, **options: Arguments.kwargs) -> T:
         store.reads += 1
         try:
@@ -62,17 +58,17 @@ def counted(
 
 
 class CountingStore(SqliteStore):
-    """A store in the file at `path`, with a tally.
+    """A store that counts.
 
     Args:
-        rounds: How many rounds of the event loop a commit waits, with no read under way.
+        rounds: The rounds of the event loop that a commit waits, with no read under way.
     """
 
     def __init__(self, path: Path, *, rounds: int = ROUNDS) -> None:
         super().__init__(path)
         self._wal = Path(f"{path}-wal")
         self._rounds = rounds
-        self.reads = 0  # under way
+        self.reads = 0  # reads under way
         self._committing = False
         self._batches = 0
         self._blocks_max = 0
@@ -85,20 +81,20 @@ class CountingStore(SqliteStore):
         self._trace = await self._writer.call(Trace)
 
     async def settled(self) -> None:
-        """Wait until every task waits, and each for a timer or for the caller."""
+        """Wait until every task waits for a timer or for the caller."""
         await self._quiet()
         while self._committing:
             await self._quiet()
 
     async def _quiet(self) -> None:
-        """Wait until every task waits, and each for a commit, a timer or the caller."""
+        """Wait until every task waits for a commit, a timer or the caller."""
         rounds = 0
         while rounds < self._rounds:
             await anyio.lowlevel.checkpoint()
             rounds = 0 if self.reads else rounds + 1
 
     async def take(self) -> StoreTally:
-        """Return the counts since the last take, and begin new ones. No read or write may be under way."""
+        """Return and reset the counts. No read or write may be under way."""
         assert self._writer is not None
         assert self._trace is not None
         trace = self._trace
@@ -110,7 +106,7 @@ class CountingStore(SqliteStore):
         return tally
 
     async def commit(self, writes: Sequence[Write], fences: Mapping[int, int]) -> None:
-        self._committing = True  # one at a time: the next group fills meanwhile
+        self._committing = True  # one commit at a time: the next group fills meanwhile
         try:
             await self._quiet()
             self._batches += 1
@@ -125,14 +121,14 @@ class CountingStore(SqliteStore):
 
 
 class Trace:
-    """Listens to a connection, on its thread."""
+    """The trace of a connection, called on its thread."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
-        # A checkpoint would begin the WAL anew, and its size would tell nothing.
+        # A checkpoint would restart the WAL, and make its size meaningless.
         connection.execute("PRAGMA wal_autocheckpoint = 0")
         self._connection = connection
         self._tally = StoreTally()
-        self._kinds: list[str] = []  # of the transaction under way, a statement each
+        self._kinds: list[str] = []  # the statements of the transaction under way
         self._changes = connection.total_changes
         connection.set_trace_callback(self._statement)
 
@@ -142,7 +138,7 @@ class Trace:
         return tally
 
     def _statement(self, sql: str) -> None:
-        """Told of each statement before it runs, and so after the one before it."""
+        """Called before each statement runs, and so after the previous one."""
         self._count_rows()
         verb = sql.split(None, 1)[0].upper()
         if verb == "BEGIN":
@@ -167,6 +163,6 @@ class Trace:
 
 
 def kind_of(sql: str) -> str:
-    """What a statement does to which table, as "insert log"; nothing if it does not write."""
+    """Return the verb and the table of a statement, as "insert log"; empty if it does not write."""
     found = WRITING.match(sql)
     return f"{found[1]} {found[2]}".lower() if found else ""

@@ -1,12 +1,10 @@
-"""What a fixed load costs, in counts rather than in seconds.
+"""The cost of a fixed load, in counts rather than in seconds.
 
-The rule: nothing here is timed. The engine is the real one on a real SQLite file, and the load is the same each time:
-instances with fixed ids, begun together in waves, on a clock that stands still, with commits in lock step
-(`CountingStore`). So the counts of the store are the same on every machine, to the row. Calls and memory differ
-between versions of Python.
+The rule: nothing is timed. The engine is the real one on a real SQLite file, and the load is always the same: instances
+with fixed ids, begun together in waves, on a clock that stands still, with commits in lock step (`CountingStore`, which
+says why). So the counts of the store are exactly the same on every machine. Calls and memory differ between versions of
+Python.
 
-Group commit is why it has to be like this. Left to itself, a commit takes what has arrived while the one before it was
-flushed, and a faster disk makes more and smaller groups of the same load.
 """
 
 import gc
@@ -29,7 +27,6 @@ from ..drivers.load import check_output
 from ..workloads.app import GO, app, chain, fan_out, signal, sleeper
 from .counting_store import CountingStore, StoreTally
 
-# A name -> what was counted.
 Counts: TypeAlias = dict[str, int]
 Workflow: TypeAlias = Callable[..., Any]
 
@@ -38,15 +35,13 @@ WAVES = 4
 STEPS = 5
 WIDTH, FANS = 100, 5
 ALONE = 20
-# So few stay in memory that any part of a finished instance that is there after two waves has leaked.
+# With this limit a part of a finished instance that is in memory after two waves is a leak.
 SETTINGS = Settings(activations_max=2 * WAVE)
 NOW_US = 1_767_225_600_000_000  # 2026-01-01
-NAP_US = 20_000  # the timer loop looks at its clock again after this long
+NAP_US = 20_000  # the timer loop reads its clock again after this time
 
 
 class CountedLoad(NamedTuple):
-    """A load, and what it came to."""
-
     name: str
     what: str
     unit: str
@@ -55,23 +50,20 @@ class CountedLoad(NamedTuple):
 
 
 def count_all(folder: Path) -> list[CountedLoad]:
-    """Carry out every load, each on an engine and a file of its own in an empty folder; a second or two."""
+    """Run every load on its own engine and file in an empty folder. Takes a second or two."""
     return [anyio.run(count, load, partial(CountingStore, folder / f"{load.name}.db")) for load in LOADS]
 
 
 async def count(load: "Load", make_store: Callable[[], CountingStore]) -> CountedLoad:
-    """Carry out one; `WrongResult` if an instance did not return what it should have."""
+    """Run a load; `WrongResult` if an instance returned a wrong value."""
     async with bench(make_store()) as it:
         counts = await load.run(it)
         return CountedLoad(*load[:-1], counts or counts_of(await it.store.take(), it.turns()))
 
 
-# The loads.
-
-
 async def run_chain(it: "Bench") -> Counts:
-    """The only one whose calls and memory are counted: it is what an engine does most."""
-    with calls_counted():  # objects that are made once and kept, such as statements, are made here
+    """The most common work of an engine, and so the only load whose calls and memory are counted."""
+    with calls_counted():  # objects that are kept, such as statements, are made in this wave
         for wave in range(WAVES):
             await it.run(chain, STEPS, ids(f"first-{wave}", WAVE), expected=STEPS)
     await it.store.take()
@@ -119,13 +111,11 @@ async def run_timer(it: "Bench") -> None:
 
 
 class Load(NamedTuple):
-    """Instances that are put onto an engine."""
-
     name: str
     what: str
     unit: str
     units: int
-    run: Callable[["Bench"], Coroutine[Any, Any, Counts | None]]  # gives its counts, or leaves them to the store
+    run: Callable[["Bench"], Coroutine[Any, Any, Counts | None]]  # returns its own counts; None: only the store's
 
 
 STEPS_OF_CHAIN = WAVES * WAVE * STEPS
@@ -138,12 +128,7 @@ LOADS = (
 )
 
 
-# What they stand on.
-
-
 class ManualClock:
-    """A wall clock that stands still until it is set."""
-
     may_be_set = False
 
     def __init__(self) -> None:
@@ -157,8 +142,6 @@ class ManualClock:
 
 
 class Bench:
-    """An engine under count."""
-
     def __init__(self, engine: Engine, store: CountingStore, clock: ManualClock) -> None:
         self.engine = engine
         self.store = store
@@ -176,7 +159,7 @@ class Bench:
         await each(instance_ids, lambda instance_id: client.start(workflow, input=value, instance_id=instance_id))
 
     async def finish(self, instance_ids: Sequence[str], *, expected: Any) -> None:
-        """Wait until instances have ended and nothing is left to do for them."""
+        """Wait until instances have ended and all their work is done."""
 
         async def wait(instance_id: str) -> None:
             state = await self.engine.client.wait(instance_id)
@@ -186,7 +169,7 @@ class Bench:
         await self.store.settled()
 
     def turns(self) -> int:
-        """The turns taken since they were forgotten."""
+        """The turns since the last reset."""
         return self.engine.turns - self._turns
 
     def forget(self) -> None:
@@ -196,7 +179,7 @@ class Bench:
 @asynccontextmanager
 async def bench(store: CountingStore) -> AsyncIterator[Bench]:
     clock = ManualClock()
-    # Or turns and activities that take longer than a slice would be cut into several groups, by the machine's load.
+    # Without it, turns and activities that take longer than a slice would be split into groups by the machine's load.
     held = Opening(instruments=Instruments(stopwatch=repeat(0.0).__next__))
     async with Engine(app, data=store, settings=SETTINGS, clock=clock, opening=held) as engine:
         await store.settled()
@@ -205,7 +188,6 @@ async def bench(store: CountingStore) -> AsyncIterator[Bench]:
 
 
 async def each(instance_ids: Iterable[str], do: Callable[[str], Coroutine[Any, Any, object]]) -> None:
-    """Do something with all of them at once."""
     async with anyio.create_task_group() as tasks:
         for instance_id in instance_ids:
             tasks.start_soon(do, instance_id)
@@ -216,7 +198,6 @@ def ids(name: str, number: int) -> list[str]:
 
 
 def counts_of(tally: StoreTally, turns: int) -> Counts:
-    """The counts of a store, under the names of the budget."""
     rows = {f"rows_{kind.replace(' ', '_')}": number for kind, number in sorted(tally.rows.items())}
     return {
         "turns": turns,
@@ -231,7 +212,7 @@ def counts_of(tally: StoreTally, turns: int) -> Counts:
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Keep the garbage collector from coming in between, and begin with nothing for it to do."""
+    """Collect garbage, and switch the collector off for the block."""
     enabled = gc.isenabled()
     gc.collect()
     gc.disable()
@@ -243,7 +224,7 @@ def undisturbed() -> Iterator[None]:
 
 
 class CallCounter:
-    """Counts calls of Python functions of the engine; a coroutine or generator counts each time that it goes on."""
+    """Counts calls of Python functions of the engine; each resumption of a coroutine or generator counts."""
 
     def __init__(self) -> None:
         self.calls = 0
@@ -260,7 +241,7 @@ class CallCounter:
 
 ROOT = str(Path(__file__).parents[2])
 LOAD = str(Path(__file__).parents[1])
-# What the writer's wait does once a millisecond, which is time and not work.
+# Functions that the writer's wait calls once a millisecond, which depends on time.
 TIMED = {"_rest", "_rest_later"}
 
 
@@ -270,7 +251,7 @@ def is_engine(code: CodeType) -> bool:
 
 @contextmanager
 def calls_counted() -> Iterator[CallCounter]:
-    """Count calls on this thread, which is the event loop's."""
+    """Count calls on this thread, which is that of the event loop."""
     counter, before = CallCounter(), sys.getprofile()
     sys.setprofile(counter)
     try:

@@ -1,8 +1,7 @@
-"""A lean HTTP client: keep-alive connections, one request on each at a time.
+"""A minimal HTTP client: keep-alive connections, with one request on each at a time.
 
-The load shares the machine with the daemon it measures, so a microsecond spent here is one that the daemon may not get.
-A request costs 15 to 30 µs of CPU with this client, and 350 to 700 with httpx. The load's share is shown beside the
-daemon's.
+The load shares the machine with the measured daemon, so its CPU time matters. A request costs 15 to 30 µs of CPU with
+this client, and 350 to 700 with httpx. The load's CPU is shown beside the daemon's.
 """
 
 import asyncio
@@ -11,22 +10,18 @@ from typing import NamedTuple, Self
 
 import httptools
 
-# A request that finds so many under way waits for a connection, as in any client's pool: ten thousand instances that
-# are started at once must not be ten thousand sockets.
+# More requests wait for a connection, as in any client's pool: ten thousand instances that are started at once must not
+# need ten thousand sockets.
 CONNECTIONS_MAX = 256
 READ_BYTES = 65_536
 
 
 class HttpAnswer(NamedTuple):
-    """The answer to a request, whole."""
-
     status: int
     body: bytes
 
 
 class HttpReading:
-    """An answer as it comes: what the parser calls."""
-
     def __init__(self) -> None:
         self.body = b""
         self.whole = False
@@ -39,7 +34,7 @@ class HttpReading:
 
 
 class HttpClient:
-    """As many connections to one server as there are requests under way, up to a limit."""
+    """A pool of up to CONNECTIONS_MAX connections to one server."""
 
     def __init__(self, host: str, port: int) -> None:
         self._host = host
@@ -67,7 +62,7 @@ class HttpClient:
         return await self._ask(head.encode() + body)
 
     async def _ask(self, request: bytes) -> HttpAnswer:
-        """Send a request and wait for its answer; `ConnectionError` if the other side went away."""
+        """Send a request and wait for its answer; `ConnectionError` if the server closes the connection."""
         async with self._free:
             reader, writer = self._idle.pop() if self._idle else await asyncio.open_connection(self._host, self._port)
             try:
@@ -79,7 +74,7 @@ class HttpClient:
                         raise ConnectionResetError("the connection was closed before the answer came")
                     parser.feed_data(data)
             except BaseException:
-                writer.close()  # it may still bring an answer that nobody waits for
+                writer.close()  # it may still bring an answer without a waiter
                 raise
             self._idle.append((reader, writer))
             return HttpAnswer(parser.get_status_code(), reading.body)

@@ -1,8 +1,7 @@
-"""The engine in the load's own process: what a program that embeds it gets, on files or on a PostgreSQL database.
+"""The engine in the load's own process, as in a program that embeds it, on files or on a PostgreSQL database.
 
-On a database each run has a schema of its own, which is dropped. A program that names the database gets the same
-engine: one host among the hosts of a database, also where it is the only one. The load begins when each host has its
-share of the shards.
+On a database each run has its own schema, which is dropped. The engine is one of the hosts of a database, also if it is
+the only one. The load begins when each host has its share of the shards.
 """
 
 from collections import Counter
@@ -38,14 +37,12 @@ LOOK_AGAIN_S = 0.02
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineSetup:
-    """The options of an engine, or a daemon, under test."""
-
-    folder: Path  # an empty one, for the store and other files of the run
+    folder: Path  # empty; for the store and other files of the run
     durability: str = "full"
     always_replay: bool = False
     activations_max: int | None = None  # None: the engine's default
     processes: int = 1  # of the daemon
-    membership: FixedMembership | None = None  # of an engine that is one of several hosts
+    membership: FixedMembership | None = None  # for an engine that is one of several hosts
 
     @property
     def store(self) -> Path:
@@ -53,7 +50,6 @@ class EngineSetup:
 
     @property
     def file(self) -> Path:
-        """The file of this engine's part of the store."""
         part = self.membership.part if self.membership is not None else WHOLE
         return Path(part.path(str(self.store)))
 
@@ -64,12 +60,12 @@ class EngineSetup:
 
 
 class ProcessDriver(Driver):
-    """Calls the engine's client. Latencies end when the client has the result, after the commit that holds it.
+    """Calls the engine's client. Latencies end when the client has the result, after its commit.
 
     Args:
-        rows: Counts the rows of history that the engine has written.
-        owns: Whether a shard is this host's, of several; None: all are.
-        server: The first process of the database's server; None if there is none, or another counts it.
+        rows: Counts the engine's rows of history.
+        owns: Whether this host owns a shard; None: it owns all.
+        server: The first process of the database's server; None: there is none, or another driver counts it.
     """
 
     def __init__(
@@ -90,10 +86,10 @@ class ProcessDriver(Driver):
         return await self.engine.client.start(workflow, input=value, instance_id=self.own_id())
 
     def own_id(self) -> str | None:
-        """An id of an instance that will be this host's own; None if all are.
+        """An id for an instance on this host; None if all instances are.
 
-        Without an id the engine spreads instances over all hosts, for callers who know only one of them. Here each
-        host has callers of its own, so nothing is gained by that, and a start and a wait would often be a hop away.
+        Without an id the engine spreads instances over all hosts. Here each host has its own load, so that would only
+        add hops.
         """
         if self._owns is None:
             return None
@@ -123,13 +119,11 @@ class ProcessDriver(Driver):
 
 
 def usage_of_server(server: int | None) -> Usage | None:
-    """What a server has used, given its first process; None if it cannot be seen."""
     return None if server is None else usage_of_trees([server])
 
 
 @asynccontextmanager
 async def process_driver(setup: EngineSetup) -> AsyncIterator[ProcessDriver]:
-    """Run an engine on a fresh SQLite file. Others may have other parts of the store."""
     engine = Engine(
         app,
         data=setup.store,
@@ -140,10 +134,10 @@ async def process_driver(setup: EngineSetup) -> AsyncIterator[ProcessDriver]:
 
     def rows() -> int:
         with reading(setup.file) as connection:
-            # Positions rise one by one, and counting the rows would read them all.
+            # Positions rise one by one; a count would read all rows.
             return int(connection.execute("SELECT ifnull(max(position), 0) FROM log").fetchone()[0])
 
-    # Before the engine begins, so that its activities have it.
+    # Before the engine begins, because its activities use it.
     client.set(engine.client)
     async with engine:
         yield ProcessDriver(engine, rows, owns=setup.membership.part.holds if setup.membership is not None else None)
@@ -151,7 +145,6 @@ async def process_driver(setup: EngineSetup) -> AsyncIterator[ProcessDriver]:
 
 @asynccontextmanager
 async def postgres_driver(setup: EngineSetup, database: str) -> AsyncIterator[ProcessDriver]:
-    """Run an engine on a fresh schema of a database."""
     async with fresh_schema(database) as url, one_host_driver(setup, url, await pid_of_server(database)) as driver:
         yield driver
 
@@ -160,28 +153,28 @@ async def postgres_driver(setup: EngineSetup, database: str) -> AsyncIterator[Pr
 async def one_host_driver(
     setup: EngineSetup, url: str, server: int | None = None, *, hosts: int = 1
 ) -> AsyncIterator[ProcessDriver]:
-    """Run an engine as one of the hosts on a schema. The load begins when all of them are there.
+    """Run an engine as one of the hosts on a schema. The load begins when all hosts have joined.
 
     Args:
-        url: The address, with the schema.
-        server: The first process of the server, if this host is to count what it uses.
-        hosts: How many there will be.
+        url: The address of the database, with the schema.
+        server: The first process of the server, if this host counts its usage.
+        hosts: The number of hosts.
     """
     store = store_on(url)
-    # Hosts of a run come together, and there is nothing yet that a newcomer could keep waiting.
+    # The hosts join at the same time, before there is work that a new host could delay.
     share = share_of(store, None, stuck_after_s=inf, newcomer_s=0.0)
     engine = Engine(app, data=store, settings=setup.settings(), opening=Opening(share=share))
     client.set(engine.client)
     async with engine:
         mine = await shards_dealt(engine, hosts=hosts)
-        # Each turn of these workloads has an entry; to count the rows would read them all.
+        # Each turn of these workloads has one row; a count would read all rows.
         owns = mine.__contains__ if hosts > 1 else None
         yield ProcessDriver(engine, lambda: engine.turns, owns=owns, server=server)
 
 
 @asynccontextmanager
 async def fresh_schema(database: str) -> AsyncIterator[str]:
-    """Give the address of a schema that is not there yet, and drop it in the end."""
+    """Yield the address of a new schema, and drop it at the end."""
     schema = f"bench_{uuid4().hex[:12]}"
     try:
         yield f"{database}{'&' if '?' in database else '?'}schema={schema}"
@@ -191,7 +184,7 @@ async def fresh_schema(database: str) -> AsyncIterator[str]:
 
 
 async def shards_dealt(engine: Engine, *, hosts: int) -> frozenset[int]:
-    """Wait until so many hosts share the shards evenly and can reach each other, and return this host's."""
+    """Wait until the hosts share the shards evenly and can reach each other; return this host's shards."""
     store, peers = engine.store.cluster, engine.peers
     assert store is not None
     assert peers is not None
@@ -203,6 +196,6 @@ async def shards_dealt(engine: Engine, *, hosts: int) -> frozenset[int]:
 
 
 def dealt(owners: Sequence[ShardRow], hosts: int) -> bool:
-    """Whether every shard has an owner, and each of so many hosts as many as the others, or one more."""
+    """Whether every shard has an owner, and the hosts' numbers of shards differ by at most one."""
     counts = Counter(row.host for row in owners)
     return None not in counts and len(counts) == hosts and max(counts.values()) - min(counts.values()) <= 1

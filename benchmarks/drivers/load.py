@@ -1,7 +1,7 @@
-"""Load: how instances are put onto an engine, whichever it is and however it is reached.
+"""The load on an engine, for any engine and any way to reach it.
 
-The rule: nothing here knows the engine behind the driver. Another engine is another driver; another way of pacing is
-another function beside `closed_loop` and `open_loop`, whose `step` is told after each item how much is over.
+The rule: this module does not know the engine behind the driver. Another engine is another driver; another pacing is
+another function beside `closed_loop` and `open_loop`, which call `step` after each item with the finished share.
 """
 
 import time
@@ -19,31 +19,29 @@ from ..workloads.app import GO
 from ..workloads.workload import Extent, Workload
 from .measure import Counts, LoadTally, RunOutcome, Span, Usage, cpu_between, distribution, outcome_of, usage_of_self
 
-# The least that is slept before an arrival. The event loop's timers count milliseconds, and a shorter sleep would be
-# none: the load would spin, on a core that the engine needs. So an arrival is up to this late, which is shown.
+# The shortest sleep before an arrival. The event loop's timers have milliseconds, and a shorter sleep would make the
+# load spin, on a core that the engine needs. So an arrival is up to this late, which is shown.
 TICK_S = 0.001
 
 
 class End(NamedTuple):
-    """How an instance ended."""
-
     at_us: int  # the driver's clock
     output: Any
 
 
 class Driver(ABC):
-    """An engine, as the load sees it; what most of them have in common."""
+    """The interface of an engine for the load."""
 
     def __init__(self) -> None:
         self._ends: dict[str, End] = {}
 
     def now_us(self) -> int:
-        """The clock that all times of this driver are of; microseconds."""
+        """The clock of this driver, in microseconds."""
         return time.perf_counter_ns() // 1000
 
     @abstractmethod
     async def start(self, workflow: str, value: Any) -> str:
-        """Start an instance and return its id, once it is durable."""
+        """Start an instance, and return its id when it is durable."""
 
     @abstractmethod
     async def raise_event(self, instance_id: str, name: str, value: Any) -> None:
@@ -51,10 +49,10 @@ class Driver(ABC):
 
     @abstractmethod
     async def finish(self, instance_id: str) -> None:
-        """Wait until an instance has ended, as far as that can be told while the clock runs."""
+        """Wait until an instance has ended, as far as that is known while the clock runs."""
 
     async def ends(self, instance_ids: Sequence[str]) -> list[End]:
-        """Say when instances ended and with what, waiting for unfinished ones. The clock has stopped by then."""
+        """Wait for instances after the clock has stopped, and return their ends."""
         for instance_id in instance_ids:
             if instance_id not in self._ends:
                 await self.finish(instance_id)
@@ -62,18 +60,18 @@ class Driver(ABC):
 
     @abstractmethod
     def engine_usage(self) -> Usage:
-        """What the engine has used, all its processes together."""
+        """The usage of all processes of the engine."""
 
     def load_usage(self) -> Usage | None:
-        """What the load has used; None if it shares the engine's process."""
+        """The usage of the load; None if it shares the engine's process."""
         return usage_of_self()
 
     def server_usage(self) -> Usage | None:
-        """What the engine's database server has used; None if it has none of its own, or none that can be seen."""
+        """The usage of the engine's database server; None if there is none, or it cannot be seen."""
         return None
 
     def counts(self) -> Counts | None:
-        """What the engine has done; None if it does not tell."""
+        """The engine's counts; None if it has none."""
         return None
 
     def readings(self) -> tuple[Usage, Usage | None, Usage | None, Counts | None]:
@@ -81,18 +79,17 @@ class Driver(ABC):
 
 
 class Progress(Protocol):
-    """Is told how far a run is."""
+    """Receives the finished share of a run (0 to 1), and its number of finished units."""
 
-    def part(self, share: float, units: int) -> None:
-        """So much of the run is over (0 to 1), and so many units are done."""
+    def part(self, share: float, units: int) -> None: ...
 
 
-Item: TypeAlias = Callable[[int], Awaitable[None]]  # one thing to do; given when it was meant to begin, microseconds
-Step: TypeAlias = Callable[[float], None]  # told how much of a whole is over, 0 to 1
+Item: TypeAlias = Callable[[int], Awaitable[None]]  # called with its due time, microseconds
+Step: TypeAlias = Callable[[float], None]  # called with the finished share, 0 to 1
 
 
 class WrongResult(Exception):
-    """An instance did not return what it should have: what was measured is worth nothing."""
+    """An instance returned a wrong value, so the measurement is void."""
 
     def __init__(self, instance_id: str, *, expected: Any, found: Any) -> None:
         super().__init__(instance_id, expected, found)
@@ -105,7 +102,6 @@ class WrongResult(Exception):
 
 
 def check_output(instance_id: str, *, expected: Any, found: Any) -> None:
-    """See that an instance returned what it should have; `WrongResult` if it did not."""
     if found != expected:
         raise WrongResult(instance_id, expected=expected, found=found)
 
@@ -116,10 +112,9 @@ def check_outputs(workload: Workload, instance_ids: Sequence[str], ends: Sequenc
 
 
 async def closed_loop(driver: Driver, item: Item, step: Step, *, in_flight: int, extent: Extent) -> None:
-    """Keep so many items under way until the extent is reached, at least one, and wait for the last ones.
+    """Keep `in_flight` items under way until the extent is reached, at least one, and wait for the last.
 
-    An item that takes long keeps the next one from being begun, so latencies under a given rate of arrivals cannot be
-    read off this one.
+    A slow item delays the start of the next, so this does not show latencies at a given rate of arrivals.
     """
     started_us = driver.now_us()
     begun = done = 0
@@ -143,14 +138,14 @@ async def closed_loop(driver: Driver, item: Item, step: Step, *, in_flight: int,
 
 
 async def open_loop(driver: Driver, item: Item, step: Step, *, arrivals_us: Sequence[int], late_us: list[int]) -> None:
-    """Begin an item at each of these times, whatever has become of those before, and wait for the last ones.
+    """Begin an item at each of these times, whether or not earlier items have ended, and wait for the last.
 
-    An item is told when it was due, not when it was begun: what a busy engine or a late load keeps waiting has waited
-    (no coordinated omission).
+    An item gets its due time, not its start: time that it waits for a busy engine or a late load counts (no coordinated
+    omission).
 
     Args:
-        arrivals_us: From now on, in ascending order.
-        late_us: Gets how much later than due each was begun: the load's own lateness.
+        arrivals_us: Relative to now, in ascending order.
+        late_us: Receives the lateness of each start: the load's own lateness.
     """
     began_us = driver.now_us()
     over = 0
@@ -171,11 +166,11 @@ async def open_loop(driver: Driver, item: Item, step: Step, *, arrivals_us: Sequ
 
 
 def arrivals_of(rate: float, extent: Extent) -> list[int]:
-    """Moments of independent arrivals, in microseconds from the first moment on, in ascending order.
+    """Moments of independent arrivals, in microseconds from the first moment, in ascending order.
 
-    Callers who know nothing of each other come in a Poisson process: in bursts and gaps, which a fixed distance would
-    hide. Given how many come in a time, their moments are even chances. So exactly as many come as were asked for, at
-    the same moments in every run.
+    Independent callers arrive in a Poisson process, with bursts and gaps that a fixed distance would hide. For a given
+    number of arrivals their moments are uniformly distributed. So the number is exact, and the moments are the same in
+    every run.
     """
     chance = Random(7)  # noqa: S311  not for secrets
     number = extent.instances or max(1, round(rate * extent.seconds))
@@ -185,7 +180,7 @@ def arrivals_of(rate: float, extent: Extent) -> list[int]:
 async def start_many(
     driver: Driver, workload: Workload, value: Any, extent: Extent, step: Step = lambda _: None
 ) -> list[str]:
-    """Start instances with an input, as many at once as the workload has in flight; return their ids."""
+    """Start instances with an input, up to the workload's number in flight at once; return their ids."""
     instance_ids: list[str] = []
 
     async def item(_: int) -> None:
@@ -195,11 +190,8 @@ async def start_many(
     return instance_ids
 
 
-# The loads of the workloads.
-
-
 async def run_loop(driver: Driver, workload: Workload, extent: Extent, progress: Progress) -> RunOutcome:
-    """Start instances, each in the place of one that has ended."""
+    """Start a new instance whenever one has ended."""
     return outcome_of([await tally_loop(driver, workload, extent, progress)], workload.units)
 
 
@@ -210,14 +202,12 @@ async def tally_loop(
     progress: Progress,
     over: Callable[[], Awaitable[None]] = checkpoint,
 ) -> LoadTally:
-    """The same before it is put into figures; see `tally_of`."""
     begin = partial(driver.start, workload.workflow, workload.input)
     loop = partial(closed_loop, in_flight=workload.in_flight, extent=extent)
     return await tally_of(driver, workload, begin, loop, progress, over)
 
 
 async def run_open(driver: Driver, workload: Workload, extent: Extent, progress: Progress) -> RunOutcome:
-    """Start instances at a rate, however long they take."""
     assert workload.rate is not None, workload.name
     late_us: list[int] = []
     begin = partial(driver.start, workload.workflow, workload.input)
@@ -230,9 +220,8 @@ async def run_open(driver: Driver, workload: Workload, extent: Extent, progress:
 
 
 async def run_events(driver: Driver, workload: Workload, extent: Extent, progress: Progress) -> RunOutcome:
-    """Let instances wait for an event, and send one to each.
-
-    Starting an instance costs about what an event does, so as many are needed as can be started in the time given.
+    """Let instances wait for an event, and send one to each. As many wait as can be started in the given time, because
+    a start costs about as much as an event.
     """
     waiting = await start_many(driver, workload, workload.input, extent)
 
@@ -247,16 +236,14 @@ async def run_events(driver: Driver, workload: Workload, extent: Extent, progres
 
 
 class Backlog(NamedTuple):
-    """How many instances had been due and were not over."""
-
     most: int
     end: int  # when the last one was due
 
 
 def backlog(spans: Sequence[Span]) -> Backlog:
-    """Count what was under way in at least one span, each from when an instance was due until it ended."""
+    """Count the overlapping spans, each from the due time of an instance to its end."""
     last_us = max(span.begun_us for span in spans)
-    # One that ends at the moment at which another is due makes room for it.
+    # An end sorts before a due time at the same moment.
     changes = sorted([(span.begun_us, 1) for span in spans] + [(span.ended_us, -1) for span in spans])
     most = under_way = end = 0
     for at_us, change in changes:
@@ -275,14 +262,14 @@ async def tally_of(
     progress: Progress,
     over: Callable[[], Awaitable[None]] = checkpoint,
 ) -> LoadTally:
-    """Run a loop, and say what its items came to.
+    """Run a loop, and return the measurements of its items.
 
     Args:
-        begin: Begins an item, and returns the id of the instance whose end is its end.
-        over: Waits until what else runs at the same time, and may still keep this engine at work, is over as well.
+        begin: Begins an item, and returns the id of its instance.
+        over: Waits for the end of other loads that may still use this engine.
 
     Raises:
-        WrongResult: An instance did not return what it should have.
+        WrongResult: An instance returned a wrong value.
     """
     begun_us: dict[str, int] = {}
 

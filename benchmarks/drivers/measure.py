@@ -1,8 +1,8 @@
-"""Figures: from samples and counters to the numbers that are shown.
+"""Computes the shown figures from samples and counters.
 
-The rule: a figure's name ends in its unit, and a figure that was not measured is not there; nothing is guessed.
+The rule: the name of a figure ends in its unit. Figures that were not measured are missing, never guessed.
 
-psutil, of the extra `bench`, is imported when a process is looked at; reading results does not need it.
+psutil, of the extra `bench`, is imported only to look at processes; reading results does not need it.
 """
 
 import resource
@@ -15,14 +15,14 @@ from typing import NamedTuple, Self
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """What processes have used so far, all their threads together."""
+    """The usage of processes so far, with all their threads."""
 
     cpu_s: float  # user and system
     rss_bytes: int
 
 
 class Counts(NamedTuple):
-    """What an engine has done so far, or since then."""
+    """Counters of an engine, or their difference."""
 
     commits: int
     turns: int
@@ -33,8 +33,6 @@ class Counts(NamedTuple):
 
 
 class Span(NamedTuple):
-    """From when an instance was meant to begin until it ended; microseconds of the driver's clock."""
-
     begun_us: int
     ended_us: int
 
@@ -45,30 +43,30 @@ class Span(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadTally:
-    """The raw measurements of one load, from which `outcome_of` computes the figures."""
+    """The raw measurements of one load."""
 
-    spans: list[Span]  # in the order of their beginnings
-    engine: Usage  # the engine's CPU time while the clock ran, and its memory at the end of that time
+    spans: list[Span]  # in the order of their starts
+    engine: Usage  # CPU time while the clock ran, and memory at its end
     load_cpu_s: float | None = None  # None: the load shares the engine's process
-    server_cpu_s: float | None = None  # of the database's server; None: there is none, or it cannot be seen
+    server_cpu_s: float | None = None  # of the database's server; None: none, or not visible
     counts: Counts | None = None  # while the clock ran; None: the engine does not count
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOutcome:
-    """The measurements of one run of one workload: its figures, and the samples behind them."""
+    """The measurements of a run: its figures, and their samples."""
 
     figures: dict[str, float]
-    latencies_us: list[int] = field(default_factory=list)  # in the order of their beginnings
-    series: dict[str, list[float]] = field(default_factory=dict)  # values sampled over time; all of one length
+    latencies_us: list[int] = field(default_factory=list)  # in the order of their starts
+    series: dict[str, list[float]] = field(default_factory=dict)  # values sampled over time; all of equal length
 
 
 def outcome_of(tallies: Sequence[LoadTally], units: int) -> RunOutcome:
-    """Compute the figures of loads that ran at the same time, by the same clock.
+    """Compute the figures of concurrent loads with the same clock.
 
     Args:
-        tallies: One of each load; at least one instance among them.
-        units: How many units each instance counts for.
+        tallies: One for each load; with at least one instance.
+        units: The units of an instance.
     """
     spans = sorted((span for tally in tallies for span in tally.spans), key=lambda span: span.begun_us)
     latencies_us = [span.took_us for span in spans]
@@ -98,7 +96,6 @@ def outcome_of(tallies: Sequence[LoadTally], units: int) -> RunOutcome:
 
 
 def usage_of_self() -> Usage:
-    """This process, without its children."""
     import psutil  # noqa: PLC0415  the extra
 
     used = resource.getrusage(resource.RUSAGE_SELF)
@@ -106,14 +103,14 @@ def usage_of_self() -> Usage:
 
 
 def usage_of_trees(pids: Iterable[int]) -> Usage:
-    """Processes, with all their children, and with the CPU time of children that have ended, in ticks of 10 ms."""
+    """The usage of processes with all their children; CPU time, in ticks of 10 ms, with that of ended children."""
     import psutil  # noqa: PLC0415  the extra
 
     cpu_s, rss_bytes = 0.0, 0
     for pid in pids:
         root = psutil.Process(pid)
         for process in (root, *root.children(recursive=True)):
-            with suppress(psutil.NoSuchProcess):  # a child that ended just now: its CPU is its parent's from now on
+            with suppress(psutil.NoSuchProcess):  # the child has ended, so its CPU counts for its parent
                 times = process.cpu_times()
                 cpu_s += times.user + times.system + times.children_user + times.children_system
                 rss_bytes += process.memory_info().rss
@@ -121,12 +118,11 @@ def usage_of_trees(pids: Iterable[int]) -> Usage:
 
 
 def cpu_between(before: Usage | None, after: Usage | None) -> float | None:
-    """The CPU time between two looks, seconds; None if nothing was seen."""
     return after.cpu_s - before.cpu_s if before is not None and after is not None else None
 
 
 def percentile(ordered: Sequence[float], percent: float) -> float:
-    """The smallest value that at least `percent` of all do not exceed (nearest rank: a value that was seen).
+    """The smallest value that at least `percent` of all do not exceed (nearest rank).
 
     Args:
         ordered: At least one value, in ascending order.
@@ -137,7 +133,7 @@ def percentile(ordered: Sequence[float], percent: float) -> float:
 
 
 def distribution(values_us: Sequence[int], prefix: str = "") -> dict[str, float]:
-    """p50, p95, p99 and the maximum, in milliseconds; of no values, nothing."""
+    """p50, p95, p99 and the maximum, in milliseconds; empty without values."""
     if not values_us:
         return {}
     ordered = sorted(values_us)

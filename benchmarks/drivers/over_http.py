@@ -1,12 +1,11 @@
-"""A daemon over HTTP: what a program in another process, or in another language, gets.
+"""A daemon over HTTP, as for a program in another process or language.
 
-Dapr's API has no call that waits for the end of an instance, and asking again and again would measure the asking. So
-the load learns from the workflow itself, which writes to a pipe in its last line, that the next instance may be
-started; when the clock has stopped each instance is read once, and its end is the time that the daemon has recorded
-for it: that of its last turn. The flush of that turn is left out.
+Dapr's API has no call that waits for the end of an instance, and polling would measure itself. So the workflow writes
+to a pipe in its last line, after which the next instance is started. When the clock has stopped each instance is read
+once, and its end is the recorded time of its last turn, without the flush of that turn.
 
-With one instance in flight there is room for the real thing: from the moment its code is over it is asked for until it
-shows as completed, and that answer is its end.
+With one instance in flight the load polls from that line on until the instance is completed, and that answer is its
+end.
 """
 
 import asyncio
@@ -30,13 +29,11 @@ from .processes import Daemon, serving
 PREFIX = "/v1.0/workflows/dapr"
 UNFINISHED = frozenset({"PENDING", "RUNNING", "SUSPENDED"})
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-READERS = 16  # requests at once when results are read; more would not be faster
-AGAIN_S = 0.005  # before an instance that has not ended is asked for again
+READERS = 16  # concurrent requests for results; more are not faster
+AGAIN_S = 0.005  # between two polls of an instance
 
 
 class UnexpectedAnswer(Exception):
-    """The daemon answered what it should not."""
-
     def __init__(self, request: str, answer: HttpAnswer) -> None:
         super().__init__(request, answer)
         self.request = request
@@ -47,13 +44,6 @@ class UnexpectedAnswer(Exception):
 
 
 class HttpDriver(Driver):
-    """Speaks to a daemon.
-
-    Args:
-        reports: Of the instances whose code is over; None if they do not report that.
-        see: Whether an instance counts as ended only when the daemon answers that it has.
-    """
-
     def __init__(self, daemon: Daemon, client: HttpClient, reports: "ReportPipe | None", *, see: bool) -> None:
         super().__init__()
         self._daemon = daemon
@@ -62,7 +52,7 @@ class HttpDriver(Driver):
         self._see = see
 
     def now_us(self) -> int:
-        # The wall clock, because the daemon's times are of it.
+        # The wall clock, like the daemon's times.
         return time.time_ns() // 1000
 
     async def start(self, workflow: str, value: Any) -> str:
@@ -99,7 +89,7 @@ class HttpDriver(Driver):
         return [self._ends[instance_id] for instance_id in instance_ids]
 
     async def completed(self, instance_id: str, *, pause_s: float = 0.0) -> End:
-        """Ask for an instance until it has ended, and say when it did by the daemon's clock."""
+        """Poll an instance until it has ended; the time is the daemon's."""
         path = f"{PREFIX}/{instance_id}"
         while True:
             answer = await self._client.get(path)
@@ -118,20 +108,19 @@ class HttpDriver(Driver):
 
 
 class ReportPipe:
-    """A pipe through which instances report: each writes its id, as a line, at one point of its code.
+    """A pipe to which instances write their ids, one a line, at a point of their code.
 
     Args:
-        pipe: A file descriptor, open for reading and not blocking.
+        pipe: A non-blocking file descriptor, open for reading.
     """
 
     def __init__(self, pipe: int) -> None:
         self._pipe = pipe
         self._rest = b""
         self._waited_for: dict[str, asyncio.Future[None]] = {}
-        self._early: set[str] = set()  # ids of instances that reported before `of` was called for them
+        self._early: set[str] = set()  # ids that were reported before the call of `of`
 
     async def of(self, instance_id: str) -> None:
-        """Wait for the report of an instance."""
         if instance_id in self._early:
             self._early.discard(instance_id)
             return
@@ -139,7 +128,6 @@ class ReportPipe:
         await future
 
     def read(self) -> None:
-        """Take in what the pipe holds."""
         *lines, self._rest = (self._rest + os.read(self._pipe, 65_536)).split(b"\n")
         for line in lines:
             instance_id = line.decode()
@@ -152,9 +140,8 @@ class ReportPipe:
 
 @asynccontextmanager
 async def listening(pipe_path: str) -> AsyncIterator[ReportPipe]:
-    """Make a named pipe, and read it while the context is open."""
     os.mkfifo(pipe_path)
-    # Open for writing too: the pipe must not end when the daemon does.
+    # Open for writing too, so that the pipe does not end with the daemon.
     pipe = os.open(pipe_path, os.O_RDWR | os.O_NONBLOCK)
     reports = ReportPipe(pipe)
     loop = asyncio.get_running_loop()
@@ -168,7 +155,7 @@ async def listening(pipe_path: str) -> AsyncIterator[ReportPipe]:
 
 @asynccontextmanager
 async def http_driver(setup: EngineSetup, *, see: bool) -> AsyncIterator[HttpDriver]:
-    """Run a daemon on a fresh SQLite file; for `see`, read `HttpDriver`."""
+    """Run a daemon on a new SQLite file."""
     pipe = str(setup.folder / "over")
     async with (
         listening(pipe) as reports,

@@ -1,7 +1,4 @@
-"""Processes that a benchmark starts beside itself, each ended with its context: daemons first of all.
-
-A daemon is there to be measured, killed and started again; other engines, and workers on an SDK, are only spoken to.
-"""
+"""Processes that a benchmark starts, such as daemons. Each ends with its context."""
 
 import os
 import re
@@ -26,20 +23,19 @@ READY = re.compile(
 
 
 class ProcessEnded(Exception):
-    """A process did not do what it should; its standard error is shown above."""
+    """A process has failed; its standard error is shown above."""
 
 
 def clean_environment() -> dict[str, str]:
-    """Our environment without what would configure a daemon or an SDK."""
     return {name: value for name, value in os.environ.items() if not name.startswith(("PERDURE_", "DAPR_"))}
 
 
 @contextmanager
 def started(command: Sequence[str], folder: Path, **options: Any) -> Iterator[subprocess.Popen[str]]:
-    """Run a process, and end it and all that it started with the context.
+    """Run a process, and end it and its children with the context.
 
     Args:
-        options: Those of `subprocess.Popen`, in place of the usual ones.
+        options: Of `subprocess.Popen`, in place of the defaults.
     """
     import psutil  # noqa: PLC0415  the extra
 
@@ -60,7 +56,6 @@ def started(command: Sequence[str], folder: Path, **options: Any) -> Iterator[su
 
 
 def line_of(process: subprocess.Popen[str], wanted: str) -> str:
-    """Read the next line, for which a process that has ended is too late (`ProcessEnded`)."""
     assert process.stdout is not None
     line = process.stdout.readline()
     if not line:
@@ -69,18 +64,13 @@ def line_of(process: subprocess.Popen[str], wanted: str) -> str:
 
 
 def ready_line(process: subprocess.Popen[str]) -> re.Match[str]:
-    """Wait until a host says that it is ready, and where."""
     line = line_of(process, "ready line")
     if (ready := READY.fullmatch(line)) is None:
         raise ProcessEnded(f"{process.args!r} said {line!r} and not that it is ready")
     return ready
 
 
-# A daemon.
-
-
 def run_command(setup: EngineSetup, *arguments: str) -> list[str]:
-    """`perdure run` on the store of a setup, on free ports."""
     return [
         *(sys.executable, "-m", __name__.partition(".")[0], "run", *arguments),
         *("--http-port", "0", "--grpc-port", "0", "--log-level", "warning"),
@@ -91,8 +81,6 @@ def run_command(setup: EngineSetup, *arguments: str) -> list[str]:
 
 
 class Daemon(NamedTuple):
-    """`perdure run` with the app under test."""
-
     process: subprocess.Popen[str]
     host: str
     port: int
@@ -102,12 +90,11 @@ class Daemon(NamedTuple):
         return self.process.pid
 
     def crash(self) -> None:
-        """kill -9; it is gone when this returns."""
+        """kill -9, and wait for the end."""
         self.process.kill()
         self.process.wait()
 
     def usage(self) -> Usage:
-        """Of all its processes together."""
         return usage_of_trees([self.pid])
 
 
@@ -115,14 +102,14 @@ class Daemon(NamedTuple):
 async def serving(
     setup: EngineSetup, variables: Mapping[str, str] | None = None, options: Sequence[str] = ()
 ) -> AsyncIterator[Daemon]:
-    """Run a daemon, and stop it in order if the block ends in order and it still runs; nothing of it is left.
+    """Run a daemon. It is stopped in order if the block ends in order, else killed.
 
     Args:
-        variables: Added to its environment.
-        options: Added to its command line.
+        variables: Additions to its environment.
+        options: Additions to its command line.
 
     Raises:
-        ProcessEnded: It did not get ready, or did not stop in order; its standard error is shown above.
+        ProcessEnded: It did not become ready, or did not stop in order.
     """
     environment = clean_environment() | dict(variables or {})
     with started([*run_command(setup, APP), *options], setup.folder, env=environment) as process:

@@ -1,11 +1,10 @@
-"""Several hosts in process: what a program gets that embeds the engine in as many processes.
+"""Several hosts in process, as for a program that embeds the engine in several processes.
 
-Each process is a host with a part of the store, or one of the hosts on a database, and starts its share of the
-instances itself, with ids of its own. The hosts begin when every one of them can reach all others, and the figures
-are of all together, by one clock.
+Each process is a host with a part of the store, or a host on a database, and starts its share of the instances, with
+ids of its own. The load begins when every host can reach all others. The figures are of all hosts together, with one
+clock.
 
-The rule: no host sums up, and none leaves, before all loads are over. A host whose own load is over may still be at
-work for the others'.
+The rule: no host sums up or leaves before all loads are over, because it may still work for the loads of others.
 """
 
 import signal
@@ -35,19 +34,17 @@ LOOK_AGAIN_S = 0.01
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Share:
-    """What one host is to do."""
-
-    setup: EngineSetup  # for as many hosts as it has processes
-    workload: Workload  # with this host's part of the instances in flight
+    setup: EngineSetup  # for `processes` hosts
+    workload: Workload  # with this host's share of the instances in flight
     extent: Extent
     database: str | None = None  # the address and schema that the hosts share; None: each has a file
 
 
 async def run_several_hosts(setup: EngineSetup, workload: Workload, extent: Extent, progress: Progress) -> RunOutcome:
-    """Load as many hosts at once as the setup has processes.
+    """Load `setup.processes` hosts at the same time.
 
     Raises:
-        ProcessEnded: One of them failed, or an instance did not return what it should have.
+        ProcessEnded: A host has failed, or an instance returned a wrong value.
     """
     with private_directory(setup.processes) as sockets:
         tallies = await tallies_of(shares(setup, workload, extent, sockets), progress)
@@ -57,10 +54,9 @@ async def run_several_hosts(setup: EngineSetup, workload: Workload, extent: Exte
 async def run_hosts_on_database(
     setup: EngineSetup, workload: Workload, extent: Extent, progress: Progress, database: str
 ) -> RunOutcome:
-    """Load as many hosts at once as the setup has processes, all on a fresh schema of a database.
+    """Load `setup.processes` hosts at the same time on a new schema of a database.
 
-    Each has as many instances as one alone would have, and as many in flight: hosts are added for more work, not for
-    the same.
+    Each has as many instances, and as many in flight, as a single host.
     """
     server = await pid_of_server(database)
     async with fresh_schema(database) as url:
@@ -70,7 +66,7 @@ async def run_hosts_on_database(
 
 
 def shares(setup: EngineSetup, workload: Workload, extent: Extent, sockets: str) -> list[Share]:
-    """Deal the load out to hosts that each have a part of the store, and reach each other in a folder of sockets."""
+    """Divide the load among hosts that each have a part of the store, and sockets in one folder."""
     of, instances = setup.processes, extent.instances
     return [
         Share(
@@ -83,15 +79,14 @@ def shares(setup: EngineSetup, workload: Workload, extent: Extent, sockets: str)
 
 
 def part_of(number: int, index: int, of: int) -> int:
-    """Deal a number out evenly; the first ones get what remains."""
     return number // of + (index < number % of)
 
 
 async def tallies_of(
     shares: Sequence[Share], progress: Progress, server_usage: Callable[[], Usage | None] = lambda: None
 ) -> list[LoadTally]:
-    """Run a host for each share; what a server has used that all share stands in the first tally."""
-    parts = [(0.0, 0)] * len(shares)  # how far each is
+    """Run a host for each share; the usage of a shared server is in the first tally."""
+    parts = [(0.0, 0)] * len(shares)  # the progress of each
     with ExitStack() as stack:
         hosts = [stack.enter_context(child(host_main, share)) for share in shares]
 
@@ -105,14 +100,14 @@ async def tallies_of(
         await all_say()
         after = server_usage()
         go_on(hosts)
-        # Their times can be compared: on systems that have such hosts, the driver's clock is that of the machine.
+        # Their times are comparable: on such systems the driver's clock is the machine's.
         first, *others = await all_say()
         leave(hosts)
     return [replace(first, server_cpu_s=cpu_between(before, after)), *others]
 
 
 def hear(hosts: Sequence[Child], parts: list[tuple[float, int]], progress: Progress) -> list[Any]:
-    """Wait until all have come so far, tell meanwhile how far they are together, and return what they say."""
+    """Wait for a message of each host, report their progress meanwhile, and return the messages."""
     silent = {host.pipe: index for index, host in enumerate(hosts)}
     said: dict[int, Any] = {}
     while silent:
@@ -136,7 +131,6 @@ def go_on(hosts: Sequence[Child]) -> None:
 
 
 def leave(hosts: Sequence[Child]) -> None:
-    """Have all leave together, which they do when nobody is there to tell them anything."""
     for host in hosts:
         host.pipe.close()
     for index, host in enumerate(hosts):
@@ -149,17 +143,14 @@ def ended(index: int, hosts: Sequence[Child]) -> ProcessEnded:
     return ProcessEnded(f"host {index + 1} of {len(hosts)} did not end in order; why stands above")
 
 
-# In the process of a host.
-
-
 def host_main(share: Share, pipe: Connection) -> None:
-    # Ctrl-C reaches the process that began the run, whose end of the pipe then closes.
+    # Ctrl-C ends the parent, which closes its end of the pipe.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     run_alone(be_host, share, pipe)
 
 
 async def be_host(share: Share, pipe: Connection) -> None:
-    """Be a host, and load it: say when all others can be reached, when the load is over, and what it came to."""
+    """Run a host and its load. It reports that all others can be reached, the end of its load, and its tally."""
 
     async def told() -> None:
         assert await anyio.to_thread.run_sync(pipe.recv, abandon_on_cancel=True) == GO_ON
@@ -177,12 +168,12 @@ async def be_host(share: Share, pipe: Connection) -> None:
         pipe.send(CONNECTED)
         await told()
         pipe.send(await tally_loop(driver, share.workload, share.extent, PipeProgress(pipe), over))
-        with suppress(EOFError):  # all have summed up
+        with suppress(EOFError):  # the parent closes the pipe when all have summed up
             await told()
 
 
 async def connected(driver: ProcessDriver) -> None:
     peers = driver.engine.peers
     assert peers is not None
-    while not peers.connected:  # noqa: ASYNC110  nobody else tells, and it is once
+    while not peers.connected:  # noqa: ASYNC110  there is no event for it, and it is once
         await anyio.sleep(LOOK_AGAIN_S)

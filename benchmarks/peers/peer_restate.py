@@ -1,7 +1,7 @@
-"""Restate: its server, workflows on its Python SDK, and its ingress, through which they are called.
+"""Restate: its server, workflows on its Python SDK, and its ingress, which calls them.
 
-A call of the ingress waits for the workflow's result, so a request is all that an instance takes. The load's client is
-the one that asks Perdure's daemon.
+A call of the ingress waits for the workflow's result, so an instance is one request. The HTTP client is the same as for
+Perdure's daemon.
 """
 
 import json
@@ -20,7 +20,7 @@ from .peers import python_of
 LOCALHOST = "127.0.0.1"
 
 
-# What the ingress is asked for, for each deed of `Asking`.
+# The path at the ingress for each operation of `Asking`.
 PATHS = {
     "call": "/{workflow}/{instance_id}/run",
     "start": "/{workflow}/{instance_id}/run/send",
@@ -30,7 +30,6 @@ PATHS = {
 
 
 async def ask(ingress: HttpClient, do: str, workflow: str, instance_id: str, value: Any) -> Any:
-    """Ask the ingress (`Asking`); `PeerFailed` if its answer is an error."""
     path = PATHS[do].format(workflow=workflow, instance_id=instance_id)
     answer = await (ingress.get(path) if do == "wait" else ingress.post(path, json.dumps(value).encode()))
     if answer.status not in (200, 201, 202):
@@ -39,7 +38,7 @@ async def ask(ingress: HttpClient, do: str, workflow: str, instance_id: str, val
 
 
 def variables(ingress: int, admin: int, fabric: int) -> dict[str, str]:
-    """The server's configuration: where it listens, and that it tells nobody of it."""
+    """The configuration of the server: its ports, and no telemetry."""
     ours = {name: value for name, value in os.environ.items() if not name.startswith("RESTATE_")}
     return ours | {
         "RESTATE_LISTEN_MODE": "tcp",
@@ -53,9 +52,9 @@ def variables(ingress: int, admin: int, fabric: int) -> dict[str, str]:
 
 @asynccontextmanager
 async def restate(home: Path, folder: Path) -> AsyncIterator[tuple[Asking, Sequence[int]]]:
-    """Run a server on a fresh folder, with its defaults, and register the workflows with it."""
+    """Run a server with its defaults on an empty folder, and register the workflows."""
     ingress, admin, fabric, service = (free_port() for _ in range(4))
-    # Isolated: the script's folder has modules whose names are others' too.
+    # Isolated, because modules in the script's folder have names of other packages.
     worker = [str(python_of(home)), "-I", str(Path(restate_worker.__file__)), str(service), str(workers())]
     command = [str(server_of(home)), "--base-dir", str(folder), "--no-logo"]
     with (
@@ -77,10 +76,10 @@ async def restate(home: Path, folder: Path) -> AsyncIterator[tuple[Asking, Seque
 
 
 def workers() -> int:
-    """So many processes serve the workflows. On two cores, two were a fifth faster than one in W1 and W2."""
+    """The number of processes for the workflows. On two cores, two were a fifth faster than one in W1 and W2."""
     return os.cpu_count() or 1
 
 
 def server_of(home: Path) -> Path:
-    """The server itself; npm's command is a script that starts it."""
+    """The path of the server; npm's command is a script that starts it."""
     return next(home.glob("node_modules/@restatedev/restate-server-*/bin/restate-server"))

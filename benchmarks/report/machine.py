@@ -1,7 +1,6 @@
-"""The machine that figures are of, and what it did meanwhile: no figure means anything without it.
+"""Describes the measured machine and its load.
 
-The rule: its load is read before a run and after it, and never during one, so that reading takes nothing from the
-run.
+The rule: the load is read before and after a run, never during it, so that the run is not disturbed.
 """
 
 import importlib.metadata
@@ -23,9 +22,7 @@ FLUSH_BYTES = 4096  # SQLite's page
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """Where and on what something was measured."""
-
-    perdure: str  # its version, and whether its engine is compiled
+    perdure: str  # the version, and whether the engine is compiled
     python: str
     sqlite: str
     uvloop: str
@@ -42,7 +39,7 @@ class Machine:
 
 
 def machine(folder: Path) -> Machine:
-    """Describe this one; the folder is on the disk that the stores will be on."""
+    """Describe this machine; the folder is on the disk of the stores."""
     return Machine(
         perdure=named(version_of("perdure", otherwise="from its source tree"), execution.__file__),
         python=f"{platform.python_implementation()} {platform.python_version()}",
@@ -56,7 +53,7 @@ def machine(folder: Path) -> Machine:
 
 
 def named(version: str, module: str) -> str:
-    """Name a build, given where a module of it was loaded from: a compiled engine's figures are its own."""
+    """The version, with a mark if the engine's module was compiled."""
     return version if module.endswith(".py") else f"{version}, compiled"
 
 
@@ -68,7 +65,6 @@ def version_of(distribution: str, *, otherwise: str = "not installed") -> str:
 
 
 def processor() -> str:
-    """The processor's name, where the system tells."""
     with suppress(OSError):
         if named := re.search(r"^model name\s*: (.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE):
             return named[1]
@@ -76,7 +72,7 @@ def processor() -> str:
 
 
 def flush_ms(folder: Path) -> float:
-    """How long the disk takes to make 4 KiB durable: the least that a commit can take."""
+    """The time to make 4 KiB durable: the least time of a commit."""
     path = folder / "flush"
     took_ms = []
     with path.open("wb", buffering=0) as file:
@@ -91,14 +87,12 @@ def flush_ms(folder: Path) -> float:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MachineLoad:
-    """What all processes of a machine did during a run."""
-
-    busy: float  # share of the time of all cores that was worked in, 0 to 1; the run's own work too
-    ready: float  # processes that ran or could have, on average over the last minute of the run
+    busy: float  # share of the time of all cores, 0 to 1, with the run's own work
+    ready: float  # runnable processes, on average over the last minute of the run
 
 
 def machine_load() -> MachineLoad:
-    """What the machine has done since this was called last."""
+    """The load of the machine since the last call."""
     import psutil  # noqa: PLC0415  the extra
 
     return MachineLoad(busy=round(psutil.cpu_percent() / 100, 3), ready=round(os.getloadavg()[0], 2))

@@ -1,7 +1,6 @@
-"""The report as a page: one HTML file, with its charts and tables inside.
+"""The report as one HTML file with charts and tables.
 
-The rule: the page asks nobody for anything. It opens without a network, has no script, and says of every table how it
-can be measured again.
+The rule: the page needs no network and no script, and has the commands that repeat every table.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -39,7 +38,6 @@ def write_page(documents: Sequence[Results], path: Path) -> None:
 
 
 def page(documents: Sequence[Results]) -> str:
-    """The report of some documents."""
     body = "\n".join(sections(documents, cases_of(documents)))
     return PAGE.format(title=TITLE, style=STYLE.read_text() + dark_charts(), body=body)
 
@@ -68,7 +66,7 @@ def noted(text: str) -> str:
 
 
 def dark_charts() -> str:
-    """Rules that give each color of a chart its dark twin, where the reader's system is dark."""
+    """CSS rules that replace each color of a chart by its dark twin on a dark system."""
     rules = (
         f'svg [{what}="{light}" i] {{ {what}: {dark}; }}'
         for light, dark in (*DARK_OF.items(), ("white", DARK_OF["#ffffff"]))
@@ -100,8 +98,6 @@ def sheet_table(sheet: Sheet) -> str:
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[Cell | Judgement]], texts: int) -> str:
-    """A table of HTML, whose first columns are of words and whose others are of numbers."""
-
     def cells(tag: str, row: Sequence[Cell | Judgement]) -> str:
         classes = (" class=n" if place >= texts else "" for place in range(len(row)))
         return "".join(f"<{tag}{of}>{shown(each)}</{tag}>" for of, each in zip(classes, row, strict=True))
@@ -111,7 +107,7 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[Cell | Judgement]], text
 
 
 def shown(cell: Cell | Judgement) -> str:
-    """A cell; beneath a median, small, the lowest and the highest of the runs."""
+    """A cell; a median has the lowest and the highest of the runs below it."""
     if isinstance(cell, Judgement):
         return f"<span class={cell.verdict}>{'✓' if cell.reached else '✗'} {cell.verdict}</span>"
     ends = cell.ends if isinstance(cell, Amount) else ""
@@ -119,7 +115,6 @@ def shown(cell: Cell | Judgement) -> str:
 
 
 def commands(cases: Sequence[Case]) -> str:
-    """How to measure the same again, and on which builds it was."""
     lines = "\n".join(commands_of(cases))
     builds = "; ".join(dict.fromkeys(f"Perdure {build_of(case.machine)} cores" for case in cases))
     durabilities = ", ".join(dict.fromkeys(f"durability {case.run.durability}" for case in cases))

@@ -1,7 +1,6 @@
-"""Side by side: how many times as fast one way was as another, or what it cost beside it, in the same minutes.
+"""Ratios of speed or cost between two ways to run a workload.
 
-The rule: only runs that were next to each other are compared. What else the machine did hit both, so the ratio of such
-a pair says what neither figure does.
+The rule: only consecutive runs are compared, which other work of the machine affects equally.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -24,12 +23,12 @@ def rate(figures: Figures) -> float:
 
 
 def cpu(figures: Figures) -> float:
-    """The CPU of a unit, engine and server together; of the engine alone, if the server cannot be seen."""
+    """The CPU of a unit, with the server's if that can be seen."""
     return figures["cpu_ms_per_unit"] + figures.get("server_cpu_ms_per_unit", 0.0)
 
 
 def engine_growth(ours: Figures, stub: Figures) -> float:
-    """How many times what the engine adds to a turn has grown with the history, beyond what the stub's has."""
+    """The growth of the engine's part of a turn with the history, relative to the stub's."""
     first, last = (ours[f"host_{end}_ms"] - stub[f"host_{end}_ms"] for end in ("first", "last"))
     return last / first
 
@@ -39,17 +38,17 @@ def ratio_of(figure: Callable[[Figures], float]) -> Callable[[Figures, Figures],
 
 
 class Pairing(NamedTuple):
-    """Two ways that are set side by side."""
+    """Two ways that are compared."""
 
-    what: str  # the ratio in words
-    driver: str  # of ours
-    other: str  # of theirs
+    what: str  # the text of the ratio
+    driver: str  # of our run
+    other: str  # of the counterpart
     value: Callable[[Figures, Figures], float] = ratio_of(rate)
-    several: bool = False  # ours is of several processes or hosts, and theirs the same of one
+    several: bool = False  # our run has several processes or hosts, and the counterpart one
     workload: str | None = None  # of both; None: any
 
     def counterpart(self, run: Run) -> Run | None:
-        """The run that one of ours is compared with; None if it is not one of ours."""
+        """The counterpart of a run of ours; None for other runs."""
         if run.driver != self.driver or run.rate is not None or self.several != (run.processes > 1):
             return None
         if self.workload is not None and run.workload != self.workload:
@@ -57,7 +56,7 @@ class Pairing(NamedTuple):
         return replace(run, driver=self.other, processes=1)
 
     def values(self, ours: Case, theirs: Case) -> Iterator[float]:
-        """The value of each pair of runs that have what it is of."""
+        """Yield the ratio of each pair of runs that have the figures."""
         for our, their in zip(ours.outcomes, theirs.outcomes, strict=False):
             with suppress(KeyError):
                 yield self.value(our.figures, their.figures)
@@ -73,30 +72,30 @@ PAIRINGS = (
 )
 
 
-# What a ratio should be on two cores, each engine with its default durability: of a workload with so many in flight,
-# between ours and theirs, where ours is of so many processes.
+# The expected ratio on two cores with default durability, by workload, number in flight, our driver, the other driver,
+# and our number of processes.
 MARKS: Mapping[tuple[str, int, str, str, int], Bound] = {
     ("W1", 50, PROCESS, RESTATE, 1): Bound(at_least=15),
     ("W1", 50, PROCESS, DBOS_SQLITE, 1): Bound(at_least=100),
     ("W1", 50, PROCESS, DBOS_POSTGRES, 1): Bound(at_least=100),
-    ("W1", 50, POSTGRES, DBOS_POSTGRES, 1): Bound(at_least=25),  # both on the same server
+    ("W1", 50, POSTGRES, DBOS_POSTGRES, 1): Bound(at_least=25),  # on the same server
     ("W1", 50, POSTGRES, PROCESS, 1): Bound(at_least=0.6, digits=1),
     ("W1", 50, POSTGRES, POSTGRES, 4): Bound(at_most=1.2, digits=1),
     ("W1", 50, SDK, STUB, 1): Bound(at_least=0.9, digits=1),
     ("W2", 10, SDK, STUB, 1): Bound(at_least=0.9, digits=1),
-    # A turn whose cost grows with the history would be many times this, noise is less.
+    # A cost that grows with the history would be many times this; noise is less.
     (LONG_CHAIN.name, 1, SDK, STUB, 1): Bound(at_most=1.5, digits=1),
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ratio:
-    """Two ways side by side, run beside run."""
+    """The ratios of two ways."""
 
     what: str
     ours: Case
     theirs: Case
-    values: list[float]  # of the pairs, in the order of the runs; at least one
+    values: list[float]  # one for each pair, in the order of the runs; at least one
 
     @property
     def range(self) -> Range:
@@ -104,7 +103,7 @@ class Ratio:
 
     @property
     def mark(self) -> Bound | None:
-        """The mark that holds for it, if one does; beside a peer, only for runs that have a time."""
+        """Its mark, if there is one; for a peer, only for runs with a time."""
         run, other = self.ours.run, self.theirs.run.driver
         counted = run.plain and run.instances is not None and other not in PEERS
         key = (run.workload, run.in_flight, run.driver, other, run.processes)
@@ -112,13 +111,13 @@ class Ratio:
 
 
 def ratios_of(documents: Iterable[Results]) -> list[Ratio]:
-    """Compare the first run of each way with the first of the other, the second with the second, and so on.
+    """Compare the first run of each way with the first of the other, and so on.
 
-    Pairs are of one document each; those of one build stand together.
+    A pair is of one document; pairs of one build are combined.
     """
     found: dict[tuple[Pairing, Run, str], Ratio] = {}
     for document in documents:
-        # Of the ways that are compared only some are on the database that is named.
+        # Only some of the compared ways use the named database.
         cases = {replace(case.run, database=None): case for case in cases_of([document])}
         for pairing, (run, ours) in product(PAIRINGS, cases.items()):
             theirs = cases.get(other) if (other := pairing.counterpart(run)) is not None else None

@@ -1,7 +1,7 @@
-"""Results: everything that was measured, as one document; and cases, the runs of documents that were alike.
+"""Results: all measurements as one document; and cases: runs of documents with the same options.
 
-The rule: a document keeps the raw figures of every run, with the options that repeat it. Every figure shown is
-computed from them, with how far the runs lie apart; a single run has no spread.
+The rule: a document keeps the raw figures of every run, with the options that repeat it. Every shown figure is computed
+from them, with the spread of the runs.
 """
 
 from collections.abc import Iterable, Sequence
@@ -33,8 +33,6 @@ DRIVER_TITLES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """A run and what it came to."""
-
     run: Run
     outcome: RunOutcome
     machine_load: MachineLoad | None = None  # documents of older releases have none
@@ -42,26 +40,22 @@ class Result:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Results:
-    """A document of results."""
-
     format: int = FORMAT
     machine: Machine
     began_at: str  # ISO 8601, UTC
     results: list[Result] = field(default_factory=list)
-    peers: dict[str, str] = field(default_factory=dict)  # other engines: what their figures are of
+    peers: dict[str, str] = field(default_factory=dict)  # descriptions of the other engines
 
     def write(self, path: Path) -> None:
         path.write_bytes(msgspec.json.format(msgspec.json.encode(self), indent=1) + b"\n")
 
     @classmethod
     def read(cls, path: Path) -> "Results":
-        """Read a document; `msgspec.DecodeError` if it is none of this format."""
+        """Read a document; `msgspec.DecodeError` if it has another format."""
         return msgspec.json.decode(path.read_bytes(), type=cls)
 
 
 class Range(NamedTuple):
-    """A figure over several runs."""
-
     median: float
     low: float
     high: float
@@ -69,7 +63,7 @@ class Range(NamedTuple):
 
     @property
     def spread(self) -> float | None:
-        """(highest - lowest) / median; None for a single run, or around zero."""
+        """(highest - lowest) / median; None for a single run or a median around zero."""
         return (self.high - self.low) / self.median if self.runs > 1 and self.median > 0 else None
 
     def overlaps(self, other: "Range") -> bool:
@@ -81,7 +75,6 @@ def range_of(values: Sequence[float]) -> Range:
 
 
 def figures_of(outcomes: Sequence[RunOutcome]) -> dict[str, Range]:
-    """Each figure over the runs that have it."""
     values: dict[str, list[float]] = {}
     for outcome in outcomes:
         for name, value in outcome.figures.items():
@@ -96,10 +89,10 @@ class Case:
     run: Run
     machine: Machine
     outcomes: list[RunOutcome]
-    # What tells it from the others of a report.
-    way: str = ""  # the driver, and options and machine where there are several
-    extent: str = ""  # where its workload has several
-    color: int = 0  # its driver's, and number of processes', in every chart
+    # The differences from the other cases of a report.
+    way: str = ""  # the driver, with options and machine if there are several
+    extent: str = ""  # if its workload has several
+    color: int = 0  # the same in every chart for its driver and number of processes
 
     @property
     def label(self) -> str:
@@ -111,7 +104,7 @@ class Case:
 
     @property
     def driver_title(self) -> str:
-        """How the engine is reached, and of how many processes it is if of several."""
+        """The driver, with the number of processes if there are several."""
         title = DRIVER_TITLES.get(self.run.driver, self.run.driver)
         return title if self.run.processes == 1 else f"{title} x{self.run.processes}"
 
@@ -124,7 +117,7 @@ class Case:
         return figures_of(self.outcomes)
 
     def marks(self) -> list[Mark]:
-        """The marks that hold for it and were measured."""
+        """The marks that apply and were measured."""
         run, figures = self.run, self.figures
         return [
             mark
@@ -134,7 +127,7 @@ class Case:
 
 
 def cases_of(documents: Iterable[Results]) -> list[Case]:
-    """Put like to like, in the order of the workloads, of the load, and of the drivers."""
+    """Group runs with the same options, ordered by workload, load and driver."""
     found: dict[tuple[Run, str], Case] = {}
     for document in documents:
         for result in document.results:
@@ -155,18 +148,17 @@ def cases_of(documents: Iterable[Results]) -> list[Case]:
 
 
 def build_of(machine: Machine) -> str:
-    """What has to be the same for runs to be put together."""
+    """The part of the machine that must be equal within a case."""
     what = (machine.perdure, machine.python, machine.sqlite, machine.uvloop, machine.processor, machine.cores)
     return ", ".join(str(each) for each in what)
 
 
 def extent_of(case: Case) -> str:
-    """How long its runs went on, or how many instances they had."""
     return f"{case.run.seconds:g} s" if case.run.instances is None else f"{case.run.instances} instances"
 
 
 def told_apart(cases: Sequence[Case]) -> list[Case]:
-    """Say of each what tells it from the others."""
+    """Set the differences of each case from the others."""
     builds = list(dict.fromkeys(build_of(case.machine) for case in cases))
     drivers = list(dict.fromkeys(case.driver_title for case in cases))
     options = {(case.run.durability, case.run.always_replay) for case in cases}
@@ -185,16 +177,16 @@ def told_apart(cases: Sequence[Case]) -> list[Case]:
     return found
 
 
-# What stands in front of a run's other options on the command line; those are named like their fields.
+# The first options on the command line; the others have the names of their fields.
 SAID_FIRST = {"workload", "driver", "in_flight", "rate"}
 
 
 def commands_of(cases: Sequence[Case]) -> list[str]:
-    """The commands that measure these again; commands that differ in workload and load only are one."""
+    """The commands that repeat these cases; commands that differ only in workload and load are combined."""
     loads: dict[tuple[str, bool, str, str], list[Run]] = {}
     for case in cases:
         run = case.run
-        # A rate and a number in flight exclude each other.
+        # A rate excludes a number in flight.
         loads.setdefault((run.workload, run.rate is None, reached_by(run), options_of(case)), []).append(run)
     found: dict[str, list[str]] = {}
     for (workload, _, driver, options), runs in loads.items():
@@ -214,7 +206,7 @@ def reached_by(run: Run) -> str:
 
 
 def load_of(runs: Sequence[Run]) -> list[str]:
-    """The load of runs of one workload; nothing, if it is the workload's own."""
+    """The options for the load of runs of one workload; empty for the workload's own load."""
     if rates := [f"--rate {run.rate:g}" for run in runs if run.rate is not None]:
         return rates
     numbers = dict.fromkeys(run.in_flight for run in runs)
@@ -223,7 +215,7 @@ def load_of(runs: Sequence[Run]) -> list[str]:
 
 
 def options_of(case: Case) -> str:
-    """All of the command that is neither its workload, nor its driver, nor its load."""
+    """The options besides workload, driver and load."""
     said = asdict(case.run)
     if case.run.instances == BY_NAME[case.run.workload].instances:
         del said["instances"]

@@ -1,6 +1,6 @@
-"""The report as tables: which there are, and how a terminal of 80 columns shows them, with reasons to doubt them.
+"""The report as tables for a terminal of 80 columns, with reasons to doubt them.
 
-The rule: it computes nothing. What stands here was measured, and a dash is what was not.
+The rule: tables show measurements and compute nothing. A dash means not measured.
 
 `page.py` has the same tables.
 """
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 
 class Amount(NamedTuple):
-    """A figure over some runs, as it is shown."""
+    """A figure over runs, for display."""
 
     over: Range
-    digits: int = 0  # behind the point
+    digits: int = 0  # after the point
     unit: str = ""
 
     def __str__(self) -> str:
@@ -31,11 +31,11 @@ class Amount(NamedTuple):
 
     @property
     def ends(self) -> str:
-        """The lowest and the highest; nothing of a single run."""
+        """The lowest and the highest; empty for a single run."""
         return f"{self._number(self.over.low)} to {self._number(self.over.high)}" if self.over.runs > 1 else ""
 
     def _number(self, value: float) -> str:
-        # Of a second, nobody wants tenths of a millisecond, and a row has 80 columns.
+        # From a second on tenths of a millisecond are noise, and a row has 80 columns.
         return written(value, self.digits if value < 1000 else 0)
 
 
@@ -43,18 +43,16 @@ Cell: TypeAlias = str | Amount
 
 
 class Sheet(NamedTuple):
-    """A table: a column is of words where its head is, else of numbers."""
+    """A table, whose first columns are text and whose others are numbers."""
 
     title: str
     heads: Sequence[str]
     rows: Sequence[Sequence[Cell]]
-    texts: int  # so many columns, the first ones, are of words
-    cases: Sequence[Case]  # of which it is
+    texts: int  # the number of text columns
+    cases: Sequence[Case]
 
 
 class Judgement(NamedTuple):
-    """What should be reached, and whether it was."""
-
     name: str
     what: str
     wanted: Bound
@@ -70,25 +68,25 @@ class Judgement(NamedTuple):
 
 
 class Column(NamedTuple):
-    """One figure of a sheet."""
+    """A figure of a sheet."""
 
     title: str
     figure: str
     digits: int = 0
-    always: bool = True  # else only where some run has it
+    always: bool = True  # False: only if a run has it
 
 
 class Section(NamedTuple):
-    """One sheet: the workloads of some shapes, and some of their figures."""
+    """A sheet of the workloads of some shapes."""
 
     title: str
     shapes: tuple[Shape, ...]
-    spread_of: str  # the figure by which one sees how far runs lie apart
+    spread_of: str  # the figure whose spread is shown
     columns: list[Column]
 
 
 def section(title: str, shapes: tuple[Shape, ...], spread_of: str, columns: str) -> Section:
-    """Read columns, `head = figure:digits`: `~` breaks a head, no digits are 0, `?` is only where some run has it."""
+    """Parse columns, `head = figure:digits`: `~` breaks a head, digits default to 0, `?` means only if a run has it."""
     found = re.findall(r"\s*([^=,]+) = (\w+)(?::(\d))?(\?)?", columns)
     read = [
         Column(head.replace("~", "\n"), figure, int(digits or 0), not seldom) for head, figure, digits, seldom in found
@@ -143,7 +141,6 @@ SECTIONS = (
 
 
 def section_sheets(cases: Sequence[Case]) -> Iterator[Sheet]:
-    """A sheet for each section that some cases are of."""
     for each in SECTIONS:
         chosen = [case for case in cases if case.run.variant.shape in each.shapes]
         if not chosen:
@@ -173,7 +170,6 @@ def spread(case: Case, figure: str) -> str:
 
 
 def ratios_sheet(ratios: Sequence[Ratio]) -> Sheet:
-    """Ways side by side, a line for each pair of them."""
     rows = [
         (
             f"{one.ours.title}: {one.what}",
@@ -190,7 +186,6 @@ def amount_of(ratio: Ratio) -> Amount:
 
 
 def judgements(cases: Iterable[Case], ratios: Sequence[Ratio]) -> Iterator[Judgement]:
-    """All marks that hold for these, and how they compare."""
     for case in cases:
         for mark in case.marks():
             yield Judgement(case.name, mark.what, mark, Amount(case.figures[mark.figure], mark.digits))
@@ -200,13 +195,11 @@ def judgements(cases: Iterable[Case], ratios: Sequence[Ratio]) -> Iterator[Judge
             yield Judgement(one.ours.name, what, one.mark, amount_of(one))
 
 
-# In a terminal.
-
-KEPT_UP = 0.95  # of the arrivals' rate; the rest may have been the end of the last ones
-SENT_LATE_MS_MAX = 5.0  # more than the timer's millisecond and a busy machine's part explain
+KEPT_UP = 0.95  # of the rate of arrivals; the rest may be the end of the last instances
+SENT_LATE_MS_MAX = 5.0  # more than the timer's millisecond and a busy machine explain
 
 AT_A_RATE, SEVERAL, RATIOS = "rate", "x2", "ratios"
-# How to read what was measured in some way; docs/performance.md says more.
+# How to read the figures of each driver; docs/performance.md says more.
 NOTES = {
     POSTGRES: "PostgreSQL: as process, with the store on a database. Its server's CPU stands apart, if it can be seen.",
     PROCESS: "process: the load is a part of the engine's process, and its CPU is counted. "
@@ -225,7 +218,6 @@ NOTES = {
 
 
 def report(results: Results) -> "Iterator[RenderableType]":
-    """Show results, a table or a line at a time."""
     cases, ratios = cases_of([results]), ratios_of([results])
     run, machine = results.results[0].run, results.machine
     replay = ", every turn replayed" if run.always_replay else ""
@@ -252,7 +244,6 @@ def drawn(sheet: Sheet, of_what: str = "") -> "Table":
 
 
 def notes(cases: Sequence[Case], ratios: Sequence[Ratio]) -> Iterator[str]:
-    """How it was measured, as far as something was."""
     said = {case.run.driver for case in cases if case.run.variant.shape in (*LOADS, Shape.OPEN)}
     said |= {AT_A_RATE for case in cases if case.run.rate is not None}
     said |= {SEVERAL for case in cases if case.run.processes > 1}
@@ -261,7 +252,7 @@ def notes(cases: Sequence[Case], ratios: Sequence[Ratio]) -> Iterator[str]:
 
 
 def doubts(cases: Iterable[Case]) -> Iterator[str]:
-    """What must be known before the figures of a rate are believed."""
+    """Yield warnings about the figures of rates."""
     for case in cases:
         figures = {figure: found.median for figure, found in case.figures.items()}
         if figures.get("instances_per_s", 0.0) < figures.get("offered_per_s", 0.0) * KEPT_UP:

@@ -1,9 +1,8 @@
-"""Panels of a chart, in the words of Vega-Lite; vl-convert makes SVG and PNG of them without a browser.
+"""Panels of a chart in Vega-Lite; vl-convert makes SVG and PNG from them without a browser.
 
-The rule: a drawing adds nothing. It is the same, byte for byte, each time, and what tells two lines apart is never
-their color alone.
+The rule: a drawing is the same each time, byte for byte, and lines differ in more than their color.
 
-vl-convert, of the extra `bench`, is imported when something is drawn.
+vl-convert, of the extra `bench`, is imported at the first drawing.
 """
 
 import importlib.util
@@ -16,11 +15,11 @@ import click
 from ..terminal import short
 from .results import Range
 
-Spec: TypeAlias = dict[str, Any]  # of Vega-Lite
-Point: TypeAlias = tuple[float, Range]  # where it lies along the axis, and the figure there
+Spec: TypeAlias = dict[str, Any]  # a Vega-Lite specification
+Point: TypeAlias = tuple[float, Range]  # the position on the axis, and the figure
 
-# Okabe and Ito's colors, which people who see fewer colors can tell apart, in an order that keeps neighbours far apart;
-# and their twins for a dark page, as far from its background.
+# Okabe and Ito's colors, which are safe for color blindness, in an order with distinct neighbours; and twins for a dark
+# page with the same contrast.
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#555555", "#a6761d")
 DARK_COLORS = ("#5aa9e6", "#f08a4b", "#3cc7a0", "#e3a3c6", "#f2b84b", "#8fd0f5", "#a9b2bf", "#c9a15b")
 SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right", "stroke")
@@ -31,20 +30,17 @@ LINES_MAX = len(COLORS)
 
 
 class NothingToDrawWith(click.ClickException):
-    """vl-convert is not installed."""
-
     def __init__(self) -> None:
         super().__init__("drawing needs vl-convert: pip install 'perdure[bench]'")
 
 
 def demand_vl_convert() -> None:
-    """See that drawing will work, before time is spent on runs."""
+    """Check before the runs that drawing will work."""
     if importlib.util.find_spec("vl_convert") is None:
         raise NothingToDrawWith
 
 
 def svg_of(panels: Sequence[Spec], name: str) -> str:
-    """Panels as an element of HTML."""
     import vl_convert  # noqa: PLC0415  the extra
 
     svg: str = vl_convert.vegalite_to_svg(together(panels))
@@ -52,7 +48,6 @@ def svg_of(panels: Sequence[Spec], name: str) -> str:
 
 
 def png_of(panels: Sequence[Spec], title: str) -> bytes:
-    """Panels as a picture."""
     import vl_convert  # noqa: PLC0415  the extra
 
     png: bytes = vl_convert.vegalite_to_png(together(panels) | {"title": title}, scale=2)
@@ -65,7 +60,7 @@ def together(panels: Sequence[Spec]) -> Spec:
 
 
 def line(label: str, color: int, points: Iterable[Point], *, dashed: bool = False) -> list[Spec]:
-    """The points of a line; lines of one color are of one thing, of which a dashed one is the second."""
+    """The points of a line. Lines of one color belong together; the dashed one is the second."""
     return [
         {"x": x, "y": at.median, "low": at.low, "high": at.high, "line": label, "color": color, "dashed": dashed}
         for x, at in sorted(points, key=lambda point: point[0])
@@ -87,7 +82,7 @@ CONFIG: Spec = {
 
 
 def bar_panel(title: str, ways: Sequence[tuple[str, int, Range]]) -> Spec:
-    """A bar for each way, with the range of its runs and its value at its end."""
+    """A bar for each way, with the range of its runs and its value."""
     rows = [
         {"way": label, "color": COLORS[color % LINES_MAX], "value": at.median, "low": at.low, "high": at.high,
          "text": short(at.median)}
@@ -120,14 +115,14 @@ def panel(
     raw: bool = False,
     diagonal: bool = False,
 ) -> Spec:
-    """A frame with lines.
+    """A panel with lines.
 
     Args:
         rows: Of `line`.
-        x: The scale: linear, log, or nines, on which 50, 90, 99, 99.9 % lie equally far apart.
+        x: The scale: linear, log, or nines, with equal distances between 50, 90, 99 and 99.9 %.
         y: linear, from zero, or log.
-        raw: So many points that they are a curve and no points; ranges are a band.
-        diagonal: Where both axes have the same unit: draw the line on which what was asked for lies.
+        raw: Draw many points as a curve, and ranges as a band.
+        diagonal: Draw the line of equal values, for axes with the same unit.
     """
     places = sorted({row["x"] for row in rows})
     labels = list(dict.fromkeys(row["line"] for row in rows))
@@ -173,7 +168,7 @@ def x_axis(kind: str, places: Sequence[float]) -> Spec:
 
 
 def thinned(places: Sequence[float]) -> list[float]:
-    """The places that have room for their label on a logarithmic axis, from the last one down."""
+    """The positions whose labels fit on a logarithmic axis, from the last one down."""
     kept: list[float] = []
     for place in reversed(places):
         if place > 0 and (not kept or kept[-1] / place >= 1.3):

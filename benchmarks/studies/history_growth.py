@@ -1,10 +1,8 @@
-"""S6: whether an instance gets slower as its history grows, and how fast one is rebuilt from its history.
+"""S6: the time of a turn as the history grows, and the speed of rebuilding an instance from its history.
 
-A chain of activities, each of which says when it ran, one chain at a time. From
-one body to the next there is one turn, its commit, and the ways between them;
-that is the latency of a turn. The chains end in a wait, so that their histories
-can be taken up again: cold, from the rows in the store to the running code, by
-the functions that an activation calls.
+A chain of activities that record the times of their runs, one chain at a time. The time between two bodies is the
+latency of a turn with its commit. The chains end in a wait, so that they can be rebuilt cold, from the rows in the
+store to the running code, with the functions of an activation.
 """
 
 import time
@@ -29,25 +27,21 @@ from .sleeping import PATIENCE_S, TooSlow, taken
 
 SHORT_LENGTHS = (10, 100)  # events
 LONG_LENGTHS = (1_000, 10_000, 50_000)
-EVENTS_PER_S = 12_500  # the longest history there is for each second that a run should last
+EVENTS_PER_S = 12_500  # in the longest history, for each second of the run
 EVENTS_PER_STEP = 2  # scheduled, completed
-SHORT_CHAINS = 20  # before the long ones, and as many behind them: the machine may change its mood
+SHORT_CHAINS = 20  # before the long chains, and as many after them, because the machine's speed may change
 SHORT_STEPS = 80  # of each
-AROUND = 0.05  # of a long length: turns up to so far from it count as turns at it
+AROUND = 0.05  # turns within this share of a long length count as turns at it
 AROUND_SHORT = 0.5
-COLD_TIMES = 5  # each history is rebuilt
+COLD_TIMES = 5  # how often each history is rebuilt
 
 
 class Chain(NamedTuple):
-    """A chain that has taken its steps, and waits."""
-
     instance_id: str
     steps: int
 
 
 class Cold(NamedTuple):
-    """A history, rebuilt once."""
-
     events: int
     load_s: float
     decode_s: float
@@ -79,17 +73,15 @@ async def run_history_growth(setup: EngineSetup, workload: Workload, extent: Ext
 
 
 async def chain(driver: ProcessDriver, workload: Workload, steps: int) -> Chain:
-    """Run a chain up to its wait."""
     turns = driver.engine.turns
     instance_id = await driver.start(workload.workflow, steps)
-    # One turn to begin, and one for each result.
+    # One turn for the start, and one for each result.
     if not await taken(driver, turns + 1 + steps):
         raise TooSlow(f"{steps} steps were not over in {PATIENCE_S:g} s")
     return Chain(instance_id, steps)
 
 
 async def end(driver: ProcessDriver, chain: Chain) -> list[int]:
-    """Let a chain end, and return when each of its steps ran; microseconds."""
     await driver.raise_event(chain.instance_id, GO, None)
     (found,) = await driver.ends([chain.instance_id])
     ran_us: list[int] = found.output
@@ -99,10 +91,10 @@ async def end(driver: ProcessDriver, chain: Chain) -> list[int]:
 
 
 def turn_figures(lengths: Sequence[int], chains: Sequence[Sequence[int]]) -> dict[str, float]:
-    """The latency of a turn at each length, and how it has grown from the first to the last.
+    """The latency of a turn at each length, and its growth from the first to the last.
 
     Args:
-        chains: When the steps of each chain ran.
+        chains: The times of the steps of each chain.
     """
     figures = {}
     for length in lengths:
@@ -121,7 +113,7 @@ def turn_figures(lengths: Sequence[int], chains: Sequence[Sequence[int]]) -> dic
 
 
 async def rebuilt(setup: EngineSetup, chain: Chain) -> Cold:
-    """Take a chain's history from the store to the running code, as an activation does, with nothing in any cache."""
+    """Rebuild a chain from the store, as an activation does, with empty caches."""
     actor_type = WorkflowActorType(Surroundings(app))
     address = workflow_address(chain.instance_id)
     store = SqliteStore(setup.store, durability=Durability(setup.durability))
@@ -147,7 +139,6 @@ async def rebuilt(setup: EngineSetup, chain: Chain) -> Cold:
 
 
 def cold_figures(length: int, cold: Sequence[Cold]) -> dict[str, float]:
-    """Events a second, of the whole and of its parts; medians."""
     parts = {"cold": "whole_s", "load": "load_s", "decode": "decode_s", "replay": "replay_s"}
     return {
         f"{name}_{length}_events_per_s": median(each.events / getattr(each, seconds) for each in cold)

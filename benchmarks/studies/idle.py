@@ -1,7 +1,7 @@
-"""S8: what an engine costs that has nothing to do, with a fleet asleep in its store.
+"""S8: the cost of an idle engine with a fleet asleep in its store.
 
-The fleet falls asleep in an engine that is then stopped. Looked at is another one on the same file: in this process, or
-a daemon. It should do nothing.
+The fleet falls asleep in an engine that is then stopped. The measured engine is another one on the same file: in this
+process, or a daemon.
 """
 
 import os
@@ -21,15 +21,12 @@ SETTLE_S = 1.0  # after the start, before the clock runs
 
 
 class Meter(NamedTuple):
-    """What a process has used, at a moment."""
-
     at_s: float
     used: Usage
-    written_bytes: int | None  # to the disk; None where the system does not tell
+    written_bytes: int | None  # to the disk; None: unknown
 
 
 async def run_idle(setup: EngineSetup, workload: Workload, extent: Extent, progress: Progress) -> RunOutcome:
-    """Look at an engine in this process."""
     fleet = await asleep(setup, workload, extent, progress)
     async with process_driver(setup) as driver:
         await anyio.sleep(SETTLE_S)
@@ -40,7 +37,6 @@ async def run_idle(setup: EngineSetup, workload: Workload, extent: Extent, progr
 
 
 async def run_idle_daemon(setup: EngineSetup, workload: Workload, extent: Extent, progress: Progress) -> RunOutcome:
-    """Look at a daemon."""
     fleet = await asleep(setup, workload, extent, progress)
     async with serving(setup) as daemon:
         await anyio.sleep(SETTLE_S)
@@ -48,14 +44,12 @@ async def run_idle_daemon(setup: EngineSetup, workload: Workload, extent: Extent
 
 
 async def asleep(setup: EngineSetup, workload: Workload, extent: Extent, progress: Progress) -> dict[str, float]:
-    """Put a fleet to sleep, stop the engine, and say how many there are."""
     async with process_driver(setup) as driver:
         await put_to_sleep_in_steps(driver, workload, fleet_of(extent), progress, whole=0.5)
     return {"instances": float(fleet_of(extent))}
 
 
 async def watched(pid: int, seconds: float) -> dict[str, float]:
-    """What a process costs in so many seconds."""
     before = meter_of(pid)
     await anyio.sleep(seconds)
     return costs(before, meter_of(pid))
@@ -76,9 +70,9 @@ def costs(before: Meter, after: Meter) -> dict[str, float]:
 def meter_of(pid: int) -> Meter:
     import psutil  # noqa: PLC0415  the extra
 
-    # A system that does not tell has no such method (macOS).
+    # Some systems have no such method (macOS).
     counters = getattr(psutil.Process(pid), "io_counters", None)
     written = int(counters().write_bytes) if counters is not None else None
-    # Not by its id: a tick of 10 ms is all that an idle process may use in a second.
+    # Not by the process id, whose times have ticks of 10 ms: an idle process may use no more in a second.
     used = usage_of_self() if pid == os.getpid() else usage_of_trees([pid])
     return Meter(time.perf_counter(), used, written)

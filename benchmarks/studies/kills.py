@@ -1,12 +1,10 @@
-"""kill -9 under load, and a restart on the same file: W6 and S9.
+"""W6 and S9: kill -9 under load, and a restart on the same file.
 
-W6: in the middle of the loop. S9: with 10 000 instances in the middle of their work. Each of those has one step behind
-it when its daemon dies, and is in its second, which does not end in that daemon. The body of its third reports through
-a pipe that the instance goes on: it runs only when the result of the second is durable. So an instance that has
-reported has taken a new step since the restart.
+W6: in the middle of the loop. S9: with 10 000 instances at work. Each of these has finished its first step when the
+daemon dies, and is in its second, which does not end in that daemon. Its third step reports through a pipe; it begins
+only when the result of the second is durable. So a report means that the instance has taken a step since the restart.
 
-The rule that is checked on the way: an acknowledged instance is carried to its end without help, and every step of it
-is performed.
+The rule, which the studies check: every acknowledged instance ends without help, and all its steps are performed.
 """
 
 import time
@@ -27,19 +25,19 @@ from ..workloads.app import HOLD, LOG, PIPE
 from ..workloads.workload import Extent, Workload
 from .sleeping import TooSlow
 
-KILL_AT = 0.5  # of W6's extent: the load is at its height
-INSTANCES_PER_S = 2_500  # how many S9 has for each second that a run should last
+KILL_AT = 0.5  # of W6's extent
+INSTANCES_PER_S = 2_500  # of S9, for each second of the run
 LOOK_EVERY_S = 0.05
 PATIENCE_S = 120.0
-FIRST, HELD, STEPS = "1", "2", 3  # S9: the step whose result is durable, the one that is held, how many there are
+FIRST, HELD, STEPS = "1", "2", 3  # S9: the step with a durable result, the held step, the number of steps
 
-Bodies: TypeAlias = Counter[tuple[str, str]]  # how often the body of each step ran: (instance, task) to times
+Bodies: TypeAlias = Counter[tuple[str, str]]  # (instance, task) -> how often the body ran
 
 
 async def run_crash(setup: EngineSetup, workload: Workload, extent: Extent, progress: Progress) -> RunOutcome:
     log = setup.folder / "bodies"
     acknowledged, over = await load_until_killed(setup, log, workload, extent, progress)
-    # Nobody listens to the pipe any more.
+    # The pipe has no reader any more.
     restarted_us = time.time_ns() // 1000
     async with serving(setup, {LOG: str(log)}) as daemon:
         ready_us = time.time_ns() // 1000
@@ -59,10 +57,10 @@ async def run_crash(setup: EngineSetup, workload: Workload, extent: Extent, prog
 async def load_until_killed(
     setup: EngineSetup, log: Path, workload: Workload, extent: Extent, progress: Progress
 ) -> tuple[list[str], int]:
-    """Load a daemon, and kill it under the load.
+    """Load a daemon, and kill it under load.
 
     Returns:
-        The instances whose start was acknowledged, and how many of them were over.
+        The acknowledged instances, and how many of them had ended.
     """
     acknowledged: list[str] = []
     over = 0
@@ -85,7 +83,7 @@ async def load_until_killed(
             progress.part(share / 2, over * workload.units)
             if share >= KILL_AT:
                 daemon.crash()
-                # No request that waits for an answer will get one now.
+                # Waiting requests get no answer now.
                 tasks.cancel_scope.cancel()
 
         await closed_loop(driver, item, step, in_flight=workload.in_flight, extent=extent)
@@ -120,8 +118,8 @@ async def run_recovery(setup: EngineSetup, workload: Workload, extent: Extent, p
 async def start_and_kill(
     setup: EngineSetup, log: Path, workload: Workload, running: int, progress: Progress
 ) -> list[str]:
-    """Start as many instances, kill their daemon when all are in their second step, and return their ids."""
-    # All bodies at once, so that each is known to have begun.
+    """Start `running` instances, kill their daemon when all are in their second step, and return their ids."""
+    # All bodies run at once, so that each has begun.
     options = ("--activities-max", str(running), "--activations-max", str(max(10_000, running)))
     async with (
         serving(setup, {HOLD: "1", LOG: str(log)}, options) as daemon,
@@ -139,7 +137,7 @@ async def start_and_kill(
 
 
 async def all_held(log: Path, running: int) -> None:
-    """Wait until the second step of so many instances has begun: the result of their first is durable."""
+    """Wait until the second step of all instances has begun, so that the result of the first is durable."""
     held = 0
     with anyio.move_on_after(PATIENCE_S):
         while held < running:
@@ -150,7 +148,6 @@ async def all_held(log: Path, running: int) -> None:
 
 
 async def checked_ends(daemon: Daemon, workload: Workload, instance_ids: Sequence[str]) -> list[End]:
-    """Wait until instances have ended, and see that each returned what it should."""
     async with HttpClient(daemon.host, daemon.port) as client:
         ends = await HttpDriver(daemon, client, None, see=True).ends(instance_ids)
     check_outputs(workload, instance_ids, ends)
@@ -166,16 +163,16 @@ def repeated(bodies: Bodies) -> float:
 
 
 def held_in(log: Path) -> int:
-    """How many instances have come to the step that is held, by the log of the bodies."""
+    """The number of instances in the held step, by the log of the bodies."""
     return sum(step == HELD for _, step in bodies_run(log)) if log.exists() else 0
 
 
 def missing(bodies: Bodies, instance_ids: Iterable[str], steps: int) -> float:
-    """How many steps of these instances were not performed, of so many in each."""
+    """The number of steps of these instances that were not performed."""
     performed = Counter(instance_id for instance_id, _ in bodies)
     return float(sum(max(0, steps - performed[instance_id]) for instance_id in instance_ids))
 
 
 def forgotten(bodies: Bodies, instance_ids: Iterable[str]) -> float:
-    """How many first steps, whose results were durable, were performed again."""
+    """The number of first steps, with durable results, that were performed again."""
     return float(sum(bodies[instance_id, FIRST] > 1 for instance_id in instance_ids))

@@ -1,7 +1,7 @@
-"""`perdure bench lists`: how long pages and counts take in a store with many instances.
+"""`perdure bench lists`: the times of pages and counts in a store with many instances.
 
-The rule: each question is one that docs/design/listing.md makes a promise of, and each page is asked for by the
-store's own `list`, with the thread of lists and all. The time is the wall's: nothing else runs in the process.
+The rule: docs/design/listing.md makes a promise for each measured list, and each page is read with the store's own
+`list`, in its thread. The times are wall times: nothing else runs in the process.
 """
 
 import tempfile
@@ -22,11 +22,11 @@ from ..terminal import Line, show, table
 from .many_instances import BEGAN_US, write_instances
 
 LIMIT = 100
-ROUNDS = 5  # the median of so many pages, one after the other, counts
+ROUNDS = 5  # consecutive pages, whose median counts
 FAILED = frozenset({"FAILED"})
 ONE_NAME = frozenset({"Workflow3"})
 
-# One indexed filter, in its own order.
+# A single indexed filter, in its own order.
 SINGLE: Mapping[str, tuple[ListFilter, Order]] = {
     "all, -created": (ListFilter(), Order.NEWEST),
     "all, -updated": (ListFilter(), Order.LATEST),
@@ -46,7 +46,7 @@ SINGLE: Mapping[str, tuple[ListFilter, Order]] = {
         Order.UPDATED,
     ),
 }
-# Filters whose conditions no index has together, some with few matches and some with none.
+# Filters without a common index, some with few matches and some with none.
 COMBINED: Mapping[str, ListFilter] = {
     "tag and status": ListFilter(tags={"env": "prod"}, statuses=frozenset({"TERMINATED"})),
     "prefix, status and root": ListFilter(id_prefix="order-", statuses=FAILED, root=True),
@@ -62,8 +62,6 @@ COMBINED: Mapping[str, ListFilter] = {
 
 
 class ListTiming(NamedTuple):
-    """How long something took, milliseconds."""
-
     what: str
     median: float
     slowest: float
@@ -71,7 +69,6 @@ class ListTiming(NamedTuple):
 
 
 async def measure_lists(path: Path) -> list[ListTiming]:
-    """Ask a store for everything that there is a mark for."""
     store = SqliteStore(path)
 
     async def count(_: object) -> None:
@@ -100,7 +97,7 @@ async def measure_lists(path: Path) -> list[ListTiming]:
 async def timing_of(
     what: str, ask: Callable[[Any], Awaitable[Any]], *, mark: float, rounds: int = ROUNDS
 ) -> ListTiming:
-    """Ask so many times, each time with the answer of the last."""
+    """Ask `rounds` times, each time with the previous answer."""
     took_ms: list[float] = []
     answer = None
     for _ in range(rounds):

@@ -1,9 +1,8 @@
-"""A store with many instances, written in a minute: a few are run by an engine, and what came of them is written again.
+"""Writes a store with many instances in a minute: copies of a few instances that an engine has run.
 
-The rule: every row is one that an engine could have written, because the store writes it, so that a daemon serves the
-store, lists it, purges from it and finds it sound.
+The rule: the store writes every row as an engine would, so that a daemon can serve, list, purge and check the store.
 
-`benchmarks/studies/lists.py` measures on it, and so does the test of scale.
+`benchmarks/studies/lists.py` and the test of scale measure on it.
 """
 
 import random
@@ -30,20 +29,20 @@ from ...runtime.history.facets import facets_of
 from ...runtime.history.record import InstanceRecord, unpack_record
 from ...runtime.instance.message import workflow_address
 
-BEGAN_US = 1_767_225_600_000_000  # 2026-01-01: when the first instance began; the others follow a millisecond apart
+BEGAN_US = 1_767_225_600_000_000  # 2026-01-01: the start of the first instance; the others follow a millisecond apart
 STATUSES = ("COMPLETED",) * 88 + ("FAILED",) * 5 + ("TERMINATED",) * 2 + ("RUNNING",) * 5
 NAMES = 20
 CUSTOMERS = 1_000
 AT_ONCE = 5_000  # turns in one commit
-ACTIVE_SHARE = 0.1  # of the waiting ones: in memory when their host was stopped
+ACTIVE_SHARE = 0.1  # of the waiting instances: in memory when their host was stopped
 GO = "go"
 
 
 def write_instances(path: Path, instances: int) -> None:
-    """Make a store of one part with so many instances.
+    """Make a store of one part.
 
-    Of each hundred, 88 are completed, 5 failed, 2 terminated, and 5 wait for an event. Every third has a parent, every
-    tenth has tags (`customer`, one of a thousand, and `env`), and they have twenty names.
+    Of a hundred instances 88 are completed, 5 failed, 2 terminated, and 5 wait for an event. Every third has a parent,
+    every tenth has tags (`customer`, one of a thousand, and `env`), and there are twenty names.
     """
     anyio.run(_write, path, instances)
 
@@ -62,7 +61,7 @@ async def _write(path: Path, instances: int) -> None:
 
 
 async def models_of_each_status() -> dict[str, Stored]:
-    """Run an instance to each status, and return what the store then holds of it."""
+    """Run an instance to each status, and return its rows."""
     app = App()
 
     @app.workflow(name="Workflow0")
@@ -91,7 +90,7 @@ async def models_of_each_status() -> dict[str, Stored]:
 
 
 def writes_of(models: dict[str, Stored], instances: int, shards: int) -> Iterator[Write]:
-    """The turns of so many instances, each a copy of a model's."""
+    """Yield the turns of the instances, which are copies of a model's."""
     chance = random.Random(1)  # noqa: S311  the same store each time
     packer = msgpack.Packer()
     ids = [f"{'order' if n % 2 else 'job'}-{chance.getrandbits(48):012x}" for n in range(instances)]
@@ -109,7 +108,7 @@ def writes_of(models: dict[str, Stored], instances: int, shards: int) -> Iterato
 
 
 def _record(model: Stored, key: int, began_us: int, ids: Sequence[str], chance: random.Random) -> InstanceRecord:
-    """The record of a model, with the name, the parent and the tags of another instance."""
+    """The record of a model with the name, the parent and the tags of another instance."""
     parent = None
     if key % 3 == 0 and key > 1_000:
         parent = Parent(ids[key - 1 - chance.randrange(1, 1_000)], "0" * 32, 0, "Workflow0")

@@ -1,9 +1,7 @@
-"""S5: so many actors with a reminder each, all due when their host begins to run.
+"""S5: many actors with a reminder each, all due when their host begins to run.
 
-The mechanism by itself: an actor that does nothing but take its reminder back,
-as every turn that a reminder brings about must. The actors are laid down in
-bulk, through the store's own `commit`; what reads, loads, runs and commits them
-afterwards is the host, with its own limits.
+It measures the mechanism alone: the actor only removes its reminder, as every turn of a reminder must. The actors are
+stored in bulk, with the store's `commit`; the host reads, loads, runs and commits them, with its own limits.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,14 +25,12 @@ from ..drivers.measure import RunOutcome, usage_of_self
 from ..workloads.workload import Extent, Workload
 from .sleeping import LOOK_EVERY_S, PATIENCE_S, TooSlow, Waking, fleet_of, storm_outcome
 
-LAID_AT_ONCE = 1_000  # writes in one commit, when they are laid down
+LAID_AT_ONCE = 1_000  # writes in one commit
 ALARM = "alarm"  # the type of the actors
 NAME = "1"  # of each reminder
 
 
 class Alarm:
-    """An actor that is reminded once."""
-
     was_stalled = False
     log_fields: Mapping[str, Any] = MappingProxyType({})
 
@@ -49,18 +45,17 @@ class Alarm:
                     turn.reminders_cleared.append((name, due_us))
                     self._alarms.fired_us.append(now_us)
                 case None:
-                    # The fence: it has to write something, or it would not wait for a commit.
+                    # The fence has to write, or it would not wait for a commit.
                     turn.record = b""
             if envelope.reply is not None:
                 turn.replies.append((envelope.reply, None))
         return turn
 
-    def close(self) -> None:
-        """It holds nothing."""
+    def close(self) -> None: ...
 
 
 class Alarms:
-    """Makes the actors, and knows when each was reminded."""
+    """Makes the actors, and collects the times of their reminders."""
 
     def __init__(self) -> None:
         self.fired_us: list[int] = []
@@ -90,9 +85,9 @@ async def run_reminder_storm(setup: EngineSetup, workload: Workload, extent: Ext
     cpu_s, began_us = usage_of_self().cpu_s, host.clock.now_us()
     async with host.running():
         with anyio.move_on_after(PATIENCE_S):
-            while len(alarms.fired_us) < storm:  # noqa: ASYNC110  a counter, beside which looking costs nothing
+            while len(alarms.fired_us) < storm:  # noqa: ASYNC110  a check of a counter is cheap
                 await anyio.sleep(LOOK_EVERY_S)
-            # Groups are committed in their order: those before this one are durable when this one is.
+            # Groups are committed in order: the earlier ones are durable when this one is.
             await host.ask(Address(ALARM, "fence"), None)
         elapsed_s = (host.clock.now_us() - began_us) / 1e6
         cpu_s = usage_of_self().cpu_s - cpu_s
@@ -108,7 +103,7 @@ async def run_reminder_storm(setup: EngineSetup, workload: Workload, extent: Ext
 
 
 async def lay_down(host: Host, actors: int, due_us: int) -> None:
-    """Store actors that nobody has activated yet, each with a reminder. The host must not run yet."""
+    """Store actors with a reminder each. The host must not run yet."""
     store = host.store
     for begin in range(0, actors, LAID_AT_ONCE):
         writes = [

@@ -1,17 +1,16 @@
-"""Instances asleep, and many of them due at once: W5, S4 and S7.
+"""W5, S4 and S7: instances asleep, and many of them due at once.
 
-W5: what an instance costs that sleeps beyond the activation limit, and how late one wakes. The cost is the growth of
-RSS between two sizes of the fleet, so that what the engine costs anyhow is not in it. The lateness is that of instances
-that come due one by one, in a process that has nothing else to do.
+W5: the cost of a sleeping instance beyond the activation limit, and its lateness. The cost is the growth of RSS between
+two sizes of the fleet, without the engine's own. The lateness is that of single instances in an idle process.
 
-S4: so many workflows sleep until the same microsecond, more than may be in memory, so most are read back from the
-store: what a service sees after midnight, a time that many programs choose.
+S4: more workflows than fit in memory sleep until the same microsecond, so most are read from the store: the load of a
+service at midnight.
 
-S7: a fleet asleep, what it costs in memory and on the disk, and some of it due at once. The wakers are put to
-sleep before the last ones, so that they have left memory by the time they are due, as far as the fleet is large enough.
+S7: the cost of a sleeping fleet in memory and on the disk, and some of it due at once. These fall asleep before the
+last ones, so that they have left memory when they are due, if the fleet is large enough.
 
-The rule that is checked on the way: every instance wakes, and none before its time. An instance is awake when the turn
-in which its code goes on is durable.
+The rule, which the studies check: every instance wakes, and none too early. An instance is awake when the turn in which
+its code goes on is durable.
 """
 
 import gc
@@ -36,36 +35,36 @@ from ..drivers.load import Progress, WrongResult, start_many
 from ..drivers.measure import RunOutcome, distribution, usage_of_self
 from ..workloads.workload import Extent, Workload
 
-NIGHT_S = 30 * 86_400.0  # how long a fleet sleeps: longer than the run
-SETTLE_S = 0.5  # before RSS is read: what was to be evicted has been
-LOOK_EVERY_S = 0.002  # at a counter; next to nothing beside what it counts
-PATIENCE_S = 300.0  # for the last of them
+NIGHT_S = 30 * 86_400.0  # longer than the run
+SETTLE_S = 0.5  # before RSS is read, for evictions
+LOOK_EVERY_S = 0.002  # between two checks of a counter, which are cheap
+PATIENCE_S = 300.0  # for the last instance
 READ_AT_ONCE = 1_000  # instances, when results are read
 FENCE = ("chain", 0)  # an instance without a step
-FLEET_PER_S = 25_000  # how many instances there are for each second that a run should last, in S4, S7 and S8
+FLEET_PER_S = 25_000  # instances in S4, S7 and S8 for each second of the run
 
 # W5.
-ACTIVATIONS_MAX = 200  # in memory at once: next to nothing beside the fleet
+ACTIVATIONS_MAX = 200  # few, compared with the fleet
 SLEEPERS_PER_S = 8_000
-FIRST_SHARE = 0.2  # of the fleet, before RSS is read for the first time
-ONE_BY_ONE_PER_S = 100  # far below what would keep the process busy
-ONE_BY_ONE_LEAD_S = 1.0  # before the first of them is due
+FIRST_SHARE = 0.2  # of the fleet, before the first reading of RSS
+ONE_BY_ONE_PER_S = 100  # far below the capacity of the process
+ONE_BY_ONE_LEAD_S = 1.0  # before the first is due
 
 # S4.
-TRIED_SHARE = 0.15  # as many more are put to sleep first, more than may be in memory, to learn how long it takes
-STORM_RESERVE = 2.5  # of the time that the storm then needs: it falls asleep more slowly once memory is full
-STORM_LEAD_S = 1.0  # before the due time, however few there are
+TRIED_SHARE = 0.15  # additional instances, more than fit in memory, to measure the time of falling asleep
+STORM_RESERVE = 2.5  # times the expected time, because it takes longer when memory is full
+STORM_LEAD_S = 1.0  # the least time before the due time
 
 # S7.
-STEPS = 20  # in which a fleet grows, to show how far it is
-WAKERS_MAX = 10_000  # as many as may be in memory at once
-WAKERS_SHARE = 0.25  # of the fleet, if that is less
-FLEET_RESERVE = 2.0  # of the time that the last ones should need to fall asleep
+STEPS = 20  # of the progress of a growing fleet
+WAKERS_MAX = 10_000  # the limit of instances in memory
+WAKERS_SHARE = 0.25  # of the fleet, if less
+FLEET_RESERVE = 2.0  # times the expected time of the last ones
 FLEET_LEAD_S = 2.0
 
 
 class TooSlow(Exception):
-    """The due time came before all were asleep, or went by and nothing happened: there is nothing to measure."""
+    """The due time came before all were asleep, or passed without effect, so there is no measurement."""
 
 
 async def run_sleepers(setup: EngineSetup, workload: Workload, extent: Extent, progress: Progress) -> RunOutcome:
@@ -97,9 +96,9 @@ async def run_sleepers(setup: EngineSetup, workload: Workload, extent: Extent, p
 
 
 async def wake_one_by_one(driver: ProcessDriver, workload: Workload, wakers: int) -> list[int]:
-    """Let instances come due at random moments, and say how late each was, in microseconds."""
+    """Let instances come due at random moments, and return the lateness of each in microseconds."""
     chance = Random(7)  # noqa: S311  the same moments in each run
-    # Twice the lead: the start of one must not keep the process from waking another.
+    # Twice the lead, because starts must not delay wake-ups.
     begin = in_so_many_s(2 * ONE_BY_ONE_LEAD_S)
     dues = [begin + timedelta(seconds=chance.uniform(0, wakers / ONE_BY_ONE_PER_S)) for _ in range(wakers)]
     instance_ids = [await driver.start(workload.workflow, due) for due in dues]
@@ -128,7 +127,7 @@ async def run_timer_storm(setup: EngineSetup, workload: Workload, extent: Extent
 async def run_fleet(setup: EngineSetup, workload: Workload, extent: Extent, progress: Progress) -> RunOutcome:
     fleet = fleet_of(extent)
     wakers = min(WAKERS_MAX, max(1, int(fleet * WAKERS_SHARE)))
-    last = min(wakers, fleet - wakers)  # they push the wakers out of memory
+    last = min(wakers, fleet - wakers)  # these evict the wakers from memory
     first = fleet - wakers - last
     async with process_driver(setup) as driver:
         empty_bytes, rss_empty = stored_bytes(setup.store), await settled_rss()
@@ -155,9 +154,6 @@ async def run_fleet(setup: EngineSetup, workload: Workload, extent: Extent, prog
     return RunOutcome(figures=figures, latencies_us=waking.late_us)
 
 
-# To fall asleep.
-
-
 def fleet_of(extent: Extent, per_s: int = FLEET_PER_S) -> int:
     return extent.instances or int(extent.seconds * per_s)
 
@@ -165,7 +161,7 @@ def fleet_of(extent: Extent, per_s: int = FLEET_PER_S) -> int:
 async def put_to_sleep(
     driver: ProcessDriver, workload: Workload, sleepers: int, due: datetime | None = None
 ) -> list[str]:
-    """Start instances that sleep until a date, by default beyond the run, and return their ids."""
+    """Start instances that sleep until a date, by default after the run, and return their ids."""
     extent = Extent(seconds=0, instances=sleepers)
     return await start_many(driver, workload, due or in_so_many_s(NIGHT_S), extent)
 
@@ -173,7 +169,7 @@ async def put_to_sleep(
 async def put_to_sleep_in_steps(
     driver: ProcessDriver, workload: Workload, sleepers: int, progress: Progress, whole: float = 1.0
 ) -> None:
-    """Put so many to sleep, which is so much of the run (0 to 1)."""
+    """Put instances to sleep, which takes the share `whole` of the run (0 to 1)."""
     for step in range(1, STEPS + 1):
         asleep = sleepers * step // STEPS
         await put_to_sleep(driver, workload, asleep - sleepers * (step - 1) // STEPS)
@@ -187,28 +183,22 @@ async def settled_rss() -> int:
 
 
 def stored_bytes(store: Path) -> int:
-    """How large a database is: a page that is still in the WAL counts as if it had been copied home."""
+    """The size of a database; pages in the WAL count as if they were in the file."""
     with closing(sqlite3.connect(store)) as connection:
         (pages,) = connection.execute("PRAGMA page_count").fetchone()
         (page_bytes,) = connection.execute("PRAGMA page_size").fetchone()
     return int(pages * page_bytes)
 
 
-# To wake.
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waking:
-    """How so many instances woke that were due at once."""
-
-    awake_s: float  # from the due time until all were awake
+    awake_s: float  # from the due time
     cpu_s: float
     commits: int
-    late_us: list[int]  # each, from the due time to its turn; in the order of their ids
+    late_us: list[int]  # of each, from the due time to its turn; in the order of the ids
 
 
 def storm_outcome(waking: Waking, **more: float) -> RunOutcome:
-    """What it came to that so many were due at once, and more figures of it."""
     storm = len(waking.late_us)
     figures = {
         "elapsed_s": waking.awake_s,
@@ -222,11 +212,11 @@ def storm_outcome(waking: Waking, **more: float) -> RunOutcome:
 
 
 async def wake_all(driver: ProcessDriver, instance_ids: Sequence[str], due: datetime) -> Waking:
-    """Wait for instances that are all due at `due`, and nothing else is.
+    """Wait for instances that are all due at `due`.
 
     Raises:
-        TooSlow: It is too late already, or they do not wake.
-        WrongResult: One did not end as it should.
+        TooSlow: The due time is over, or they do not wake.
+        WrongResult: An instance returned a wrong value.
     """
     engine = driver.engine
     turns = engine.turns
@@ -244,18 +234,17 @@ async def wake_all(driver: ProcessDriver, instance_ids: Sequence[str], due: date
 
 
 async def taken(driver: ProcessDriver, turns: int) -> bool:
-    """Wait until an engine has taken so many turns, and they are durable; say whether that came about."""
+    """Wait until an engine has taken `turns` durable turns; False if it took too long."""
     with anyio.move_on_after(PATIENCE_S) as patience:
-        # To wait for each instance by its id would cost more than its turn.
+        # A wait for each instance would cost more than its turn.
         while driver.engine.turns < turns:  # noqa: ASYNC110
             await anyio.sleep(LOOK_EVERY_S)
-        # Groups are committed in their order: what was taken before this one is durable when this one is.
+        # Groups are committed in order: earlier turns are durable when this start is.
         await driver.start(*FENCE)
     return not patience.cancelled_caught
 
 
 async def states(driver: ProcessDriver, instance_ids: Sequence[str]) -> list[InstanceState]:
-    """Read instances, many at a time."""
     found: list[InstanceState] = []
     for begin in range(0, len(instance_ids), READ_AT_ONCE):
         some = instance_ids[begin : begin + READ_AT_ONCE]
@@ -267,7 +256,6 @@ async def states(driver: ProcessDriver, instance_ids: Sequence[str]) -> list[Ins
 
 
 def lateness_us(state: InstanceState) -> int:
-    """How late a sleeper woke."""
     if state.status is not Status.COMPLETED or state.output is None or int(state.output) < 0:
         raise WrongResult(state.instance_id, expected="how late it was", found=state.output)
     return int(state.output)

@@ -1,14 +1,11 @@
-"""S10: the loop of W1 for a long time: whether the engine gets slower, or larger.
+"""S10: the loop of W1 for a long time, to see whether the engine becomes slower or larger.
 
-Throughput and RSS are sampled each second. The verdict on them is a slope in percent an hour, by least squares, with
-the interval in which the true one lies with a probability of 95 %: a run of minutes cannot tell a drift from noise, and
-the interval says so. Samples a second apart resemble each other (one checkpoint, one collection hits several), so they
-say less than as many independent ones would. How much less follows from how far each residual resembles the one before:
-n samples are worth n (1 - r) / (1 + r), with r the residuals' autocorrelation at lag 1 (Bartlett 1935; in use for
-trends of climate series since Santer et al., 2000).
+Throughput and RSS are sampled each second. The result is a slope in percent an hour, by least squares, with its 95 %
+confidence interval, which shows if a run is too short to tell a drift from noise. Consecutive samples are correlated (a
+checkpoint or a collection affects several), so n samples count as n (1 - r) / (1 + r), with r the residuals'
+autocorrelation at lag 1 (Bartlett 1935; used for trends of climate series since Santer et al., 2000).
 
-The rule: the load keeps nothing of what it has done. It shares the engine's process, and what it kept would look like a
-leak.
+The rule: the load keeps no results. It shares the engine's process, where they would look like a leak.
 """
 
 import time
@@ -27,22 +24,20 @@ from ..drivers.measure import RunOutcome, Usage, usage_of_self
 from ..workloads.workload import Extent, Workload
 
 SAMPLE_EVERY_S = 1.0
-WARM_SHARE = 0.2  # of the run, in which caches fill: sampled, and not in the slope
+WARM_SHARE = 0.2  # the beginning of the run, in which caches fill; not part of the slope
 SAMPLES_MIN = 10  # for a slope
-ERROR_MAX_PERCENT_PER_H = 30.0  # a slope that may be further off says nothing of a drift of a few percent
+ERROR_MAX_PERCENT_PER_H = 30.0  # a less certain slope cannot show a drift of a few percent
 S_PER_H = 3_600.0
 CONFIDENCE = 0.95
 
 
-Series: TypeAlias = dict[str, list[float]]  # what was seen, sample by sample
+Series: TypeAlias = dict[str, list[float]]  # samples by name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slope:
-    """A straight line through a series."""
-
     each: float  # change per unit of time
-    error: float  # half of the interval around `each`; infinite if too little was seen to tell
+    error: float  # half of the interval around `each`; infinite if there are too few samples
     mean: float  # of the values
 
 
@@ -100,10 +95,9 @@ def figures_of(
 
 
 def drift(name: str, at_s: Sequence[float], values: Sequence[float]) -> dict[str, float]:
-    """A slope in percent of the mean an hour, how far it may be off, and how much of it is beyond doubt.
+    """A slope in percent of the mean an hour, its error, and the part of it that is certain.
 
-    Nothing, if too little was seen for a slope; and not the last, with which
-    marks are compared, if it is 0 only because too little was seen.
+    Empty if there are too few samples; without the last, which marks use, if it is 0 only because of a large error.
     """
     if len(values) < SAMPLES_MIN:
         return {}
@@ -119,15 +113,15 @@ def drift(name: str, at_s: Sequence[float], values: Sequence[float]) -> dict[str
 
 
 def beyond_doubt(slope: Slope) -> float:
-    """The least change that the interval allows, whichever way; 0 if it allows none."""
+    """The least absolute change in the interval; 0 if the interval contains 0."""
     return max(0.0, abs(slope.each) - slope.error)
 
 
 def slope_of(times: Sequence[float], values: Sequence[float]) -> Slope:
-    """Lay a line through values.
+    """Fit a line to values.
 
     Args:
-        times: At least three, not all the same.
+        times: At least three, not all equal.
     """
     assert len(times) == len(values) > 2
     line = linear_regression(times, values)
@@ -141,7 +135,7 @@ def slope_of(times: Sequence[float], values: Sequence[float]) -> Slope:
 
 
 def worth(residuals: Sequence[float]) -> float:
-    """How many independent samples these are worth; never more than there are."""
+    """The equivalent number of independent samples; at most the number of samples."""
     squares = sum(residual**2 for residual in residuals)
     if squares == 0:
         return float(len(residuals))
@@ -150,9 +144,9 @@ def worth(residuals: Sequence[float]) -> float:
 
 
 def t_quantile(free: float) -> float:
-    """Student's t for `CONFIDENCE`, two-sided, from the normal quantile (Cornish and Fisher's expansion).
+    """Student's t for `CONFIDENCE`, two-sided, from the normal quantile (Cornish-Fisher expansion).
 
-    Within 1 % of the tables from 3 degrees of freedom on; too small below, at 2 by 3 %.
+    Within 1 % of the tables from 3 degrees of freedom on; 3 % too small at 2.
     """
     z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
     return (

@@ -1,7 +1,7 @@
-"""`perdure bench state`: saves and gets of the state API in a second, with so many under way.
+"""`perdure bench state`: the rates of saves and gets of the state API.
 
-The one law: each save is of a key of its own and is durable when it counts, and each get is of a key that was saved.
-It is measured twice: of an engine in this process, and of a daemon over HTTP, with the load beside it.
+The rule: each save has its own key and counts when it is durable, and each get reads a saved key. Measured are an
+engine in this process, and a daemon over HTTP on the same machine as the load.
 """
 
 import json
@@ -26,7 +26,7 @@ PATH = f"/v1.0/state/{USUAL_STORE}"
 
 
 async def measure_state(folder: Path, *, keys: int, in_flight: int) -> dict[str, float]:
-    """Save so many keys and get them, in process and over HTTP: how many a second."""
+    """Save keys and get them, in process and over HTTP; returns the rates a second."""
     setup = EngineSetup(folder=folder)
     async with Engine(data=setup.store, settings=setup.settings()) as engine:
 
@@ -57,7 +57,6 @@ async def measure_state(folder: Path, *, keys: int, in_flight: int) -> dict[str,
 
 
 async def rate_of(call: Callable[[str], Awaitable[None]], keys: int, in_flight: int) -> float:
-    """Make a call for each key, so many at a time."""
     left = iter(range(keys))
 
     async def caller() -> None:

@@ -1,9 +1,7 @@
-"""The app under test: workflows and activities that do nothing, so that the engine is measured.
+"""The app under test: trivial workflows and activities, so that the engine is measured.
 
-Two variables of the environment change what it does on the side. The pipe is
-how the load process learns that an instance has run to its end, which Dapr's
-HTTP API has no way to tell. The log is how the crash test counts the bodies
-that ran.
+Environment variables add side effects: ids of finished instances in a pipe, because Dapr's HTTP API has no call that
+waits for the end; and a log of the bodies that ran, for the crash test.
 """
 
 import os
@@ -18,16 +16,16 @@ from ...runtime.authoring.app import App
 from ...runtime.authoring.context import ActivityContext, WorkflowContext
 from ...runtime.operations.client import Client
 
-PIPE = "PERDURE_BENCH_PIPE"  # a pipe that gets the id of each instance whose code has come to its end, one a line
-LOG = "PERDURE_BENCH_LOG"  # a file that gets a line for each time an activity's body runs
+PIPE = "PERDURE_BENCH_PIPE"  # a pipe that gets the id of each instance at the end of its code, one a line
+LOG = "PERDURE_BENCH_LOG"  # a file that gets a line for each run of an activity's body
 
-HOLD = "PERDURE_BENCH_HOLD"  # if it is set, `held` does not end
+HOLD = "PERDURE_BENCH_HOLD"  # if set, `held` does not end
 
 GO = "go"  # the event that `signal` waits for
 BALL = "ball"  # the event that `ping` and `pong` send each other
 
-# Of the engine that runs the app. Workflow code cannot send an event to another instance; an activity can, through
-# the client, as in any program that embeds the engine. Only who runs the engine in process sets it.
+# The client of the engine that runs the app, set by a load that runs the engine in process. An activity sends events to
+# other instances with it.
 client: ContextVar[Client] = ContextVar("client")
 
 app = App("benchmark")
@@ -35,7 +33,6 @@ app = App("benchmark")
 
 @app.activity
 async def add_one(ctx: ActivityContext, number: int) -> int:
-    """The trivial activity."""
     note(LOG, f"{ctx.workflow_id} {ctx.task_id}")
     return number + 1
 
@@ -58,13 +55,12 @@ async def pause(ctx: ActivityContext, pause_ms: int) -> int:
 
 @app.activity
 async def throw(ctx: ActivityContext, instance_id: str) -> None:
-    """Send an event to another instance."""
     await client.get().raise_event(instance_id, BALL)
 
 
 @app.workflow
 async def chain(ctx: WorkflowContext, steps: int) -> int:
-    """Run so many activities, one after the other."""
+    """Run activities one after the other."""
     number = 0
     for _ in range(steps):
         number = await ctx.call_activity(add_one, input=number)
@@ -74,7 +70,7 @@ async def chain(ctx: WorkflowContext, steps: int) -> int:
 
 @app.workflow
 async def fan_out(ctx: WorkflowContext, width: int) -> int:
-    """Run so many activities at once, and sum their results."""
+    """Run activities at once, and sum their results."""
     numbers = await ctx.when_all([ctx.call_activity(add_one, input=number) for number in range(width)])
     note(PIPE, ctx.instance_id)
     return sum(numbers)
@@ -82,7 +78,7 @@ async def fan_out(ctx: WorkflowContext, width: int) -> int:
 
 @app.workflow
 async def signal(ctx: WorkflowContext) -> int:
-    """Wait for an event that brings the result."""
+    """Wait for an event, which has the result."""
     number: int = await ctx.wait_for_external_event(GO)
     note(PIPE, ctx.instance_id)
     return number
@@ -90,14 +86,13 @@ async def signal(ctx: WorkflowContext) -> int:
 
 @app.workflow
 async def sleeper(ctx: WorkflowContext, due: datetime) -> int:
-    """Sleep until a date, and return how many microseconds later the code went on."""
+    """Sleep until a date, and return the lateness in microseconds."""
     await ctx.create_timer(due)
     return (ctx.current_utc_datetime - due) // timedelta(microseconds=1)
 
 
 @app.workflow
 async def hello(ctx: WorkflowContext, cities: list[str]) -> list[str]:
-    """Greet cities, one after the other."""
     greetings = [await ctx.call_activity(say_hello, input=city) for city in cities]
     note(PIPE, ctx.instance_id)
     return greetings
@@ -105,7 +100,6 @@ async def hello(ctx: WorkflowContext, cities: list[str]) -> list[str]:
 
 @app.workflow
 async def carry(ctx: WorkflowContext, text: str) -> str:
-    """Pass a text through three activities, one after the other."""
     for _ in range(3):
         text = await ctx.call_activity(echo, input=text)
     note(PIPE, ctx.instance_id)
@@ -114,7 +108,6 @@ async def carry(ctx: WorkflowContext, text: str) -> str:
 
 @app.workflow
 async def rest(ctx: WorkflowContext, pause_ms: int) -> int:
-    """Run one activity that takes its time."""
     paused_ms = await ctx.call_activity(pause, input=pause_ms)
     note(PIPE, ctx.instance_id)
     return paused_ms
@@ -122,7 +115,7 @@ async def rest(ctx: WorkflowContext, pause_ms: int) -> int:
 
 @app.workflow
 async def ping(ctx: WorkflowContext, rounds: int) -> int:
-    """Play with a child: whatever it throws is thrown back, so many times."""
+    """Exchange events with a child."""
     child_id = f"{ctx.instance_id}-pong"
     child = ctx.call_child_workflow(pong, input=rounds, instance_id=child_id)
     for _ in range(rounds):
@@ -135,7 +128,7 @@ async def ping(ctx: WorkflowContext, rounds: int) -> int:
 
 @app.workflow
 async def pong(ctx: WorkflowContext, rounds: int) -> int:
-    """Throw first, because one's parent is certain to be there, and say how often the ball came back."""
+    """Send the first event, because the parent exists already; return the number of answers."""
     caught = 0
     for _ in range(rounds):
         await ctx.call_activity(throw, input=ctx.parent_instance_id)
@@ -146,13 +139,13 @@ async def pong(ctx: WorkflowContext, rounds: int) -> int:
 
 @app.activity
 async def when(ctx: ActivityContext, _: None) -> int:
-    """Say when this ran, by a clock that only goes forward; microseconds."""
+    """Return the time of a monotonic clock, in microseconds."""
     return time.perf_counter_ns() // 1000
 
 
 @app.workflow
 async def timed_chain(ctx: WorkflowContext, steps: int) -> list[int]:
-    """Run so many activities, one after the other, and wait for an event; say when each ran."""
+    """Run activities one after the other, wait for an event, and return the times of the activities."""
     times = [await ctx.call_activity(when) for _ in range(steps)]
     await ctx.wait_for_external_event(GO)
     return times
@@ -160,7 +153,7 @@ async def timed_chain(ctx: WorkflowContext, steps: int) -> list[int]:
 
 @app.activity
 async def held(ctx: ActivityContext, number: int) -> int:
-    """Add one, where nothing holds it."""
+    """Add one, unless HOLD is set."""
     note(LOG, f"{ctx.workflow_id} {ctx.task_id}")
     if os.environ.get(HOLD):
         await anyio.sleep_forever()
@@ -169,7 +162,7 @@ async def held(ctx: ActivityContext, number: int) -> int:
 
 @app.activity
 async def go_on(ctx: ActivityContext, number: int) -> int:
-    """Add one, and tell that the instance goes on."""
+    """Add one, and report that the instance goes on."""
     note(LOG, f"{ctx.workflow_id} {ctx.task_id}")
     note(PIPE, ctx.workflow_id)
     return number + 1
@@ -177,17 +170,17 @@ async def go_on(ctx: ActivityContext, number: int) -> int:
 
 @app.workflow
 async def interrupted(ctx: WorkflowContext, number: int) -> int:
-    """Take a step, one that may be held, and one that tells of it."""
+    """Take a step, a step that may be held, and a step that reports."""
     for step in (add_one, held, go_on):
         number = await ctx.call_activity(step, input=number)
     return number
 
 
 def note(variable: str, line: str) -> None:
-    """Write a line to what the variable names; nothing if it is not set."""
+    """Write a line to the file that the variable names, if it is set."""
     file = opened(variable)
     if file is not None:
-        # One write, so that lines of a process that is killed are whole.
+        # A single write, so that lines of a killed process are complete.
         os.write(file, f"{line}\n".encode())
 
 

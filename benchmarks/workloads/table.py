@@ -1,6 +1,6 @@
-"""The workloads, as a table: their loads, their units, and the marks that they should reach.
+"""The table of workloads: their loads, their units, and the marks that they should reach.
 
-The rule: a new workload is a new row, if one of the shapes fits it.
+The rule: a new workload of a known shape is a new row.
 """
 
 from functools import partial
@@ -43,8 +43,8 @@ BASICS = (
              marks=(Mark(HTTP, "steps_lost", "steps lost", at_most=0),)),
 )
 
-# From Dapr's own performance tests of workflows: how many instances are under way at once, and how many there are in
-# all. The activities of those tests add up numbers, keep state or sleep; ours are trivial, so that the engine is left.
+# The numbers of instances, in flight and in all, are from Dapr's performance tests of workflows. The activities of
+# those tests sum numbers, keep state or sleep; ours are trivial, so that the engine is measured.
 dapr = partial(Workload, suite=DAPR)
 DAPRS = (
     dapr("D1", "series", "5 activities one after the other, 350 in flight", "chain", 5, 5,
@@ -54,7 +54,7 @@ DAPRS = (
     *(dapr(name, f"{size} kB", f"{size} 000 bytes passed through 3 activities and returned, 30 in flight",
            "carry", "x" * size * 1_000, "x" * size * 1_000, units=3, in_flight=30, instances=300)
       for name, size in (("D3", 10), ("D4", 50), ("D5", 100))),
-    # Dapr's has 10 000 of them, and so takes ten times as long: --instances 10000.
+    # Dapr's test has 10 000: --instances 10000.
     dapr("D6", "delay", "one activity of 5 000 ms, 500 in flight: 100 a second is the most there can be",
          "rest", 5_000, 5_000, in_flight=500, instances=1_000),
     *(dapr(name, f"storm {size}k", f"{size} 000 instances of 15 activities, all started at once",
@@ -66,12 +66,12 @@ CITIES = ["Tokyo", "Seattle", "London", "Amsterdam", "Seoul"]
 scale = partial(Workload, suite=SCALE)
 in_process = partial(Workload, suite=SCALE, drivers=(PROCESS,))
 SCALES = (
-    # The first two are of Netherite's paper; it has 200 of the fan-outs: --instances 200 --in-flight 200.
+    # The first two are from Netherite's paper, with 200 fan-outs: --instances 200 --in-flight 200.
     scale("S1", "hello", "1 000 instances of 5 greetings one after the other, all started at once",
           "hello", CITIES, [f"Hello {city}!" for city in CITIES], units=5, in_flight=1_000, instances=1_000),
     scale("S2", "wide", "20 instances of 1 000 activities at once, all started at once",
           "fan_out", 1_000, 500_500, units=1_000, in_flight=20, instances=20),
-    # Workflow code cannot send events; an activity does, with the engine's client. A daemon's app has none.
+    # An activity sends the events with the engine's client, which a daemon's app does not have.
     in_process("S3", "ping-pong", "two instances that send each other an event, 1 000 times forth and back",
                "ping", 1_000, 1_000, unit="trips", units=1_000, in_flight=1, instances=1),
     in_process("S4", "timers", "100 000 workflows asleep, all due at once", "sleeper", None, None,
@@ -107,7 +107,7 @@ SCALES = (
                       Mark(PROCESS, "rss_drift_percent_per_h", "% an hour of RSS, beyond doubt", digits=1, at_most=3))),
 )
 
-# Beside W1 and W2, with --driver sdk.
+# Runs beside W1 and W2 with --driver sdk.
 LONG_CHAIN = Workload("history", "long chain", "1 700 activities one after the other, through the SDK",
                       "chain", 1_700, 1_700, shape=Shape.TURNS, units=1_700, in_flight=1, instances=1,
                       drivers=SDK_DRIVERS, suite=THROUGH_SDK)

@@ -1,7 +1,7 @@
-"""`perdure suspend`, `resume`, `terminate`, `purge` and `rerun`: of one instance, of some, or of all that match.
+"""`perdure suspend`, `resume`, `terminate`, `purge` and `rerun`: for given instances, or for all that match.
 
-The rule: with --all-matching the number comes first. Nothing is done before a person has seen it and said yes, or the
-command line says so for them (--yes).
+The rule: --all-matching shows the number of instances first, and acts only after a person has confirmed it, or with
+--yes.
 """
 
 import sys
@@ -57,15 +57,15 @@ def act(
     options: dict[str, Any],
     **bulk: Any,
 ) -> None:
-    """Do something to the instances that a command selects.
+    """Do an action on the instances that a command selects.
 
     Args:
-        one: Does it to one.
-        options: Those of `SELECTION_OPTIONS`.
+        one: Does the action on one instance.
+        options: The values of `SELECTION_OPTIONS`.
         bulk: Further values for the bulk operation.
 
     Raises:
-        click.UsageError: Neither ids nor --all-matching select any, or both do.
+        click.UsageError: There are neither ids nor --all-matching, or both.
     """
     filters = filter_of(options)
     if options["all_matching"]:
@@ -86,14 +86,14 @@ def act(
 
 
 def at_a_terminal() -> bool:
-    """Whether a person can be asked."""
+    """Whether a person can answer questions."""
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
 def _action(
     action: str, *params: click.Parameter, example: str, describe: str
 ) -> Callable[[Callable[..., dict[str, Any]]], DaemonCommand]:
-    """Make the command of an action of the API. The function says with which options it is done."""
+    """Make the command of an action of the API. The decorated function returns the options of the action."""
 
     def make(options_of: Callable[..., dict[str, Any]]) -> DaemonCommand:
         def command(where: Where, ids: tuple[str, ...], reason: str | None, **options: Any) -> None:
@@ -115,7 +115,7 @@ def _action(
 
 
 def words_of(action: str, done: "ActionDone") -> str:
-    """Say what an action has done."""
+    """Describe the result of an action."""
     if isinstance(done.already, str):
         return f"was already {done.already}"
     many = f" ({done.affected} instances)" if isinstance(done.affected, int) and done.affected > 1 else ""
@@ -129,13 +129,13 @@ def words_of(action: str, done: "ActionDone") -> str:
     describe="Let instances take no further step until they are resumed. Messages that arrive meanwhile are kept.",
 )
 def suspend(recurse: bool) -> dict[str, Any]:
-    """The options with which instances are suspended."""
+    """Return the options of a suspension."""
     return {"recurse": recurse}
 
 
 @_action("resume", RECURSE_OFF, example="perdure resume order-17", describe="Let suspended instances go on.")
 def resume(recurse: bool) -> dict[str, Any]:
-    """The options with which instances are resumed."""
+    """Return the options of a resumption."""
     return {"recurse": recurse}
 
 
@@ -147,7 +147,7 @@ def resume(recurse: bool) -> dict[str, Any]:
     describe="End instances without asking their code. Stalled ones and ones that are set aside end too.",
 )
 def terminate(recurse: bool, output: msgspec.Raw | None) -> dict[str, Any]:
-    """The options with which instances are terminated."""
+    """Return the options of a termination."""
     return {"recurse": recurse, **({"output": output} if output is not None else {})}
 
 
@@ -159,7 +159,7 @@ def terminate(recurse: bool, output: msgspec.Raw | None) -> dict[str, Any]:
     describe="Forget instances that have ended. With --force also instances that have not ended.",
 )
 def purge(recurse: bool, force: bool) -> dict[str, Any]:
-    """The options with which instances are purged."""
+    """Return the options of a purge."""
     return {"recurse": recurse, "force": force}
 
 
@@ -207,5 +207,5 @@ def rerun(
 
 
 def steps(what: str, found: "Sequence[RerunStepInfo]") -> list[str]:
-    """Show steps, one a line."""
+    """Format steps, one a line."""
     return [f"{what:<8}  {step.event_id:>4}  {step.kind}  {visible(step.name or '')}".rstrip() for step in found]

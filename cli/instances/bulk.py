@@ -1,6 +1,6 @@
-"""Doing something to all instances that match: the number, the question, the progress.
+"""Runs an action on all instances that match: shows the number, asks, and shows the progress.
 
-The rule: the operation runs in the daemon. This end may go at any moment, and the operation goes on.
+The rule: the operation runs in the daemon. It goes on if the command ends.
 """
 
 import sys
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ...client.remote_client import RemoteClient
 
 LOOK_S = 0.5
-TOLD_EVERY_S = 10.0  # where no person looks on: in the log of a job, say
+TOLD_EVERY_S = 10.0  # between two lines, if the output is no terminal
 GOING = ("RUNNING",)
 SAMPLE = 10
 
@@ -26,10 +26,10 @@ SAMPLE = 10
 async def run_bulk(
     client: "RemoteClient", action: str, filters: dict[str, Any], options: dict[str, Any], bulk: dict[str, Any]
 ) -> int:
-    """Plan a bulk operation, ask, begin it and follow it.
+    """Plan a bulk operation, ask for confirmation, begin it and follow it.
 
     Args:
-        filters: Which instances.
+        filters: The filter of the instances.
         options: `yes`, `rate`, `no_wait` and `shape` of the command.
         bulk: Further values for the plan.
     """
@@ -59,17 +59,17 @@ async def run_bulk(
 
 
 def nothing_done(action: str) -> dict[str, Any]:
-    """Describe what was done where no instance matches: the fields of an operation, without one that has an id."""
+    """Return the result if no instance matches: the fields of an operation, without an id."""
     counts = dict.fromkeys(("done", "failed", "skipped"), 0)
     return {"id": None, "state": "COMPLETED", "action": action, "matches": 0, "more": False, **counts, "errors": []}
 
 
 async def follow(client: "RemoteClient", operation_id: str, shape: str = "table") -> int:
-    """Follow a bulk operation to its end, and say how far it is: in place in a terminal, else by a line at times."""
+    """Follow a bulk operation to its end, and show its progress: in place in a terminal, else in lines."""
     looked_on = sys.stderr.isatty()
     told_s = anyio.current_time()
     while True:
-        # Over a restart of the daemon, which goes on with it.
+        # A restarted daemon goes on with the operation, so the command waits for it.
         operation = await patiently(lambda: client.operation(operation_id), reached=True)
         if looked_on:
             click.echo(f"\r{progress(operation)}\033[K", nl=False, err=True)
@@ -91,7 +91,7 @@ async def follow(client: "RemoteClient", operation_id: str, shape: str = "table"
 
 
 def progress(operation: "OperationInfo") -> str:
-    """Say how far an operation is."""
+    """Describe the progress of an operation."""
     counts = [(operation.done, "done"), (operation.failed, "failed"), (operation.skipped, "skipped")]
     told = ", ".join(f"{count:,} {word}" for count, word in counts if count or word == "done")
     more = "+" if operation.more else ""

@@ -1,7 +1,7 @@
-"""`perdure completion`: the script by which a shell completes perdure's commands and options, and the answers to it.
+"""`perdure completion`: prints the script with which a shell completes perdure's commands, and answers the script.
 
-The rule: the scripts call `perdure` for the words, and change nothing else of the shell. `cli/main.py` hands the
-questions of the scripts to `answer`.
+The rule: the scripts call `perdure` for the words, and change no other setting of the shell. `cli/main.py` passes the
+calls of the scripts to `answer`.
 """
 
 import os
@@ -14,8 +14,9 @@ from click.shell_completion import ShellComplete, get_completion_class
 SHELLS = ("bash", "zsh", "fish")
 VARIABLE = "_PERDURE_COMPLETE"
 
-# Not click's: bash ends a word at each `:`, `=` and `@`, which ids and options have, and replaces only the text behind
-# the last one. So it is told the line, and which characters these are. They are not changed: they are every command's.
+# Not click's script: bash ends a word at each `:`, `=` and `@`, which ids and options contain, and replaces only the
+# text after the last of them. So this script passes the line and these characters. It does not change them, because
+# they are a setting for all commands.
 BASH = """\
 _perdure_completion() {
     local IFS=$'\\n' type value
@@ -33,7 +34,7 @@ complete -o nosort -F _perdure_completion perdure
 """
 
 
-BEGIN_WORDS = "@$"  # readline's rl_special_prefixes: they end a word, and belong to the next one
+BEGIN_WORDS = "@$"  # readline's rl_special_prefixes: they end a word, and begin the next one
 
 
 @click.command(epilog="\b\nExample:\n  perdure completion bash > ~/.local/share/bash-completion/completions/perdure")
@@ -54,24 +55,25 @@ def completion(shell: str) -> None:
 
 
 def script(shell: str) -> str:
-    """The script for a shell."""
+    """Return the script for a shell."""
     if shell == "bash":
         return BASH
     found = get_completion_class(shell)
     assert found is not None
-    # Not its own `source`, which runs the shell to look how old it is. The command plays no part in the script.
+    # Not the `source` of the subclass, which runs the shell to check its version. The script does not depend on the
+    # command.
     source = ShellComplete.source(found(completion, {}, "perdure", VARIABLE))
     if shell == "fish":
-        return source.replace('string split ","', 'string split --max 1 ","')  # a list has commas of its own
+        return source.replace('string split ","', 'string split --max 1 ","')  # lists contain commas too
     return source
 
 
 def answer(command: click.Command, instruction: str) -> Iterator[str]:
-    """Answer a shell's script, in lines.
+    """Yield the lines of the answer to a shell's script.
 
     Args:
-        command: All of perdure.
-        instruction: The value that the script has put into `VARIABLE`, such as `zsh_complete`; another has no answer.
+        command: The command `perdure`.
+        instruction: The value of `VARIABLE` from the script, such as `zsh_complete`; an unknown value has no answer.
     """
     shell, _, what = instruction.partition("_")
     found = get_completion_class(shell)
@@ -82,7 +84,7 @@ def answer(command: click.Command, instruction: str) -> Iterator[str]:
         args, begun, kept = words_of(os.environ.get("COMP_LINE", ""), os.environ.get("COMP_WORDBREAKS", ""))
     else:
         (args, begun), kept = shells.get_completion_args(), ""
-    # Of `--status=fai` click completes the text behind the `=`; shells replace the whole word, or bash's part of it.
+    # For `--status=fai` click completes the text after the `=`; shells replace the whole word, or bash's part of it.
     flag, equals, _ = begun.partition("=")
     before = flag + equals if equals and flag.startswith("-") else ""
     for item in shells.get_completions(args, begun):
@@ -95,13 +97,13 @@ def answer(command: click.Command, instruction: str) -> Iterator[str]:
 
 
 def words_of(line: str, breaks: str) -> tuple[list[str], str, str]:
-    """Take the line before bash's cursor apart.
+    """Split the line before bash's cursor.
 
     Args:
         breaks: The characters at which bash ends a word.
 
     Returns:
-        The words behind the command; the one that has been begun; and how much of that bash keeps as it is.
+        The words after the command; the incomplete word; and the part of the latter that bash keeps.
     """
     start = kept = 0
     quote, escaped = "", False
@@ -122,7 +124,7 @@ def words_of(line: str, breaks: str) -> tuple[list[str], str, str]:
 
 
 def split(line: str) -> list[str]:
-    """Take a line apart as a shell does, also one whose last quotation is still open."""
+    """Split a line as a shell does, also if its last quotation is still open."""
     lexer = shlex.shlex(line, posix=True, punctuation_chars=False)
     lexer.whitespace_split, lexer.commenters = True, ""
     words: list[str] = []

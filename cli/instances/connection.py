@@ -1,6 +1,7 @@
-"""The parts that the commands on a running daemon share: how they reach it, and how they end.
+"""The shared parts of the commands on a running daemon: the connection, and the exit codes.
 
-The rule: a command says on standard error what went wrong, with the id, and its exit code says of which kind it was.
+The rule: a command that fails prints the id and the error on standard error, and its exit code is the kind of the
+error.
 """
 
 import math
@@ -15,7 +16,7 @@ import click
 
 from ...actors.errors import PerdureError
 from ...client.connect import DEFAULT_SERVER
-from .output import lines_of
+from .output import lines_of, write_line
 
 if TYPE_CHECKING:
     from ...client.remote_client import RemoteClient
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 DONE = 0
-FAILED = 1  # the instance has failed, or some of those selected
+FAILED = 1  # the instance has failed, or some of several instances have
 USAGE = 2
 NOT_FOUND = 3
 REFUSED = 4
@@ -40,29 +41,29 @@ EXIT_CODES = (
     (TIME_OVER, "the time is over"),
 )
 
-PATIENCE_S = 60.0  # with a daemon that was there and is away
+PATIENCE_S = 60.0  # for a daemon that was reached before and cannot be reached now
 AGAIN_S = 0.5
 
 TOKEN_VARIABLES = ("PERDURE_API_TOKEN", "DAPR_API_TOKEN")
 
 
 class CommandEnded(click.ClickException):
-    """A command that ends with an exit code and a sentence."""
+    """The end of a command with an exit code and a sentence."""
 
     def __init__(self, message: str, exit_code: int) -> None:
         super().__init__(lines_of(message))
-        vars(self)["exit_code"] = exit_code  # click has it as a constant of the class
+        vars(self)["exit_code"] = exit_code  # in click it is a constant of the class
 
 
 class Where(NamedTuple):
-    """How a daemon is reached."""
+    """The address and the token of a daemon, and the app."""
 
     server: str
     token: str | None
     app_id: str | None = None  # None: the first app of the daemon
 
     def client(self) -> "RemoteClient":
-        """Make a client of it."""
+        """Make a client of the daemon."""
         from ...client.remote_client import RemoteClient  # noqa: PLC0415  `--help` needs no HTTP
         from ...client.server import Server  # noqa: PLC0415
 
@@ -97,10 +98,10 @@ SERVER_OPTIONS = (
 
 
 class DaemonCommand(click.Command):
-    """A command that asks a daemon. Its function gets a `Where` in place of the options that say where.
+    """A command on a daemon. Its function gets a `Where` in place of the options of the connection.
 
     Args:
-        example: A call, for the help and the reference.
+        example: A command line, for the help and the reference.
     """
 
     def __init__(self, *arguments: Any, example: str, **named: Any) -> None:
@@ -110,7 +111,7 @@ class DaemonCommand(click.Command):
         self.example = example
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Put the daemon's address, the token and the app id into a `Where`, and call the command with it."""
+        """Call the function of the command with a `Where` of the daemon's address, the token and the app id."""
         if os.environ.get("NO_COLOR"):
             ctx.color = False
         token = token_of(ctx.params.pop("token_file"))
@@ -121,7 +122,7 @@ class DaemonCommand(click.Command):
 def daemon_command(
     *params: click.Parameter, example: str, name: str | None = None
 ) -> Callable[[Callable[..., Any]], DaemonCommand]:
-    """Make a command that asks a daemon; its docstring is its help."""
+    """Make a command on a daemon; the docstring of the function is the help."""
 
     def make(function: Callable[..., Any]) -> DaemonCommand:
         return DaemonCommand(
@@ -139,7 +140,7 @@ def token_of(file: str | None) -> str | None:
     """Read the token that opens the API.
 
     Raises:
-        click.UsageError: The file cannot be read, or has none.
+        click.UsageError: The file cannot be read, or has no token.
     """
     if file is None:
         return next((os.environ[name] for name in TOKEN_VARIABLES if os.environ.get(name)), None)
@@ -152,13 +153,13 @@ def token_of(file: str | None) -> str | None:
 
 
 def ask(where: Where, work: Callable[["RemoteClient"], Awaitable[int | None]]) -> None:
-    """Do the work of a command with a client, and end with its exit code.
+    """Run the work of a command with a client, and end with its exit code.
 
     Args:
-        work: Returns an exit code; None is DONE.
+        work: Returns an exit code; None means DONE.
 
     Raises:
-        CommandEnded: The daemon has refused it, or cannot be reached.
+        CommandEnded: The daemon has refused the request, or cannot be reached.
     """
     import anyio  # noqa: PLC0415
 
@@ -173,22 +174,22 @@ def ask(where: Where, work: Callable[["RemoteClient"], Awaitable[int | None]]) -
     except PerdureError as error:
         raise ended(error) from None
     except BrokenPipeError:
-        raise  # who reads has had enough, of which click makes a quiet end
+        raise  # the reader of the output has closed it; click ends the command silently
     except OSError as error:
-        # The client makes errors of its own of all that a network does: this is the disk, or what reads the output.
+        # The client converts all network errors to its own, so this error is of the disk or of the output.
         raise CommandEnded(f"the output cannot be written: {error.strerror or error}", FAILED) from None
     if code:
         sys.exit(code)
 
 
 async def patiently(work: Callable[[], Awaitable[T]], *, reached: bool) -> T:
-    """Do something that may be done again, while the daemon is started again, say.
+    """Do repeatable work, and repeat it while the daemon cannot be reached, during a restart for example.
 
     Args:
-        reached: The daemon has been reached before; without that, one that is not there is an error at once.
+        reached: The daemon was reached before. If not, an unreachable daemon is an error at once.
 
     Raises:
-        PerdureError: It is of another kind, or the daemon was away for `PATIENCE_S`.
+        PerdureError: Another error, or the daemon could not be reached for `PATIENCE_S`.
     """
     import anyio  # noqa: PLC0415
 
@@ -206,7 +207,7 @@ async def patiently(work: Callable[[], Awaitable[T]], *, reached: bool) -> T:
 
 
 def ended(error: PerdureError, instance_id: str | None = None) -> CommandEnded:
-    """Make the end of a command out of an error."""
+    """Return the end of a command for an error."""
     told = getattr(error, "instance_id", instance_id)
     text = next(iter(getattr(error, "__notes__", ())), None) or str(error)
     return CommandEnded(
@@ -215,7 +216,7 @@ def ended(error: PerdureError, instance_id: str | None = None) -> CommandEnded:
 
 
 def code_of(error: PerdureError) -> int:
-    """Choose the exit code for an error."""
+    """Return the exit code for an error."""
     from ...client.errors import (  # noqa: PLC0415
         ServerAddressInvalid,
         ServerRefused,
@@ -232,7 +233,7 @@ def code_of(error: PerdureError) -> int:
         case ServerAddressInvalid() | TokenInvalid() | InvalidRequest():
             return USAGE
         case ServerRefused(status=404, code="ERR_ROUTE_NOT_FOUND" | "ERR_DIRECT_INVOKE" | ""):
-            return REFUSED  # by a daemon that is older than the command, or by another program
+            return REFUSED  # an older daemon, or another program
         case ServerRefused(status=404):
             return NOT_FOUND
         case ServerRefused(status=400):
@@ -244,13 +245,13 @@ def code_of(error: PerdureError) -> int:
 
 
 async def for_each(ids: Sequence[str], work: Callable[[str], Awaitable[str | None]], *, said: bool = True) -> int:
-    """Do something to one instance after another, and say what could not be done.
+    """Do work on one instance after another, and print the errors.
 
     Args:
-        work: Returns the line to print when it is done.
+        work: Returns the line to print.
 
     Returns:
-        DONE; with one id its own exit code; with several FAILED if it could not be done to some of them.
+        DONE; for one id the exit code of its error; for several FAILED if the work has failed for some of them.
     """
     codes = []
     for instance_id in ids:
@@ -264,14 +265,14 @@ async def for_each(ids: Sequence[str], work: Callable[[str], Awaitable[str | Non
             codes.append(failed.exit_code)
         else:
             if said and done is not None:
-                click.echo(done)
+                write_line(done)
     if not codes:
         return DONE
     return codes[0] if len(ids) == 1 else FAILED
 
 
 def ids_of(given: Sequence[str]) -> list[str]:
-    """The ids of a command's arguments; `-` stands for those on standard input, one a line."""
+    """Return the ids in a command's arguments; `-` means the ids on standard input, one a line."""
     found: list[str] = []
     for text in given:
         if text == "-":

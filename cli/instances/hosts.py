@@ -1,6 +1,6 @@
-"""`perdure hosts`: the processes that are one daemon together, on one machine or on several.
+"""`perdure hosts`: lists the processes that form one daemon, on one machine or on several.
 
-The rule: any host answers for all. Facts of a host that is away are left empty, never guessed.
+The rule: every host answers for all. Facts of a host that does not answer are empty, never guessed.
 """
 
 from datetime import UTC, datetime
@@ -46,12 +46,12 @@ def hosts(where: Where, output: str) -> None:
 
 
 def table_of(found: "HostList", now: datetime, *, wide: bool) -> str:
-    """Lay hosts out, one a line."""
+    """Format hosts as a table, one a line."""
     return table(WIDE if wide else COLUMNS, [row(each, now, wide=wide) for each in found.items])
 
 
 def row(host: "HostView", now: datetime, *, wide: bool) -> tuple[object, ...]:
-    """A row of the table of hosts."""
+    """Return a row of the table of hosts."""
     began = age(host.began, now) if host.began is not None else None
     shown = (
         *(host.name, state(host), host.machine, host.version, host.shards, host.activations, host.turns),
@@ -68,7 +68,7 @@ def row(host: "HostView", now: datetime, *, wide: bool) -> tuple[object, ...]:
 
 
 def state(host: "HostView") -> str:
-    """Say in a word how a host is."""
+    """Return the state of a host in a word."""
     if host.state is not None and (host.state != "serving" or host.ready):
         return host.state
     return "ready" if host.ready else "away"

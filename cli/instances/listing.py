@@ -1,6 +1,6 @@
-"""`perdure ls` and `perdure count`: which instances there are.
+"""`perdure ls` and `perdure count`: list and count instances.
 
-The rule: no payload is read. `cli/main.py` has them in its list.
+The rule: no payload is read. `cli/main.py` has the commands in its list.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 LIMIT = 100
 PAGE_MAX = 500
-WITH_MAX = 50  # rows for which the API says what each waits for
+WITH_MAX = 50  # the most rows for which the API has `waiting_for`
 
 ORDERS = ("-created", "created", "-updated", "updated", "id")
 
@@ -43,7 +43,7 @@ def ls(where: Where, order: str, limit: int, output: str, **options: Any) -> Non
 
     async def work(client: "RemoteClient") -> None:
         if output == "ids":
-            # Page by page: there may be a million.
+            # Page by page: there may be a million instances.
             more = await listed(client, filters, order, limit, lambda items: show(items, output))
         else:
             items: list[InstanceSummary] = []
@@ -64,11 +64,11 @@ async def listed(
     *,
     waits: bool = False,
 ) -> bool:
-    """Read a list up to a limit, and say whether there are more.
+    """Read a list up to a limit, and return whether there are more instances.
 
     Args:
-        take: Given each page.
-        waits: Read also what each of the first waits for.
+        take: Called with each page.
+        waits: Also read `waiting_for` of the first instances.
     """
     read = 0
     cursor: str | None = None
@@ -90,7 +90,7 @@ async def listed(
 
 
 def show(items: "Sequence[InstanceSummary]", output: str) -> None:
-    """Show a list."""
+    """Print a list."""
     match output:
         case "json":
             show_json(items)
@@ -108,7 +108,7 @@ WIDE = ("ID", "NAME", "STATUS", "CREATED", "UPDATED", "GENERATION", "PARENT", "T
 
 
 def wide(item: "InstanceSummary") -> tuple[object, ...]:
-    """A row of the wide table."""
+    """Return a row of the wide table."""
     tags = ",".join(f"{key}={value}" for key, value in item.tags.items())
     waits = "" if item.waiting_for is msgspec.UNSET else "; ".join(waiting(each) for each in item.waiting_for)
     generation = item.generation or None
@@ -119,7 +119,7 @@ def wide(item: "InstanceSummary") -> tuple[object, ...]:
 
 
 def waiting(entry: Any) -> str:
-    """Show what an instance waits for, in a few words."""
+    """Describe an entry of `waiting_for` in a few words."""
     words = [entry.kind, entry.name or "", entry.state or ""]
     if entry.attempt is not None and entry.attempt > 1:
         words.append(f"attempt {entry.attempt}")

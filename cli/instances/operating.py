@@ -1,6 +1,6 @@
-"""`perdure operations` and `perdure audit`: the bulk operations of a daemon, and who has changed what.
+"""`perdure operations` and `perdure audit`: the bulk operations of a daemon, and the audit of changes.
 
-The rule: as of `cli/instances/connection.py`. `cli/main.py` has them in its list.
+The rule: the same as in `cli/instances/connection.py`. `cli/main.py` has the commands in its list.
 """
 
 from datetime import UTC, datetime
@@ -54,7 +54,7 @@ def operations(where: Where, what: str, operation_id: str | None, output: str) -
 
 
 def operation_row(operation: "OperationInfo", now: datetime) -> tuple[object, ...]:
-    """A row of the table of operations."""
+    """Return a row of the table of operations."""
     counts = (operation.done, operation.failed, operation.matches)
     return operation.id, operation.action, operation.state, *counts, age(operation.created, now), operation.actor
 

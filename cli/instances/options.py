@@ -1,7 +1,7 @@
 """The options that several commands on a running daemon have: filters, output, payloads.
 
-The rule: a filter is called as the management API calls it. Where the API takes a moment, an option also takes how
-long ago it is: `--updated-before 7d`.
+The rule: a filter has the same name as in the management API. An option for a moment also accepts a time before now:
+`--updated-before 7d`.
 """
 
 import math
@@ -19,13 +19,14 @@ from ...runtime.dates import from_us
 from . import suggesting
 
 OUTPUTS = ("table", "wide", "json", "ids")
-INPUT_BYTES_MAX = 256 * 1024 * 1024  # of a payload or an import; the daemon has a bound of its own
+INPUT_BYTES_MAX = 256 * 1024 * 1024  # of a payload or an import; the daemon has its own limit
 
 
 def word(text: str) -> str:
-    """Read an id or a name, which is not empty.
+    """Parse an id or a name, which must not be empty.
 
-    An empty one comes of a variable that a script has not set, and would mean all instances, any id, or another path.
+    An empty text usually comes from an unset variable of a script, and would mean all instances, any id, or another
+    path.
     """
     if not text:
         raise click.BadParameter("it is empty")
@@ -33,7 +34,7 @@ def word(text: str) -> str:
 
 
 def moment(_context: click.Context, parameter: click.Parameter, text: str | None) -> str | None:
-    """Read a moment, or how long ago it is, as the API reads it."""
+    """Parse a moment, or a time before now, and return it in the API's form."""
     if text is None:
         return None
     try:
@@ -51,7 +52,7 @@ def moment(_context: click.Context, parameter: click.Parameter, text: str | None
 
 
 def date(_context: click.Context, parameter: click.Parameter, text: str | None) -> datetime | None:
-    """Read a moment."""
+    """Parse a moment."""
     try:
         return from_us(parse_moment(text)) if text is not None else None
     except ValueError as error:
@@ -59,7 +60,7 @@ def date(_context: click.Context, parameter: click.Parameter, text: str | None) 
 
 
 def length(_context: click.Context, parameter: click.Parameter, text: str | None) -> float | None:
-    """Read a length of time in seconds."""
+    """Parse a length of time. Returns seconds."""
     if text is None:
         return None
     try:
@@ -69,7 +70,7 @@ def length(_context: click.Context, parameter: click.Parameter, text: str | None
 
 
 def pairs(_context: click.Context, parameter: click.Parameter, texts: Sequence[str]) -> dict[str, str]:
-    """Read `KEY=VALUE` texts."""
+    """Parse `KEY=VALUE` texts."""
     found: dict[str, str] = {}
     for text in texts:
         key, equals, value = text.partition("=")
@@ -82,10 +83,10 @@ def pairs(_context: click.Context, parameter: click.Parameter, texts: Sequence[s
 
 
 def read_input(name: str) -> bytes:
-    """Read what a command is given, from a file or a pipe, or from standard input, which is called `-`.
+    """Read the input of a command from a file or a pipe, or from standard input for `-`.
 
     Raises:
-        FileUnfit: It cannot be read.
+        FileUnfit: The input cannot be read, or is too large.
     """
     if name != "-":
         return read_plain(name, bytes_max=INPUT_BYTES_MAX, pipe_s=math.inf)
@@ -96,7 +97,7 @@ def read_input(name: str) -> bytes:
 
 
 def payload(_context: click.Context, parameter: click.Parameter, text: str | None) -> msgspec.Raw | None:
-    """Read a payload: JSON, `@FILE`, or `-` for standard input."""
+    """Parse a payload: JSON, `@FILE`, or `-` for standard input."""
     if text is None:
         return None
     if text == "@":
@@ -169,20 +170,20 @@ FILTER_NAMES = tuple(str(option.name) for option in FILTER_OPTIONS)
 
 
 def output_option(*names: str, help: str) -> click.Option:  # noqa: A002  click's word
-    """Make the option that says how something is shown."""
+    """Make the option for the form of the output."""
     return click.Option(names, type=click.Choice(OUTPUTS), default="table", show_default=True, help=help)
 
 
 def limit_option(default: int, help: str) -> click.Option:  # noqa: A002
-    """Make the option that says how much is shown; 0 is all of it."""
+    """Make the option that limits the output; 0 means no limit."""
     kind = click.IntRange(min=0)
     return click.Option(["--limit"], type=kind, default=default, show_default=True, metavar="N", help=help)
 
 
 OUTPUT_OPTION = output_option("-o", "--output", help="How it is shown; ids is one a line, for other commands.")
-# Of commands without a wide table; they take the word all the same.
+# For commands without a wide table, which accept `wide` all the same.
 PLAIN_OUTPUT_OPTION = output_option("-o", "--output", help="How it is shown; ids is one a line.")
-# Of commands that change something. It has no long name: --output of `terminate` is the result that the instance gets.
+# For commands that change instances. It has no long name, because --output of `terminate` is the instance's result.
 ACTION_OUTPUT_OPTION = output_option(
     "-o", "shape", help="The output for each instance: a line, an object of JSON on a line, or the id."
 )
@@ -192,7 +193,7 @@ REASON_OPTION = click.Option(["--reason"], metavar="TEXT", help="Why; it stands 
 
 
 def filter_of(options: dict[str, Any]) -> dict[str, Any]:
-    """Take the filter out of a command's options."""
+    """Return the filter in a command's options."""
     found: dict[str, Any] = {}
     for name in FILTER_NAMES:
         value = options.pop(name)

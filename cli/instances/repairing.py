@@ -1,4 +1,4 @@
-"""`perdure repair`: answering what an instance waits for, in the place of what does not answer.
+"""`perdure repair`: answers an open entry of an instance in place of an activity, a child or a timer.
 
 The rule: the history is not rewritten. Each event that is appended could have arrived by itself.
 """
@@ -10,7 +10,7 @@ import msgspec
 
 from .connection import Where, ask, daemon_command
 from .options import ACTION_OUTPUT_OPTION, ID_ARGUMENT, REASON_OPTION, payload_option
-from .output import done_line
+from .output import done_line, write_line
 
 if TYPE_CHECKING:
     from ...client.remote_client import RemoteClient
@@ -74,6 +74,6 @@ def repair(
             failure=told if failure is not None else None,
             reason=options["reason"],
         )
-        click.echo(done_line(options["shape"], f"{instance_id} {action}: done", {"action": action, "id": instance_id}))
+        write_line(done_line(options["shape"], f"{instance_id} {action}: done", {"action": action, "id": instance_id}))
 
     ask(where, work)

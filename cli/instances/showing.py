@@ -1,6 +1,6 @@
-"""`perdure show`, `history`, `tree` and `wait`: one instance.
+"""`perdure show`, `history`, `tree` and `wait`: commands on one instance.
 
-The rule: what has failed stands on top, and a payload is shown only when it is asked for.
+The rule: a failure comes first, and payloads are shown only on request.
 """
 
 import time
@@ -23,7 +23,7 @@ GOOD_ENDS = ("COMPLETED",)
 
 
 def missing(instance_id: str) -> CommandEnded:
-    """The end of a command whose instance does not exist."""
+    """Return the end of a command whose instance does not exist."""
     return CommandEnded(f"{instance_id}: there is no such instance", NOT_FOUND)
 
 
@@ -46,7 +46,7 @@ def show(where: Where, instance_id: str, output: str, with_input: bool, with_res
         if described is None:
             raise missing(instance_id)
         if output == "ids":
-            click.echo(described.id)
+            show_ids([described.id])
             return
         given, result = None, None
         if with_input or with_result:
@@ -64,7 +64,7 @@ def show(where: Where, instance_id: str, output: str, with_input: bool, with_res
 
 
 def as_dict(described: "InstanceDetails") -> dict[str, Any]:
-    """The details of an instance as plain values, for JSON."""
+    """Return the details of an instance as plain values, for JSON."""
     import msgspec  # noqa: PLC0415
 
     built: dict[str, Any] = msgspec.to_builtins(described)
@@ -72,7 +72,7 @@ def as_dict(described: "InstanceDetails") -> dict[str, Any]:
 
 
 def description(described: "InstanceDetails", now: datetime) -> Iterator[str]:
-    """Show a description, in paragraphs."""
+    """Yield the paragraphs of a description."""
     yield f"{visible(described.id)}  {click.style(described.status, bold=True)}"
     if described.failure is not None:
         yield failure(described.failure)
@@ -109,7 +109,7 @@ def description(described: "InstanceDetails", now: datetime) -> Iterator[str]:
 
 
 def waiting_row(entry: "WaitingFor", now: datetime) -> tuple[object, ...]:
-    """A row of the table of what an instance waits for."""
+    """Return a row of the table of `waiting_for`."""
     due = span((entry.due - now).total_seconds()) if entry.due is not None else None
     what = entry.name or entry.child_id
     if entry.app_id:
@@ -118,7 +118,7 @@ def waiting_row(entry: "WaitingFor", now: datetime) -> tuple[object, ...]:
 
 
 def failure(report: "FailureReport", *, cause: bool = False) -> str:
-    """Show a failure: the step, the error, its traceback, and what has caused it."""
+    """Format a failure: the step, the error, its traceback, and its cause."""
     step, kind = (report.activity, "Activity") if report.activity is not None else (report.child, "Child workflow")
     what = "Caused by" if cause else "Failed"
     if step is not None:
@@ -182,7 +182,7 @@ NOT_KINDS = ("key", "eventId", "timestamp", "router", "payloadBytes", "isReplay"
 
 
 def event_row(event: dict[str, Any]) -> tuple[object, ...]:
-    """A row of the table of events."""
+    """Return a row of the table of events."""
     kind = next((name for name in event if name not in NOT_KINDS), "?")
     body = event.get(kind) or {}
     number = event.get("eventId", -1)
@@ -190,7 +190,7 @@ def event_row(event: dict[str, Any]) -> tuple[object, ...]:
 
 
 def words_of(kind: str, body: dict[str, Any], event: dict[str, Any]) -> str:
-    """Say in a line what an event holds."""
+    """Describe the content of an event in a line."""
     words: list[str] = []
     if (of := body.get("taskScheduledId", body.get("timerId"))) is not None:
         words.append(f"of {of}")
@@ -232,14 +232,14 @@ def tree(where: Where, instance_id: str, depth: int, output: str) -> None:
 
 
 def ids_below(node: "InstanceTree") -> Iterator[str]:
-    """Give the ids of a tree, a parent before its children."""
+    """Yield the ids of a tree, a parent before its children."""
     yield node.id
     for child in node.children:
         yield from ids_below(child)
 
 
 def branches(node: "InstanceTree", before: str = "", mark: str = "", below: str = "") -> Iterator[str]:
-    """Draw a tree."""
+    """Yield the lines of a drawn tree."""
     yield f"{before}{mark}{visible(node.id)}  {visible(node.name)}  {node.status}"
     inside = before + below
     for position, child in enumerate(node.children, 1):
@@ -277,7 +277,7 @@ def wait(where: Where, instance_id: str, until: str | None, timeout: float | Non
         if output == "json":
             show_json(found)
         elif output == "ids":
-            click.echo(found.id)
+            show_ids([found.id])
         else:
             click.echo(found.status)
             if found.failure is not None:
@@ -290,7 +290,7 @@ def wait(where: Where, instance_id: str, until: str | None, timeout: float | Non
 async def waited(
     client: "RemoteClient", instance_id: str, words: list[str], timeout_s: float | None
 ) -> "InstanceDetails | None":
-    """Wait for an instance, over restarts of the daemon; None if the time is over."""
+    """Wait for an instance, also over restarts of the daemon; None if the time is over."""
     deadline_s = time.monotonic() + timeout_s if timeout_s is not None else None
 
     async def once() -> "InstanceDetails | None":

@@ -1,6 +1,6 @@
-"""`perdure start` and `perdure event`: beginning an instance, and telling it something.
+"""`perdure start` and `perdure event`: start an instance, and send it an event.
 
-The rule: a payload is sent as it was given. It must be JSON, so that a shell's lost quotes are noticed here.
+The rule: a payload is sent unchanged. It must be JSON, so that quotes that a shell has removed are noticed here.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ import msgspec
 from . import suggesting
 from .connection import FAILED, TIME_OVER, CommandEnded, Where, ask, daemon_command
 from .options import ACTION_OUTPUT_OPTION, ID_ARGUMENT, OUTPUTS, date, length, pairs, payload_option, word
-from .output import done_line, lines_of, show_json, span
+from .output import done_line, lines_of, show_ids, show_json, span, write_line
 from .showing import failure, waited
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def start(where: Where, workflow: str, wait: bool, timeout: float | None, output
             if output == "json":
                 show_json(await client.describe(handle.id))
             else:
-                click.echo(handle.id)
+                show_ids([handle.id])
             return None
         found = await waited(client, handle.id, [], timeout)
         if found is None:
@@ -98,6 +98,6 @@ def event(
     async def work(client: "RemoteClient") -> None:
         await client.raise_event(instance_id, name, input, idempotency_key=idempotency_key)
         if shape in ("json", "ids"):
-            click.echo(done_line(shape, "", {"action": "event", "id": instance_id, "name": name}))
+            write_line(done_line(shape, "", {"action": "event", "id": instance_id, "name": name}))
 
     ask(where, work)

@@ -1,9 +1,9 @@
-"""The suggestions of a shell behind the commands on instances: statuses, and the daemon's ids, names and events.
+"""Completes the arguments of commands on instances: statuses, and the daemon's ids, names and events.
 
-The rule: a suggestion is a courtesy. A daemon that is away, slow or wants another token gives none, and nothing is
-printed. A text that a shell would read as more than a word is not offered.
+The rule: an error gives no suggestions and prints nothing: the daemon cannot be reached, is slow, or requires another
+token. A text that a shell would not read as one word is not suggested.
 
-`options.py` and the commands name these functions at their parameters; click calls them.
+`options.py` and the commands set these functions for their parameters; click calls them.
 """
 
 import shlex
@@ -21,7 +21,7 @@ from .connection import Where, token_of
 if TYPE_CHECKING:
     from ...client.remote_client import RemoteClient
 
-PATIENCE_S = 1.0  # a person waits at the key
+PATIENCE_S = 1.0  # because a person waits
 OFFERED_MAX = 50
 NEGATION = "!"
 
@@ -30,7 +30,7 @@ Suggest = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
 
 def statuses(ctx: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem]:
-    """Offer statuses, in the last place of a list."""
+    """Suggest statuses for the last word of a list."""
     before, last = last_of(begun)
     return [CompletionItem(before + word.lower()) for word in STATUSES if word.lower().startswith(last.lower())]
 
@@ -68,7 +68,7 @@ async def _operations(client: "RemoteClient", ctx: click.Context, begun: str) ->
 
 
 def _asking(ask: Ask) -> Suggest:
-    """Make a function for click of one that asks the daemon."""
+    """Make a function for click from a function that asks the daemon."""
 
     def suggest(ctx: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem]:
         try:
@@ -80,11 +80,11 @@ def _asking(ask: Ask) -> Suggest:
 
 
 def _asked(ask: Ask, ctx: click.Context, begun: str) -> Iterable[CompletionItem]:
-    import anyio  # noqa: PLC0415  completing the name of a command needs none of it
+    import anyio  # noqa: PLC0415  the completion of a command's name does not need it
 
     where = Where(ctx.params.get("server") or DEFAULT_SERVER, token_of(ctx.params.get("token_file")))
 
-    client = where.client()  # before the time runs: a slow disk is not a slow daemon
+    client = where.client()  # before the time is measured: a slow disk is not a slow daemon
 
     async def main() -> Iterable[CompletionItem]:
         async with client:
@@ -100,7 +100,7 @@ events, operations = _asking(_events), _asking(_operations)
 
 
 def last_of(begun: str) -> tuple[str, str]:
-    """Take a list apart: what stands before its last word, and the beginning of that."""
+    """Split a list into the part before its last word, and the begun last word."""
     before, comma, last = begun.rpartition(",")
     if not comma and last.startswith(NEGATION):
         return NEGATION, last.removeprefix(NEGATION)
@@ -108,6 +108,6 @@ def last_of(begun: str) -> tuple[str, str]:
 
 
 def is_word(text: str) -> bool:
-    """Whether a shell reads a text as that text. A list may begin with a `!`, which the person has typed already."""
+    """Whether a shell reads a text as this word. A list may begin with a `!`, which was typed already."""
     plain = text.removeprefix(NEGATION)
     return bool(plain) and plain.isprintable() and shlex.quote(plain) == plain

@@ -1,6 +1,7 @@
-"""`perdure top`: how many instances there are of what, live in the terminal.
+"""`perdure top`: shows counts of instances live in the terminal.
 
-The rule: it asks for counts and short lists only, so that looking costs the daemon the same at any size.
+The rule: it requests only counts and short lists, so that the cost for the daemon does not depend on the size of the
+store.
 """
 
 from collections.abc import Sequence
@@ -27,7 +28,7 @@ STATUSES = (
     *("COMPLETED", "FAILED", "TERMINATED", "CANCELED"),
 )
 TROUBLE = ["failed", "stalled", "set_aside"]
-# Field of the API's report on what a person should look at first -> how it is told.
+# field of the API's attention report -> its text
 CONCERNS = {
     "stalled": "stalled",
     "set_aside": "set aside",
@@ -56,7 +57,7 @@ def top(where: Where, every: float, once: bool) -> None:
 
     It shows counts by workflow and status, what runs, and what needs a look. Ctrl-C ends it.
     """
-    from rich.console import Console  # noqa: PLC0415  `--help` needs none of it
+    from rich.console import Console  # noqa: PLC0415  `--help` does not need it
     from rich.live import Live  # noqa: PLC0415
 
     async def work(client: "RemoteClient") -> None:
@@ -70,7 +71,7 @@ def top(where: Where, every: float, once: bool) -> None:
                 try:
                     live.update(await look(client), refresh=True)
                 except PerdureError as error:
-                    # A daemon that is being started again comes back.
+                    # A daemon that is restarted answers again later.
                     if code_of(error) != 5:
                         raise
                     live.update(f"{datetime.now(UTC):%H:%M:%S}  {error}", refresh=True)
@@ -79,7 +80,7 @@ def top(where: Where, every: float, once: bool) -> None:
 
 
 async def look(client: "RemoteClient") -> "RenderableType":
-    """Ask for all that is shown, and lay it out."""
+    """Request all data, and lay it out."""
     counted = await client.count(by=("status", "name"))
     running = await client.list(limit=ROWS, order="-updated", status="running", extras=("waiting_for",))
     trouble = await client.list(limit=ROWS, order="-updated", status=TROUBLE)
@@ -95,7 +96,7 @@ def frame(
     attention: "AttentionView",
     now: datetime,
 ) -> "RenderableType":
-    """Lay one look out."""
+    """Lay the data of one request out."""
     from rich.console import Group  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 

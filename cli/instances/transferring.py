@@ -1,6 +1,6 @@
-"""`perdure export` and `perdure import`: a whole history to a file, and back.
+"""`perdure export` and `perdure import`: write a whole history to a file, and read it.
 
-The rule: no file is overwritten, and no part of one is left behind if the export fails.
+The rule: no file is overwritten, and a failed export leaves no file.
 """
 
 import os
@@ -13,7 +13,7 @@ import click
 from ...actors.plain_file import FileUnfit
 from .connection import USAGE, CommandEnded, Where, ask, daemon_command
 from .options import ACTION_OUTPUT_OPTION, ID_ARGUMENT, read_input, word
-from .output import done_line
+from .output import done_line, write_line
 
 if TYPE_CHECKING:
     from ...client.remote_client import RemoteClient
@@ -76,6 +76,6 @@ def import_history(where: Where, file: Path, new_id: str | None, shape: str) -> 
 
     async def work(client: "RemoteClient") -> None:
         taken = await client.import_history(content, new_id=new_id)
-        click.echo(done_line(shape, taken.id, {"action": "import", "id": taken.id}))
+        write_line(done_line(shape, taken.id, {"action": "import", "id": taken.id}))
 
     ask(where, work)

@@ -1,7 +1,7 @@
-"""`perdure store copy`: a store on another kind of store, SQLite or PostgreSQL.
+"""`perdure store copy`: copies a store between files and PostgreSQL databases.
 
-The rule: the source stays as it is, and a copy is no store before it has been compared with its source. A copying that
-was interrupted goes on when it is called again.
+The rule: the source is not changed, and a copy becomes a store only after it was compared with its source. An
+interrupted copy goes on when the command is called again.
 
 `actors/store/copying/copying.py` does the work; `cli/store.py` has the command in its group.
 """
@@ -72,7 +72,7 @@ async def _copy(source_at: str, target_at: str) -> "Totals":
 
 @asynccontextmanager
 async def _held(at: str) -> AsyncIterator["Source"]:
-    """Hold a store, so that nobody works on it, and read it."""
+    """Lock a store, so that no other process works on it, and read it."""
     from ...actors.store.copying.sqlite_source import SqliteSource  # noqa: PLC0415  as above
     from ...actors.store.postgres.exporting import snapshot_of  # noqa: PLC0415  as above
     from ...actors.store.postgres.store import PostgresStore  # noqa: PLC0415  as above
@@ -84,7 +84,7 @@ async def _held(at: str) -> AsyncIterator["Source"]:
             yield SqliteSource(files)
         return
     async with snapshot_of(parse_url(at)):
-        pass  # or opening would make one
+        pass  # the opening would make a missing one
     store = PostgresStore(at)
     await store.open()
     try:
@@ -114,7 +114,7 @@ async def _to_database(source: "Source", at: str, told: Callable[[int], None]) -
 
 
 async def _to_file(source: "Source", at: str, told: Callable[[int], None]) -> "Totals":
-    """Copy into a file of another name, which becomes the store once it is whole."""
+    """Copy into a file of another name, which is renamed to the store when it is complete."""
     from ...actors.store.copying import copying  # noqa: PLC0415  as above
     from ...actors.store.copying.sqlite_source import SqliteSource  # noqa: PLC0415  as above
     from ...actors.store.sqlite import maintenance  # noqa: PLC0415  as above

@@ -1,7 +1,7 @@
-"""Which commands of `perdure store` work on a store on a database, and which of the database's programs do the rest.
+"""The commands of `perdure store` for a store on a database, and the database's programs in place of the others.
 
-The rule: a command that is about files says so, and names the program that does the same for a database.
-`cli/store.py` and `cli/stores/restore.py` ask here.
+The rule: a command for files refuses a database, and names the program that does the same for a database.
+`cli/store.py` and `cli/stores/restore.py` use it.
 """
 
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ from ...actors.store.postgres.url import is_url, parse_url, without_password
 if TYPE_CHECKING:
     from ...actors.store.tables.expected import Expect
 
-# The command to use instead, by command. {schema} is where the tables are.
+# The replacement for each command. {schema} is the schema of the tables.
 BACKUP = (
     "Back it up with the server, or with `pg_dump --format=custom --schema={schema}`. A daemon may go on working; the "
     "dump is of one moment"
@@ -27,10 +27,10 @@ VACUUM = "The server gives space back by itself (autovacuum); `VACUUM FULL` retu
 
 
 def refuse_database(data: str, instead: str) -> None:
-    """Refuse a command that is about files.
+    """Refuse a database for a command that works on files.
 
     Raises:
-        click.ClickException: The store is on a database; it says what to do.
+        click.ClickException: The store is on a database; the message says what to do.
     """
     if is_url(data):
         schema = parse_url(data).schema
@@ -38,7 +38,7 @@ def refuse_database(data: str, instead: str) -> None:
 
 
 def check_database(data: str, expect: "Expect") -> list[str]:
-    """Check a store on a database; a sentence for each fault."""
+    """Check a store on a database. Returns a sentence for each fault."""
     import anyio  # noqa: PLC0415  `perdure store --help` needs no loop
 
     from ...actors.store.postgres.checking import check  # noqa: PLC0415  as above

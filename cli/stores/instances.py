@@ -1,9 +1,10 @@
-"""`perdure store ls`, `terminate`, `purge` and `release`: the instances of a store that no daemon has.
+"""`perdure store ls`, `terminate`, `purge` and `release`: commands on instances while no daemon has the store open.
 
-The rule: they begin nothing. An instance that ends every daemon that opens its store can be found and taken out of the
-way here (`cli/offline.py`). The exit code is 0 if all was done, 3 if an instance was not found, 4 if one refused.
+The rule: they begin no work of instances (`cli/offline.py`). So they can find and remove an instance that ends every
+daemon that opens its store. The exit code is 0 if all was done, 3 if an instance was not found, 4 if an instance
+refused.
 
-`cli/store.py` has them in its group.
+`cli/store.py` has the commands in its group.
 """
 
 import json
@@ -17,6 +18,7 @@ from ...actors.errors import PerdureError
 from ...daemon.config import RUN_FLAGS
 from ...daemon.hints import explain
 from ..instances.options import word
+from ..instances.output import show_ids
 from ..run_flags import DATA_OPTION
 
 if TYPE_CHECKING:
@@ -27,13 +29,13 @@ NOT_FOUND = 3
 REFUSED = 4
 
 STALLED = "STALLED"
-SET_ASIDE = "SET_ASIDE"  # to --status only: the lines call it STALLED, and say that it is set aside
+SET_ASIDE = "SET_ASIDE"  # a value of --status only: the lines show STALLED, with the mark that it is set aside
 STATUSES = ("RUNNING", "COMPLETED", "FAILED", "CANCELED", "TERMINATED", "PENDING", "SUSPENDED", STALLED)
 COLUMNS = ("ID", "WORKFLOW", "STATUS", "CREATED", "UPDATED", "WHY")
 
 
 class InstanceLine(NamedTuple):
-    """One instance in a list. Its fields are the keys of `--json`."""
+    """An instance in a list. The fields are the keys of `--json`."""
 
     id: str
     workflow: str | None
@@ -41,11 +43,11 @@ class InstanceLine(NamedTuple):
     created_at: str | None  # RFC 3339, UTC
     updated_at: str | None
     set_aside: bool
-    reason: str | None  # why it is stalled or set aside
+    reason: str | None  # the reason why it is stalled or set aside
 
 
 def statuses(_context: click.Context, _parameter: click.Parameter, values: Sequence[str]) -> frozenset[str]:
-    """Read the values of --status: names in any case, several with commas between them."""
+    """Parse the values of --status: names in any case, separated by commas."""
     names = frozenset(name.strip().upper() for value in values for name in value.split(","))
     if unknown := sorted(names - {*STATUSES, SET_ASIDE}):
         raise click.BadParameter(f"{unknown[0]!r} is no status; they are {', '.join((*STATUSES, SET_ASIDE))}")
@@ -53,7 +55,7 @@ def statuses(_context: click.Context, _parameter: click.Parameter, values: Seque
 
 
 def example(text: str) -> str:
-    """The end of a command's help."""
+    """Return the example at the end of a command's help."""
     return f"\b\nExample:\n  {text}"
 
 
@@ -100,14 +102,13 @@ def ls(data: str, app_id: str | None, status: frozenset[str], form: str) -> None
     if form == "json":
         click.echo(json.dumps([line._asdict() for line in lines], indent=2))
     elif form == "ids":
-        for line in lines:
-            click.echo(line.id)
+        show_ids(line.id for line in lines)
     else:
         click.echo(table(lines))
 
 
 def words_of(line: InstanceLine) -> frozenset[str]:
-    """The values of --status that list a line."""
+    """Return the values of --status that match a line."""
     return frozenset({line.status, SET_ASIDE} if line.set_aside else {line.status})
 
 
@@ -179,15 +180,15 @@ def each(
     reason: str | None,
     app_id: str | None,
 ) -> None:
-    """Do something to each instance, say how it went, and exit with the code for the worst outcome.
+    """Do an action on each instance, print the results, and exit with the code of the worst result.
 
     Args:
-        act: Returns the status in which it has found the instance, if it has changed nothing.
+        act: Does the action. Returns the status of the instance if nothing was changed.
     """
     codes = [0]
 
     async def act_on_all(facade: "Facade") -> None:
-        from ...runtime.errors import InstanceNotFound, RequestRefused  # noqa: PLC0415  the engine is here by now
+        from ...runtime.errors import InstanceNotFound, RequestRefused  # noqa: PLC0415  the engine is imported by now
         from ...runtime.history.attribution import OFFLINE  # noqa: PLC0415  as above
         from ...runtime.history.status import Status  # noqa: PLC0415  as above
 
@@ -216,7 +217,7 @@ def complain(text: str) -> None:
 
 
 def refusal(error: PerdureError) -> str:
-    """Say why an instance refused, and what to do; most words of the engine are Dapr's and say only the first."""
+    """Return why an instance refused, and what to do, which the engine's words (mostly Dapr's) do not say."""
     from ...runtime.errors import InstanceUnfinished  # noqa: PLC0415  as above
 
     if isinstance(error, InstanceUnfinished):
@@ -225,10 +226,10 @@ def refusal(error: PerdureError) -> str:
 
 
 def on_store(data: str, do: "Callable[[Facade], Awaitable[None]]", app_id: str | None) -> None:
-    """Open a store that no daemon has, and do something with the instances of an app of it.
+    """Open a store that no daemon has open, and do work on the instances of one of its apps.
 
     Raises:
-        PerdureError: It cannot be opened.
+        PerdureError: The store cannot be opened.
     """
     import anyio  # noqa: PLC0415  `perdure store --help` needs no engine
 
@@ -242,7 +243,7 @@ def on_store(data: str, do: "Callable[[Facade], Awaitable[None]]", app_id: str |
 
 
 async def instances(facade: "Facade") -> AsyncIterator[InstanceLine]:
-    """Describe all instances, in the order of their ids."""
+    """Yield the lines of all instances, in the order of their ids."""
     after: str | None = None
     while True:
         page = await facade.list_ids(after=after)
@@ -254,7 +255,7 @@ async def instances(facade: "Facade") -> AsyncIterator[InstanceLine]:
 
 
 async def describe(facade: "Facade", instance_id: str) -> InstanceLine:
-    """Describe an instance in a line. One that cannot be read is described by its error."""
+    """Return the line of an instance. If it cannot be read, the line has the error."""
     try:
         state = await facade.inspect(instance_id)
     except PerdureError as error:
@@ -268,14 +269,14 @@ async def describe(facade: "Facade", instance_id: str) -> InstanceLine:
 
 
 def date(us: int) -> str:
-    """A time (Unix time, microseconds) as ISO 8601 in UTC."""
+    """Format a Unix time in microseconds as ISO 8601 in UTC."""
     from ...runtime.dates import from_us  # noqa: PLC0415  as above
 
     return from_us(us).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def table(lines: Sequence[InstanceLine]) -> str:
-    """Lay lines out in columns; the last one is as long as it is."""
+    """Format lines in columns; the last column is not padded."""
     rows = [COLUMNS, *((one.id, one.workflow, one.status, one.created_at, one.updated_at, one.reason) for one in lines)]
     cells = [[printable(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
@@ -283,5 +284,5 @@ def table(lines: Sequence[InstanceLine]) -> str:
 
 
 def printable(cell: str | None) -> str:
-    """Make a cell one line: an id and a workflow's name may have any characters."""
+    """Escape a cell to one line: ids and names of workflows may have any characters."""
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in cell or "")

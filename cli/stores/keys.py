@@ -1,7 +1,7 @@
-"""`perdure store rotate-keys`: a new authority for the certificates of the hosts that share a store.
+"""`perdure store rotate-keys`: makes a new authority for the certificates of the hosts that share a store.
 
-The rule: hosts that run go on, and trust the new authority as soon as they meet it. A certificate that the authority
-before has signed is trusted until the keys are rotated once more.
+The rule: running hosts go on, and trust the new authority as soon as they see it. Certificates of the previous
+authority are trusted until the next rotation.
 """
 
 import click
@@ -33,7 +33,7 @@ def rotate_keys(data: str) -> None:
         anyio.run(_rotate, data)
     except ModuleNotFoundError:
         raise click.ClickException("the package cryptography is missing: pip install 'perdure[postgres]'") from None
-    except ValueError as error:  # the secret is none that this release knows; it says what to do
+    except ValueError as error:  # this release does not know the secret's form; the error says what to do
         raise click.ClickException(str(error)) from None
     click.echo(f"{without_password(data)} has new keys. Hosts use them from their next start on.")
 

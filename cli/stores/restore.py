@@ -1,4 +1,4 @@
-"""`perdure store restore`: put a backup in the place of a store.
+"""`perdure store restore`: replaces a store by a backup.
 
 The rule: as for all of `perdure store`, no file is overwritten. `actors/store/sqlite/offline/restoring.py` does
 the work.

@@ -1,7 +1,7 @@
-"""Tracing in a Configuration of Dapr's: `spec.tracing`, and the OTEL_ variables that daprd reads beside it.
+"""Reads the configuration of tracing for `perdure daprd`: `spec.tracing`, and the OTEL_ variables.
 
-The rule: the collector of the file comes before that of the variables. Each generation that continues as new begins a
-trace of its own, as in Dapr.
+The rule: the collector of a file overrides that of the variables. As in Dapr, each generation that continues as new
+begins its own trace.
 
 `cli/dapr_config.py` reads the files. Source: dapr `pkg/config/configuration.go` (TracingSpec, SetTracingSpecFromEnv),
 `pkg/runtime/runtime.go` (setupTracing); contract 3.14, 3.18.
@@ -21,7 +21,7 @@ OTLP_HTTP_PATH = "/v1/traces"
 
 
 def read_rate(value: Any) -> float:
-    """Read the share of traces that is sampled. As in Dapr, a text that is no number is Dapr's default."""
+    """Parse the share of traces to sample. As in Dapr, a text that is no number means Dapr's default."""
     try:
         rate = float(value)
     except (TypeError, ValueError):
@@ -32,10 +32,10 @@ def read_rate(value: Any) -> float:
 
 
 def read_text(value: Any) -> str:
-    """Read a text out of a value of YAML.
+    """Check that a value of YAML is a text.
 
     Raises:
-        ValueError: It is no text.
+        ValueError: The value is no text.
     """
     if not isinstance(value, str):
         raise ValueError(f"a text was expected, not {value!r}.")
@@ -43,7 +43,7 @@ def read_text(value: Any) -> str:
 
 
 def read_protocol(value: Any) -> TraceProtocol | None:
-    """Read how OTLP is spoken; None: the file leaves it empty, and there is no collector."""
+    """Parse the protocol of OTLP; None: it is empty, and there is no collector."""
     name = read_text(value)
     if name and name not in PROTOCOLS:
         raise ValueError(f"{name!r} is not one of {', '.join(PROTOCOLS)}.")
@@ -51,10 +51,10 @@ def read_protocol(value: Any) -> TraceProtocol | None:
 
 
 def read_truth(value: Any) -> bool:
-    """Read a truth value out of a value of YAML.
+    """Parse a truth value of YAML.
 
     Raises:
-        ValueError: It is neither true nor false.
+        ValueError: The value is neither true nor false.
     """
     if not isinstance(value, bool):
         raise ValueError(f"{value!r} is neither true nor false.")
@@ -62,17 +62,17 @@ def read_truth(value: Any) -> bool:
 
 
 def read_headers(value: Any) -> tuple[tuple[str, str], ...]:
-    """Read a list of `name=value`."""
+    """Parse a list of `name=value`."""
     if not isinstance(value, list) or not all(isinstance(each, str) and "=" in each for each in value):
         raise ValueError("a list of texts name=value was expected.")
     return tuple((name.strip(), text) for name, _, text in (each.partition("=") for each in value))
 
 
 def read_url(value: Any) -> str:
-    """Read the address of a collector out of a value of YAML; empty: there is none.
+    """Parse the address of a collector; empty: there is no collector.
 
     Raises:
-        ValueError: It is no address with HTTP.
+        ValueError: The value is no address with HTTP.
     """
     address = read_text(value)
     if address and urlsplit(address).scheme not in ("http", "https"):
@@ -93,10 +93,10 @@ TRACING_READERS: Mapping[str, Callable[[Any], Any]] = {
 
 
 def tracing_of(values: Mapping[str, Any]) -> TracingConfig | None:
-    """Make the configuration out of the values of all files; None: they say nothing of tracing.
+    """Make the configuration from the values of all files; None: the files do not configure tracing.
 
     Args:
-        values: By the keys of TRACING_READERS.
+        values: The values by the keys of TRACING_READERS.
     """
     if not values:
         return None
@@ -130,9 +130,9 @@ def _otlp(values: Mapping[str, Any], address: str, protocol: TraceProtocol) -> T
 
 
 def with_variables(tracing: TracingConfig | None, variables: Mapping[str, str]) -> TracingConfig | None:
-    """Add the collector that the variables name, if the files name none that speaks OTLP.
+    """Add the collector of the variables, if the files name no collector for OTLP.
 
-    daprd samples all traces then, unless a file says otherwise.
+    Like daprd, it then samples all traces, unless a file sets another rate.
     """
     named = tracing_of_variables(variables)
     if tracing is None:

@@ -1,6 +1,6 @@
-"""Tracing out of OpenTelemetry's variables, for `perdure run`, and beside a Configuration for `perdure daprd`.
+"""Reads the configuration of tracing from OpenTelemetry's variables, for `perdure run` and `perdure daprd`.
 
-The rule: spans are made only if a variable names a place for them (OTEL_TRACES_EXPORTER or an endpoint), and none if
+The rule: spans are made only if a variable names a target (OTEL_TRACES_EXPORTER or an endpoint), and not if
 OTEL_SDK_DISABLED is true. The exporters read the other variables themselves.
 
 Source: https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/; dapr
@@ -16,7 +16,7 @@ from ...api.tracing import TraceProtocol, TraceTarget, TracingConfig
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
 
-# Values of OTEL_TRACES_EXPORTER, some of which are Python's own. "otlp" depends on the variable of the protocol.
+# Values of OTEL_TRACES_EXPORTER, some of which only Python has. "otlp" depends on the variable of the protocol.
 EXPORTERS = {
     "otlp_proto_http": TraceProtocol.OTLP_HTTP,
     "otlp_proto_grpc": TraceProtocol.OTLP_GRPC,
@@ -29,13 +29,13 @@ OTLP = {OTLP_OVER_HTTP: TraceProtocol.OTLP_HTTP, "grpc": TraceProtocol.OTLP_GRPC
 
 
 def tracing_of_variables(variables: Mapping[str, str], *, turns: bool = False) -> TracingConfig | None:
-    """Read the variables; None: they ask for no traces.
+    """Read the variables; None: they configure no traces.
 
     Args:
-        turns: Make a span for each turn.
+        turns: Whether each turn has a span.
 
     Raises:
-        click.UsageError: A value is none that Perdure knows.
+        click.UsageError: A value is unknown to Perdure.
     """
     if variables.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
         return None

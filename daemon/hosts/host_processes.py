@@ -1,7 +1,7 @@
 """The processes of a daemon's hosts, and the pipe to each.
 
 The rule: no process of a host outlives the block that made it. `daemon/hosts/processes.py` opens the block, and
-`daemon/hosts/supervisor.py` decides which hosts are started, told to stop and killed.
+`daemon/hosts/supervisor.py` decides which hosts are started, stopped and killed.
 """
 
 import contextlib
@@ -24,18 +24,18 @@ from .signals import signals_held_back
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
-Target: TypeAlias = Callable[[Config, Member], None]  # what the process of a host calls
+Target: TypeAlias = Callable[[Config, Member], None]  # the main function of a host's process
 Pipe: TypeAlias = "Connection[ToHost, FromHost]"
 
 
 class HostProcesses:
-    """The processes of the hosts, by the hosts' numbers, each with a pipe.
+    """The processes of the hosts by host number, each with a pipe.
 
     A context manager. At its end, also after an error, it closes the pipes, so that the hosts stop in order, and kills
     each host that has not ended in time.
 
     Args:
-        config: The daemon's, with its ports settled.
+        config: The configuration of the daemon, with the ports that were taken.
         directory: The folder of the hosts' sockets.
         target: The function that the process of a host calls.
         patience_s: How long the hosts may take to end at the end of the block.
@@ -49,16 +49,16 @@ class HostProcesses:
         self._context = get_context("spawn")
         self._running: dict[int, tuple[SpawnProcess, Pipe]] = {}
         self._silent: set[int] = set()  # hosts whose pipe has ended
-        self._started: set[int] = set()  # hosts that had a process, at least once
-        # Otherwise the first `start` would, and it would unblock the signals that `signals_held_back` blocks
-        # (python/cpython, resource_tracker.py).
+        self._started: set[int] = set()  # hosts that have had a process
+        # Otherwise the first `start` would start the tracker, which would unblock the signals that `signals_held_back`
+        # blocks (python/cpython, resource_tracker.py).
         resource_tracker.ensure_running()
 
     def start(self, index: int) -> None:
         """Start the process of a host.
 
         Raises:
-            OSError: The system has no process to give.
+            OSError: The system cannot make a process.
         """
         ours, theirs = self._context.Pipe()
         with theirs:
@@ -78,7 +78,7 @@ class HostProcesses:
         self._running[index] = (process, ours)
 
     def send(self, index: int, message: ToHost) -> None:
-        """Tell a host something. It may have ended already."""
+        """Send a message to a host. The host may have ended already."""
         with contextlib.suppress(OSError):
             self._running[index][1].send(message)
 
@@ -90,30 +90,30 @@ class HostProcesses:
         process.kill()  # in case it has no group of its own yet
 
     def go_on(self, index: int) -> bool:
-        """Let a host go on that a signal has stopped, and the processes that it started.
+        """Continue a host that a signal has stopped, and the processes that the host started.
 
         Returns:
-            Whether it was stopped. One that a debugger holds is not.
+            Whether the host was stopped. A host that a debugger has stopped does not count.
         """
         process, _ = self._running[index]
         assert process.pid is not None
         try:
-            # Of a process that has ended nothing is taken away: its exit code is for `ended`.
+            # WNOWAIT leaves the exit code of a process that has ended to `ended`.
             stopped = os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOHANG | os.WNOWAIT)
         except (ChildProcessError, AttributeError):  # it has ended; macOS has no waitid before Python 3.13
             return False
         if stopped is None:
             return False
         signal_group(process.pid, signal.SIGCONT)
-        os.kill(process.pid, signal.SIGCONT)  # as above
+        os.kill(process.pid, signal.SIGCONT)  # in case it has no group of its own yet
         return True
 
     def pipes(self) -> list[Pipe]:
-        """The pipes that may still have a message, to wait on."""
+        """Return the pipes that may still bring a message, to wait on."""
         return [pipe for index, (_, pipe) in self._running.items() if index not in self._silent]
 
     def messages(self) -> Iterator[tuple[int, FromHost]]:
-        """Yield the messages that have come from hosts, each with its host's number."""
+        """Yield the messages that have arrived, each with the number of its host."""
         for index, (_, pipe) in list(self._running.items()):
             try:
                 while index not in self._silent and pipe.poll():
@@ -122,7 +122,7 @@ class HostProcesses:
                 self._silent.add(index)
 
     def ended(self) -> list[tuple[int, int]]:
-        """The hosts whose process has ended, and their exit codes; that of a host killed by signal 9 is -9."""
+        """Return the hosts whose process has ended, with their exit codes; -9 if signal 9 killed the host."""
         codes = [(index, process.exitcode) for index, (process, _) in self._running.items()]
         return [(index, code) for index, code in codes if code is not None]
 
@@ -131,7 +131,7 @@ class HostProcesses:
         process, pipe = self._running.pop(index)
         assert process.pid is not None
         if process.exitcode != 0:
-            # The processes of its activities, which go on without it.
+            # The processes of the host's activities, which would go on without it.
             signal_group(process.pid, signal.SIGKILL)
         pipe.close()
         process.close()
@@ -154,15 +154,15 @@ class HostProcesses:
 
 
 def signal_group(leader: int, number: signal.Signals) -> None:
-    """Send a signal to all processes of a group, if there are any left.
+    """Send a signal to all processes that are left in a group.
 
     Args:
-        leader: The group's number, which is the process id of the host that leads it.
+        leader: The number of the group: the process id of the host that leads it.
     """
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(leader, number)
 
 
 def config_of(config: Config, index: int) -> Config:
-    """The configuration of one host. Each has a port of its own for metrics, because each counts for itself."""
+    """Return the configuration of one host. Each host has its own port for metrics, because each counts by itself."""
     return replace(config, metrics_port=config.metrics_port + index) if config.metrics_port else config

@@ -21,7 +21,7 @@ def main(config: Config, member: Member) -> None:
     """Run a host until it has stopped, and end the process.
 
     Raises:
-        SystemExit: It could not start, and has told its supervisor why.
+        SystemExit: The host could not start, and has sent its supervisor the reason.
     """
     leave_signals_to_the_supervisor()
     handler = configure_logging(config.log_level, config.log_format, host=member.name)

@@ -1,7 +1,7 @@
 """The ports of a daemon of several hosts, taken by their supervisor.
 
-The rule: the supervisor binds both ports before it starts a host, and never listens on them. So they stay the
-daemon's while a host is away, and a second daemon is refused at once. Each host listens with a socket of its own.
+The rule: the supervisor binds both ports before it starts a host, and never listens on them. So the daemon keeps its
+ports while a host is restarted, and a second daemon is refused at once. Each host listens with its own socket.
 """
 
 from contextlib import ExitStack, closing
@@ -13,13 +13,13 @@ from ..config import Config
 
 
 def take_ports(config: Config, held: ExitStack) -> Config:
-    """Reserve the ports of a daemon for its hosts, and see that the ports for their metrics are free.
+    """Reserve the ports of a daemon for its hosts, and check that the ports for their metrics are free.
 
     Args:
-        held: Keeps the sockets that hold the ports.
+        held: Closes the sockets that reserve the ports.
 
     Returns:
-        The configuration, with the free ports that were taken in place of 0.
+        The configuration, in which the ports that were taken replace 0.
 
     Raises:
         CannotListen: A port cannot be taken.

@@ -1,7 +1,7 @@
 """A daemon of several hosts, from its first port to the end of its last process.
 
-The rule: this process, the parent of the hosts, holds the things that outlive a host (the ports, the folder of their
-sockets) and takes no part in their work, so that no error of theirs can end it. It imports neither the servers nor
+The rule: this process, the parent of the hosts, holds the ports and the folder of the hosts' sockets, which outlive a
+host. It takes no part in the hosts' work, so that no error of a host can end it, and imports neither the servers nor
 the app. `perdure run --processes` calls `supervise`.
 """
 
@@ -38,7 +38,7 @@ STOP_MARGIN_S = 10.0
 
 
 class HostFailed(PerdureError):
-    """A host could not start, and so the daemon cannot."""
+    """A host could not start, so the daemon cannot start."""
 
     def __init__(self, why: str) -> None:
         super().__init__(why)
@@ -49,7 +49,7 @@ class HostFailed(PerdureError):
 
 
 def supervise(config: Config, announce: Callable[[str], None], target: Target = main) -> None:
-    """Run a daemon of several hosts until a signal or a request says to stop.
+    """Run a daemon of several hosts until a signal or a request stops it.
 
     Args:
         announce: Called with the ready line, once, when all hosts are ready.
@@ -58,17 +58,17 @@ def supervise(config: Config, announce: Callable[[str], None], target: Target = 
     Raises:
         CannotListen: A port cannot be taken.
         TokenFileBad: The file of tokens cannot be used.
-        StoreError: The store cannot be used, or not by this number of hosts.
+        StoreError: The store cannot be used, or is for another number of hosts.
         ImportFailed, HostFailed: A host could not start; the message says why.
-        SystemExit: A host was killed, or failed, while stopping.
+        SystemExit: A host was killed or failed during the stop.
     """
     if config.api_token_file is not None:
-        read_tokens(config.api_token_file)  # one sentence if it cannot be used, instead of one from each host
+        read_tokens(config.api_token_file)  # one error for a bad file, instead of one from each host
     reloading = (signal.SIGHUP,) if config.api_token_file is not None else ()
     with Signals(*reloading) as signals, ExitStack() as held:
         config = take_ports(config, held)
         if not is_url(config.data):
-            # Before the first host: each would make a new file where its own is missing.
+            # Before the first host starts, because each host would make a new file if its own is missing.
             make_ready(config.data, parts=config.processes)
         directory = held.enter_context(private_directory(config.processes))
         patience_s = config.limits.stop_grace_s + STOP_MARGIN_S + (LEAVE_S if is_url(config.data) else 0)
@@ -90,17 +90,17 @@ def supervise(config: Config, announce: Callable[[str], None], target: Target = 
 
 
 def raise_failed(failed: Failed) -> NoReturn:
-    """Raise the error for a host that has failed: `ImportFailed` with a traceback of the app's, else `HostFailed`."""
+    """Raise the error for a host that has failed: `ImportFailed` with the app's traceback, else `HostFailed`."""
     raise ImportFailed(failed.why) if failed.is_traceback else HostFailed(failed.why)
 
 
 def watch(supervisor: Supervisor, processes: HostProcesses, signals: Signals) -> None:
-    """Tell a supervisor of signals, of messages and ends of hosts, and of the time, until all hosts have ended."""
+    """Pass signals, messages of hosts, ends of hosts and the time to a supervisor, until all hosts have ended."""
     while not supervisor.done:
         wait([signals.reader, *processes.pipes()], supervisor.wait_s(time.monotonic()))
-        # The order matters. Signals come first: a host that ends after `ended` has looked sends a SIGCHLD that
-        # wakes the next round. Ends are read before messages, and told after them: the supervisor hears the last
-        # message of a host before its end.
+        # The order matters. Signals are read first: a host that ends after the call of `ended` sends a SIGCHLD, which
+        # wakes the next round. Ends are read before messages and passed on after them, so that the supervisor gets the
+        # last message of a host before the host's end.
         received = signals.received()
         ended = processes.ended()
         now_s = time.monotonic()
@@ -121,10 +121,10 @@ SOCKET_PATH_BYTES_MAX = 100  # 103 on macOS, 107 on Linux
 
 
 def private_directory(processes: int) -> "TemporaryDirectory[str]":
-    """Make a folder for the hosts' sockets that only this user may enter.
+    """Make a folder for the hosts' sockets, which only this user may enter.
 
-    The system limits the length of a socket's path. If the usual folder for temporary files makes it too long, the
-    folder is made in /tmp.
+    The system limits the length of a socket's path. If the path would be too long in the usual folder for temporary
+    files, the folder is made in /tmp.
     """
     directory = TemporaryDirectory(prefix="perdure-")
     if len(os.fsencode(f"{directory.name}/{processes - 1}")) > SOCKET_PATH_BYTES_MAX:

@@ -1,7 +1,7 @@
 """The signals that stop a daemon of several hosts.
 
 The rule: only the supervisor acts on them. A terminal or a service manager sends SIGTERM and SIGINT to all processes
-of a daemon at once; the hosts ignore both, and the supervisor tells the hosts to stop in order.
+of a daemon at once; the hosts ignore both signals, and the supervisor tells the hosts to stop in order.
 """
 
 import contextlib
@@ -18,22 +18,22 @@ from ..process.early_signals import STOP_SIGNALS, received_early
 def leave_signals_to_the_supervisor() -> None:
     """Ignore SIGTERM and SIGINT from now on, in a process that is a host.
 
-    Makes the process the leader of a group of its own, so that the supervisor can kill it together with the processes
-    that it starts.
+    The process becomes the leader of a new group, so that the supervisor can kill it together with the processes that
+    it starts.
     """
     os.setsid()
     for number in STOP_SIGNALS:
-        # Not SIG_IGN, which the processes that activities start would inherit.
+        # Not SIG_IGN, because the processes that activities start would inherit it.
         signal.signal(number, lambda *_: None)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
 
 
 @contextlib.contextmanager
 def signals_held_back() -> Iterator[None]:
-    """Block SIGTERM and SIGINT while the process of a host is started.
+    """Block SIGTERM and SIGINT while a host's process is started.
 
-    The new process inherits the block, and `leave_signals_to_the_supervisor` ends it there. Signals that come to this
-    process meanwhile are delivered after the block.
+    The new process inherits the blocked signals, and `leave_signals_to_the_supervisor` unblocks them there. Signals to
+    this process are delivered at the end of the `with` block.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     try:
@@ -43,15 +43,15 @@ def signals_held_back() -> Iterator[None]:
 
 
 class Signals:
-    """The signals that a supervisor acts on (SIGTERM, SIGINT, SIGCHLD), as bytes that can be read from a socket.
+    """The signals that a supervisor acts on (SIGTERM, SIGINT, SIGCHLD), as bytes in a socket.
 
-    A context manager; at its end the handlers are as before.
+    A context manager; its end restores the handlers.
 
     Args:
-        more: Other signals.
+        more: Further signals.
 
     Attributes:
-        reader: Readable when a signal has come; `multiprocessing.connection.wait` waits on it.
+        reader: Readable when a signal has arrived; `multiprocessing.connection.wait` waits on it.
     """
 
     def __init__(self, *more: signal.Signals) -> None:
@@ -78,7 +78,7 @@ class Signals:
         self._writer.close()
 
     def received(self) -> bytes:
-        """The numbers of the signals that have come since the last call."""
+        """Return the numbers of the signals that have arrived since the last call."""
         try:
             return self.reader.recv(4096)
         except BlockingIOError:

@@ -1,4 +1,4 @@
-"""The supervisor: it decides when the hosts of a daemon start, stop and are killed.
+"""The supervisor: decides when the hosts of a daemon start, stop and are killed.
 
 The rule: it neither waits nor reads a clock. `daemon/hosts/processes.py` waits, and calls a method here for each
 event, with the time.
@@ -17,33 +17,33 @@ from ..supervision import Beat, Failed, FromHost, Ready, Reload, ShutdownAsked, 
 
 logger = logging.getLogger(__name__)
 
-# Between the end of a host and its next start.
+# The pause between the end of a host and its next start.
 PAUSE_S_MIN = 0.1
 PAUSE_S_MAX = 5.0
-# A host that has been silent for so long hangs, or was stopped by a signal.
+# A ready host that has been silent for this time hangs, or was stopped by a signal.
 SILENT_S = 5.0
-# The same before it is ready: code of the app is imported and a store is opened then, which a busy machine draws out.
+# The same for a host that starts: on a busy machine the import of the app and the opening of the store take long.
 STARTING_SILENT_S = 60.0
-GO_ON_S = 2.0  # how long one that was stopped has to be heard again when it is told to go on
-LOOK_S = 1.0  # how often the supervisor looks at the hosts that beat
-# A supervisor that looks later than this was not running itself, and blames no host for the time between.
+GO_ON_S = 2.0  # how long a stopped host that was continued has for its next beat
+LOOK_S = 1.0  # how often the supervisor checks the beats of the hosts
+# If a check is later than this, the supervisor itself did not run, and it blames no host for the time between.
 LATE_S = 2.0
-GOOD_AFTER_S = 10.0  # a host that was ready for so long begins with the shortest pause again
+GOOD_AFTER_S = 10.0  # after this time as a ready host the pause is the shortest again
 
 
 class Processes(Protocol):
-    """The processes of hosts, by the hosts' numbers (`daemon/hosts/host_processes.py`)."""
+    """The processes of hosts by host number (`daemon/hosts/host_processes.py`)."""
 
     def start(self, index: int) -> None:
         """Start the process of a host.
 
         Raises:
-            OSError: The system has no process to give.
+            OSError: The system cannot make a process.
         """
         ...
 
     def send(self, index: int, message: ToHost) -> None:
-        """Tell a host something. It may have ended already."""
+        """Send a message to a host. The host may have ended already."""
         ...
 
     def kill(self, index: int) -> None:
@@ -51,26 +51,26 @@ class Processes(Protocol):
         ...
 
     def go_on(self, index: int) -> bool:
-        """Let a host go on that a signal has stopped, and the processes that it started.
+        """Continue a host that a signal has stopped, and the processes that the host started.
 
         Returns:
-            Whether it was stopped.
+            Whether the host was stopped.
         """
         ...
 
 
 @dataclass(slots=True)
 class SupervisedHost:
-    """A host, as its supervisor knows it."""
+    """The supervisor's record of a host."""
 
     index: int
     running: bool = False  # it has a process
     ready_since_s: float | None = None
-    was_ready: bool = False  # at least once, so its app and its file are sound
-    pause_s: float = PAUSE_S_MIN  # before its next start, should it end
+    was_ready: bool = False  # at least once, so its app and its file can be used
+    pause_s: float = PAUSE_S_MIN  # between its end and its next start
     start_at_s: float | None = None  # None: no start is due
-    beat_at_s: float | None = None  # when it was heard last; None: it has not begun to beat
-    told_to_go_on: bool = False  # since it was heard last
+    beat_at_s: float | None = None  # when its last message came; None: it has not begun to beat
+    told_to_go_on: bool = False  # since its last message
 
     @property
     def name(self) -> str:
@@ -79,7 +79,7 @@ class SupervisedHost:
 
     @property
     def is_ready(self) -> bool:
-        """Whether the host has said that it is ready, and has not ended."""
+        """Whether the host has reported that it is ready, and has not ended."""
         return self.ready_since_s is not None
 
 
@@ -105,7 +105,7 @@ class Supervisor:
         loop_age_max_s: float = 0.0,
     ) -> None:
         self.failed: Failed | None = None  # why the daemon could not start
-        self.in_order = True  # while stopping, every host ended by itself, with exit code 0
+        self.in_order = True  # during the stop every host ended by itself, with exit code 0
         self._processes = processes
         self._hosts = [SupervisedHost(index) for index in range(count)]
         self._announce = announce
@@ -119,11 +119,11 @@ class Supervisor:
 
     @property
     def done(self) -> bool:
-        """Whether the daemon was to stop and every host has ended."""
+        """Whether the daemon was told to stop and every host has ended."""
         return self._stopping and not any(host.running for host in self._hosts)
 
     def wait_s(self, now_s: float) -> float | None:
-        """How long until `act` has something to do; None if only an event can change that."""
+        """Return the time until `act` has something to do; None if only an event can change that."""
         times_s = [host.start_at_s for host in self._hosts] + [self._kill_at_s]
         if self._looked_at_s is not None and any(host.beat_at_s is not None for host in self._hosts):
             times_s.append(self._looked_at_s + LOOK_S)
@@ -136,7 +136,7 @@ class Supervisor:
                 self._start(host, now_s)
 
     def act(self, now_s: float) -> None:
-        """Start and kill the hosts whose time has come."""
+        """Start and kill the hosts whose time for it has come."""
         self._look(now_s)
         for host in self._hosts:
             if host.start_at_s is not None and host.start_at_s <= now_s:
@@ -178,7 +178,7 @@ class Supervisor:
         """Stop in order at the first signal, and at once at the second.
 
         Args:
-            name: Of the signal, for the log.
+            name: The name of the signal, for the log.
         """
         if self._stopping:
             logger.warning("stopped at once by a second signal, %s; what was acknowledged is in the store", name)
@@ -188,13 +188,13 @@ class Supervisor:
             self.stop(now_s)
 
     def reload(self) -> None:
-        """Tell all hosts to read the tokens again. One that is started later reads them then."""
+        """Tell all hosts to read the tokens again. A host that starts later reads them at its start."""
         for host in self._hosts:
             if host.running:
                 self._processes.send(host.index, Reload())
 
     def stop(self, now_s: float, *, force: bool = False) -> None:
-        """Tell all hosts to stop in order. May be called again, to force it.
+        """Tell all hosts to stop in order. May be called again, to force the stop.
 
         Args:
             force: Do not wait for running activities.
@@ -225,10 +225,10 @@ class Supervisor:
             self._kill(host)
 
     def _look(self, now_s: float) -> None:
-        """Kill the hosts that have not been heard for too long.
+        """Kill the hosts that have been silent for too long.
 
-        One that a signal has stopped is told to go on first: killed, it would lose what the kernel has handed to it,
-        and begin its activities anew.
+        A host that a signal has stopped is continued first: a killed host would lose the connections and data that the
+        kernel has handed to it, and would begin its activities anew.
         """
         late_s = now_s - self._looked_at_s - LOOK_S if self._looked_at_s is not None else 0.0
         self._looked_at_s = now_s
@@ -289,7 +289,7 @@ class Supervisor:
             self._announce(line)
 
     def _fail(self, failed: Failed, now_s: float) -> None:
-        if not self._stopping:  # a host that fails while others stop may have failed because they do
+        if not self._stopping:  # during a stop a host may fail because the others stop
             self.failed = failed
             self.stop(now_s)
 

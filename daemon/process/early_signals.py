@@ -1,8 +1,8 @@
-"""SIGTERM and SIGINT from the first line of `main` until the daemon has handlers of its own.
+"""The handlers of SIGTERM and SIGINT from the first line of `main` until the daemon has its own.
 
-The rule: a signal that asks for the end is never lost. The kernel has no default action for process 1 of a container,
-and importing an app may take long. `cli/first_line.py` installs it; `daemon/serve.py` and `daemon/hosts/signals.py`
-ask it.
+The rule: a signal to stop is never lost. The kernel has no default action for process 1 of a container, and the import
+of an app may take long. `cli/first_line.py` installs the handlers; `daemon/serve.py` and `daemon/hosts/signals.py` read
+the result.
 """
 
 import os
@@ -15,7 +15,7 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class StopAsked(BaseException):
-    """The daemon was told to stop before it had begun. No `except Exception` of an app catches it."""
+    """The daemon was told to stop before it had begun. It is no `Exception`, so that an app does not catch it."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -28,10 +28,10 @@ class StopAsked(BaseException):
 class EarlySignals:
     """The handler of both signals. A second signal ends the process at once.
 
-    A context manager; at its end the handlers are as before.
+    A context manager; its end restores the handlers.
 
     Attributes:
-        received: The signal that came; None if none did.
+        received: The signal that has come; None: no signal has.
     """
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class EarlySignals:
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
             self._before = {number: signal.signal(number, self) for number in STOP_SIGNALS}
-            # A program that blocks them while it starts others passes the block on.
+            # This process inherits blocked signals from a program that blocks them while it starts others.
             signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
         return self
 
@@ -53,19 +53,19 @@ class EarlySignals:
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         if self.received is not None:
-            # Not sys.exit, which an app may catch, as it may have caught the first one.
+            # Not sys.exit: an app may catch its exception, as it may have caught that of the first signal.
             os._exit(1)
         self.received = number
         if self._raises:
             raise StopAsked(number)
 
     def hold(self) -> None:
-        """From now on only remember a signal, because an event loop would take an exception for its own.
+        """Only remember a signal from now on, because an event loop would treat an exception as its own.
 
-        Takes the signals back from an app that has set a handler of its own while it was imported.
+        If the app has set other handlers during its import, they are replaced.
 
         Raises:
-            StopAsked: A signal came, and the app has swallowed it.
+            StopAsked: A signal came, and the app has caught its exception.
         """
         if self._before:
             for number in STOP_SIGNALS:
@@ -75,16 +75,16 @@ class EarlySignals:
         self._raises = False
 
     def leave(self) -> None:
-        """Put the handlers back, for a command that is no daemon."""
+        """Restore the handlers, for a command that runs no daemon."""
         for number, handler in self._before.items():
-            signal.signal(number, handler)  # type: ignore[arg-type]  # what signal.signal returned
+            signal.signal(number, handler)  # type: ignore[arg-type]  # a value of signal.signal
         self._before = {}
 
 
 def received_early(handler: object) -> int | None:
-    """The signal that came before the daemon had its own handlers; None if none did.
+    """Return the signal that came before the daemon had its own handlers; None if no signal came.
 
     Args:
-        handler: The one that the daemon's took the place of.
+        handler: The handler that the daemon's own has replaced.
     """
     return handler.received if isinstance(handler, EarlySignals) else None

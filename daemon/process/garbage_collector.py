@@ -1,7 +1,7 @@
 """The settings of Python's garbage collector in a daemon.
 
-The rule: it imports nothing of ours, so that a benchmark without a daemon in its process can have the same settings
-(docs/performance.md).
+The rule: it imports no other module of the package, so that a benchmark without a daemon in its process can have the
+same settings (docs/performance.md).
 """
 
 import gc
@@ -11,9 +11,9 @@ from contextlib import contextmanager
 
 @contextmanager
 def frozen_imports() -> Iterator[None]:
-    """Import in the block without Python's cyclic garbage collector, and keep all objects of then from it for good.
+    """Switch Python's cyclic garbage collector off in the block, and exempt the objects of the block from it for good.
 
-    Modules stay. A start in which the collector passes over them again and again takes a tenth longer.
+    Modules stay in memory. If the collector traverses them again and again, the start takes a tenth longer.
     """
     was = gc.isenabled()
     gc.disable()
@@ -26,10 +26,10 @@ def frozen_imports() -> Iterator[None]:
 
 
 def tune_garbage_collector() -> None:
-    """Make Python's cyclic garbage collector run less often, and pass over all objects that there are by now.
+    """Make Python's cyclic garbage collector run less often, and exempt all present objects from it.
 
-    A workflow that has ended, or has left memory, leaves no cycles behind. With Python's own settings the collector
-    found nothing, and took a fifth of the event loop's time (docs/performance.md).
+    A workflow that ends or leaves memory leaves no cycles. With Python's own settings the collector found no garbage,
+    and took a fifth of the event loop's time (docs/performance.md).
     """
     gc.collect()
     gc.freeze()

@@ -1,7 +1,7 @@
-"""The time that a stop may take: one budget, which all parts of the daemon share.
+"""The time that a stop may take: one budget for all parts of the daemon.
 
-The rule: `--stop-grace` begins when the daemon is told to stop, and each part that waits for something gets the rest
-of it. Activities run on while the servers answer their last requests. `daemon/daemon.py` begins it.
+The rule: `--stop-grace` begins when the daemon is told to stop, and each part that waits may use the time that is left.
+Activities run on while the servers answer their last requests. `daemon/daemon.py` begins the grace.
 """
 
 from collections.abc import Callable
@@ -10,7 +10,7 @@ import anyio
 
 
 class Grace:
-    """The rest of the time for a stop.
+    """The time that is left for a stop.
 
     Args:
         total_s: `--stop-grace`.
@@ -23,7 +23,7 @@ class Grace:
         self._began_s: float | None = None
 
     async def begin_with(self, told: anyio.Event) -> None:
-        """Begin when the daemon is told to stop."""
+        """Wait until the daemon is told to stop, and begin."""
         await told.wait()
         self.begin()
 
@@ -33,7 +33,7 @@ class Grace:
             self._began_s = self._clock()
 
     def left_s(self) -> float:
-        """How much of it is left, in seconds; all of it, if it has not begun."""
+        """Return the time that is left, in seconds; the whole grace if it has not begun."""
         if self._began_s is None:
             return self._total_s
         return max(0.0, self._total_s - (self._clock() - self._began_s))

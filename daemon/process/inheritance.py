@@ -1,10 +1,10 @@
-"""Files and sockets of the daemon that a process forked by an app does not keep.
+"""Closes the daemon's files and sockets in processes that an app forks.
 
-The rule: a forked child has no part in the daemon. It holds neither the ports (a daemon that ends would not get them
-again), nor connections (clients would not see them end), nor the store's files, and a signal to it is not one to the
-daemon. Programs that are started with `subprocess` inherit nothing in any case, as all these are close-on-exec.
+The rule: a forked child shares nothing with the daemon: not the ports (the next daemon could not take them), not the
+connections (clients would not see them close), not the store's files, and no signals. Programs that are started with
+`subprocess` inherit no descriptors anyway, because all of these are close-on-exec.
 
-`daemon/daemon.py` opens it for as long as the daemon runs.
+`daemon/daemon.py` enters the context for as long as the daemon runs.
 """
 
 import contextlib
@@ -18,18 +18,18 @@ from typing import Self
 
 from .early_signals import STOP_SIGNALS
 
-DESCRIPTORS = ("/proc/self/fd", "/dev/fd")  # where a process finds its open files
+DESCRIPTORS = ("/proc/self/fd", "/dev/fd")  # folders that list the open files of a process
 
 
 class Inheritance:
     """Closes the daemon's files and sockets in each forked child.
 
-    A context manager. The system has no way to take such a hook back; after the end it does nothing.
+    A context manager. Python cannot remove the hook for forks; after the end the hook does nothing.
 
     Args:
         ports: The numbers of the daemon's ports.
-        data: The path of the store; all files whose names begin with it are the store's.
-        folder: The folder of the hosts' sockets, if there are several.
+        data: The path of the store, with which the paths of all its files begin.
+        folder: The folder of the hosts' sockets, if there are several hosts.
     """
 
     def __init__(self, ports: Iterable[int], data: str, folder: str | None = None) -> None:
@@ -49,10 +49,10 @@ class Inheritance:
         self._open = False
 
     def renounce(self) -> None:
-        """Close the daemon's descriptors in this process, and give the signals their usual meaning."""
+        """Close the daemon's descriptors in this process, and restore the default handling of signals."""
         if not self._open:
             return
-        # The loop's descriptor for signals is shared with the daemon, which would hear the child's as its own.
+        # The child shares the loop's descriptor for signals with the daemon, which would receive the child's signals.
         with contextlib.suppress(ValueError):
             signal.set_wakeup_fd(-1)
             for number in STOP_SIGNALS:
@@ -63,7 +63,7 @@ class Inheritance:
                     os.close(descriptor)
 
     def is_ours(self, descriptor: int) -> bool:
-        """Return whether a descriptor is a port's, a connection's, or a file of the store."""
+        """Return whether a descriptor is a port, a connection, or a file of the store."""
         try:
             mode = os.fstat(descriptor).st_mode
             if stat.S_ISSOCK(mode):
@@ -73,7 +73,7 @@ class Inheritance:
             return False
 
     def _is_our_socket(self, descriptor: int) -> bool:
-        # A second object for the same descriptor, which must not close it.
+        # A second object for the same descriptor, which must not close the descriptor.
         looked_at = socket.socket(fileno=descriptor)
         try:
             name = looked_at.getsockname()
@@ -85,7 +85,7 @@ class Inheritance:
 
 
 def open_descriptors() -> Iterator[int]:
-    """Yield the descriptors that this process has."""
+    """Yield the descriptors of this process."""
     for folder in DESCRIPTORS:
         try:
             names = os.listdir(folder)
@@ -96,7 +96,7 @@ def open_descriptors() -> Iterator[int]:
 
 
 def path_of(descriptor: int) -> str:
-    """The path of an open file; empty where the system does not tell."""
+    """Return the path of an open file; an empty text if the system does not tell it."""
     try:
         return os.readlink(f"/proc/self/fd/{descriptor}")
     except OSError:

@@ -1,8 +1,8 @@
-"""Settings of the interpreter that the daemon lives by, kept in place while code of the app runs.
+"""Keeps the interpreter's settings that the daemon needs, while code of the app runs.
 
-The rule: the interpreter's settings stay as they were when the daemon began to serve: the collector of garbage runs,
-calls may be nested as deep, threads are switched as often and can be begun, and the system gives as many files and as
-much memory. An app that sets them while it is imported has its way. `daemon/daemon.py` starts it.
+The rule: these settings do not become worse than they were when the daemon began to serve: the garbage collector, the
+depth of nested calls, the interval of thread switches, the hooks that threads need, and the limits of files and memory.
+An app may change them during its import. `daemon/daemon.py` starts the guard.
 """
 
 import gc
@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 LOOK_S = 0.5
 
-# Of the process. Beyond that of CPU time, or of stacks, it is sent a signal that ends it.
+# Limits of the process. Beyond the limit of CPU time or of stacks, a signal ends the process.
 LIMITS = (
     *("RLIMIT_NOFILE", "RLIMIT_FSIZE", "RLIMIT_AS", "RLIMIT_DATA", "RLIMIT_NPROC", "RLIMIT_CPU", "RLIMIT_STACK"),
     *("RLIMIT_MEMLOCK", "RLIMIT_SIGPENDING"),
@@ -32,19 +32,19 @@ LIMITS = (
 
 
 class GuardedSetting(NamedTuple):
-    """One setting, and how it is read and written."""
+    """A setting, with functions that read and write it."""
 
     name: str
     read: Callable[[], Any]
     write: Callable[[Any], None]
-    worse: Callable[[Any, Any], bool]  # whether a value is worse for the daemon than the one it had
-    number: int | None = None  # of a limit of the process
+    worse: Callable[[Any, Any], bool]  # whether a new value is worse for the daemon than the old one
+    number: int | None = None  # the number of a limit of the process
 
 
 def limits_of_the_process() -> Iterator[GuardedSetting]:
-    """The limits that the system keeps (setrlimit(2)), where it has such.
+    """Yield the limits of the process (setrlimit(2)) that the system has.
 
-    One whose hard limit was lowered too is as low as that for good, unless the process may raise it.
+    If the hard limit of a setting was lowered too, the setting stays as low, unless the process may raise hard limits.
     """
     if sys.platform == "win32":
         return
@@ -74,7 +74,7 @@ def _is_lower(now: int, was: int) -> bool:
 
 
 def hooks() -> Iterator[GuardedSetting]:
-    """The functions that are told of errors which nobody catches. Without one Python begins no thread."""
+    """Yield the hooks for uncaught errors. If such a hook is missing Python starts no thread."""
     for module, name in ((sys, "excepthook"), (sys, "unraisablehook"), (threading, "excepthook")):
         read, write = partial(getattr, module, name, None), partial(setattr, module, name)
         yield GuardedSetting(f"{module.__name__}.{name}", read, write, lambda now, was: not callable(now))
@@ -96,7 +96,7 @@ SETTINGS = (
         sys.set_coroutine_origin_tracking_depth,
         lambda now, was: now > was,
     ),
-    # Of the event loop, in its thread: each asynchronous generator meets them.
+    # The event loop's, in its thread: each asynchronous generator calls them.
     GuardedSetting(
         "sys.get_asyncgen_hooks()",
         sys.get_asyncgen_hooks,
@@ -111,10 +111,11 @@ SETTINGS = (
 async def guard_interpreter(
     tracers: Mapping[str, object] = MappingProxyType({}), *, interval_s: float = LOOK_S
 ) -> None:
-    """Put the settings back that have become worse, until cancelled.
+    """Restore the settings that have become worse, until cancelled.
 
     Args:
-        tracers: As in `ProcessFence`. No code of the app runs while this looks, so they were left behind.
+        tracers: As in `ProcessFence`. No code of the app runs during a check, so the app has left these functions
+            behind.
     """
     before = [setting.read() for setting in SETTINGS]
     told: dict[str, list[Any]] = {setting.name: [] for setting in SETTINGS}
@@ -126,7 +127,7 @@ async def guard_interpreter(
             if setting.worse(now, was) and now not in told[setting.name]:
                 setting.write(was)
                 if setting.read() != was:
-                    told[setting.name].append(now)  # for good: it is told once
+                    told[setting.name].append(now)  # for good: the log gets one line
                 logger.warning(
                     "code of the app had changed %s from %s to %s for the whole process; it is %s again",
                     setting.name,
@@ -137,7 +138,7 @@ async def guard_interpreter(
 
 
 def _take_off(tracers: Mapping[str, object]) -> None:
-    """Take functions off this thread that would be called for each function of the daemon's."""
+    """Remove trace functions from this thread, which Python would call for each function of the daemon."""
     for name, present, take_off in (
         ("settrace", sys.gettrace, sys.settrace),
         ("setprofile", sys.getprofile, sys.setprofile),

@@ -1,11 +1,11 @@
-"""A fence around what code of the app adds to the log: handlers, filters, formatters and the factory of records.
+"""A fence around the handlers, filters, formatters and record factories that code of the app adds to the log.
 
-The rule: what these raise reaches code of the app that writes a line, as in any program, and never the daemon. It would
-break the commit, the turn or the request that has something to tell, and end the process. The line goes on to the other
-handlers, and the log says what failed.
+The rule: an error of these reaches only code of the app that writes a line, as in any program, and never the daemon,
+where it would break the commit, the turn or the request that logs, and end the process. The line goes on to the other
+handlers, and the log names the failed part.
 
-Where code of the app has taken the daemon's handler away, and no other takes a line, it still goes there.
-`daemon/serve.py` puts the fence up.
+If code of the app has removed the daemon's handler, and no other handler takes a line, the daemon's handler still gets
+it. `daemon/serve.py` puts the fence up.
 """
 
 import logging
@@ -21,21 +21,21 @@ from ...runtime.authoring.context import ACTIVITY_LOGGERS, WORKFLOW_LOGGERS
 from ...runtime.execution.interruption import CodeInterrupted
 from .early_signals import StopAsked
 
-INTERVAL_S = 10.0  # between two lines that say that something fails
+INTERVAL_S = 10.0  # between two log lines about failures
 
-# Loggers by which the daemon speaks, and libraries that run in its event loop and threads.
+# The loggers of the daemon, and of libraries that run in its event loop and threads.
 SPEAKERS = frozenset((__name__.partition(".")[0], "aiosqlite", "anyio", "asyncio", "concurrent", "grpc"))
 OF_THE_APP = (WORKFLOW_LOGGERS, ACTIVITY_LOGGERS)
 
-# The parameters of `Logger.makeRecord` behind the name.
+# The parameters of `Logger.makeRecord` after the name.
 RECORD_OF = ("level", "fn", "lno", "msg", "args", "exc_info", "func", "extra", "sinfo")
 
-# They are meant for the code that runs, wherever it is.
+# These are raised into the code that runs, whichever it is, and pass the fence.
 PASSED = (CodeInterrupted, StopAsked)
 
 
 class LogFence:
-    """The daemon's way through the log.
+    """Passes the daemon's records through the log.
 
     Args:
         ours: The daemon's own handler.
@@ -50,21 +50,21 @@ class LogFence:
         self._telling = threading.local()
 
     def stands_for(self, name: str) -> bool:
-        """Whether the daemon speaks, and not code of the app.
+        """Whether the daemon writes the record, and not code of the app.
 
         Args:
-            name: Of the logger.
+            name: The name of the logger.
         """
         if owner() is CodeOwner.PROCESS:
             return True
         return name.partition(".")[0] in SPEAKERS and not name.startswith(OF_THE_APP)
 
     def make(self, make: Callable[..., Any], name: str, *args: Any, **options: Any) -> logging.LogRecord:
-        """Make a record; a plain one where the app's factory makes none.
+        """Make a record; without the app's factory if that fails.
 
         Args:
-            make: Makes it with the factory, as `Logger.makeRecord` does.
-            args, options: Those of `Logger.makeRecord` behind the name.
+            make: The original `Logger.makeRecord`, which calls the factory.
+            args, options: The arguments of `Logger.makeRecord` after the name.
         """
         if not self.stands_for(name):
             made: logging.LogRecord = make(name, *args, **options)
@@ -84,7 +84,7 @@ class LogFence:
         """Pass a record on, as `Logger.handle` does.
 
         Args:
-            handle: That function.
+            handle: The original `Logger.handle`.
             origin: The logger.
         """
         if not self.stands_for(record.name):
@@ -100,7 +100,7 @@ class LogFence:
                 self._hand(self._ours, passed)
 
     def _passed(self, origin: logging.Logger, record: logging.LogRecord) -> logging.LogRecord | None:
-        """The record behind the filters of its logger: another one, perhaps, or none."""
+        """Return the record, or the record that the logger's filters put in its place; None if they drop it."""
         try:
             passed: Any = origin.filter(record)
         except PASSED:
@@ -113,7 +113,7 @@ class LogFence:
         return record if passed else None
 
     def _hand(self, handler: logging.Handler, record: logging.LogRecord) -> bool:
-        """Give a record to a handler, and say whether that has not failed."""
+        """Give a record to a handler. Returns whether the handler took it without an error."""
         try:
             handler.handle(record)
             return True
@@ -122,12 +122,12 @@ class LogFence:
         except BaseException as error:
             self._tell(f"{type_name(handler)}, a handler of the log,", error)
             if handler is self._ours:
-                with suppress(BaseException):  # nothing is left to tell it
+                with suppress(BaseException):  # no handler is left to report it
                     self._last_resort.handle(record)
             return False
 
     def _tell(self, what: str, error: BaseException) -> None:
-        """Say that something of the app's has failed, by the daemon's own handler alone."""
+        """Log through the daemon's own handler alone that a part of the app has failed."""
         if getattr(self._telling, "begun", False) or not self._is_due():
             return
         text = "%s has raised %s; the daemon goes on, and says so at most every %d s"
@@ -152,7 +152,7 @@ def log_fenced(ours: logging.Handler | None = None) -> Iterator[LogFence]:
     """Put the fence up until the block ends.
 
     Args:
-        ours: The daemon's own handler; by default the first that there is.
+        ours: The daemon's own handler; by default the first one of the root logger.
     """
     handlers = (ours, *logging.getLogger().handlers, logging.lastResort, logging.NullHandler())
     fence = LogFence(next(each for each in handlers if each is not None))
@@ -164,7 +164,7 @@ def log_fenced(ours: logging.Handler | None = None) -> Iterator[LogFence]:
     def handle_record(origin: logging.Logger, record: logging.LogRecord) -> None:
         fence.handle(handle, origin, record)
 
-    # A name of its own type: the methods are declared more narrowly than these functions.
+    # A name of type Any, because the methods are declared more narrowly than these functions.
     loggers: Any = logging.Logger
     loggers.makeRecord, loggers.handle = make_record, handle_record
     try:
@@ -188,7 +188,7 @@ def plain_record(name: str, *given: Any, **named: Any) -> logging.LogRecord:
 
 
 def handlers_of(origin: logging.Logger) -> Iterator[logging.Handler]:
-    """The handlers that a logger's records go to."""
+    """Yield the handlers that get the records of a logger."""
     at: logging.Logger | None = origin
     while at is not None:
         yield from at.handlers

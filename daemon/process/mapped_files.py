@@ -1,14 +1,14 @@
-"""A mapped file that is cut short under the process: given its length back, instead of ending the process.
+"""Restores the length of a mapped file that was cut short, so that the process does not end.
 
-The rule: code that accesses a part of a mapping that has no file behind it is sent SIGBUS, in the midst of that access;
-if the file has its length again when the handler returns, the access is repeated and nothing has happened. Only files
-whose content is not needed to be right are mended so: the flight record. SQLite's index of a -wal is not, because a
-transaction that has begun would read zeros as an index; it is looked at before each (`Hold` in
-`actors/store/sqlite/identity.py`), and one that is cut short in the midst of a transaction ends the process.
+The rule: the kernel sends SIGBUS to code that accesses a part of a mapping without a file behind it, during that
+access. If the file has its length again when the handler returns, the access is repeated and succeeds. Only files whose
+content may be wrong are repaired in this way: the flight record. SQLite's index of a -wal is not, because a transaction
+that has begun would read zeros as an index. The index is checked before each transaction (`Hold` in
+`actors/store/sqlite/identity.py`), and if it is cut short during a transaction the process ends.
 
-A handler of Python's would run too late, behind an instruction that never ends, so this one is C's and calls Python.
-That is safe where it happens: in an access to memory, and in no function of the C library's that has a lock.
-`daemon/daemon.py` uses it.
+Python runs its handlers after the current instruction, which here never ends, so this handler is a C function that
+calls Python. That is safe here: the signal interrupts an access to memory, and no function of the C library that holds
+a lock. `daemon/daemon.py` uses it.
 """
 
 import ctypes
@@ -27,11 +27,11 @@ ENDED = (
 
 @contextmanager
 def mending(mend: Callable[[], bool]) -> Iterator[None]:
-    """Call a function when a mapping has no file behind it. On systems other than Linux it does nothing.
+    """Call a function when code accesses a mapping without a file behind it. Only on Linux; elsewhere do nothing.
 
     Args:
-        mend: Gives a file its length back, and says whether one had lost it. It may be called within any access to a
-            mapping, and by any thread.
+        mend: Restores the length of a file, and returns whether a file had lost it. It may be called within any access
+            to a mapping, and in any thread.
     """
     if not sys.platform.startswith("linux"):
         yield
@@ -42,16 +42,16 @@ def mending(mend: Callable[[], bool]) -> Iterator[None]:
 
     def called(_number: int) -> None:
         mended = False
-        with suppress(Exception):  # a full disk: the access cannot be made
+        with suppress(Exception):  # a full disk: the access fails
             mended = mend()
         if not mended:
             with suppress(OSError):
                 os.write(2, ENDED)
-            set_handler(signal.SIGBUS, before)  # and comes again
+            set_handler(signal.SIGBUS, before)  # the access sends SIGBUS again, now to the former handler
 
     try:
         handler = ctypes.CFUNCTYPE(None, ctypes.c_int)(called)
-    except (MemoryError, OSError):  # a system that lets no process make code
+    except (MemoryError, OSError):  # the system forbids processes to make code
         yield
         return
     before = set_handler(signal.SIGBUS, ctypes.cast(handler, ctypes.c_void_p))

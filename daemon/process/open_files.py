@@ -1,7 +1,7 @@
-"""How many connections each port may have, so that there are always files left to open.
+"""The limits of connections on each port, so that the process can always open files.
 
 The rule: the store, the app's activities and the pipes to other processes never lack a descriptor because of clients.
-`daemon/daemon.py` gives each port its share.
+`daemon/daemon.py` gives each port its limit.
 """
 
 import os
@@ -17,33 +17,33 @@ from ...journal.journal import Journal
 from ...journal.vocabulary import CONNECTIONS_FULL
 from .inheritance import open_descriptors
 
-# Kept for the store, the app and the processes of activities: so many, and an eighth of the limit.
+# Descriptors kept for the store, the app and the processes of activities, besides an eighth of the limit.
 RESERVE = 64
 RESERVE_PART = 8
 RESERVE_MAX = 4096
-PER_PROCESS = 4  # connections among the processes of a daemon, for each of them
+PER_PROCESS = 4  # connections among the processes of a daemon, for each process
 
 SHARE_MIN = 8
 HTTP_MAX = 20_000
 GRPC_MAX = 10_000
 
-WATCH_S = 5.0  # how often the connections of gRPC are looked at
+WATCH_S = 5.0  # how often the connections of gRPC are counted
 
 
 @dataclass(frozen=True, slots=True)
 class Shares:
-    """The most connections of each port, in one process."""
+    """The highest number of connections of each port in one process."""
 
     http: int
     grpc: int
 
 
 def shares_of(limit: int, processes: int = 1) -> Shares:
-    """Divide the files that a process may open.
+    """Divide the files that a process may open among its ports.
 
     Args:
-        limit: How many it may open.
-        processes: How many processes the daemon has.
+        limit: The number of files that the process may open.
+        processes: The number of processes of the daemon.
     """
     reserve = min(RESERVE + limit // RESERVE_PART, RESERVE_MAX) + PER_PROCESS * (processes - 1)
     left = limit - reserve
@@ -54,13 +54,13 @@ def shares_of(limit: int, processes: int = 1) -> Shares:
 
 
 def open_files_max() -> int:
-    """How many files this process may open."""
+    """Return the number of files that this process may open."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return soft if soft != resource.RLIM_INFINITY else 2**20
 
 
 def connections_on(port: int) -> int:
-    """How many connections to a port this process has, where the system tells; else 0."""
+    """Return how many connections to a port this process has; 0 if the system does not tell it."""
     return sum(1 for descriptor in open_descriptors() if _is_connection(descriptor, port))
 
 
@@ -78,15 +78,15 @@ def _is_connection(descriptor: int, port: int) -> bool:
     except OSError:
         return False
     finally:
-        looked_at.detach()  # it is not ours to close
+        looked_at.detach()  # the object must not close the descriptor
 
 
 def cut_off(port: int, client: str) -> bool:
-    """End a connection of gRPC's, whose library has no way to do so: it sees that the other end has gone.
+    """Close a connection of the gRPC library, which has no method for it: the library sees a closed connection.
 
     Args:
         port: The port of this process.
-        client: As the library names it: "ipv4:127.0.0.1:50123", "ipv6:%5B::1%5D:50123".
+        client: The library's name of the client: "ipv4:127.0.0.1:50123", "ipv6:%5B::1%5D:50123".
 
     Returns:
         Whether there was such a connection.
@@ -103,16 +103,16 @@ def cut_off(port: int, client: str) -> bool:
                 looked_at.shutdown(socket.SHUT_RDWR)
                 return True
         except OSError:
-            continue  # it has gone by itself
+            continue  # the descriptor was closed meanwhile
         finally:
             looked_at.detach()
     return False
 
 
 async def watch_connections(port: int, most: int, *, interval_s: float = WATCH_S) -> None:
-    """Say so when a port has its highest number of connections; gRPC's library closes new ones in silence.
+    """Log when a port has its highest number of connections, because gRPC's library closes new ones without a word.
 
-    Counting is left out as long as the process has fewer open files than that.
+    The connections are not counted while the process has fewer open files than that number.
     """
     journal = Journal(__name__)
     while True:

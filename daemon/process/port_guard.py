@@ -1,8 +1,8 @@
-"""The sockets on which the daemon listens, watched while code of the app runs.
+"""Watches the sockets on which the daemon listens, while code of the app runs.
 
-The rule: a daemon that nobody can reach does not live on. Code that closes descriptors that are not its own
-(`os.closerange`) takes the ports away, and nothing in the process would notice. The process ends then, without an
-order, so that what was under way is suspect (`actors/hosting/quarantine.py`). `daemon/daemon.py` starts it.
+The rule: a daemon that cannot be reached does not run on. Code that closes descriptors of others (`os.closerange`)
+closes the ports, and no part of the process would notice. The process then ends at once, not in order, so that the
+instances whose code ran are suspect (`actors/hosting/quarantine.py`). `daemon/daemon.py` starts the guard.
 """
 
 import logging
@@ -24,11 +24,11 @@ LOOK_S = 0.5
 async def guard_ports(
     ports: Collection[int], *, stopping: Callable[[], bool], end: Callable[[int], object], interval_s: float = LOOK_S
 ) -> None:
-    """Look at the sockets that listen now until the daemon stops, and end the process when one is gone.
+    """Watch the sockets that listen now until the daemon stops, and end the process if one of them is closed.
 
     Args:
-        ports: Of the daemon. Both servers listen.
-        stopping: Whether the daemon closes its ports itself.
+        ports: The ports of the daemon, on which both servers listen already.
+        stopping: Whether the daemon itself closes its ports.
         end: Ends the process at once, with an exit code.
     """
     listening = listening_at(ports)
@@ -47,7 +47,7 @@ async def guard_ports(
 
 
 def listening_at(ports: Collection[int]) -> dict[int, tuple[int, int]]:
-    """The inode and the port of each socket of this process that listens at one of the ports, by its descriptor."""
+    """Return the inode and the port of each socket of this process that listens on one of the ports, by descriptor."""
     found: dict[int, tuple[int, int]] = {}
     for descriptor in list(open_descriptors()):
         inode = inode_of(descriptor)
@@ -57,7 +57,7 @@ def listening_at(ports: Collection[int]) -> dict[int, tuple[int, int]]:
 
 
 def inode_of(descriptor: int) -> int | None:
-    """The inode of a socket; None if the descriptor is none of a socket."""
+    """Return the inode of a socket; None if the descriptor is not a socket."""
     try:
         status = os.fstat(descriptor)
     except OSError:
@@ -66,12 +66,12 @@ def inode_of(descriptor: int) -> int | None:
 
 
 def _port_of(descriptor: int) -> int:
-    """The port at which a socket listens; 0 if it does not."""
+    """Return the port on which a socket listens; 0 if it does not listen."""
     try:
         looked_at = socket.socket(fileno=descriptor)
     except OSError:
         return 0
-    # A second object for the same descriptor, which must not close it.
+    # A second object for the same descriptor, which must not close the descriptor.
     try:
         name = looked_at.getsockname()
         listens = looked_at.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)

@@ -1,27 +1,27 @@
-"""A fence around the functions by which code of the app would stop, replace or cut off the daemon's process.
+"""A fence around the functions with which code of the app could stop, replace or disable the daemon's process.
 
-The rule: what would leave no trace of who did it is refused, with a PermissionError that the code gets like any other:
-an activity fails by it, a workflow too. A step that ends the process at once passes: the next one finds the culprit
-(`actors/hosting/quarantine.py`), and users simulate a crash that way. So SIGKILL, SIGABRT, SIGSEGV and their like pass,
-as `os._exit` does. Refused are:
+The rule: a call whose damage could not be traced to its step is refused. The code gets a PermissionError like any other
+error: its activity or workflow fails. A call that ends the process at once is allowed, because the next process finds
+the step that did it (`actors/hosting/quarantine.py`), and because users simulate crashes that way. So `os._exit` and
+signals such as SIGKILL, SIGABRT and SIGSEGV pass. Refused are:
 
-* Signals that ask for an orderly stop, to the process itself, to its group or to the thread of the event loop: they are
-  not an operator's. The daemon would stop in order and suspect nobody, and the same code would stop the next one.
-* Signals that stand the process still, such as SIGSTOP: nothing would end, and nobody would answer.
+* Signals for an orderly stop, to the process itself, to its group or to the thread of the event loop: no operator sent
+  them. The daemon would stop in order and suspect no instance, and the same code would stop the next daemon.
+* Signals that suspend the process, such as SIGSTOP: the process would neither end nor answer.
 * Any signal to the supervisor of a host.
-* `os.exec*`, which puts another program into the place of the daemon: one that runs on would hide that it has gone.
+* `os.exec*`, which replaces the daemon by another program: if that runs on, the end of the daemon stays hidden.
 * `os.close`, `os.dup2` and `os.closerange` of descriptors of the daemon. The next file that is opened would get the
-  number, and what the daemon writes to its store or to a client.
-* `threading.settrace` and `threading.setprofile`: one that raises ends each thread that is begun.
-* `sys.addaudithook`: nothing takes such a function away, and one that raises breaks whatever is done in the process.
-* `sys.set_asyncgen_hooks` in the thread of the event loop, whose hooks those are: they are called in each request.
-* Limits of the process (setrlimit(2)) below what they are: others would have no file, no memory or no thread.
+  number of the descriptor, and the data that the daemon writes to its store or to a client.
+* `threading.settrace` and `threading.setprofile`: a function that raises would end each new thread.
+* `sys.addaudithook`: a hook cannot be removed, and a hook that raises breaks every audited call in the process.
+* `sys.set_asyncgen_hooks` in the thread of the event loop, which has set these hooks: each request calls them.
+* Limits of the process (setrlimit(2)) below their present values: the daemon could lack files, memory or threads.
 
-`sys.settrace` and `sys.setprofile` pass, and are noted: a function that is left behind is taken off the thread of the
-event loop (`daemon/process/interpreter_guard.py`).
+`sys.settrace` and `sys.setprofile` pass, and are noted: if code of the app leaves a function behind, the daemon removes
+it from the thread of the event loop (`daemon/process/interpreter_guard.py`).
 
-In a forked child they are as ever. Code that calls the C library itself gets past the fence. `daemon/serve.py` puts the
-fence up, and `daemon/daemon.py` says which descriptors are the daemon's.
+In a forked child the fence does nothing. Code that calls the C library itself gets past the fence. `daemon/serve.py`
+puts the fence up, and `daemon/daemon.py` says which descriptors are the daemon's.
 """
 
 import _thread
@@ -45,17 +45,17 @@ from .interpreter_guard import limits_of_the_process
 from .signal_fence import name_of
 
 PACKAGE = __name__.partition(".")[0] + "."
-LIBRARIES = ("filelock.",)  # work for the daemon with its descriptors, and with none that they have not opened
+LIBRARIES = ("filelock.",)  # they work for the daemon, and only with descriptors that they have opened
 EVENT_LOOP = f"{PACKAGE}daemon.event_loop"
-ASYNCIO = "asyncio.base_events"  # sets the hooks of asynchronous generators where its loop begins and ends, or is ended
+ASYNCIO = "asyncio.base_events"  # sets the hooks of asynchronous generators when its loop begins and ends
 
-# The process stands still, unless a program has set the signal's action. SIGSTOP does so in any case.
+# Signals that suspend the process unless a program has set their action. SIGSTOP always does.
 STANDS_STILL = (signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)
 STANDARD_STREAMS_LAST = 2
 
 
 class FileIdentity(NamedTuple):
-    """The identity of a file, by which a descriptor of it is known again."""
+    """The identity of an open file, to compare descriptors."""
 
     device: int
     inode: int
@@ -63,14 +63,14 @@ class FileIdentity(NamedTuple):
 
 
 class ProcessFence:
-    """The steps of user code that the fence judges: they would break the daemon's process.
+    """Judges calls of user code that could break the daemon's process.
 
     Args:
         supervisor: The process of the supervisor, if this one is a host of several.
 
     Attributes:
-        tracers: The functions that code of the app has set last in the thread of the event loop, with `sys.settrace`
-            and with `sys.setprofile`.
+        tracers: The last functions that code of the app has set in the thread of the event loop, with `sys.settrace`
+            and `sys.setprofile`.
     """
 
     def __init__(self, supervisor: int | None = None) -> None:
@@ -84,11 +84,11 @@ class ProcessFence:
         self._is_ours: Callable[[int], bool] = lambda descriptor: False
 
     def imported(self) -> None:
-        """Take note that the app has been imported: files that it has opened meanwhile are its own."""
+        """Note that the app has been imported: the files that were opened during the import are the app's."""
         self._of_the_app = frozenset(identities()) - self._before
 
     def begin(self, is_ours: Callable[[int], bool]) -> None:
-        """Take note that the event loop runs, and that no code of the app does yet: all open files are the daemon's.
+        """Note that the event loop runs, and no code of the app does yet: all other open files are the daemon's.
 
         Args:
             is_ours: Whether a descriptor that is opened from now on is the daemon's (`Inheritance.is_ours`).
@@ -97,7 +97,7 @@ class ProcessFence:
         others = {*range(STANDARD_STREAMS_LAST + 1), *self._of_the_app}
         self._descriptors = {each: identity for each, identity in identities().items() if each not in others}
 
-    # A step, and the sentence that refuses it; None: it may be done.
+    # Each method judges a call: it returns the sentence that refuses the call, or None if the call is allowed.
 
     def kill(self, process: int, number: int) -> str | None:
         """Judge `os.kill`, of this process, its group or its supervisor."""
@@ -175,10 +175,10 @@ class ProcessFence:
         return f"closes {ours} descriptors that are the daemon's" if ours else None
 
     def stands_for(self, caller: FrameType) -> bool:
-        """Whether a call is one of the app's code, in the daemon's process.
+        """Whether code of the app makes a call, in the daemon's process.
 
         Args:
-            caller: The frame that calls. That of the event loop is below all callbacks that are functions of C's.
+            caller: The frame of the call. For a callback that is a C function it is a frame of the event loop.
         """
         if not self._begun or os.getpid() != self._process:
             return False
@@ -188,12 +188,12 @@ class ProcessFence:
         return not module.startswith((PACKAGE, *LIBRARIES))
 
     def _has(self, descriptor: int) -> bool:
-        """Whether a descriptor is the daemon's. A number may be another file's by now."""
+        """Whether a descriptor is the daemon's. Its number may belong to another file by now."""
         known = self._descriptors.get(descriptor)
         return (known is not None and identity_of(descriptor) == known) or self._is_ours(descriptor)
 
     def _note(self, name: str, function: object) -> None:
-        # A debugger that is attached meanwhile is no code of the app.
+        # A debugger that was attached meanwhile is no code of the app.
         if threading.current_thread() is threading.main_thread() and owner() is not CodeOwner.PROCESS:
             self.tracers[name] = function
 
@@ -208,7 +208,7 @@ class ProcessFence:
         return "sends a signal to the daemon's supervisor: code of the app does not stop the daemon"
 
 
-# Each function, and who says whether it may be called.
+# Each fenced function, with the method that judges its calls.
 FENCED: tuple[tuple[Any, str, Callable[..., str | None]], ...] = (
     (os, "kill", ProcessFence.kill),
     (os, "killpg", ProcessFence.killpg),
@@ -265,13 +265,13 @@ def _fenced(module: Any, name: str, refusal: Callable[..., str | None], fence: P
 
 
 def identities() -> dict[int, FileIdentity]:
-    """Which file each descriptor of this process is of."""
+    """Return the identity of the file of each descriptor of this process."""
     found = {each: identity_of(each) for each in list(open_descriptors())}
     return {each: identity for each, identity in found.items() if identity is not None}
 
 
 def identity_of(descriptor: int) -> FileIdentity | None:
-    """Which file a descriptor is of; None if it is of none."""
+    """Return the identity of the file of a descriptor; None if the descriptor is closed."""
     try:
         status = os.fstat(descriptor)
     except OSError:
@@ -280,7 +280,7 @@ def identity_of(descriptor: int) -> FileIdentity | None:
 
 
 def _stops(number: int) -> bool:
-    """Whether a signal would have this process stop in order, or stand still."""
+    """Whether a signal would stop this process in order, or suspend it."""
     if number in STOP_SIGNALS:
-        return signal.getsignal(number) is not signal.SIG_IGN  # a host of several is deaf to them
+        return signal.getsignal(number) is not signal.SIG_IGN  # a host of several ignores them
     return number == signal.SIGSTOP or (number in STANDS_STILL and signal.getsignal(number) is signal.SIG_DFL)

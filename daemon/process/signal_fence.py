@@ -1,13 +1,13 @@
-"""A fence around the handlers of signals that code of the app sets: what one raises stays in the step that has set it.
+"""A fence around signal handlers of the app: an exception of a handler reaches only the step that has set the handler.
 
-The rule: a handler is called whenever its signal comes, since a profiler has to be, and its exception reaches the code
-for which it is meant: the step of user code in which the handler was set (a timeout around a call, say). Anywhere else
-it would break the work of the daemon at that moment. There it is a line in the log. Signals that the daemon lives by
-keep its handlers, and one of a timer never gets the kernel's default, which ends the process.
+The rule: a handler is called whenever its signal comes, because profilers need that. Its exception reaches only the
+step of user code in which the handler was set (a timeout around a call, for example). Anywhere else the exception would
+break the work of the daemon, and becomes a line in the log. The signals that the daemon needs keep the daemon's
+handlers, and a signal of a timer never gets the kernel's default, which ends the process.
 
-`signal.signal` is the one way by which Python code sets a handler, so the daemon takes its place while it serves. A
-reference to it that a library took before is seen by `daemon/process/signal_guard.py`, which fences the handler within
-0.5 s. `daemon/serve.py` puts it up.
+Python code sets handlers with `signal.signal`, so the daemon replaces that function while it serves. A library may have
+taken a reference to it before: `daemon/process/signal_guard.py` finds such a handler, and fences it within 0.5 s.
+`daemon/serve.py` puts the fence up.
 """
 
 import asyncio
@@ -28,17 +28,18 @@ logger = logging.getLogger(__name__)
 
 # SIGPIPE would end the process at the first connection that a client has closed.
 GUARDED = (*STOP_SIGNALS, signal.SIGPIPE, signal.SIGCHLD)
-# Timers' (setitimer(2)): timeouts and profilers use them. Without a handler they end the process.
+# Signals of timers (setitimer(2)), for timeouts and profilers. Without a handler they end the process.
 TIMERS = (signal.SIGALRM, signal.SIGPROF, signal.SIGVTALRM)
 
 PACKAGE = __name__.partition(".")[0] + "."
 
 
 class SignalFence:
-    """Whether the app is being imported; then its handlers raise as they do in any program.
+    """Knows whether the app is being imported. During the import its handlers raise as in any program.
 
     Attributes:
-        imported: To be set once it is. When the daemon has stopped it has no event loop either.
+        imported: To be set after the import: a daemon that has stopped has no event loop either, so a loop alone does
+            not tell.
     """
 
     def __init__(self) -> None:
@@ -51,12 +52,12 @@ class SignalFence:
 
 
 class FencedHandler:
-    """A handler of code of the app.
+    """A signal handler of the app.
 
     Args:
-        handler: As it was given.
-        step: In which it was set; None: in no step.
-        fence: None: the app was imported when it was set.
+        handler: The app's handler.
+        step: The step that has set it; None: no step of user code.
+        fence: None: the handler was set after the import of the app.
     """
 
     def __init__(
@@ -85,7 +86,7 @@ class FencedHandler:
         return self._step is not None and any(frame is self._step.frame for frame in outwards(stack))
 
     def tell(self, number: int) -> None:
-        """Log the error. No log is written in a handler, which may run in the middle of another line."""
+        """Log the error. A handler itself does not log, because it may run in the middle of another line."""
         if self._raised is not None:
             error, self._raised = self._raised, None
             logger.warning(
@@ -98,7 +99,7 @@ class FencedHandler:
 
 
 class UnawaitedAlarm:
-    """The handler of an alarm that no code waits for any more. Without one it would end the process."""
+    """The handler of an alarm that no code waits for any more. Without a handler the alarm would end the process."""
 
     def __init__(self) -> None:
         self._came = False
@@ -107,7 +108,7 @@ class UnawaitedAlarm:
         self._came = True
 
     def tell(self, number: int) -> None:
-        """Log that one came. No log is written in a handler, which may run in the middle of another line."""
+        """Log that an alarm came. A handler itself does not log, because it may run in the middle of another line."""
         if self._came:
             self._came = False
             logger.warning("%s came, because code of the app has set an alarm; nothing was done", name_of(number))
@@ -117,7 +118,7 @@ class UnawaitedAlarm:
 def handlers_fenced() -> Iterator[SignalFence]:
     """Fence each handler that code of the app sets from now on, until the block ends."""
     fence = SignalFence()
-    # A name of its own type: the module's own function is declared more narrowly than any function can be.
+    # A name of type Any, because `signal.signal` is declared more narrowly than any function that could replace it.
     module: Any = signal
     original = module.signal
 
@@ -142,31 +143,31 @@ def handlers_fenced() -> Iterator[SignalFence]:
 
 
 def _ignore_timers_of_the_app() -> None:
-    """Have timers that code of the app left behind end nothing: at its end the interpreter takes all handlers away."""
+    """Ignore timers that the app left behind: at its end the interpreter removes all handlers."""
     for number in TIMERS:
         if isinstance(signal.getsignal(number), FencedHandler | UnawaitedAlarm):
             signal.signal(number, signal.SIG_IGN)
 
 
 def _serving() -> bool:
-    # Before its event loop runs, and behind it, the daemon itself sets handlers.
+    # Before and after its event loop the daemon itself sets handlers.
     return asyncio._get_running_loop() is not None
 
 
 def tell_taken_back(number: int) -> None:
-    """Log that a handler of the daemon's stays what it is."""
+    """Log that a handler of the daemon was not replaced."""
     logger.warning("code of the app had replaced the handler of %s; the daemon has taken it back", name_of(number))
 
 
 def is_foreign(handler: object) -> bool:
-    """Whether a handler is a function of code of the app, and has no fence."""
+    """Whether a handler is a function of the app without a fence."""
     kind: Any = type(handler)
     if not callable(handler) or kind is FencedHandler:
         return False
     try:
         module = getattr(handler, "__module__", None)
         return not (type(module) is str and module.startswith(PACKAGE))
-    except BaseException:  # it is an object of users, with methods of its own
+    except BaseException:  # it is an object of user code, whose methods may raise
         return True
 
 
@@ -174,5 +175,5 @@ def name_of(number: int) -> str:
     """The name of a signal, for people."""
     try:
         return signal.Signals(number).name
-    except ValueError:  # a real-time signal between the first and the last
+    except ValueError:  # real-time signals between the first and the last have no name
         return f"signal {number}"

@@ -1,9 +1,9 @@
-"""The daemon's handlers of signals, kept in place while code of the app runs.
+"""Keeps the daemon's signal handlers in place while code of the app runs.
 
-The rule: the daemon hears SIGTERM and SIGINT, interrupts code that does not end, and survives a closed connection and
-an alarm, although a library of the app may change the handlers. A signal that comes from a timer may have a handler of
-its own, behind a fence (`daemon/process/signal_fence.py`). Nothing tells when a handler is set in another way than by
-`signal.signal`, so it is looked at twice a second. `daemon/daemon.py` starts it.
+The rule: even if a library of the app changes handlers, the daemon receives SIGTERM and SIGINT, interrupts code that
+does not end, and survives a closed connection and an alarm. The signal of a timer may have a handler of the app, behind
+a fence (`daemon/process/signal_fence.py`). A handler that was not set with `signal.signal` gives no notice, so the
+handlers are checked twice a second. `daemon/daemon.py` starts the guard.
 """
 
 import logging
@@ -22,13 +22,13 @@ LOOK_S = 0.5
 
 
 async def guard_signals(pulse: Collection[int] = (), *, interval_s: float = LOOK_S) -> None:
-    """Put the present handlers back whenever they have been replaced, and unblock the signals, until cancelled.
+    """Restore the present handlers whenever they have been replaced, and unblock the signals, until cancelled.
 
     Args:
         pulse: The signals of the pulse (`daemon/pulse/watchdog.py`).
     """
     if threading.current_thread() is not threading.main_thread():
-        return  # an embedded daemon, whose program has the signals
+        return  # embedded: the program around it owns the signals
     ours: dict[int, Any] = {number: signal.getsignal(number) for number in (*GUARDED, *pulse)}
     timers = [number for number in TIMERS if number not in ours]
     _fence(timers)
@@ -47,12 +47,12 @@ async def guard_signals(pulse: Collection[int] = (), *, interval_s: float = LOOK
     finally:
         for number in timers:
             if type(signal.getsignal(number)) is UnawaitedAlarm:
-                # Not the default: a timer may run out before the process has ended in order.
+                # Not the kernel's default: the alarm may come before the process has ended in order.
                 signal.signal(number, signal.SIG_IGN)
 
 
 def _fence(timers: Iterable[int]) -> None:
-    """See that no signal of a timer ends the process, or raises in code of the daemon."""
+    """Ensure that no signal of a timer ends the process or raises in code of the daemon."""
     for number in timers:
         handler: Any = signal.getsignal(number)
         if handler is signal.SIG_DFL:

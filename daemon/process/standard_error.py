@@ -1,14 +1,14 @@
-"""Writing to standard error without ever waiting for its reader, or for its disk.
+"""Writes to standard error without waiting for its reader or its disk.
 
-The rule: what cannot be written at once waits, up to a limit, for a thread that exists only as long as something
-waits. Text beyond the limit is dropped and counted, and the count is a line of the log. So neither a pipe that
-nobody reads nor a terminal that is stopped nor a file on a disk that hangs holds up anything.
+The rule: text that cannot be written at once waits, up to a limit, for a thread that exists only while text waits. Text
+beyond the limit is dropped and counted, and the count is logged. So neither a pipe without a reader nor a stopped
+terminal nor a file on a hanging disk blocks a caller.
 
-A file takes everything at once or not at all, and cannot be asked beforehand which it will be. Its lines are written by
-the thread, and the caller waits for that up to `DISK_S`, so that the last line before a crash is in the file. Once a
-line has not been written in that time, nothing waits for the disk until it has caught up.
+A write to a file may block, and no system call tells beforehand. So the thread writes the lines of a file, and the
+caller waits up to `DISK_S` for it, so that the last line before a crash is in the file. If a line is not written in
+that time, no caller waits for the disk until the backlog is written.
 
-`daemon/logs.py` makes the log's handler of it; the daemon's own prints and those of apps go the same way.
+`daemon/logs.py` uses it as the log's handler; printed lines of the daemon and of apps go through it too.
 """
 
 import io
@@ -25,17 +25,17 @@ from typing import Any, TextIO
 
 BACKLOG_BYTES_MAX = 1024 * 1024
 FLUSH_S = 1.0  # how long the end of the process waits for unwritten text
-RETRY_S = 0.05  # where the system cannot tell when a stream takes more
+RETRY_S = 0.05  # the next try, if the system cannot tell when a stream takes more
 DISK_S = 0.1  # how long a caller waits for a disk, once
 LINGER_S = 1.0  # how long the thread waits for the next line to a file
-PIECE_BYTES = select.PIPE_BUF  # a pipe takes so much whole or not at all
+PIECE_BYTES = select.PIPE_BUF  # a pipe takes a write of up to this size whole or not at all
 
 
 class StandardError(logging.Handler):
-    """A handler that never waits.
+    """A log handler that does not wait for its stream.
 
     Args:
-        stream: Standard error. One without a descriptor, such as a notebook's, is written to as it is.
+        stream: Standard error. A stream without a descriptor, such as a notebook's, is written to directly.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -49,11 +49,11 @@ class StandardError(logging.Handler):
         self._sink = sink_of(stream)
         assert self.lock is not None
         self._changed = threading.Condition(self.lock)  # the backlog
-        self._put = self._written = 0  # messages that were put into the backlog, and that left it
-        self._hangs = False  # a caller has waited for the disk in vain
+        self._put = self._written = 0  # numbers of the messages that entered the backlog and left it
+        self._hangs = False  # a caller has waited `DISK_S` for the disk in vain
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Format a record, and leave it to the thread that writes."""
+        """Format a record and write it, or leave it to the thread that writes."""
         try:
             self.put((self.format(record) + "\n").encode("utf-8", "backslashreplace"))
         except RecursionError:
@@ -62,7 +62,7 @@ class StandardError(logging.Handler):
             self.handleError(record)
 
     def put(self, data: bytes) -> None:
-        """Write some bytes now, or later, or never."""
+        """Write bytes now, or later, or drop them if the backlog is full."""
         assert self.lock is not None
         with self.lock:
             if os.getpid() != self._pid:
@@ -89,7 +89,7 @@ class StandardError(logging.Handler):
         self._changed.notify_all()
 
     def _begin_anew(self) -> None:
-        """Forget, in a forked child, the text that its parent writes."""
+        """Drop the backlog in a forked child, because the parent writes it."""
         self._backlog.clear()
         self._pid, self._backlog_bytes, self._dropped, self._thread = os.getpid(), 0, 0, None
         assert self.lock is not None
@@ -98,13 +98,13 @@ class StandardError(logging.Handler):
         self._hangs = False
 
     def flush(self) -> None:
-        """Wait until all is written, but not for long."""
+        """Wait up to `FLUSH_S` until all text is written."""
         deadline_s = time.monotonic() + FLUSH_S
         while self._backlog and self._thread is not None and time.monotonic() < deadline_s:
             time.sleep(RETRY_S / 10)
 
     def close(self) -> None:
-        """Write the text that waits, but not for long, and close the opened files."""
+        """Write the backlog, for at most `FLUSH_S`, and close the descriptors that were opened."""
         self.flush()
         with self._changed:
             sink, self._sink = self._sink, Sink(self._stream)
@@ -113,7 +113,7 @@ class StandardError(logging.Handler):
         super().close()
 
     def _try(self, data: bytes) -> int:
-        """Write what can be written at once; return how many bytes that were, or all if nobody can read them."""
+        """Write as much as possible at once. Returns the number of bytes; all of them if the stream is broken."""
         written = 0
         try:
             while written < len(data):
@@ -122,7 +122,7 @@ class StandardError(logging.Handler):
                     break
                 written += taken
         except OSError:
-            # The reader is gone, or the disk is full.
+            # The reader has closed the pipe, or the disk is full.
             self._dropped += 1
             return len(data)
         return written
@@ -133,7 +133,7 @@ class StandardError(logging.Handler):
         while True:
             self._sink.wait()
             if idle:
-                time.sleep(RETRY_S)  # the system said that it would take more, and it did not
+                time.sleep(RETRY_S)  # the stream took nothing, although the system had said that it would
             with self.lock:
                 if self._backlog:
                     data = self._backlog.popleft()
@@ -150,7 +150,7 @@ class StandardError(logging.Handler):
                     return
 
     def _write_file(self) -> None:
-        """Write text to a file, outside of the lock, because the disk may hang."""
+        """Write text to a file, without holding the lock, because the disk may hang."""
         assert self.lock is not None
         sink = self._sink
         while True:
@@ -186,18 +186,18 @@ def _dropped_lines(count: int) -> logging.LogRecord:
 
 
 class Sink:
-    """A stream as it is, which may wait: a stream of Python's own."""
+    """A Python stream that is written to directly. A write may wait."""
 
-    blocks = False  # a write may last for as long as a disk hangs, and nothing tells beforehand
+    blocks = False  # a write may block as long as a disk hangs, without notice
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
     def write(self, data: bytes) -> int:
-        """Write some bytes without waiting, and return how many; 0 where the stream takes none now.
+        """Write bytes without waiting. Returns how many were written; 0 if the stream takes none now.
 
         Raises:
-            OSError: It will take none.
+            OSError: The stream is broken.
         """
         self._stream.write(data.decode("utf-8", "replace"))
         self._stream.flush()
@@ -208,16 +208,16 @@ class Sink:
         time.sleep(RETRY_S)
 
     def close(self) -> None:
-        """Close the descriptors that were opened for it."""
+        """Close the descriptors that were opened for the stream."""
 
 
 class DescriptorSink(Sink):
-    """A descriptor that is never waited for: one of our own, or one that is asked first.
+    """A descriptor that a write does not block on: a non-blocking one of our own, or one that is polled first.
 
     Args:
-        owned: It is a second, non-blocking one for the same pipe or terminal, and closed here. To make the first one
-            non-blocking would make it so for all programs that have it.
-        waits: The descriptor may wait for its reader, so it is asked first whether it would.
+        owned: The descriptor is a second, non-blocking one for the same pipe or terminal, and is closed here. If the
+            first one were made non-blocking, it would be so for all programs that share it.
+        waits: A write to the descriptor may block, so it is polled first.
     """
 
     def __init__(self, descriptor: int, *, owned: bool = False, waits: bool = False) -> None:
@@ -247,7 +247,7 @@ class DescriptorSink(Sink):
 
 
 class FileSink(DescriptorSink):
-    """A file. Its disk may hang."""
+    """A file, whose disk may hang."""
 
     blocks = True
 
@@ -270,7 +270,7 @@ class SocketSink(DescriptorSink):
 
 
 def sink_of(stream: TextIO) -> Sink:
-    """Find the way to write to a stream without waiting for its reader."""
+    """Return the sink that writes to a stream without waiting for its reader."""
     try:
         descriptor = stream.fileno()
         mode = os.fstat(descriptor).st_mode
@@ -284,7 +284,7 @@ def sink_of(stream: TextIO) -> Sink:
         flags = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
         return DescriptorSink(os.open(f"/proc/self/fd/{descriptor}", flags), owned=True)
     except OSError:
-        # Another user's terminal, or another system than Linux.
+        # The terminal is another user's, or the system is not Linux.
         return DescriptorSink(descriptor, waits=True)
 
 
@@ -312,17 +312,17 @@ class _Raw(io.RawIOBase):
 
 
 class _SharedStream(io.TextIOWrapper):
-    """A stream that all print to. One who closes it does not close it for the others."""
+    """A stream that all code prints to. `close` does nothing, because other code still prints to it."""
 
     def close(self) -> None:
         self.flush()
 
 
 def stream_of(handler: StandardError, stream: TextIO) -> TextIO:
-    """Make a stream for prints, whose lines go the way of the log's.
+    """Make a stream for printed lines, which go through the log's handler.
 
     Args:
-        stream: Standard error; what asks the new stream for its descriptor gets this one's.
+        stream: Standard error. `fileno` of the new stream returns its descriptor.
     """
     return _SharedStream(
         io.BufferedWriter(_Raw(handler, stream)), "utf-8", "backslashreplace", line_buffering=True, write_through=True
@@ -330,6 +330,6 @@ def stream_of(handler: StandardError, stream: TextIO) -> TextIO:
 
 
 def write_out_log() -> None:
-    """Have all handlers write what they hold, before the process ends at once. One of the app's may raise."""
+    """Flush all log handlers before the process ends at once. A handler of the app may raise."""
     with suppress(BaseException):
         logging.shutdown()

@@ -1,7 +1,7 @@
-"""Timers of CPU time, which run out while code keeps Python's lock and the pulse cannot run.
+"""Timers of CPU time, which expire while code holds Python's lock and the pulse cannot run.
 
-The rule: where the system lets us, they are the kernel's own (`daemon/pulse/kernel_timer.py`). Those of setitimer(2)
-and their signals are then left to the app, whose profilers use them. Elsewhere they are these.
+The rule: where the system allows it, they are timers of the kernel (`daemon/pulse/kernel_timer.py`). The timers of
+setitimer(2) and their signals are then left to the app, whose profilers use them. Elsewhere the daemon uses those.
 
 `daemon/pulse/watchdog.py` has two.
 """
@@ -14,14 +14,14 @@ from .kernel_timer import CLOCK_PROCESS_CPUTIME_ID, KernelTimer
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CpuAlarm:
-    """The use of a timer of CPU time: the kernel's signal for it, and the signal where there is none."""
+    """A purpose of a timer of CPU time: its signal with a kernel timer, and its timer and signal without one."""
 
-    below_last: int  # how far the signal is below SIGRTMAX, whose neighbours have no names
+    below_last: int  # the distance of the signal below SIGRTMAX; signals there have no names
     interval_timer: int  # of setitimer(2)
     interval_signal: signal.Signals
 
 
-# SIGRTMAX - 2 is the last resort's (`daemon/pulse/last_resort.py`).
+# The last resort uses SIGRTMAX - 2 (`daemon/pulse/last_resort.py`).
 INTERRUPTION = CpuAlarm(below_last=3, interval_timer=signal.ITIMER_VIRTUAL, interval_signal=signal.SIGVTALRM)
 END = CpuAlarm(below_last=4, interval_timer=signal.ITIMER_PROF, interval_signal=signal.SIGPROF)
 
@@ -41,10 +41,10 @@ class CpuTimer:
         self.number: int = self._kernels.number if self._kernels is not None else alarm.interval_signal
 
     def set(self, seconds: float) -> None:
-        """Begin anew.
+        """Start the timer again.
 
         Args:
-            seconds: Until the signal; 0: there is none.
+            seconds: The CPU time until the signal; 0: no signal.
         """
         if self._kernels is not None:
             self._kernels.set(seconds)
@@ -52,7 +52,7 @@ class CpuTimer:
             signal.setitimer(self._alarm.interval_timer, seconds)
 
     def close(self) -> None:
-        """Take the timer away, once."""
+        """Delete the timer. To be called once."""
         if self._kernels is not None:
             self._kernels.delete()
         else:

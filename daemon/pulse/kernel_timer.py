@@ -1,9 +1,9 @@
-"""A timer of the kernel's that sends this process a signal (timer_create(2)).
+"""A timer of the kernel that sends this process a signal (timer_create(2)).
 
-The rule: it is not one of the three that programs share (setitimer(2)), and its signal is none that has a name. So a
-profiler in the app, which uses these, and the pulse do not get in each other's way.
+The rule: it is none of the three timers of setitimer(2), and its signal has no name. So the pulse and a profiler in the
+app, which uses those, do not disturb each other.
 
-`daemon/pulse/cpu_timer.py` and `daemon/pulse/last_resort.py` use it. It is for Linux with 64 bits and glibc.
+`daemon/pulse/cpu_timer.py` and `daemon/pulse/last_resort.py` use it. It works on 64-bit Linux with glibc.
 """
 
 import ctypes
@@ -34,7 +34,7 @@ class KernelTimer:
 
     Args:
         library: The C library.
-        timer: What `timer_create` has made in it.
+        timer: The timer that `timer_create` of this library has made.
         number: The signal that it sends.
     """
 
@@ -45,10 +45,10 @@ class KernelTimer:
 
     @classmethod
     def make(cls, clock: int, number: int) -> Self | None:
-        """Make a timer; None: this system has none, or the program uses the signal.
+        """Make a timer; None if the system has no such timers, or the program uses the signal.
 
         Args:
-            clock: Which time it counts.
+            clock: The number of the clock that the timer measures.
         """
         if not sys.platform.startswith("linux") or ctypes.sizeof(ctypes.c_long) != 8:
             return None
@@ -64,21 +64,21 @@ class KernelTimer:
         return cls(library, timer, number) if made else None
 
     def set(self, first_s: float, then_s: float = 0.0) -> None:
-        """Begin anew.
+        """Start the timer again.
 
         Args:
-            first_s: Until the first signal; 0: there is none.
-            then_s: Between two signals from then on; 0: there is one only.
+            first_s: The time until the first signal; 0: no signal.
+            then_s: The time between two further signals; 0: only one signal.
         """
         times = _Times(*split(then_s), *split(first_s))
         self._library.timer_settime(self._timer, 0, ctypes.byref(times), None)
 
     def delete(self) -> None:
-        """Take it away, once."""
+        """Delete the timer. To be called once."""
         self.set(0)
         self._library.timer_delete(self._timer)
 
 
 def split(seconds: float) -> tuple[int, int]:
-    """Whole seconds, and nanoseconds."""
+    """Return whole seconds and the rest in nanoseconds."""
     return int(seconds), int(seconds % 1 * 1e9)

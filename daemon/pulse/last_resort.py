@@ -1,14 +1,16 @@
-"""The last resort: a timer of the kernel's that ends the process if the pulse does not come back.
+"""The last resort: a timer of the kernel that ends the process if the pulse stops.
 
-The rule: it counts time in which the process ran. Code in C may keep Python's lock and use no CPU, as a blocking call
-does that forgets to give the lock back. Then no thread of Python's can act, and timers of CPU time stand still.
+The rule: it counts only time in which the process was not stopped. C code may hold Python's lock and use no CPU, as a
+blocking call does that does not release the lock. Then no Python thread can run, and timers of CPU time do not advance.
 
-The timer runs out twice before the process ends, with some seconds in between. A process that was stopped (SIGSTOP,
-`docker pause`) finds one signal when it goes on, however long that took, and the pulse winds the timer up before the
-second. So the first signal does nothing but end a system call, and the second has the kernel's default, which ends the
-process. The handler of the first has to be C and to be gone when the second comes, which `sysv_signal` does.
+The timer expires twice before the process ends, with some seconds in between. A process that was stopped (SIGSTOP,
+`docker pause`) gets one signal when it continues, however long it was stopped, and the pulse restarts the timer before
+the second signal. So the first signal does nothing but end a system call, and the second has the kernel's default
+action, which ends the process. The handler of the first has to be a C function, and removed when the second comes:
+`sysv_signal` does that.
 
-`daemon/pulse/watchdog.py` winds it up. Where there is no `daemon/pulse/kernel_timer.py` it does nothing.
+`daemon/pulse/watchdog.py` restarts it. On systems without kernel timers (`daemon/pulse/kernel_timer.py`) it does
+nothing.
 """
 
 import ctypes
@@ -34,7 +36,7 @@ class LastResort:
             library: Any = ctypes.CDLL(None, use_errno=True)
             library.sysv_signal.argtypes = (ctypes.c_int, ctypes.c_void_p)
             library.sysv_signal.restype = ctypes.c_void_p
-            # Any function of C's that takes a number and does nothing else.
+            # Any C function that takes a number and has no effect.
             self._nothing = ctypes.cast(library.abs, ctypes.c_void_p)
         except AttributeError:  # another C library
             return
@@ -44,18 +46,18 @@ class LastResort:
             self.number = self._timer.number
 
     def wind_up(self, first_s: float, second_s: float) -> None:
-        """Begin anew.
+        """Start the timer again.
 
         Args:
-            first_s: Until the signal that does nothing.
-            second_s: From then to the one that ends the process.
+            first_s: The time until the first signal, which does nothing.
+            second_s: The time from then to the signal that ends the process.
         """
         if self._timer is not None:
             self._library.sysv_signal(self._timer.number, self._nothing)
             self._timer.set(first_s, second_s)
 
     def close(self) -> None:
-        """Take the timer away. To close twice is harmless."""
+        """Delete the timer. May be called twice."""
         if self._timer is not None:
             self._timer.delete()
             self._timer = self.number = None

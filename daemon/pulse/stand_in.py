@@ -1,8 +1,9 @@
-"""The stand-in: answers callers of the HTTP API while the event loop does not.
+"""The stand-in: answers callers of the HTTP API while the event loop is blocked.
 
-The rule: it says that the daemon is not well, and nothing else. Health is 500; every other request is 503, and was not
-looked at. Only `/healthz/live` is 200: the watchdog ends what it cannot interrupt, and a restart from outside would be
-no faster. Connections that the event loop has accepted before wait for it.
+The rule: it reports that the daemon is not healthy, and does nothing else. Health is 500; every other request is
+answered 503 and not processed. Only `/healthz/live` is 200, because the watchdog ends a process whose code it cannot
+interrupt, and a restart from outside would be no faster. Connections that the event loop has accepted before wait for
+it.
 
 `daemon/pulse/watchdog.py` lets it work while the event loop is blocked.
 """
@@ -18,9 +19,9 @@ from dataclasses import dataclass
 HEALTH_PATHS = ("/v1.0/healthz", "/v1.0/healthz/outbound")
 LIVE_PATH = "/healthz/live"
 HEAD_BYTES_MAX = 64 * 1024
-CLIENT_S = 2.0  # how long a connection may take to send its head, and to close
+CLIENT_S = 2.0  # how long a client may take to send the head of its request, and to close
 CONNECTIONS_MAX = 256  # at once; others wait in the kernel's queue
-LOOK_S = 0.05  # how often it is looked whether the event loop runs again
+LOOK_S = 0.05  # how often the stand-in checks whether the event loop runs again
 
 
 @dataclass(slots=True)
@@ -50,7 +51,7 @@ class StandIn:
         self.answers = 0
 
     def leave(self) -> None:
-        """Accept nothing any more: the daemon is stopping, and its port would stay open as long as the duplicate is."""
+        """Close the duplicate when the daemon stops, because an open duplicate would keep the port open."""
         self._accept_if(False)
         self._left = True
         self._listener.close()
@@ -64,15 +65,15 @@ class StandIn:
 
     @property
     def busy(self) -> bool:
-        """Whether callers wait for their answers."""
+        """Whether callers wait for answers."""
         return bool(self._callers)
 
     def work(self, seconds: float, *, why: str, blocked: Callable[[], bool]) -> None:
         """Answer callers for a while.
 
         Args:
-            why: Why the daemon does not answer, for the callers.
-            blocked: Whether the event loop is still blocked. If it is not, no connection is accepted any more.
+            why: The reason why the daemon does not answer, for the callers.
+            blocked: Whether the event loop is still blocked. When it is not, no more connections are accepted.
         """
         end_s = time.monotonic() + seconds
         while (now_s := time.monotonic()) < end_s:
@@ -96,7 +97,7 @@ class StandIn:
         self._accepting = accepting
 
     def _accept(self) -> None:
-        # The connection may have gone to the event loop, or away.
+        # The event loop may have accepted the connection, or the caller may have closed it.
         with contextlib.suppress(OSError):
             connection, _ = self._listener.accept()
             connection.setblocking(False)
@@ -114,8 +115,8 @@ class StandIn:
         if not caller.answered:
             caller.head += received
             if b"\r\n\r\n" in caller.head or len(caller.head) > HEAD_BYTES_MAX:
-                # The kernel takes so few bytes at once. The rest is read until the caller closes: to close first
-                # would reset the connection, and the answer with it.
+                # The kernel takes so few bytes at once. The rest of the request is read until the caller closes: an
+                # earlier close would reset the connection, and the answer would be lost.
                 with contextlib.suppress(OSError):
                     caller.connection.send(answer_to(caller.head, why))
                     caller.connection.shutdown(socket.SHUT_WR)
@@ -134,7 +135,7 @@ def answer_to(head: bytes, why: str) -> bytes:
     """Make the answer to a request.
 
     Args:
-        head: Its first line and its headers.
+        head: The first line and the headers of the request.
     """
     target = [*head.split(b"\r\n", 1)[0].split(b" "), b"", b""][1].decode("latin-1")
     path = target.partition("?")[0]
@@ -157,5 +158,5 @@ def answer_to(head: bytes, why: str) -> bytes:
 
 
 def refusal(code: str, why: str) -> dict[str, str]:
-    """The body of an answer in Dapr's form: the code, and why the request was refused."""
+    """Return the body of an answer in Dapr's form: the code, and the reason why the request was refused."""
     return {"errorCode": code, "message": f"{why}; nothing of this request was done"}

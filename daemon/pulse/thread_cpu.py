@@ -1,12 +1,12 @@
-"""Whether a thread gets the CPU that it wants, as the kernel tells it.
+"""Tells from the kernel's statistics whether a thread is starved of CPU time.
 
-The rule: where the kernel does not tell, a thread is never called starved. `daemon/pulse/watchdog.py` asks.
+The rule: without statistics of the kernel no thread counts as starved. `daemon/pulse/watchdog.py` uses it.
 """
 
 import os
 from pathlib import Path
 
-# A thread that could run the whole time and has run for less than this share of it was kept from it by the machine.
+# A runnable thread that gets less than this share of the time is starved by the load of the machine.
 SHARE_MIN = 0.1
 
 
@@ -14,7 +14,7 @@ class ThreadCpu:
     """The CPU time of one thread of this process.
 
     Args:
-        thread_id: The kernel's number of it.
+        thread_id: The kernel's number of the thread.
     """
 
     def __init__(self, thread_id: int) -> None:
@@ -23,10 +23,10 @@ class ThreadCpu:
         self._ticks = 0
 
     def starved(self, elapsed_s: float) -> bool:
-        """Whether the thread is runnable and has had next to no CPU since the last call.
+        """Whether the thread is runnable and has had less than `SHARE_MIN` of the CPU since the last call.
 
         Args:
-            elapsed_s: How long ago that was.
+            elapsed_s: The time since that call.
         """
         try:
             text = self._path.read_text()

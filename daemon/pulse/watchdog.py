@@ -1,7 +1,7 @@
-"""The pulse: a thread that watches the event loop and the store, and speaks while they cannot.
+"""The pulse: a thread that watches the event loop and the store, and logs and answers while they cannot.
 
-The rule: it only looks. It reads frames and single attributes, so that a turn, a step and a commit cost nothing more.
-It acts on the event loop in one way: it raises an exception in user code that does not give the loop back.
+The rule: it only reads frames and single attributes, so that a turn, a step and a commit do no extra work. It acts on
+the event loop in one way: it raises an exception in user code that blocks the loop.
 
 `daemon/daemon.py` runs one. An embedded engine has none.
 """
@@ -34,47 +34,47 @@ from .thread_cpu import ThreadCpu
 logger = logging.getLogger(__name__)
 
 TICK_S = 0.5
-WARN_S = 1.0  # from when on a blocked event loop, and a slow commit, are worth a warning
+WARN_S = 1.0  # a longer block of the event loop, or a longer commit, is logged as a warning
 BEAT_S = 1.0
-LOOK_S = 1.0  # between two looks at the store's files
-AGAIN_S = 1.0  # after an interruption that the code took for nothing
-LEAST_S = 0.01  # of a timer; 0 would switch it off
-# A pulse that comes later than this was not scheduled itself, and knows nothing of the time between.
+LOOK_S = 1.0  # between two checks of the store's files
+AGAIN_S = 1.0  # between two interruptions, if the code ignored the first
+LEAST_S = 0.01  # the shortest time of a timer; 0 would switch it off
+# If a tick is later than this, the pulse itself did not run, and ignores the time in between.
 LATE_S = 2 * TICK_S
 
 
 class Watched(Protocol):
-    """The engine, as far as another thread may look at it."""
+    """The attributes and methods of the engine that another thread may use."""
 
     @property
     def commit_under_way(self) -> int | None:
-        """The number of the commit under way; None: there is none."""
+        """The number of the commit under way; None: no commit is."""
         ...
 
     @property
     def store_intact(self) -> bool:
-        """Whether the store's files are where they were opened."""
+        """Whether the store's files are still at their paths."""
         ...
 
     def set_hanging(self, hanging: bool) -> None:
-        """Say whether a commit hangs: while it does, the engine is not ready and refuses new work."""
+        """Set whether a commit hangs: while it does, the engine is not ready and refuses new work."""
         ...
 
     def tell_blocked(self) -> None:
-        """Let the engine know that the log has been told which code blocks the event loop."""
+        """Notify the engine that the log says which code blocks the event loop."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PulseLimits:
-    """How long something may last; seconds. 0: for ever."""
+    """Time limits in seconds; 0: no limit."""
 
     workflow_step_s: float = 10.0
     activity_step_s: float = 60.0
     commit_s: float = 5.0
 
     def of(self, step: CodeStep) -> float:
-        """How long a step of user code may last; seconds."""
+        """Return how long a step of user code may last, in seconds."""
         return self.workflow_step_s if step.kind is StepKind.WORKFLOW else self.activity_step_s
 
 
@@ -82,8 +82,8 @@ class Pulse:
     """Watches one event loop, in a thread of its own.
 
     Args:
-        beat: Called once a second with the age of the event loop, in seconds; by a host of several.
-        stopping: Whether the daemon is stopping, so that its port is to be free.
+        beat: In a host of several: called once a second with the time since the event loop last answered, in seconds.
+        stopping: Whether the daemon is stopping, so that its port must become free.
     """
 
     def __init__(
@@ -111,14 +111,14 @@ class Pulse:
         self._ticked_s = time.monotonic()
         self._beaten_s = 0.0
         self._looked_s = 0.0
-        self._timers: _Timers | None = None  # None: this process's signals are not ours
+        self._timers: _Timers | None = None  # None: the signals of this process belong to the program around the daemon
         # The event loop.
         self._answered = True
         self._blocked_s = 0.0
         self._warned = False
         self._step: CodeStep | None = None
         self._step_s = 0.0
-        self._told_s = 0.0  # how old the step was when it was interrupted last
+        self._told_s = 0.0  # the age of the step at its last interruption
         self._target: CodeStep | None = None
         # The commit.
         self._commit: int | None = None
@@ -139,12 +139,12 @@ class Pulse:
 
     @property
     def signals(self) -> tuple[int, ...]:
-        """The signals that it has, while it runs."""
+        """The signals that the pulse uses while it runs."""
         return self._timers.signals if self._timers is not None else ()
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
-        """Take the two signals, if this is the main thread and the program has no use for them itself."""
+        """Take the two signals, if this is the main thread and the program does not use them itself."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -155,7 +155,7 @@ class Pulse:
             return
         interruption, end = timers.signals
         signal.signal(interruption, self._interrupt)
-        with contextlib.suppress(OSError, ValueError, AttributeError):  # a standard error that is no file
+        with contextlib.suppress(OSError, ValueError, AttributeError):  # standard error is no file
             faulthandler.register(end, all_threads=True, chain=True)
         self._timers = timers
         try:
@@ -171,12 +171,12 @@ class Pulse:
     def _run(self) -> None:
         nesting = sys.getrecursionlimit()
         while not self._stopping.is_set():
-            # Code of the app may have made it so small that neither this thread nor the event loop can call a function.
+            # Code of the app may have set a limit at which neither this thread nor the event loop can call a function.
             sys.setrecursionlimit(max(nesting, sys.getrecursionlimit()))
             try:
                 self._tick()
             except Exception:
-                # It goes on: nothing else watches.
+                # The pulse goes on after an error, because nothing else watches.
                 with contextlib.suppress(Exception):
                     logger.exception("the pulse stumbled")
             if not self._left and self._told_to_stop():
@@ -194,7 +194,7 @@ class Pulse:
     def _tick(self) -> None:
         now_s = time.monotonic()
         elapsed_s, self._ticked_s = now_s - self._ticked_s, now_s
-        # The main thread wants to run and gets no CPU: that is the machine's doing, and not the code's.
+        # The main thread is runnable and gets no CPU: the machine is the cause, not the code.
         starved = self._cpu.starved(elapsed_s)
         counts = elapsed_s <= LATE_S and not starved
         self._wind_up()
@@ -202,14 +202,14 @@ class Pulse:
         self._look_at_commit(elapsed_s if counts and self._blocked_s == 0 else 0.0)
         if now_s - self._looked_s >= LOOK_S:
             self._looked_s = now_s
-            # The store itself says in the log that its files have gone away, and health asks it too.
+            # The store itself logs that its files are missing, and health asks it too.
             _ = self._watched.store_intact
         if self._beat is not None and now_s - self._beaten_s >= BEAT_S:
             self._beaten_s = now_s
             self._beat(self._blocked_s)
 
     def _wind_up(self) -> None:
-        """Begin the timers anew. They run out only if this thread does not come back, while CPU time is used."""
+        """Restart the timers. They expire only if this thread does not run while the process uses CPU time."""
         limits_s = [each for each in (self._limits.workflow_step_s, self._limits.activity_step_s) if each]
         if limits_s and self._timers is not None:
             self._timers.wind_up(min(limits_s), max(limits_s))
@@ -245,7 +245,7 @@ class Pulse:
             self._end_step(step, stack)
 
     def _end_step(self, step: CodeStep, stack: FrameType | None) -> None:
-        """Interrupt a step that has lasted too long; end the process if that does not help."""
+        """Interrupt a step that lasts too long; end the process if the step goes on."""
         limit_s = self._limits.of(step)
         timers = self._timers
         if not limit_s or self._step_s < limit_s or timers is None:
@@ -304,20 +304,20 @@ class Pulse:
         """Raise an exception in the step that is to be interrupted.
 
         Raises:
-            CodeInterrupted: It is under way.
+            CodeInterrupted: The step is running.
         """
         target, self._target = self._target, None
         if target is not None:
             target.interrupt(stack, self._limits.of(target))
             return
-        # A timer has run out, because the pulse could not run: one call of the code keeps Python's lock.
+        # A timer has expired because the pulse could not run: one call of the code holds Python's lock.
         step = step_in(stack)
         limit_s = self._limits.of(step) if step is not None else 0
         if step is not None and limit_s and self._timers is not None:
             lasted_s = time.monotonic() - self._ticked_s
             if lasted_s >= limit_s:
                 self._tell_interrupted(step, limit_s, stack)
-                # Again, should the code take this one for nothing.
+                # Interrupt again if the code ignores this exception.
                 self._timers.interruption.set(AGAIN_S)
                 step.interrupt(stack, limit_s)
             else:
@@ -325,10 +325,10 @@ class Pulse:
 
 
 class _Timers:
-    """The timers of the pulse. They run out if code keeps Python's lock, so that the pulse cannot run.
+    """The timers of the pulse. They expire if code holds Python's lock, so that the pulse cannot run.
 
-    The signal of the first runs the handler that interrupts code; the pulse itself sends it too. That of the second
-    ends a process in which not even a handler can run, and the last resort one that uses no CPU either.
+    The signal of the first timer runs the handler that interrupts code; the pulse itself sends this signal too. The
+    signal of the second timer ends a process in which no handler can run. The last resort ends one that uses no CPU.
     """
 
     def __init__(self) -> None:
@@ -338,11 +338,11 @@ class _Timers:
         self.signals = (self.interruption.number, self.end.number)
 
     def wind_up(self, interruption_s: float, end_s: float) -> None:
-        """Begin anew.
+        """Restart the timers.
 
         Args:
-            interruption_s: Until the interruption.
-            end_s: Until 10 s before the end.
+            interruption_s: The CPU time until the interruption.
+            end_s: The CPU time until 10 s before the end of the process.
         """
         self.interruption.set(interruption_s)
         self.end.set(end_s + END_AFTER_S)
@@ -353,12 +353,12 @@ class _Timers:
             timer.close()
 
 
-# Which limit interrupts a step.
+# The name of the limit for each kind of step.
 LIMITS = {StepKind.WORKFLOW: "workflow_step_max", StepKind.ACTIVITY: "activity_step_max"}
 
 
 def fields_of(step: CodeStep | None) -> dict[str, Any]:
-    """The fields of a log line about a step."""
+    """Return the fields of a log line about a step."""
     if step is None:
         return {}
     return {"instance_id": step.instance_id, step.kind.value: step.name}

@@ -14,11 +14,11 @@ class AppMeter(Protocol):
     """Counts the requests to apps, and the activities of their workers."""
 
     def facade(self, hosted: HostedApp) -> Facade:
-        """The facade of an app of which the requests are counted."""
+        """Return the facade of an app, whose requests are counted."""
         ...
 
     def activities(self, app_id: str) -> ActivityWatch | None:
-        """The watch of the activities of an app's workers; None: there is none."""
+        """Return the watch of the activities of an app's workers; None: they are not counted."""
         ...
 
 

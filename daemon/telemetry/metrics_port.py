@@ -1,7 +1,7 @@
-"""The port of the metrics, which is taken only if metrics are on, and the app that answers there.
+"""The port of the metrics, which is taken only if metrics are on, and the ASGI app that answers there.
 
-The rule: a daemon with tokens asks for one here too, unless it is told otherwise. `perdure daprd` leaves the port open,
-as Dapr's is.
+The rule: a daemon with tokens requires a token here too, unless its configuration says otherwise. `perdure daprd`
+requires none, like Dapr.
 """
 
 import time
@@ -15,7 +15,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ...api.ports import Door
-from ...api.sidecar import Sidecar
+from ...api.sidecar import Sidecar, by_types_of_dapr
 from ...api.tokens import Tokens
 from ...http.auth import CHALLENGE, bearer_of, token_of
 from ...http.browser_guard import BrowserGuard
@@ -28,7 +28,7 @@ from ...runtime.observing.observer import ActivityWatch
 from ...runtime.operations.facade import Facade
 from ...telemetry.cluster_metrics import ClusterMetrics
 from ...telemetry.engine_metrics import EngineMetrics, MeasuredApp
-from ...telemetry.metrics import ExecutionMetrics, Gauges, Metrics
+from ...telemetry.metrics import AppGauges, ExecutionMetrics, Gauges, Metrics
 from ..config import Config
 from ..process.open_files import SHARE_MIN
 from .loop_delay import LoopDelay
@@ -38,7 +38,7 @@ GRACE_S = 2.0  # for scrapes under way
 
 
 class MetricsDoor:
-    """Lets those in who have a token.
+    """Answers only callers that have a token.
 
     Args:
         tokens: In `Authorization: Bearer`, as Prometheus sends it, or in `dapr-api-token`.
@@ -74,7 +74,7 @@ def serve_metrics(
     stop: anyio.Event,
     ports: ExitStack,
 ) -> AppMeter:
-    """Take the port of the metrics and serve it; return what counts for them.
+    """Take the port of the metrics and serve it; return the meter that counts for them.
 
     Raises:
         CannotListen: The port cannot be taken.
@@ -82,8 +82,7 @@ def serve_metrics(
     gauges = Gauges(
         turns=lambda: engine.turns,
         commits=lambda: engine.commits,
-        active_actors=sidecar.active_actors,
-        connected_workers=lambda: len(engine.dispatcher.own) + (engine.app is not None),  # to this host
+        apps=lambda: {app_id: gauges_of(hosted, alone=len(engine.apps) == 1) for app_id, hosted in engine.apps.items()},
     )
     metrics = Metrics(app_id=sidecar.app_id, gauges=gauges)
     listener = ports.enter_context(closing(listen(config.host, config.metrics_port, Door.METRICS)))
@@ -113,8 +112,21 @@ def serve_metrics(
     return PrometheusMeter(metrics, executions)
 
 
+def gauges_of(hosted: HostedApp, *, alone: bool) -> AppGauges:
+    """The values of an app of this host.
+
+    Args:
+        alone: Whether this is the only app of the host.
+    """
+    own = hosted.app is not None
+    actors = by_types_of_dapr(
+        hosted.active_actors(alone=alone), hosted.app_id, served=own or hosted.dispatcher.connected > 0
+    )
+    return AppGauges(active_actors=actors, connected_workers=len(hosted.dispatcher.own) + own)
+
+
 class PrometheusMeter:
-    """Counts by the app that a request is for (`AppMeter`)."""
+    """Counts the requests of each app (`AppMeter`)."""
 
     def __init__(self, metrics: Metrics, executions: ExecutionMetrics) -> None:
         self._metrics = metrics
@@ -128,7 +140,7 @@ class PrometheusMeter:
 
 
 def guarded(app: ASGIApp, config: Config, tokens: Sequence[str] | Tokens) -> ASGIApp:
-    """Put a guard in front: of tokens if there are any, else against web pages."""
+    """Put a guard before an ASGI app: of tokens if there are any, else against web pages."""
     has_tokens = isinstance(tokens, Tokens) or bool(tokens)
     if has_tokens and not config.metrics_open:
         return MetricsDoor(app, tokens)

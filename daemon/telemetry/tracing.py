@@ -1,7 +1,7 @@
-"""The traces of a daemon: begun before its engine, and sent to the end when it stops.
+"""The traces of a daemon, which begin before its engine and are sent until its end.
 
-The rule: a daemon without tracing imports none of it, and one whose libraries are missing says so and serves all the
-same. The end waits for a collector no longer than for a moment.
+The rule: a daemon without tracing imports no library for it. If the libraries are missing, the daemon logs that and
+serves without traces. Its end waits for a collector at most `CLOSE_S`.
 """
 
 import logging
@@ -17,16 +17,16 @@ from ...runtime.engine import Engine
 
 logger = logging.getLogger(__name__)
 
-CLOSE_S = 3.0  # for spans that are still to be sent
+CLOSE_S = 3.0  # for spans that were not sent yet
 
 
 @asynccontextmanager
 async def traced(config: TracingConfig | None, engine: Engine) -> AsyncIterator[None]:
-    """Have an engine make spans for as long as the context lasts, and send them.
+    """Let an engine make spans while the context is open, and send them.
 
     Args:
-        config: None: there are none.
-        engine: One that does not run yet.
+        config: None: no spans are made.
+        engine: An engine that does not run yet.
     """
     if config is None:
         yield
@@ -51,16 +51,16 @@ async def traced(config: TracingConfig | None, engine: Engine) -> AsyncIterator[
 
 
 def installed() -> bool:
-    """Whether the libraries of the extra are there."""
+    """Whether the libraries of the extra are installed."""
     return find_spec("opentelemetry") is not None and find_spec("opentelemetry.sdk") is not None
 
 
 async def _close(close: Callable[[], None]) -> None:
-    """Call a function that blocks, and leave it alone if it takes too long."""
+    """Call a function that blocks, and return without it after `CLOSE_S`."""
     thread = Thread(target=close, name="perdure-traces", daemon=True)
     thread.start()
     with anyio.move_on_after(CLOSE_S):
-        while thread.is_alive():  # noqa: ASYNC110  once, while stopping
+        while thread.is_alive():  # noqa: ASYNC110  only during the stop
             await anyio.sleep(0.02)
     if thread.is_alive():
         logger.warning("the last spans were not sent within %g s, and are lost", CLOSE_S)

@@ -101,18 +101,19 @@ def on_post_build(config: MkDocsConfig) -> None:
 
 
 def copy_code(folder: Path) -> None:
-    """Copy the package into a folder, with an `__init__.py` in each of its folders.
+    """Copy the package into a folder, with an `__init__.py` in each of its folders, and its fields' comments as texts.
 
     The reference is made from the text of the code, and its maker (griffe) passes over folders without an
     `__init__.py`. Ours have none (docs/design/layout.md).
     """
+    documented = runpy.run_path(str(Path(__file__).with_name("fields.py")))["documented"]
     shutil.rmtree(folder, ignore_errors=True)
     for package in tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]:
         parts = package.split(".")[1:]
         copy = folder.joinpath("perdure", *parts)
         copy.mkdir(parents=True)
         for module in ROOT.joinpath(*parts).glob("*.py"):
-            shutil.copy(module, copy)
+            (copy / module.name).write_text(documented(module.read_text()))
         (copy / "__init__.py").touch()
 
 

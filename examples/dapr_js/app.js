@@ -1,21 +1,21 @@
 // An order, written for Dapr Workflow with Dapr's own SDK, and run against Perdure without a change.
 //
-// The shop reserves the goods, has a person look at large orders, charges and ships. Workflows and activities are hosted
-// over gRPC (WorkflowRuntime), instances are managed over gRPC (DaprWorkflowClient) and over HTTP (DaprClient.workflow).
-// Nothing in this file knows Perdure: `perdure run` is where Dapr's sidecar would be.
+// The shop reserves the goods, waits for the approval of large orders, charges and ships. Workflows and activities are
+// hosted over gRPC (WorkflowRuntime), and instances are managed over gRPC (DaprWorkflowClient) and over HTTP
+// (DaprClient.workflow). This file has no code for Perdure: `perdure run` takes the place of Dapr's sidecar.
 
 import { DaprClient, DaprWorkflowClient, WorkflowRuntime } from "@dapr/dapr";
 
-const LARGE = 1000; // from here on a person decides
+const LARGE = 1000; // such amounts and larger ones need an approval
 const THREE_DAYS_S = 3 * 24 * 3600;
 
-// Decides. Runs again from its first line whenever something has happened, so it does nothing itself.
+// Decides only: it is run again from its first line after each event, so it has no effects of its own.
 async function* orderProcessing(ctx, order) {
   yield ctx.callActivity(reserve, order);
   if (order.total >= LARGE) {
     ctx.setCustomStatus("waiting for approval");
     const approval = ctx.waitForExternalEvent("approval");
-    const deadline = ctx.createTimer(THREE_DAYS_S); // a restart of the daemon or of this app does not matter
+    const deadline = ctx.createTimer(THREE_DAYS_S); // it survives a restart of the daemon or of this app
     const winner = yield ctx.whenAny([approval, deadline]);
     if (winner === deadline || !approval.getResult().approved) {
       yield ctx.callActivity(release, order);
@@ -23,12 +23,12 @@ async function* orderProcessing(ctx, order) {
     }
   }
   yield ctx.callActivity(charge, order);
-  // Independent of each other, so both at once.
+  // Independent of each other, so both run at the same time.
   yield ctx.whenAll([ctx.callActivity(ship, order), ctx.callActivity(sendReceipt, order)]);
   return "shipped";
 }
 
-// Do. Ordinary code; after a crash one may run again.
+// The activities: ordinary code. After a crash an activity may run again.
 const reserve = async (_, order) => console.log(`reserve ${order.quantity} ${order.name}`);
 const release = async (_, order) => console.log(`release ${order.quantity} ${order.name}`);
 const charge = async (_, order) => console.log(`charge ${order.total}`);
@@ -48,7 +48,7 @@ const workflows = new DaprWorkflowClient(overRpc);
 
 async function place(order, approved) {
   const id = await workflows.scheduleNewWorkflow(orderProcessing, order);
-  // It may come before the workflow waits for it: events are kept.
+  // It may arrive before the workflow waits for it: events are kept.
   if (approved !== undefined) await workflows.raiseEvent(id, "approval", { approved });
   const state = await workflows.waitForWorkflowCompletion(id, true, 30);
   console.log(`${id}: ${state.serializedOutput}`);
@@ -59,7 +59,7 @@ await place({ name: "paperclips", quantity: 4, total: 99.95 });
 await place({ name: "desks", quantity: 2, total: 2400 }, true);
 const last = await place({ name: "yachts", quantity: 1, total: 1_000_000 }, false);
 
-// The same instance over the other API.
+// The same instance over the HTTP API.
 const dapr = new DaprClient(overHttp);
 const seen = await dapr.workflow.getWorkflowState(last);
 console.log(`over HTTP: ${seen.workflowName} is ${seen.runtimeStatus}`);

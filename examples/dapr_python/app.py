@@ -1,48 +1,47 @@
 """An order, written for Dapr Workflow with Dapr's own SDK, and run against Perdure without a change.
 
-The shop reserves the goods, has a person look at large orders, charges and
-ships. Whatever fails is made undone. Nothing in this file knows Perdure: the
-SDK looks for a sidecar where DAPR_GRPC_PORT says, on port 50001 if it says
-nothing, and `perdure run` is there.
+The shop reserves the goods, waits for the approval of large orders, charges and ships. If a step fails, the earlier
+steps are undone. This file has no code for Perdure: the SDK connects to a sidecar on the port in DAPR_GRPC_PORT, by
+default 50001, and `perdure run` listens there.
 """
 # mypy: ignore-errors
-# The SDK lives in an environment of its own, where mypy does not look.
+# The SDK is in its own environment, which mypy does not see.
 
 import uuid
 from datetime import timedelta
 
 import dapr.ext.workflow as wf
 
-LARGE = 1000  # from here on a person decides
+LARGE = 1000  # such orders and larger ones need an approval
 
 runtime = wf.WorkflowRuntime()
 
-# What fails now and then is tried again.
+# The retry policy for temporary failures.
 SOON = wf.RetryPolicy(first_retry_interval=timedelta(milliseconds=100), max_number_of_attempts=3)
 
 
 @runtime.workflow
 def order_processing(ctx: wf.DaprWorkflowContext, order: dict):
-    """Decide. This runs again from its first line whenever something has happened, so it does nothing itself."""
+    """Decide the steps. It is run again from its first line after each event, so it has no effects of its own."""
     yield ctx.call_activity(reserve, input=order, retry_policy=SOON)
     if order["total"] >= LARGE:
         ctx.set_custom_status("waiting for approval")
         approval = ctx.wait_for_external_event("approval")
-        deadline = ctx.create_timer(timedelta(days=3))  # a restart of the daemon or of this app does not matter
+        deadline = ctx.create_timer(timedelta(days=3))  # it survives a restart of the daemon or of this app
         winner = yield wf.when_any([approval, deadline])
         if winner is deadline or not approval.get_result()["approved"]:
             yield ctx.call_activity(release, input=order)
             return "refused"
         ctx.set_custom_status("approved")
     yield ctx.call_activity(charge, input=order, retry_policy=SOON)
-    # Independent of each other, so both at once.
+    # Independent of each other, so both run at the same time.
     yield wf.when_all([ctx.call_activity(ship, input=order), ctx.call_activity(send_receipt, input=order)])
     return "shipped"
 
 
 @runtime.activity
 def reserve(ctx: wf.WorkflowActivityContext, order: dict) -> None:
-    """Do. Activities are ordinary code; after a crash one may run again, under the same task execution id."""
+    """Activities are ordinary code. After a crash an activity may run again, with the same task execution id."""
     print(f"reserve {order['quantity']} {order['name']}")
 
 
@@ -67,17 +66,17 @@ def send_receipt(ctx: wf.WorkflowActivityContext, order: dict) -> None:
 
 
 def place(client: wf.DaprWorkflowClient, order: dict, *, approved: bool | None = None) -> None:
-    """Place an order, decide on it if it is large, and wait for what becomes of it."""
+    """Place an order, approve or reject it if it is large, and wait for its result."""
     order_id = client.schedule_new_workflow(order_processing, input=order, instance_id=f"order-{uuid.uuid4().hex[:8]}")
     if approved is not None:
-        # It may come before the workflow waits for it: events are kept.
+        # It may arrive before the workflow waits for it: events are kept.
         client.raise_workflow_event(order_id, "approval", data={"approved": approved})
     state = client.wait_for_workflow_completion(order_id, timeout_in_seconds=30)
     print(f"{order_id}: {state.runtime_status.name} {state.serialized_output}")
 
 
 def main() -> None:
-    runtime.start()  # connects, and brings the workflows and activities above
+    runtime.start()  # connects, and registers the workflows and activities above
     client = wf.DaprWorkflowClient()
     try:
         place(client, {"name": "paperclips", "quantity": 4, "total": 99.95})

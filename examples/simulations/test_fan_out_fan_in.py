@@ -1,4 +1,4 @@
-"""The words of `fan_out_fan_in.py` are counted once, whichever of its threads is killed.
+"""The words of `fan_out_fan_in.py` are counted correctly, even if hosts are killed.
 
 cd examples && python -m pytest simulations
 """

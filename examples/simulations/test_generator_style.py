@@ -1,4 +1,4 @@
-"""The race of `generator_style.py` is begun by the event or by the timer, and by one of them.
+"""The race of `generator_style.py` begins at the event or at the timer, and only once.
 
 cd examples && python -m pytest simulations
 """

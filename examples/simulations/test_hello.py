@@ -1,4 +1,4 @@
-"""`hello.py` greets, whatever happens to its host.
+"""`hello.py` greets, even if its host is killed.
 
 cd examples && python -m pytest simulations
 """

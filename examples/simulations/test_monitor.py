@@ -1,4 +1,4 @@
-"""`monitor.py` looks for as long as it takes, and tells how often it has looked.
+"""`monitor.py` checks until the site is up, and returns the number of checks.
 
 cd examples && python -m pytest simulations
 """
@@ -10,7 +10,7 @@ from perdure.testing import World, simulated
 
 
 class Site:
-    """A site that is down for some looks. It stands for the network, which no world has."""
+    """A site that is down for some checks, in place of the network, which a world does not have."""
 
     def __init__(self, down: int) -> None:
         self.down = down
@@ -45,5 +45,5 @@ async def test_it_looks_until_the_site_is_up(world: World, monkeypatch: pytest.M
     handle = await world.client.start(monitor.watch_site, input=watch, instance_id="m", if_exists="return")
     said = await handle.result()
     assert said.startswith("https://example.com is up, after ")
-    # A look whose answer is lost is one more, and one that has begun twice after a crash is not counted twice.
+    # A check whose answer was lost is repeated, and a check that begins again after a crash is not counted twice.
     assert site.looks > down

@@ -1,4 +1,4 @@
-"""Orders of `order_processing.py` are done at most once, whatever fails between; and as approved.
+"""Orders of `order_processing.py` are processed at most once, whatever fails, and only if approved.
 
 cd examples && python -m pytest simulations
 """
@@ -15,7 +15,7 @@ from perdure.testing import World, simulated
 
 
 class Books:
-    """The books of warehouse, bank and carrier: a deed under its key, once."""
+    """The books of warehouse, bank and carrier: each deed is recorded once under its key."""
 
     def __init__(self) -> None:
         self.deeds: dict[str, str] = {}
@@ -25,7 +25,7 @@ class Books:
         return f"{deed}-{key}"
 
     def times(self, deed: str) -> Counter[str]:
-        """How often a deed was done, of each thing."""
+        """How often a deed was done, for each of its objects."""
         return Counter(what for receipt, what in self.deeds.items() if receipt.startswith(deed))
 
 

@@ -1,4 +1,4 @@
-"""A trip of `saga.py` is booked as a whole, or not at all.
+"""A trip of `saga.py` is booked completely or not at all.
 
 cd examples && python -m pytest simulations
 """

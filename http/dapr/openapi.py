@@ -1,9 +1,9 @@
-"""The API described in OpenAPI 3.1, as a plain value.
+"""The description of Dapr's API in OpenAPI 3.1, as a plain value.
 
-The one law: the document has every answer that the API gives, and no other.
-Codes and statuses come from the tables in `http/errors.py` and `api/words.py`,
-routes from `http/dapr/workflows.py`. A fault of our own (ERR_INTERNAL) is not
-part of the API and stays out, so that a test against this document finds it.
+The rule: the document has every answer that the API gives, and no other.
+Codes and statuses come from the tables in `http/errors.py` and `api/words.py`, and routes from
+`http/dapr/workflows.py`. An internal error (ERR_INTERNAL) is not part of the API and is left out, so that a test
+against this document finds it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -55,7 +55,7 @@ def document(*, version: str, secured: bool, stores: Sequence[str] = ()) -> Json
     """Build the document.
 
     Args:
-        version: Perdure's.
+        version: The version of Perdure.
         secured: Whether callers need a token.
         stores: The names of the state stores.
     """
@@ -121,12 +121,12 @@ def workflow_operation(operation: Operation, version: str) -> Json:
 
 
 def operation_id(name: str, version: str = VERSIONS[0]) -> str:
-    """Name an operation as Dapr's routes do; ids must be unique, and the newest prefix has the plain ones."""
+    """Return the id of an operation. Ids must be unique; under the newest prefix they are Dapr's names."""
     return name.replace("_event", "Event") + SUFFIXES[version]
 
 
 def path_parameters(path: str) -> list[Json]:
-    """Describe the pieces of a path that stand in braces."""
+    """Describe the segments of a path that are in braces."""
     return [
         {
             "name": name,
@@ -141,7 +141,7 @@ def path_parameters(path: str) -> list[Json]:
 
 
 def query_parameters(operation: str) -> list[Json]:
-    """Describe the query of an operation."""
+    """Describe the query parameters of an operation."""
     app_id: Json = {
         "name": "appID",
         "in": "query",
@@ -163,7 +163,7 @@ def query_parameters(operation: str) -> list[Json]:
 
 
 def workflow_responses(operation: Operation) -> Json:
-    """Describe the answers of an operation, good and bad."""
+    """Describe the answers of an operation: success and errors."""
     name = operation.name
     answers = [PATH_MALFORMED, APP_ID_INVALID, FAILURES[name], *TRY_AGAIN.values()]
     if name == "start":
@@ -176,7 +176,7 @@ def workflow_responses(operation: Operation) -> Json:
 
 
 def success(operation: str) -> Json:
-    """Describe the good answer of an operation."""
+    """Describe the answer of an operation that succeeds."""
     if operation == "get":
         return {"200": json_response("The instance, as last committed", ref("WorkflowState"))}
     if operation == "start":
@@ -185,7 +185,7 @@ def success(operation: str) -> Json:
 
 
 def error_responses(answers: Iterable[ErrorAnswer]) -> Json:
-    """Describe errors, all errors of one status together."""
+    """Describe errors, grouped by status."""
     by_status: dict[int, dict[str, None]] = {}
     for answer in answers:
         by_status.setdefault(answer.status, {})[answer.code] = None
@@ -204,7 +204,7 @@ def error_response(status: int, codes: list[str]) -> Json:
 
 
 def links(version: str) -> Json:
-    """Link a start with the operations that can follow it: all that name an instance."""
+    """Link a start with the operations that can follow it: all operations on an instance."""
     return {
         operation_id(operation.name): {
             "operationId": operation_id(operation.name, version),
@@ -216,7 +216,7 @@ def links(version: str) -> Json:
 
 
 def sidecar_paths() -> dict[str, Json]:
-    """Describe the routes around the workflows."""
+    """Describe the routes of the sidecar besides workflows and state."""
     nothing: Json = {"description": "Yes"}
     app_id: Json = {
         "name": "appid",

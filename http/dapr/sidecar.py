@@ -1,4 +1,4 @@
-"""The routes by which SDKs and Dapr's command line find, describe and stop the sidecar.
+"""The routes with which SDKs and Dapr's command line find, describe and stop the sidecar.
 
 The rule: each handler makes one call of the sidecar (`api/sidecar.py`), which answers for all hosts.
 
@@ -22,7 +22,7 @@ from ..path import parameter, query, route
 
 
 class SidecarRoutes:
-    """The handlers by which the sidecar is probed, described and stopped."""
+    """The handlers that probe, describe and stop the sidecar."""
 
     def __init__(self, sidecar: Sidecar, *, body_bytes_max: int) -> None:
         self.sidecar = sidecar
@@ -42,7 +42,7 @@ class SidecarRoutes:
         """Answer 204 if the engine is ready, and if a given app id is this daemon's."""
         if not self.sidecar.control.ready():
             raise Refusal(NOT_READY, detail="engine")
-        # A prober that names the app wants to know whether another one has taken the port over.
+        # A prober that names the app wants to know whether another app has the port now.
         app_id = query(request, "appid")
         if app_id is not None and app_id != self.sidecar.app_id:
             raise Refusal(APP_ID_NOT_MATCHED)
@@ -50,7 +50,7 @@ class SidecarRoutes:
 
     async def healthz_outbound(self, request: Request) -> Response:
         """Answer 204 if the engine is ready."""
-        # In Dapr this is ready earlier: it does not wait for the app. Here nothing waits for the app.
+        # In Dapr this probe is ready earlier, because it does not wait for the app. Here no probe waits for the app.
         if not self.sidecar.control.ready():
             raise Refusal(OUTBOUND_NOT_READY)
         return Response(status_code=204)
@@ -68,16 +68,16 @@ class SidecarRoutes:
         return Response(status_code=204)
 
     async def shutdown(self, request: Request) -> Response:
-        """Begin a stop; with `dapr-force-shutdown: true` a forced one."""
+        """Begin a stop of the daemon; with `dapr-force-shutdown: true` a forced one."""
         self.sidecar.control.shutdown(request.headers.get("dapr-force-shutdown", "").lower() == "true")
         return Response(status_code=204)
 
 
 def metadata_json(metadata: Metadata) -> dict[str, Any]:
-    """Put the metadata into the shape of Dapr's JSON.
+    """Return the metadata in the shape of Dapr's JSON.
 
-    An empty part is left out, as Dapr leaves it out: subscriptions and more
-    always, components, actors and workers while there are none.
+    Empty members are left out, as in Dapr: always subscriptions and others; components, actors and workers while there
+    are none.
     """
     actors = [{"type": kind, "count": count} for kind, count in metadata.active_actors.items()]
     runtime: dict[str, Any] = {

@@ -1,6 +1,6 @@
 """The state routes of Dapr.
 
-The rule: an error is answered in Dapr's words for the call that was made.
+The rule: an error is answered in Dapr's words for the called operation.
 
 Every handler decodes, makes one call and encodes; `api/state.py` has the words of errors.
 
@@ -26,12 +26,12 @@ from ..errors import BODY_MALFORMED
 from ..path import parameter, query, query_pairs, route
 
 JSON = "application/json"
-METADATA = "metadata."  # before names in the query, and in the headers of answers
+METADATA = "metadata."  # the prefix of names in the query, and in the headers of answers
 
-# The body of a save has words of its own: Go's, without any before them.
+# The message for a bad body of a save is Go's, without a prefix.
 SAVE_MALFORMED = ErrorAnswer(400, "ERR_MALFORMED_REQUEST", "{detail}")
 
-Fields = Mapping[str, msgspec.Raw]  # of an object, by their names in lower case, which Go does not tell apart
+Fields = Mapping[str, msgspec.Raw]  # the members of an object by name in lower case: Go ignores the case
 
 OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 OBJECTS = msgspec.json.Decoder(list[dict[str, msgspec.Raw]] | None)
@@ -62,7 +62,7 @@ class StateRoutes:
         ]
 
     async def get_state(self, request: Request) -> Response:
-        """Answer the value of a key with its etag; 204 if there is none."""
+        """Answer with the value of a key and its etag; 204 if there is no value."""
         store, key = parameter(request, "store"), parameter(request, "key")
         with self.told("get", store, key):
             value = await self.of(store).get(store, key)
@@ -90,7 +90,7 @@ class StateRoutes:
         return nothing()
 
     async def delete_state(self, request: Request) -> Response:
-        """Delete a value, with `If-Match` only if it has this etag."""
+        """Delete a value; with `If-Match` only if the value has this etag."""
         store, key = parameter(request, "store"), parameter(request, "key")
         etag = request.headers.get("if-match", "")
         with self.told("delete", store, key):
@@ -99,7 +99,7 @@ class StateRoutes:
         return nothing()
 
     async def get_bulk_state(self, request: Request) -> Response:
-        """Answer the values of many keys, each with its etag or its error."""
+        """Answer with the values of many keys, each with its etag or its error."""
         store = parameter(request, "store")
         with self.told("get_bulk", store):
             self.of(store)
@@ -112,7 +112,7 @@ class StateRoutes:
         return Response(msgspec.json.encode([bulk_item(each) for each in found]), media_type=JSON)
 
     async def transact_state(self, request: Request) -> Response:
-        """Make the changes of the body together or not at all."""
+        """Make all changes of the body, or none."""
         store = parameter(request, "store")
         with self.told("transact", store):
             self.of(store)
@@ -127,7 +127,7 @@ class StateRoutes:
         return nothing()
 
     async def query_state(self, request: Request) -> Response:
-        """Refuse a query, as a state store of Dapr without queries does."""
+        """Refuse a query, like Dapr's state stores without queries."""
         store = parameter(request, "store")
         with self.told("get", store):
             self.of(store)
@@ -135,10 +135,10 @@ class StateRoutes:
         raise query_unsupported(store)
 
     def of(self, store: str) -> States:
-        """The state stores, of which this one is there.
+        """Return the state stores, after a check that one of this name exists.
 
         Raises:
-            StateStoreNotFound: It is not.
+            StateStoreNotFound: It does not exist.
         """
         if self.states is None:
             raise StateStoreNotFound(store, ())
@@ -146,14 +146,14 @@ class StateRoutes:
         return self.states
 
     def told(self, operation: str, store: str, key: str = "") -> Any:
-        """The words of errors for a call."""
+        """Return the context manager that raises errors in the words of a call."""
         return in_daprs_words(StateCall(operation, store, key, self.app_id))
 
     async def object_of(self, request: Request) -> Mapping[str, msgspec.Raw]:
         """Read a body that is an object.
 
         Raises:
-            Refusal: It is none, or too large.
+            Refusal: The body is no object, or too large.
         """
         body = await read(request, bytes_max=self.body_bytes_max)
         try:
@@ -167,26 +167,26 @@ MALFORMED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 def nothing() -> Response:
-    """The answer 204."""
+    """Return the answer 204."""
     return Response(status_code=204)
 
 
 def detail_of(error: Exception) -> str:
-    """The text of an error for the answer; `EOF`, as Go says, for an error without text."""
+    """Return the text of an error for the answer; `EOF`, as in Go, for an error without text."""
     return str(error) or "EOF"
 
 
 def folded(item: Mapping[str, msgspec.Raw]) -> Fields:
-    """The members of an object by their names in lower case; of two that differ in case only the last counts."""
+    """Return the members of an object by name in lower case. The last of names that differ only in case counts."""
     return {name.lower(): value for name, value in item.items()}
 
 
 def operation(fields: Fields, metadata: Mapping[str, str]) -> StateChange:
-    """An operation of a transaction.
+    """Decode an operation of a transaction.
 
     Raises:
-        StateProblem: It is neither upsert nor delete.
-        msgspec.DecodeError: It is none.
+        StateProblem: The operation is neither upsert nor delete.
+        msgspec.DecodeError: The fields are no operation.
     """
     kind = TEXT.decode(fields.get("operation", NULL)) or ""
     request = fields.get("request", NULL)
@@ -201,10 +201,10 @@ def operation(fields: Fields, metadata: Mapping[str, str]) -> StateChange:
 
 
 def upsert(fields: Fields, metadata: Mapping[str, str]) -> StateChange:
-    """A value that is saved. It is kept as it stands in the body.
+    """Decode a value to save. It is kept exactly as it is in the body.
 
     Args:
-        metadata: Of the query, which counts more than that of the item.
+        metadata: The metadata of the query, which overrides that of the item.
     """
     own = {**(TEXTS.decode(fields.get("metadata", NULL)) or {}), **metadata}
     key, etag = key_and_etag(fields)
@@ -213,12 +213,12 @@ def upsert(fields: Fields, metadata: Mapping[str, str]) -> StateChange:
 
 
 def key_and_etag(fields: Fields) -> tuple[str, str]:
-    """Read the key and the etag of an item; empty where they are missing."""
+    """Return the key and the etag of an item; an empty text for a missing one."""
     return TEXT.decode(fields.get("key", NULL)) or "", TEXT.decode(fields.get("etag", NULL)) or ""
 
 
 def first_write_in(fields: Fields) -> bool:
-    """Whether the options of an item ask that the first write wins."""
+    """Whether the options of an item request that the first write wins."""
     options = OBJECT.decode(given) if bytes(given := fields.get("options", NULL)) != b"null" else {}
     own = folded(options)
     texts = [TEXT.decode(own.get(name, NULL)) or "" for name in ("concurrency", "consistency")]
@@ -226,13 +226,13 @@ def first_write_in(fields: Fields) -> bool:
 
 
 def query_metadata(request: Request) -> dict[str, str]:
-    """The metadata in the query; of two with one name the first counts."""
+    """Return the metadata in the query; the first of several values of a name counts."""
     pairs = [(name.removeprefix(METADATA), value) for name, value in query_pairs(request) if name.startswith(METADATA)]
     return dict(reversed(pairs))
 
 
 def bulk_item(found: StateRead) -> dict[str, Any]:
-    """A value among others."""
+    """Return the item of a value in a bulk answer."""
     item: dict[str, Any] = {"key": found.key}
     value = found.value
     if found.error:

@@ -1,9 +1,9 @@
-"""An instance as the JSON object that Dapr answers a GET with.
+"""An instance as the JSON object of Dapr's answer to a GET.
 
 The rule: equal states make equal bytes.
 
-The shape is that of protobuf's JSON: fields in the order of their numbers, and
-none whose value is the default of its type.
+The shape is that of protobuf's JSON: fields are in the order of their numbers, and a field with the default value of
+its type is left out.
 
 `http/dapr/workflows.py` answers with it.
 
@@ -19,7 +19,7 @@ from ...api.properties import RUNTIME_STATUS, properties
 from ...runtime.history.instance_state import InstanceState
 from ...runtime.history.status import Status
 
-# Dapr takes these two times from history, and a pending instance has none yet: it shows Go's zero time.
+# Dapr reads these two times from the history. A pending instance has no history, so Dapr shows Go's zero time.
 NEVER = "0001-01-01T00:00:00Z"
 
 encode = msgspec.json.Encoder().encode
@@ -40,9 +40,9 @@ def state_json(state: InstanceState) -> bytes:
 
 
 def timestamp(unix_us: int) -> str:
-    """Write a time as protobuf does: RFC 3339, UTC, with 0, 3 or 6 digits of fraction, the fewest that are exact."""
+    """Format a time as protobuf does: RFC 3339, UTC, with the fewest of 0, 3 or 6 fractional digits that are exact."""
     seconds, us = divmod(unix_us, 1_000_000)
-    whole = datetime.fromtimestamp(seconds, UTC).isoformat()[:19]  # without its +00:00
+    whole = datetime.fromtimestamp(seconds, UTC).isoformat()[:19]  # without +00:00
     if us == 0:
         return f"{whole}Z"
     if us % 1000 == 0:

@@ -1,6 +1,6 @@
-"""The state routes described in OpenAPI, for the document of `openapi.py`.
+"""The description of the state routes in OpenAPI, for the document of `openapi.py`.
 
-The rule: each route of `state.py` stands here, with the answers that it can give.
+The rule: each route of `state.py` is described here, with the answers that it can give.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -46,7 +46,7 @@ ITEM: Json = {
     },
     "required": ["key"],
 }
-# Of a transaction Dapr takes an operation without a request, and a request without a key, for that of the empty key.
+# In a transaction Dapr treats an operation without a request, and a request without a key, as one on the empty key.
 OPERATION: Json = {
     "type": "object",
     "properties": {
@@ -76,10 +76,10 @@ VALUES: Json = {
 
 
 def state_paths(error_responses: Callable[[Iterable[ErrorAnswer]], Json], stores: Sequence[str]) -> dict[str, Json]:
-    """Describe the state routes.
+    """Describe the state routes of Dapr.
 
     Args:
-        error_responses: Describes errors, all errors of one status together.
+        error_responses: Describes errors, grouped by status.
         stores: The names of the state stores.
     """
     done: Json = {"204": {"description": "Done, and stored"}}
@@ -136,6 +136,6 @@ def _parameter(name: str, description: str, schema: Json) -> Json:
 
 
 def _both(operation: Json, operation_id: str, store: Json) -> Json:
-    """An operation under POST and PUT."""
+    """Describe an operation that POST and PUT share."""
     made = {**operation, "parameters": [store]}
     return {"post": {**made, "operationId": operation_id}, "put": {**made, "operationId": f"{operation_id}Put"}}

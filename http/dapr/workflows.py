@@ -1,9 +1,9 @@
 """The seven workflow routes of Dapr, each under its three prefixes.
 
-The rule: the three prefixes answer alike.
+The rule: the three prefixes give the same answers.
 
-Every handler decodes, calls the facade once and encodes. An error is raised, and
-`http/errors.py` answers it in the words that belong to the handler's name.
+Every handler decodes, calls the facade once and encodes. It raises errors, and `http/errors.py` answers them in the
+words for the handler's name.
 
 `http/app.py` adds the routes.
 
@@ -31,19 +31,19 @@ from .state_json import state_json
 VERSIONS = ("v1.0", "v1.0-beta1", "v1.0-alpha1")
 
 JSON = "application/json"
-DOOR = "dapr-http"  # in the audit
+DOOR = "dapr-http"  # the name of this API in the audit
 
 
 class Operation(NamedTuple):
-    """One of the seven routes: the name of its handler, its method and its path behind the prefix."""
+    """One of the seven routes: the name of its handler, its method and its path after the prefix."""
 
     name: str
     method: str
     path: str
 
 
-# The order is that of the routes, which are tried one by one: the busy ones come first.
-# The component's name is ignored, as it is in Dapr since 1.15.
+# In the order of the routes, which are tried one by one: busy routes come first.
+# The component's name is ignored, as in Dapr since 1.15.
 OPERATIONS = (
     Operation("start", "POST", "workflows/{component}/{workflow_name}/start"),
     Operation("get", "GET", "workflows/{component}/{instance_id}"),
@@ -76,7 +76,7 @@ class WorkflowRoutes:
     async def start(self, request: Request) -> Response:
         """Start an instance; 202 with its id."""
         workflow_name = parameter(request, "workflow_name")
-        # Exact case: `instanceId`, as a page of Dapr's documentation has it, is another key and means nothing.
+        # The case matters: `instanceId`, as on a page of Dapr's documentation, is another key and has no effect.
         instance_id = query(request, "instanceID") or None
         if instance_id is not None:
             check_new_id(instance_id)
@@ -110,7 +110,7 @@ class WorkflowRoutes:
         return accepted()
 
     async def resume(self, request: Request) -> Response:
-        """Let a suspended instance go on."""
+        """Resume a suspended instance."""
         facade, instance_id = await self.instance_of(request)
         await facade.resume(instance_id, by=by_of(request))
         return accepted()
@@ -122,7 +122,7 @@ class WorkflowRoutes:
         return accepted()
 
     async def purge(self, request: Request) -> Response:
-        """Forget an instance that has ended, and its children."""
+        """Delete an instance that has ended, and its children."""
         facade, instance_id = await self.instance_of(request)
         await facade.purge(instance_id, recurse=True, by=by_of(request))
         return accepted()
@@ -135,13 +135,13 @@ class WorkflowRoutes:
         return facade, instance_id
 
     def facade_of(self, request: Request) -> Facade:
-        """The instances of the app that a request names. Raises Refusal."""
+        """Return the facade of the app that a request names. Raises Refusal."""
         other = other_app(query(request, "appID"), own=self.app_id)
         return self.facade if other is None else self.facade.of_app(other)
 
 
 def by_of(request: Request) -> By:
-    """Say on whose behalf a request is, for the audit."""
+    """Return the caller and the door of a request, for the audit."""
     return By(actor_of(request.scope), DOOR)
 
 

@@ -1,13 +1,13 @@
-"""The pages for a browser that need no token: the landing page, and the reference of the API.
+"""The pages for browsers that need no token: the landing page, and the reference of the API.
 
-The one law: they hold nothing that a stranger may not know. They ask the API for the facts of the daemon that they
-show, with the login of the reader.
+The rule: they contain no secret. They get the facts of the daemon that they show from the API, with the login of the
+reader.
 
-Their files lie in `http/docs/static/` and load nothing from elsewhere. The policy that is sent with them lets no script
-run but these.
+Their files are in `http/docs/static/` and load nothing from elsewhere. The security policy in their headers lets no
+other script run.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from ...api.control import DaemonControl
 from ..auth import has_shown_token
 from ..path import route
 
@@ -40,15 +41,14 @@ class Pages:
     """The handlers of the pages.
 
     Args:
-        ready: Whether the daemon takes work now.
-        version: Perdure's, which the landing page tells callers that have shown a token.
-        dapr: Whether Dapr's routes are there too; else nothing leads to them.
-        ui: The same of the page at `/ui/`.
+        control: Says whether the daemon accepts work now, and the version of Perdure, which the landing page shows to
+            callers with a token.
+        dapr: Whether Dapr's routes are served too; if not, the pages do not link to them.
+        ui: Whether the page at `/ui/` is served; if not, the pages do not link to it.
     """
 
-    def __init__(self, *, ready: Callable[[], bool], version: str, dapr: bool = True, ui: bool = True) -> None:
-        self.ready = ready
-        self.version = version
+    def __init__(self, control: DaemonControl, *, dapr: bool = True, ui: bool = True) -> None:
+        self.control = control
         left_out = [mark for mark, there in ((OF_DAPR, dapr), (OF_PAGE, ui)) if not there]
         self.files = {path.name: lines_of(path, left_out) for path in STATIC.iterdir()}
 
@@ -61,15 +61,15 @@ class Pages:
         ]
 
     async def home(self, request: Request) -> Response:
-        """Say whether the daemon is ready, and where to go from here."""
-        ready = self.ready()
+        """Show whether the daemon is ready, with links to the other pages."""
+        ready = self.control.ready()
         known = has_shown_token(request.scope)
         return page(
             self.files["home.html"],
             request,
             ready="ready" if ready else "not ready",
             state="get" if ready else "delete",
-            version=f" Its version is {escape(self.version)}." if known else "",
+            version=f" Its version is {escape(self.control.runtime_version)}." if known else "",
         )
 
     async def docs(self, request: Request) -> Response:
@@ -77,16 +77,16 @@ class Pages:
         return page(self.files["docs.html"], request)
 
     async def file(self, request: Request) -> Response:
-        """Give a file of the pages."""
+        """Answer with a file of the pages."""
         name = request.scope["path"].rpartition("/")[2]
         return Response(self.files[name], headers=HEADERS, media_type=TYPES[Path(name).suffix])
 
 
 def lines_of(path: Path, left_out: Sequence[str]) -> str:
-    """Read a file. A line that is of use only beside other routes has their mark at its end.
+    """Read a file without the lines for routes that are not served. Such a line ends with the mark of its routes.
 
     Args:
-        left_out: The marks whose routes are not there.
+        left_out: The marks of routes that are not served.
     """
     lines = path.read_text().splitlines(keepends=True)
     kept = [line for line in lines if not any(mark in line for mark in left_out)]
@@ -94,10 +94,10 @@ def lines_of(path: Path, left_out: Sequence[str]) -> str:
 
 
 def page(template: str, request: Request, **values: str) -> Response:
-    """Fill a page in.
+    """Fill a template in.
 
     Args:
-        values: Text of ours, or escaped.
+        values: Trusted or escaped text.
     """
     filled = template
     for name, value in {"root": escape(request.scope.get("root_path", "")), **values}.items():

@@ -1,8 +1,8 @@
-"""The management API as routes, made from the operations of an engine.
+"""Makes the routes of the management API from the operations of an engine.
 
-The one law: a route is there if its operation is. Nothing is answered by a stub.
+The rule: a route exists only if its operation exists. No route is a stub.
 
-`http/app.py` puts the routes behind Dapr's.
+`http/app.py` adds the routes after Dapr's.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -38,9 +38,9 @@ class ManagementDoor:
     """The parts of a daemon from which the routes are made.
 
     Args:
-        app_id: The app that is meant where a request names none.
+        app_id: The app for requests that name no app.
         tokens: None if callers need none.
-        stopping: Set when the daemon begins to stop: what takes long ends then.
+        stopping: Set when the daemon begins to stop: streams and long polls end then.
         event_json: Writes the events of histories; None leaves histories out.
         configuration: The configuration as the daemon shows it, without secrets.
     """
@@ -48,26 +48,25 @@ class ManagementDoor:
     management: InstanceOperations
     sidecar: Sidecar
     app_id: str
-    version: str
     body_bytes_max: int
     tokens: Tokens | None = None
     stopping: anyio.Event = field(default_factory=anyio.Event)
     event_json: EventJson | None = None
     event_json_of: Callable[[str], EventJson] | None = None  # the same for another app
     configuration: Mapping[str, Any] = field(default_factory=dict)
-    # The operations of another app, by its id; None: no host has it.
+    # The operations of another app, by its id; None: no host has the app.
     other_apps: Callable[[str], InstanceOperations | None] = field(default=lambda app_id: None)
-    app_ids: Callable[[], Sequence[str]] | None = None  # of all apps that a request may name; None: of this one
+    app_ids: Callable[[], Sequence[str]] | None = None  # the apps that a request may name; None: only `app_id`
 
 
-def management_routes(door: ManagementDoor, dapr: dict[str, Any]) -> list[Route]:
+def management_routes(door: ManagementDoor, dapr: Callable[[], bytes]) -> list[Route]:
     """Make the routes.
 
     Args:
-        dapr: The description of Dapr's routes.
+        dapr: Returns the description of Dapr's routes, as JSON.
     """
     endpoints = endpoints_of(door)
-    description = DescriptionRoutes(endpoints, dapr, version=door.version, secured=door.tokens is not None)
+    description = DescriptionRoutes(endpoints, dapr, door.sidecar.control, secured=door.tokens is not None)
     tables = [*_tables(door), ((OPENAPI,), description)]
     handlers: list[tuple[Endpoint, Handler]] = [
         (endpoint, getattr(routes, endpoint.operation)) for table, routes in tables for endpoint in table
@@ -77,7 +76,7 @@ def management_routes(door: ManagementDoor, dapr: dict[str, Any]) -> list[Route]
 
 
 def _handlers_of(door: ManagementDoor, app_id: str) -> Mapping[str, Handler] | None:
-    """The handlers for the instances of another app, by operation; None: no host has it."""
+    """Return the handlers for the instances of another app, by operation; None if no host has the app."""
     management = door.other_apps(app_id)
     if management is None:
         return None
@@ -103,13 +102,13 @@ ENDPOINTS: Sequence[Endpoint] = (
 
 
 def endpoints_of(door: ManagementDoor) -> list[Endpoint]:
-    """Give the endpoints that are served, for their description."""
+    """Return the endpoints that are served, for their description."""
     there = {endpoint.operation for table, _ in _tables(door) for endpoint in table}
     return [endpoint for endpoint in ENDPOINTS if endpoint.operation in there or endpoint is OPENAPI]
 
 
 def _tables(door: ManagementDoor) -> list[tuple[Sequence[Endpoint], object]]:
-    """Put the endpoints and their handlers together: an object with a method for each endpoint, of its name."""
+    """Pair the endpoints with the object of their handlers, which has a method of the name of each endpoint."""
     management = door.management
     tables: list[tuple[Sequence[Endpoint], object]] = [
         (READING, InstanceRoutes(management, app_id=door.app_id, stopping=door.stopping)),

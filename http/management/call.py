@@ -1,6 +1,6 @@
-"""A request to the management API as its handlers see it: decoded, checked, with the name of its caller.
+"""A request to the management API for its handlers: decoded and checked, with the name of its caller.
 
-The one law: a Content-Type is not looked at.
+The rule: the Content-Type of a request is ignored.
 """
 
 import re
@@ -21,8 +21,8 @@ from .endpoint import APP_ID, Endpoint
 
 Body = TypeVar("Body", bound=msgspec.Struct)
 
-# An element of a list of entity tags, which may be empty (RFC 9110, 5.6.1 and 8.8.3), and the rest behind it. A tag may
-# have lost its quotes: a person has typed it.
+# An element of a list of entity tags, which may be empty (RFC 9110, 5.6.1 and 8.8.3), with its separator. A tag may
+# lack its quotes, because people type tags.
 ETAG = re.compile(r'[ \t]*(?:(?P<weak>W/)?"(?P<tag>[!#-~\x80-\xff]*)"|(?P<typed>[A-Za-z0-9-]+))?[ \t]*(?:,|$)')
 KEY = re.compile("[!-~]{1,256}")  # an Idempotency-Key
 
@@ -31,22 +31,22 @@ class ManagementCall:
     """One request.
 
     Args:
-        endpoint: The endpoint, which says what the call may hold.
+        endpoint: The endpoint, which says which parameters the call may have.
 
     Raises:
-        Refusal: Its query holds something else.
+        Refusal: The query has other parameters.
     """
 
     def __init__(self, request: Request, endpoint: Endpoint, *, body_bytes_max: int) -> None:
         self.request = request
         self.endpoint = endpoint
         self.body_bytes_max = body_bytes_max
-        pairs = [(name, value) for name, value in query_pairs(request) if name != APP_ID]  # looked at by now
+        pairs = [(name, value) for name, value in query_pairs(request) if name != APP_ID]  # `Resource` has read it
         self.query = RequestQuery(pairs, endpoint.names, filters=endpoint.filters, tags=endpoint.tags)
 
     @property
     def actor(self) -> str:
-        """The name of the caller, for the audit."""
+        """The name of the caller's token, for the audit."""
         return actor_of(self.request.scope)
 
     @property
@@ -60,7 +60,7 @@ class ManagementCall:
         return trace_of(self.request)
 
     def piece(self, name: str) -> str:
-        """Decode a piece of the path. Raises PathMalformed."""
+        """Decode a segment of the path. Raises PathMalformed."""
         return parameter(self.request, name)
 
     @property
@@ -69,7 +69,7 @@ class ManagementCall:
         return self.piece("id")
 
     def accepts(self, media: str) -> bool:
-        """Return whether the Accept header names a content type, and no other before it."""
+        """Return whether the Accept header names this content type first."""
         first = self.request.headers.get("accept", "").split(",")[0].split(";")[0].strip().lower()
         return first == media
 
@@ -81,9 +81,9 @@ class ManagementCall:
         return key
 
     def expected_runs(self) -> frozenset[str] | None:
-        """Return the runs that If-Match names; None if it is absent, or `*`, which is any run. Raises Refusal.
+        """Return the runs that If-Match names; None if it is missing, or `*`, which means any run. Raises Refusal.
 
-        A weak tag names none: this comparison is the strong one (RFC 9110, 13.1.1).
+        A weak tag names no run, because If-Match uses the strong comparison (RFC 9110, 13.1.1).
         """
         lines = self.request.headers.getlist("if-match")
         if not lines or [line.strip() for line in lines] == ["*"]:
@@ -102,16 +102,16 @@ class ManagementCall:
         return await read_text(self.request, bytes_max=self.body_bytes_max) or None
 
     async def body(self, kind: type[Body]) -> Body:
-        """Read the body; an empty one is an empty object.
+        """Decode the body; an empty body is decoded as an empty object.
 
         Raises:
-            Refusal: It is no JSON, or not of the kind.
+            Refusal: The body is no JSON, or not of this type.
         """
         raw = await read(self.request, bytes_max=self.body_bytes_max)
         try:
             return msgspec.json.decode(raw or b"{}", type=kind)
         except msgspec.ValidationError as error:
-            # A filter that is not known must not be passed over, and has a code of its own.
+            # An unknown filter must not be ignored, and has its own code.
             wrong = FILTER_INVALID if "`$.filter" in str(error) else BODY_INVALID
             raise Refusal(wrong, detail=f"the body: {error}") from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -119,7 +119,7 @@ class ManagementCall:
 
 
 def entity_tags(text: str) -> list[tuple[str, bool]]:
-    """Read a list of entity tags, each with whether it is weak; an empty one if the text is none."""
+    """Return a list of entity tags, each with whether it is weak; an empty list if the text has another form."""
     found: list[tuple[str, bool]] = []
     position = 0
     while position < len(text):

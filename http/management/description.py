@@ -1,17 +1,17 @@
-"""The route that serves the description of the API, and that of Dapr's routes beside it.
+"""The route that serves the descriptions of the management API and of Dapr's routes.
 
-The rule: a document is made once, when it is first asked for.
+The rule: a document is made once, at its first request.
 
 `http/management/app.py` adds the route.
 """
 
 from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Any
+from functools import cache
 
 import msgspec
 from starlette.responses import Response
 
+from ...api.control import DaemonControl
 from .call import ManagementCall
 from .endpoint import JSON, Endpoint, QueryField, Success
 from .openapi import management_document
@@ -27,7 +27,7 @@ OPENAPI = Endpoint(
         QueryField(
             "of",
             {"type": "string", "enum": ["management", "dapr"]},
-            "`dapr` for the routes of Dapr, which `/openapi.json` describes too",
+            "`dapr`: the routes of Dapr, which `/openapi.json` describes too",
         ),
     ),
 )
@@ -37,21 +37,23 @@ class DescriptionRoutes:
     """The handler of the description.
 
     Args:
-        endpoints: All that are served.
-        dapr: The description of Dapr's routes.
+        endpoints: All endpoints that are served.
+        dapr: Returns the description of Dapr's routes, as JSON.
+        control: Says the version of Perdure.
+        secured: Whether callers need a token.
     """
 
-    def __init__(self, endpoints: Sequence[Endpoint], dapr: dict[str, Any], *, version: str, secured: bool) -> None:
-        # Made when it is asked for: it would be most of what the API adds to the time of a start.
-        self.makers: dict[str, Callable[[], dict[str, Any]]] = {
-            "management": partial(management_document, endpoints, version=version, secured=secured),
-            "dapr": lambda: dapr,
-        }
-        self.made: dict[str, bytes] = {}
+    def __init__(
+        self, endpoints: Sequence[Endpoint], dapr: Callable[[], bytes], control: DaemonControl, *, secured: bool
+    ) -> None:
+        @cache
+        def management() -> bytes:  # at the first request: the start does not wait for it
+            document = management_document(endpoints, version=control.runtime_version, secured=secured)
+            return msgspec.json.encode(document)
+
+        self.documents: dict[str, Callable[[], bytes]] = {"management": management, "dapr": dapr}
 
     async def get_openapi(self, call: ManagementCall) -> Response:
-        """Answer the OpenAPI document that `of` names. Each is made once."""
-        which = call.query.choice("of", "management", list(self.makers))
-        if which not in self.made:
-            self.made[which] = msgspec.json.encode(self.makers[which]())
-        return Response(self.made[which], media_type=JSON)
+        """Answer with the OpenAPI document that `of` names."""
+        which = call.query.choice("of", "management", list(self.documents))
+        return Response(self.documents[which](), media_type=JSON)

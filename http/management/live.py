@@ -1,6 +1,6 @@
-"""Answers that take their time: streams and long polls, which end when the caller hangs up or the daemon stops.
+"""Streams and long polls, which end when the caller closes its connection or the daemon stops.
 
-The one law: they end at once when the daemon stops, and use up nothing of the grace that requests have then.
+The rule: they end at once when the daemon stops, and use nothing of the grace of other requests.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -21,10 +21,10 @@ LAST_WORD_S = 1.0  # for the end of a stream, if its reader is slow
 
 
 async def wait_for(request: Request, stopping: anyio.Event, work: Callable[[], Awaitable[Answer]]) -> Answer:
-    """Do what may take long, for a caller that may hang up meanwhile.
+    """Do work that may take long, for a caller that may close its connection meanwhile.
 
     Raises:
-        ClientDisconnect: It has hung up.
+        ClientDisconnect: The caller has closed its connection.
         HostStopping: The daemon stops.
     """
     done: list[Answer] = []
@@ -34,7 +34,7 @@ async def wait_for(request: Request, stopping: anyio.Event, work: Callable[[], A
         async def do() -> None:
             try:
                 done.append(await work())
-            except Exception as error:  # as it is, and not in a group of one
+            except Exception as error:  # raised directly, and not in an exception group
                 failed.append(error)
             tasks.cancel_scope.cancel()
 
@@ -52,18 +52,18 @@ async def wait_for(request: Request, stopping: anyio.Event, work: Callable[[], A
 
 
 async def hung_up(receive: Receive) -> None:
-    """Wait until the caller has hung up."""
+    """Wait until the caller has closed its connection."""
     while (await receive())["type"] != "http.disconnect":
         pass
 
 
 class LiveStream(Response):
-    """A body that is written piece by piece, by a function that has a loop of its own.
+    """A response whose body a function writes piece by piece.
 
     Args:
-        produce: Writes the body. It is cancelled when the caller hangs up or the daemon stops.
+        produce: Writes the body. It is cancelled when the caller closes its connection or the daemon stops.
         stopping: Set when the daemon stops.
-        last_word: Written if the daemon stopped it.
+        last_word: The end of the body if the daemon stops first.
     """
 
     def __init__(

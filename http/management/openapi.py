@@ -1,7 +1,7 @@
-"""The management API described in OpenAPI 3.1, from its endpoints and the structs that they name.
+"""The description of the management API in OpenAPI 3.1, made from its endpoints and their structs.
 
-The one law: nothing is described by hand that a struct or a table says. A fault of our own (ERR_INTERNAL) is not part
-of the API and stays out, so that a test against this document finds it.
+The rule: facts that a struct or a table has are not written by hand. An internal error (ERR_INTERNAL) is not part of
+the API and is left out, so that a test against this document finds it.
 """
 
 import re
@@ -34,38 +34,38 @@ from .routes.starting import START
 Json = dict[str, Any]
 
 GROUPS = {
-    "instances": "What there is, and what it waits for",
-    "history": "What has happened to an instance",
-    "actions": "What can be done about it",
-    "bulk": "The same for all instances that a filter fits",
-    "events": "What changes, as it changes",
-    "state": "The values of state stores, which Dapr's state API has too",
+    "instances": "Lists and descriptions of instances",
+    "history": "The events of an instance",
+    "actions": "Actions on an instance",
+    "bulk": "Actions on all instances that a filter matches",
+    "events": "Changes of instances, as a stream",
+    "state": "The values of state stores, the same as in Dapr's state API",
     "daemon": "The daemon, its workflows, workers and store",
     "session": "The login of a browser",
 }
 
 HEADERS: dict[str, Json] = {
     "If-Match": {
-        "description": "The ETag of a description, or several with commas between: if the id has another run by now, "
-        "the answer is 412. `*` is any run",
+        "description": "The ETag of a description, or several with commas: if the id has another run by now, "
+        "the answer is 412. `*` means any run",
         "schema": {
             "type": "string",
             "pattern": r'^(\*|((W/)?"[!#-~]*"|[A-Za-z0-9-]+)(, ?((W/)?"[!#-~]*"|[A-Za-z0-9-]+))*)$',
         },
     },
     "Idempotency-Key": {
-        "description": "The same request with the same key is done once",
+        "description": "Requests with the same key have their effect once",
         "schema": {"type": "string", "pattern": "^[!-~]{1,256}$"},
     },
     "Last-Event-ID": {
-        "description": "The id of the last event that was read: what came after it is sent first",
+        "description": "The id of the last event that was read: the stream begins with the events after it",
         "schema": {"type": "string", "pattern": "^[!-~]+$"},
     },
 }
 
 PIECES = {
     "id": "The id. It may be any text; percent-encode it.",
-    "name": "The name, as it is spelled; percent-encode it.",
+    "name": "The name in its exact spelling; percent-encode it.",
     "store": "The name of a state store, such as `statestore`",
     "action": "suspend, resume, terminate, purge or rerun",
 }
@@ -73,8 +73,8 @@ PIECES = {
 PIECE_SCHEMAS: dict[str, Json] = {"action": {"type": "string", "enum": [action.value for action in BulkAction]}}
 
 FILTER_TEXTS = {
-    "status": "Statuses in any case, with commas between; a `!` in front negates the list",
-    "name": "Names of workflows, with commas between; a `!` in front negates the list",
+    "status": "Statuses in any case, with commas; a leading `!` negates the list",
+    "name": "Names of workflows, with commas; a leading `!` negates the list",
 }
 
 
@@ -82,8 +82,8 @@ def management_document(endpoints: Sequence[Endpoint], *, version: str, secured:
     """Build the document.
 
     Args:
-        endpoints: The served ones.
-        version: Perdure's.
+        endpoints: The endpoints that are served.
+        version: The version of Perdure.
         secured: Whether callers need a token.
     """
     paths: dict[str, Json] = {}
@@ -106,7 +106,7 @@ def management_document(endpoints: Sequence[Endpoint], *, version: str, secured:
             "summary": "See and steer the instances of a daemon",
             "description": (
                 "Times are RFC 3339 in UTC. Errors are `{errorCode, message}`, and the message says what to do. The "
-                "Content-Type of a request is not looked at. Dapr's routes are in `/openapi.json`."
+                "Content-Type of a request is ignored. Dapr's routes are in `/openapi.json`."
             ),
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
@@ -119,7 +119,7 @@ def management_document(endpoints: Sequence[Endpoint], *, version: str, secured:
 
 
 def links(endpoints: Sequence[Endpoint]) -> Json:
-    """Link what gives an id with the operations that can follow it: all that name an instance."""
+    """Link an answer that has an id with the operations that can follow it: all operations on an instance."""
     return {
         endpoint.operation: {"operationId": endpoint.operation, "parameters": {"path.id": "$response.body#/id"}}
         for endpoint in endpoints
@@ -157,7 +157,7 @@ def operation(endpoint: Endpoint, *, secured: bool) -> Json:
 
 
 def errors_of(endpoint: Endpoint, *, secured: bool) -> Iterable[ErrorAnswer]:
-    """Give the errors of an endpoint: its own, and the ones that any like it may have."""
+    """Return the errors of an endpoint: its own, and the errors that all such endpoints may have."""
     yield FILTER_INVALID if endpoint.filters else QUERY_INVALID
     yield PATH_MALFORMED
     yield QUERY_MALFORMED
@@ -180,7 +180,7 @@ def errors_of(endpoint: Endpoint, *, secured: bool) -> Iterable[ErrorAnswer]:
 
 
 def success_response(success: Success) -> Json:
-    """Describe a good answer."""
+    """Describe an answer of a request that succeeds."""
     if success.struct is None and not success.media:
         return {"description": success.description}
     response: Json = {"description": success.description, "content": {}}
@@ -194,7 +194,7 @@ def success_response(success: Success) -> Json:
 
 
 def path_parameters(path: str) -> list[Json]:
-    """Describe the pieces of a path that stand in braces."""
+    """Describe the segments of a path that are in braces."""
     return [
         {
             "name": name,
@@ -208,7 +208,7 @@ def path_parameters(path: str) -> list[Json]:
 
 
 def query_parameters(endpoint: Endpoint) -> list[Json]:
-    """Describe the query of an endpoint: its own names, and the filters."""
+    """Describe the query of an endpoint: its own parameters, and the filters."""
     own = [
         {
             "name": field.name,
@@ -222,24 +222,24 @@ def query_parameters(endpoint: Endpoint) -> list[Json]:
     tag: Json = {
         "name": "tag.KEY",
         "in": "query",
-        "description": "A tag: `KEY` is its key, the value its value. It may stand once for each key.",
+        "description": "The value of the tag `KEY`. May be given once for each key.",
         "schema": {"type": "string"},
     }
     filters = filter_parameters() if endpoint.filters else []
     return [*filters, *([tag] if endpoint.filters or endpoint.tags else []), *own, APP_PARAMETER]
 
 
-# Of every endpoint.
+# The parameter of every endpoint.
 APP_PARAMETER: Json = {
     "name": APP_ID,
     "in": "query",
-    "description": "The app that is meant. Without it: the first app of the daemon",
+    "description": "The app that the request is for; by default the first app of the daemon",
     "schema": {"type": "string", "minLength": 1},
 }
 
 
 def filter_parameters() -> list[Json]:
-    """Describe the filters of a query, which are those of a body."""
+    """Describe the filters of a query, which are the same as in a body."""
     (_,), components = msgspec.json.schema_components([FilterBody])
     properties: Json = components[FilterBody.__name__]["properties"]
     status = "|".join(STATUSES)
@@ -264,17 +264,17 @@ def filter_parameters() -> list[Json]:
 
 
 def moment_or_text(name: str) -> Json:
-    """The schema of a condition in a filter: a date for names that end with `_after` or `_before`, else a text."""
+    """Return the schema of a filter's condition: a date if the name ends with `_after` or `_before`, else a text."""
     return {"type": "string", **({"format": "date-time"} if name.endswith(("_after", "_before")) else {})}
 
 
 def header_parameters(endpoint: Endpoint) -> list[Json]:
-    """Describe the headers that mean something to an endpoint."""
+    """Describe the headers that an endpoint reads."""
     return [{"name": name, "in": "header", **HEADERS[name]} for name in endpoint.headers]
 
 
 def schemas(endpoints: Sequence[Endpoint]) -> Json:
-    """Describe the structs that the endpoints name, and the structs that these hold."""
+    """Describe the structs of the endpoints, and the structs within these."""
     structs = {success.struct for endpoint in endpoints for success in endpoint.success if success.struct is not None}
     structs |= {endpoint.body for endpoint in endpoints if isinstance(endpoint.body, type)}
     ordered = sorted(structs, key=lambda struct: struct.__name__)

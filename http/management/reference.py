@@ -2,8 +2,8 @@
 
     python -m perdure.http.management.reference > docs/reference/api.md
 
-The rule: what the page says is what `/api/v1/openapi.json` says. A test holds that the page in `docs/reference/` is up
-to date.
+The rule: the page says the same as `/api/v1/openapi.json`. A test holds that the page in `docs/reference/` is up to
+date.
 """
 
 import textwrap
@@ -22,21 +22,21 @@ HEAD = """# Management API
 A daemon (`perdure run`, `perdure daprd`) serves this API on its HTTP port, under `/api/v1`. The
 same description is at `/docs` of each daemon, and as OpenAPI 3.1 at `/api/v1/openapi.json`.
 
-* **Token.** If the daemon asks for one: `dapr-api-token: TOKEN`, or `Authorization: Bearer TOKEN`.
-* **Times** are RFC 3339 in UTC, with six digits of fraction. **Lengths of time** are `90s`, `15m`,
+* **Token.** If the daemon requires one: `dapr-api-token: TOKEN`, or `Authorization: Bearer TOKEN`.
+* **Times** are RFC 3339 in UTC, with six fractional digits. **Lengths of time** are `90s`, `15m`,
   `2h`, `7d`; a bare number is seconds.
 * **Ids** may be any text. Percent-encode them in paths.
 * **Errors** are `{"errorCode", "message"}`, and the message says what to do. Those of each route
-  stand below. Any route may answer 400 to a path or a query that it does not understand, 401
+  are below. Any route may answer 400 to a path or a query that it does not understand, 401
   without a token, 405 with `Allow` to another method, and 429 or 503 with `Retry-After` when it
   cannot answer now.
-* A request's **Content-Type** is not looked at.
+* The **Content-Type** of a request is ignored.
 
 This page is made from the description:
 `python -m perdure.http.management.reference > docs/reference/api.md`.
 """
 
-# Errors that HEAD tells of, once for all routes.
+# Errors that HEAD describes once for all routes.
 USUAL = frozenset(
     {
         *("ERR_QUERY_INVALID", "ERR_MALFORMED_REQUEST", "ERR_DIRECT_INVOKE", "ERR_MAILBOX_FULL", "ERR_HOST_STOPPING"),
@@ -79,14 +79,14 @@ def described(document: Json, path: str, method: str, operation: Json) -> str:
 
 
 def parameter(each: Json) -> list[str]:
-    """Describe a name of the query, or a header."""
+    """Describe a parameter of the query, or a header."""
     name = each["name"] + (": header" if each["in"] == "header" else "")
     text = each.get("description", "")
     return wrapped(f"* `{name}` ({type_of(each['schema'])}): {text}", indent="  ")
 
 
 def answers(responses: Json) -> Iterable[str]:
-    """Describe the answers of a route: the good ones, and the errors of its own."""
+    """Describe the answers of a route: success, and its own errors."""
     errors: list[str] = []
     for status, response in responses.items():
         if int(status) >= 400:
@@ -115,7 +115,7 @@ def schema_section(name: str, schema: Json) -> str:
 
 
 def type_of(schema: Json) -> str:
-    """Say in a few words what a schema allows."""
+    """Describe in a few words the values that a schema allows."""
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
         return f"[{name}](#{name.lower()})"
@@ -134,7 +134,7 @@ def type_of(schema: Json) -> str:
 
 
 def wrapped(text: str, *, indent: str = "") -> list[str]:
-    """Break a paragraph into lines. A link or a code is never broken."""
+    """Break a paragraph into lines, but not within a link or code."""
     return textwrap.wrap(text, WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 

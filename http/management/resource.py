@@ -1,7 +1,7 @@
-"""A path of the management API: its methods, and their errors as answers.
+"""Serves a path of the management API: calls the handler of the method, and turns errors into answers.
 
-The one law: every error is JSON, with a true status. A method that a path does not have is answered with 405 and
-`Allow`; a path that is not there with 404. Dapr's routes answer both with 404 (`http/errors.py`).
+The rule: every error is JSON, with the right status. An unknown path is answered with 404, and a method that the path
+does not have with 405 and `Allow`. Dapr's routes answer both with 404 (`http/errors.py`).
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -32,11 +32,11 @@ Handler = Callable[[ManagementCall], Awaitable[Response]]
 
 
 class AppHandlers:
-    """The handlers of other apps than that of the door, made when they are asked for.
+    """The handlers for the other apps, made when a request names the app.
 
     Args:
-        own: The app that is meant where a request names none.
-        make: The handlers of an app, by operation; None: no host has it.
+        own: The app for requests that name no app.
+        make: Makes the handlers for an app, by operation; None: no host has the app.
     """
 
     def __init__(self, own: str = "", make: Callable[[str], Mapping[str, Handler] | None] = lambda app_id: None):
@@ -45,7 +45,7 @@ class AppHandlers:
         self._known: dict[str, Mapping[str, Handler]] = {}
 
     def find(self, operation: str, app_id: str) -> Handler | None:
-        """The handler of an operation on the instances of another app; None: no host has that app."""
+        """Return the handler of an operation on the instances of another app; None if no host has that app."""
         handlers = self._known.get(app_id) or self._make(app_id)
         if handlers is None:
             return None
@@ -57,8 +57,8 @@ class Resource:
     """Answers the requests for one path.
 
     Args:
-        handlers: By method, the endpoint and its handler.
-        apps: Has the handlers of other apps.
+        handlers: The endpoint and its handler, by method.
+        apps: The handlers for other apps.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ def app_named(request: Request, endpoint: Endpoint) -> str | None:
     """Return the app that the query names; None if it names none.
 
     Raises:
-        Refusal: It names several, or an empty id.
+        Refusal: The query names several apps, or an empty id.
     """
     named = [value for name, value in query_pairs(request) if name == APP_ID]
     if not named:
@@ -135,7 +135,7 @@ class Nowhere:
 
 
 def calls_another_app(request: Request) -> bool:
-    """Return whether a request is for an app behind the sidecar, as Dapr has it: this header makes any path its."""
+    """Return whether a request is for the app behind the sidecar. In Dapr this header makes any path an app's."""
     return "dapr-app-id" in request.headers
 
 
@@ -146,7 +146,7 @@ def routes_of(
     prefix: str = PREFIX,
     apps: AppHandlers | None = None,
 ) -> list[Route]:
-    """Make the routes of endpoints, one for each path, and one for all other paths below the prefix."""
+    """Make the routes of endpoints: one for each path, and one for all other paths below the prefix."""
     by_path: dict[str, dict[str, tuple[Endpoint, Handler]]] = {}
     for endpoint, handler in handlers:
         methods = by_path.setdefault(endpoint.path, {})

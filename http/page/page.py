@@ -1,9 +1,9 @@
-"""The page at `/ui/`: a shell and the files that it loads, which a browser makes everything else of.
+"""The page at `/ui/`: a shell and the files that it loads. A browser renders everything else.
 
-The rule: nothing of the daemon stands in these files. The page asks `/api/v1` for all that it shows, with the login of
-its reader. No script runs but these files, and none of them makes markup out of data.
+The rule: these files contain no data of the daemon. The page gets all data from `/api/v1`, with the login of its
+reader. No other script runs, and no script makes markup out of data.
 
-Each file has a path with a hash of all files in it, so that a browser asks for it once, and never mixes two releases.
+The path of each file contains a hash of all files, so that a browser requests it once, and never mixes two releases.
 
 `http/app.py` adds the routes unless the page is switched off.
 """
@@ -32,10 +32,10 @@ TYPES = {
     ".svg": "image/svg+xml",
     ".txt": "text/plain",
 }
-# Not modules of the page: the shell does not have the browser fetch them as such.
+# These are no modules of the page, so the shell does not preload them as modules.
 NO_MODULES = ("core/live_worker.js", "core/paint.js")
 
-COMPRESSED_BYTES_MIN = 512  # it would make smaller files no smaller
+COMPRESSED_BYTES_MIN = 512  # compression does not shrink smaller files
 
 HEADERS = {
     "content-security-policy": (
@@ -60,17 +60,17 @@ class Asset:
 
     @property
     def media_type(self) -> str:
-        """The type of the file, by the end of its name."""
+        """The media type of the file, by its extension."""
         return TYPES[Path(self.name).suffix]
 
     @cached_property
     def etag(self) -> str:
-        """The tag of its content, with the quotes."""
+        """The entity tag of its content, with the quotes."""
         return f'"{hashlib.sha256(self.body).hexdigest()[:32]}"'
 
     @cached_property
     def gzipped(self) -> bytes:
-        """Its content, compressed: the same bytes each time."""
+        """Its content, compressed; the bytes are the same each time."""
         return gzip.compress(self.body, mtime=0)
 
 
@@ -78,7 +78,7 @@ class PageRoutes:
     """The handlers of the page.
 
     Args:
-        folder: With the files.
+        folder: The folder of the files.
     """
 
     def __init__(self, folder: Path = STATIC) -> None:
@@ -99,7 +99,7 @@ class PageRoutes:
         ]
 
     async def open(self, request: Request) -> Response:
-        """Give the shell, which is the same for every view."""
+        """Answer with the shell, which is the same for every view."""
         root = escape(request.scope.get("root_path", ""))
         base = f"{root}/ui/static/{self.release}"
         modules = [name for name in self.assets if name.endswith(".js") and name not in NO_MODULES]
@@ -108,17 +108,17 @@ class PageRoutes:
         return given(Asset(SHELL, text.encode()), request, ASK_EACH_TIME)
 
     async def file(self, request: Request) -> Response:
-        """Give a file."""
+        """Answer with a file."""
         asset = self.assets.get(request.path_params["name"])
         if asset is None:
             return Response("there is no such file in this release of the page", status_code=404, headers=HEADERS)
-        # A page that another host has sent may be of another release: then what it gets here must not stay with it.
+        # The page may come from another host with another release. Then the browser must not cache this answer.
         own = request.path_params["release"] == self.release
         return given(asset, request, NEVER_ASK_AGAIN if own else ASK_EACH_TIME)
 
 
 def given(asset: Asset, request: Request, caching: str) -> Response:
-    """Answer with a file; with 304 if the browser has it."""
+    """Answer with a file, or with 304 if the browser has it."""
     headers = {**HEADERS, "etag": asset.etag, "cache-control": caching, "vary": "accept-encoding"}
     if asset.etag in tags_of(request.headers.get("if-none-match", "")):
         return Response(status_code=304, headers=headers)
@@ -130,12 +130,12 @@ def given(asset: Asset, request: Request, caching: str) -> Response:
 
 
 def tags_of(header: str) -> set[str]:
-    """The tags of an If-None-Match, whose comparison is the weak one (RFC 9110, 13.1.2)."""
+    """Return the tags of an If-None-Match for the weak comparison (RFC 9110, 13.1.2)."""
     return {tag.strip().removeprefix("W/") for tag in header.split(",")}
 
 
 def accepts_gzip(header: str) -> bool:
-    """Return whether an Accept-Encoding names gzip, and not to refuse it."""
+    """Return whether an Accept-Encoding accepts gzip."""
     for part in header.lower().split(","):
         coding, _, weight = part.partition(";")
         if coding.strip() in ("gzip", "*"):

@@ -1,12 +1,12 @@
-"""The connections of a port: how many there may be, how long a client may take, and how much may wait to be read.
+"""The connections of a port, with limits on their number, on the time of each client, and on unread answers.
 
-The rule: one client's slowness costs that client, and nobody else. A connection that waits for its client has a
-deadline for each wait; beyond the highest number, the one that has idled longest makes room, and then one whose client
-has closed its end while its answer is made, since most of those have gone; beyond the bytes
-that may wait to be read, the reader that has stood still longest is cut off.
+The rule: a slow client slows no other client down. A connection that waits for its client has a deadline for each wait.
+If there are too many connections, the longest idle ones are closed, and then those whose client has closed its end
+before its answer was made, because most of these clients have gone. If too many bytes of answers are unread, the
+connection whose client has read nothing for the longest time is closed.
 
-`http/serving/protocol.py` has the connections, `http/serving/server.py` calls `sweep` about once a second. Between
-two sweeps time stands still (`now_s`), so that a request reads no clock.
+`http/serving/protocol.py` has the connections, and `http/serving/server.py` calls `sweep` about once a second. Between
+two sweeps `now_s` does not change, so that a request reads no clock.
 """
 
 import errno
@@ -20,24 +20,24 @@ from typing import Protocol
 from ...journal.journal import Journal
 from ...journal.vocabulary import ANSWERS_UNREAD, CONNECTIONS_FULL, FILES_EXHAUSTED, READER_STILL, REQUEST_LATE
 
-# Longer than the 90 s after which Go's client lets go of an idle connection. If the server were the first to close,
-# a client that reuses the connection at that moment would see it reset.
+# Longer than the 90 s after which Go's client closes an idle connection. If the server closed it first, a client that
+# reuses the connection at that moment would see a reset.
 KEEP_ALIVE_S = 120.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionLimits:
-    """The limits of a port on the connections of its clients."""
+    """The limits of a port for the connections of its clients."""
 
     connections_max: int = 1_000
     head_s: float = 20.0  # from the connection, or the first byte of a request, to the end of the head
-    body_s: float = 30.0  # for a body, and more for a large one:
-    body_bytes_per_s_min: int = 1024  # each so many bytes of a body that have come give a second more
+    body_s: float = 30.0  # for a body, plus the time for its bytes:
+    body_bytes_per_s_min: int = 1024  # each N received bytes of a body give one second more
     idle_s: float = KEEP_ALIVE_S  # between two requests
-    unread_s: float = 60.0  # for a reader that takes nothing of its answer
-    unread_bytes_max: int = 64 * 1024 * 1024  # of all answers that wait to be read
-    linger_s: float = 10.0  # for a client that still sends what was refused, to read the answer
-    sweep_s: float = 1.0  # how often deadlines are looked at
+    unread_s: float = 60.0  # for a client that reads nothing of its answer
+    unread_bytes_max: int = 64 * 1024 * 1024  # of all unread answers
+    linger_s: float = 10.0  # for a client that still sends a refused body, to read the answer
+    sweep_s: float = 1.0  # how often deadlines are checked
 
     def __post_init__(self) -> None:
         if self.connections_max < 1:
@@ -45,15 +45,15 @@ class ConnectionLimits:
 
 
 class ClientConnection(Protocol):
-    """A connection, as this module needs it."""
+    """The part of a connection that this module uses."""
 
     since_s: float  # when its present wait began
-    unread_bytes: float  # of its answer, when last looked at
-    moved_s: float  # when that was last less than before
-    half_closed: bool  # its client sends no more; nothing tells whether it still reads
+    unread_bytes: float  # of its answer, at the last check
+    moved_s: float  # when this number last became smaller
+    half_closed: bool  # its client has closed its sending end; whether it still reads is unknown
 
     def waiting(self) -> str | None:
-        """For what of its client the connection waits, as a key of `_deadline_s`; None: it does not wait."""
+        """The step of its client that the connection waits for, as a key of `_deadline_s`; None: it does not wait."""
         ...
 
     def closing(self) -> bool:
@@ -65,15 +65,15 @@ class ClientConnection(Protocol):
         ...
 
     def body_bytes(self) -> int:
-        """How many bytes of the present body have come."""
+        """The number of bytes of the present body that have arrived."""
         ...
 
     def give_up(self, waited_for: str) -> None:
-        """End the connection, because its client took too long for this."""
+        """Close the connection, because its client took too long for this step."""
         ...
 
     def cut_off(self) -> None:
-        """End the connection at once, with all that waits to be read."""
+        """Close the connection at once, and drop unread answers."""
         ...
 
 
@@ -85,8 +85,8 @@ class Crowd:
 
     def __init__(self, limits: ConnectionLimits, now_s: float) -> None:
         self.limits = limits
-        self.now_s = now_s  # as of the last sweep, of the loop's clock
-        self.stalled: dict[ClientConnection, None] = {}  # with an answer that is not read as fast as it comes
+        self.now_s = now_s  # the loop's clock at the last sweep
+        self.stalled: dict[ClientConnection, None] = {}  # whose answers are not read as fast as they are written
         self.journal = Journal(__name__)
 
     def make_room(self, connections: Iterable[ClientConnection], new: ClientConnection) -> bool:
@@ -100,7 +100,7 @@ class Crowd:
         if over <= 0:
             return True
         idle = [each for each in everything if each is not new and (each.half_closed or each.waiting() in (HEAD, IDLE))]
-        # Several at once, so that a flood of connections does not cost a search for each.
+        # Several at once, so that a flood of connections does not need a search for each.
         longest = heapq.nsmallest(
             max(over, len(everything) // 64), idle, key=lambda each: (each.half_closed, each.since_s)
         )
@@ -117,32 +117,32 @@ class Crowd:
         return len(longest) >= over
 
     def stall(self, connection: ClientConnection) -> None:
-        """Note that a connection has an answer that is not read as fast as it comes.
+        """Note that the client of a connection does not read its answer as fast as it is written.
 
-        All of them together are kept within the limit: the readers that have stood still longest are cut off. A
-        single one is let be.
+        The unread bytes of all such connections are kept within the limit: the connections whose clients have read
+        nothing for the longest time are closed. A single such connection is not closed.
         """
         connection.unread_bytes, connection.moved_s = connection.bytes_unread(), self.now_s
         self.stalled[connection] = None
         unread = sum(each.bytes_unread() for each in self.stalled)
         while unread > self.limits.unread_bytes_max and len(self.stalled) > 1:
-            # Of connections that stand equally long, the one that stalled first.
+            # Of several with the same time, the one that stalled first.
             longest = min(self.stalled, key=lambda each: each.moved_s)
             unread -= longest.bytes_unread()
             self.drop(longest)
             self.journal.write(ANSWERS_UNREAD, limit="unread_bytes_max", maximum=self.limits.unread_bytes_max)
 
     def flow(self, connection: ClientConnection) -> None:
-        """Note that a connection's answer is read again, or that the connection is gone."""
+        """Note that a connection's answer is read again, or that the connection is closed."""
         self.stalled.pop(connection, None)
 
     def drop(self, connection: ClientConnection) -> None:
-        """Cut a connection off with its answer."""
+        """Close a connection at once, without the rest of its answer."""
         self.flow(connection)
         connection.cut_off()
 
     def sweep(self, connections: Iterable[ClientConnection], now_s: float) -> None:
-        """Give up the connections whose client has taken too long, and say what the limits have cost."""
+        """Close the connections whose client has taken too long, and log the effects of the limits."""
         self.now_s = now_s
         for each in list(connections):
             if each.closing() or each in self.stalled:
@@ -174,7 +174,7 @@ class Crowd:
             self.journal.write(READER_STILL, limit="unread_s", maximum=self.limits.unread_s)
 
     def _look_at_descriptors(self) -> None:
-        """Say so when this process can open no more files. The event loop drops connections then, in silence."""
+        """Log when this process can open no more files, because the event loop then drops connections silently."""
         try:
             os.close(os.dup(sys.__stderr__.fileno() if sys.__stderr__ is not None else 2))
         except OSError as error:

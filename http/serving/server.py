@@ -1,8 +1,7 @@
-"""Serving an ASGI app on one port, inside of a program that has an event loop of its own.
+"""Serves an ASGI app on one port, inside of a program that has its own event loop.
 
-The one law: the program decides when to stop, and this module stops. uvicorn
-alone would take the signals, the logging and the exit code to itself; here it
-gets none of them.
+The rule: only the program decides when to stop. uvicorn by itself would handle the signals, the logging and the exit
+code; here it handles none of them.
 """
 
 import asyncio
@@ -23,7 +22,7 @@ from .protocol import PlainHttp
 
 logger = logging.getLogger(__name__)
 
-STOP_TICK_S = 0.01  # how often it is looked, once the server ends, whether all have gone
+STOP_TICK_S = 0.01  # how often a stopping server checks whether all requests have ended
 
 
 async def serve(
@@ -35,7 +34,7 @@ async def serve(
     grace_s: float = 10.0,
     limits: ConnectionLimits | None = None,
 ) -> None:
-    """Serve until told to stop; then take no more connections, let running requests finish, and return.
+    """Serve until `stop` is set; then accept no more connections, let running requests finish, and return.
 
     When this returns, or is cancelled, the port is free, no connection is open
     and no handler runs.
@@ -44,9 +43,9 @@ async def serve(
         app: The app to serve.
         listener: From `http/serving/listener.py`. It is closed here.
         stop: Set it to stop.
-        ready: Called once, when requests are being answered.
-        grace_s: How long running requests may take after `stop`. A request that has not finished then is cancelled; a
-            request whose body has not come whole is cut off at once.
+        ready: Called once, when the server answers requests.
+        grace_s: How long running requests may take after `stop`. Then they are cancelled. A request whose body is
+            incomplete is dropped at once.
         limits: The limits on clients.
     """
     server = EmbeddedServer(app, limits or ConnectionLimits(), stop, ready, grace_s)
@@ -59,7 +58,7 @@ async def serve(
 
 
 class EmbeddedServer(uvicorn.Server):
-    """uvicorn's server, told by an event when to stop."""
+    """uvicorn's server, which an event stops."""
 
     def __init__(
         self, app: ASGIApp, limits: ConnectionLimits, stop: anyio.Event, ready: Callable[[], None], grace_s: float
@@ -69,32 +68,32 @@ class EmbeddedServer(uvicorn.Server):
         self.stop = stop
         self.ready = ready
         self.grace_s = grace_s
-        self.servers: list[asyncio.base_events.Server] = []  # uvicorn fills it when it starts
+        self.servers: list[asyncio.base_events.Server] = []  # uvicorn fills it at the start
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Leave the signals alone: the daemon has handlers of its own."""
+        """Leave the signals alone: the daemon has its own handlers."""
         yield
 
     async def main_loop(self) -> None:
-        """Serve until the event is set, and look at deadlines meanwhile."""
-        # The first tick fills in the Date header; no answer can have been sent without it yet.
+        """Serve until the event is set, and check deadlines meanwhile."""
+        # The first tick makes the Date header, before the first answer needs it.
         await self.on_tick(0)
         self.ready()
         while not self.stop.is_set():
-            # The Date header counts seconds, so the server wakes once in each. uvicorn's own loop does it ten times.
+            # The Date header has whole seconds, so the server wakes once a second. uvicorn's own loop wakes ten times.
             with anyio.move_on_after(self.crowd.limits.sweep_s):
                 await self.stop.wait()
             await self.on_tick(0)
             self.sweep()
 
     def sweep(self) -> None:
-        """Look at the deadlines of all connections."""
+        """Check the deadlines of all connections."""
         connections: Any = self.server_state.connections
         self.crowd.sweep(connections, asyncio.get_running_loop().time())
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Take no more connections, and wait for the requests under way, up to the grace period."""
+        """Accept no more connections, and wait for the requests under way, up to the grace period."""
         for server in self.servers:
             server.close()
         for listener in sockets or []:
@@ -102,7 +101,7 @@ class EmbeddedServer(uvicorn.Server):
         for connection in list(self.server_state.connections):
             connection.shutdown()
         with anyio.move_on_after(self.grace_s) as grace:
-            while self.server_state.connections or self.server_state.tasks:  # noqa: ASYNC110  once, while stopping
+            while self.server_state.connections or self.server_state.tasks:  # noqa: ASYNC110  only during the stop
                 await anyio.sleep(STOP_TICK_S)
         if grace.cancelled_caught:
             logger.warning(
@@ -111,10 +110,7 @@ class EmbeddedServer(uvicorn.Server):
         self.crowd.journal.flush(now=True)
 
     async def abandon(self) -> None:
-        """Close all connections, and wait for the handlers that still run.
-
-        A uvicorn that is cancelled does nothing of it.
-        """
+        """Close all connections, and wait for the handlers that still run, which a cancelled uvicorn does not do."""
         for server in self.servers:
             server.close()
         for connection in list(self.server_state.connections):
@@ -128,7 +124,7 @@ class EmbeddedServer(uvicorn.Server):
 
 
 def configure(app: ASGIApp, crowd: Crowd) -> uvicorn.Config:
-    """Configure uvicorn: fast, silent, and with no hold on the process around it."""
+    """Return a configuration of uvicorn: fast, without logs, and without control of the process around it."""
     protocol: Any = partial(PlainHttp, crowd=crowd)
     config = uvicorn.Config(
         app,

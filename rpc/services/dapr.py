@@ -1,9 +1,9 @@
 """Dapr's own API over gRPC: the fourteen workflow calls, metadata and shutdown; `state.py` has the calls of state.
 
-The rule: a call answers as its HTTP route does.
+The rule: a call gives the same answer as its HTTP route.
 
-Each method decodes, calls the facade once and encodes. The calls and the words of
-errors are those of HTTP (`http/dapr/`, `api/words.py`).
+Each method decodes, calls the facade once and encodes. The calls and the words of errors are the same as over HTTP
+(`http/dapr/`, `api/words.py`).
 
 `daemon/` serves it beside the other services.
 
@@ -45,7 +45,7 @@ from ..wire.fields import trace_of_metadata
 from ..wire.stamps import NEVER, stamp
 from .state import failure_of, state_methods
 
-DOOR = "dapr-grpc"  # in the audit
+DOOR = "dapr-grpc"  # the name of this API in the audit
 
 START_TIME = "dapr.workflow.start_time"
 
@@ -64,8 +64,8 @@ def dapr(
     """Make the service.
 
     Args:
-        actor: Names the caller, for the audit.
-        unread: Counts the answers that wait to be read, for several services together.
+        actor: Returns the name of the caller, for the audit.
+        unread: Counts the unread answers of several services together.
     """
     workflows = DaprWorkflows(facade, app_id=sidecar.app_id, actor=actor)
     info = DaprInfo(sidecar)
@@ -105,7 +105,7 @@ class DaprWorkflows:
         if not request.workflow_name:
             raise Refusal(NAME_MISSING)
         facade = self._target(request)
-        # Always a text, even an empty one: Dapr wraps it so, over HTTP too.
+        # Always a text, even an empty one, as in Dapr, also over HTTP.
         payload = payload_of(request.input)
         start_at_us = start_time_us(request)
         trace = trace_of_metadata(context.invocation_metadata())
@@ -115,7 +115,7 @@ class DaprWorkflows:
         return StartWorkflowResponse(instance_id=started)
 
     async def get(self, request: Message, context: Context) -> Message:
-        """Describe an instance. One that is missing is no error here: it has an id and no status."""
+        """Describe an instance. A missing instance is no error here: the answer has an id and no status."""
         facade = self._check(request)
         state = await facade.inspect(request.instance_id)
         if state is None:
@@ -129,7 +129,7 @@ class DaprWorkflows:
         if not request.event_name:
             raise Refusal(EVENT_NAME_MISSING)
         facade = self._check(request)
-        # Bytes have no presence on the wire: here an empty value is no data, unlike over HTTP.
+        # On the wire empty bytes are equal to missing bytes, so an empty value means no data here, unlike over HTTP.
         data = payload_of(request.event_data) or None
         await facade.raise_event(request.instance_id, request.event_name, data)
         return Empty()
@@ -141,7 +141,7 @@ class DaprWorkflows:
         return Empty()
 
     async def resume(self, request: Message, context: Context) -> Message:
-        """Let a suspended instance go on (`ResumeWorkflow`)."""
+        """Resume a suspended instance (`ResumeWorkflow`)."""
         facade = self._check(request)
         await facade.resume(request.instance_id, by=self._by(context))
         return Empty()
@@ -153,7 +153,7 @@ class DaprWorkflows:
         return Empty()
 
     async def purge(self, request: Message, context: Context) -> Message:
-        """Forget an instance that has ended, and its children (`PurgeWorkflow`)."""
+        """Delete an instance that has ended, and its children (`PurgeWorkflow`)."""
         facade = self._check(request)
         await facade.purge(request.instance_id, recurse=True, by=self._by(context))
         return Empty()
@@ -162,7 +162,7 @@ class DaprWorkflows:
         return By(self._actor(context), DOOR)
 
     def _check(self, request: Message) -> Facade:
-        """Refuse a request that names no instance; return the instances of the app that it names."""
+        """Refuse a request that names no instance; return the facade of the app that it names."""
         if not request.instance_id:
             raise Refusal(ID_MISSING)
         return self._target(request)
@@ -173,7 +173,7 @@ class DaprWorkflows:
 
 
 class DaprInfo:
-    """The calls by which the sidecar is described and stopped."""
+    """The calls that describe and stop the sidecar."""
 
     def __init__(self, sidecar: Sidecar) -> None:
         self._sidecar = sidecar
@@ -210,10 +210,10 @@ class DaprInfo:
 
 
 def payload_of(content: bytes) -> str:
-    """Read a payload.
+    """Decode a payload.
 
     Raises:
-        Refusal: It is not UTF-8. Dapr keeps any bytes, and shows U+FFFD for bytes that are not UTF-8.
+        Refusal: The payload is not UTF-8. (Dapr keeps any bytes, and shows U+FFFD for bytes that are not UTF-8.)
     """
     try:
         return content.decode()
@@ -223,10 +223,10 @@ def payload_of(content: bytes) -> str:
 
 
 def start_time_us(request: Message) -> int | None:
-    """Read when an instance is to start: Unix time, microseconds.
+    """Return when an instance is to start: Unix time in microseconds.
 
     Raises:
-        Refusal: It is not in the format of RFC 3339.
+        Refusal: The time is not in the format of RFC 3339.
     """
     if START_TIME not in request.options:
         return None
@@ -235,14 +235,14 @@ def start_time_us(request: Message) -> int | None:
         if found is None:
             raise ValueError
         date, fraction, zone = found.groups()
-        # Nine digits are legal, and Python reads six.
+        # Nine fractional digits are allowed, and Python reads six.
         return to_us(datetime.fromisoformat(f"{date}{(fraction or '')[:7]}{zone.upper()}"))
     except ValueError:
         raise Refusal(START_TIME_INVALID, workflow_name=request.workflow_name) from None
 
 
 def workflow(state: InstanceState) -> dict[str, Any]:
-    """Describe an instance, as HTTP does in JSON."""
+    """Describe an instance with the same values as the JSON over HTTP."""
     pending = state.status is Status.PENDING
     return {
         "instance_id": state.instance_id,
@@ -254,7 +254,7 @@ def workflow(state: InstanceState) -> dict[str, Any]:
     }
 
 
-# The operation of each method (its name without Alpha1 or Beta1), by which `api/words.py` has the words.
+# The operation of each method (its name without Alpha1 or Beta1), for the words in `api/words.py`.
 OPERATIONS: Mapping[str, str] = {
     "StartWorkflow": "start",
     "GetWorkflow": "get",
@@ -265,7 +265,7 @@ OPERATIONS: Mapping[str, str] = {
     "RaiseEventWorkflow": "raise_event",
 }
 
-# The gRPC code of each HTTP status in the words.
+# The gRPC code for each HTTP status of the words.
 CODES: Mapping[int, grpc.StatusCode] = {
     400: grpc.StatusCode.INVALID_ARGUMENT,
     404: grpc.StatusCode.NOT_FOUND,
@@ -282,7 +282,7 @@ def explain(method: str, error: PerdureError, request: Message) -> Failure:
         return failure_of(error)
     if not isinstance(error, Refusal):
         name = method.removesuffix("Alpha1").removesuffix("Beta1")
-        operation = OPERATIONS.get(name, name)  # other methods fail only with errors that have the same words for all
+        operation = OPERATIONS.get(name, name)  # errors of other methods have the same words for all methods
         fields = {field.name: value for field, value in request.ListFields()}
         error = refusal(operation, error, **fields)
     return Failure(CODES[error.answer.status], str(error))

@@ -1,11 +1,10 @@
-"""The activities that workers are performing, for the metrics.
+"""Tracks the activities that workers perform, for the metrics.
 
-The one law: only an execution that has happened is counted. An answer counts if
-the dispatcher took it and it belongs to the last time the activity was given. An
-execution is lost when the activity is given again, and no sooner: a worker that
-lost its connection may still bring the result over another.
+The rule: only finished executions are counted. An answer counts if the dispatcher accepted it and it belongs to the
+last dispatch of the activity. An execution counts as lost only when the activity is dispatched again: a worker that
+lost its connection may still send the result over another one.
 
-`rpc/services/work_items.py` tells it of each activity sent and answered.
+`rpc/services/work_items.py` reports each activity that was sent or answered.
 """
 
 import time
@@ -18,15 +17,15 @@ from ...runtime.workers.items import ActivityAnswer
 
 
 class Running(NamedTuple):
-    """One activity that a worker has."""
+    """An activity that was sent to a worker."""
 
     name: str
-    token: str  # of this time it was given
+    token: str  # of this dispatch
     began_s: float
 
 
 class RunningActivities:
-    """Keeps the activities that were sent and are not answered, and tells a watch how each ends."""
+    """Keeps the activities that were sent and are not answered, and reports the end of each to a watch."""
 
     def __init__(self, watch: ActivityWatch, *, now_s: Callable[[], float] = time.perf_counter) -> None:
         self._now_s = now_s
@@ -35,7 +34,7 @@ class RunningActivities:
 
     @contextmanager
     def sending(self, instance_id: str, task_id: int, name: str, token: str) -> Iterator[None]:
-        """Hold this context while an activity is sent to a worker. The answer may come before the sending has ended."""
+        """Enter this context while an activity is sent to a worker. The answer may come before the context ends."""
         key = instance_id, task_id
         if key in self._running:
             self._end(key, RECOVERABLE)
@@ -45,10 +44,10 @@ class RunningActivities:
         self._watch.activity_given(name, self._now_s() - began_s)
 
     def answered(self, answer: ActivityAnswer, *, wanted: bool) -> None:
-        """Take note of an answer.
+        """Note an answer.
 
         Args:
-            wanted: Whether the dispatcher took it; it does not if the instance is gone, or another answer came first.
+            wanted: Whether the dispatcher accepted it: not if the instance was deleted, or another answer came first.
         """
         key = answer.instance_id, answer.task_id
         running = self._running.get(key)

@@ -1,10 +1,10 @@
 """The state calls of Dapr's API over gRPC.
 
-The rule: a call answers as its HTTP route does.
+The rule: a call gives the same answer as its HTTP route.
 
 Each method decodes, makes one call and encodes; `api/state.py` has the words of errors.
 
-`rpc/services/dapr.py` has the service that they belong to.
+`rpc/services/dapr.py` has the service of these calls.
 
 Source: dapr `pkg/api/grpc/grpc.go` (the state methods), `pkg/api/universal/state_query.go`.
 """
@@ -39,13 +39,13 @@ from ..messages import (
 )
 from ..serving.method import Context, Failure, Unary
 
-# The names of the enumerations, as HTTP has them.
+# The names of the enumeration's values, as over HTTP.
 CONCURRENCY = ("", "first-write", "last-write")
 CONSISTENCY = ("", "eventual", "strong")
 
 
 def state_methods(states: States | None) -> Mapping[str, Unary]:
-    """Make the methods; without state stores each answers that there is none."""
+    """Make the methods; without state stores each answers that there is no store."""
     calls = DaprState(states)
     return {
         "GetState": calls.get,
@@ -65,7 +65,7 @@ class DaprState:
         self._states = states
 
     async def get(self, request: Message, context: Context) -> Message:
-        """Read a value. One that is missing is no error here: it is empty, and has no etag."""
+        """Read a value. A missing value is no error here: the answer is empty, without an etag."""
         with in_daprs_words(StateCall("get", request.store_name, request.key)):
             value = await self._of(request.store_name).get(request.store_name, request.key)
         if value is None:
@@ -94,7 +94,7 @@ class DaprState:
         return Empty()
 
     async def query(self, request: Message, context: Context) -> Message:
-        """Refuse a query (`QueryStateAlpha1`), as a state store of Dapr without queries does."""
+        """Refuse a query (`QueryStateAlpha1`), like Dapr's state stores without queries."""
         with in_daprs_words(StateCall("get", request.store_name)):
             self._of(request.store_name)
         raise query_unsupported(request.store_name)
@@ -113,7 +113,7 @@ class DaprState:
         return Empty()
 
     async def transact(self, request: Message, context: Context) -> Message:
-        """Make changes together or not at all (`ExecuteStateTransaction`)."""
+        """Make all changes or none (`ExecuteStateTransaction`)."""
         store = request.storeName
         with in_daprs_words(StateCall("transact", store)):
             states = self._of(store)
@@ -130,10 +130,10 @@ class DaprState:
         return Empty()
 
     def _of(self, store: str) -> States:
-        """The state stores, of which this one is there.
+        """Return the state stores, after a check that one of this name exists.
 
         Raises:
-            StateStoreNotFound: It is not.
+            StateStoreNotFound: It does not exist.
         """
         if self._states is None:
             raise StateStoreNotFound(store, ())
@@ -142,17 +142,17 @@ class DaprState:
 
 
 def saved(item: Message) -> StateChange:
-    """A value that is saved, of a StateItem."""
+    """Return the change that saves the value of a StateItem."""
     return StateChange(item.key, item.value, item.etag.value, first_write_in(item), ttl_s_in(item.metadata))
 
 
 def deleted(item: Message) -> StateChange:
-    """A value that is deleted, of a StateItem or a DeleteStateRequest."""
+    """Return the change that deletes the value of a StateItem or a DeleteStateRequest."""
     return StateChange(item.key, None, item.etag.value, first_write_in(item))
 
 
 def first_write_in(item: Message) -> bool:
-    """Read the options; a number that is no option of Dapr's counts as none, as in Dapr."""
+    """Return whether the first write wins; a number that is no option of Dapr is ignored, as in Dapr."""
     concurrency, consistency = item.options.concurrency, item.options.consistency
     return is_first_write(
         CONCURRENCY[concurrency] if 0 <= concurrency < len(CONCURRENCY) else "",
@@ -164,7 +164,7 @@ def first_write_in(item: Message) -> bool:
 
 
 def failure_of(problem: StateProblem) -> Failure:
-    """The status of a failed call, with its details."""
+    """Return the status of a failed call, with its details."""
     code = grpc.StatusCode[problem.grpc]
     if not problem.rpc_details:
         return Failure(code, problem.text)
@@ -174,7 +174,7 @@ def failure_of(problem: StateProblem) -> Failure:
 
 
 def any_of(detail: words.Detail) -> Message:
-    """A detail as a message."""
+    """Return a detail as a message."""
     message: Message
     match detail:
         case words.ErrorInfo(reason, metadata):

@@ -1,12 +1,11 @@
-"""The task hub: managing instances as Dapr's workflow SDKs do it.
+"""The task hub: manages instances for Dapr's workflow SDKs.
 
-The rule: an error has the code and the text that SDKs look for.
+The rule: an error has the code and the text that SDKs check.
 
-Each method decodes, calls the facade once and encodes. Errors end as in Dapr:
-mostly UNKNOWN with a text, because they are plain Go errors there; with a code
-of their own where SDKs look at it.
+Each method decodes, calls the facade once and encodes. Errors have the same codes as in Dapr: mostly UNKNOWN with a
+text, because they are plain Go errors there, and a specific code where SDKs check it.
 
-`daemon/` serves it, with the methods of `work_items.py`.
+`daemon/` serves it together with the methods of `work_items.py`.
 
 Source: contract 3.1, 3.22; durabletask-go `backend/executor.go`,
 dapr `pkg/runtime/wfengine/backends/actors`.
@@ -51,8 +50,8 @@ from ..wire.stamps import NEVER, due_us, moment_us, stamp
 from .dapr import DOOR
 from .work_items import WorkerStuck, WorkItems
 
-PAGE_IDS = 1024  # Dapr's, of ListInstanceIDs
-PAGE_IDS_MAX = 10_000  # ours: a page is built in memory
+PAGE_IDS = 1024  # Dapr's default for ListInstanceIDs
+PAGE_IDS_MAX = 10_000  # our limit, because a page is built in memory
 
 
 # The methods that only read.
@@ -76,8 +75,8 @@ def task_hub(
     """Make the service.
 
     Args:
-        actor: Names the caller, for the audit.
-        unread: Counts the answers that wait to be read, for several services together.
+        actor: Returns the name of the caller, for the audit.
+        unread: Counts the unread answers of several services together.
     """
     management = Management(facade, app_id=app_id, actor=actor)
     return service(
@@ -116,13 +115,12 @@ class Management:
         self._actor = actor
 
     async def start(self, request: Message, context: Context) -> Message:
-        """Start an instance; unless it is to start later, wait until its code has begun.
+        """Start an instance, and wait until its code has begun unless it is to start later.
 
-        Test suites for Dapr rely on that. Without a worker the call waits until
-        one has connected.
+        Test suites for Dapr rely on the wait. Without a worker the call waits until a worker has connected.
         """
         facade = self._target(request)
-        # As in Dapr, the call has a span in the trace of its metadata; a trace in the request comes before that.
+        # As in Dapr, the call has a span in the trace of its metadata. A trace in the request takes precedence.
         with traced_call(self._facade.tracing, START, trace_of_metadata(context.invocation_metadata())) as trace:
             later = request.HasField("scheduledStartTimestamp")
             started = await facade.start(
@@ -168,7 +166,7 @@ class Management:
         return TerminateResponse()
 
     async def suspend(self, request: Message, context: Context) -> Message:
-        """Suspend an instance. In Dapr this waits for the effect; here the effect is committed with the request."""
+        """Suspend an instance. Dapr waits for the effect; here the effect is committed with the request."""
         facade = self._target(request)
         reason = request.reason.value or None
         await facade.suspend(request.instanceId, reason=reason, by=self._by(context))
@@ -182,7 +180,7 @@ class Management:
         return ResumeResponse()
 
     async def purge(self, request: Message, context: Context) -> Message:
-        """Forget one instance, or all instances that a filter fits; Dapr takes no filter."""
+        """Delete one instance, or all instances that a filter matches (Dapr has no filter)."""
         facade = self._target(request)
         if not request.HasField("purgeInstanceFilter"):
             purged = await facade.purge(
@@ -208,7 +206,7 @@ class Management:
         return ListInstanceIDsResponse(instanceIds=page.ids, continuationToken=page.token)
 
     async def history(self, request: Message, context: Context) -> Message:
-        """Give the history of an instance (`GetInstanceHistory`).
+        """Return the history of an instance (`GetInstanceHistory`).
 
         Raises:
             InstanceNotFound: There is no such instance.
@@ -220,7 +218,7 @@ class Management:
         return GetInstanceHistoryResponse(events=writer.write_all(Timeline.of(rows).events))
 
     async def rerun(self, request: Message, context: Context) -> Message:
-        """Run an instance again from one of its events on, and wait until the copy's code has begun."""
+        """Run an instance again from one of its events, and wait until the code of the copy has begun."""
         facade = self._target(request)
         rerun = Rerun(
             source_id=request.sourceInstanceID,
@@ -242,7 +240,7 @@ class Management:
         return By(self._actor(context), DOOR)
 
     def _target(self, request: Message) -> Facade:
-        """The instances of the app that a request is for."""
+        """Return the facade of the app that a request is for."""
         other = self._other(request)
         return self._facade if other is None else self._facade.of_app(other)
 
@@ -250,7 +248,7 @@ class Management:
         return other_app(request.router.targetAppID, own=self._app_id) if request.HasField("router") else None
 
     async def _await(self, facade: Facade, instance_id: str, until: Callable[[Status], bool]) -> None:
-        """Wait until the status of an instance satisfies `until`, or the instance is purged."""
+        """Wait until the status of an instance satisfies `until`, or the instance was purged."""
         try:
             await facade.wait(instance_id, until)
         except InstanceNotFound:
@@ -269,15 +267,15 @@ NEW_CHILD = "newChildWorkflowInstanceID"
 
 
 def begun(status: Status) -> bool:
-    """Whether an instance's code has had its first turn."""
+    """Whether the code of an instance has had its first turn."""
     return status is not Status.PENDING
 
 
 def statuses(numbers: Any) -> frozenset[Status]:
-    """Read statuses.
+    """Decode statuses.
 
     Raises:
-        InvalidRequest: A number is not the number of a status.
+        InvalidRequest: A number is not that of a status.
     """
     try:
         return frozenset(Status(number) for number in numbers)
@@ -286,7 +284,7 @@ def statuses(numbers: Any) -> frozenset[Status]:
 
 
 def workflow_state(state: InstanceState, app_id: str, *, payloads: bool) -> dict[str, Any]:
-    """Describe an instance. Of a pending one the times are Go's zero, as in Dapr, whose command line shows them so."""
+    """Describe an instance. The times of a pending instance are Go's zero time, as in Dapr."""
     pending = state.status is Status.PENDING
     described: dict[str, Any] = {
         "instanceId": state.instance_id,
@@ -313,7 +311,7 @@ def _moment(message: Message, field: str) -> int | None:
     return moment_us(getattr(message, field)) if message.HasField(field) else None
 
 
-# The code of each error, in any method. Any other error is UNKNOWN, as every plain error of Go's is.
+# The code of each error, in any method. Any other error is UNKNOWN, like every plain error of Go.
 CODES: Mapping[type[PerdureError], grpc.StatusCode] = {
     InstanceExists: grpc.StatusCode.ALREADY_EXISTS,
     ChildUnfinished: grpc.StatusCode.ALREADY_EXISTS,
@@ -326,13 +324,13 @@ CODES: Mapping[type[PerdureError], grpc.StatusCode] = {
     **dict.fromkeys((*TRY_AGAIN, WorkerStuck), grpc.StatusCode.UNAVAILABLE),
 }
 
-# The words that Dapr's layers put before those of its engine.
+# The prefixes that Dapr's layers add to the words of its engine.
 PREFIXES: Mapping[str, str] = {
     "TerminateInstance": "failed to submit termination request: ",
     "PurgeInstances": "failed to purge workflow state: ",
 }
 
-# Two methods have words and a code of their own for a missing instance.
+# Two methods have their own words and code for a missing instance.
 NOT_FOUND: Mapping[str, Callable[[Message], str]] = {
     "GetInstanceHistory": lambda request: f"workflow instance '{request.instanceId}' not found",
     "RerunWorkflowFromEvent": lambda request: f"workflow instance does not exist with ID '{request.sourceInstanceID}'",
@@ -351,6 +349,6 @@ def explain(method: str, error: PerdureError, request: Message) -> Failure:
 
 
 def go_name(error: EventNotRerunnable) -> str:
-    """Name the type of an event as Go prints it, which is in Dapr's text."""
+    """Return the type of an event in the form of Go, which Dapr's text has."""
     kind = WRITERS[type(error.event)][0]
     return f"*protos.HistoryEvent_{kind[0].upper()}{kind[1:]}"

@@ -1,12 +1,11 @@
-"""The worker's side of the task hub: Hello, the stream of work, and the answers.
+"""The methods of the task hub for workers: Hello, the stream of work, and the answers.
 
-The rule: nothing is decided here.
+The rule: this module makes no decisions.
 
-Each method decodes, calls the source of work once and encodes. The dispatcher
-decides which worker gets an item, whose answer counts, and where the work of a
-broken stream goes.
+Each method decodes, calls the source of work once and encodes. The dispatcher decides which worker gets an item, which
+answer counts, and which worker gets the work of a broken stream.
 
-`daemon/` serves it, with the methods of `task_hub.py`.
+`daemon/` serves it together with the methods of `task_hub.py`.
 
 Source: contract 3.3, 3.5, 3.6, 3.8.
 """
@@ -38,11 +37,11 @@ from .running_activities import RunningActivities
 
 STATEFUL_HISTORY = 2  # a WorkerCapability
 
-SEND_TIMEOUT_S = 10.0  # Dapr's; after it a worker that takes nothing is given up
+SEND_TIMEOUT_S = 10.0  # Dapr's limit; a worker that reads nothing for this time is disconnected
 
 
 class WorkerStuck(PerdureError):
-    """A worker does not take the work that is sent to it."""
+    """A worker does not read the work that is sent to it."""
 
     def __init__(self, peer: str, *, timeout_s: float) -> None:
         super().__init__(peer, timeout_s)
@@ -54,10 +53,10 @@ class WorkerStuck(PerdureError):
 
 
 class WorkSource(Protocol):
-    """Gives work to streams and takes the answers; `runtime/workers/dispatcher.py` says what each raises."""
+    """Gives work to streams and takes the answers; `runtime/workers/dispatcher.py` describes the errors of each."""
 
     def connect(self, worker: Worker) -> AbstractAsyncContextManager[AsyncIterator[WorkItem | PassedItem]]:
-        """Connect a worker; its work comes out of the stream as long as the context is entered."""
+        """Connect a worker; the stream yields its work until the context is left."""
         ...
 
     async def complete_workflow(self, answer: WorkflowAnswer) -> None:
@@ -73,7 +72,7 @@ class WorkItems:
     """The methods of the task hub for workers.
 
     Args:
-        writer: Writes the items of this host.
+        writer: Serializes the items of this host.
     """
 
     def __init__(
@@ -91,16 +90,15 @@ class WorkItems:
         self._send_timeout_s = send_timeout_s
 
     async def hello(self, request: Message, context: Context) -> Message:
-        """Answer a worker's first call, by which it sees that the daemon is there (`Hello`)."""
+        """Answer a worker's first call, with which it checks that the daemon answers (`Hello`)."""
         return Empty()
 
     async def get_work_items(self, request: Message, context: Context) -> None:
-        """Send work for as long as the worker stays.
+        """Send work as long as the worker is connected.
 
-        The stream always ends with an error, as it does in Dapr, so that no
-        worker takes it for the end of all work. The error is UNAVAILABLE, after
-        which clients connect again; Dapr's is CANCELLED, which a client also
-        sees when it hangs up itself.
+        As in Dapr, the stream always ends with an error, so that no worker takes its end for the end of all work. The
+        error is UNAVAILABLE, after which clients connect again; Dapr's is CANCELLED, which a client also sees when it
+        ends the stream itself.
         """
         worker = worker_of(request, context)
         async with self._source.connect(worker) as items:
@@ -108,7 +106,8 @@ class WorkItems:
                 with anyio.move_on_after(self._send_timeout_s) as sending:
                     await self._send(item, context, stateful=worker.stateful)
                 if sending.cancelled_caught:
-                    # Out of the context first: its work must not wait for a status that this worker may never take.
+                    # The context is left first: the worker's items must not wait for a status that the worker may never
+                    # read.
                     stuck = WorkerStuck(worker.peer, timeout_s=self._send_timeout_s)
                     self._journal.write(
                         WORKER_STUCK, worker=worker.peer, agent=worker.agent, reason=str(stuck), limit="send_timeout"
@@ -147,7 +146,7 @@ class WorkItems:
 
 
 def worker_of(request: Message, context: Context) -> Worker:
-    """Describe a worker from its call."""
+    """Return the description of a worker from its call."""
     agents = [value for key, value in context.invocation_metadata() if key == "user-agent"]
     capabilities = {*request.capabilities, *request.capabilitiesOld}
     return Worker(

@@ -1,8 +1,7 @@
-"""Methods of the gRPC services: a function of ours becomes a handler of grpc's, and an error becomes a status.
+"""Makes handlers of grpc from functions, and statuses from errors, for the methods of the services.
 
-The one law: code and text of a status are an interface, so each service brings
-a function that makes them from an error. Any other exception is a bug: the
-caller gets INTERNAL without details, and the log gets the traceback.
+The rule: code and text of a status are an interface, so each service has a function that makes them from an error. Any
+other exception is a bug: the caller gets INTERNAL without details, and the log gets the traceback.
 
 `rpc/services/` makes its services with this module.
 """
@@ -23,36 +22,36 @@ from .unread import COUNTED_BYTES, UnreadAnswers
 
 logger = logging.getLogger(__name__)
 
-# The text of a status travels in a header, where a byte may become three. A client refuses headers at random from
-# 8 KiB on, and always from 16 KiB on: it then reports RESOURCE_EXHAUSTED in place of the status.
+# The text of a status is sent in a header, where a byte may become three. A client refuses headers from 8 KiB on at
+# random, and from 16 KiB on always: it then reports RESOURCE_EXHAUSTED in place of the status.
 TEXT_BYTES_MAX = 2000
 DETAILS = "grpc-status-details-bin"
-DETAILS_BYTES_MAX = 4000  # beyond it they are left out, for the same reason
+DETAILS_BYTES_MAX = 4000  # longer details are left out, for the same reason
 
 
 class Context(Protocol):
-    """The part that is used here of the context that grpc.aio gives to a method."""
+    """The used part of the context that grpc.aio gives to a method."""
 
     async def abort(
         self, code: grpc.StatusCode, details: str, trailing_metadata: tuple[tuple[str, bytes], ...] = ()
     ) -> NoReturn:
-        """End the call with a status; it does not return."""
+        """End the call with a status. Does not return."""
         ...
 
     async def write(self, message: bytes) -> None:
-        """Send a message of a streaming answer."""
+        """Send one message of a streaming answer."""
         ...
 
     def cancelled(self) -> bool:
-        """Whether the client has given the call up."""
+        """Whether the client has cancelled the call."""
         ...
 
     def invocation_metadata(self) -> tuple[tuple[str, str | bytes], ...]:
-        """The metadata of the call: names in lower case, and values."""
+        """Return the metadata of the call: names in lower case, with values."""
         ...
 
     def peer(self) -> str:
-        """The address of the client as grpc writes it, such as `ipv4:127.0.0.1:41234`."""
+        """Return the address of the client in grpc's form, such as `ipv4:127.0.0.1:41234`."""
         ...
 
 
@@ -64,13 +63,13 @@ class Failure(NamedTuple):
     status: bytes | None = None  # google.rpc.Status with details, in serialized form
 
 
-# Errors after which the same call may succeed, of any method. A full mailbox is not RESOURCE_EXHAUSTED: workers
-# would take their answer for too large, and give up the workflow (contract 3.5).
+# Errors of any method after which the same call may succeed. A full mailbox is not RESOURCE_EXHAUSTED: a worker would
+# conclude that its answer is too large, and give the workflow up (contract 3.5).
 TRY_AGAIN = (HostSilent, HostStopping, HostUnreachable, MailboxFull, RingUnknown, StoreFailed)
 
 INTERNAL = Failure(grpc.StatusCode.INTERNAL, "an internal error of Perdure; its log has the details")
 
-# Go's words, and its code, without the parser's own.
+# Go's code and words, without those of its parser.
 UNPARSABLE = "grpc: error unmarshalling request: the message cannot be parsed"
 
 Unary: TypeAlias = Callable[[Message, Context], Awaitable[Message]]
@@ -90,15 +89,15 @@ def service(
 
     Args:
         name: Its full name.
-        methods: A function for each of its methods. A streaming one writes messages to its context in serialized
-            form, because most of their bytes may be cached.
-        explain: Makes the status of a failed call from the method's name, the error and the request.
-        unread: Counts the answers that wait to be read; None: those of this service are counted by themselves.
-        repeatable: The methods that only read. Their answer is made again if it has to wait for earlier ones to be
-            read, so that it is not kept meanwhile.
+        methods: A function for each of its methods. A streaming method writes serialized messages to its context,
+            because most of their bytes may be cached.
+        explain: Makes the status of a failed call from the name of the method, the error and the request.
+        unread: Counts unread answers; None: this service counts its own.
+        repeatable: The methods that only read. If their answer has to wait until earlier answers were read, it is not
+            kept but made again.
 
     Returns:
-        The table of its methods, of which a server makes handlers of grpc's.
+        The table of its methods, from which a server makes grpc's handlers.
     """
     described = {method.name: method for method in POOL.FindServiceByName(name).methods}
     assert described.keys() == methods.keys(), described.keys() ^ methods.keys()
@@ -115,27 +114,27 @@ Serve: TypeAlias = Callable[[Message, Context], Awaitable[bytes | None]]
 
 
 class ServedMethod(NamedTuple):
-    """A method as it is served."""
+    """A method that a server serves."""
 
     request: MessageClass
-    response: MessageClass  # of each message, if it is streaming
-    streaming: bool  # it writes its messages to the context, and ends with an error
-    # Takes what `parse` gives, and gives the answer in serialized form. Errors end in the context's `abort`.
+    response: MessageClass  # the class of each message, if the method is streaming
+    streaming: bool  # the method writes its messages to the context, and ends with an error
+    # Takes the result of `parse`, and returns the serialized answer. Errors end in the context's `abort`.
     serve: "Callable[[Message | Unparsable, Context], Awaitable[bytes | None]]"
 
     def parse(self, data: bytes) -> "Message | Unparsable":
-        """Read a request."""
+        """Parse a request."""
         return lenient(self.request.FromString)(data)
 
 
 class ServiceTable(NamedTuple):
-    """A service: its full name, and its methods by their names."""
+    """A service: its full name, and its methods by name."""
 
     name: str
     methods: Mapping[str, ServedMethod]
 
     def handler(self) -> Any:
-        """Make grpc's handler, to be added to a server."""
+        """Make grpc's handler, which is added to a server."""
         handlers = {}
         for name, method in self.methods.items():
             make = grpc.unary_stream_rpc_method_handler if method.streaming else grpc.unary_unary_rpc_method_handler
@@ -165,7 +164,7 @@ def _bounded(method: Unary | Streaming, described: Any, unread: UnreadAnswers, r
         else:
             del data
             data, reader = await unread.in_turn(client, make)
-        # The library sends the answer in this very task, which ends when it has gone.
+        # The library sends the answer in this task, which ends when the answer was sent.
         task, size = asyncio.current_task(), len(data)
         assert task is not None
         task.add_done_callback(lambda _: unread.taken(reader, size))
@@ -196,7 +195,8 @@ class CountedContext:
         try:
             await self._context.write(message)
         except BaseException:
-            # Given up by us, it stays in the library until its connection ends, and is counted until then.
+            # If we cancel the call, the message stays in the library until its connection ends, and is counted until
+            # then.
             if self.cancelled():
                 self._unread.taken(reader, len(message))
             raise
@@ -226,11 +226,11 @@ def _served(described: Any, method: Serve, explain: Explain, journal: Journal) -
 
 
 class Unparsable:
-    """Stands for the message of a call that is no message."""
+    """In place of the request of a call that cannot be parsed."""
 
 
 def lenient(parse: Callable[[bytes], Message]) -> Callable[[bytes], Message | Unparsable]:
-    """Make a parser that does not raise. grpc would log a traceback for each message that cannot be parsed."""
+    """Make a parser that does not raise, because grpc would log a traceback for each message that it cannot parse."""
 
     def parse_or_not(data: bytes) -> Message | Unparsable:
         try:
@@ -242,15 +242,15 @@ def lenient(parse: Callable[[bytes], Message]) -> Callable[[bytes], Message | Un
 
 
 def cut(text: str) -> str:
-    """Cut a text to TEXT_BYTES_MAX bytes. A character that is no Unicode becomes "?"."""
+    """Shorten a text to TEXT_BYTES_MAX bytes. A character that is not valid Unicode becomes "?"."""
     return text.encode("utf-8", "replace")[:TEXT_BYTES_MAX].decode("utf-8", "ignore")
 
 
 class Unserved(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no types
-    """Answers the other methods of the services with UNIMPLEMENTED and a reason. It is added behind the services."""
+    """Answers all other methods of the services with UNIMPLEMENTED and a reason. It is added after the services."""
 
     def service(self, handler_call_details: Any) -> Any:
-        """The handler that refuses a method of a known service; None for any other service."""
+        """Return the handler that refuses a method of a known service; None for any other service."""
         name, _, method = handler_call_details.method.removeprefix("/").rpartition("/")
         if name not in WHY_UNSERVED:
             return None

@@ -1,7 +1,6 @@
 """The gRPC server: one port for Dapr's own API and the task hub; `daemon/` starts it.
 
-The one law: the program decides when to stop, and this module stops; the same
-as for HTTP.
+The rule: only the program decides when to stop, as for HTTP.
 """
 
 from collections.abc import Sequence
@@ -17,48 +16,48 @@ from ..messages import DAPR, POOL, TASK_HUB
 from .auth import TokenInterceptor
 from .method import ServiceTable, Unserved
 
-# The largest message of JavaScript's SDK. Dapr takes 4 MiB, and a worker with a larger answer is stuck for ever.
+# The largest message of JavaScript's SDK. With Dapr's 4 MiB, a worker with a larger answer is stuck for ever.
 RECEIVE_BYTES_MAX = 128 * 1024 * 1024
 
-# SDKs ping every 30 s over connections that may be idle for hours. By default grpc takes two such pings for abuse and
-# hangs up with "too many pings" (contract 3.5).
+# SDKs ping every 30 s over connections that may be idle for hours. By default grpc treats two such pings as abuse, and
+# closes the connection with "too many pings" (contract 3.5).
 LENIENT = {
     "grpc.keepalive_permit_without_calls": 1,
     "grpc.http2.min_recv_ping_interval_without_data_ms": 5_000,
     "grpc.http2.max_ping_strikes": 0,
 }
 
-# The calls that have come and wait to be taken by the event loop. By default grpc throws new ones away at random from
-# 1 000 on, and all from 3 000 on: a worker's answer as well as any other. A call that waits takes some 20 kB.
+# Calls that wait for the event loop. By default grpc drops new calls at random from 1 000 on, and all from 3 000 on,
+# answers of workers too. A waiting call takes about 20 kB.
 WAITING_CALLS_MAX = 20_000
 WAITING = {
     "grpc.server.max_pending_requests": WAITING_CALLS_MAX,
-    "grpc.server.max_pending_requests_hard_limit": WAITING_CALLS_MAX,  # the same, so that none is refused at random
+    "grpc.server.max_pending_requests_hard_limit": WAITING_CALLS_MAX,  # the same, so that no call is refused at random
 }
 
-# Calls of one connection at once. A client's library holds back further ones; by default there is no limit.
+# Calls of one connection at the same time. The client's library holds further calls back; by default there is no limit.
 CONNECTION_CALLS_MAX = 20_000
 
-# So that the work of a machine that has vanished goes to another one. Dapr waits 5 s for the answer to a ping, which is
-# too short for a JavaScript worker that computes.
+# Pings find a machine that has vanished, so that its work goes to another one. Dapr waits 5 s for the answer to a ping,
+# which is too short for a JavaScript worker that computes.
 OWN_PINGS = {
     "grpc.keepalive_time_ms": 10_000,
     "grpc.keepalive_timeout_ms": 20_000,
 }
 
 
-# From the connection to the client's first words (its SETTINGS).
+# From the connection to the first frame of the client (SETTINGS).
 HANDSHAKE_MS = 20_000
 
 
-INT_MAX = 2**31 - 1  # of an option of grpc's; no message can be longer
+INT_MAX = 2**31 - 1  # the largest value of a grpc option; no message can be longer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RpcOptions:
     """The options of the gRPC API."""
 
-    api_tokens: tuple[str, ...] | Tokens = ()  # any of them opens the API; with none it is open to all
+    api_tokens: tuple[str, ...] | Tokens = ()  # any of them opens the API; empty: it is open to all
     receive_bytes_max: int = RECEIVE_BYTES_MAX  # of one message
     connections_max: int = 1_000
 
@@ -70,24 +69,24 @@ class RpcOptions:
 
 
 class RpcServer:
-    """A server that has its port, and serves once it is started."""
+    """A server that has taken its port. It serves after `start`."""
 
     def __init__(self, server: Any, port: int) -> None:
         self._server = server
         self.port = port
 
     async def start(self) -> None:
-        """Serve. Callers that came since the port was taken are served first."""
+        """Serve. Callers that have connected since the port was taken are served first."""
         await self._server.start()
 
     async def stop(self, *, grace_s: float) -> None:
-        """Take no more calls, let running ones finish, and return.
+        """Take no more calls, let running calls finish, and return.
 
-        A stream of work ends only when the dispatcher ends it: stop the
-        dispatcher first, or its streams take all of the grace.
+        A stream of work ends only when the dispatcher ends it: stop the dispatcher first, or the streams use up the
+        grace.
 
         Args:
-            grace_s: How long running calls may take; then they are cancelled. Seconds.
+            grace_s: How long running calls may take before they are cancelled, in seconds.
         """
         await self._server.stop(grace_s)
 
@@ -95,13 +94,13 @@ class RpcServer:
 def create_server(
     services: Sequence[ServiceTable], options: RpcOptions, *, host: str, port: int, shared: bool = False
 ) -> RpcServer:
-    """Make a server and take its port. To be called inside of the event loop that is to serve.
+    """Make a server and take its port. To be called in the event loop that will serve.
 
     Args:
         services: From `task_hub` and `dapr`.
-        options: See there.
-        host: An address of this machine, or a name of one.
-        port: 0 for any free one; the server's `port` tells which.
+        options: The tokens and the limit of messages.
+        host: An address of this machine, or a name.
+        port: 0 for any free port; the server's `port` has its number.
         shared: Other processes of this daemon listen on the same port; the kernel spreads the connections.
 
     Raises:
@@ -121,17 +120,17 @@ def create_server(
 
 
 def channel_options(options: RpcOptions, *, shared: bool = False) -> dict[str, int]:
-    """Return grpc's options for a server that is patient with its clients and takes large messages."""
+    """Return grpc's options for a server that allows idle and slow clients and large messages."""
     return {
         **LENIENT,
         **OWN_PINGS,
         **WAITING,
         "grpc.max_allowed_incoming_connections": options.connections_max,
         "grpc.max_concurrent_streams": CONNECTION_CALLS_MAX,
-        # A connection that says nothing is closed; by default after two minutes.
+        # A silent connection is closed after this time; by default after two minutes.
         "grpc.server_handshake_timeout_ms": HANDSHAKE_MS,
         "grpc.max_receive_message_length": min(options.receive_bytes_max, INT_MAX),
-        "grpc.max_send_message_length": -1,  # what went in must come out
-        # By default a second server could take the same port, and each would get half of the calls.
+        "grpc.max_send_message_length": -1,  # a payload that was accepted must fit into an answer
+        # By default a second server could take the same port too, and each would get half of the calls.
         "grpc.so_reuseport": int(shared),
     }

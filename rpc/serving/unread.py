@@ -1,14 +1,14 @@
-"""The answers that gRPC's clients have not read yet: how many bytes there may be, of one client and of all.
+"""Limits the bytes of answers that gRPC clients have not read yet, for each client and for all together.
 
-The rule: one client's slowness costs that client, and nobody else. A client that does not read its answers gets no more
-of them than `client_bytes_max`, and the next when those have gone. Beyond `bytes_max` for all clients together, the
-connection of the one that has stood still longest is cut off. A single client is let be.
+The rule: a slow client slows no other client down. A client gets at most `client_bytes_max` of unread answers, and the
+next answer when it has read those. If all clients together have more than `bytes_max` unread, the connection of the
+client that has read nothing for the longest time is closed. A single such client is not disconnected.
 
-gRPC's library keeps an answer until the client's flow control lets it go, and shows no sizes. So answers are counted
-from the moment in which they are handed over to the end of their call. Short ones are not counted: they are less than
-the call itself.
+gRPC's library keeps an answer until the client's flow control allows to send it, and reports no sizes. So answers are
+counted from the moment in which the library gets them to the end of their call. Short answers are not counted: they
+take less memory than the call itself.
 
-`rpc/serving/method.py` hands answers over; `daemon/daemon.py` says how a connection is cut off.
+`rpc/serving/method.py` counts answers with it; `daemon/daemon.py` has the function that closes a connection.
 """
 
 import time
@@ -19,24 +19,24 @@ import anyio
 from ...journal.journal import Journal
 from ...journal.vocabulary import ANSWERS_UNREAD
 
-COUNTED_BYTES = 16 * 1024  # of an answer; a call takes about as much
+COUNTED_BYTES = 16 * 1024  # shorter answers are not counted; a call itself takes about as much
 MIB = 1024 * 1024
 
 
 class ClientAnswers:
-    """A client, by its connection, and its unread answers."""
+    """The unread answers of a client, which is identified by its connection."""
 
     __slots__ = ("_moved", "bytes", "moved_s", "name", "turn")
 
     def __init__(self, name: str, now_s: float) -> None:
         self.name = name
         self.bytes = 0
-        self.moved_s = now_s  # when it last read an answer to its end, or was given its first
-        self.turn = anyio.Lock()  # to be given an answer when others wait to be read
+        self.moved_s = now_s  # when the client last finished an answer, or got its first
+        self.turn = anyio.Lock()  # for the next answer, while others are unread
         self._moved = anyio.Event()
 
     def move(self, now_s: float) -> None:
-        """Note that the client has read, and wake the waiting senders."""
+        """Note that the client has read an answer, and wake the waiting senders."""
         self.moved_s = now_s
         moved, self._moved = self._moved, anyio.Event()
         moved.set()
@@ -50,8 +50,8 @@ class UnreadAnswers:
     """The unread answers of one server.
 
     Args:
-        cut_off: Ends the connection of a client, which gRPC names as in "ipv4:127.0.0.1:50123". None: none is ended,
-            and only the limit of each client holds.
+        cut_off: Closes the connection of a client, with gRPC's name for it, such as "ipv4:127.0.0.1:50123". None: no
+            connection is closed, and only the limit of each client holds.
     """
 
     def __init__(
@@ -71,10 +71,10 @@ class UnreadAnswers:
         self.bytes = 0
 
     def hand_over(self, client: str, size: int) -> ClientAnswers:
-        """Count an answer that the library is given now.
+        """Count an answer that the library gets now.
 
         Returns:
-            What `taken` is told when the answer has been read, or its call has ended.
+            The client, for `taken`, which is to be called when the answer was read or its call has ended.
         """
         reader = self._reader(client)
         reader.bytes += size
@@ -84,26 +84,26 @@ class UnreadAnswers:
         return reader
 
     def taken(self, reader: ClientAnswers, size: int) -> None:
-        """Count an answer no more."""
+        """Stop counting an answer."""
         if self._readers.get(reader.name) is not reader:
-            return  # it was cut off
+            return  # the client was disconnected
         reader.bytes -= size
         self.bytes -= size
         reader.move(self._clock())
         self._forget_if_idle(reader)
 
     def has_room(self, client: str, size: int) -> bool:
-        """Whether a client may be given an answer at once: it has few unread bytes, or none, and no other waits."""
+        """Whether a client may get an answer at once: its unread bytes are within the limit, and no answer waits."""
         reader = self._readers.get(client)
         if reader is None or not reader.bytes:
             return True
         return not reader.turn.locked() and reader.bytes + size <= self._client_bytes_max
 
     async def in_turn(self, client: str, make: Callable[[], Awaitable[bytes]]) -> tuple[bytes, ClientAnswers]:
-        """Make an answer when the client has read those before it, and hand it over.
+        """Make an answer when the client has read the earlier ones, and count it.
 
         Args:
-            make: Makes the answer. It is not made earlier, because it would have to be kept meanwhile.
+            make: Makes the answer. It is not called earlier, because the answer would have to be kept meanwhile.
         """
         reader = self._reader(client)
         try:
@@ -111,7 +111,7 @@ class UnreadAnswers:
                 while reader.bytes > self._client_bytes_max // 2:
                     await reader.moves()
                 answer = await make()
-                if self._readers.get(client) is reader:  # it was not cut off
+                if self._readers.get(client) is reader:  # the client was not disconnected
                     reader.bytes += len(answer)
                     self.bytes += len(answer)
         finally:
@@ -133,7 +133,7 @@ class UnreadAnswers:
             del self._readers[reader.name]
 
     def _make_room(self) -> None:
-        """Cut off the clients that have stood still longest; a single one is let be."""
+        """Disconnect the clients that have read nothing for the longest time, but never a single client."""
         while self._cut_off is not None and self.bytes > self._bytes_max and len(self._readers) > 1:
             longest = min((each for each in self._readers.values() if each.bytes), key=lambda each: each.moved_s)
             del self._readers[longest.name]

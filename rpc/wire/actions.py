@@ -1,10 +1,9 @@
-"""The answers of workers: their actions, read as our commands.
+"""Decodes the answers of workers, with their actions as our commands.
 
-The one law: no action is left out silently. A workflow that waits for an action
-that nothing performs would wait for ever; a workflow that asks for an action
-that Perdure cannot perform fails, and says why.
+The rule: no action is ignored silently, because its workflow would wait for ever. A workflow that requests an action
+that Perdure cannot perform fails with the reason.
 
-`rpc/services/work_items.py` reads answers with it.
+`rpc/services/work_items.py` uses it.
 
 Source: contract 3.3, 3.7, 3.9, 3.10, 3.14, 3.19; durabletask-go
 `backend/runtimestate/applier.go`.
@@ -35,11 +34,11 @@ from .stamps import due_us, stamp
 
 
 class UnsupportedAction(ValueError):
-    """A worker asks for an action that Perdure does not perform."""
+    """A worker requests an action that Perdure does not perform."""
 
 
 def workflow_answer(response: Message) -> WorkflowAnswer:
-    """Read the answer to a turn."""
+    """Decode the answer to a turn."""
     answer = WorkflowAnswer(
         instance_id=response.instanceId,
         token=response.completionToken,
@@ -52,8 +51,8 @@ def workflow_answer(response: Message) -> WorkflowAnswer:
         return answer._replace(version_missing=True)
     continued = _continued(response)
     if continued is not None:
-        # The generation ends, and its other actions with it, in Dapr too. An event for another instance is none of the
-        # generation's: its code does not wait for it.
+        # As in Dapr, the other actions of the generation end with it. Events for other instances are sent all the same:
+        # the code of the generation does not wait for them.
         sent = [command_of(action, response.instanceId) for action in response.actions if action.HasField("sendEvent")]
         return answer._replace(continued=continued, commands=sent)
     try:
@@ -62,15 +61,15 @@ def workflow_answer(response: Message) -> WorkflowAnswer:
         return answer._replace(commands=[_failed(response, str(error))])
 
 
-# How a worker may end an instance.
+# The statuses with which a worker may end an instance.
 ENDS = {Status.COMPLETED, Status.FAILED, Status.TERMINATED}
 
 
 def check_workflow_answer(answer: WorkflowAnswer) -> None:
-    """Check the values of an answer that the instance relies on, before the worker is told that it was taken.
+    """Check the values of an answer that the instance relies on, before the answer is acknowledged.
 
     Raises:
-        InvalidRequest: The instance could do nothing with it.
+        InvalidRequest: The instance could not apply the answer.
     """
     for command in answer.commands:
         if isinstance(command, ExecutionCompleted) and command.status not in ENDS:
@@ -82,7 +81,7 @@ def check_workflow_answer(answer: WorkflowAnswer) -> None:
 
 
 def activity_answer(response: Message) -> ActivityAnswer:
-    """Read the result of an activity."""
+    """Decode the result of an activity."""
     return ActivityAnswer(
         instance_id=response.instanceId,
         task_id=response.taskId,
@@ -93,11 +92,11 @@ def activity_answer(response: Message) -> ActivityAnswer:
 
 
 def command_of(action: Message, instance_id: str) -> Command:
-    """Read an action.
+    """Decode an action.
 
     Args:
-        action: One that is neither a new generation nor a missing version.
-        instance_id: The id of the asking instance, from which the ids of its children follow.
+        action: Any action but a new generation or a missing version.
+        instance_id: The id of the instance, from which the ids of its children follow.
 
     Raises:
         UnsupportedAction: Perdure does not perform such an action.
@@ -117,7 +116,7 @@ def _continued(response: Message) -> ContinuedAsNew | None:
     completion = next((action.completeWorkflow for action in response.actions if _completes(action)), None)
     if completion is None or completion.workflowStatus != Status.CONTINUED_AS_NEW:
         return None
-    # Their times are of no use: Python's SDK writes 1970 (contract 3.14).
+    # The times of the events are ignored: Python's SDK writes 1970 (contract 3.14).
     carried = [
         EventRaised(event.eventRaised.name, text_from(event.eventRaised, "input"))
         for event in completion.carryoverEvents
@@ -127,7 +126,7 @@ def _continued(response: Message) -> ContinuedAsNew | None:
 
 
 def _commands(response: Message) -> list[Command]:
-    """Read the actions. Of several completions the first counts; it comes last, behind all other commands."""
+    """Decode the actions. Only the first of several completions counts; it comes after all other commands."""
     commands = [command_of(action, response.instanceId) for action in response.actions]
     asked = [command for command in commands if not isinstance(command, ExecutionCompleted)]
     completions = [command for command in commands if isinstance(command, ExecutionCompleted)]
@@ -145,7 +144,7 @@ def _failed(response: Message, message: str) -> ExecutionCompleted:
 
 
 def _router(action: Message, said: Message) -> tuple[str | None, Message | None]:
-    """Find the app that an action is for, and its namespace if it names one. SDKs up to 1.17 say so inside."""
+    """Return the app and the namespace that an action names. SDKs up to 1.17 name them inside of the action."""
     for holder in (action, said):
         if holder.DESCRIPTOR.fields_by_name.get("router") is not None and holder.router.HasField("targetAppID"):
             namespaced = holder.router.HasField("targetAppNamespace")
@@ -154,17 +153,17 @@ def _router(action: Message, said: Message) -> tuple[str | None, Message | None]
 
 
 def _wire(router: Message | None, kind: str, fields: Fields) -> bytes | None:
-    """Serialize the values that our event has no fields for, as `rpc/wire/rest.py` does."""
+    """Serialize the values for which our event has no fields, as `rpc/wire/rest.py` does."""
     if router is None and not any(value is not None for value in fields.values()):
         return None
     beyond = HistoryEvent(**{kind: fields})
     if router is not None:
-        beyond.router.CopyFrom(router)  # whole, as in a rest; the writer puts our own id on it
+        beyond.router.CopyFrom(router)  # whole, as in a rest; the writer adds our own id
     wire: bytes = beyond.SerializeToString()
     return wire
 
 
-# Readers: a command from its action.
+# Readers: each makes a command from its action.
 
 
 def _read_schedule(action: Message, said: Message, instance_id: str) -> TaskScheduled:

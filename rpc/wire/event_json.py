@@ -1,8 +1,8 @@
-"""Events of a history as protobuf's JSON has them, for doors that are not gRPC.
+"""Encodes events of a history in protobuf's JSON, for APIs other than gRPC.
 
-The one law: it is the event that a worker would be sent, with what an SDK has put into it and we have no field for.
+The rule: it is the event that a worker would get, with the fields of SDKs that our event lacks.
 
-`daemon/daemon.py` gives it to the HTTP door, which knows no messages.
+`daemon/daemon.py` gives it to the HTTP API, which knows no messages.
 """
 
 from collections.abc import Callable
@@ -15,11 +15,11 @@ from .history import HistoryWriter
 
 
 def event_writer(app_id: str) -> Callable[[str, TimedEvent], dict[str, Any]]:
-    """Make a function that writes an event of an instance, given its id, as an object of JSON."""
+    """Make the function that encodes an event of an instance, whose id is the first argument, as a JSON object."""
 
     def write(instance_id: str, timed: TimedEvent) -> dict[str, Any]:
         message: Any = HistoryWriter(app_id=app_id, instance_id=instance_id).write(timed)
-        # 0 is the default of its type, which protobuf leaves out.
+        # Protobuf leaves an id of 0 out, because it is the default of its type.
         return {"eventId": 0, **MessageToDict(message)}
 
     return write

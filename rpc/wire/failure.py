@@ -1,6 +1,6 @@
-"""Failures on the wire, verbatim both ways (contract 3.15).
+"""Encodes and decodes failures, verbatim in both directions (contract 3.15).
 
-The rule: a failure that came over the wire goes out as it came.
+The rule: a failure from the wire is sent out unchanged.
 
 `rpc/wire/history.py` and `rpc/wire/actions.py` use it.
 """
@@ -11,12 +11,12 @@ from ...runtime.history.failure import FailureDetails
 from ..messages import Message, TaskFailureDetails
 from .rest import put_back, rest_of
 
-# SDKs nest causes. A cause below this depth is kept as bytes in `wire`, and comes back too.
+# SDKs nest causes. Causes below this depth are kept as bytes in `wire`, and are sent out too.
 DEPTH_MAX = 32
 
 
 def failure_message(failure: FailureDetails) -> Message:
-    """Write a failure."""
+    """Encode a failure."""
     message = TaskFailureDetails(**_fields(failure))
     if failure.wire is not None:
         put_back(message, failure.wire)
@@ -24,7 +24,7 @@ def failure_message(failure: FailureDetails) -> Message:
 
 
 def failure_from(message: Message, *, depth: int = DEPTH_MAX) -> FailureDetails:
-    """Read a failure."""
+    """Decode a failure."""
     deeper = message.HasField("innerFailure") and depth > 0
     failure = FailureDetails(
         error_type=message.errorType,

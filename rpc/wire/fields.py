@@ -1,9 +1,8 @@
-"""The pieces that messages of several kinds have in common, as constructors of messages take them, and back.
+"""Encodes the parts that several messages share, as arguments for their constructors, and decodes them.
 
-The rule: None is a field that is not set, in both directions.
+The rule: None means a field that is not set, in both directions.
 
-Events (`rpc/wire/history.py`), actions (`rpc/wire/actions.py`) and the services
-put their messages together from these.
+Events (`rpc/wire/history.py`), actions (`rpc/wire/actions.py`) and the services use these functions.
 """
 
 from collections.abc import Iterable, Mapping
@@ -19,17 +18,17 @@ Fields: TypeAlias = dict[str, Any]
 
 
 def text(value: str | None) -> Fields | None:
-    """Write a text that may be missing, as a StringValue."""
+    """Encode a text that may be missing as a StringValue."""
     return None if value is None else {"value": value}
 
 
 def text_from(message: Message, field: str) -> str | None:
-    """Read a StringValue."""
+    """Decode a StringValue."""
     return getattr(message, field).value if message.HasField(field) else None
 
 
 def trace(value: Trace | None) -> Fields | None:
-    """Write a trace context."""
+    """Encode a trace context."""
     if value is None:
         return None
     traceparent, span_id, tracestate = value
@@ -37,7 +36,7 @@ def trace(value: Trace | None) -> Fields | None:
 
 
 def trace_from(message: Message, field: str) -> Trace | None:
-    """Read a trace context."""
+    """Decode a trace context."""
     if not message.HasField(field):
         return None
     found = getattr(message, field)
@@ -45,23 +44,23 @@ def trace_from(message: Message, field: str) -> Trace | None:
 
 
 def trace_of_metadata(metadata: Iterable[tuple[str, str | bytes]]) -> Trace | None:
-    """Read the trace of a call from W3C's headers among its metadata."""
+    """Decode the trace of a call from W3C's headers in its metadata."""
     found = {key: value for key, value in metadata if key in ("traceparent", "tracestate") and isinstance(value, str)}
     return trace_of_headers(found.get("traceparent"), found.get("tracestate"))
 
 
 def packed_failure(value: tuple[Any, ...] | None) -> Message | None:
-    """Write a failure that is packed as in our events."""
+    """Encode a failure that is packed as in our events."""
     return None if value is None else failure_message(FailureDetails.unpack(value))
 
 
 def packed_failure_from(message: Message) -> tuple[Any, ...] | None:
-    """Read the failure of a message, and pack it."""
+    """Decode the failure of a message, and pack it."""
     return failure_from(message.failureDetails).pack() if message.HasField("failureDetails") else None
 
 
 def parent(value: Parent | None, app_id: str) -> Fields | None:
-    """Write the parent of an instance, with the id of its app."""
+    """Encode the parent of an instance, with the id of its app."""
     if value is None:
         return None
     instance = {"instanceId": value.instance_id, "executionId": text(value.execution_id)}
@@ -74,7 +73,7 @@ def parent(value: Parent | None, app_id: str) -> Fields | None:
 
 
 def parent_from(message: Message) -> Parent | None:
-    """Read the parent that a message names."""
+    """Decode the parent that a message names."""
     if not message.HasField("parentInstance"):
         return None
     found = message.parentInstance
@@ -83,16 +82,16 @@ def parent_from(message: Message) -> Parent | None:
 
 
 def rerun(value: str | None) -> Fields | None:
-    """Write the id of an instance of which this is a rerun or a retry."""
+    """Encode the id of the instance of which this one is a rerun or a retry."""
     return None if value is None else {"instanceID": value}
 
 
 def rerun_from(message: Message) -> str | None:
-    """Read the id of the instance of which a message is a rerun."""
+    """Decode the id of the instance of which this one is a rerun."""
     return message.rerunParentInstanceInfo.instanceID if message.HasField("rerunParentInstanceInfo") else None
 
 
-# Origins of timers, by their number: their name on the wire, and the field that says what they are for.
+# Origins of timers by number: the name on the wire, and the field that has the purpose.
 ORIGINS: Mapping[int, tuple[str, str | None]] = {
     TimerOrigin.CREATE_TIMER: ("createTimer", None),
     TimerOrigin.EXTERNAL_EVENT: ("externalEvent", "name"),
@@ -103,7 +102,7 @@ ORIGIN_NUMBERS = {name: number for number, (name, _) in ORIGINS.items()}
 
 
 def origin(number: int, reference: str | None) -> Fields:
-    """Write the origin of a timer, as the field of the oneof."""
+    """Encode the origin of a timer as the field of the oneof."""
     if number not in ORIGINS:
         return {}
     name, field = ORIGINS[number]
@@ -111,7 +110,7 @@ def origin(number: int, reference: str | None) -> Fields:
 
 
 def origin_from(message: Message) -> tuple[int, str | None]:
-    """Read the origin of a timer: its number, and the reference to its purpose."""
+    """Decode the origin of a timer: its number, and the reference to its purpose."""
     name = message.WhichOneof("origin")
     if name is None:
         return TimerOrigin.UNSAID, None
@@ -121,5 +120,5 @@ def origin_from(message: Message) -> tuple[int, str | None]:
 
 
 def value_if_set(message: Message, field: str) -> Any:
-    """Read a field of any type; None if it was not set."""
+    """Return a field of any type; None if it is not set."""
     return getattr(message, field) if message.HasField(field) else None

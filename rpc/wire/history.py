@@ -1,10 +1,10 @@
-"""Events on the wire: our history as the HistoryEvents of the contract, and back.
+"""Encodes our history as HistoryEvents of the contract, and decodes them.
 
-The one law: an event from the wire goes back as it came, with all values that
-our event has no fields for (`rpc/wire/rest.py`).
+The rule: an event from the wire is sent out unchanged, with all values for which our event has no fields
+(`rpc/wire/rest.py`).
 
-Every event has a row in `WRITERS` and, under its name on the wire, one in
-`READERS`; no other code knows how an event looks on the wire.
+Every event has a row in `WRITERS` and, under its name on the wire, a row in `READERS`; no other code knows the form of
+events on the wire.
 
 Source: contract 3.2, 3.6, 3.10.
 """
@@ -55,15 +55,15 @@ from .stamps import due_us, moment_us, stamp
 
 
 class UnreadableEvent(ValueError):
-    """The wire has an event of a kind that our histories do not have."""
+    """An event on the wire has a kind that our histories do not have."""
 
 
 class HistoryWriter:
-    """Writes the history of one instance, and reads it.
+    """Encodes and decodes the history of one instance.
 
     Args:
-        app_id: Our app's; the contract puts it on each event that can cross apps.
-        instance_id: The instance's, which our events do not repeat.
+        app_id: The id of our app; in the contract each event that can cross apps has it.
+        instance_id: The id of the instance, which our events do not repeat.
     """
 
     def __init__(self, *, app_id: str, instance_id: str) -> None:
@@ -71,7 +71,7 @@ class HistoryWriter:
         self.instance_id = instance_id
 
     def write(self, timed: TimedEvent) -> Message:
-        """Write one event as a HistoryEvent."""
+        """Encode one event as a HistoryEvent."""
         message = HistoryEvent(**self._fields(timed))
         event = timed.event
         if event.wire is not None:  # type: ignore[union-attr]  # PatchesApplied has none, and no writer either
@@ -81,14 +81,14 @@ class HistoryWriter:
         return message
 
     def write_all(self, events: Iterable[TimedEvent]) -> list[Message | Fields]:
-        """Write events for a repeated field, whose message copies what it is given: fields are copied once less."""
+        """Encode events for a repeated field. The containing message copies them, so plain fields save a copy."""
         return [
             self._fields(timed) if timed.event.wire is None else self.write(timed)  # type: ignore[union-attr]
             for timed in events
         ]
 
     def read(self, message: Message) -> TimedEvent:
-        """Read a HistoryEvent.
+        """Decode a HistoryEvent.
 
         Raises:
             UnreadableEvent: Our histories have no such event.
@@ -102,7 +102,7 @@ class HistoryWriter:
             event = event._replace(target_app=message.router.targetAppID)
         timed = TimedEvent(message.eventId, moment_us(message.timestamp), event)
         kept = self.write(timed)
-        kept.timestamp.CopyFrom(message.timestamp)  # its nanoseconds are not worth a field
+        kept.timestamp.CopyFrom(message.timestamp)  # our events have no field for its nanoseconds
         rest = rest_inside(message, kept, kind)
         return timed if rest is None else timed._replace(event=event._replace(wire=rest))
 
@@ -120,7 +120,7 @@ class HistoryWriter:
         return {"sourceAppID": self.app_id, "targetAppID": getattr(event, "target_app", None)}
 
 
-# The events on which daprd puts its router: the start, and each event that an action led to.
+# The events that have daprd's router: the start, and each event of an action.
 ROUTED = frozenset(
     {
         ChildCompleted,
@@ -139,7 +139,7 @@ ROUTED = frozenset(
 
 FOR_OTHER_APPS = frozenset({ChildCreated, DetachedCreated, EventSent, TaskScheduled})
 
-# Writers: the fields of each event.
+# Writers: each returns the fields of an event.
 
 
 def _started(event: ExecutionStarted, writer: HistoryWriter) -> Fields:
@@ -270,7 +270,7 @@ WRITERS: Mapping[type[Any], tuple[str, Callable[[Any, HistoryWriter], Fields]]] 
     EventSent: ("eventSent", _sent),
 }
 
-# Readers: an event from its id and its fields, `wire` apart.
+# Readers: each makes an event from its id and its fields, without `wire`.
 
 
 def _read_started(event_id: int, said: Message) -> ExecutionStarted:

@@ -1,14 +1,12 @@
-"""The pasts of instances as they were serialized, for workers that keep no histories.
+"""Keeps serialized histories of instances, for workers that keep no histories.
 
-The one law: bytes serve only the very history that they were made from. The
-proof is the event at their end: a `TimedEvent` stands in one history, in one
-place, and the events before it never change (`runtime/history/timeline.py`). So it
-is compared by identity. An equal event would prove nothing: the same id may have
-had another history before a purge, and a child that is begun again even has the
-same execution id.
+The rule: bytes are used only for the history from which they were made. The last event identifies it: a `TimedEvent` is
+in one history, in one place, and the events before it never change (`runtime/history/timeline.py`). So it is compared
+by identity. Equality is not enough: the same id may have had another history before a purge, and a child that was begun
+again even has the same execution id.
 
-Such a worker is sent the whole history with every turn, and writing it anew
-each time made a turn cost as much as all turns before it together.
+Such a worker gets the whole history with every turn. Without this cache a turn cost as much as all turns before it
+together.
 
 `rpc/services/work_items.py` keeps one `PastEvents` for all workers.
 """
@@ -21,12 +19,12 @@ from ...runtime.workers.items import WorkflowItem
 from ..messages import WorkflowRequest
 from .history import HistoryWriter
 
-BYTES_MAX = 64 * 1024 * 1024  # some hundred histories of 5 000 small events; a history that is not kept is written anew
-PAST_BYTES = 512  # about the memory that one past takes beside its bytes
+BYTES_MAX = 64 * 1024 * 1024  # about a hundred histories of 5 000 small events; other histories are serialized again
+PAST_BYTES = 512  # the approximate memory of one past besides its bytes
 
 
 def serialize(events: Iterable[TimedEvent], writer: HistoryWriter) -> bytes:
-    """Serialize events as the `pastEvents` of a WorkflowRequest, ready to stand in one with other fields."""
+    """Serialize events as the field `pastEvents` of a WorkflowRequest, to be joined with its other fields."""
     return WorkflowRequest(pastEvents=writer.write_all(events)).SerializeToString()
 
 
@@ -37,7 +35,7 @@ class Past:
 
     def __init__(self) -> None:
         self.serialized = bytearray()
-        self.count = 0  # of the events
+        self.count = 0  # the number of its events
         self.last: TimedEvent | None = None
 
     def __len__(self) -> int:
@@ -48,30 +46,30 @@ class Past:
         return self.count <= len(item.past) and item.past[self.count - 1] is self.last
 
     def grow(self, item: WorkflowItem, writer: HistoryWriter) -> None:
-        """Add the events that have come to the history since."""
+        """Add the newer events of the history."""
         self.serialized += serialize(item.past[self.count :], writer)
         self.count = len(item.past)
         self.last = item.past[-1]
 
 
 class PastEvents:
-    """Keeps the pasts that were sent last.
+    """Keeps the most recently sent pasts.
 
     Args:
-        bytes_max: Of all of them together. Beyond it the past goes that was not needed for longest.
+        bytes_max: The limit for all pasts together. Beyond it the least recently used past is dropped.
     """
 
     def __init__(self, *, bytes_max: int = BYTES_MAX) -> None:
         self._bytes_max = bytes_max
         self._bytes = 0
-        self._pasts: OrderedDict[str, Past] = OrderedDict()  # by instance, the one needed last at the end
+        self._pasts: OrderedDict[str, Past] = OrderedDict()  # by instance, the most recently used last
 
     def __len__(self) -> int:
-        """How many bytes are kept, about."""
+        """The approximate number of bytes that are kept."""
         return self._bytes
 
     def serialized(self, item: WorkflowItem, writer: HistoryWriter) -> bytes | bytearray:
-        """Serialize the past of an item, or only its new events. The bytes must be copied before the next call.
+        """Return the serialized past of an item; only new events are serialized. Copy the bytes before the next call.
 
         Args:
             item: An item with the whole past.
@@ -87,7 +85,7 @@ class PastEvents:
         return past.serialized
 
     def forget(self, instance_id: str) -> None:
-        """Let go of an instance that has ended."""
+        """Drop the past of an instance that has ended."""
         self._take(instance_id)
 
     def _take(self, instance_id: str) -> Past | None:

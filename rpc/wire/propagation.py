@@ -1,8 +1,8 @@
-"""Histories that an activity or a child may see of the workflows above it (contract 3.21).
+"""Serializes the histories of its ancestors that an activity or a child may see (contract 3.21).
 
-The rule: a history is shown as far as its instances allow, and no further.
+The rule: a history is shown only as far as its instances allow.
 
-Unsigned: SDKs take a chunk without signatures, and Perdure has no keys.
+The chunks are unsigned: SDKs accept that, and Perdure has no keys.
 
 The engine gets `propagation` from `daemon/`, because it knows no wire.
 """
@@ -18,15 +18,16 @@ from .history import HistoryWriter
 def propagate(
     events: Iterable[TimedEvent], writer: HistoryWriter, *, scope: int, received: bytes | None
 ) -> bytes | None:
-    """Serialize the histories to be shown: the chunks received from above, if the scope has them, and one of our own.
+    """Serialize the visible histories: the chunks received from the ancestors, if the scope has them, and our own
+    chunk.
 
     Args:
-        events: The history up to the asking event, that one included.
+        events: The history up to the event that makes the request, inclusive.
         scope: A Propagation.
-        received: The serialized PropagatedHistory that the asking workflow may itself see.
+        received: The serialized PropagatedHistory that the workflow itself may see.
 
     Returns:
-        A serialized PropagatedHistory; None if nothing is to be shown.
+        A serialized PropagatedHistory; None if no history is visible.
     """
     if scope == Propagation.NONE:
         return None
@@ -42,7 +43,7 @@ def propagate(
 
 
 def propagation(app_id: str) -> Callable[[str, Sequence[TimedEvent], int, bytes | None], bytes | None]:
-    """Return the function with which an engine shows histories, for the app of this id."""
+    """Return the function with which an engine serializes visible histories, for the app of this id."""
 
     def show(instance_id: str, events: Sequence[TimedEvent], scope: int, received: bytes | None) -> bytes | None:
         writer = HistoryWriter(app_id=app_id, instance_id=instance_id)

@@ -1,13 +1,10 @@
-"""The difference between a message and the event that is kept of it, so that all of the message comes back.
+"""The difference between a message and the event that is stored for it, so that the message can be restored.
 
-The rule: a message and its event, written and read again, are equal to the message.
+The rule: the message that is made from the stored event and its rest is equal to the received one.
 
-Our events have fields for the values that the engine uses. A message is kept as
-such an event and its rest: the difference between the message and the event as
-it would be written, that is unknown fields, fields without a counterpart, and
-values that the event holds less exactly. Mostly there is no rest, which costs
-nothing; the alternative, the whole message beside the event, would store every
-payload twice.
+Our events have fields for the values that the engine uses. A message is stored as such an event and a rest: the unknown
+fields, the fields without a counterpart, and the values that the event has less exactly. Most messages have no rest.
+The alternative, the whole message beside the event, would store every payload twice.
 
 `rpc/wire/history.py` and `rpc/wire/failure.py` use it.
 """
@@ -16,7 +13,7 @@ from ..messages import Message, MessageClass
 
 
 def rest_of(said: Message, kept: Message) -> bytes | None:
-    """Serialize the fields of `said` that differ from those of `kept`, each field whole; None if there are none."""
+    """Serialize the fields of `said` that differ from those of `kept`, each field whole; None if no field differs."""
     if said == kept:
         return None
     rest = _copy(said)
@@ -25,14 +22,14 @@ def rest_of(said: Message, kept: Message) -> bytes | None:
 
 
 def put_back(message: Message, rest: bytes) -> None:
-    """Undo `rest_of`: put the fields of a rest in the place of those of the message."""
+    """Undo `rest_of`: replace the fields of the message by those of a rest."""
     for field, _ in _parse(message, rest).ListFields():
         message.ClearField(field.name)
     message.MergeFromString(rest)
 
 
 def rest_inside(said: Message, kept: Message, inside: str) -> bytes | None:
-    """Do as `rest_of`, and compare one field of both, a message, field by field too."""
+    """Do the same as `rest_of`, and compare one field, which is a message, field by field too."""
     if said == kept:
         return None
     rest = _copy(said)
@@ -71,5 +68,5 @@ def _copy(message: Message) -> Message:
 
 
 def _parse(like: Message, serialized: bytes) -> Message:
-    kind: MessageClass = type(like)  # type: ignore[assignment]  # a class of messages is one
+    kind: MessageClass = type(like)  # type: ignore[assignment]  # the type of a message is a MessageClass
     return kind.FromString(serialized)

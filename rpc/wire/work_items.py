@@ -1,7 +1,7 @@
-"""Items as they go to workers: protobuf, with the past of a history as it was written before.
+"""Serializes items for workers, with the cached past of their histories.
 
-The rule: an item is written by the host that has the instance, and passed on as it is if the worker is connected to
-another one.
+The rule: the host that has the instance serializes the item. If the worker is connected to another host, the bytes are
+passed on unchanged.
 
 `rpc/services/work_items.py` sends them; `runtime/workers/hosts/entries.py` passes them on.
 """
@@ -15,10 +15,10 @@ from .past_events import PastEvents, serialize
 
 
 class WorkItemWriter:
-    """Writes the items of one host.
+    """Serializes the items of one host.
 
     Args:
-        app_id: Of the app whose instances it has.
+        app_id: The app whose instances the host has.
     """
 
     def __init__(self, app_id: str) -> None:
@@ -26,27 +26,28 @@ class WorkItemWriter:
         self.past_events = PastEvents()
 
     def write(self, item: WorkItem, *, stateful: bool) -> bytes:
-        """Write an item.
+        """Serialize an item.
 
         Args:
-            stateful: Whether the worker keeps histories. It is sent only their ends, which are written once anyway.
+            stateful: Whether the worker keeps histories. Then it gets only the new events, which are serialized once in
+                any case.
         """
         return work_item(item, self._app_id, None if stateful else self.past_events)
 
     def forget(self, instance_id: str) -> None:
-        """Let go of a history that goes on no more."""
+        """Drop the cached history of an instance that has ended."""
         self.past_events.forget(instance_id)
 
 
 def work_item(item: WorkItem, app_id: str, past_events: PastEvents | None = None) -> bytes:
-    """Write and serialize an item.
+    """Serialize an item.
 
     Args:
-        past_events: Keeps serialized histories, for a worker that is sent them whole; None for one that keeps them.
+        past_events: The cache for a worker that gets whole histories; None for a worker that keeps histories.
     """
     if isinstance(item, ActivityItem):
         return WorkItemMessage(activityRequest=_activity_request(item), completionToken=item.token).SerializeToString()
-    # Put together by hand, because a message would copy the past twice and write it anew.
+    # Joined by hand, because a message would copy the past twice and serialize it again.
     parts = _workflow_request(item, app_id, past_events)
     length = varint(sum(len(part) for part in parts))
     rest = WorkItemMessage(completionToken=item.token).SerializeToString()
@@ -54,7 +55,7 @@ def work_item(item: WorkItem, app_id: str, past_events: PastEvents | None = None
 
 
 def _workflow_request(item: WorkflowItem, app_id: str, past_events: PastEvents | None) -> list[bytes | bytearray]:
-    """Serialize a WorkflowRequest in two parts. The order of fields is free, so the past may come last."""
+    """Serialize a WorkflowRequest in parts. The order of fields is free, so the past may come last."""
     writer = HistoryWriter(app_id=app_id, instance_id=item.instance_id)
     request = WorkflowRequest(
         instanceId=item.instance_id,
@@ -68,7 +69,7 @@ def _workflow_request(item: WorkflowItem, app_id: str, past_events: PastEvents |
 
 
 def varint(number: int) -> bytes:
-    """Write a number as protobuf does: seven bits a byte, the low ones first."""
+    """Encode a number as a varint of protobuf: seven bits a byte, the low bits first."""
     written = bytearray()
     while number > 0x7F:
         written.append(number & 0x7F | 0x80)

@@ -1,11 +1,11 @@
 """Activity actors: each performs one activity for one instance, and sends the answer back.
 
-The one law: an activity that did not answer is performed again, so an actor
+The rule: an activity without an answer is performed again, so an actor
 keeps nothing. While it performs one, it ignores a second message to its address:
-an instance that is loaded again asks again, and the activity still runs once.
+an instance that is loaded again repeats the request, and the activity still runs once.
 An activity that its instance has withdrawn is not begun.
 
-Unlike workflow actors these wait. They are the only tasks that grow with the
+Unlike workflow actors, activity actors wait. They are the only tasks that grow with the
 load, and each kind of activity has a limit. The engine routes `Invoke` and
 `Withdraw` messages here.
 """
@@ -65,7 +65,7 @@ class ActivityActors:
     Args:
         app: Has the activities; None: all are left to remote workers.
         settings: Limits how many run at once.
-        send: Sends an answer to the instance that asked.
+        send: Sends an answer to the requesting instance.
         now_us: The wall clock; Unix time, microseconds.
         elsewhere: Takes the activities that remote workers perform.
         flight: Where attempts that run in this process are noted.
@@ -93,7 +93,7 @@ class ActivityActors:
         self._now_us = now_us
         self._elsewhere = elsewhere
         self._flight = flight
-        self.journal = Journal(__name__)  # is told of activities that wait, are withdrawn or do not end
+        self.journal = Journal(__name__)  # gets lines about activities that wait, are withdrawn or do not end
         self.stopwatch: Stopwatch = SYSTEM.stopwatch
         self._waits_for_workers = waits_for_workers
         self._encoder = Encoder()
@@ -112,10 +112,10 @@ class ActivityActors:
         self._cancelled = False
         self.observer: Observer | None = None
         self.tracing: Tracing | None = None
-        self.timed = False  # whether it is noted when activities are asked for
+        self.timed = False  # whether the times of requests for activities are noted
         self.chance: Chance = SYSTEM.chance
         self.recent = recent_attempts()
-        self.hosts: ActivitiesElsewhere | None = None  # they perform activities that this app has not
+        self.hosts: ActivitiesElsewhere | None = None  # perform activities that this app does not have
         self._foreign: ForeignActivities | None = None
 
     def __len__(self) -> int:
@@ -149,9 +149,10 @@ class ActivityActors:
                 self._cancelled = True
 
     async def _ended(self) -> bool:
-        """Say in a task that was cancelled whether that is our doing: whether all activities are cancelled.
+        """Whether all activities are being cancelled; for a task that was cancelled.
 
-        The state of the task itself does not tell. User code may have cancelled it, or have left a scope open in it.
+        The state of the task itself does not show it: user code may have cancelled the task, or left a scope open in
+        it.
         """
         await let_cancellation_spread()
         return self._cancelled
@@ -182,7 +183,7 @@ class ActivityActors:
         self._lanes[definition.kind].add(invoke.call or invoke.instance_id, job)  # its `home_id`, without a call
 
     def state_of(self, execution_id: str, task_id: int) -> WorkState | None:
-        """Whether an activity of a generation waits or runs here; None: it is not here."""
+        """Whether an activity of a generation waits or runs here; None if it is not here."""
         job = self._busy.get(activity_address(execution_id, task_id))
         return WorkState(job.began_us) if job is not None else None
 
@@ -195,12 +196,12 @@ class ActivityActors:
         return loads
 
     def oldest_waiting(self) -> dict[str, int]:
-        """When the oldest waiting activity was asked for, by name; Unix time, microseconds."""
+        """When the oldest waiting activity was requested, by name; Unix time, microseconds."""
         here = [(job.definition.name, job.asked_us) for job in self._busy.values() if job.began_us is None]
         return oldest_of([*here, *(self.hosts.oldest_waiting() if self.hosts is not None else ())])
 
     def limit_of(self, name: str) -> int | None:
-        """How many of an activity are performed at once, alone or with others of its kind; None: any number."""
+        """How many attempts of an activity run at once, alone or with others of its kind; None: any number."""
         definition = self._app.activities.get(name) if self._app is not None else None
         if definition is None:
             dispatch = self._settings.dispatch
@@ -218,7 +219,7 @@ class ActivityActors:
         if self.hosts is not None:
             self.hosts.withdraw(message, addresses)
         found = (self._busy.get(address) for address in addresses)
-        # In the order of the message: a set of objects has that of their addresses.
+        # In the order of the message; the order of a set of objects depends on their addresses.
         jobs = dict.fromkeys(job for job in found if job is not None)
         if not jobs:
             return
@@ -236,9 +237,9 @@ class ActivityActors:
             self.journal.write(ACTIVITIES_WITHDRAWN, instance_id=message.instance_id, found=len(jobs))
 
     def leave(self, has: Callable[[str], bool], *, cancel: bool) -> None:
-        """Do not begin activities of instances that are another host's now, which begins them itself.
+        """Do not begin activities of instances that another host owns now; that host begins them.
 
-        Answers of running activities count there, if they come first.
+        Answers of running activities count there, if they arrive first.
 
         Args:
             has: Whether an instance is one of them.
@@ -253,7 +254,7 @@ class ActivityActors:
                 del self._busy[job.address]
                 begun += (earlier := earlier_of(job))
                 if earlier and not cancel:
-                    # It answers alone: nothing here is performed beside it any more.
+                    # Only this job answers: no other job of the activity is performed here any more.
                     earlier[0].later = None
                     self._busy[job.address] = earlier[0]
         for job in begun if cancel else ():
@@ -267,7 +268,7 @@ class ActivityActors:
         """Leave an activity that the app does not have to other hosts or remote workers, or fail it as a worker would.
 
         Args:
-            holder: The host that performs it already; None: none is known to.
+            holder: The host that is known to perform it already, if there is one.
         """
         hosts = self.hosts
         if hosts is not None and hosts.takes(address, invoke, holder):
@@ -279,7 +280,7 @@ class ActivityActors:
             self._reply(invoke, None, not_registered(invoke.name, self._app, others))
 
     def attach(self, hosts: ActivitiesElsewhere, peers: AppPeers) -> None:
-        """Have other hosts perform what this one has not, and perform for them what they have not."""
+        """Have other hosts perform activities that this host lacks, and perform for them activities that they lack."""
         self.hosts = hosts
         self._foreign = foreign = ForeignActivities(peers, names=self._activities, busy=self._busy, lanes=self._lanes)
         hosts.receive, foreign.receive, foreign.withdrawn = self.receive, self.receive, self.withdraw
@@ -308,7 +309,7 @@ class ActivityActors:
             self.journal.write(STOP_GRACE_OVER, limit="stop_grace", maximum=grace_s, found=len(self._busy))
         self._threads.close()
         if self._tasks is not None:
-            self._cancelled = True  # before any task asks, in whatever order the loop takes their steps
+            self._cancelled = True  # before any task reads it, in any order of their steps
             self._tasks.cancel_scope.cancel()
 
     def hurry(self) -> None:
@@ -345,7 +346,7 @@ class ActivityActors:
         if job.foreign or job.context is not None:
             self._tell_end(job, failure, withdrawn=withdrawn)
         if withdrawn:
-            return  # it has ended all the same, and nothing waits for its answer
+            return  # it has ended after all, and nothing waits for its answer
         took_s = self.stopwatch() - began_s
         self.recent[definition.name].append(took_s if failure is None else -took_s)
         if self.observer is not None:
@@ -354,7 +355,7 @@ class ActivityActors:
 
     async def _note(self, job: ActivityJob, flight: Flights) -> int:
         """Note that an activity begins; return its slot, -1 if it has none."""
-        if job.definition.kind is PROCESS:  # a process of its own ends alone
+        if job.definition.kind is PROCESS:  # it can only end its own process
             return -1
         home = home_of(self.own, job.invoke)
         if job.watched or flight.waits_for(home):
@@ -369,7 +370,7 @@ class ActivityActors:
         return self._busy.get(job.address) is not newest
 
     def _settle(self, job: ActivityJob) -> bool:
-        """Take an activity that was given out once more as answered by an earlier job, and do not begin it again.
+        """Take an activity as answered. If it was dispatched once more and that job has not begun, drop that job.
 
         Returns:
             Whether the answer of this job counts.
@@ -435,14 +436,14 @@ class ActivityActors:
         given = (function, definition.parameters, context, invoke.input)
         performed = await self._threads.call(perform, given, lambda: not self._is_withdrawn(job))
         if performed is None:
-            return None, None  # it was withdrawn as its thread was about to begin: nobody reads this
+            return None, None  # it was withdrawn as its thread was about to begin: this has no reader
         if isinstance(performed, Performed):
             return performed
         # An `async def` behind a decorator that hides it.
         return self._encoder.encode(await performed.value), None
 
     def _threads_abandoned(self, count: int) -> None:
-        """Learn how many threads perform activities that were cancelled. They get their places back for a while."""
+        """Note how many threads perform cancelled activities. Up to a limit, they take no places in the lane."""
         limit = self._settings.activity_threads_max
         if count >= limit:
             self.journal.write(

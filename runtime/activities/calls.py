@@ -1,12 +1,12 @@
-"""Calls: the activities that instances of other apps ask this app for. Each is an actor until its answer has arrived.
+"""Calls: activities of this app that instances of other apps request. Each is an actor until its answer has arrived.
 
-The rule: the asker's commit holds the request, so it sends it again until a commit of the call holds that; from then on
-the call sees to it that the activity is performed, over restarts and moves, and sends the answer until a commit of the
-asker holds it. Then the call is forgotten. An app that no host has keeps its callers waiting, as in Dapr
-(contract 3.21).
+The rule: the caller's commit holds the request, and the caller repeats it until a commit of the call holds it. From
+then on the call has the activity performed, over restarts and moves, and repeats the answer until a commit of the
+caller holds it. Then the call is deleted. If no host has the app, its callers wait, as in Dapr (contract 3.21).
 
-A call lives with its own id among the instances of the app that performs it: where those are, its activities are.
-`runtime/instance/effects.py` asks, `runtime/activities/actors.py` and the dispatcher of the workers perform.
+A call has an id of its own among the instances of the app that performs it, so its activity runs where the instances of
+that shard are. `runtime/instance/effects.py` sends the requests; `runtime/activities/actors.py` and the dispatcher of
+the workers perform the activities.
 """
 
 from collections.abc import Mapping, Sequence
@@ -56,11 +56,11 @@ class CallActorType:
         self.in_memory = 0  # how many there are now
 
     def purges(self, body: Any) -> bool:
-        """Whether a message asks for the actor to be forgotten."""
+        """Whether a message deletes the actor."""
         return isinstance(body, Withdraw)
 
     def purge_audit(self, address: Address, body: Any, now_us: int) -> Sequence[AuditRow]:
-        """Nothing: the audit has what was done to the asker."""
+        """Nothing: the audit has the change of the calling instance."""
         return ()
 
     def facets(self, outside: Inspection) -> Facets | None:
@@ -84,7 +84,7 @@ class CallActorType:
 
 
 class CallActor:
-    """The actor of a call: an activity that another app has asked this one for."""
+    """The actor of a call: an activity of this app that another app has requested."""
 
     was_stalled = False
 
@@ -135,7 +135,7 @@ class CallActor:
             self._record = None
             turn.delete = True
         elif isinstance(body, SetAside) and record.done is None:
-            # Its activity has ended its hosts. The asker is another app's, and hears of it as of any failure.
+            # Its activity has ended its hosts. The caller is of another app, and gets this like any other failure.
             invoke = record.invoke
             failure = FailureDetails(error_type=ENDS_ITS_HOSTS, message=body.reason, non_retriable=True)
             self._record = CallRecord(FORMAT, invoke, ActivityDone(invoke.execution_id, invoke.task_id, None, failure))

@@ -1,12 +1,12 @@
-"""Activities elsewhere: those of this host's instances that only other hosts have.
+"""Activities elsewhere: activities of this host's instances that only other hosts have.
 
-The rule: the host that has the instance asks, and the host that is asked performs the activity or refuses it
-(`foreign.py`). A refusal counts until that host tells its names anew. The answer goes to whichever host has the
-instance by then, and a commit there ends the job. To ask twice changes nothing, so a host is asked again over each new
-connection.
+The rule: the host that has the instance sends a request, and the other host performs the activity or refuses it
+(`foreign.py`). A refusal counts until that host announces its names again. The answer goes to the host that has the
+instance at that time, and a commit there ends the job. A repeated request changes nothing, so requests are repeated
+over each new connection.
 
-`runtime/hosted_app.py` has one, where there are other hosts; `runtime/activities/actors.py` gives it what it cannot
-perform. docs/design/side-by-side.md says why it is so.
+`runtime/hosted_app.py` has one, where there are other hosts; `runtime/activities/actors.py` gives it the activities
+that it cannot perform. docs/design/side-by-side.md has the reasons.
 """
 
 import logging
@@ -33,8 +33,8 @@ from .foreign import BACK, PERFORM, WITHDRAW_FOREIGN
 
 logger = logging.getLogger(__name__)
 
-AGAIN_S = 0.1  # before a host is asked again that could not be reached
-# What goes in one request, unless a single activity has more characters.
+AGAIN_S = 0.1  # before a request to a host that could not be reached is repeated
+# The characters in one request, unless a single activity has more.
 JOBS_MAX, CHARS_MAX = 32, 1024 * 1024
 
 
@@ -45,8 +45,8 @@ class AwayJob(Struct, eq=False):
     invoke: Invoke
     host: str | None = None  # None: it waits for one
     taken: bool = False  # the host has said that it performs it
-    closed: bool = False  # its instance may become another host's: nobody is asked until that is known
-    asked_us: int = 0  # when it was asked for; Unix time, microseconds
+    closed: bool = False  # its instance may move to another host: no host is asked until that is known
+    asked_us: int = 0  # when it was requested; Unix time, microseconds
 
     @property
     def home_id(self) -> str:
@@ -62,7 +62,7 @@ class ActivitiesElsewhere(TaskKeeper):
         peers: The other hosts.
         apart: The names of hosts that live, and are cut off from this one.
         now_us: The wall clock; Unix time, microseconds.
-        journal: Is told of activities that go to other hosts, or wait for one.
+        journal: Gets lines about activities that go to other hosts, or wait for one.
     """
 
     def __init__(
@@ -79,19 +79,19 @@ class ActivitiesElsewhere(TaskKeeper):
         self._apart = apart
         self._now_us = now_us
         self.journal = journal.at(__name__)
-        # Set by who performs: takes one that no host has any more, and lets one fail.
+        # Set by the owner: takes an activity that no host has any more, and lets one fail.
         self.receive: Callable[[Address, Invoke], None] = lambda address, invoke: None
         self.fail: Callable[[Invoke, FailureDetails], None] = lambda invoke, failure: None
         self._jobs: dict[Address, AwayJob] = {}
-        self._queues: dict[str, dict[AwayJob, None]] = {}  # host -> what it is to be asked for, in order
+        self._queues: dict[str, dict[AwayJob, None]] = {}  # host -> the activities to request from it, in order
         self._asking: set[str] = set()  # hosts that are being asked
-        self._told: set[tuple[str, str]] = set()  # activities and hosts of which the log has been told
+        self._told: set[tuple[str, str]] = set()  # activities and hosts that are in the log already
         peers.answer(BACK, self._take_back)
         peers.listen(self._connection_changed)
         code.follow(self._look)
 
     def __len__(self) -> int:
-        """How many have no answer."""
+        """How many activities have no answer."""
         return len(self._jobs)
 
     @property
@@ -123,7 +123,7 @@ class ActivitiesElsewhere(TaskKeeper):
         return True
 
     def withdraw(self, message: Withdraw, addresses: Iterable[Address]) -> None:
-        """Have activities performed no more. The hosts that perform them end those of an instance that was ended."""
+        """Drop activities. The hosts that perform them cancel the activities of an instance that was ended."""
         found = [job for address in addresses if (job := self._jobs.pop(address, None)) is not None]
         for host in dict.fromkeys(job.host for job in found):
             if host is not None:
@@ -131,13 +131,13 @@ class ActivitiesElsewhere(TaskKeeper):
                 self._peers.tell(host, WITHDRAW_FOREIGN, message)
 
     def answered(self, done: ActivityDone) -> None:
-        """Learn that a commit of this host holds an answer which has come from another host."""
+        """Note that a commit of this host holds an answer which has come from another host."""
         job = self._jobs.pop(activity_address(done.execution_id, done.task_id), None)
         if job is not None and job.host is not None:
             self._unqueue(job.host, [job])
 
     def loads(self) -> Mapping[str, ActivityLoad]:
-        """Count the activities that wait for a host, by name. A host counts the ones that it performs."""
+        """Count the activities that wait for a host, by name. A host counts the activities that it performs itself."""
         loads: dict[str, ActivityLoad] = {}
         for job in self._jobs.values():
             if job.host is None:
@@ -145,19 +145,19 @@ class ActivitiesElsewhere(TaskKeeper):
         return loads
 
     def oldest_waiting(self) -> Iterable[tuple[str, int]]:
-        """The activities that wait for a host: names, and when each was asked for; Unix time, microseconds."""
+        """The activities that wait for a host: names, and when each was requested; Unix time, microseconds."""
         return [(job.invoke.name, job.asked_us) for job in self._jobs.values() if job.host is None]
 
     # Instances that go.
 
     def lend(self, has: Callable[[str], bool]) -> Sequence[LentJob]:
-        """Ask for no more activities of instances that are about to be another host's.
+        """Request no more activities of instances that are about to move to another host.
 
         Args:
             has: Whether an instance is one of them.
 
         Returns:
-            The ones that another host performs. The next owner asks again for one whose host has not agreed yet.
+            The activities that another host performs. The next owner requests those again that no host has taken yet.
         """
         lent = []
         for job in self._jobs.values():
@@ -170,7 +170,7 @@ class ActivitiesElsewhere(TaskKeeper):
         return lent
 
     def keep(self, has: Callable[[str], bool]) -> None:
-        """Go on for instances that have not become another host's after all."""
+        """Resume the requests for instances that stay with this host after all."""
         for job in list(self._jobs.values()):
             if job.closed and has(job.home_id):
                 job.closed = False
@@ -180,7 +180,7 @@ class ActivitiesElsewhere(TaskKeeper):
                     self._ask(job)
 
     def leave(self, has: Callable[[str], bool]) -> None:
-        """Forget activities of instances that are another host's now. Who performs them goes on."""
+        """Forget activities of instances that another host owns now. They go on where they are performed."""
         gone = [job for job in self._jobs.values() if has(job.home_id)]
         for job in gone:
             del self._jobs[job.address]
@@ -188,14 +188,14 @@ class ActivitiesElsewhere(TaskKeeper):
                 self._unqueue(job.host, [job])
 
     def stop(self) -> None:
-        """Wait for nothing any more: this host stops."""
+        """Drop all waits, because this host stops."""
         self._jobs.clear()
         self._queues.clear()
 
-    # Hosts are asked.
+    # Requests to hosts.
 
     def _place(self, job: AwayJob) -> None:
-        """Choose a host for an activity. Each owner of its instance chooses the same; all are chosen equally often."""
+        """Choose a host for an activity: each owner of its instance chooses the same, and all are chosen equally."""
         name = job.invoke.name
         job.host, job.taken = None, False
         if job.closed:
@@ -215,7 +215,7 @@ class ActivitiesElsewhere(TaskKeeper):
         return self._code.may_have(CodeKind.ACTIVITY, invoke.name)
 
     def _log(self, job: AwayJob, host: str | None) -> None:
-        """Tell the log of the first activity of a name that a host performs, or that waits for one."""
+        """Log the first activity of a name that a host performs, or that waits for a host."""
         told = (job.invoke.name, host or "")
         if told in self._told:
             return
@@ -224,7 +224,7 @@ class ActivitiesElsewhere(TaskKeeper):
         self.journal.write(line, instance_id=job.invoke.instance_id, activity=job.invoke.name, host=host)
 
     def _ask(self, job: AwayJob) -> None:
-        """Have the host of an activity asked for it."""
+        """Have an activity requested from its host."""
         assert job.host is not None
         self._queues.setdefault(job.host, {})[job] = None
         if self._tasks is not None and job.host not in self._asking:
@@ -237,7 +237,7 @@ class ActivitiesElsewhere(TaskKeeper):
             queue.pop(job, None)
 
     async def _ask_host(self, host: str) -> None:
-        """Ask a host for the activities in its queue, until it is empty."""
+        """Request the activities in a host's queue, until it is empty."""
         try:
             while jobs := self._next(host):
                 if not await self._ask_for(host, jobs):
@@ -246,7 +246,7 @@ class ActivitiesElsewhere(TaskKeeper):
             self._asking.discard(host)
 
     def _next(self, host: str) -> list[AwayJob]:
-        """What a host is asked for next."""
+        """The activities of the next request to a host."""
         jobs: list[AwayJob] = []
         chars = 0
         for job in self._queues.get(host, ()):
@@ -259,14 +259,14 @@ class ActivitiesElsewhere(TaskKeeper):
         return jobs
 
     async def _ask_for(self, host: str, jobs: Sequence[AwayJob]) -> bool:
-        """Ask a host for activities.
+        """Request activities from a host.
 
         Returns:
-            False if it is to be asked again, a moment later.
+            False if the request is to be repeated a moment later.
         """
         outbound = self._peers.find(host)
         if outbound is None:
-            return False  # these are placed anew once this host is told of that
+            return False  # these are placed anew when this host learns that the connection is lost
         asked = [job.invoke for job in jobs]
         try:
             verdicts: Sequence[bool] = await self._peers.call(outbound, PERFORM, asked)
@@ -291,14 +291,14 @@ class ActivitiesElsewhere(TaskKeeper):
         return True
 
     def _hear(self, job: AwayJob, *, takes: bool) -> None:
-        """Learn whether the host of an activity performs it."""
+        """Note whether the host of an activity performs it."""
         if takes:
             job.taken = True
         elif not job.closed:
             self._place(job)
 
     def _is_current(self, job: AwayJob, host: str, invoke: Invoke) -> bool:
-        """Whether an answer of a host is to the last question about an activity that it is still to perform."""
+        """Whether a host's answer is to the last request for an activity that the host is still to perform."""
         return self._jobs.get(job.address) is job and job.host == host and job.invoke is invoke
 
     def _end(self, job: AwayJob, host: str) -> bool:
@@ -306,7 +306,7 @@ class ActivitiesElsewhere(TaskKeeper):
         return self._jobs.pop(job.address, None) is job
 
     def _connection_changed(self, host: str) -> None:
-        """Ask again over a new connection: it may be that of another process with the same name."""
+        """Repeat the requests over a new connection: the host may be another process with the same name."""
         if self._code.reaches(host):
             for job in self._jobs.values():
                 if job.host == host and not job.closed:
@@ -314,7 +314,7 @@ class ActivitiesElsewhere(TaskKeeper):
         self._look()
 
     def _look(self) -> None:
-        """Place what waits for a host, or has lost its own."""
+        """Place the activities that wait for a host, or have lost theirs."""
         living = set(self._peers.names) - set(self._apart())
         for host in self._queues.keys() - living:
             del self._queues[host]
@@ -324,7 +324,7 @@ class ActivitiesElsewhere(TaskKeeper):
                 self._place(job)
 
     def _take_back(self, host: str, ids: Sequence[tuple[str, int]]) -> None:
-        """Place activities anew that a host was to perform, and ends before."""
+        """Place activities anew that a host has taken, and will not perform because it stops."""
         for execution_id, task_id in ids:
             job = self._jobs.get(activity_address(execution_id, task_id))
             if job is not None and job.host == host:
@@ -333,7 +333,7 @@ class ActivitiesElsewhere(TaskKeeper):
 
 
 def not_registered(name: str, app: App, others: int) -> FailureDetails:
-    """The failure of an activity that nobody has.
+    """The failure of an activity that no host has.
 
     Args:
         others: How many other hosts the app has.

@@ -1,10 +1,11 @@
-"""Foreign activities: those of other hosts' instances, which have not the code for them.
+"""Foreign activities: activities of instances of other hosts, which do not have their code.
 
-The rule: this host performs one that its app has, or refuses it. It never passes one on, so none goes in circles. One
-that is under way is begun once, however often it is asked for, and of one that has ended the answer is on its way.
+The rule: this host performs an activity that its app has, and refuses any other. It never forwards one, so none goes in
+circles. A repeated request does not begin an activity again that is under way; if it has ended, its answer is on its
+way.
 
-`runtime/hosted_app.py` has one, where there are other hosts; `runtime/activities/actors.py` performs. The other end is
-`elsewhere.py`.
+`runtime/hosted_app.py` has one, where there are other hosts; `runtime/activities/actors.py` performs the activities.
+The other end is `elsewhere.py`.
 """
 
 from collections import OrderedDict
@@ -23,7 +24,7 @@ ENDED_MAX = 10_000  # activities that are remembered as ended
 
 # Perform activities; says of each whether it is performed.
 PERFORM = HostMethod("activities.perform", (Sequence[Invoke],), Sequence[bool])
-# By the name of the host that tells: it does not perform these after all, by their execution and event ids.
+# Takes the name of the sending host: it does not perform these after all, by their execution and event ids.
 BACK = HostMethod("activities.back", (str, Sequence[tuple[str, int]]), None)
 # Do not perform these any more.
 WITHDRAW_FOREIGN = HostMethod("activities.withdraw", (Withdraw,), None)
@@ -34,7 +35,7 @@ class ForeignActivities:
 
     Args:
         peers: The other hosts.
-        names: Of the activities that the app has.
+        names: The names of the app's activities.
         busy: The jobs of this host that have no answer, by their addresses.
         lanes: Where they are performed.
     """
@@ -51,7 +52,7 @@ class ForeignActivities:
         self._names = names
         self._busy = busy
         self._lanes = lanes
-        # Set by who performs: takes an activity, as if its instance were this host's; and takes some back.
+        # Set by the owner: takes an activity, as if its instance were this host's; and takes some back.
         self.receive: Callable[[Address, Invoke], None] = lambda address, invoke: None
         self.withdrawn: Callable[[Withdraw], None] = lambda message: None
         self.leaving = False  # nothing is begun any more
@@ -66,10 +67,10 @@ class ForeignActivities:
             self._ended.popitem(last=False)
 
     def leave(self) -> Sequence[ActivityJob]:
-        """Begin no more activities of other hosts, and tell those of the ones that have not begun.
+        """Begin no more activities of other hosts, and return to those hosts the ones that have not begun.
 
         Returns:
-            These, which are in no lane any more.
+            The ones that have not begun; they are in no lane any more.
         """
         self.leaving = True
         back = []

@@ -21,15 +21,15 @@ class ActivityJob(Struct, eq=False):
     invoke: Invoke
     definition: ActivityDefinition
     began_us: int | None = None  # Unix time, microseconds; None: it waits in its lane
-    asked_us: int = 0  # when it was asked for; Unix time, microseconds
-    # It is performed once more, because it hangs: `later` is the next job of the same activity, `earlier` the one
+    asked_us: int = 0  # when it was requested; Unix time, microseconds
+    # If it hangs and is performed once more, `later` is the next job of the same activity, and `earlier` the one
     # before. The first that ends answers.
     later: "ActivityJob | None" = None
     earlier: "ActivityJob | None" = None
-    # Of one that is in no lane: the host that performs it, or "" while its instance may become another host's.
+    # For a job in no lane: the host that performs it, or "" while its instance may move to another host.
     holder: str | None = None
     watched: bool = False  # it is noted before it begins, however long it waits in its lane
-    foreign: bool = False  # its instance may be another host's, which may ask for it once more
+    foreign: bool = False  # its instance may be another host's, which may repeat the request
     context: TraceContext | None = None  # of its span, once it has begun; None: it has none
 
     def __str__(self) -> str:
@@ -46,7 +46,7 @@ def earlier_of(job: ActivityJob) -> list[ActivityJob]:
 
 
 def home_of(own: AppAddresses, invoke: Invoke) -> Address:
-    """The actor that has asked for an activity: an instance, or a call of another app's.
+    """The actor that has requested an activity: an instance, or a call from another app.
 
     Args:
         own: The addresses of the app that performs it.

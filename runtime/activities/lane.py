@@ -1,6 +1,6 @@
 """Lanes: activities that share a limit, and the tasks that perform them.
 
-The one law: no more jobs run at once than the limit allows. The others wait,
+The rule: no more jobs run at once than the limit allows. The others wait,
 those of one instance in their order, and the instances are taken in turn.
 
 A task costs more than a short activity itself. So one task performs one job
@@ -59,7 +59,7 @@ class Lane(Generic[Job]):
     ) -> None:
         self.limit = limit
         self.waiting: FairQueue[Job] = FairQueue()
-        self._queues = self.waiting.queues  # asked for each job: a method would cost a call
+        self._queues = self.waiting.queues  # read for each job: a method would cost a call
         self._tasks = tasks
         self._perform = perform
         self._ended = ended
@@ -69,7 +69,7 @@ class Lane(Generic[Job]):
         self._full_told = False
         self._room = limit
         self._running = 0
-        self._called = False  # a task has been asked for and has not begun
+        self._called = False  # a task was started and has not begun
         self._scopes: dict[Job, anyio.CancelScope] = {}  # of the jobs that run
 
     def add(self, owner: str, job: Job) -> None:
@@ -93,9 +93,9 @@ class Lane(Generic[Job]):
             scope.cancel()
 
     def give_room(self, abandoned: int) -> None:
-        """Say how much is under way that belongs to no job any more.
+        """Set the number of abandoned calls, which belong to no job any more.
 
-        It counts beyond the limit first, up to as much as the limit; more of it takes the places of jobs.
+        They count beyond the limit first, up to the limit again; further ones take the places of jobs.
         """
         self._room = min(self.limit, 2 * self.limit - abandoned)
         self._call()
@@ -106,7 +106,7 @@ class Lane(Generic[Job]):
             return
         if self._running < self._room:
             self._called = True
-            # Perhaps because of a job of another task, which may cancel what it has begun, and not this.
+            # The caller may be in the task of another job, which may cancel the tasks that it begins, but not this one.
             call_as(CodeOwner.PROCESS, self._tasks.start_soon, self._serve)
         elif not self._full_told:
             self._full_told = True
@@ -166,16 +166,16 @@ class Lane(Generic[Job]):
 
 
 class Steps(Awaitable[None]):
-    """Awaits the steps of a coroutine behind the first, in the context of its own that it has.
+    """Awaits the steps of a coroutine after the first, in the coroutine's own context.
 
     Args:
         wanted: The future that it waits for now.
         run: Runs a function in its context.
-        scope: If this is cancelled, the coroutine is. One that goes on waiting all the same is left behind.
+        scope: If this is cancelled, the coroutine is. A coroutine that goes on waiting nevertheless is left behind.
     """
 
-    # So often may a cancelled coroutine wait again, to put things in order. Each of these waits ends at once; of waits
-    # that are shielded only trio's count, which look the same from here.
+    # The number of waits that a cancelled coroutine may begin to clean up. Each of these waits ends at once. Shielded
+    # waits count on trio only, where they look the same from here.
     WAITS_MAX = 1_000
 
     __slots__ = ("_coroutine", "_run", "_scope", "_wanted", "left_behind")

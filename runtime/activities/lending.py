@@ -1,8 +1,9 @@
 """Lending: the messages of hosts about activities that are under way when a shard moves.
 
-The rule: the giver says which activities it goes on performing before the row of the shard says whose it is, so that
-its new owner does not begin them as well. A lent job ends with its answer, with its instance, or with the host that
-performs it: one that is gone, or cut off from this host, performs nothing that counts, and the job is begun here.
+The rule: the giver names the activities that it goes on performing before the row of the shard names the new owner, so
+that the new owner does not begin them as well. A lent job ends with its answer, with its instance, or with the host
+that performs it: if that host has exited, or is cut off from this host, its answers do not count, and the job is begun
+here.
 
 The engine makes one where hosts share a store (`runtime/engine.py`); `actors/hosting/shards/hosted.py` calls it.
 """
@@ -57,7 +58,7 @@ class Lending:
                 await anyio.sleep(0.005)
 
     def lent(self, has: Callable[[str], bool], waiting: Sequence[tuple[str, Any]], ring: str) -> Sequence[bytes]:
-        """As `Sharing.lent`, of the actors of the app.
+        """As `Sharing.lent`, for the actors of the app.
 
         Args:
             ring: Its ring.
@@ -73,11 +74,12 @@ class Lending:
         return pack_jobs(lent.values(), ring)
 
     def borrowed(self, jobs: Sequence[bytes], ring: str) -> None:
-        """As `Sharing.borrowed`; jobs of other rings are other apps'."""
-        # This host knows its own activities, and begins the ones of a host that is gone.
+        """As `Sharing.borrowed`; jobs of other rings belong to other apps."""
+        # This host knows its own activities, and begins the activities of a host that has exited.
         lent = jobs_in(jobs, ring)
         self._moving.borrow([job for job in lent if not job.token and self._reaches(job.holder)])
-        # A worker of this host may have one from the giver. Which of them the app has is seen when they are asked for.
+        # A worker of this host may have a job of the giver. Whether the app has an activity is seen when it is
+        # requested.
         me = self._source.me
         self._work.borrow([job for job in lent if self._reaches(job.holder) or (job.token and job.holder == me)])
 

@@ -1,4 +1,4 @@
-"""The limits on activities that are performed here, as the part of an engine's settings that says them.
+"""The limits on activities that are performed here, as a part of an engine's settings.
 
 The rule: settings name the workshop (`runtime/settings.py`), so a workshop does not import settings.
 """
@@ -9,7 +9,7 @@ from ..workers.limits import DispatchLimits
 
 
 class ActivityLimits(Protocol):
-    """How many activities of each kind are under way at once; `Settings` says what each means."""
+    """How many activities of each kind are under way at once; `Settings` describes each limit."""
 
     @property
     def activities_max(self) -> int:

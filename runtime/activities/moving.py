@@ -1,7 +1,7 @@
 """Moving activities: the fate of activities whose instances move to another host, or come from one.
 
-The rule: an activity that has begun goes on where it is. One that has not is begun by the new owner; until it is known
-who that is, nobody begins it. An activity that another host performs is not begun here, as long as an answer may come.
+The rule: an activity that has begun goes on where it is. The new owner begins the others; until the owner is known, no
+host begins them. An activity that another host performs is not begun here while its answer may come.
 
 `runtime/activities/actors.py` has one, and `runtime/activities/lending.py` calls it as shards come and go.
 """
@@ -25,8 +25,8 @@ class MovingActivities:
     """
 
     def __init__(self, busy: dict[Address, ActivityJob], lanes: Mapping[ActivityKind, Lane[ActivityJob]]) -> None:
-        self.lent: dict[Address, LentJob] = {}  # what other hosts perform, whether it was asked for here or not
-        # Tells the host that performs a job of its withdrawal.
+        self.lent: dict[Address, LentJob] = {}  # the jobs that other hosts perform, requested here or not
+        # Sends a withdrawal to the host that performs a job.
         self.tell_holder: Callable[[str, Withdraw], None] = lambda holder, message: None
         self._busy = busy
         self._lanes = lanes
@@ -34,7 +34,7 @@ class MovingActivities:
     # Instances that go.
 
     def lend(self, has: Callable[[str], bool], me: str) -> Sequence[LentJob]:
-        """Begin no more activities of instances that are about to be another host's.
+        """Begin no more activities of instances that are about to move to another host.
 
         Args:
             has: Whether an instance is one of them.
@@ -56,7 +56,7 @@ class MovingActivities:
         return lent
 
     def keep(self, has: Callable[[str], bool]) -> None:
-        """Go on with the activities of instances that have not become another host's after all."""
+        """Resume the activities of instances that stay with this host after all."""
         for job in self._busy.values():
             if job.holder == "" and has(job.invoke.home_id):
                 self._begin(job)
@@ -69,11 +69,11 @@ class MovingActivities:
     # Instances that come.
 
     def borrow(self, lent: Iterable[LentJob]) -> None:
-        """Learn of activities that other hosts perform for instances that are this host's now."""
+        """Take note of activities that other hosts perform for instances that this host owns now."""
         self.lent.update({each.address: each for each in lent})
 
     def keeps(self, address: Address, invoke: Invoke, definition: ActivityDefinition | None) -> bool:
-        """Whether an activity that is asked for is not to be begun, because another host performs it."""
+        """Whether a requested activity must not be begun, because another host performs it."""
         lent = self.lent.get(address)
         if lent is None:
             return False
@@ -85,15 +85,15 @@ class MovingActivities:
         return True
 
     def holder_of(self, address: Address) -> str | None:
-        """The host that performs an activity, which is no more for this one to know; None: nobody is known to.
+        """Forget which host performs an activity, and return its name; None if none is known to.
 
-        `runtime/activities/elsewhere.py` knows from here on what the app of this host has not.
+        `runtime/activities/elsewhere.py` keeps track of activities that the app of this host does not have.
         """
         lent = self._end(address)
         return lent.holder if lent is not None else None
 
     def answered(self, done: ActivityDone) -> None:
-        """Learn that a commit of this host holds an answer which has come from another host."""
+        """Note that a commit of this host holds an answer which has come from another host."""
         self._end(activity_address(done.execution_id, done.task_id))
 
     def withdraw(self, message: Withdraw, addresses: Iterable[Address]) -> None:
@@ -103,10 +103,10 @@ class MovingActivities:
             self.tell_holder(holder, message)
 
     def take_back(self, performs: Callable[[str], bool]) -> None:
-        """Perform here the activities of other hosts of which no answer comes any more.
+        """Perform here the activities whose answers do not come from other hosts any more.
 
         Args:
-            performs: Whether a host of that name still performs what it has.
+            performs: Whether a host, by name, still performs its activities.
         """
         for address in [address for address, each in self.lent.items() if not performs(each.holder)]:
             del self.lent[address]
@@ -114,7 +114,7 @@ class MovingActivities:
                 self._begin(job)
 
     def stop(self) -> None:
-        """Wait for nothing that is not performed here: this host stops."""
+        """Drop the waits for activities that other hosts perform, because this host stops."""
         self.lent.clear()
         for address in [address for address, job in self._busy.items() if job.holder is not None]:
             del self._busy[address]

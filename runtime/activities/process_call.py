@@ -1,6 +1,6 @@
 """Calls of activities in another process.
 
-The one law: only text crosses. The function is named, not pickled, and the other
+The rule: only text crosses. The function is named, not pickled, and the other
 process imports it by that name; input and output are JSON.
 
 `runtime/activities/worker_process.py` performs what `runtime/activities/process_pool.py` sends it, for activities
@@ -107,7 +107,7 @@ def _module(reference: Reference) -> ModuleType:
 
 
 def _main_of_the_daemon(file: str | None) -> ModuleType:
-    """The program that embeds the engine, imported: what stands under `if __name__ == "__main__"` does not run here."""
+    """The program that embeds the engine, imported: the code under `if __name__ == "__main__"` does not run here."""
     if MAIN not in sys.modules:
         if file is None:
             raise ModuleNotFoundError("the main program has no file, so another process cannot import it")

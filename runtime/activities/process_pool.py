@@ -1,7 +1,7 @@
-"""Worker processes: those of activities with `executor="process"`, as the daemon sees them.
+"""Worker processes: the daemon's side of activities with `executor="process"`.
 
-The rule: a worker performs one activity at a time, and what it prints or logs meanwhile
-is in the log before its result is taken. A worker that ends, for any reason, is a
+The rule: a worker performs one activity at a time, and its output and log records of that time
+are in the log before its result is taken. A worker that ends, for any reason, is a
 failure of the activity that it performed, and of no other.
 
 `runtime/activities/actors.py` has a pool; its lane limits how many calls there are
@@ -36,7 +36,7 @@ logger = logging.getLogger(__name__)
 
 MODULE = "perdure.runtime.activities.worker_process"
 
-# How streams say that the other end is gone.
+# The errors of streams whose other end is closed.
 GONE = (anyio.EndOfStream, anyio.IncompleteRead, anyio.BrokenResourceError, anyio.ClosedResourceError)
 
 Call = tuple[Any, ...]  # the fields of ActivityContext, in their order
@@ -47,8 +47,8 @@ class ProcessPool:
 
     Args:
         tasks: The task group of the tasks that read from workers. Its cancellation ends all workers.
-        folder: The working folder in which workers begin; None: the present one. What user code makes the daemon's own
-            later does not count.
+        folder: The working folder in which workers begin; None: the present one. Later changes of the daemon's own
+            working folder do not count.
     """
 
     IDLE_MAX_S = 300.0  # after this long without an activity a worker is ended
@@ -170,7 +170,7 @@ class WorkerProcess:
             if isinstance(error, (*GONE, TimeoutError, anyio.DelimiterNotFound)):
                 raise NotBegun(f"its process {_ending(process.returncode)} before it was ready") from error
             raise
-        # Called in a task that is lent to an activity, and it outlives that.
+        # Called in a task that is lent to an activity, which this one outlives.
         call_as(CodeOwner.PROCESS, tasks.start_soon, worker._serve)
         return worker
 

@@ -1,6 +1,6 @@
 """Steps: the piece of user code that the event loop runs now, as a stack of frames shows it.
 
-The rule: nothing is written down when a step begins, so that a step costs nothing. A thread that watches the event loop
+The rule: nothing is recorded when a step begins, so that a step costs nothing. A thread that watches the event loop
 finds the step in the stack of the main thread, and two looks saw the same step if they saw the same frame.
 
 `daemon/pulse/watchdog.py` uses it. `watch_calls` is for the few workflows that seem to call activities as functions.
@@ -53,7 +53,7 @@ class CodeStep:
             stack: The innermost frame of that thread.
 
         Raises:
-            CodeInterrupted: It is.
+            CodeInterrupted: The code is in this step.
         """
         if any(frame is self.frame for frame in outwards(stack)):
             interrupted = CodeInterrupted(f"{self}"[:1].upper() + f"{self}"[1:], limit_s=limit_s, line=line_of(stack))

@@ -4,7 +4,7 @@ The rule: a thread cannot be cancelled. A call whose task is cancelled is
 *abandoned*: its function goes on, its outcome has no reader, and the number of
 abandoned calls is known until each of them has ended.
 
-A thread that the system does not give (its limit is reached) is no failure of a call: it waits, and asks again.
+If the system refuses a thread (its limit is reached), the call does not fail: it waits, and tries again.
 
 The activity actors call their plain functions here. The lane of the threads
 learns the number, and keeps the threads of a process within twice the limit.
@@ -22,13 +22,13 @@ class Threads:
     """Calls functions in threads.
 
     Args:
-        limit: How many calls have a reader at once, at most. As many abandoned calls may be under way beside them.
+        limit: The maximum number of calls with a reader at once. The same number of abandoned calls may be under way.
         changed: Called in the event loop with the number of abandoned calls whenever it changes.
         workshop: Has the threads; those of the operating system by default.
         refused: Called whenever a thread cannot be begun, with the reason.
     """
 
-    # How long a call waits for a thread that the system has refused, before it asks again.
+    # How long a call waits for a thread that the system has refused, before it tries again.
     PAUSE_S = 1.0
 
     def __init__(
@@ -52,7 +52,7 @@ class Threads:
         """Call a function in a thread and return its result. If this is cancelled, the call is abandoned.
 
         Args:
-            wanted: Asked in the thread before it begins. If it says no, the function is not called, and the result
+            wanted: Called in the thread first. If it returns False, the function is not called, and the result
                 is None: a cancellation that is under way reaches this task a step later than the thread may begin.
         """
         call = _Call(function, given, wanted, self._ended)
@@ -68,7 +68,7 @@ class Threads:
         finally:
             if not call.over and call.abandon():
                 self._abandoned.add(call)
-                # It may have ended just now, and then nothing else says so.
+                # It may have ended just now, and then nothing else reports it.
                 if call.over:
                     self._abandoned.discard(call)
                 elif not self._closed:
@@ -79,7 +79,7 @@ class Threads:
         self._closed = True
 
     def _ended(self, call: "_Call") -> None:
-        """Learn in a thread that an abandoned call has ended there."""
+        """Note in a thread that an abandoned call has ended there."""
         if not self._closed:
             try:
                 self._workshop.in_loop(self._forget, call)

@@ -31,9 +31,9 @@ DESCRIPTORS_FROM = 10  # of the channel: away from the ones that shell scripts u
 
 
 def main() -> None:
-    """Perform what the daemon sends, until it closes the channel."""
+    """Perform the activities that the daemon sends, until it closes the channel."""
     channel = Channel()
-    # Ctrl-C and a service's stop reach every process; when an activity ends is the daemon's to say. Handlers, and not
+    # Ctrl-C and a service's stop reach every process; the daemon decides when an activity ends. Handlers, and not
     # SIG_IGN, which child programs would inherit.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _leave_to_the_daemon)
@@ -81,7 +81,7 @@ class Channel:
             os.close(self._out)
 
     def greet(self) -> None:
-        """Tell the daemon that the worker is ready."""
+        """Report to the daemon that the worker is ready."""
         self._write(READY)
 
     def receive(self) -> Any:
@@ -106,7 +106,7 @@ class Channel:
         return True
 
     def watch(self) -> None:
-        """End this process and the programs that it has started, if the daemon is gone in the middle of an activity.
+        """End this process and the programs that it has started, if the daemon exits during an activity.
 
         The activity is performed again when the daemon is back, and must not run twice at a time. A worker without an
         activity ends by itself.

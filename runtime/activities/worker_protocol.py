@@ -13,7 +13,7 @@ from typing import Any
 
 import msgpack
 
-# Ends what other code may have printed before the worker took its standard output away.
+# Ends the line that other code may have printed before the worker took its standard output away.
 READY = b"\x00perdure worker ready\x00"
 
 LENGTH = struct.Struct(">Q")  # before each message

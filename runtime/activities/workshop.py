@@ -1,7 +1,7 @@
 """The workshop of activities: where plain functions have threads and `executor="process"` has processes.
 
 The rule: nothing else in `runtime/` begins a thread or a process. So a simulation (`testing/simulation/machines/`) puts
-a workshop of its own in, in which one thread runs at a time.
+a workshop of its own in its place, in which one thread runs at a time.
 
 `Opening.workshop` names another; `runtime/activities/actors.py` works in it.
 """

@@ -3,9 +3,9 @@ pydantic's own types.
 
 The rule: pydantic decides where it is installed. Without it a payload becomes the one member of a union whose
 required fields are there and that knows all fields of the payload; a union that a payload could fit twice is refused
-when the function is registered, unless a Literal tells its members apart.
+when the function is registered, unless a Literal distinguishes its members.
 
-`codec.py` asks for a reader where msgspec refuses an annotation (docs/design/payloads.md).
+`codec.py` uses a reader where msgspec refuses an annotation (docs/design/payloads.md).
 """
 
 import collections
@@ -46,7 +46,7 @@ def reader_of(wanted: Any) -> Reader:
     """Make the reader of a type.
 
     Raises:
-        NotReadable: There is none; the message says why, and what to do.
+        NotReadable: The type has no reader; the message says why, and what to do.
     """
     try:
         pydantic: Any = importlib.import_module("pydantic")
@@ -63,7 +63,7 @@ def reader_of(wanted: Any) -> Reader:
 
 
 def needs_reader(wanted: Any) -> bool:
-    """Whether msgspec would read the annotation, and miss what pydantic's marks in it ask for."""
+    """Whether msgspec would read the annotation, but ignore pydantic's marks in it."""
     return any(_is_pydantics(part if isinstance(part, type) else type(part)) for part in _parts(wanted, set()))
 
 
@@ -129,7 +129,7 @@ def _parts(
         if has_fields(wanted):
             try:
                 hints = typing.get_type_hints(wanted, include_extras=True)
-            except Exception:  # msgspec says what it lacks
+            except Exception:  # msgspec reports the reason
                 return
             for hint in hints.values():
                 yield from _parts(hint, seen, has_fields)
@@ -232,7 +232,7 @@ class PlainReader:
         if (inside := _inside(wanted)) is not wanted:
             return self._make(inside)
         if wanted in self._made:
-            # Looked up when it is called: it is not made yet while a type that contains itself is.
+            # Looked up at each call: while the reader of a recursive type is being made, it does not exist yet.
             return lambda value: self._made[wanted](value)  # noqa: PLW0108
         self._made[wanted] = _not_made
         made = self._made[wanted] = self._new(wanted)
@@ -368,7 +368,7 @@ def _kind(value: Any) -> str:
 
 
 def _shapes(member: Any) -> list[JsonShape]:  # noqa: PLR0911  one for each kind
-    """Say what JSON a member of a union can be."""
+    """The kinds of JSON that a member of a union can be."""
     if (inside := _inside(member)) is not member:
         return _shapes(inside)
     origin = typing.get_origin(member)

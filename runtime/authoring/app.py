@@ -1,6 +1,6 @@
 """An app: the workflows and activities of a program, by name.
 
-The one law: an app is a value. Decorating a function records it and changes
+The rule: an app is a value. Decorating a function records it and changes
 nothing else. No code runs until an engine is given the app, and nothing is
 global; two engines may share one app.
 
@@ -68,7 +68,7 @@ class App:
         self.activities: dict[str, ActivityDefinition] = {}
         # By workflow, once it has run: the activities that it calls as functions (runtime/execution/direct_calls.py).
         self.direct_calls: dict[str, Mapping[CodeType, str]] = {}
-        # By function that is registered here, as workflow or activity: its name, and what decodes its results.
+        # By function that is registered here, as workflow or activity: its name, and the decoder of its results.
         self._known: dict[Callable[..., Any], tuple[str, Decoder]] = {}
 
     def __repr__(self) -> str:
@@ -160,25 +160,26 @@ class App:
         Args:
             function: A function, registered or not, or its name.
 
-        It follows the return annotation. For a name it gives the types that JSON has: the function behind a name may
-        be elsewhere, in another language even.
+        It follows the return annotation. For a name it gives the types that JSON has, because the function behind a
+        name may be elsewhere, even in another language.
         """
         if isinstance(function, str):
             return UNTYPED
-        # That of another function is not kept: a lambda in a workflow is a new function at each call.
+        # The decoder of an unregistered function is not kept: a lambda in a workflow is a new function at each call.
         known = self._known.get(function)
         if known is not None:
             return known[1]
         return result_decoder(function, getattr(function, "__name__", repr(function)))
 
     def called(self, function: Callable[..., Any] | str) -> tuple[str, Decoder]:
-        """The name of a function, and the decoder of its results, in one look: workflow code asks at each call.
+        """The name of a function, and the decoder of its results, in one look-up, because workflow code needs them at
+        each call.
 
         Args:
             function: A function, registered or not, or its name.
 
         Raises:
-            AppError: As of `name_of`.
+            AppError: As for `name_of`.
         """
         if not isinstance(function, str):
             known = self._known.get(function)

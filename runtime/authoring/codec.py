@@ -1,12 +1,12 @@
 """Encoder and decoder between the user's values and JSON text.
 
-The one law: a payload is JSON text, never pickle. The annotated type decides
+The rule: a payload is JSON text, never pickle. The annotated type decides
 which value a payload becomes; without an annotation it becomes a dict, list,
 str, int, float, bool or None. Executions, activities and the client use both.
 
 msgspec does the work: it knows dataclasses, typed dicts, enums, dates and the
 containers of the standard library, and is the fastest JSON library for Python.
-Where msgspec refuses, Python's `json` has the last word, because other ends
+Where msgspec refuses, Python's `json` decides, because other ends
 write with it: NaN, infinity, lone surrogates, numbers beyond a float
 (docs/design/payloads.md). Types that msgspec does not know are read by
 `annotations.py`.
@@ -44,7 +44,7 @@ class Decoder:
         self._build = _Builder()
         self._reader: Reader | None = None
         self._word_keys: Reader | None = None
-        # The annotation `object` tells no more than a missing one.
+        # The annotation `object` says no more than a missing one.
         known = NO_TYPE if wanted is object else wanted
         if needs_reader(known):
             self._reader = _reader(known)
@@ -59,7 +59,7 @@ class Decoder:
     def decode(self, text: str | None) -> Any:
         """Read a payload; None, or an empty one, is None.
 
-        Text that is not JSON is the str that it is, if the type has room for one.
+        Text that is not JSON becomes a str, if the type allows one.
 
         Raises:
             PayloadError: It does not fit the type.
@@ -114,7 +114,7 @@ class Encoder:
         try:
             encoded = self._encode(value)
             # msgspec writes null for NaN and infinity, and the loss would be noticed far away, if ever.
-            # `in` would make and drop an error for each: it asks first whether it was given a number.
+            # `in` would be slower: it tries the operand as a number first, and makes and drops an error each time.
             if encoded.find(b"null") < 0 or _finite(msgspec.to_builtins(value, enc_hook=_unbuild)):
                 return encoded.decode()
         except BaseException:  # noqa: S110  a second look decides
@@ -132,7 +132,7 @@ class _Builder:
     """Builds values of types that msgspec does not know. It keeps the readers that it had to make.
 
     Raises:
-        NotImplementedError: Nothing here knows the type either.
+        NotImplementedError: The type is unknown here too.
     """
 
     __slots__ = ("_readers",)

@@ -1,6 +1,6 @@
 """The contexts that workflow and activity code is given to work with.
 
-The one law: all that a workflow sees through its context is the same at every
+The rule: all that a workflow sees through its context is the same at every
 replay. Names and meanings are those of Dapr's Python SDK (contract 6).
 
 The execution makes the context of a workflow, and the activity actors that of an
@@ -51,7 +51,7 @@ class Orders(Protocol):
 
     @property
     def parent_id(self) -> str | None:
-        """The id of the parent; None: there is none."""
+        """The id of the parent, if there is one."""
         ...
 
     @property
@@ -80,7 +80,7 @@ class Orders(Protocol):
     def call_activity(
         self, activity: Callable[..., Any] | str, value: Any, policy: RetryPolicy | None, app_id: str | None
     ) -> Task[Any]:
-        """Ask for an activity; see `WorkflowContext.call_activity`."""
+        """Request an activity; see `WorkflowContext.call_activity`."""
         ...
 
     def call_child_workflow(
@@ -91,11 +91,11 @@ class Orders(Protocol):
         policy: RetryPolicy | None,
         app_id: str | None,
     ) -> Task[Any]:
-        """Ask for a child; see `WorkflowContext.call_child_workflow`."""
+        """Request a child; see `WorkflowContext.call_child_workflow`."""
         ...
 
     def create_timer(self, fire_at: datetime | timedelta | float) -> Task[None]:
-        """Ask for a timer; see `WorkflowContext.create_timer`."""
+        """Request a timer; see `WorkflowContext.create_timer`."""
         ...
 
     def wait_for_external_event(self, name: str, timeout: datetime | timedelta | float | None) -> Task[Any]:
@@ -111,7 +111,7 @@ class Orders(Protocol):
         ...
 
     def is_patched(self, name: str) -> bool:
-        """Ask for a patch; see `WorkflowContext.is_patched`."""
+        """Say whether a patch applies; see `WorkflowContext.is_patched`."""
         ...
 
 
@@ -139,7 +139,7 @@ class WorkflowContext:
 
     @property
     def execution_id(self) -> str:
-        """Of this generation; continue_as_new begins another."""
+        """The id of this generation; continue_as_new begins another."""
         return self._orders.execution_id
 
     @property
@@ -159,7 +159,7 @@ class WorkflowContext:
 
     @property
     def is_replaying(self) -> bool:
-        """Whether the code runs for something that has happened before."""
+        """Whether the code repeats a turn that is in the history."""
         return self._orders.replaying
 
     def now(self) -> datetime:
@@ -234,7 +234,14 @@ class WorkflowContext:
         The task fails with TaskFailedError when the activity does.
 
         Args:
-            app_id: Of the app that performs it; None: this one. As long as no host has that app, the task waits.
+            activity: The function, or the name by which it is registered.
+            input: Any value that JSON can hold; None is no input.
+            retry_policy: When it is tried again; None: never.
+            app_id: The app that performs it; None is this app. While no host has that app, the task waits.
+
+        Raises:
+            PayloadError: The input is not JSON.
+            LimitExceeded: The input, the name or the number of calls is beyond its limit (docs/limits.md).
         """
         return self._orders.call_activity(activity, input, retry_policy, app_id)
 
@@ -279,10 +286,18 @@ class WorkflowContext:
     ) -> Task[Any]:
         """Start another workflow and wait for its result.
 
+        The task fails with TaskFailedError when the child does, or its id belongs to another instance.
+
         Args:
+            workflow: The function, or the name by which it is registered.
+            input: Any value that JSON can hold; None is no input.
             instance_id: By default `<this instance>:<n>`, with n as four hex digits; after a continue_as_new
                 `<this instance>:<generation>:<n>`, with the first eight digits of its execution_id.
-            app_id: Of the app that the child is of; None: this one. As long as no host has that app, the task waits.
+            retry_policy: When another child is started in its place; None: never.
+            app_id: The app of the child; None is this app. While no host has that app, the task waits.
+
+        Raises:
+            PayloadError, LimitExceeded: As for `call_activity`.
         """
         return self._orders.call_child_workflow(workflow, input, instance_id, retry_policy, app_id)
 
@@ -310,6 +325,7 @@ class WorkflowContext:
         """Begin again with a new input and an empty history, once the workflow's function returns.
 
         Args:
+            new_input: Any value that JSON can hold; None is no input.
             save_events: Keep the events that the code has not waited for.
         """
         self._orders.continue_as_new(new_input, save_events=save_events)
@@ -355,19 +371,18 @@ class WorkflowContext:
 class ActivityContext(Struct, frozen=True):
     """The call that an activity performs."""
 
-    workflow_id: str  # the instance that asked for it
+    workflow_id: str  # the instance that requested it
     task_id: int  # the event id of the request in that instance's history
     task_execution_id: str  # the same at each try of the call: an idempotency key
-    activity_name: str
-    workflow_name: str = ""  # of the instance that asked for it
-    attempt: int | None = 1  # the number of this try, from 1 on; None: a remote worker's workflow asked for it
-    # W3C's trace context of this try, for what it calls; None: it is part of no trace.
-    traceparent: str | None = None
-    tracestate: str | None = None
+    activity_name: str  # under which it is registered
+    workflow_name: str = ""  # of the instance that requested it
+    attempt: int | None = 1  # the number of this try, from 1 on; None: a remote worker's workflow requested it
+    traceparent: str | None = None  # W3C's trace context of this try, for services that it calls; None: no trace
+    tracestate: str | None = None  # the same
 
     @property
     def logger(self) -> "_FieldsLogger":
-        """A logger whose records say whose they are: instance_id, workflow, activity, attempt, task_execution_id."""
+        """A logger whose records identify the call: instance_id, workflow, activity, attempt, task_execution_id."""
         return _FieldsLogger(
             logging.getLogger(ACTIVITY_LOGGERS + self.activity_name), self.log_fields, said=self.workflow_id
         )
@@ -389,7 +404,7 @@ class _FieldsLogger(logging.LoggerAdapter[logging.Logger]):
     """A logger with fields on each record, beside the caller's of `extra=`.
 
     Args:
-        said: Stands in front of each message, for logs that show no fields.
+        said: Text in front of each message, for logs that show no fields.
     """
 
     def __init__(self, logger: logging.Logger, fields: Mapping[str, object], *, said: str) -> None:

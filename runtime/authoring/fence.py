@@ -6,8 +6,8 @@ KeyboardInterrupt, SystemExit and a cancellation are failures of the code that r
 them: the daemon's own signals are never raised in user code.
 
 Activities in threads and in other processes are called here. Those on the event
-loop are awaited by `runtime/activities/actors.py`, which tells the daemon's own
-cancellation from theirs; workflow code is driven by `runtime/execution/drive.py`.
+loop are awaited by `runtime/activities/actors.py`, which distinguishes the daemon's own
+cancellation from that of the code; workflow code is driven by `runtime/execution/drive.py`.
 """
 
 import inspect
@@ -41,7 +41,7 @@ def perform(
         payload: Its input, JSON text.
 
     Returns:
-        The outcome; or what the function has returned, if that is to be awaited (an `async def` behind a decorator
+        The outcome; or the awaitable that the function has returned (an `async def` behind a decorator
         that hides it).
     """
     process, code = os.getpid(), 1
@@ -56,12 +56,13 @@ def perform(
         return Performed(None, failure_of(error, frames_skipped=1))
     finally:
         if os.getpid() != process:
-            # The function has forked, and this is the child. The thread would wait for ever for its next call.
+            # The function has forked, and this is the child process, in which this thread would wait for ever for a
+            # call.
             os._exit(code)
-        # A limit that the function has lowered holds for all threads, and the event loop could call nothing any more.
+        # A recursion limit that the function has lowered holds for all threads; the event loop could fail at any call.
         if sys.getrecursionlimit() < nesting:
             sys.setrecursionlimit(nesting)
-        # One that it has left behind would be called for all that comes after it in this thread.
+        # A trace or profile function that it has left behind would be called for all later code of this thread.
         if sys.gettrace() is not traced:
             sys.settrace(traced)
         if sys.getprofile() is not profiled:

@@ -1,6 +1,6 @@
-"""The limits on what workflow code may ask for, as one frozen value.
+"""The limits on the requests of workflow code, as one frozen value.
 
-The rule: a limit holds for new turns only. Replay repeats what was recorded under another limit, or under none.
+The rule: a limit holds for new turns only. Replay repeats turns that were recorded under other limits, or under none.
 
 The engine's settings have one; executions and workflow actors keep to it. docs/limits.md has the table of all limits.
 """
@@ -18,14 +18,15 @@ class WorkflowLimits:
         ValueError: A limit is below 1.
     """
 
-    turn_commands_warn: int = 10_000  # activities, children, timers, waits that one turn asks for
+    turn_commands_warn: int = 10_000  # activities, children, timers, waits that one turn requests
     turn_commands_max: int = 100_000  # some 0.1 GB; a million took 1.9 GiB
     payload_bytes_warn: int = 2 * MIB  # an input, a result, a custom status; in UTF-8
     payload_bytes_max: int = 32 * MIB
     name_bytes_max: int = 1024  # of an activity, a workflow, an event, a patch, an id that code or a caller chose
     history_events_warn: int = 10_000  # of one generation; a long history never fails
-    held_events_max: int = 100_000  # arrivals of an instance that takes none; some 50 MB. Beyond it events are refused
-    # A text of so many characters is below the smallest limit that payloads can have.
+    # arrivals that wait while an instance takes none; some 50 MB. Beyond it events are refused
+    held_events_max: int = 100_000
+    # A text of at most this many characters is below each limit on payloads.
     light_chars: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
@@ -54,5 +55,5 @@ def bytes_of(text: str) -> int:
 
 
 def is_longer(text: str, bytes_max: int) -> bool:
-    """Whether a text has more bytes in UTF-8. A text that is far below it is not weighed."""
+    """Whether a text has more bytes in UTF-8. The bytes of a text that is far below it are not counted."""
     return len(text) * 4 > bytes_max and bytes_of(text) > bytes_max

@@ -1,6 +1,6 @@
-"""The texts of misuse: what workflow code did that replay cannot repeat or the context cannot take, and what to do.
+"""The texts for misuse: steps of workflow code that replay cannot repeat or the context cannot take, with their remedy.
 
-The rule: a text names what was done first, then the way to do it. The errors are made here and raised elsewhere, and
+The rule: a text names the wrong step first, then the way to do it. The errors are made here and raised elsewhere, and
 nothing here touches a user's object beyond its type.
 """
 
@@ -25,7 +25,7 @@ class NoSuchMember(WorkflowMisuse, AttributeError):
 
 
 def no_task(asked: Any) -> WorkflowMisuse:
-    """The workflow has awaited or yielded something else than a task of its own context."""
+    """The error for a workflow that awaits or yields anything but a task of its own context."""
     kind = type_name(asked)
     if inspect.iscoroutine(asked):
         asked.close()  # so that Python does not warn of it as well
@@ -37,7 +37,7 @@ def no_task(asked: Any) -> WorkflowMisuse:
 
 
 def no_function(verb: str, kind: str, given: Any) -> WorkflowMisuse:
-    """A verb has been given neither a function nor a name."""
+    """The error for a verb that was given neither a function nor a name."""
     if inspect.iscoroutine(given):
         given.close()
         return WorkflowMisuse(
@@ -51,7 +51,7 @@ def no_function(verb: str, kind: str, given: Any) -> WorkflowMisuse:
 
 
 def no_policy(verb: str, given: Any) -> WorkflowMisuse:
-    """The error for a retry policy that is none."""
+    """The error for a value that is no retry policy."""
     return WorkflowMisuse(
         f"retry_policy of ctx.{verb} takes a perdure.RetryPolicy, not {type_name(given)}. "
         "Write retry_policy=perdure.RetryPolicy(first_retry_interval=timedelta(seconds=1), max_number_of_attempts=3)."
@@ -64,12 +64,12 @@ def one_list(verb: str) -> WorkflowMisuse:
 
 
 def no_member(name: str, known: Iterable[str], *, activitys: bool) -> WorkflowMisuse:
-    """The context has been asked for something that it does not have.
+    """The error for an attribute that the context does not have.
 
     Args:
-        name: The name that was asked for.
+        name: The name of the attribute.
         known: The names that it has.
-        activitys: The contexts of activities have it.
+        activitys: Whether the contexts of activities have it.
     """
     if activitys:
         return NoSuchMember(
@@ -83,7 +83,7 @@ def no_member(name: str, known: Iterable[str], *, activitys: bool) -> WorkflowMi
 
 
 def called_as_function(name: str) -> WorkflowMisuse:
-    """An activity has been called where it should have been asked for."""
+    """The error for an activity that was called instead of requested."""
     return WorkflowMisuse(
         f"an activity was called as a function: {name!r}. Nothing of it is recorded, so that each replay would do its "
         f"work again. Write await ctx.call_activity({name}, input=...). Code that workflows and activities share "
@@ -92,7 +92,7 @@ def called_as_function(name: str) -> WorkflowMisuse:
 
 
 def not_awaited(did: str) -> WorkflowMisuse:
-    """A task has been used as if it were its result."""
+    """The error for a task that was used as if it were its result."""
     return WorkflowMisuse(
         f"a task was used as if it were its result ({did}): it was not awaited. "
         "Write result = await ctx.call_activity(...), or yield it in a generator."

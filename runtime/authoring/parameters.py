@@ -1,6 +1,6 @@
 """Signatures of workflows and activities: the input and the result of a function.
 
-The one law: an annotation that cannot be resolved counts as none and spoils no
+The rule: an annotation that cannot be resolved counts as none and spoils no
 other. Names that are imported under TYPE_CHECKING, as the contexts often are,
 do not exist at run time.
 

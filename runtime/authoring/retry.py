@@ -1,10 +1,10 @@
 """Retry policies: when a failed activity or child workflow is tried again.
 
-The one law: the delay is a function of the policy, the attempt and a seed, so
+The rule: the delay is a function of the policy, the attempt and a seed, so
 replay finds the same one.
 
-Workflow code gives policies to its calls; `runtime/execution/pending.py` asks
-for the next try. Source: contract 3.16.
+Workflow code gives policies to its calls; `runtime/execution/pending.py`
+computes the time of the next try. Source: contract 3.16.
 """
 
 from collections.abc import Collection
@@ -20,17 +20,17 @@ from ..history.failure import FailureDetails
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
-    """How often, and how long after one another, a task is tried. Intervals may be seconds, too.
+    """How often a task is tried, and at which intervals: timedeltas, or numbers of seconds.
 
     Raises:
         ValueError: A value is out of its range.
     """
 
-    first_retry_interval: timedelta
-    max_number_of_attempts: int  # the first try counts
-    backoff_coefficient: float = 1.0
-    max_retry_interval: timedelta | None = None
-    retry_timeout: timedelta | None = None  # no try begins later than this after the first
+    first_retry_interval: timedelta  # the pause after the first try
+    max_number_of_attempts: int  # the first try counts, so 1 is no retry
+    backoff_coefficient: float = 1.0  # each pause is so many times the one before
+    max_retry_interval: timedelta | None = None  # the longest pause; None: there is none
+    retry_timeout: timedelta | None = None  # no try begins later than this after the first; None: any may
     non_retryable_error_types: Collection[str] = ()  # class names, as in FailureDetails.error_type
     jitter: float = 0.0  # 0 to 1: up to this share is taken off each delay, the same at every replay
 
@@ -75,12 +75,12 @@ def next_try_us(
         policy: The policy of the call.
         failure: The failure of the last try.
         attempt: The number of the try that has failed; the first is 1.
-        started_us: When the first try was asked for; Unix time, microseconds.
+        started_us: When the first try was requested; Unix time, microseconds.
         now_us: When the failure came in; Unix time, microseconds.
         seed: Makes the jitter of this task differ from that of others; the same at every replay.
 
     Returns:
-        Unix time, microseconds; None: there is no other try.
+        Unix time, microseconds; None if there is no other try.
     """
     if attempt >= policy.max_number_of_attempts or failure.non_retriable:
         return None

@@ -1,6 +1,6 @@
 """Tasks, for which workflow code waits.
 
-The one law: a task completes only because of an event, so that replay completes
+The rule: a task completes only because of an event, so that replay completes
 the same tasks in the same order. A task belongs to one execution; nothing else
 can drive it.
 
@@ -82,7 +82,7 @@ class Task(Generic[T_co]):
             yield self
         return self.get_result()
 
-    # A forgotten `await` is told where the task is used as its result.
+    # A forgotten `await` is reported where the task is used as its result.
 
     def __getitem__(self, key: object) -> Any:
         raise not_awaited("[...]")
@@ -94,12 +94,12 @@ class Task(Generic[T_co]):
         raise not_awaited("len()")
 
     def __bool__(self) -> bool:
-        return True  # as ever: `if task:` asks whether there is one
+        return True  # `if task:` may test a variable for None
 
     # The execution uses these.
 
     def owned_by(self, owner: Owner) -> bool:
-        """Whether the task is of this execution. One that was complete when it was made fits any."""
+        """Whether the task is of this execution. A task that was complete when it was made belongs to any."""
         return self._owner is owner or (self._owner is None and self.is_complete)
 
     def succeed(self, value: Any) -> None:
@@ -135,7 +135,7 @@ def when_all(tasks: Iterable[Task[T]]) -> Task[list[T]]:
     """Combine tasks into one that waits for all of them.
 
     Args:
-        tasks: Tasks of one workflow; none of them is a complete result too, an empty list.
+        tasks: Tasks of one workflow. Without tasks the result is an empty list, at once.
 
     Returns:
         A task whose result is the list of their results, in their order. It fails as soon as the first of them does.

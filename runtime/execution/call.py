@@ -1,9 +1,9 @@
-"""A call: an activity or a child that workflow code has asked for, over all its tries.
+"""A call: an activity or a child that workflow code has requested, over all its tries.
 
-The rule: it holds what its next try needs, and refers to no event.
+The rule: it holds the facts for its next try, and refers to no event.
 
 `runtime/execution/drive.py` makes it, and `runtime/execution/pending.py` keeps it until it has an answer. It has a
-module of its own because a compiled build does not compile Structs, which are made in C as it is.
+module of its own because a compiled build does not compile Structs, which msgspec makes in C.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from ..history.failure import ACTIVITY_CALL, CHILD_CALL, FailedCall
 
 
 class Call(Struct, eq=False):
-    """An activity or a child that was asked for, over all its tries."""
+    """An activity or a child that was requested, over all its tries."""
 
     task: Task[Any]
     what: str  # for messages: "Activity" or "Child workflow"
@@ -37,7 +37,7 @@ class Call(Struct, eq=False):
 
     @property
     def is_activity(self) -> bool:
-        """Whether an activity was asked for, and not a child."""
+        """Whether it is a call of an activity, not of a child."""
         return self.what == "Activity"
 
     def failed(self, task_id: int) -> FailedCall:

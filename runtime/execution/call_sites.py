@@ -1,11 +1,11 @@
-"""The calls of a function, as its bytecode tells them without running it.
+"""The calls in a function, read from its bytecode without running it.
 
-The rule: neither the function runs nor a descriptor of a value that it names. A call that cannot be told is said to be
-unknown.
+The rule: neither the function is run nor a descriptor of a value that it names. A call whose callee cannot be
+determined is reported as unknown.
 
-A callee is told if it is a name (global, of an outer function, or a local one that was given such a value), an
-attribute of one (a module's, a class's, an object's), or an element of a list, tuple or dictionary. It knows the
-bytecode of Python 3.11 to 3.14. `runtime/execution/direct_calls.py` asks it.
+A callee can be determined if it is a name (global, of an outer function, or a local one that was given such a value),
+an attribute of one (a module's, a class's, an object's), or an element of a list, tuple or dictionary. The module knows
+the bytecode of Python 3.11 to 3.14. `runtime/execution/direct_calls.py` uses it.
 """
 
 import builtins
@@ -17,9 +17,9 @@ from types import CodeType, FunctionType, MethodType
 from typing import Any, NamedTuple
 
 ELEMENTS_MAX = 1_000  # of a container that is looked through
-# Whose instructions are kept: apps that are made anew, as tests make them, have the same codes.
+# Codes whose instructions are kept: apps that are made anew, as in tests, have the same codes.
 CODES_MAX = 1_000
-# From 3.13 on NULL is pushed after the callee of a call that is none of a method; before, it was pushed before.
+# For a call that is no method call, Python 3.13 and newer push NULL after the callee, older releases before it.
 NULL_COMES_LAST = "LOAD_FAST_LOAD_FAST" in dis.opmap
 # From 3.12 on the argument of LOAD_ATTR says whether it loads a method.
 METHODS_ARE_ATTRIBUTES = "PRECALL" not in dis.opmap
@@ -30,7 +30,7 @@ FUNCTION_MADE = ("MAKE_FUNCTION", "SET_FUNCTION_ATTRIBUTE")
 
 
 class _Unknown:
-    """A value that the code does not tell."""
+    """A value that cannot be determined from the code."""
 
 
 UNKNOWN: Any = _Unknown()
@@ -45,7 +45,7 @@ class CallSites(NamedTuple):
 
 
 class _Step(NamedTuple):
-    """An instruction, without what differs between releases."""
+    """An instruction, without the differences between releases of Python."""
 
     name: str
     value: Any
@@ -67,7 +67,7 @@ def call_sites(function: FunctionType, owner: Any = UNKNOWN) -> CallSites:
 
 
 def plain_function(value: Any) -> FunctionType | None:
-    """The function of Python's that a callable calls in the end; None if there is none, or it cannot be told."""
+    """The Python function that a callable calls in the end; None if there is none, or it cannot be determined."""
     while True:
         kind = type(value)
         if kind is FunctionType:
@@ -117,7 +117,7 @@ class _Reader:
                 values = self._values_before(steps, index + 1)
                 sites.named.extend(value for value in values if value is not UNKNOWN)
                 if step.is_method:
-                    # An attribute of an unknown object is a method of its own: of the context's, say.
+                    # An attribute of an unknown object is a method of that object, of the context for example.
                     self._call(values, sites, variable=False)
             elif step.name == "PUSH_NULL":
                 start = self._start_of_callee(steps, index)
@@ -134,7 +134,7 @@ class _Reader:
                 self.calls_unknown |= value is functools.partial
 
     def _start_of_callee(self, steps: Sequence[_Step], null: int) -> int:
-        """The place behind the expression of a callee, as far as it is one that can be told."""
+        """The place behind the expression of a callee, if it can be determined."""
         if NULL_COMES_LAST:
             return null
         place = null + 2
@@ -172,7 +172,7 @@ class _Reader:
 
 
 def _codes(code: CodeType) -> Iterator[CodeType]:
-    """A code and those within it: lambdas, inner functions, comprehensions."""
+    """A code and the codes within it: lambdas, inner functions, comprehensions."""
     yield code
     for each in code.co_consts:
         if isinstance(each, CodeType):

@@ -5,8 +5,8 @@ event id of the request, so it is the same at every replay. It names the
 generation from the second one on, because a child of an earlier generation may
 still be running.
 
-Executions make these ids, the stage for remote code corrects those of SDKs, and
-reruns give them anew.
+Executions make these ids, the stage for remote code corrects the ids of SDKs,
+and reruns make them anew.
 """
 
 

@@ -1,4 +1,4 @@
-"""What code has asked for, as it crosses to another host of the daemon: commands, and the end of a generation.
+"""The form in which commands and the end of a generation cross to another host of the daemon.
 
 The rule: events cross as rows of a history, so that two releases which share a store understand each other.
 

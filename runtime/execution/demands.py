@@ -1,4 +1,4 @@
-"""Checks of what workflow code asks for: names that can be stored, and sizes within the limits.
+"""Checks of the requests of workflow code: names that can be stored, and sizes within the limits.
 
 The rule: an execution that goes beyond a limit fails with it, even if the code catches the error. In replay no limit
 holds: recorded demands are repeated, also beyond the present limits (docs/limits.md).
@@ -17,7 +17,7 @@ from ..errors import LimitExceeded, WorkflowMisuse
 
 
 class Asking(Protocol):
-    """An execution, as far as the checks need it."""
+    """The part of an execution that the checks need."""
 
     definition: WorkflowDefinition
     instance_id: str
@@ -33,7 +33,7 @@ def exceed(execution: Asking, what: str, limit: str, found: int) -> None:
     Args:
         what: The thing that is too large, for people.
         limit: The name of a field of WorkflowLimits.
-        found: How much there is.
+        found: The size or number of it.
 
     Raises:
         LimitExceeded: It is not replayed.
@@ -47,7 +47,7 @@ def exceed(execution: Asking, what: str, limit: str, found: int) -> None:
 
 
 def weigh(execution: Asking, what: str, payload: str) -> None:
-    """Check the size of a payload that is not light, and note one that is large.
+    """Check the size of a payload that is not short, and note a large one for the log.
 
     Raises:
         LimitExceeded: It is too large.

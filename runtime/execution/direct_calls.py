@@ -1,16 +1,16 @@
-"""Activities that workflow code calls as functions, where it should ask for them with `ctx.call_activity`.
+"""Activities that workflow code calls as functions, where it should use `ctx.call_activity`.
 
-The rule: a registered function stays the function that it was, so a call of it can be seen in two ways only. The code
-of the workflow is read once, without running it (`runtime/execution/call_sites.py`): does it, or a function that it
-calls, call an activity, or name one and call something that cannot be told? Hardly any does. Only the steps of one that
-does are run under a profile function, which raises when that call is made. So a workflow that makes none pays one
-comparison for each step, and code that only looks like a call is never refused.
+The rule: a registered function stays the function that it was, so a call of it can be detected in two ways only. First,
+the code of the workflow is read once, without running it (`runtime/execution/call_sites.py`): does it, or a function
+that it calls, call an activity, or name an activity and call something that cannot be determined? Hardly any workflow
+does. Only the steps of such a workflow run under a profile function, which raises when the call is made. So a workflow
+without such calls pays one comparison for each step, and code that only looks like a call is never refused.
 
-It does not see an activity that comes from the result of a function or an attribute of an unknown object, or that is
+It does not detect an activity that comes from the result of a function or an attribute of an unknown object, or that is
 handed through two functions.
 
-`runtime/execution/drive.py` uses it, and the engine gives it the profile function. In replay nothing is refused: what
-was recorded is repeated.
+`runtime/execution/drive.py` uses it, and the engine gives it the profile function. In replay nothing is refused:
+recorded turns are repeated.
 """
 
 from collections.abc import Callable, Mapping
@@ -27,13 +27,13 @@ READ_MAX = 1_000  # functions that one workflow may call before the rest is not 
 Activities: TypeAlias = Mapping[CodeType, str]
 NONE: Activities = {}
 
-# Makes a function that calls another with arguments, and under which a call of an activity raises. It takes a function
-# that calls, the activities, and what makes the error from an activity's name: `runtime/activities/steps.py`.
+# Makes a function that calls another with arguments, and raises if an activity is called meanwhile. It takes a function
+# that calls, the activities, and one that makes the error from an activity's name: `runtime/activities/steps.py`.
 Watch: TypeAlias = Callable[[Callable[..., Any], Activities, Callable[[str], Exception]], Callable[..., Any]]
 
 
 def called_by(definition: WorkflowDefinition) -> Activities:
-    """The activities of its app that a workflow seems to call as functions: usually none. It is found out once."""
+    """The activities of its app that a workflow seems to call as functions: usually none. Determined once."""
     app = definition.app
     found = app.direct_calls.get(definition.name)
     if found is None:
@@ -47,7 +47,7 @@ def _activities_of(app: App) -> Activities:
 
 
 def _read(function: Any, activities: Activities) -> Activities:
-    """Read a function and the functions that it calls, as far as they can be told."""
+    """Read a function and the functions that it calls, as far as they can be determined."""
     found: dict[CodeType, str] = {}
     waiting = [function]
     seen: dict[CodeType, CallSites] = {}
@@ -64,7 +64,7 @@ def _read(function: Any, activities: Activities) -> Activities:
                 found[called.__code__] = activities[called.__code__]
         waiting += [callee for callee in sites.called if _code_of(callee) not in activities]
     for sites in seen.values():
-        # It names activities, and it or a function that it calls calls what it was given: perhaps one of them.
+        # It names activities, and it or a function that it calls calls an argument, which may be one of them.
         callees = (seen.get(code) for callee in sites.called if (code := _code_of(callee)) is not None)
         if sites.calls_unknown or any(each is not None and each.calls_unknown for each in callees):
             named = {code for value in sites.named if (code := _code_of(value)) in activities}

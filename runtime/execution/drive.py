@@ -1,6 +1,6 @@
 """An execution: one generation of an instance, as running workflow code.
 
-The one law: events in, commands out, and nothing else. There is no clock here, no I/O and no event loop; the user's
+The rule: events in, commands out, and nothing else. There is no clock here, no I/O and no event loop; the user's
 coroutine or generator is driven by hand. The same events at the same times give the same commands, so an execution can
 be replayed.
 
@@ -65,8 +65,8 @@ class Execution:
         instance_id: The instance that it runs for.
         generation: How often the instance has continued as new.
         patches: The patches that the history names as applied; none for a new execution.
-        limits: On what the code may ask for, except in replay.
-        watch: Finds the call of an activity as a function; None: it is not looked for.
+        limits: On the requests of the code, except in replay.
+        watch: Detects the call of an activity as a function; None: no detection.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class Execution:
         self._encoder = encoder
         self._generation = generation
         self._pending = Pending()
-        # The timeouts of waits whose event came first. The caller of `feed` takes them back and empties the list.
+        # The timeouts of waits whose event came first. The caller of `feed` cancels them and empties the list.
         self.cancelled_timers = self._pending.cancelled_timers
         self.waits = self._pending.waits  # for external events; for the caller to read
         self._code: Coroutine[Any, Any, Any] | Generator[Any, Any, Any] | None = None
@@ -166,7 +166,7 @@ class Execution:
             elif isinstance(event, ExecutionStarted):
                 self._start(event)
         if self.interrupted is not None:
-            # Even if the code has caught it: the commands of this turn are not the ones that it would give again.
+            # Even if the code has caught it: in a replay this turn would give other commands.
             raise self.interrupted
         if pending.notes:
             self.notes, pending.notes = (*self.notes, *pending.notes), ()
@@ -179,27 +179,28 @@ class Execution:
     def recall(self, commands: Sequence[Command] | None, *, timeouts: bool) -> None:
         """Take the recorded commands of the turn that is fed next.
 
-        The decisions that led to these commands count, and not what policies and options say now: whether a failed
-        call was tried again, and what a child was called.
+        The decisions behind these commands apply, not the present policies and options: whether a failed call was tried
+        again, and the id of a child.
 
         Args:
             commands: The recorded commands; None from the first turn on that is not in the history.
-            timeouts: Whether waits have a timeout if they had one then; otherwise they have what the code says now.
+            timeouts: Whether waits have the recorded timeouts; otherwise they have the timeouts that the code gives
+                now.
         """
         self._pending.recall(commands, timeouts=timeouts)
 
     @property
     def timeouts_differ(self) -> bool:
-        """Whether the code has given a wait a timeout that the history lacks, or the other way round."""
+        """Whether the code has given a wait a timeout that the history lacks, or lacks one that the history has."""
         return self._pending.timeouts_differ
 
     def close(self) -> None:
-        """Close the user's code. Commands and errors on its way out count for nothing."""
+        """Close the user's code. Its last commands and errors are ignored."""
         code, self._code = self._code, None
         if code is not None:
             self.replaying = True  # its logger is silent
             self._pending.commands = []
-            self.stepping = True  # what it asks for is given to it, also when it is left and leaves memory
+            self.stepping = True  # its requests are accepted, also when it is left and leaves memory
             self.stepping = not leave(self._context_variables.run, code, self.definition.name)
             code = None
         # Tasks know their execution. If it kept them too, only the cyclic garbage collector would find executions
@@ -209,7 +210,7 @@ class Execution:
 
     # The verbs of the context. Names become plain text that can be stored: the turn compares and packs them, outside of
     # the user's code, and a subclass of `str` has methods of its own. The command is Any here: a compiled build would
-    # refuse another type before our own words do.
+    # refuse another type before our own check does.
 
     def expect_stepping(self) -> None:
         """Raise WorkflowMisuse unless the workflow's code is being run."""
@@ -220,7 +221,7 @@ class Execution:
             )
 
     def expect_room(self) -> None:
-        """Check that the workflow's own code runs right now, and that its turn may ask for more."""
+        """Check that the workflow's own code runs right now, and that its turn may have more commands."""
         if not self.stepping:
             self.expect_stepping()
         elif len(self._pending.commands) + self._pending.waits_added >= self.limits.turn_commands_max:
@@ -301,7 +302,7 @@ class Execution:
         self._pending.commands.append(ChildCreated(*asked, call.target_app))
 
     def _child_id(self, event_id: int, chosen: str | None) -> str:
-        """The id of a child. The recorded one counts for a child that the code did not name then."""
+        """The id of a child. In replay, a child that the code did not name has its recorded id."""
         then = self._pending.recorded(event_id, ChildCreated)
         if then is not None and (not then.named or then.rerun_of is not None):
             return then.instance_id
@@ -318,7 +319,7 @@ class Execution:
         self.expect_room()
         if type(name) is not str or len(name) > self.limits.name_bytes_max or not name.isascii():
             name = plain_name(self, "the name of an event", name)
-        if not name and not self.replaying:  # what waits already may have a timeout
+        if not name and not self.replaying:  # a recorded wait may end by its timeout
             raise WorkflowMisuse("the name of an event is empty: no event has such a name, and the wait would not end")
         task: Task[Any] = Task(self)
         self._pending.wait_for(name, task, timeout)
@@ -368,7 +369,7 @@ class Execution:
             self._generator = inspect.isgenerator(result)
             has_steps = self._generator or inspect.iscoroutine(result)
         except BaseException as error:
-            # Of any kind, it comes from the user's code: a signal of the daemon's is never raised in it.
+            # An error of any kind is the user's code's own: the daemon's signals are never raised in it.
             self._fail(error, frames_skipped=1)
             return
         finally:

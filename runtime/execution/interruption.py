@@ -6,7 +6,7 @@ raises it in the middle of user code; `runtime/execution/drive.py` and `runtime/
 
 
 class CodeInterrupted(BaseException):
-    """A step of user code has lasted too long, and was ended where it stood."""
+    """A step of user code has lasted too long, and was interrupted."""
 
     # For an activity: it would most likely block the event loop again, but the policy of its caller decides.
     non_retriable = False

@@ -1,8 +1,8 @@
-"""The way out of workflow code that is put away while it waits.
+"""The closing of workflow code that leaves memory while it waits.
 
-The rule: the code is thrown a GeneratorExit, once. Code that catches whatever it is thrown (a bare `except` in a loop)
-asks for something more and waits for it: there it is left. That is why its context gives it what it asks for
-(`Execution.close` in `runtime/execution/drive.py`): at an error it would try again for ever, and nothing could end it.
+The rule: the code is thrown a GeneratorExit, once. Code that catches every error (a bare `except` in a loop) makes
+another request and waits for it; it is left there. For this reason its context accepts the request (`Execution.close`
+in `runtime/execution/drive.py`): at an error the code would try again for ever, and nothing could end it.
 """
 
 import logging
@@ -15,14 +15,14 @@ logger = logging.getLogger(__name__)
 
 
 def leave(run: Callable[..., Any], code: Coroutine[Any, Any, Any] | Generator[Any, Any, Any], name: str) -> bool:
-    """Close workflow code. What it raises counts for nothing.
+    """Close workflow code. Errors that it raises are ignored.
 
     Args:
         run: Runs a function in the code's context.
         name: Of the workflow.
 
     Returns:
-        Whether it has ended without an error. Code that is left closes once more when it leaves memory.
+        Whether it has ended without an error. Code that is left is closed once more when it leaves memory.
     """
     try:
         run(code.close)

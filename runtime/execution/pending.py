@@ -1,13 +1,13 @@
 """The open requests of one execution: calls, timers, and waits for external events that have no answer yet.
 
-The one law: it changes only when the code asks for something and when an event
+The rule: it changes only when the code makes a request and when an event
 is taken in, so replay makes it the same again. Event ids count up from 1 over
 all kinds of commands.
 
-In replay, what a policy or an option decided then stands in the recorded
-commands of the turn, and counts: whether a failed call was tried again, and
-whether a wait had a timeout. A deploy that changes them applies from the next
-decision on (docs/design/recorded-decisions.md).
+In replay, the recorded commands of the turn decide whether a failed call was
+tried again and whether a wait had a timeout, and not the present policies and
+options. A deploy that changes these applies from the next decision on
+(docs/design/recorded-decisions.md).
 
 `runtime/execution/drive.py` records the requests of the code here and feeds the
 events in. Whenever an event has answered a request, it lets the code go on.
@@ -57,7 +57,7 @@ class Wait:
 
 
 class Pending:
-    """The open requests, the commands of the current turn, and the external events that came unasked."""
+    """The open requests, the commands of the current turn, and the external events that came without a wait."""
 
     __slots__ = (
         "_last_id",
@@ -91,12 +91,12 @@ class Pending:
 
         self.unheard: list[tuple[Call, FailureDetails]] = []  # failed before the code waited for them
 
-        # In replay: the commands that the history has of the turn, and the same by event id once one is asked for. None
+        # In replay: the commands that the history has of the turn, and the same by event id once one is needed. None
         # outside of replay: `recorded` need not be called for each command then.
         self.replayed: Sequence[Command] | None = None
         self._recorded_by_id: dict[int, Command] | None = None
         self._timeouts_recorded = False  # waits have the timeouts of the history rather than those of the code
-        self.timeouts_differ = False  # and those were not the same
+        self.timeouts_differ = False  # and the two differ
 
         self.calls: dict[int, Call] = {}  # under way, by the event id of the try
         self._last_id = 0
@@ -108,7 +108,7 @@ class Pending:
         self._raised_count = 0
 
     def clear(self) -> None:
-        """Drop all requests, and with them the way from here to their tasks and on to the execution."""
+        """Drop all requests, and with them the references to their tasks and the execution."""
         for table in (self.calls, self._timers, self.waits):
             table.clear()
         self.unheard.clear()
@@ -120,7 +120,7 @@ class Pending:
         self._timeouts_recorded = timeouts
 
     def recorded(self, event_id: int, kind: type[C]) -> C | None:
-        """The command of this id that the history has of the turn; None if it is of another kind, or the turn new."""
+        """The command of this id in the history of the turn; None if it is of another kind, or the turn is new."""
         if self.replayed is None:
             return None
         by_id = self._recorded_by_id
@@ -153,7 +153,7 @@ class Pending:
         origin: int = TimerOrigin.CREATE_TIMER,
         reference: str | None = None,
     ) -> int:
-        """Ask for a timer and return its event id.
+        """Request a timer and return its event id.
 
         Args:
             due_us: Unix time, microseconds.
@@ -183,8 +183,8 @@ class Pending:
     def wait_for(self, name: str, task: Task[Any], timeout: Any) -> None:
         """Complete a task with the next external event of a name; upper and lower case are the same.
 
-        The oldest event that came unasked counts first, and then there is no timer. When the timeout comes first, the
-        task fails with TimeoutError.
+        The oldest event that came without a wait completes it at once, without a timer. When the timeout comes first,
+        the task fails with TimeoutError.
         """
         due_us = self.due_us(timeout, "wait_for_external_event") if timeout is not None else None
         key = name.casefold()
@@ -210,14 +210,15 @@ class Pending:
         """When a wait of the past times out.
 
         Args:
-            due_us: By what the code says now; None: not at all.
+            due_us: The time that the code gives now; None without a timeout.
         """
         then = self.recorded(self._last_id + 1, TimerCreated)
         if then is not None and (then.origin, then.reference) != (TimerOrigin.EXTERNAL_EVENT, name):
             then = None
         if (then is None) == (due_us is None):
             return due_us
-        # A timer of the next wait for the same event looks the same, so the code counts unless that fits nowhere.
+        # A timer of the next wait for the same event looks the same, so the code's timeout applies unless no replay
+        # fits it.
         self.timeouts_differ = True
         if self._timeouts_recorded:
             return then.fire_at_us if then is not None else None
@@ -302,7 +303,7 @@ class Pending:
         return due_us
 
     def _next_try_us(self, call: Call, failure: FailureDetails) -> int | None:
-        """When the policy has a failed call tried again; Unix time, microseconds. None: it does not."""
+        """When the policy has a failed call tried again; Unix time, microseconds. None if it does not."""
         if call.policy is None:
             return None
         return next_try_us(
@@ -315,7 +316,7 @@ class Pending:
         )
 
     def _is_alone(self, call: Call) -> bool:
-        """Whether no other open call has the same reference, as children have to which the code gave one id."""
+        """Whether no other open call has the same reference; children with one id given by the code share it."""
         return all(other is call or other.reference != call.reference for other in self.calls.values())
 
     def _fire(self, event: TimerFired) -> bool:
@@ -351,7 +352,7 @@ class Pending:
 
 
 def told(waits: Mapping[str, Iterable[Wait]]) -> tuple[str | int, ...]:
-    """The waits as a row tells of them: the id of the timer, or of one that has none the event's name, as spelled."""
+    """The waits in the form for a row: the timer's id, or the event's name as spelled for a wait without a timer."""
     found = [wait.name if wait.timer_id is None else wait.timer_id for same in waits.values() for wait in same]
     return tuple(found[:WAITS_TOLD_MAX])
 
@@ -367,7 +368,7 @@ def _resolve(task: Task[Any], decoder: Decoder, payload: str | None) -> None:
 
 
 def _attempts_max(policy: RetryPolicy | None) -> int | None:
-    """The attempts that a policy allows. It may be a class of the user's, with a number of the user's."""
+    """The attempts that a policy allows. The policy may be of a user's class, and so may its number."""
     if policy is None:
         return 1
     try:
@@ -379,8 +380,8 @@ def _attempts_max(policy: RetryPolicy | None) -> int | None:
 
 _TERMINATED = FailureDetails(error_type="TerminatedError", message="the child workflow was terminated")
 
-# The method that takes in an event of a type, and returns whether it has answered something, so that the code may go
-# on. A table, and not one method in front of the others: each step of each workflow comes through here.
+# The method that takes in an event of a type, and returns whether the event has answered a request, so that the code
+# may go on. A table, and not a method that dispatches: each step of each workflow comes through here.
 ANSWERS: dict[type[Any], Callable[[Pending, Any], bool]] = {
     TaskCompleted: Pending._complete,
     TaskFailed: Pending._fail,

@@ -1,12 +1,12 @@
 """Replay: from a history to a running execution.
 
-The one law: where code and history differ, replay raises and never guesses. The
+The rule: where code and history differ, replay raises and never guesses. The
 error names the event, the recorded command and the command that the code gives
 now.
 
 Two commands are the same if their kind, event id and name are. Inputs are not
-compared: a set or a dictionary may come out in another order without harm. What
-policies and options decided then counts, and not what they say now.
+compared: a set or a dictionary may come out in another order without harm. The
+recorded decisions of policies and options apply, not the present ones.
 
 The workflow actor replays an instance whose execution is not in memory.
 """
@@ -54,13 +54,13 @@ def replay(
         generation: How often it has continued as new.
         rows: The history of one generation, oldest first.
         limits: Hold for the turns after the last row.
-        watch: The same; see `Execution`.
+        watch: Detects direct calls in these turns; see `Execution`.
 
     Returns:
-        The execution as it stood after the last row, and the arrivals that were not fed yet, oldest first.
+        The execution after the last row, and the arrivals that were not fed yet, oldest first.
 
     Raises:
-        NondeterminismError: Code and history part ways.
+        NondeterminismError: The code does not fit the history.
     """
     patches = [
         name for row in rows for event in row.turn or () if isinstance(event, PatchesApplied) for name in event.names
@@ -83,7 +83,7 @@ def replay(
     except NondeterminismError:
         if not execution.timeouts_differ:
             raise
-        # A wait has another timeout than it had, and that does not fit: the timeouts of the history count.
+        # A wait has another timeout than the recorded one, and the commands do not fit: use the recorded timeouts.
         execution.close()
         execution = new()
         try:

@@ -1,7 +1,7 @@
 """Calls that workflow code has made and never awaited, as notes for the log.
 
 The rule: a call without an await is allowed, so nothing fails for it. Its outcome has no reader, and its failure
-would be seen nowhere; so the end of the execution tells of both, once.
+would be seen nowhere; so the end of the execution writes a note for the log on both, once.
 
 Executions call it when their code is over.
 """

@@ -34,7 +34,7 @@ def failed_attempt(
 
     Args:
         name: Of the activity.
-        attempt: Its number, from 1 on; None: it is not known.
+        attempt: Its number, from 1 on; None if unknown.
         retry_us: When it is tried again; Unix time, microseconds.
     """
     values = _values(name, task_id, failure, attempt, attempts_max)
@@ -83,8 +83,8 @@ def took_ms(ended: Iterable[object], task_id: object, until_us: int) -> int | No
     """How long a failed attempt took, in milliseconds; None if it is not known.
 
     Args:
-        ended: The events among which its end is.
-        until_us: When it arrived: its end is not recorded apart from that; Unix time, microseconds.
+        ended: The events that include its end.
+        until_us: When the failure arrived, which is the only recorded time of its end; Unix time, microseconds.
     """
     for event in ended:
         if isinstance(event, TaskFailed) and event.task_id == task_id and event.began_us is not None:

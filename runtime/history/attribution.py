@@ -1,6 +1,6 @@
 """Attribution: on whose behalf an instance is changed.
 
-The rule: a door fills it in from what it knows (the token's name, itself), never from what a caller says of itself.
+The rule: a door fills it in from its own knowledge (the token's name, itself), never from a statement of the caller.
 """
 
 from typing import NamedTuple
@@ -16,7 +16,7 @@ class By(NamedTuple):
 
 
 EMBEDDED = By()
-OFFLINE = By(actor="offline", door="offline")  # a command at a store that no daemon has
+OFFLINE = By(actor="offline", door="offline")  # a command on a store without a daemon
 
 
 def because(by: By | None, reason: str | None) -> By | None:

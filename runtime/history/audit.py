@@ -1,10 +1,10 @@
 """Audit rows: who changed an instance, how, and why.
 
-The rule: a row is written in the commit of the change that it tells of, once, and never changed. The store keeps the
+The rule: a row is written in the commit of the change that it records, once, and never changed. The store keeps the
 rows in a table of their own, so they outlive their instance.
 
-Turns write rows (`TurnSheet.audit`), for changes that a caller asked for. Starts and events stand in the history, and
-what the engine does by itself (children of a recursive request, recovery) has no row.
+Turns write rows (`TurnSheet.audit`), for changes that a caller requested. Starts and events stand in the history, and
+the engine's own changes (children of a recursive request, recovery) have no row.
 """
 
 from enum import StrEnum
@@ -39,8 +39,8 @@ class AuditEntry(NamedTuple):
 
     id: str  # 32 hexadecimal digits; the event of a repair names it
     at_us: int  # Unix time, microseconds
-    actor: str  # as of `By`
-    door: str  # as of `By`
+    actor: str  # as in `By`
+    door: str  # as in `By`
     action: str  # an AuditAction
     instance_id: str
     execution_id: str | None = None  # of the generation that was changed; None: it could not be read

@@ -1,6 +1,6 @@
 """The events of which the history of an instance consists.
 
-The one law: the meaning of an event's tag and fields never changes, because
+The rule: the meaning of an event's tag and fields never changes, because
 files hold them. A new field goes to the end and has a default; a new event gets
 a new tag. `tests/runtime/history/test_event.py` pins both.
 
@@ -63,7 +63,7 @@ class ExecutionCompleted(NamedTuple):
 
 
 class ExecutionTerminated(NamedTuple):
-    """The instance was to end without its code."""
+    """The instance was terminated: it ends without its code."""
 
     output: str | None
     recurse: bool
@@ -71,14 +71,14 @@ class ExecutionTerminated(NamedTuple):
 
 
 class ExecutionSuspended(NamedTuple):
-    """The instance was to take no further step."""
+    """The instance was suspended: it takes no further step."""
 
     reason: str | None
     wire: bytes | None = None
 
 
 class ExecutionResumed(NamedTuple):
-    """The instance was to go on."""
+    """The instance was resumed: it goes on."""
 
     reason: str | None
     wire: bytes | None = None
@@ -93,10 +93,10 @@ class ExecutionStalled(NamedTuple):
 
 
 class PatchesApplied(NamedTuple):
-    """Patches that the code asked for in this turn and found applied, in the order first asked.
+    """Patches that the code checked in this turn and found applied, in the order of their first checks.
 
-    From a worker also which named version of its code it ran, in the turn in
-    which that was settled.
+    From a worker also the named version of the code that it ran, in the turn in
+    which the version was settled.
     """
 
     names: tuple[str, ...]
@@ -104,7 +104,7 @@ class PatchesApplied(NamedTuple):
 
 
 class TaskScheduled(NamedTuple):
-    """An activity was asked for."""
+    """An activity was requested."""
 
     event_id: int
     name: str
@@ -141,7 +141,7 @@ class TaskFailed(NamedTuple):
 
 
 class ChildCreated(NamedTuple):
-    """A child workflow was asked for."""
+    """A child workflow was requested."""
 
     event_id: int
     instance_id: str
@@ -156,7 +156,7 @@ class ChildCreated(NamedTuple):
 
 
 class DetachedCreated(NamedTuple):
-    """An instance without a parent was asked for."""
+    """An instance without a parent was requested."""
 
     event_id: int
     instance_id: str
@@ -199,7 +199,7 @@ class ChildFailed(NamedTuple):
 
 
 class TimerCreated(NamedTuple):
-    """A timer was asked for, by itself or on behalf of something (contract 3.10, origins)."""
+    """A timer was requested, by itself or as a part of another request (contract 3.10, origins)."""
 
     event_id: int
     fire_at_us: int  # Unix time, microseconds

@@ -4,7 +4,7 @@ The rule: they change with the status, the custom status and the generation, and
 the record and the time of the change.
 
 Workflow actors give them with the turns that change them (`runtime/instance/sheet.py`); a store that was written by an
-earlier release asks for them once (`runtime/instance/actor.py`).
+earlier release requests them once (`runtime/instance/actor.py`).
 """
 
 from ...actors.store.contract import Inspection
@@ -48,7 +48,7 @@ def facets_of(record: InstanceRecord, changed_us: int) -> Facets:
 
 
 def parent_facet(instance_id: str, app_id: str | None) -> str:
-    """The key by which lists find the children of an instance: its id, and behind one of another app that app's id."""
+    """The key by which lists find the children of an instance: its id, and the app's id behind it for another app."""
     return instance_id if app_id is None else f"{instance_id}{OF_APP}{app_id}"
 
 
@@ -75,10 +75,10 @@ def changed_facets(before: InstanceRecord | None, after: InstanceRecord, now_us:
 
 
 def stored_facets(stored: Inspection) -> Facets | None:
-    """Make the facets of an instance that an earlier release wrote. Its newest row tells when it has changed last.
+    """Make the facets of an instance that an earlier release wrote. Its newest row has the time of its last change.
 
     Returns:
-        None for one whose record cannot be read: it is in no list, as long as it is not read.
+        None for an instance whose record cannot be read: lists leave it out.
     """
     try:
         record = unpack_record(stored.record)

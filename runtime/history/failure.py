@@ -1,7 +1,7 @@
 """Failures: the facts of an exception that are stored, enough to show it and to raise it again elsewhere.
 
-The one law: a failure is a value, and its packed form never changes its meaning, because files
-hold it. Making one of an exception survives all that the exception's own methods do.
+The rule: a failure is a value, and its packed form never changes its meaning, because files
+hold it. A failure can be made of any exception, even if the exception's own methods fail.
 
 Activities, children and workflows fail with one. Source: contract 3.15
 (TaskFailureDetails).
@@ -16,13 +16,13 @@ from ...actors.text import cut, described, text_of, type_name
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailedCall:
-    """The activity or the child whose failure this failure tells of."""
+    """The activity or the child whose failure caused this failure."""
 
     kind: str  # ACTIVITY_CALL or CHILD_CALL
     name: str  # of the activity, or of the child's workflow
     id: int | str  # the event id of the attempt; of a child its instance id
     attempt: int | None = None  # the number of the attempt, from 1 on; None: a worker's code did not say
-    # The failure of the call, where it is not the `inner` one: SDKs tell of it in their message alone.
+    # The failure of the call, where it is not the `inner` one: SDKs have it in their message only.
     failure: "FailureDetails | None" = None
 
     def pack(self) -> tuple[Any, ...]:
@@ -52,13 +52,12 @@ class FailureDetails:
     """A failure as it stands in history and on the wire."""
 
     error_type: str  # the exception's class name
-    message: str
-    stack_trace: str | None = None
-    inner: "FailureDetails | None" = None
-    non_retriable: bool = False
+    message: str  # the exception's text
+    stack_trace: str | None = None  # as Python prints it; of other languages as their SDK has it
+    inner: "FailureDetails | None" = None  # the failure of the exception's cause
+    non_retriable: bool = False  # no retry policy tries the call again
     wire: bytes | None = None  # the parts from an SDK without a field here: a serialized TaskFailureDetails
-    # The failed call, if this is the failure of code that an activity or a child let down. It is never sent to a
-    # worker.
+    # The failed call, if code has failed because of an activity or a child. It is never sent to a worker.
     call: FailedCall | None = None
 
     @property
@@ -130,7 +129,7 @@ class FailureDetails:
 
 
 class CarriesFailure(Exception):
-    """An exception that tells of the failure of an activity or a child."""
+    """An exception that carries the failure of an activity or a child."""
 
     details: FailureDetails
     call: FailedCall | None = None
@@ -155,12 +154,13 @@ def failure_of(error: BaseException, *, frames_skipped: int = 0, depth: int = CA
 
     Args:
         error: The exception.
-        frames_skipped: The number of outermost frames to leave out: those of this package, which tell the user nothing.
+        frames_skipped: The number of outermost frames to leave out: those of this package, which are of no use to the
+            user.
         depth: How many causes to follow; a longer chain, or a loop, is cut there.
 
     Returns:
         A failure whose texts can be stored, each of 64 KiB at most. Notes and the members of an exception group stand
-        at the end of its stack trace. A part that cannot be told, because the exception's own methods fail, is replaced
+        at the end of its stack trace. A part that cannot be read, because the exception's own methods fail, is replaced
         by a sentence that says so.
     """
     cause = _cause_of(error)
@@ -181,7 +181,7 @@ def failure_of(error: BaseException, *, frames_skipped: int = 0, depth: int = CA
 
 
 def _carried(error: BaseException) -> tuple[FailureDetails | None, FailedCall | None]:
-    """The failure of the activity or child that an exception tells of, and which one it was."""
+    """The failure of an activity or child that an exception carries, and the call that failed."""
     if not issubclass(type(error), CarriesFailure):
         return None, None
     try:
@@ -195,7 +195,7 @@ def _carried(error: BaseException) -> tuple[FailureDetails | None, FailedCall | 
 
 
 def shortened(failure: FailureDetails, causes_max: int = CAUSES_MAX) -> FailureDetails:
-    """A failure with no more than so many causes below it: the first ones, and the last, where it all began.
+    """A failure with at most `causes_max` causes below it: the first ones, and the last, which is the origin.
 
     Children of children pass their failures up, so a chain may be as long as a tree is deep.
     """

@@ -30,4 +30,4 @@ class InstanceState(Struct, frozen=True, kw_only=True):
     version: str | None = None
     started_us: int | None = None  # Unix time, microseconds: the first turn of this generation; None: there was none
     parent_app: str | None = None  # the id of the parent's app; None: its own, or there is no parent
-    set_aside: bool = False  # nothing of it begins until it is released; `stall` says why
+    set_aside: bool = False  # none of its work begins until it is released; `stall` says why

@@ -1,8 +1,8 @@
 """Idempotency keys: a request that a caller repeats under the same key happens once.
 
-The rule: a key is stored only as a part of what it has brought about. The execution id of an instance that was started
-with a key is made from the key, and an event that came with one holds its digest. So a key is known for as long as the
-instance, and costs other instances nothing.
+The rule: a key has no row of its own. The execution id of an instance that was started with a key is made from the key,
+and an event that came with one holds its digest. So a key is known for as long as the instance, and costs other
+instances nothing.
 
 The facade's callers make them, and workflow actors compare them.
 """

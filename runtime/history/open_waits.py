@@ -1,11 +1,11 @@
-"""Open waits of an instance: the external events that its code waits for, as the history tells.
+"""Open waits of an instance: the external events that its code waits for, read from the history.
 
-The one law: it follows from the rows alone. An event ends the oldest wait of its name, when it is fed. An event that
-came before its wait ends none, and leaves no trace; so rows of the app's own code tell which waits are left
-(`Row.waits`). SDKs set a timer for each wait (contract 3.10), and their rows tell nothing more.
+The rule: it follows from the rows alone. An event ends the oldest wait of its name, when it is fed. An event that
+came before its wait ends none, and leaves no trace; so rows of the app's own code list the waits that are left
+(`Row.waits`). SDKs set a timer for each wait (contract 3.10), so their rows need no list.
 
-`runtime/history/open_work.py` finds out with it which timers nothing waits for any more, and
-`runtime/operations/reading/open_entries.py` what an instance waits for.
+`runtime/history/open_work.py` uses it to find the timers that nothing waits for any more, and
+`runtime/operations/reading/open_entries.py` to show what an instance waits for.
 """
 
 from collections import Counter
@@ -31,10 +31,10 @@ class OpenWaits:
 
     def __init__(self) -> None:
         self.waits: list[OpenWait] = []
-        # The timers of waits that began when the rows had begun to tell of waits: of these the end is known. Rows of
-        # earlier releases tell nothing, and an event may have ended another wait than it seems.
+        # The timers of waits that began after the first row with a list of waits: their end is known. Rows of earlier
+        # releases have no list, and an event may have ended another wait than it seems.
         self.certain: set[int] = set()
-        self._told: Sequence[str | int] | None = None  # as the rows have it; None: no row tells yet
+        self._told: Sequence[str | int] | None = None  # the last list; None: no row has had one yet
         self._held: list[Event] = []
         self._timed: dict[int, OpenWait] = {}  # all waits with a timer that have begun, by its id
 
@@ -52,7 +52,7 @@ class OpenWaits:
         if row.turn is not None:
             for event in (*row.taken_from(self._held), *row.turn):
                 self._feed(event)
-                # Waits of this very turn are last, behind all that was fed.
+                # The waits of this turn come last, behind all events that it fed.
                 if isinstance(event, TimerCreated) and event.origin == TimerOrigin.EXTERNAL_EVENT:
                     due_us = event.fire_at_us if event.fire_at_us < END_OF_TIME_US else None
                     wait = OpenWait(event.reference or "", row.at_us, event.event_id, due_us)
@@ -77,9 +77,9 @@ class OpenWaits:
             self.waits = [wait for wait in self.waits if wait.event_id != event.timer_id]
 
     def _settle(self, told: Sequence[str | int], at_us: int) -> None:
-        """Keep the waits that a row tells of, and add the ones that were not known or were taken for ended.
+        """Keep the waits that a row lists, and add the ones that were not known or were taken for ended.
 
-        Of several waits for an event the history does not tell which was the oldest, if they began in one turn.
+        If several waits for an event began in one turn, the history does not show which is the oldest.
         """
         if len(told) >= WAITS_TOLD_MAX:
             return  # there may be more

@@ -1,10 +1,10 @@
 """Open work of an instance: activities, children and timers without an answer.
 
-The one law: all of it follows from the history, event by event, so it is the
+The rule: all of it follows from the history, event by event, so it is the
 same after a restart.
 
-Workflow actors keep it for native and remote code alike: it tells which answers
-an instance waits for, and what to ask for again after a crash.
+Workflow actors keep it for native and remote code alike: it has the answers that
+an instance waits for, and the requests to repeat after a crash.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -43,7 +43,7 @@ class OpenWork:
     waits: dict[int, str] = field(default_factory=dict)  # for timers of waits: the event's name, case-folded
     last_id: int = 0
     retries: set[int] | None = None  # the timers between two tries of a call; None: there was none yet
-    # Timers of waits of native code that may have ended: rows of earlier releases do not tell.
+    # Timers of waits of native code that may have ended: rows of earlier releases do not show it.
     doubtful: frozenset[int] = frozenset()
 
     @classmethod
@@ -65,14 +65,14 @@ class OpenWork:
         return work
 
     def keep_only(self, rows: Iterable[Row]) -> None:
-        """Drop the activities that were not asked for in these rows, the last ones of a finished instance."""
+        """Drop the activities that were not requested in these rows, the last ones of a finished instance."""
         if not self.tasks:
             return
         asked = {event.event_id for row in rows for event in row.turn or () if isinstance(event, TaskScheduled)}
         self.tasks = {event_id: task for event_id, task in self.tasks.items() if event_id in asked}
 
     def _end_waits(self, rows: Sequence[Row]) -> None:
-        """Drop the timers of waits of native code that have ended, where the rows tell."""
+        """Drop the timers of waits of native code that have ended, where the rows list the waits."""
         found = OpenWaits.of(rows)
         ended = (found.certain & self.waits.keys()) - {wait.event_id for wait in found.waits}
         for timer_id in ended:
@@ -133,7 +133,7 @@ class OpenWork:
             self.timers[START_TIMER] = started.scheduled_start_us
 
 
-# The functions that take an event of a type into account, as `apply` does. Turns ask it themselves: each step comes
+# The functions that take an event of a type into account, as `apply` does. Turns read it themselves: each step comes
 # here twice.
 TAKERS: dict[type[Any], Callable[[OpenWork, Any], None]] = {
     TaskScheduled: OpenWork._asked,

@@ -12,6 +12,6 @@ from .row import Row
 
 
 def patches_of(rows: Iterable[Row]) -> tuple[str, ...]:
-    """The patches that a history names as applied, in the order in which the code first asked for them."""
+    """The patches that a history names as applied, in the order in which the code first checked them."""
     commands = [event for row in rows for event in row.turn or () if isinstance(event, PatchesApplied)]
     return tuple(name for command in commands for name in command.names)

@@ -1,6 +1,6 @@
 """The record of an instance: the small row that is written when its status changes.
 
-The one law: it holds no payloads, but for events that are on their way to other
+The rule: it holds no payloads, but for events that are on their way to other
 instances. The input stands in the first row of the history and the result in the
 last, so neither is written twice.
 
@@ -32,11 +32,11 @@ FORMAT = 1
 
 
 class AsideMark(NamedTuple):
-    """The mark of an instance that is set aside: nothing of it begins until it is released."""
+    """The mark of an instance that is set aside: none of its work begins until it is released."""
 
     was: int  # the Status before
     reason: str
-    until_restart: bool = False  # a Recover takes it back
+    until_restart: bool = False  # a Recover message removes it
 
 
 class InstanceRecord(NamedTuple):
@@ -53,7 +53,8 @@ class InstanceRecord(NamedTuple):
     generation: int = 0  # how often it has continued as new
     remote: bool = False  # its code is with a remote worker
     version: str | None = None  # of its code, as the worker named it
-    started_us: int | None = None  # Unix time, microseconds: its first turn, where the first row of the history is none
+    # Unix time, microseconds: its first turn, if that is not the first row of the history
+    started_us: int | None = None
     # Events for other instances, and starts of detached ones, that are not known to have arrived: the key, and then
     # the EventSent or DetachedCreated as it is packed.
     outbox: tuple[tuple[Any, ...], ...] = ()
@@ -62,7 +63,7 @@ class InstanceRecord(NamedTuple):
     # Kept over continue-as-new. None: this is the first generation, and `created_us` and `execution_id` are the first.
     first_us: int | None = None  # Unix time, microseconds
     first_execution_id: str | None = None
-    root: str | None = None  # the id of the first of its ancestors; None: its parent is that, or it has none
+    root: str | None = None  # the id of the first of its ancestors; None: that is its parent, or it has none
     tags: tuple[tuple[str, str], ...] = ()  # by key, each key once
     parent_app: str | None = None  # the id of the parent's app; None: its own
 
@@ -73,12 +74,13 @@ class InstanceRecord(NamedTuple):
 
     @property
     def run_id(self) -> str:
-        """The execution id of its first generation, which tells one holder of the id from the next."""
+        """The execution id of its first generation, which distinguishes one holder of the id from the next."""
         return self.first_execution_id or self.execution_id
 
     @property
     def root_id(self) -> str | None:
-        """The id of the first of its ancestors; None: it has none. Of a grandchild of earlier releases its parent's."""
+        """The id of the first of its ancestors; None without one. From earlier releases, a grandchild has its
+        parent's."""
         return self.root or (self.parent.instance_id if self.parent is not None else None)
 
     def pack(self, packer: msgpack.Packer | None = None) -> bytes:
@@ -191,7 +193,7 @@ def state_of(instance_id: str, inspection: Inspection, record: InstanceRecord | 
         output=completed.result if completed is not None else None,
         custom_status=record.custom_status,
         failure=failure_in(completed) if completed is not None else None,
-        stall=record.stall if not record.status.terminal else None,  # what it was terminated for is past
+        stall=record.stall if not record.status.terminal else None,  # a stall ends with the instance
         parent_id=record.parent.instance_id if record.parent is not None else None,
         parent_app=record.parent_app,
         version=record.version,
@@ -201,7 +203,7 @@ def state_of(instance_id: str, inspection: Inspection, record: InstanceRecord | 
 
 
 def _unreadable(instance_id: str, inspection: Inspection, reason: str) -> InstanceState:
-    """Describe an instance that cannot be loaded, with what can be read of its record."""
+    """Describe an instance that cannot be loaded, with the readable parts of its record."""
     try:
         record = unpack_record(inspection.record)
     except CorruptHistory:

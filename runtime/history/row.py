@@ -1,6 +1,6 @@
 """History on disk: one row for each turn.
 
-The one law: rows are only ever appended, and a row is enough to repeat its turn.
+The rule: rows are only ever appended, and a row is enough to repeat its turn.
 It holds the time of the turn, the arrivals that it fed to the code, and the
 commands of the code.
 
@@ -29,7 +29,7 @@ class CorruptHistory(PerdureError):
 FORMAT = 1
 
 
-# A row tells of so many waits: an instance that has more writes no longer rows for it.
+# The most waits that a row lists, so that rows of an instance with more are not longer.
 WAITS_TOLD_MAX = 100
 
 
@@ -41,8 +41,8 @@ class Row(NamedTuple):
     held: Sequence[Event]  # the arrivals that were not fed
     consumed: int | None = None  # how many of the arrivals that earlier rows hold this turn fed; None: all
     # The external events that the app's own code waits for after this turn: the id of the wait's timer, or of a wait
-    # without a timeout the event's name, as spelled. None: as before. Replay does not need it: it is for what runs no
-    # code.
+    # without a timeout the event's name, as spelled. None: as before. Replay does not need it: it is for readers, which
+    # run no code.
     waits: Sequence[str | int] | None = None
 
     def taken_from(self, held: list[E]) -> list[E]:

@@ -1,6 +1,6 @@
 """The life of an instance: its statuses, and the steps between them.
 
-The one law: `TRANSITIONS` is the only place that says which step is legal. An
+The rule: `TRANSITIONS` is the only place that says which step is legal. An
 illegal step raises and changes nothing.
 
 Workflow actors follow it. Source: contract 4.1 (statuses, numbers), 1.5
@@ -14,23 +14,23 @@ from enum import IntEnum, StrEnum
 class Status(IntEnum):
     """The state of an instance, with the numbers of durabletask's OrchestrationStatus."""
 
-    RUNNING = 0
-    COMPLETED = 1
+    RUNNING = 0  # its code runs, or waits for something
+    COMPLETED = 1  # its code has returned
     CONTINUED_AS_NEW = 2  # never observable: the next generation is RUNNING in the same commit
-    FAILED = 3
+    FAILED = 3  # its code has raised an error, or has gone beyond a limit
     CANCELED = 4  # never produced; SDKs know it
-    TERMINATED = 5
-    PENDING = 6
-    SUSPENDED = 7
-    STALLED = 8
+    TERMINATED = 5  # ended from outside, without its code
+    PENDING = 6  # started; its first turn is not taken yet
+    SUSPENDED = 7  # takes no step until it is resumed
+    STALLED = 8  # its code does not fit its history, or its rows cannot be read; or it is set aside
 
     __hash__ = int.__hash__  # in C; an enumeration's own hashes the name
 
-    # Attributes of each member, which are set below. Each turn asks for them several times: a property would be a call,
+    # Attributes of each member, which are set below. Each turn reads them several times: a property would be a call,
     # and so would the lookup of a member by its name, with which the status could be compared.
     terminal: bool  # nothing can happen to the instance any more
-    suspended: bool
-    stalled: bool
+    suspended: bool  # it is SUSPENDED
+    stalled: bool  # it is STALLED
 
 
 TERMINAL = frozenset({Status.COMPLETED, Status.FAILED, Status.CANCELED, Status.TERMINATED})
@@ -44,7 +44,7 @@ STATUS_OF: Mapping[int, Status] = {status.value: status for status in Status}  #
 class Step(StrEnum):
     """A step in the life of an instance, after which its status may be another."""
 
-    __hash__ = str.__hash__  # as of Status
+    __hash__ = str.__hash__  # as in Status
 
     START = "start"  # created, first turn not run yet
     RUN = "run"  # its code runs, or runs again after a stall
@@ -55,7 +55,7 @@ class Step(StrEnum):
     COMPLETE = "complete"
     FAIL = "fail"
     TERMINATE = "terminate"
-    SET_ASIDE = "set aside"  # nothing of it begins any more, until it is released
+    SET_ASIDE = "set aside"  # none of its work begins until it is released
     RELEASE = "release"
     RELEASE_START = "release before the first turn"
     RELEASE_SUSPENDED = "release of a suspended one"

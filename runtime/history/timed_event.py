@@ -1,6 +1,6 @@
 """Events as remote workers see them: each with its id and the time of its turn.
 
-The one law: there is no protobuf here. `runtime/history/timeline.py` makes them
+The rule: there is no protobuf here. `runtime/history/timeline.py` makes them
 of rows, and `rpc/wire/history.py` puts them on the wire.
 """
 

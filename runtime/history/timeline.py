@@ -1,7 +1,7 @@
 """The timeline: the history of an instance as one sequence of events, for workers and callers.
 
-The one law: a prefix of the sequence never changes. Workers keep the events that
-they were sent and get the rest (contract 3.20), so none may be put between.
+The rule: a prefix of the sequence never changes. Workers keep the events that
+they were sent and get the rest (contract 3.20), so no event may be inserted.
 
 Remote turns are sent from it, and the doors show histories with it. Source:
 contract 3.6, 3.12.
@@ -31,7 +31,7 @@ ARRIVED = -1  # the event id of everything that comes from outside
 class Timeline:
     """The history of one generation, as it grows.
 
-    Arrivals that were not fed yet are not part of it: a worker that asks for the
+    Arrivals that were not fed yet are not part of it: a worker that requests the
     history would feed them to its code too early. A stall is never fed, and
     stands where it happened.
     """

@@ -1,7 +1,7 @@
 """The workflow actor: one instance, as a virtual actor.
 
-The one law: an instance changes in turns only. `state.py` has its memory, `turn.py` what a turn does with
-messages; the host of the actors calls both through these two classes.
+The rule: an instance changes in turns only. `state.py` has its memory, and `turn.py` handles its messages; the host of
+the actors calls both through these two classes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,7 +29,7 @@ class WorkflowActorType:
         self.surroundings = surroundings
 
     def purges(self, body: Any) -> bool:
-        # Of an instance that cannot be read nothing tells which run it is.
+        # The run of an instance that cannot be read is unknown.
         return isinstance(body, Purge) and body.condition.runs is None
 
     def purge_audit(self, address: Address, body: Any, now_us: int) -> Sequence[AuditRow]:

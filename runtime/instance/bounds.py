@@ -25,7 +25,7 @@ from .sheet import TurnSheet
 
 
 def warn_of_commands(sheet: TurnSheet, found: int) -> None:
-    """Log that a turn asks for much."""
+    """Log that a turn has many commands."""
     maximum = sheet.actor.surroundings.limits.turn_commands_max
     _warn(sheet, "a turn", "turn_commands_warn", found, f"commands; it fails above {maximum} (turn_commands_max)")
 
@@ -46,7 +46,7 @@ def _warn(sheet: TurnSheet, what: str, limit: str, found: int, then: str) -> Non
 
 
 def bounded(sheet: TurnSheet, done: ActivityDone) -> FailureDetails | None:
-    """The failure of a call: its own, or that its result is too large."""
+    """The failure of a call: its own, or one for a result that is too large; None for a good result."""
     if done.failure is not None or done.result is None:
         return done.failure
     task = sheet.actor.open.tasks[done.task_id]
@@ -101,7 +101,7 @@ def _names(answer: WorkflowAnswer) -> Iterator[tuple[str, str]]:
 
 
 def _payloads(answer: WorkflowAnswer) -> Iterator[tuple[str, str | bytes | None]]:
-    """The payloads of an answer; also what an SDK's action has beyond our own fields."""
+    """The payloads of an answer, and the parts of an SDK's action that have no field here."""
     for command in answer.commands:
         match command:
             case ExecutionCompleted():

@@ -1,6 +1,6 @@
-"""Conditions: what an instance must still be when a request to change it arrives.
+"""Conditions on the state that an instance has when a request to change it arrives.
 
-The rule: a condition is checked in the turn that would make the change, so nothing can come between.
+The rule: a condition is checked in the turn that would make the change, so the instance cannot change in between.
 
 Requests with `If-Match` name the run that the caller has seen; bulk operations bring the filter by which they found
 the instance.
@@ -14,7 +14,7 @@ from ..history.record import InstanceRecord
 
 
 class Condition(NamedTuple):
-    """A condition of a request. All parts must hold; an empty one holds for every instance."""
+    """A condition of a request. All parts must hold; an empty condition holds for every instance."""
 
     # The execution id of the first generation (`InstanceRecord.run_id`) is one of these; None: any.
     runs: frozenset[str] | None = None
@@ -46,9 +46,9 @@ def unmet(
     """Say why an instance does not meet a condition; None if it does.
 
     Args:
-        facets: Of the instance as it stands.
+        facets: The present facets of the instance.
         idle_since_us: When its last turn was, if it has work in flight; as for `matches`.
-        stuck_since_us: Since when nothing has moved in it; Unix time, microseconds. None: it is not stuck.
+        stuck_since_us: Since when it has made no progress; Unix time, microseconds. None: it is not stuck.
     """
     if condition.runs is not None and record.run_id not in condition.runs:
         return RunChanged(instance_id, expected=sorted(condition.runs), found=record.run_id)

@@ -1,6 +1,6 @@
-"""Effects: the deeds that the commands of workflow code ask for.
+"""Effects: the actions that carry out the commands of workflow code.
 
-The one law: an effect is written into the turn, and happens after its commit.
+The rule: an effect is written into the turn, and happens after its commit.
 The table `EFFECTS` says which command has which; the other commands are
 recorded and do nothing. The stages `ending`, `native`, `remote` and `receiving`
 use these functions too.
@@ -37,7 +37,7 @@ from .message import (
 from .sheet import TurnSheet
 from .state import Instance
 
-GENERATIONS = UUID("0d9b3c55-63b0-5f0a-9d0b-3f3e6a0f1c92")  # of the execution ids that follow one another
+GENERATIONS = UUID("0d9b3c55-63b0-5f0a-9d0b-3f3e6a0f1c92")  # of the execution ids of later generations
 
 
 def carry_out(sheet: TurnSheet, commands: Sequence[Command]) -> None:
@@ -53,7 +53,7 @@ def carry_out(sheet: TurnSheet, commands: Sequence[Command]) -> None:
 
 
 def invoke(sheet: TurnSheet, task: TaskScheduled, *, again: bool = False) -> None:
-    """Have an activity performed. One of another app is a call, which an actor of that app sees to.
+    """Have an activity performed. An activity of another app is a call, which an actor of that app handles.
 
     Args:
         again: Perform it although it is under way, because it hangs.
@@ -75,7 +75,7 @@ def invoke(sheet: TurnSheet, task: TaskScheduled, *, again: bool = False) -> Non
         task.propagation,
         None,
         actor.record.name,
-        # A dictionary is there only where something has been tried again: most often one look is enough.
+        # The dictionary exists only after a retry: most often one look is enough.
         1 if actor.execution is not None and actor.execution.retries is None else _attempt(actor, task),
         again,
         actor.trace,
@@ -86,7 +86,7 @@ def invoke(sheet: TurnSheet, task: TaskScheduled, *, again: bool = False) -> Non
 
 
 def invoke_again(sheet: TurnSheet, task: TaskScheduled, *, hangs: bool = False) -> None:
-    """Have an activity performed that was asked for before, unless its answer comes in this very turn.
+    """Request an activity of an earlier turn again, unless its answer comes in this turn.
 
     Args:
         hangs: Perform it although it is under way.
@@ -96,7 +96,7 @@ def invoke_again(sheet: TurnSheet, task: TaskScheduled, *, hangs: bool = False) 
 
 
 def drop_answered(sheet: TurnSheet) -> None:
-    """Ask for no activity that has had its answer in this turn, or whose generation has ended in it."""
+    """Drop the requests for activities that were answered in this turn, or whose generation has ended in it."""
     record, tasks = sheet.actor.record, sheet.actor.open.tasks
     execution_id = record.execution_id if record is not None else None
     sheet.turn.messages = [
@@ -107,9 +107,10 @@ def drop_answered(sheet: TurnSheet) -> None:
 
 
 def drop_asked_again(sheet: TurnSheet, task: TaskScheduled | None) -> None:
-    """Ask no more for an activity whose answer is here, if the turn that asks for it again is still being committed.
+    """Drop the repeated request for an activity whose answer is here, if the turn with that request is still being
+    committed.
 
-    If the commit of the answer fails, a fresh activation recovers, and asks anew.
+    If the commit of the answer fails, a new activation recovers, and requests the activity again.
     """
     actor = sheet.actor
     turn = actor.asked_again
@@ -123,7 +124,7 @@ def drop_asked_again(sheet: TurnSheet, task: TaskScheduled | None) -> None:
     ]
     if len(turn.messages) < len(asked):
         if actor.surroundings.own.of(task.target_app) is not actor.surroundings.own:
-            turn.called_off += len(asked) - len(turn.messages)  # those to calls, which are actors
+            turn.called_off += len(asked) - len(turn.messages)  # the messages to calls, which are actors
         withdraw(sheet, [task])  # it may be waiting for its place
     if not any(isinstance(body, Invoke) for _, body in turn.messages):
         actor.asked_again = None
@@ -144,10 +145,10 @@ def _attempt(actor: Instance, task: TaskScheduled) -> int | None:
 
 
 def withdraw(sheet: TurnSheet, tasks: Iterable[TaskScheduled], *, ended: bool = False) -> None:
-    """Take back activities that nothing waits for any more.
+    """Withdraw activities that nothing waits for any more.
 
     Args:
-        ended: The instance ends without its code: running activities are of no use either.
+        ended: The instance ends without its code: running activities have no use either.
     """
     actor = sheet.actor
     record = actor.record
@@ -177,7 +178,7 @@ def _set_timer(sheet: TurnSheet, timer: TimerCreated) -> None:
 
 
 def create_child(sheet: TurnSheet, child: ChildCreated) -> None:
-    """Begin a child, and remember that there is one."""
+    """Start a child, and record that it is open."""
     assert sheet.actor.record is not None
     sheet.actor.record = sheet.actor.record._replace(has_children=True)
     if child.named:
@@ -186,7 +187,7 @@ def create_child(sheet: TurnSheet, child: ChildCreated) -> None:
 
 
 def _create_detached(sheet: TurnSheet, child: DetachedCreated) -> None:
-    """Ask for an instance without a parent. If its id is taken, the request is dropped (contract 3.7)."""
+    """Request an instance without a parent. If its id is taken, the request is dropped (contract 3.7)."""
     assert sheet.actor.record is not None
     own_id = uuid5(GENERATIONS, f"{sheet.actor.record.execution_id}/{child.event_id}").hex
     trace = child.trace if child.trace is not None else sheet.actor.trace
@@ -194,10 +195,10 @@ def _create_detached(sheet: TurnSheet, child: DetachedCreated) -> None:
 
 
 def _post_once(sheet: TurnSheet, event: EventSent | DetachedCreated) -> None:
-    """Send an event or a start to another instance, and remember it until that is known to have it.
+    """Send an event or a start to another instance, and keep it until the receiver is known to have it.
 
-    The key is the same each time it is sent, over restarts too, and the receiver takes a key once. A start is known by
-    its execution id.
+    The key is the same each time it is sent, also after restarts, and the receiver takes each key once. A start is
+    identified by its execution id.
     """
     actor = sheet.actor
     assert actor.record is not None
@@ -221,7 +222,7 @@ def _post(sheet: TurnSheet, key: bytes, event: EventSent | DetachedCreated) -> N
 
 
 def start_child(sheet: TurnSheet, child: ChildCreated, *, unique: bool = False) -> None:
-    """Ask for a child.
+    """Request a child.
 
     An id that the code chose may belong to another instance. `runtime/operations/child_starter.py` finds that out,
     so the request goes there.
@@ -242,7 +243,7 @@ def start_child(sheet: TurnSheet, child: ChildCreated, *, unique: bool = False) 
         unique=unique,
         trace=sheet.actor.trace,
         scope=child.propagation,
-        root=record.root_id,  # that of a child of a root is its parent, and is not written
+        root=record.root_id,  # the root of a root's child is its parent, and is not written
         parent_app=surroundings.app_id if app is not surroundings.own else None,
         app=app.app_id if app is not surroundings.own else None,
     )
@@ -252,13 +253,13 @@ def start_child(sheet: TurnSheet, child: ChildCreated, *, unique: bool = False) 
 
 
 def terminate_children(sheet: TurnSheet) -> None:
-    """Tell all children that have not ended to end, with their own children."""
+    """Terminate all children that have not ended, with their own children."""
     for child in sheet.actor.open.children.values():
         terminate_child(sheet, child)
 
 
 def terminate_child(sheet: TurnSheet, child: ChildCreated) -> None:
-    """Send a termination to a child, which is for this child only."""
+    """Send a termination to a child; another instance with its id ignores it."""
     termination = Terminate(None, recurse=True, parent=_link(sheet, child))
     app = sheet.actor.surroundings.own.of(child.target_app)
     sheet.turn.messages.append((app.instance(child.instance_id), termination))
@@ -285,17 +286,17 @@ def tell_parent(
     result: str | None,
     failure: FailureDetails | None,
 ) -> None:
-    """Tell the parent how the instance has ended.
+    """Report to the parent how the instance has ended.
 
     Args:
-        app_id: Of the parent; None: its app is this one.
+        app_id: The parent's app; None is this app.
     """
     done = ChildDone(parent.execution_id, parent.task_id, status.value, result, failure)
     sheet.turn.messages.append((sheet.actor.surroundings.own.of(app_id).instance(parent.instance_id), done))
 
 
 def tell_parent_again(sheet: TurnSheet) -> None:
-    """Tell the parent once more how the instance has ended; do nothing if it has not."""
+    """Report to the parent once more how the instance has ended; do nothing if it has not."""
     record = sheet.actor.record
     assert record is not None
     completed = _completion(sheet)
@@ -305,7 +306,7 @@ def tell_parent_again(sheet: TurnSheet) -> None:
 
 
 def _completion(sheet: TurnSheet) -> ExecutionCompleted | None:
-    """The last event of an instance that has ended, if its history is at hand."""
+    """The last event of an instance that has ended, if its history is in memory."""
     for row in sheet.actor.rows[::-1]:  # mypyc cannot compile `reversed` of an actor's field
         for event in row.turn or ():
             if isinstance(event, ExecutionCompleted):
@@ -314,20 +315,20 @@ def _completion(sheet: TurnSheet) -> ExecutionCompleted | None:
 
 
 def clear_timers(sheet: TurnSheet) -> None:
-    """Take back all timers."""
+    """Clear all timers."""
     for timer_id in list(sheet.actor.open.timers):
         clear_timer(sheet, timer_id)
 
 
 def clear_timer(sheet: TurnSheet, timer_id: int) -> None:
-    """Take back a timer, if it is still open."""
+    """Clear a timer, if it is still open."""
     due_us = sheet.actor.open.timers.pop(timer_id, None)
     if due_us is None:
         return
     sheet.actor.open.waits.pop(timer_id, None)
     if due_us >= END_OF_TIME_US:
         return
-    # One that was set in this very turn has no row to clear.
+    # A timer that was set in this turn has no row to clear.
     if sheet.timers_set.pop(timer_id, None) is None:
         sheet.turn.reminders_cleared.append((str(timer_id), due_us))
 

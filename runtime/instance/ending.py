@@ -1,6 +1,6 @@
 """Endings: how an instance ends, how a generation ends, and how an instance stalls.
 
-The one law: each function here leaves the sheet ready for `TurnSheet.finish`.
+The rule: each function here leaves the sheet ready for `TurnSheet.finish`.
 Native code, remote workers and callers from outside all end instances through
 these.
 """
@@ -39,12 +39,12 @@ from .sheet import TurnSheet
 
 STEPS = {Status.COMPLETED: Step.COMPLETE, Status.FAILED: Step.FAIL, Status.TERMINATED: Step.TERMINATE}
 
-# Messages for the instance in any generation. Answers are for the generation that asked.
+# Messages for the instance in any generation. Answers are for the generation that sent the request.
 OUTLIVE_A_GENERATION = (EventRaised, ExecutionSuspended, ExecutionResumed)
 
 
 def terminate(sheet: TurnSheet, termination: Terminate) -> None:
-    """End the instance without asking its code."""
+    """End the instance without running its code."""
     sheet.hold_all()
     event = ExecutionTerminated(termination.output, termination.recurse)
     completed = ExecutionCompleted(sheet.actor.open.last_id + 1, Status.TERMINATED.value, termination.output)
@@ -62,7 +62,7 @@ def end(
     *,
     exceeded: LimitExceeded | None = None,
 ) -> None:
-    """End the instance: tell the parent, take back the timers, let go of the code.
+    """End the instance: report to the parent, clear the timers, drop the code.
 
     Args:
         status: COMPLETED, FAILED or TERMINATED.
@@ -77,7 +77,7 @@ def end(
     if status is Status.FAILED:
         _note_failure(sheet, failure or UNSAID, exceeded)
     clear_timers(sheet)
-    # Requests of the last turn are carried out; earlier ones have lost their purpose.
+    # Requests of the last turn are carried out; earlier ones have no purpose any more.
     tasks = actor.open.tasks
     if tasks:
         actor.open.keep_only([Row(sheet.now_us, sheet.asked, ())])
@@ -102,7 +102,7 @@ UNSAID = FailureDetails(error_type="Unknown", message="its worker did not say wh
 
 
 def _note_failure(sheet: TurnSheet, failure: FailureDetails, exceeded: LimitExceeded | None) -> None:
-    """Note for the log that the instance has failed, and because of what."""
+    """Note for the log that the instance has failed, and why."""
     record = sheet.actor.record
     assert record is not None
     call, cause = failure.failed_call, failure.failure_of_call
@@ -130,7 +130,7 @@ def continue_as_new(sheet: TurnSheet, outcome: ContinuedAsNew, unfed: Sequence[A
 
     Args:
         unfed: Events that were held or have arrived, and were not fed to this generation. An event that arrives in this
-            turn and is kept (`sheet.holding`) is not among it.
+            turn and is kept (`sheet.holding`) is not among them.
     """
     actor = sheet.actor
     record = actor.record
@@ -175,8 +175,8 @@ def continue_as_new(sheet: TurnSheet, outcome: ContinuedAsNew, unfed: Sequence[A
     sheet.turn.messages.append((actor.surroundings.own.instance(actor.instance_id), Continue()))
 
 
-# As many keys of events from other instances are known to the next generation. A sender that crashes sends only those
-# again that are not known to have arrived: the latest.
+# The number of keys of events from other instances that the next generation knows. After a crash a sender repeats only
+# events that are not known to have arrived, which are the latest.
 RECEIVED_MAX = 1_000
 
 
@@ -187,7 +187,7 @@ def _latest(received: Iterable[bytes]) -> bytes:
 def _outliving(events: Sequence[Arrival]) -> list[Arrival]:
     """Keep the messages for the instance in any generation.
 
-    A resumption whose suspension stays behind stays behind too: workers refuse a history with one alone.
+    A resumption is dropped together with its suspension: workers refuse a history with only one of them.
     """
     kept: list[Arrival] = []
     suspended = False
@@ -204,14 +204,14 @@ def stall(sheet: TurnSheet, description: str, reason: int = StallReason.PATCH_MI
     """Stop the instance where it is, because its code does not fit its history. Fitting code lets it go on.
 
     Args:
-        description: Where the two part, for people.
+        description: The difference between code and history, for people.
         reason: A StallReason.
     """
     actor = sheet.actor
     assert actor.record is not None
     actor.stalled_here = True
     if sheet.status is Status.SUSPENDED:
-        return  # it says so when it is resumed
+        return  # the stall is found again, and recorded, when the instance is resumed
     sheet.step(Step.STALL)
     if actor.record.stall != description:
         actor.record = actor.record._replace(stall=description)
@@ -228,16 +228,16 @@ def _note_stall(sheet: TurnSheet, why: str, kind: str) -> None:
 
 
 def set_aside(sheet: TurnSheet, message: SetAside) -> None:
-    """Let nothing of the instance begin any more, until it is released. Its history shows the stall.
+    """Start no work of the instance until it is released. Its history shows the stall.
 
-    Where its turns break for a reason of the engine, only the record says so: to touch the history might break too.
+    If its turns fail for a reason of the engine, only the record says so: writing to the history might fail too.
     """
     actor = sheet.actor
     assert actor.record is not None
     if actor.record.set_aside is not None:
         return
     mark = AsideMark(actor.record.status.value, message.reason, message.until_restart)
-    if not actor.record.status.terminal:  # of one that has ended, activities may still be under way
+    if not actor.record.status.terminal:  # activities of an instance that has ended may still be under way
         sheet.step(Step.SET_ASIDE)
         actor.record = actor.record._replace(stall=message.reason)
         if not message.until_restart:

@@ -39,16 +39,16 @@ class Start(Struct, frozen=True, array_like=True):
     descendants_finished: str | None = None
     version: str | None = None
     trace: Trace | None = None
-    scope: int = 0  # a Propagation: what it may see of the histories above it
-    propagated: bytes | None = None  # and that, a serialized PropagatedHistory
+    scope: int = 0  # a Propagation: how much it may see of the histories above it
+    propagated: bytes | None = None  # the part that it may see: a serialized PropagatedHistory
     root: str | None = None  # as in the record of the instance
     tags: tuple[tuple[str, str], ...] = ()
     # `execution_id` was made from an idempotency key (`runtime/history/keys.py`): a holder of the id that was begun by
     # the same key refuses the start, finished or not.
     keyed: bool = False
     rerun_of: str | None = None  # the instance that this one runs again, for the audit
-    by: By | None = None  # whose rerun it is
-    # It may have come before: an instance that this very start has begun is answered for once more.
+    by: By | None = None  # the author of the rerun
+    # It may have arrived before: if this start has begun the instance already, the answer is repeated.
     repeatable: bool = False
     parent_app: str | None = None  # the id of the parent's app; None: its own
     app: str | None = None  # the id of the app in which it begins; None: that of the parent, or of the caller
@@ -60,9 +60,9 @@ class RaiseEvent(NamedTuple):
     name: str
     input: str | None
     key: bytes | None = None  # of an event that another instance has sent: the receiver takes it once
-    # From a caller who is told whether it is taken: a finished instance refuses it, unless its key (then that of the
-    # caller) has been taken, and a stalled one keeps it. Else a finished one drops it and a stalled one refuses, as in
-    # Dapr.
+    # From a caller that waits for an answer: a finished instance refuses the event, unless its key (then the caller's)
+    # has been taken, and a stalled instance keeps it. Otherwise a finished instance drops it and a stalled one refuses
+    # it, as in Dapr.
     strict: bool = False
     condition: Condition = ANY
 
@@ -79,7 +79,7 @@ class SendEvent(NamedTuple):
 
 
 class EventsTaken(NamedTuple):
-    """Events have been taken by the instances that they were for, or will never be; the same for starts."""
+    """The receivers have taken the events, or will never take them; the same for starts."""
 
     keys: Sequence[bytes]
 
@@ -90,7 +90,7 @@ class EventsTaken(NamedTuple):
 class Suspend(NamedTuple):
     """A request to take no further step."""
 
-    reason: str | None  # stands in the history; that of `by` in the audit
+    reason: str | None  # recorded in the history; the reason of `by` is for the audit
     by: By | None = None
     condition: Condition = ANY
 
@@ -98,13 +98,13 @@ class Suspend(NamedTuple):
 class Resume(NamedTuple):
     """A request to go on."""
 
-    reason: str | None  # as of Suspend
+    reason: str | None  # as in Suspend
     by: By | None = None
     condition: Condition = ANY
 
 
 class Terminate(NamedTuple):
-    """A request to end without asking the code."""
+    """A request to end without running the code."""
 
     output: str | None
     recurse: bool
@@ -124,7 +124,7 @@ class Purge(NamedTuple):
 
 
 class Check(NamedTuple):
-    """Change nothing, and say whether the instance meets a condition: None, InstanceNotFound, or what it refuses."""
+    """Check whether the instance meets a condition. Answered with None, InstanceNotFound, or the condition's error."""
 
     condition: Condition
 
@@ -140,7 +140,7 @@ class ReleaseAside(NamedTuple):
 class RepairAction(StrEnum):
     """The kinds of repairs of an open entry. The words are the API's."""
 
-    RETRY = "retry"  # perform an activity again: one that hangs beside the first, one that waits for its next try now
+    RETRY = "retry"  # perform an activity again: a hanging one a second time, one between tries at once
     COMPLETE = "complete"  # answer an activity or a child with a result
     FAIL = "fail"  # answer it with a failure
     FIRE = "fire"  # let a timer fire now
@@ -158,13 +158,13 @@ class Repair(NamedTuple):
 
 
 class Continue(NamedTuple):
-    """Take another turn: something is held that can be fed now."""
+    """Take another turn: held events can be fed now."""
 
 
 class Invoke(Struct, frozen=True):
     """Perform an activity. Sent to an activity's address, answered with ActivityDone.
 
-    One of another app is sent to the address of a call in that app (`runtime/activities/calls.py`).
+    An activity of another app is sent to the address of a call in that app (`runtime/activities/calls.py`).
     """
 
     name: str
@@ -173,27 +173,27 @@ class Invoke(Struct, frozen=True):
     execution_id: str
     task_id: int
     task_execution_id: str
-    wire: bytes | None = None  # the event that asked for it, as an SDK sent it
-    scope: int = 0  # a Propagation: what it may see of the histories above it
-    propagated: bytes | None = None  # and that, a serialized PropagatedHistory
-    workflow: str = ""  # of the instance that asks
+    wire: bytes | None = None  # the event that requested it, as an SDK sent it
+    scope: int = 0  # a Propagation: how much it may see of the histories above it
+    propagated: bytes | None = None  # the part that it may see: a serialized PropagatedHistory
+    workflow: str = ""  # of the requesting instance
     attempt: int | None = None  # the number of this try, from 1 on; None: a remote worker's code did not say
     again: bool = False  # perform it although it is under way: the first answer counts
-    trace: Trace | None = None  # that its instance is part of
-    caller: str | None = None  # the id of the app that asks; None: the performing app's own
+    trace: Trace | None = None  # the trace of its instance
+    caller: str | None = None  # the id of the requesting app; None: the performing app itself
     call: str | None = None  # the id of the call that has it performed; None: the instance itself
 
     @property
     def home_id(self) -> str:
-        """The id of the actor that is answered, which is in the app that performs it."""
+        """The id of the actor that gets the answer, in the app that performs the activity."""
         return self.call or self.instance_id
 
 
 class Withdraw(NamedTuple):
-    """Do not begin activities that were asked for, because nothing waits for them. Sent after the commit; no answer."""
+    """Do not begin activities that were requested, because nothing waits for them. Sent after the commit; no answer."""
 
     instance_id: str
-    execution_id: str  # the generation that asked for them
+    execution_id: str  # the generation that requested them
     task_ids: Sequence[int]
     # The instance was terminated or purged while it ran: activities that have begun are cancelled, and a turn that a
     # worker has is not given to another.
@@ -211,7 +211,7 @@ class ActivityDone(Struct, frozen=True, array_like=True):
 
 
 class WorkState(NamedTuple):
-    """How far an activity, or a turn for a remote worker, is that has no answer yet."""
+    """The progress of an activity, or of a turn for a remote worker, that has no answer yet."""
 
     began_us: int | None  # when its body began, or a worker was sent it; Unix time, microseconds. None: it is queued
 
@@ -226,7 +226,7 @@ class ChildStarted(NamedTuple):
 class ChildDone(NamedTuple):
     """A child has ended."""
 
-    execution_id: str  # the parent's generation that asked for it
+    execution_id: str  # the parent's generation that requested it
     task_id: int
     status: int  # a Status
     result: str | None
@@ -240,7 +240,7 @@ class WorkflowTurnWork(NamedTuple):
     execution_id: str
     name: str  # the workflow's
     past: Sequence[TimedEvent]  # of this generation; may grow meanwhile, at its end
-    position: int  # how much of `past` counts
+    position: int  # how many events of `past` count
     new: Sequence[TimedEvent]
     fed: Sequence[Arrival]  # the held events that `new` stands for
     at_us: int  # when the turn began, for the worker; Unix time, microseconds
@@ -253,11 +253,11 @@ class WorkflowAnswer(NamedTuple):
     instance_id: str
     token: str  # of the dispatch that it answers; "" from SDKs that do not say
     commands: Sequence[Command]  # in the order of the worker; an ExecutionCompleted, if there is one, comes last
-    continued: ContinuedAsNew | None = None  # the generation has ended; of commands there are then only EventSent
+    continued: ContinuedAsNew | None = None  # the generation has ended; the only commands are then EventSent
     custom_status: str | None = None  # replaces the one before; None clears it
     patches: tuple[str, ...] = ()  # all patches that the code found applied, old ones included, in order
     version: str | None = None  # the named version of the code that ran
-    version_missing: bool = False  # the worker lacks the version that the history names; nothing else counts
+    version_missing: bool = False  # the worker lacks the version that the history names; no other field counts
 
 
 class RemoteAnswer(NamedTuple):
@@ -268,15 +268,15 @@ class RemoteAnswer(NamedTuple):
 
 
 class Stalled(NamedTuple):
-    """An instance is stalled until a worker comes whose code fits. Sent to the dispatcher, answered with TryAgain."""
+    """An instance is stalled until a worker with fitting code comes. Sent to the dispatcher, answered with TryAgain."""
 
 
 class TryAgain(NamedTuple):
-    """A worker has come, or another host's code has gone: a stalled or waiting instance looks for its code again."""
+    """A worker was connected, or other hosts' code has left: a stalled or waiting instance looks for its code again."""
 
 
 class AwaitsCode(NamedTuple):
-    """An instance waits for code that only other hosts have. Answered with TryAgain once they may have it no more.
+    """An instance waits for code that only other hosts have. Answered with TryAgain once no other host may have it.
 
     It is sent to the address of type CODE that has the instance's id (`runtime/workers/hosts/awaited.py`).
     """
@@ -285,17 +285,17 @@ class AwaitsCode(NamedTuple):
 
 
 class StartCopy(NamedTuple):
-    """Begin an instance with a history that another has made. Answered with None, or with InstanceExists."""
+    """Begin an instance with the history of another. Answered with None, or with InstanceExists."""
 
-    record: InstanceRecord  # of the other; its status is not taken over
+    record: InstanceRecord  # of the other instance; its status is not taken over
     rows: Sequence[Row]
     sent: Sequence[Command] = ()  # of the last row: the events and detached instances that are to be sent
-    source_id: str | None = None  # of the other, for the audit
+    source_id: str | None = None  # the id of the other instance, for the audit
     by: By | None = None
 
 
 class Import(NamedTuple):
-    """Be an instance that has ended elsewhere. Answered with None, or with InstanceExists."""
+    """Take over an instance that has ended elsewhere. Answered with None, or with InstanceExists."""
 
     record: InstanceRecord
     entries: Sequence[bytes]  # its history, packed rows, at least one

@@ -1,6 +1,6 @@
 """Native code: the workflow function is in this process, and is fed here.
 
-The one law: the code runs on nothing but its history and what has arrived, so
+The rule: the code sees nothing but its history and the arrivals, so
 that replay repeats it. `turn.py` calls this stage when the instance has
 something to be fed.
 """
@@ -24,7 +24,7 @@ from .sheet import TurnSheet
 
 
 def feed_if_possible(sheet: TurnSheet) -> None:
-    """Feed the arrivals to the code; hold them if the instance is not due to start yet, or its code cannot be had."""
+    """Feed the arrivals to the code; hold them if the instance is not due to start yet, or its code is missing."""
     execution = sheet.actor.execution
     if execution is None and not sheet.waits_for_start:
         execution = running_code(sheet)
@@ -35,10 +35,10 @@ def feed_if_possible(sheet: TurnSheet) -> None:
 
 
 def running_code(sheet: TurnSheet) -> Execution | None:
-    """Give the running code, built from the history if need be.
+    """Return the running code, built from the history if needed.
 
     Returns:
-        None if the code is not here or does not fit the history. The sheet then says what becomes of the instance.
+        None if the code is not here or does not fit the history. The instance then waits, fails or stalls.
     """
     actor = sheet.actor
     assert actor.record is not None
@@ -76,9 +76,9 @@ def running_code(sheet: TurnSheet) -> Execution | None:
 
 
 def _forget_timeouts(sheet: TurnSheet, execution: Execution) -> None:
-    """Drop the timeouts of waits whose event has come; their reminders went in the turn that fed the event.
+    """Drop the timeouts of waits whose event has come; the turn that fed the event has cleared their reminders.
 
-    The rows tell that too, but for those of earlier releases and of code with very many waits.
+    The rows show the same, except those of earlier releases and of code with very many waits.
     """
     work = sheet.actor.open
     if work.waits:
@@ -88,9 +88,9 @@ def _forget_timeouts(sheet: TurnSheet, execution: Execution) -> None:
 
 
 def _miss_definition(sheet: TurnSheet, name: str) -> None:
-    """Decide for an instance whose code is not here: it waits, fails, or stalls where it had begun.
+    """Handle an instance whose code is not here: it waits, fails, or stalls if it had begun.
 
-    It is final only if no other host has the code: while old and new code run side by side, a shard may be at either.
+    It fails or stalls only if no other host has the code: while old and new code run side by side, a host may lack it.
     """
     surroundings = sheet.actor.surroundings
     if surroundings.code_elsewhere(name):
@@ -134,7 +134,7 @@ def _feed(sheet: TurnSheet, execution: Execution) -> None:
         continue_as_new(sheet, outcome, arrivals[taken:])
     elif outcome is not None:
         failure = FailureDetails.unpack(outcome.failure) if outcome.failure is not None else None
-        # The other reason to end against the code's will is misuse, which the failure tells.
+        # The other reason to end against the code's will is misuse, which the failure describes.
         limit = execution.exceeded if isinstance(execution.exceeded, LimitExceeded) else None
         end(sheet, STATUS_OF[outcome.status], outcome.result, failure, exceeded=limit)
 

@@ -1,10 +1,10 @@
 """Offers: turns that wait for a remote worker to take them.
 
-The one law: the events of a turn are settled when a worker takes it, and not when it is
+The rule: the events of a turn are settled when a worker takes it, and not when it is
 offered. A worker runs all of the history through the code again at every turn, so each
 arrival that comes along with another saves a whole run.
 
-An offer does not wait for the commit of what it would feed. The answer counts
+An offer does not wait for the commit of the events that it would feed. The answer counts
 only for an instance that has the same history and holds the same events in
 front, and is committed behind them; see `remote.py`.
 """
@@ -20,7 +20,7 @@ from ..history.timeline import ARRIVED
 from .message import WorkflowTurnWork
 from .state import Instance
 
-# While more results are under way, an offer waits for them a part of the time for which the code has waited already.
+# While more results are expected, an offer waits for them for a part of the time that the code has waited already.
 PATIENCE_SHARE = 0.25
 PATIENCE_MAX_S = 0.05
 
@@ -71,7 +71,7 @@ class Offer:
         )
 
     def hurry(self) -> bool:
-        """Wait no longer if there is nothing to wait for; say whether that is new."""
+        """End the wait for further events if none can come soon; return whether it ends only now."""
         hurried = self.patience_s > 0 and self._patience_s() == 0
         if hurried:
             self.patience_s = 0.0
@@ -85,7 +85,7 @@ class Offer:
 
 
 def can_take_a_turn(actor: Instance) -> bool:
-    """Whether an instance has something to take a turn with, and nothing that keeps it from it."""
+    """Whether an instance has events for a turn, and may take one."""
     record = actor.record
     if record is None or record.set_aside is not None or actor.stalled_here or START_TIMER in actor.open.timers:
         return False

@@ -1,6 +1,6 @@
 """Receiving: the effect of each message on an instance in its present state.
 
-The one law: a receiver changes the sheet and runs no code. The table
+The rule: a receiver changes the sheet and runs no code. The table
 `RECEIVERS` has one function for each type of message; `turn.py` calls it for
 each envelope, and feeds the code afterwards.
 """
@@ -103,7 +103,7 @@ def _receive_start(sheet: TurnSheet, envelope: Envelope) -> None:
     """Begin an instance, in the place of a finished one with the same id if need be."""
     start: Start = envelope.body
     if sheet.termination is not None and not sheet.ended:
-        # It was asked for before the start, so it comes first: a child's id is that of the last run's child, too.
+        # The termination was sent before the start, so it applies to the instance of the last run with this child id.
         terminate(sheet, sheet.termination)
         sheet.termination = None
     record = sheet.actor.record
@@ -130,15 +130,15 @@ def _receive_start(sheet: TurnSheet, envelope: Envelope) -> None:
         sheet.holding.clear()
         sheet.asked = None
         _begin(sheet, start)
-        sheet.actor.outbox, sheet.posted = outbox, bool(outbox)  # the last holder of the id has sent them
+        sheet.actor.outbox, sheet.posted = outbox, bool(outbox)  # messages of the last holder of the id
     sheet.answer(envelope, sheet.actor.instance_id)
 
 
 def _has_begun(record: InstanceRecord, start: Start) -> bool:
     """Whether a start has, or may have, begun this instance before.
 
-    A later generation has another execution id. One that has ended is taken for it: to run it again would be worse than
-    not to start another.
+    A later generation has another execution id. An ended instance counts as begun by it: to run one twice would be
+    worse than not to start another.
     """
     return record.execution_id == start.execution_id or (record.generation > 0 and record.status.terminal)
 
@@ -182,7 +182,7 @@ def _begin(sheet: TurnSheet, start: Start) -> None:
 
 
 def _receive_copy(sheet: TurnSheet, envelope: Envelope) -> None:
-    """Begin with the history of another instance, and ask again for what that history has no answer to."""
+    """Begin with the history of another instance, and repeat the requests that have no answer there."""
     copy: StartCopy = envelope.body
     actor = sheet.actor
     if actor.record is not None:
@@ -226,7 +226,7 @@ def _receive_copy(sheet: TurnSheet, envelope: Envelope) -> None:
 
 
 def _receive_import(sheet: TurnSheet, envelope: Envelope) -> None:
-    """Be an instance that has ended elsewhere. Nothing follows from it."""
+    """Take over an instance that has ended elsewhere, without effects."""
     given: Import = envelope.body
     actor = sheet.actor
     if actor.record is not None:
@@ -246,7 +246,7 @@ def _receive_import(sheet: TurnSheet, envelope: Envelope) -> None:
 
 
 def _record_now(sheet: TurnSheet) -> InstanceRecord | None:
-    """The record, also where a compiled build takes it for the one from before a call that changed it."""
+    """The present record. A compiled build takes the field itself for unchanged after a call that changed it."""
     return sheet.actor.record
 
 
@@ -255,7 +255,7 @@ def _refuse_start(sheet: TurnSheet, envelope: Envelope, error: RequestRefused) -
     if envelope.reply is not None:
         sheet.answer(envelope, error)
     elif start.parent is not None:
-        # The parent may not wait for it, or have ended: then this line alone tells.
+        # The parent may not wait for it, or have ended: then only this line reports it.
         sheet.note(
             CHILD_NOT_STARTED,
             instance_id=start.parent.instance_id,
@@ -280,7 +280,7 @@ def _receive_event(sheet: TurnSheet, envelope: Envelope) -> None:
 
 
 def _is_full(sheet: TurnSheet, envelope: Envelope) -> bool:
-    """Refuse an event for an instance that holds as many as it may. That of another instance is sent again later."""
+    """Refuse an event for an instance that holds the maximum. Another instance sends its event again later."""
     actor = sheet.actor
     full = len(actor.held) >= actor.surroundings.limits.held_events_max and not sheet.ended
     if full:
@@ -296,7 +296,7 @@ def _is_full(sheet: TurnSheet, envelope: Envelope) -> bool:
 
 
 def _receive_sent_event(sheet: TurnSheet, envelope: Envelope) -> None:
-    """Take an event of another instance, which sends it again until it knows that it was taken, once.
+    """Take an event of another instance once; the sender repeats it until it knows that the event was taken.
 
     A stalled instance takes it too: the sender cannot be told to try later.
     """
@@ -315,7 +315,7 @@ def _receive_sent_event(sheet: TurnSheet, envelope: Envelope) -> None:
 
 
 def _receive_strict_event(sheet: TurnSheet, envelope: Envelope) -> None:
-    """Take an event of a caller who sends it again, with its key, until it is accepted."""
+    """Take an event of a caller that repeats it, with its key, until it is accepted."""
     event: RaiseEvent = envelope.body
     actor = sheet.actor
     if actor.record is None:
@@ -350,7 +350,8 @@ def _receive_activity_done(sheet: TurnSheet, envelope: Envelope) -> None:
     done: ActivityDone = envelope.body
     record = sheet.actor.record
     if record is not None and record.status.terminal and record.execution_id == done.execution_id:
-        # The last turn asked for it without awaiting it: the result has no reader, and a failure only this line.
+        # The last turn requested it without awaiting it: the result has no reader, and only this line reports a
+        # failure.
         task = sheet.actor.open.tasks.pop(done.task_id, None)
         if sheet.actor.asked_again is not None:
             drop_asked_again(sheet, task)
@@ -387,7 +388,7 @@ def _receive_child_started(sheet: TurnSheet, envelope: Envelope) -> None:
     sheet.actor.unconfirmed.discard(started.task_id)
     child = sheet.actor.open.children.get(started.task_id)
     if child is not None and was_terminated_with_children(sheet):
-        # The child began after its siblings were told to end.
+        # The child began after its siblings were terminated.
         terminate_child(sheet, child)
 
 
@@ -403,9 +404,9 @@ def _receive_reminder(sheet: TurnSheet, envelope: Envelope) -> None:
         sheet.timers_set.pop(timer_id, None)  # another reminder in this turn may have set it again, see below
         sheet.arrive(TimerFired(timer_id, reminder.due_us))
         return
-    # Its timer is of an earlier generation, or its event came first. But it may also be the rest of a row that has
-    # changed on the disk, where no checksum tells. The timers that it may have been for are set again: the history says
-    # when they are due, and a reminder that comes twice does no harm.
+    # Its timer belongs to an earlier generation, or its event came first. Or it comes from a damaged row, which no
+    # checksum protects. The timers that it may have been for are set again: the history has their due times, and a
+    # reminder that fires twice does no harm.
     sheet.doubt_timers(each for each, due_us in timers.items() if due_us <= sheet.now_us or each == timer_id)
 
 
@@ -416,7 +417,7 @@ def _receive_continue(sheet: TurnSheet, envelope: Envelope) -> None:
 def _receive_answer(sheet: TurnSheet, envelope: Envelope) -> None:
     """Keep the answer of a remote worker for this turn, if it is to the state that the instance is in.
 
-    Another answer is void: the next offer asks for the turn again.
+    Any other answer is ignored: the next offer repeats the turn.
     """
     work: WorkflowTurnWork = envelope.body.work
     actor = sheet.actor
@@ -429,9 +430,10 @@ def _receive_answer(sheet: TurnSheet, envelope: Envelope) -> None:
 def _is_late(answer: WorkflowAnswer, last_id: int) -> bool:
     """Whether an answer is to an earlier turn, though it came under the token of this one.
 
-    JavaScript's SDK gives no token back, so that an answer which a restart of the daemon has delayed counts for the
-    turn that is out then. It asks for what the history has; SDKs number what they ask for, and begin no number anew.
-    Numbers of Go's and Java's begin with 0, which is also `last_id` of a history in which nothing was asked for.
+    JavaScript's SDK returns no token, so an answer that a restart of the daemon has delayed is taken for an answer to
+    the turn that is dispatched now. Its commands have numbers that the history has already: SDKs number their commands,
+    and use no number twice. The numbers of Go's and Java's SDKs begin with 0, which is also `last_id` of a history
+    without commands.
     """
     if answer.token or last_id == 0:
         return False

@@ -1,7 +1,7 @@
 """Remote code: the workflow function is with a worker at the other end of a stream.
 
-The one law: an answer is applied only to the state of the instance that it is
-an answer to. `turn.py` calls this stage for instances of remote workers, and
+The rule: an answer is applied only to the state of the instance that it
+answers. `turn.py` calls this stage for instances of remote workers, and
 offers the next turn at its end (`offer.py`, docs/design/remote-workers.md).
 """
 
@@ -46,7 +46,7 @@ def is_remote(sheet: TurnSheet, record: InstanceRecord) -> bool:
 
 
 def run_remotely(sheet: TurnSheet) -> None:
-    """Take a worker's answer, if there is one. All that has arrived is held for the next turn that a worker takes."""
+    """Take a worker's answer, if there is one. All arrivals are held for the next turn that a worker takes."""
     sheet.hold_all()
     if sheet.actor.timeline is None:
         sheet.actor.timeline = Timeline.of(sheet.actor.rows)
@@ -91,7 +91,7 @@ def _take_answer(sheet: TurnSheet, work: WorkflowTurnWork, answer: WorkflowAnswe
     if failed := failures_in(work.fed):
         commands = with_call(commands, failed, timeline.events)
         for note in notes_of_failures(failed, timeline.events, commands):
-            # The end of the last one that arrived, and of the others at the latest.
+            # The turn's time is when the last failure arrived; the others ended at that time at the latest.
             sheet.pass_on(note, took_ms=took_ms(failed, note.values.get("task_id"), work.at_us))
     sheet.asked = list(commands)
     applied = answer.patches[len(actor.patches) :]
@@ -148,7 +148,7 @@ def offer_a_turn(sheet: TurnSheet) -> None:
 def propagate(sheet: TurnSheet) -> None:
     """Add the history to messages to activities and children that may see it.
 
-    Each gets it up to the event that asked for it (contract 3.21).
+    Each gets it up to the event that requested it (contract 3.21).
     """
     timeline = sheet.actor.timeline
     if timeline is None:

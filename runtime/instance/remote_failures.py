@@ -1,7 +1,7 @@
-"""The failures of calls in the turns of remote workers: notes for the log, and the call that a failure tells of.
+"""The failures of calls in the turns of remote workers: notes for the log, and the calls that failed.
 
-The rule: a worker's failure is kept as it came. The instance's own knowledge, which activity or child failed and on
-which attempt, comes from the history, where every try of a call has the same `task_execution_id` (contract 3.16).
+The rule: a worker's failure is kept unchanged. The activity or child that failed, and its attempt, are found in the
+history, where every try of a call has the same `task_execution_id` (contract 3.16).
 
 `remote.py` calls these with the answer of a worker.
 """
@@ -30,7 +30,7 @@ FAILURES = (TaskFailed, ChildFailed)
 
 
 def failures_in(fed: Iterable[Arrival]) -> list[TaskFailed | ChildFailed]:
-    """The failures of calls that a turn has fed; those of children that were terminated are none."""
+    """The failures of calls that a turn has fed, but not of children that were terminated."""
     return [event for event in fed if isinstance(event, FAILURES) and event.failure is not None]
 
 
@@ -98,7 +98,7 @@ def _with_call(
 
 
 def _tells_of(failure: FailureDetails, cause: FailureDetails, *, alone: bool) -> bool:
-    """Whether a worker's failure is that of a call: SDKs repeat its message in theirs, or have it as their cause."""
+    """Whether a worker's failure comes from a call: SDKs repeat the call's message, or have it as the cause."""
     if failure.inner is not None and failure.inner.message == cause.message:
         return True
     if cause.message and cause.message in failure.message:
@@ -107,7 +107,7 @@ def _tells_of(failure: FailureDetails, cause: FailureDetails, *, alone: bool) ->
 
 
 def _asked(event: TaskFailed | ChildFailed, past: Sequence[TimedEvent]) -> TaskScheduled | ChildCreated | None:
-    """The command that asked for a call."""
+    """The command that requested a call."""
     for timed in reversed(past):
         if timed.event_id == event.task_id and isinstance(timed.event, TaskScheduled | ChildCreated):
             return timed.event
@@ -125,7 +125,7 @@ def _attempt(asked: TaskScheduled | ChildCreated, past: Sequence[TimedEvent]) ->
             if isinstance(timed.event, TaskScheduled) and timed.event.task_execution_id == asked.task_execution_id
         )
     else:
-        # Python's SDK gives each try the same id; those of Go and Java name the first in the later ones.
+        # Python's SDK gives each try the same id; those of Go and Java name the first try in the later ones.
         first = asked.retry_of or asked.instance_id
         tries = (
             timed.event_id

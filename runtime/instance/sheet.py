@@ -1,9 +1,9 @@
-"""The sheet of a turn: what one turn of a workflow actor has gathered so far.
+"""The sheet of a turn: the results that one turn of a workflow actor has gathered so far.
 
-The one law: a sheet reads no clock and waits for nothing. The stages of a turn
+The rule: a sheet reads no clock and waits for nothing. The stages of a turn
 (`receiving.py`, `native.py`, `remote.py`, `ending.py`, `effects.py`) are
-functions of the sheet; `turn.py` calls them in their order. What a turn wants
-done stands in the `Turn` that the sheet fills, and happens after the commit.
+functions of the sheet; `turn.py` calls them in their order. The effects of a
+turn stand in the `Turn` that the sheet fills, and happen after the commit.
 """
 
 from collections.abc import Iterable
@@ -71,18 +71,18 @@ class TurnSheet:
         self.arrived: list[Arrival] = []  # to be fed
         self.holding: list[Arrival] = []  # to be kept until they can be fed
         self.asked: list[Event] | None = None  # None: the execution was not fed
-        self.asked_again = False  # activities of earlier turns are asked for again
+        self.asked_again = False  # activities of earlier turns are requested again
         self.termination: Terminate | None = None
         self.setting_aside: SetAside | None = None  # the instance is set aside in this turn
         self.timers_set: dict[int, int] = {}  # timer id to when it fires
-        self.timers_doubted: dict[int, int] = {}  # the same, of those whose reminder may be damaged: set again if open
+        self.timers_doubted: dict[int, int] = {}  # the same for timers whose reminder may be damaged: set again if open
         self.answered: RemoteAnswer | None = None
         self.turn_at_us: int | None = None  # when the turn began for a remote worker, if it did
         self.posted = False  # whether the outbox has changed
         self.waits_ended = False  # whether an event has ended a wait of native code that has a timer
         self.spans: list[EndedSpan] = []  # that end in this turn
         self.spans_ended = False  # whether the span of the generation is among them
-        self.consumed: int | None = None  # of what was held, how much this turn feeds; None: all
+        self.consumed: int | None = None  # how many of the held events this turn feeds; None: all
 
     # The state of the instance, with the changes of this turn so far.
 
@@ -99,7 +99,7 @@ class TurnSheet:
 
     @property
     def waits_for_start(self) -> bool:
-        """Whether the time for which the start is scheduled has not come."""
+        """Whether the scheduled time of the start has not come."""
         return START_TIMER in self.actor.open.timers
 
     @property
@@ -112,7 +112,7 @@ class TurnSheet:
 
     @property
     def holds_food(self) -> bool:
-        """Whether something is held that the code can be fed with. A stall never is."""
+        """Whether a held event can be fed to the code. A stall is never fed."""
         return any(not isinstance(event, ExecutionStalled) for event in self.actor.held)
 
     @property
@@ -135,7 +135,7 @@ class TurnSheet:
         """Answer a request; True if the instance is to act on it.
 
         Args:
-            stalled_too: A stalled instance takes it. One that is set aside always does.
+            stalled_too: A stalled instance takes it. An instance that is set aside always does.
         """
         record = self.actor.record
         if record is None:
@@ -185,7 +185,7 @@ class TurnSheet:
         """Have the line of a note written that does not name the instance.
 
         Args:
-            took_ms: How long it lasted, in milliseconds; None: it is not known.
+            took_ms: How long it lasted, in milliseconds; None if unknown.
         """
         self.note(note.line, **note.values, duration_ms=took_ms)
 
@@ -195,7 +195,7 @@ class TurnSheet:
         """Write an entry for the audit: this turn changes the instance on behalf of a caller.
 
         Args:
-            by: None: the engine does it by itself, and nothing is written.
+            by: The author; None: the engine itself, and nothing is written.
             source: Of a rerun: the instance that is run again.
             detail: Of a repair: its kind.
 
@@ -223,14 +223,14 @@ class TurnSheet:
 
     @property
     def events(self) -> list[Event]:
-        """The events of this turn, so far as it has got."""
+        """The events of this turnso far."""
         return [*self.arrived, *self.holding, *(self.asked or ())]
 
     def end_span(self, status: str, error: str | None = None) -> None:
-        """Have the span of the generation told, which ends in this turn.
+        """Have the span of the generation reported, which ends in this turn.
 
         Args:
-            status: The word for how.
+            status: The word for how it ends.
             error: Why it failed.
         """
         actor, notes = self.actor, self.actor.spans
@@ -254,10 +254,10 @@ class TurnSheet:
         actor.spans = None
 
     def tell_spans(self, notes: SpanNotes | None) -> None:
-        """Have the spans told that end in this turn.
+        """Have the spans reported that end in this turn.
 
         Args:
-            notes: Those of the generation that took it.
+            notes: The notes of the generation that took the turn.
         """
         actor = self.actor
         if notes is None or actor.record is None:
@@ -276,7 +276,7 @@ class TurnSheet:
         """Change the status of the instance.
 
         Raises:
-            IllegalStep: The table in `runtime/history/status.py` does not have it.
+            IllegalStep: The table in `runtime/history/status.py` does not have the step.
         """
         record = self.actor.record
         assert record is not None
@@ -294,7 +294,7 @@ class TurnSheet:
     # The end of the turn.
 
     def finish(self) -> None:
-        """Write all of it into the turn: the row, the record, the reminders, the active mark."""
+        """Write the results into the turn: the row, the record, the reminders, the active mark."""
         actor = self.actor
         turn = self.turn
         if self.timers_doubted:
@@ -346,7 +346,7 @@ class TurnSheet:
         return actor.surroundings.packer.pack(at_us, events, holding, self.consumed, waits)
 
     def _waits(self, code: Execution) -> tuple[str | int, ...] | None:
-        """The events that the code waits for after this turn, as a row has them; None: the same as before."""
+        """The events that the code waits for after this turn, in the form of a row; None if they are unchanged."""
         waits = told(code.waits)
         if waits == self.actor.waits and not self.waits_ended:
             return None
@@ -363,7 +363,7 @@ class TurnSheet:
             actor.rows.append(row)
 
     def busy(self, record: InstanceRecord) -> bool:
-        """Whether a restart would have something to pick up here."""
+        """Whether a restart would have to recover the instance."""
         actor = self.actor
         if actor.outbox:
             return True

@@ -1,6 +1,6 @@
 """The memory of a workflow actor: its instance, between two turns.
 
-The one law: all of it can be made again from what the store holds. Only the
+The rule: all of it can be made again from the store. Only the
 stages of a turn change a field (`turn.py` and the files that it names).
 """
 
@@ -27,7 +27,7 @@ from .surroundings import Surroundings
 class Offered(Protocol):
     """A turn that an instance offers to remote workers.
 
-    `offer.py` fulfils it and says what each of these means; the dispatcher takes and settles it.
+    `offer.py` fulfils it and describes each field; the dispatcher takes and settles an offer.
     """
 
     instance_id: str
@@ -89,10 +89,10 @@ class Instance:
         # Of this generation; kept only until the execution is built from it.
         self.rows: list[Row] = []
         self.open = OpenWork()
-        # The last turn that asks for activities of earlier ones again, until all of these have answers. While that is
-        # being committed, nothing of it has begun.
+        # The last turn that requests activities of earlier turns again, until all of these have answers. While the turn
+        # is being committed, none of them has begun.
         self.asked_again: Turn | None = None
-        self.events = 0  # how many the history of this generation has
+        self.events = 0  # the number of events in the history of this generation
         self.execution: Execution | None = None
         # Events that are durable and not fed yet.
         self.held: list[Arrival] = []
@@ -102,14 +102,14 @@ class Instance:
         self.patches: tuple[str, ...] = ()
         self.offered: Offered | None = None
         self.ran_us = 0
-        # The external events that the app's own code waits for, as the last row has them that tells.
+        # The external events that the app's own code waits for, from the last row that lists them.
         self.waits: tuple[str | int, ...] = ()
         # When its last turn was taken; Unix time, microseconds.
         self.last_us = 0
-        # Children whose id the code chose, as long as no message has said that they exist.
+        # Children whose id the code chose, until a message says that they exist.
         self.unconfirmed: set[int] = set()
-        # Events for other instances that these are not known to have, by their keys; and the keys of events that others
-        # sent to this one. Oldest first; None: there was none yet, as in most instances.
+        # Events for other instances that are not known to have arrived, by key; and the keys of events that came from
+        # other instances. Oldest first; None: there was none yet, as in most instances.
         self.outbox: dict[bytes, EventSent | DetachedCreated] | None = None
         self.received: dict[bytes, None] | None = None
         # The code that is here has been tried on the history and does not fit.
@@ -117,7 +117,7 @@ class Instance:
         # The trace that its requests are part of; and the notes for its own span, if spans are made of it.
         self.trace: Trace | None = None
         self.spans: SpanNotes | None = None
-        # Its turns broke in this process or an earlier one, and the record says so.
+        # Its turns failed in this process or an earlier one, and the record says so.
         self.was_stalled = False
         # Its code was interrupted, and is not tried again before the instance is loaded anew.
         self.interrupted = False
@@ -126,7 +126,7 @@ class Instance:
 
     @property
     def facets(self) -> Facets | None:
-        """The side of it that lists see, as they have it or will after the commit; None: there is no instance."""
+        """The facets that lists have of it, or will have after the commit; None without an instance."""
         return facets_of(self.record, self.changed_us) if self.record is not None else None
 
     def close(self) -> None:
@@ -135,7 +135,7 @@ class Instance:
             self.execution.close()
 
     def forget(self) -> None:
-        """Be as if no instance had ever had this id."""
+        """Clear the state, as if no instance had ever had this id."""
         self.close()
         self.record = None
         self.changed_us = 0
@@ -160,7 +160,7 @@ class Instance:
         """Be part of a trace from now on.
 
         Args:
-            trace: In which the generation begins; None: in none.
+            trace: The trace in which the generation begins, if any.
             link: The span of the generation before, if that is in another trace.
         """
         notes = (
@@ -190,7 +190,7 @@ class Instance:
             self.rows = self.rows[-1:]
             self.open.keep_only(self.rows)
             if not stored.active and self.record.set_aside is None:
-                self.open.tasks = {}  # they have been performed: no row tells of that any more, but the mark went
+                self.open.tasks = {}  # they have been performed: no row shows it any more, but the mark is gone
             return
         if (trace := trace_in(self.rows)) is not None:
             self.join(trace, self.record.execution_id)

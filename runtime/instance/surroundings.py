@@ -1,7 +1,7 @@
 """The parts that the workflow actors of one engine share: the app, and its settings.
 
-The one law: nothing here belongs to an instance. The engine makes one record
-and gives it to the actors' type; each actor has it at hand in its turns.
+The rule: nothing here belongs to an instance. The engine makes one record
+and gives it to the actors' type; each actor uses it in its turns.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,8 +19,8 @@ from ..history.row import RowPacker
 from ..history.timed_event import TimedEvent
 from ..observing.spans import SpanChoice
 
-# Makes the part of an instance's history that its activities and children see. In go its id, the events, a Propagation,
-# and the history that it may itself see; out comes a serialized PropagatedHistory, or None.
+# Makes the part of an instance's history that its activities and children see. It takes the id, the events, a
+# Propagation, and the history that the instance may itself see; it returns a serialized PropagatedHistory, or None.
 Propagate: TypeAlias = Callable[[str, Sequence[TimedEvent], int, bytes | None], bytes | None]
 
 
@@ -31,16 +31,16 @@ class Surroundings:
     app: App | None  # None: no workflow code is here; instances wait for it
     app_id: str = field(default=NO_APP_ID, kw_only=True)
     addresses: AppAddresses | None = field(default=None, kw_only=True)  # of this app; None: it is the only one
-    # Whether what the app does not have is left to remote workers, however long it takes for one to come. If not, it
-    # fails at once, as it does with a worker that does not have it.
+    # Whether code that the app does not have is left to remote workers, with no limit on the wait for one. If not, the
+    # call fails at once, as it does with a worker that does not have the code.
     waits_for_workers: Callable[[], bool] = field(default=lambda: False, kw_only=True)
-    # Whether another host of the app has, or may have, a workflow that this one has not.
+    # Whether another host of the app has, or may have, a workflow that this host lacks.
     code_elsewhere: Callable[[str], bool] = field(default=lambda name: False, kw_only=True)
     propagate: Propagate = field(default=lambda instance_id, events, scope, received: None, kw_only=True)
     observed: bool = field(default=False, kw_only=True)  # the end of each instance is reported
     spans: SpanChoice | None = field(default=None, kw_only=True)  # set later, as `observed` is; None: none are made
     limits: WorkflowLimits = field(default=USUAL_LIMITS, kw_only=True)
-    watch_calls: Watch | None = field(default=None, kw_only=True)  # finds activities that are called as functions
+    watch_calls: Watch | None = field(default=None, kw_only=True)  # detects activities that are called as functions
     encoder: Encoder = field(default_factory=Encoder, kw_only=True)
     # Both keep a buffer, which is dear to make and cheap to use again.
     packer: RowPacker = field(default_factory=RowPacker, kw_only=True)

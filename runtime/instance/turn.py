@@ -1,12 +1,12 @@
 """One turn of a workflow actor: messages in; events, messages, reminders and replies out.
 
-The one law: a turn reads no clock and never awaits. Its effects (replies,
+The rule: a turn reads no clock and never awaits. Its effects (replies,
 messages, reminders) stand in the `Turn` that it makes, and happen after the
 commit.
 
 A turn has four stages, and a sheet that they share (`sheet.py`): each message
-is received (`receiving.py`), the code is fed with what may be fed (`native.py`,
-or `remote.py` for a worker's answer), all of it is written down, and an
+is received (`receiving.py`), the code is fed with the arrivals that may be fed
+(`native.py`, or `remote.py` for a worker's answer), the results are written, and an
 instance whose code is with a worker offers its next turn.
 """
 
@@ -52,7 +52,7 @@ def take_turn(actor: Instance, envelopes: Sequence[Envelope], now_us: int) -> Tu
 
 
 def _run(sheet: TurnSheet) -> None:
-    """Feed the code with what may be fed, or end the instance if that was asked for."""
+    """Feed the code with the arrivals that may be fed, or end the instance if that was requested."""
     record = sheet.actor.record
     if record is None:
         return

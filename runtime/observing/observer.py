@@ -1,9 +1,9 @@
 """Protocols of observers, which count workflows and activities that have ended.
 
-The one law: an observer is told of the end of a workflow after the commit that
-holds it, and once. After a crash between the two it is not told.
+The rule: an observer is notified of the end of a workflow once, after the commit
+that holds it. After a crash between the two it is not notified.
 
-`telemetry/metrics.py` fulfils the first three. The engine tells an `Observer`, and the door
+`telemetry/metrics.py` fulfils the first three. The engine notifies an `Observer`, and the door
 of remote workers an `ActivityWatch`. `telemetry/traces.py` fulfils `Tracing`.
 """
 
@@ -18,7 +18,7 @@ from .trace_context import TraceContext
 
 
 class Observer(Protocol):
-    """Is told of the ends of workflows and of the app's own activities.
+    """Is notified of the ends of workflows and of the app's own activities.
 
     It is called on the event loop, between turns, and must neither wait nor raise.
     """
@@ -36,7 +36,7 @@ SUCCESS, FAILED, RECOVERABLE = "success", "failed", "recoverable"  # Dapr's word
 
 
 class ActivityWatch(Protocol):
-    """Is told of the activities of remote workers."""
+    """Is notified of the activities of remote workers."""
 
     def activity_given(self, name: str, took_s: float) -> None:
         """An activity was sent to a worker; the sending took `took_s` seconds."""
@@ -48,13 +48,13 @@ class ActivityWatch(Protocol):
 
 
 class OperationWatch(Protocol):
-    """Is told of the operations that callers ask of a facade."""
+    """Is notified of the operations that callers request of a facade."""
 
     def operation(self, name: str) -> AbstractContextManager[None]:
         """Make the context of an operation: it is left when the operation ends, with the error of one that fails.
 
         Args:
-            name: The method of the facade, `start` for example. The methods that it calls itself are not told.
+            name: The method of the facade, `start` for example. The methods that it calls itself are not reported.
         """
         ...
 
@@ -89,7 +89,7 @@ class Tracing(Protocol):
         ...
 
     def span_ended(self, span: EndedSpan) -> None:
-        """Take a span. It is of a trace that is sampled."""
+        """Take a span that has ended. Its trace is sampled."""
         ...
 
     def current(self, context: TraceContext) -> AbstractContextManager[None]:
@@ -106,14 +106,14 @@ class Ended(NamedTuple):
 
 
 class Audience:
-    """The listeners to the commits of an engine's turns. There is none at first."""
+    """The listeners to the commits of an engine's turns. There are none at first."""
 
     def __init__(self) -> None:
         self.observer: Observer | None = None
         self.tracing: Tracing | None = None
 
     def tell_end(self, address: Address, ended: Ended) -> None:
-        """Tell the observer that an instance has ended."""
+        """Notify the observer that an instance has ended."""
         if self.observer is not None:
             self.observer.workflow_ended(ended.name, Status(ended.status), ended.took_us / 1e6)
 
@@ -125,7 +125,7 @@ class Audience:
 
 
 class Unwatched:
-    """Takes no note of any operation."""
+    """Ignores all operations."""
 
     def operation(self, name: str) -> AbstractContextManager[None]:
         return NOTHING

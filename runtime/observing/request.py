@@ -1,7 +1,7 @@
 """Requests as spans: a call from outside, and the start of an instance in it.
 
-The rule: a request that fails, fails as without a span. One that is not sampled makes none, and passes the caller's
-trace on.
+The rule: a request fails with the same error as without a span. A request that is not sampled makes no span, and passes
+the caller's trace on.
 
 The facade and the doors use them.
 """
@@ -24,9 +24,9 @@ def traced_call(tracing: Tracing | None, method: str, trace: Trace | None) -> It
     """Make the context of a call from outside, which has a span of its own.
 
     Args:
-        tracing: Takes the span; None: none is made.
+        tracing: Takes the span; None: no span is made.
         method: The call's name, as on the wire.
-        trace: In which the caller is; None: in none.
+        trace: The trace of the caller, if it has one.
 
     Yields:
         The trace in which the call is carried out.
@@ -60,7 +60,7 @@ class Startable(Protocol):
 
     @property
     def trace(self) -> Trace | None:
-        """The trace that the start is part of; None: there is none."""
+        """The trace that the start is part of, if there is one."""
         ...
 
 

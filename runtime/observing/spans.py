@@ -1,7 +1,7 @@
-"""Spans: what happened to an instance, as parts of a trace. The names and attributes are Dapr's.
+"""Spans: the steps of an instance, as parts of a trace. The names and attributes are Dapr's.
 
-The rule: a span is made when it has ended, of values alone, and told once, after the commit that holds its end. What an
-instance has to remember for it (`SpanNotes`) can be made again from its history.
+The rule: a span is made from values alone, when it has ended, and reported once, after the commit that holds its end.
+The notes that an instance keeps for its spans (`SpanNotes`) can be made again from its history.
 
 Turns, the facade, the activity actors and the dispatcher make them; `telemetry/traces.py` exports them.
 Source: contract 3.18; durabletask-go, `helpers/tracing.go` and `backend/orchestration.go`.
@@ -28,7 +28,7 @@ from .trace_context import TraceContext, context_of, root_of_generation, span_of
 
 Attribute: TypeAlias = tuple[str, str | int | tuple[str, ...]]
 
-# Events of a span. More than OpenTelemetry keeps of one need not be remembered; its own limit is 128.
+# Events that are remembered of a span: as many as OpenTelemetry keeps of one.
 EVENTS_MAX = 128
 
 # Timers whose beginnings are remembered. The spans of further ones begin where they end.
@@ -63,7 +63,7 @@ class EndedSpan(NamedTuple):
     context: TraceContext
     parent: str | None  # the id of the span above it; None: it is a root
     began_us: int  # Unix time, microseconds
-    ended_us: int | None  # None: it ends as it is told
+    ended_us: int | None  # None: it ends when it is reported
     attributes: tuple[Attribute, ...] = ()
     events: tuple[SpanEvent, ...] = ()
     error: str | None = None  # why it failed
@@ -101,12 +101,12 @@ class SpanNotes:
         self.timers: dict[int, int] = {}  # by id: when each was set; Unix time, microseconds
 
     def remember(self, rows: Iterable[Row]) -> None:
-        """Take in a history, whose spans have been told."""
+        """Take in a history, whose spans have been reported."""
         for row in rows:
             self._take_in(row.at_us, (*(row.turn or ()), *row.held))
 
     def take_in(self, at_us: int, events: Iterable[Event], instance_id: str) -> list[EndedSpan]:
-        """Take in the events of a turn, and return the spans of the ones that have one."""
+        """Take in the events of a turn, and return the spans of the events that have one."""
         return [
             self._span_of(at_us, event, began_us, instance_id, place)
             for place, (event, began_us) in enumerate(self._take_in(at_us, events))
@@ -189,7 +189,7 @@ class SpanNotes:
         )
 
     def turn(self, name: str, instance_id: str, *, began_us: int, fed: int, asked: int) -> EndedSpan:
-        """Make the span of a turn. It ends as it is told, after the commit."""
+        """Make the span of a turn. It ends when it is reported, after the commit."""
         attributes: tuple[Attribute, ...] = (
             ("durabletask.type", "turn"),
             ("durabletask.task.name", name),
@@ -219,11 +219,11 @@ def _moment(at_us: int, event: EventRaised | ExecutionSuspended | ExecutionResum
 
 
 def notes_of(trace: Trace | None, execution_id: str, link: TraceContext | None = None) -> SpanNotes | None:
-    """Begin the notes of a generation; None: it is in no trace, or in one that is not sampled."""
+    """Begin the notes of a generation; None without a trace, or if it is not sampled."""
     above = context_of(trace)
     if above is None or not above.sampled:
         return None
-    # Nothing has the span that stands for the root of a generation's own trace.
+    # The root of a generation's own trace is a place without a span.
     parent = above.span_id if above != root_of_generation(execution_id) else None
     return SpanNotes(above, above.at(span_of_execution(execution_id)), link, parent=parent)
 
@@ -256,7 +256,7 @@ def start_span(
 
 
 class AskedActivity(Protocol):
-    """An activity that was asked for; `Invoke` of `runtime/instance/message.py` fulfils it."""
+    """An activity that was requested; `Invoke` of `runtime/instance/message.py` fulfils it."""
 
     @property
     def name(self) -> str:
@@ -265,7 +265,7 @@ class AskedActivity(Protocol):
 
     @property
     def instance_id(self) -> str:
-        """The id of the instance that asked."""
+        """The id of the instance that requested it."""
         ...
 
     @property
@@ -275,7 +275,7 @@ class AskedActivity(Protocol):
 
     @property
     def attempt(self) -> int | None:
-        """The number of the try, from 1; None: it is not known."""
+        """The number of the try, from 1; None if it is unknown."""
         ...
 
 
@@ -291,7 +291,7 @@ def activity_span(
     """Make the span of one attempt of an activity.
 
     Args:
-        above: The span of the generation that asked for it.
+        above: The span of the generation that requested it.
     """
     attributes: tuple[Attribute, ...] = (
         ("durabletask.type", "activity"),

@@ -1,7 +1,7 @@
 """Trace contexts: the places of spans in traces, in the form of W3C's Trace Context, as events and messages carry them.
 
 The rule: a text that cannot be read is no trace, and never an error. An id that has to be the same after a restart
-follows from stored values; nothing here draws one by chance.
+follows from stored values; none is random.
 
 Source: contract 3.18; https://www.w3.org/TR/trace-context/.
 """
@@ -42,7 +42,7 @@ class TraceContext(NamedTuple):
 
 
 def context_of(trace: Trace | None) -> TraceContext | None:
-    """Read the trace of an event or a message; None: there is none, or it cannot be read.
+    """Read the trace of an event or a message; None if it is missing or cannot be read.
 
     Go's SDK sends the id of the trace alone, and the span's id beside it; such a trace is sampled (contract 3.18).
     """
@@ -62,7 +62,7 @@ def context_of(trace: Trace | None) -> TraceContext | None:
 
 
 def trace_of_headers(traceparent: str | None, tracestate: str | None) -> Trace | None:
-    """Take the headers of a request for a trace; None: they are missing or not W3C's."""
+    """Read a trace from the headers of a request; None if they are missing or not W3C's."""
     if traceparent is None or TRACEPARENT.fullmatch(traceparent) is None:
         return None
     state = tracestate if tracestate and len(tracestate) <= STATE_CHARS_MAX else None

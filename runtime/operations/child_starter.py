@@ -1,8 +1,8 @@
 """Starts children whose ids the workflow's code has chosen.
 
-The one law: the parent is answered exactly when the child exists or cannot be
-started. Until then it counts the child as unconfirmed, so after a crash it asks
-again.
+The rule: the parent is answered exactly when the child exists or cannot be
+started. Until then it counts the child as unconfirmed, so after a crash it
+repeats the request.
 
 Another instance may have the id. If that one runs, the child's task fails. If it
 is finished, its descendants have to be read, which takes several reads and is
@@ -28,7 +28,7 @@ from ..history.status import Status
 from ..instance.message import ChildDone, ChildStarted, Start
 from .facade import Facade
 
-RETRY_S = 1.0  # after a store or a mailbox that did not take the start
+RETRY_S = 1.0  # the pause after a store or a mailbox has refused the start
 
 
 class ChildStarter(Attendance):
@@ -37,7 +37,7 @@ class ChildStarter(Attendance):
     Args:
         facade: Starts the instances.
         send: Sends an answer to the parent.
-        journal: Is told of children that cannot be started.
+        journal: Gets lines about children that cannot be started.
     """
 
     def __init__(self, facade: Facade, *, send: Callable[[Address, Any], None], journal: Journal | None = None) -> None:
@@ -55,7 +55,7 @@ class ChildStarter(Attendance):
             start: The start, with its parent.
         """
         assert start.parent is not None
-        # Two tasks may ask for the same id; each gets its own answer.
+        # Two tasks may start a child with the same id; each gets its own answer.
         if (address, start.parent) not in self._busy:
             self._busy.add((address, start.parent))
             self._attend(start.parent.instance_id, self._start, address, start, start.parent)
@@ -74,7 +74,7 @@ class ChildStarter(Attendance):
             except SEND_AGAIN:
                 await anyio.sleep(RETRY_S)
             except Exception as error:
-                # The parent may not wait for it, or have ended: then this line alone tells.
+                # The parent may not wait for it, or have ended: then only this line reports it.
                 ours = not isinstance(error, PerdureError)
                 self._journal.write(
                     CHILD_NOT_STARTED,

@@ -70,7 +70,7 @@ class Operations(Protocol):
         ...
 
     async def inspect(self, instance_id: str) -> InstanceState | None:
-        """Read an instance; None: there is none."""
+        """Read an instance; None if it does not exist."""
         ...
 
     async def wait(self, instance_id: str, until: Callable[[Status], bool] = finished) -> InstanceState:
@@ -102,7 +102,7 @@ class Client:
     """Starts and steers instances.
 
     Args:
-        app: Tells the types of inputs and results; None: only workflows that are handed over as functions do.
+        app: Has the types of inputs and results; None: only workflows that are passed as functions have them.
     """
 
     def __init__(self, operations: Operations, app: App | None = None) -> None:
@@ -144,15 +144,20 @@ class Client:
         """Start an instance and return its handle, which is its id. Durable when it returns.
 
         Args:
+            workflow: The function, or the name by which it is registered.
+            input: Any value that JSON can hold; None is no input.
+            instance_id: Of the new instance; made up if it is None.
             start_at: When its code is to begin; UTC if it names no time zone.
             tags: Names and values by which lists can be filtered; 16 at most.
             if_exists: If an instance has the id: `reject` refuses, also if it has ended; `return` returns that
-                instance, if it is of the same workflow; `restart`, the default, begins one anew that has ended.
-            force: With `restart`: terminate one that has not ended.
+                instance, if it is of the same workflow; `restart`, the default, begins an ended instance anew.
+            force: With `restart`: terminate an instance that has not ended.
             idempotency_key: The same start twice with the same key is one instance.
 
         Raises:
-            AppError, InvalidRequest, RequestRefused: Nothing was started.
+            InstanceExists: The id belongs to another instance, which `if_exists` does not let go.
+            PayloadError: The input is not JSON.
+            AppError, InvalidRequest, RequestRefused: The workflow, the id or an option is refused. Nothing was started.
         """
         if instance_id is not None:
             instance_id = id_of(instance_id)
@@ -197,18 +202,18 @@ class Client:
         if_exists: IfTaken | None = None,
         idempotency_key: str | None = None,
     ) -> Any:
-        """Start an instance, wait for its end, and return its result, as the workflow's annotation has it.
+        """Start an instance, wait for its end, and return its result in the annotated type.
 
         Args:
             workflow: The function, or the name by which it is registered.
             input: Any value that JSON can hold; None is no input.
             instance_id: Of the new instance; made up if it is None.
-            if_exists: The choice if the id is taken, as of `start`.
-            idempotency_key: As of `start`. A program that repeats a call needs this or `if_exists`, or the call runs
-                again what has ended.
+            if_exists: The choice if the id is taken, as for `start`.
+            idempotency_key: As for `start`. A program that repeats a call needs this or `if_exists`; otherwise the call
+                runs an ended instance again.
 
         Raises:
-            WorkflowFailed: It ended in another way than COMPLETED.
+            WorkflowFailed: It ended, but not COMPLETED.
             PayloadError: The result does not fit the annotation.
         """
         started = await self.start(
@@ -225,10 +230,11 @@ class Client:
     @overload
     def handle(self, instance_id: str, workflow: str | None = None) -> Handle[Any]: ...
     def handle(self, instance_id: str, workflow: Workflow | None = None) -> Handle[Any]:
-        """Make the handle of an instance by its id, without a look whether it exists.
+        """Make the handle of an instance by its id, without checking that it exists.
 
         Args:
-            workflow: Tells the type of the result.
+            instance_id: The id, or a handle.
+            workflow: Has the type of the result.
         """
         return Handle(id_of(instance_id), self, workflow)
 
@@ -242,11 +248,12 @@ class Client:
         """Wait for the end of an instance, and return its result.
 
         Args:
-            workflow: Tells the type of the result; by default the workflow of the instance's name in the app does.
+            workflow: Has the type of the result; by default the workflow of the instance's name in the app.
+            timeout: A number is seconds; None: there is no limit.
 
         Raises:
-            WorkflowFailed, PayloadError: As of `run`.
-            TimeoutError, InstanceNotFound: As of `wait`.
+            WorkflowFailed, PayloadError: As for `run`.
+            TimeoutError, InstanceNotFound: As for `wait`.
         """
         state = await self._wait(id_of(instance_id), finished, timeout)
         if state.status is not Status.COMPLETED:
@@ -275,12 +282,13 @@ class Client:
         """Wait for an instance to end, or for another status.
 
         Args:
-            timeout: A number is seconds.
+            until: Whether a status is the one; by default whether it is an end.
+            timeout: A number is seconds; None: there is no limit.
 
         Raises:
             TimeoutError: It took longer.
             InstanceNotFound: There is no such instance.
-            InvalidRequest: `until` holds of no status.
+            InvalidRequest: `until` is true for no status.
         """
         instance_id = id_of(instance_id)
         if until is not finished and not any(map(until, Status)):
@@ -292,10 +300,12 @@ class Client:
     async def raise_event(
         self, instance_id: str, name: str, data: Any = None, *, idempotency_key: str | None = None
     ) -> None:
-        """Send an event to an instance. One that does not wait for it keeps it; a finished one drops it.
+        """Send an event to an instance. An instance that does not wait for it keeps it; a finished one drops it.
 
         Args:
-            idempotency_key: Of the events of an instance with the same key the first counts. With a key, a new event
+            name: The event's name; upper and lower case are the same.
+            data: Any value that JSON can hold; None is no data.
+            idempotency_key: Only the first event of an instance with the same key counts. With a key, a new event
                 to a finished instance is refused.
 
         Raises:
@@ -315,7 +325,7 @@ class Client:
             recurse: Suspend its descendants too.
 
         Returns:
-            False: nothing was changed, as it was suspended already, or had ended.
+            False if nothing was changed, because it was suspended already or had ended.
 
         Raises:
             InstanceNotFound: There is no such instance.
@@ -331,7 +341,7 @@ class Client:
             recurse: Resume its descendants too.
 
         Returns:
-            False: nothing was changed, as it was not suspended.
+            False if nothing was changed, because it was not suspended.
 
         Raises:
             InstanceNotFound: There is no such instance.
@@ -342,17 +352,18 @@ class Client:
     async def terminate(
         self, instance_id: str, *, output: Any = None, recurse: bool = True, reason: str | None = None
     ) -> bool:
-        """End an instance without asking its code, also one that is stalled or set aside.
+        """End an instance without running its code, even if it is stalled or set aside.
 
-        Activities under way run on, and their results are dropped.
+        An activity that has not begun is not performed; an `async def` one and one in a process are cancelled. One in a
+        thread runs to its end, and its result is dropped.
 
         Args:
-            output: The result that the instance then has.
+            output: The result that the instance then has; any value that JSON can hold.
             recurse: End its children too.
             reason: Stands in the audit.
 
         Returns:
-            False: nothing was changed, as it had ended already.
+            False if nothing was changed, because it had ended already.
 
         Raises:
             InstanceNotFound: There is no such instance.
@@ -372,7 +383,7 @@ class Client:
 
         Raises:
             InstanceNotFound: There is no such instance.
-            InstanceUnfinished: It has not ended, and `force` was not said.
+            InstanceUnfinished: It has not ended, and `force` is False.
         """
         return await self._operations.purge(id_of(instance_id), recurse=recurse, force=force, reason=reason)
 
@@ -408,8 +419,8 @@ class Client:
     def _described(self, state: InstanceState) -> WorkflowState:
         given, result = self._decoders(state.name)
         if state.status is not Status.COMPLETED:
-            result = UNTYPED  # another end has given the output of an instance that was terminated
-        # A payload that does not fit its type was written by an older code.
+            result = UNTYPED  # the output of an instance that was terminated came from a caller
+        # A payload that does not fit its type was written by older code.
         try:
             value = given.decode(state.input)
         except PayloadError:
@@ -444,7 +455,7 @@ def id_of(instance_id: str) -> str:
 
 
 def _if_exists(word: str) -> IfExists:
-    """Read what a caller has said. Raises InvalidRequest."""
+    """Read a caller's choice. Raises InvalidRequest."""
     try:
         return IfExists(word)
     except ValueError:

@@ -1,6 +1,6 @@
 """The family of an instance: its children, their children, and so on.
 
-The one law: only children of the present generation are found, because the walk
+The rule: only children of the present generation are found, because the walk
 reads them from histories. It passes over a child that was purged, and an
 instance that has the id of a child and another parent.
 
@@ -62,7 +62,7 @@ class Descendants:
                 stored = await self._host.read(address)
                 record = unpack_record(stored.record) if stored is not None else None
             except (StoreDamaged, CorruptHistory):
-                # Of a root that cannot be read no family is known; a child that cannot be read is passed over.
+                # The family of a root that cannot be read is unknown; a child that cannot be read is passed over.
                 if not path:
                     found.append(Relative(address, app.app_id, Status.STALLED, path))
                 continue

@@ -1,8 +1,8 @@
-"""Delivers what workflows send to other instances: events, and starts of detached instances (contract 3.7).
+"""Delivers the messages of workflows to other instances: events, and starts of detached instances (contract 3.7).
 
-The one law: the sender is told of an event exactly when a commit of the receiver
-holds it, or when the receiver cannot have it. Until then the sender keeps it in
-its record, so after a crash it sends it again; the receiver takes its key once. A
+The rule: the sender is notified of an event exactly when a commit of the receiver
+holds it, or when the receiver cannot have it. Until then the sender keeps the event
+in its record, and sends it again after a crash; the receiver takes its key once. A
 start is treated as an event here.
 
 The events of one sender to one receiver arrive in their order. The engine routes
@@ -26,8 +26,8 @@ from ..history.event import DetachedCreated
 from ..instance.message import EventsTaken, RaiseEvent, SendEvent, Start
 from .facade import Facade
 
-RETRY_S = 1.0  # after a store or a mailbox that did not take the event
-TAKEN_MAX = 100  # events that the sender is told of at once: each time it writes its record
+RETRY_S = 1.0  # the pause after a store or a mailbox has refused the event
+TAKEN_MAX = 100  # events in one notification: for each, the sender writes its record
 
 
 class EventSender(Attendance):
@@ -36,7 +36,7 @@ class EventSender(Attendance):
     Args:
         facade: Raises the events, and starts the instances.
         send: Sends an answer to the sender.
-        journal: Is told of events that are dropped.
+        journal: Gets lines about events that are dropped.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class EventSender(Attendance):
         self._facade = facade
         self._send = send
         self._waiting: dict[tuple[str, str, str], deque[SendEvent]] = {}  # by sender, and receiver with its app
-        self._keys: set[bytes] = set()  # of all that wait
+        self._keys: set[bytes] = set()  # of all waiting events
 
     def receive(self, address: Address, message: SendEvent) -> None:
         """Deliver an event, behind earlier ones of its sender for the same receiver.
@@ -76,7 +76,7 @@ class EventSender(Attendance):
         try:
             await self._deliver_each(sender_id, receiver_id, waiting)
         finally:
-            # Some are left if the sender is another host's now.
+            # Some are left if another host owns the sender now.
             self._keys.difference_update(message.key for message in waiting)
             del self._waiting[sender_id, receiver_id, app_id]
 
@@ -141,7 +141,7 @@ def _values(message: SendEvent) -> dict[str, Any]:
 
 
 def _start_of(event: DetachedCreated) -> Start:
-    """The start that a workflow has asked for.
+    """The start that a workflow has requested.
 
     Raises:
         InvalidRequest: It names no instance.

@@ -1,6 +1,6 @@
 """The facade of a host's instances: HTTP, gRPC and embedded callers all call it.
 
-The one law: a method that changes an instance returns after the commit that
+The rule: a method that changes an instance returns after the commit that
 holds the change. Payloads are JSON text, neither read nor checked.
 """
 
@@ -58,7 +58,7 @@ class Page(NamedTuple):
     """A part of the list of all ids."""
 
     ids: Sequence[str]  # in their order
-    token: str | None  # asks for the next page; None: this is the last
+    token: str | None  # requests the next page; None: this is the last
 
 
 def finished(status: Status) -> bool:
@@ -71,7 +71,7 @@ class Facade:
 
     Args:
         own: The addresses of the app whose instances they are; None: the host has one app.
-        watch: Told of each operation once; None: nobody is.
+        watch: Notified of each operation once; None: no watch.
         limits: On the names, ids and payloads that a caller may give; `payload_bytes_max` and `name_bytes_max` count.
     """
 
@@ -93,11 +93,11 @@ class Facade:
         self.tracing = tracing
 
     def watched_by(self, watch: OperationWatch) -> "Facade":
-        """Make another facade to the same host, of which a watch is told. The operations of this one stay untold."""
+        """Make another facade to the same host, which notifies a watch. The operations of this one are not reported."""
         return Facade(self._host, own=self.own, watch=watch, limits=self._limits, tracing=self.tracing)
 
     def of_app(self, app_id: str) -> "Facade":
-        """Make the facade to the instances of another app, of which the watch for that is told; itself for its own."""
+        """Make the facade to the instances of another app, with that app's watch; for its own app, return itself."""
         if (own := self.own.of(app_id)) is self.own:
             return self
         return Facade(self._host, own=own, watch=self._watch.of_app(app_id), limits=self._limits, tracing=self.tracing)
@@ -116,7 +116,7 @@ class Facade:
         """Start an instance and return its id.
 
         Args:
-            instance_id: Any text; a new UUID by default. A finished one's is free, unless a descendant runs.
+            instance_id: Any text; a new UUID by default. A finished instance's is free, unless a descendant runs.
             start_at_us: When its code is to begin; Unix time, microseconds.
             unique: Refuse the id of a finished instance too.
             trace: The trace that the caller is part of; passed on to workers.
@@ -157,7 +157,7 @@ class Facade:
             return await traced_start(self.tracing, start, instance_id, self._request_start)
 
     async def request_start(self, instance_id: str, start: Start) -> str:
-        """Send a start, and read the descendants of a finished instance with this id, if the actor asks for it.
+        """Send a start, and read the descendants of a finished instance with this id, if the actor requires it.
 
         Returns:
             The id.
@@ -170,7 +170,7 @@ class Facade:
 
     async def _request_start(self, instance_id: str | None, start: Start) -> str:
         while instance_id is None:
-            # On any host: a caller with a single connection talks to one host only, and all hosts are to have work.
+            # On any host: a caller with a single connection talks to one host only, and all hosts should have work.
             with suppress(HostUnreachable):
                 made: str = await self._host.ask(self.own.instance(make_id(self._host.instruments)), start, new=True)
                 return made
@@ -205,16 +205,16 @@ class Facade:
         try:
             return state_of(instance_id, inspection)
         except CorruptHistory as error:
-            # Its actor cannot be loaded either: it is stalled, whether a message has found that out or not.
+            # Its actor cannot be loaded either: it is stalled, even if no message has shown that yet.
             return state_of(instance_id, replace(inspection, stalled=str(error)))
 
     async def raise_event(self, instance_id: str, name: str, data: str | None = None) -> None:
-        """Send an event to an instance. A finished one takes it and drops it.
+        """Send an event to an instance. A finished instance takes it and drops it.
 
         Raises:
             InvalidRequest, InstanceNotFound, InstanceStalled
             LimitExceeded: The name or the data is too long.
-            InstanceFull: The instance takes no events at present, and holds as many as it may.
+            InstanceFull: The instance takes no events at present, and holds the maximum.
         """
         with self._watch.operation("raise_event"):
             if not name:
@@ -224,9 +224,9 @@ class Facade:
             await self._host.ask(self.own.instance(instance_id), RaiseEvent(name, data))
 
     async def deliver(self, instance_id: str, event: RaiseEvent) -> None:
-        """Give an instance an event that another has sent, or one that it is to take strictly.
+        """Give an instance an event of another instance, or a strict event of a caller.
 
-        One that another has sent is dropped by a finished instance. A stalled instance keeps both.
+        A finished instance drops an event of another instance. A stalled instance keeps both.
 
         Raises:
             InvalidRequest, InstanceNotFound
@@ -240,7 +240,7 @@ class Facade:
                 self.check_payload("the data of the event", event.input)
             await self._host.ask(self.own.instance(instance_id), event)
 
-    # `by` says for the audit on whose behalf an instance is changed; None: the engine does it by itself.
+    # `by` is the author of the change, for the audit; None: the engine itself.
 
     async def suspend(
         self, instance_id: str, *, reason: str | None = None, by: By | None = EMBEDDED, condition: Condition = ANY
@@ -249,10 +249,10 @@ class Facade:
 
         Args:
             reason: Stands in the history, and in the audit if `by` has none.
-            condition: What the instance must still be.
+            condition: What the instance must still meet.
 
         Returns:
-            None; or the status in which it was already, and in which this changes nothing.
+            None; or the present status, if nothing was changed because of it.
 
         Raises:
             InstanceNotFound, InstanceStalled, RunChanged, NoMatch
@@ -267,7 +267,7 @@ class Facade:
         """Let a suspended instance go on.
 
         Args:
-            reason: As for `suspend`, and so are `condition` and the result.
+            reason: As for `suspend`; so are `condition` and the result.
 
         Raises:
             InstanceNotFound, InstanceStalled, RunChanged, NoMatch
@@ -286,16 +286,16 @@ class Facade:
         condition: Condition = ANY,
         stalled_too: bool = False,
     ) -> Status | None:
-        """End an instance without asking its code; activities under way run on, and their results are dropped.
+        """End an instance without running its code; its activities are withdrawn (docs/design/activities.md).
 
         Args:
             output: The result that the instance then has; JSON text.
             recurse: End its children too; also stalled ones.
-            condition: What the instance must still be.
-            stalled_too: End it even if it is stalled. One that is set aside is ended in any case.
+            condition: What the instance must still meet.
+            stalled_too: End it even if it is stalled. An instance that is set aside is ended in any case.
 
         Returns:
-            None; or the status with which it had ended already, and in which this changes nothing.
+            None; or the final status, if nothing was changed because it had ended already.
 
         Raises:
             InstanceNotFound, InstanceStalled, RunChanged, NoMatch
@@ -316,7 +316,7 @@ class Facade:
 
         Args:
             begin: False only records it; open entries begin with the next daemon of the store.
-            condition: What the instance must still be.
+            condition: What the instance must still meet.
 
         Raises:
             InstanceNotFound, InstanceNotSetAside, RunChanged, NoMatch
@@ -337,12 +337,12 @@ class Facade:
     ) -> int:
         """Forget a finished instance and return how many were forgotten.
 
-        Children go first, so that one that is cut short can be repeated.
+        Children go first, so that a purge that is cut short can be repeated.
 
         Args:
             recurse: Forget its descendants too; all of them must be finished.
             force: Forget it with any status.
-            condition: What the instance itself must still be.
+            condition: What the instance itself must still meet.
             stalled_too: Forget stalled ones too. Instances that are set aside are forgotten in any case.
 
         Raises:
@@ -373,8 +373,8 @@ class Facade:
                 InstanceNotFound. The caller bounds it by cancelling.
 
         Raises:
-            InstanceNotFound: There is none, or it was purged meanwhile.
-            HostStopping, HostBroken: It has not come to that, and cannot any more.
+            InstanceNotFound: It does not exist, or was purged meanwhile.
+            HostStopping, HostBroken: The host has ended before that.
         """
         address = self.own.instance(instance_id)
         with self._watch.operation("wait"), self._host.watch(address) as watch:
@@ -397,7 +397,7 @@ class Facade:
                 if inspection is not None and inspection.stalled is not None and until(Status.STALLED):
                     return state_of(instance_id, inspection)
                 watch.deleted = False
-                # A record tells the status for less than an inspection costs.
+                # To read the status in a record costs less than an inspection.
                 while not watch.lost and (watch.record is None or not until(status_in(watch.record))):
                     if watch.deleted and not await_creation:
                         raise InstanceNotFound(instance_id)
@@ -422,7 +422,7 @@ class Facade:
         return Page(ids[:ids_max], ids[ids_max - 1] if len(ids) > ids_max else None)
 
     async def history(self, instance_id: str) -> list[Row] | None:
-        """Give the rows of the current generation as last committed; None if there is no such instance."""
+        """Return the rows of the current generation as last committed; None if there is no such instance."""
         with self._watch.operation("history"):
             stored = await self._host.read(self.own.instance(instance_id))
             return [unpack_row(entry) for entry in stored.entries] if stored is not None else None
@@ -442,7 +442,7 @@ class Facade:
         Instances that are not finished are passed over, unless `force`; so are instances that are purged meanwhile.
 
         Args:
-            created_from_us: Unix time, microseconds; included. None: since ever. That of `created_to_us` is excluded.
+            created_from_us: Unix time, microseconds; included. None: no limit. `created_to_us` is excluded.
             statuses: The statuses that fit; empty: all.
         """
         with self._watch.operation("purge_where"):
@@ -475,7 +475,7 @@ class Facade:
             return new_id
 
     def check_name(self, what: str, name: str) -> None:
-        """Refuse a name that is too long, or has a NUL. Instances of older stores keep theirs, and are reached by it.
+        """Refuse a name that is too long, or has a NUL. Instances of older stores keep theirs, and can be reached.
 
         Raises:
             LimitExceeded: It is too long.
@@ -491,10 +491,10 @@ class Facade:
             self.check_payload("the reason", by.reason)
 
     def check_payload(self, what: str, text: str | None) -> None:
-        """Refuse a payload that is too long; None is none.
+        """Refuse a payload that is too long; None is no payload.
 
         Raises:
-            LimitExceeded: It is.
+            LimitExceeded: It is too long.
         """
         if text is not None and is_longer(text, maximum := self._limits.payload_bytes_max):
             raise LimitExceeded(what, limit="payload_bytes_max", found=bytes_of(text), maximum=maximum)

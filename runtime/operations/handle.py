@@ -27,22 +27,22 @@ class WorkflowState:
     """An instance as Python sees it: dates with UTC as time zone, values decoded.
 
     The input, and the output of a completed instance, have the annotated types if the client's app has a workflow of
-    that name and they fit. Else they have the types that JSON has; `Handle.result` raises in place of that.
+    that name and they fit. Otherwise they have the types that JSON has, where `Handle.result` raises.
     """
 
-    instance_id: str
-    name: str
-    status: Status
-    created_at: datetime
-    last_updated_at: datetime
-    input: Any
-    output: Any
-    custom_status: str | None
+    instance_id: str  # unique within its app
+    name: str  # the workflow's
+    status: Status  # as last committed
+    created_at: datetime  # when this generation was started
+    last_updated_at: datetime  # the newest event
+    input: Any  # None: there is none
+    output: Any  # of a completed instance, or given with its termination; None: there is none
+    custom_status: str | None  # text as it is, any other value as JSON
     details: InstanceState  # all facts of the instance, payloads as text
 
     @property
     def failure(self) -> FailureDetails | None:
-        """Why it is FAILED: the error, its causes, and the activity or child that let the workflow down."""
+        """Why it is FAILED: the error, its causes, and the activity or child that failed."""
         return self.details.failure
 
 
@@ -102,7 +102,7 @@ class Handle(str, Generic[R]):
         Args:
             instance_id: The id of the instance.
             client: Carries out the methods.
-            workflow: Tells the type of the result; None: the workflow of the instance's name in the client's app does.
+            workflow: Has the type of the result; None: the workflow of the instance's name in the client's app has it.
         """
         self = str.__new__(cls, instance_id)
         self._client = client
@@ -116,19 +116,19 @@ class Handle(str, Generic[R]):
 
     @property
     def workflow(self) -> Workflow | None:
-        """The workflow, which tells the type of the result: its function, or its name."""
+        """The workflow, which has the type of the result: its function, or its name."""
         return self._workflow
 
     async def result(self, *, timeout: Seconds = None) -> R:  # noqa: ASYNC109
-        """Wait for the end, and return the result as the workflow's annotation has it.
+        """Wait for the end, and return the result in the annotated type.
 
         Args:
-            timeout: A number is seconds.
+            timeout: A number is seconds; None: there is no limit.
 
         Raises:
-            WorkflowFailed: It ended in another way than COMPLETED.
+            WorkflowFailed: It ended, but not COMPLETED.
             PayloadError: The result does not fit the annotation.
-            TimeoutError, InstanceNotFound: As of `Client.wait`.
+            TimeoutError, InstanceNotFound: As for `Client.wait`.
         """
         result: R = await self._client.result(self, workflow=self._workflow, timeout=timeout)
         return result
@@ -159,11 +159,11 @@ class Handle(str, Generic[R]):
         return await self._client.resume(self, reason=reason, recurse=recurse)
 
     async def terminate(self, *, output: Any = None, recurse: bool = True, reason: str | None = None) -> bool:
-        """End it without asking its code; as `Client.terminate`."""
+        """End it without running its code; as `Client.terminate`."""
         return await self._client.terminate(self, output=output, recurse=recurse, reason=reason)
 
     async def purge(self, *, recurse: bool = True, force: bool = False, reason: str | None = None) -> int:
-        """Forget it, and say how many instances were forgotten; as `Client.purge`."""
+        """Forget it, and return how many instances were forgotten; as `Client.purge`."""
         return await self._client.purge(self, recurse=recurse, force=force, reason=reason)
 
     def __repr__(self) -> str:

@@ -1,8 +1,8 @@
 """The operations by which instances are seen and steered, of one engine, in one value.
 
-The rule: it holds and does nothing. Each operation is a module of its own below this folder.
+The rule: it holds the operations and does nothing itself. Each operation is a module of its own below this folder.
 
-The engine makes it; the doors are given it (`http/management/`).
+The engine makes it; the doors use it (`http/management/`).
 """
 
 from dataclasses import dataclass
@@ -50,7 +50,7 @@ def management_of(
     bulk: Bulk,
     clock: Clock,
 ) -> InstanceOperations:
-    """Put together what an engine offers."""
+    """Collect the operations of an engine."""
     series = Series(host, reports.own, clock=clock, peers=reports.peers)
     return InstanceOperations(
         views=views,

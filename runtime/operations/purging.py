@@ -21,9 +21,9 @@ from .descendants import Descendants, Relative
 class PurgeFilter(NamedTuple):
     """Which instances are forgotten together. Times are Unix time in microseconds."""
 
-    created_from_us: int | None  # included; None: since ever
+    created_from_us: int | None  # included; None: no limit
     created_to_us: int | None  # excluded
-    statuses: Collection[Status]  # none: all
+    statuses: Collection[Status]  # empty: all
 
     def fits(self, state: InstanceState, *, force: bool) -> bool:
         """Whether an instance is one of them.
@@ -47,10 +47,10 @@ class Purging:
         self._descendants = descendants
 
     async def purge(self, instance_id: str, purge: Purge, *, recurse: bool) -> int:
-        """Forget an instance, and its descendants with it if asked; return how many were forgotten.
+        """Forget an instance, and its descendants with it if `recurse`; return how many were forgotten.
 
         Raises:
-            InstanceNotFound, InstanceUnfinished, InstanceStalled, RunChanged, NoMatch: The instance is there as before.
+            InstanceNotFound, InstanceUnfinished, InstanceStalled, RunChanged, NoMatch: The instance is unchanged.
         """
         family = await self._descendants.family(instance_id) if recurse else []
         relatives = [relative for relative in family if relative.path]
@@ -60,7 +60,7 @@ class Purging:
                 _check_purgeable(family[0], purge)
                 raise InstanceUnfinished(relative.instance_id)
         if relatives and purge.condition != ANY:
-            # Before its children go. It is checked again in the turn of the instance itself.
+            # Checked before its children are purged, and again in the turn of the instance itself.
             await self._host.ask(self._descendants.own.instance(instance_id), Check(purge.condition))
         purged = 0
         for relative in reversed(relatives):
@@ -78,7 +78,7 @@ class Purging:
 
 
 def _check_purgeable(root: Relative, purge: Purge) -> None:
-    """Say of the instance itself first that it cannot be purged."""
+    """Refuse first if the instance itself cannot be purged."""
     if root.status is Status.STALLED:
         if not (root.set_aside or purge.stalled_too):
             raise InstanceStalled(root.instance_id)

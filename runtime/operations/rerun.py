@@ -1,7 +1,7 @@
 """Reruns: a finished instance is run again from one of its events on, as a new instance.
 
-The one law: the source does not change. The new instance begins with a copy of
-the history up to the event, asks for the event again, and goes on from there.
+The rule: the source does not change. The new instance begins with a copy of
+the history up to the event, repeats the event's request, and goes on from there.
 
 `Facade.rerun` uses it. Source: contract 3.22.
 """
@@ -41,7 +41,7 @@ class Rerun(NamedTuple):
     new_id: str | None = None  # None: a random one
     input: str | None = None
     overwrite_input: bool = False  # whether `input` counts; None is then no input
-    new_child_id: str | None = None  # of the child that the event asks for
+    new_child_id: str | None = None  # of the child that the event requests
 
 
 class RerunRefused(RequestRefused):
@@ -114,11 +114,11 @@ async def start_copy(host: Host, own: AppAddresses, rerun: Rerun, by: By | None)
 class HistoryCopy(NamedTuple):
     """The history with which the new instance begins."""
 
-    rows: Sequence[Row]  # the last of them asks for the event again
+    rows: Sequence[Row]  # the last of them repeats the event's request
     execution_id: str
     sent: Sequence[
         EventSent | DetachedCreated
-    ] = ()  # events and detached instances that its last turn asks for, behind the event
+    ] = ()  # events and detached instances that its last turn requests after the event
 
 
 def copied(
@@ -132,8 +132,8 @@ def copied(
         new_id: The id of the new instance.
         execution_id: Of its first generation.
         now_us: Now; Unix time, microseconds. A timer that is set again runs for as long as it did.
-        remote: The code is with a worker. Then it asks anew for what its turn has asked for behind the event; code that
-            is here is taken to have asked for it, because a turn is repeated as a whole.
+        remote: The code is with a worker, and repeats the requests that its turn made after the event. Requests of
+            native code are copied, because a turn is repeated as a whole.
 
     Raises:
         RerunRefused, EventNotFound, EventNotRerunnable
@@ -153,11 +153,10 @@ def copied(
 
 
 def _without_unfed(rows: Sequence[Row]) -> list[Row]:
-    """Leave out events that had arrived and were not fed by the last of these turns, as all later arrivals are left
-    out.
+    """Leave out arrivals that the last of these turns did not feed, as all later arrivals are left out.
 
-    A worker's turn feeds what was held when the worker took it, and more may have arrived until it answered. The new
-    instance would feed that in the place of the first thing that arrives for itself.
+    A worker's turn feeds the events that were held when the worker took it, and more may have arrived until its answer.
+    The new instance would feed these in the place of its own first arrivals.
     """
     unfed: list[tuple[int, int]] = []  # the row and the place in it
     for number, row in enumerate(rows):
@@ -204,7 +203,7 @@ def _find(rows: Sequence[Row], event_id: int) -> tuple[int, Event]:
 
 
 def _again(target: Event, rerun: Rerun, *, source_id: str, new_id: str, waited_us: int) -> Event:
-    """The event as the new instance asks for it."""
+    """The event as the new instance requests it."""
     if isinstance(target, TimerCreated):
         if rerun.overwrite_input:
             raise RerunRefused(f"cannot write input to timer event '{rerun.event_id}'")
@@ -229,7 +228,7 @@ def _answered_children(rows: Sequence[Row]) -> set[int]:
 
 
 def _begun_anew(row: Row, execution_id: str, answered: set[int], new_id: str) -> Row:
-    """Copy a row. A child that is run again gets an id after its new parent; one that has ended keeps its own."""
+    """Copy a row. A child that is run again gets an id from its new parent; a child that has ended keeps its own."""
 
     def anew(event: Event) -> Event:
         if isinstance(event, ExecutionStarted):

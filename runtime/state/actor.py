@@ -1,11 +1,11 @@
-"""The actor of a state store: it says which changes are made, and in which order.
+"""The actor of a state store: it decides which changes are made, and in which order.
 
 The rule: it never reads. Its values are items of the store (`actors/store/contract.py`). A caller whose change
-depends on a value says which version of it was read, and how far the state store had come then. The actor knows what
-was written lately; if it cannot tell whether the value has changed since, the caller reads again. So a change costs no
-memory that lasts, however many keys there are.
+depends on a value names the version of the value that it has read, and the version of the state store at that time. The
+actor remembers the latest writes; if it cannot tell from them whether the value has changed since, the caller reads
+again. So a change costs no lasting memory, with any number of keys.
 
-`state.py` sends it changes, `expiry.py` tells it what has expired. docs/design/state.md says why it is so.
+`state.py` sends it changes, and `expiry.py` sends it the items that have expired. docs/design/state.md has the reasons.
 """
 
 from collections import OrderedDict
@@ -46,7 +46,7 @@ def unpack_state(record: bytes) -> StateRecord:
     """Read a record.
 
     Raises:
-        CorruptHistory: It is none of this release.
+        CorruptHistory: It is not a record of this release.
     """
     try:
         format_, version, due_us = msgpack.unpackb(record)
@@ -69,7 +69,7 @@ class StateActorType:
         self.in_memory = 0  # how many actors there are now
 
     def purges(self, body: Any) -> bool:
-        """None of its messages purges an actor: it has values that nothing else has."""
+        """None of its messages purges an actor: it has values that exist nowhere else."""
         return False
 
     def facets(self, outside: Inspection) -> Facets | None:
@@ -110,7 +110,7 @@ class StateActor:
         self._recent = RecentItems(record.version)
 
     def turn(self, envelopes: Sequence[Envelope], now_us: int) -> Turn:
-        """Take the messages one by one, each on what those before it have left."""
+        """Take the messages one by one, each on the outcome of the ones before it."""
         turn, before = Turn(items=[]), self._record
         for envelope in envelopes:
             answer = self._receive(envelope.body, turn, now_us)
@@ -144,7 +144,7 @@ class StateActor:
                     return ItemsChanged(stale=True, refused=[])
                 there[change.name] = item
         if asked.whole:
-            # As Dapr's stores do: all conditions are of the values before the transaction.
+            # As in Dapr's stores, all conditions refer to the values before the transaction.
             for position, change in enumerate(asked.changes):
                 if change.conditional and (why := refusal(change, there[change.name], now_us)) is not None:
                     return ItemsChanged(stale=False, refused=[(position, why)])
@@ -198,7 +198,7 @@ class StateActor:
         if reminder.due_us != self._record.due_us:
             turn.reminders_cleared.append((reminder.name, reminder.due_us))
             return
-        # It is cleared with the expiry that it is for: after a crash it comes again.
+        # The reminder is cleared together with its expiry, so that it fires again after a crash.
         turn.messages.append((Address(self._expiry, self._store), BeginExpiry()))
 
     def _remind_at(self, expires_us: int, turn: Turn) -> None:
@@ -228,16 +228,16 @@ class RecentItems:
         self._items: OrderedDict[str, tuple[SeenItem, int]] = OrderedDict()  # with the version of the store, rising
 
     def get(self, name: str) -> SeenItem | None:
-        """An item as it was written; None: it was not, of late."""
+        """An item as it was last written; None if that is unknown."""
         known = self._items.get(name)
         return known[0] if known is not None else None
 
     def now(self, name: str, seen: SeenItem | None, seen_at: int) -> SeenItem | None:
-        """An item as it is now; None: that cannot be told.
+        """The present version of an item; None if it cannot be determined.
 
         Args:
-            seen: As an earlier read of the caller had it; None: there was none.
-            seen_at: When: the version of the store then.
+            seen: The version that the caller has read, if it has read the item.
+            seen_at: The version of the state store at that read.
         """
         known = self.get(name)
         return known if known is not None else seen if seen_at >= self.floor else None
@@ -279,10 +279,10 @@ def refusal(change: ItemChange, there: SeenItem, now_us: int) -> str | None:
 
 
 def is_over(expires_us: int, now_us: int) -> bool:
-    """Whether an item does not count any more."""
+    """Whether an item has expired."""
     return 0 < expires_us <= now_us
 
 
 def _rounded(due_us: int) -> int:
-    """A time at or after `due_us` that others share."""
+    """The next time at or after `due_us` at which a reminder may fire."""
     return -(-due_us // ROUND_US) * ROUND_US

@@ -1,6 +1,6 @@
 """The state API from Python: values in the place of bytes.
 
-The rule: it decides nothing. It writes values as JSON, makes one call, and reads them as the type that is asked for.
+The rule: it decides nothing. It writes values as JSON, makes one call, and reads them as the requested type.
 
 `Client.state` makes one (`runtime/operations/client.py`), of an engine's state stores or of a daemon's
 (`client/remote_states.py`).
@@ -116,7 +116,7 @@ class StateClient:
         Args:
             etag: The value that is there must have it.
             new: There must be no value.
-            ttl: For how long it counts, in whole seconds; None: for ever.
+            ttl: Time to live, whole seconds; None: for ever.
 
         Raises:
             EtagMismatch: Another value is there; nothing was changed.
@@ -151,7 +151,7 @@ def deleted(asked: DeleteValue) -> StateChange:
 
 
 def checked_key(key: Any) -> str:
-    """Check what a caller has given as a key. Callers may be programs that no type checker has seen.
+    """Check a caller's key. Callers may be programs that no type checker has seen.
 
     Raises:
         InvalidRequest: It is empty, or no text.

@@ -4,7 +4,7 @@ RequestRefused
 └── StateRefused              the request cannot be met, and has changed nothing unless it says so
     ├── StateStoreNotFound    no state store has that name
     ├── StateKeyInvalid       a key that no value can have
-    ├── StateOptionInvalid    an option, or a time to live, that is none
+    ├── StateOptionInvalid    an invalid option or time to live
     └── EtagMismatch          a value has changed since the caller read it
 
 StateUnavailable              nothing was done; the same request may succeed later
@@ -33,7 +33,7 @@ class StateStoreNotFound(StateRefused):
 
 
 class StateKeyInvalid(StateRefused):
-    """A key that no value can have. The sentence is Dapr's, for what Dapr refuses too."""
+    """A key that no value can have. For keys that Dapr refuses too, the sentence is Dapr's."""
 
     def __init__(self, store: str, key: str, reason: str) -> None:
         super().__init__(store, key, reason)
@@ -46,18 +46,18 @@ class StateKeyInvalid(StateRefused):
 
 
 class StateOptionInvalid(StateRefused):
-    """An option, or a time to live, that is none."""
+    """An invalid option or time to live."""
 
 
 class EtagMismatch(StateRefused):
-    """Values have changed since the caller read them; of a transaction, and of a single change, nothing was done.
+    """Values have changed since the caller read them. Nothing of a transaction, or of a single change, was done.
 
     Of several changes that are not a transaction, the ones not named here were made.
 
     Args:
         positions: Those of the changes that were refused, in the request.
         reasons: A sentence for each.
-        several: Whether the request had several changes, each for itself.
+        several: Whether the request had several changes, each independent of the others.
     """
 
     def __init__(self, positions: Sequence[int], reasons: Sequence[str], several: bool) -> None:

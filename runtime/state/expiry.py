@@ -1,9 +1,9 @@
-"""Forgets values whose time is over.
+"""Forgets values that have expired.
 
-The rule: a reminder of the state store's actor begins it, and is cleared by the last message of it. So what a crash
-leaves undone is done after the restart. A store in which nothing expires is never looked at.
+The rule: a reminder of the state store's actor starts a round, and the last message of the round clears it. So a round
+that a crash has interrupted starts again after the restart. A store in which nothing expires is never looked at.
 
-The engine routes to it what actors of state stores send (`actor.py`).
+The engine routes the messages that actors of state stores send (`actor.py`) here.
 """
 
 from collections.abc import Awaitable, Callable
@@ -25,7 +25,7 @@ from .actor import unpack_state
 from .message import BeginExpiry, ExpireItems, ItemsChanged, state_address
 
 AT_ONCE = 500  # items that are forgotten by one message
-RETRY_S = 1.0  # after a store, a mailbox or a host that did not take it
+RETRY_S = 1.0  # the pause after a store, a mailbox or a host has refused
 
 
 class Expiry(Attendance):
@@ -34,9 +34,9 @@ class Expiry(Attendance):
     Args:
         store: Of this host.
         own: The addresses of the app whose values they are.
-        clock: Its wall clock says what has expired.
+        clock: Its wall clock decides which items have expired.
         ask: Sends a message to an actor and gives its answer (`Host.ask`).
-        journal: Is told of a store of which nothing can be forgotten.
+        journal: Gets a line about a store whose items cannot be forgotten.
     """
 
     def __init__(

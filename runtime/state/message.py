@@ -1,4 +1,4 @@
-"""The messages to the actor of a state store, and its answers. Hosts send it to each other, but for `BeginExpiry`.
+"""The messages to the actor of a state store, and its answers. Hosts send each other all of them but `BeginExpiry`.
 
 The rule: a field never changes its meaning, and new ones go to the end, with a default.
 """
@@ -23,9 +23,9 @@ class ItemChange(NamedTuple):
 
     name: str  # of the item: the key with its prefix
     value: bytes | None  # None: forgotten
-    etag: str = ""  # the value must have it; "": no matter
+    etag: str = ""  # the value must have it; "": any value
     first_write: bool = False  # there must be no value, if no etag is given
-    ttl_us: int = 0  # for how long it counts; microseconds; 0: for ever
+    ttl_us: int = 0  # time to live; microseconds; 0: for ever
 
     @property
     def conditional(self) -> bool:
@@ -53,14 +53,14 @@ class ExpireItems(NamedTuple):
     """Forget items that have expired. Answered with ItemsChanged."""
 
     items: list[tuple[str, int]]  # names and versions
-    next_us: int  # when the next one expires; 0: there is none; below 0: not known, this is not the last such message
+    next_us: int  # when the next one expires; 0: there is none; below 0: unknown, and more such messages follow
     seen_at: int  # as above
 
 
 class ItemsChanged(NamedTuple):
     """The outcome of changes."""
 
-    stale: bool  # nothing was done: read again what they depend on
+    stale: bool  # nothing was done: read the values again that they depend on
     refused: list[tuple[int, str]]  # the positions of changes that were not made, and why
 
 

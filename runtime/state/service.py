@@ -1,6 +1,6 @@
 """The state stores of one engine: their actor types, and the operations on them.
 
-The rule: it is made before the host, which is told of its actors and of its route, and serves once the host is there.
+The rule: it is made before the host, which takes its actor types and its route, and serves once the host exists.
 
 `runtime/engine.py` makes it.
 """
@@ -85,7 +85,7 @@ class StateService:
         )
 
     def _all_hosts_know(self) -> bool:
-        """Whether all hosts on the store know these actors; a store that is one host's own has no such question."""
+        """Whether all hosts on the store know these actors; true for a store of one host."""
         format_: int = getattr(self._store, "format", FORMAT_OF_STATE)
         return format_ >= FORMAT_OF_STATE
 

@@ -1,7 +1,7 @@
 """The state API: values by key, for both doors and for embedded callers.
 
-The rule: a change returns after the commit that holds it, and no value is given out whose time is over. Values are
-bytes, kept as they came.
+The rule: a change returns after the commit that holds it, and an expired value is never returned. Values are bytes,
+kept unchanged.
 
 Reads go to the store of the host that owns the state store's shard; changes go to its actor (`actor.py`), wherever it
 is.
@@ -22,8 +22,8 @@ from .errors import EtagMismatch, StateOptionInvalid, StateUnavailable
 from .message import ChangeItems, ItemChange, ItemsChanged, SeenItem, state_address
 from .stores import StateStore, StateStores
 
-READS_MAX = 100  # for one change, while others write what it depends on
-TTL_S_MAX = 10**10  # three hundred years; more would leave the numbers that a store has
+READS_MAX = 100  # for one change, while others write the values that it depends on
+TTL_S_MAX = 10**10  # three hundred years; more would not fit the integers of a store
 
 TTL = "ttlInSeconds"  # Dapr's name in the metadata of a change
 
@@ -62,7 +62,7 @@ class States:
 
     Args:
         stores: All of the daemon.
-        own: The addresses of the app whose keys they are, and for which they are kept.
+        own: The addresses of the app whose keys these are.
         namespace: For stores that prefix keys with it.
         writable: Whether all hosts on the store know of state stores.
     """
@@ -111,7 +111,7 @@ class States:
 
         Raises:
             StateStoreNotFound, StateKeyInvalid: The request cannot be met.
-            StoreError, HostStopping and what else `Host.ask` raises: It could not be read.
+            StoreError, HostStopping and other errors of `Host.ask`: It could not be read.
         """
         (read,) = await self.get_many(store, [key])
         if read.error:
@@ -119,7 +119,7 @@ class States:
         return read.value
 
     async def get_many(self, store: str, keys: Sequence[str]) -> Sequence[StateRead]:
-        """Read the values of keys, in their order; of one that cannot be read the error says why.
+        """Read the values of keys, in their order. For a key that cannot be read, `error` says why.
 
         Raises:
             As `get`.
@@ -141,13 +141,14 @@ class States:
         """Make changes, in their order.
 
         Args:
-            whole: All of them, or none; the etags are those before the first of them. Otherwise each is for itself.
+            whole: All of them, or none; the etags are those before the first of them. Otherwise each is independent of
+                the others.
 
         Raises:
             StateStoreNotFound, StateKeyInvalid: Nothing was changed.
             EtagMismatch: A value has changed since the caller read it; it says which changes were not made.
-            StateUnavailable, StoreError, HostStopping and what else `Host.ask` raises: Nothing was changed.
-            HostLost, StoreUncertain: Nobody knows whether it was.
+            StateUnavailable, StoreError, HostStopping and other errors of `Host.ask`: Nothing was changed.
+            HostLost, StoreUncertain: The outcome is unknown.
         """
         found_store = self.stores.find(store)
         asked = [
@@ -204,14 +205,14 @@ class States:
 
 
 def value_of(item: Item | None, now_us: int) -> StateValue | None:
-    """An item as callers see it; None if there is none, or its time is over."""
+    """An item as callers see it; None if there is none, or it has expired."""
     if item is None or is_over(item.expires_us, now_us):
         return None
     return StateValue(item.value, str(item.version), item.expires_us)
 
 
 def seen_in(found: FoundItems | None, names: Sequence[str]) -> dict[str, SeenItem]:
-    """The outcome of reading items. A damaged one counts as it stands: it can be overwritten without an etag."""
+    """The outcome of reading items. A damaged item counts as missing: it can be overwritten without an etag."""
     there = found.items if found is not None else {}
     return {
         name: SeenItem(item.version, item.expires_us) if (item := there.get(name)) is not None else SeenItem(0, 0)
@@ -226,7 +227,7 @@ def is_first_write(concurrency: str, consistency: str) -> bool:
     """Read the options of a change: whether the first write wins.
 
     Raises:
-        StateOptionInvalid: One is none.
+        StateOptionInvalid: An option is invalid.
 
     Source: components-contrib `state/request_options.go`.
     """
@@ -238,7 +239,7 @@ def is_first_write(concurrency: str, consistency: str) -> bool:
 
 
 def ttl_s_in(metadata: Mapping[str, str]) -> int:
-    """Read for how many seconds a value counts; 0: for ever, as below 0.
+    """Read a value's time to live, in seconds; 0: for ever, which numbers below 0 mean too.
 
     Raises:
         StateOptionInvalid: It is no whole number.

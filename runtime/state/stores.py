@@ -28,10 +28,10 @@ class StateStore:
         name: By which requests name it.
         key_prefix: As `keyPrefix` of Dapr's components.
         kind: Its type as a component, which has no meaning here.
-        version: As above.
+        version: Its version as a component, which has no meaning here.
 
     Raises:
-        ValueError: It cannot be such a store.
+        ValueError: The name or the prefix is invalid.
     """
 
     name: str
@@ -86,10 +86,10 @@ class StateStore:
 
 @dataclass(frozen=True, slots=True)
 class StateStores:
-    """The state stores that there are.
+    """The state stores of a daemon.
 
     Args:
-        stores: Of two with one name the last counts.
+        stores: Of two stores with one name the last one counts.
     """
 
     stores: Sequence[StateStore] = (StateStore(USUAL_STORE),)

@@ -31,7 +31,7 @@ class ActivityLoad(NamedTuple):
     oldest_us: int | None = None  # when the oldest that runs began; Unix time, microseconds
 
     def with_one(self, began_us: int | None) -> "ActivityLoad":
-        """Count one more, which began then, or waits."""
+        """Count one more attempt, which began at that time, or waits."""
         if began_us is None:
             return self._replace(waiting=self.waiting + 1)
         oldest_us = began_us if self.oldest_us is None else min(self.oldest_us, began_us)
@@ -66,5 +66,5 @@ def figures_of(attempts: Collection[float]) -> AttemptFigures | None:
 
 
 def percentile(ordered: Sequence[float], share: float) -> float:
-    """The smallest of ascending values that so large a share of them does not exceed."""
+    """The smallest of ascending values that at least this share of them does not exceed."""
     return ordered[max(0, ceil(len(ordered) * share) - 1)]

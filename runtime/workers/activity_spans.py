@@ -1,7 +1,7 @@
-"""The spans of activities that workers perform: one for each time an activity is given out.
+"""The spans of activities that workers perform: one for each dispatch of an activity.
 
-The rule: the id of such a span follows from the token under which the activity was given. So the worker's own spans are
-below it, also where another host passes the answer on, or has the instance by then.
+The rule: the id of such a span follows from the token of the dispatch. So the worker's own spans are below it, even if
+another host passes the answer on, or has the instance by that time.
 
 The dispatcher and its streams use it.
 """
@@ -17,7 +17,7 @@ from .items import ActivityAnswer
 
 
 class Given(Protocol):
-    """An activity that was given out; `Job` of `stream.py` fulfils it."""
+    """An activity that was dispatched; `Job` of `stream.py` fulfils it."""
 
     token: str
     earlier_tokens: tuple[str, ...]
@@ -39,11 +39,11 @@ class ActivitySpans:
         return above.at(span_of_dispatch(token)).trace
 
     def lost(self, invoke: Invoke, token: str, sent_us: int | None) -> None:
-        """Learn that an activity is given out again, because the stream of its worker has ended."""
+        """Note that an activity is dispatched again, because the stream of its worker has ended."""
         self._tell(invoke, token, sent_us, "its worker went away")
 
     def answered(self, invoke: Invoke, job: Given, answer: ActivityAnswer) -> None:
-        """Learn of the answer that counts."""
+        """Note the answer that counts."""
         answering = answer.token or job.token
         failure = answer.failure
         error = f"{failure.error_type}: {failure.message}" if failure is not None else None

@@ -1,18 +1,18 @@
 """The dispatcher: turns and activities for remote workers, and their answers.
 
-The one law: a job is never lost, and never in two places that count. It waits
-until a worker is there, goes to one stream at a time under a token of its own,
-and comes back to the queue when that stream ends. An answer under another token
-than the last is void (contract 3.5). Of a worker that answers without tokens the
-next job with a key waits for the answer to the one before (`unanswered.py`). A
-job that its instance has withdrawn is given to nobody.
+The rule: a job is never lost, and never in two places that count. It waits
+until a worker is connected, goes to one stream at a time under a token of its
+own, and returns to the queue when that stream ends. An answer under another
+token than the last is void (contract 3.5). If a worker answers without tokens,
+its next job with a key waits for the answer to the one before
+(`unanswered.py`). A job that its instance has withdrawn is not dispatched.
 
 A turn of a workflow comes as an offer (`runtime/instance/offer.py`), and the
 stream settles which events it feeds when it sends the turn.
 
-Nothing here is durable: the history of an instance tells which jobs are open,
-and after a restart the instance asks for them again. Workflow actors and
-`runtime/activities/actors.py` bring the jobs; the doors connect the workers.
+Nothing here is durable: the history of an instance shows which jobs are open,
+and after a restart the instance requests them again. Workflow actors and
+`runtime/activities/actors.py` send the jobs; the doors connect the workers.
 """
 
 import logging
@@ -59,13 +59,13 @@ class Dispatcher:
     """Gives jobs to streams, oldest first and the instances in turn, within limits.
 
     Args:
-        limits: How many jobs a stream, and all together, may have at once.
+        limits: How many jobs one stream, and all streams together, may have at once.
         own: The addresses of the app whose workers these are; None: it is the only one.
-        send: Sends an answer to the instance that asked.
+        send: Sends an answer to the requesting instance.
         now_us: The wall clock; Unix time, microseconds.
         greet: Called when a worker has connected.
         chance: Makes the tokens of jobs.
-        journal: Is told of workers that come and go.
+        journal: Gets lines about workers that connect and leave.
     """
 
     def __init__(
@@ -94,11 +94,11 @@ class Dispatcher:
         self.room = Room(limits, self.streams, self._journal)
         self.lent = LentWork(self._jobs, self.streams, self.room, drop=self._drop, add=self.receive_activity)
         self._stalled: dict[str, None] = {}  # ids, in the order in which they stalled
-        self._full: FairQueue[Job] | None = None  # of which the log has been told that it waits for room
+        self._full: FairQueue[Job] | None = None  # the queue whose wait for room is in the log
         self._stopping = False
         self.recent = recent_attempts()
         self.spans: ActivitySpans | None = None
-        self.timed = False  # whether it is noted when activities are asked for
+        self.timed = False  # whether the times of requests for activities are noted
         self.oldest_waiting = partial(_oldest_waiting, self._jobs)
 
     @property
@@ -173,17 +173,17 @@ class Dispatcher:
         if job is not None:
             assert isinstance(job.request, Invoke)
             if job.request.execution_id == invoke.execution_id:
-                # One whose stream has ended waits to be given in any case.
+                # A job whose stream has ended waits to be dispatched in any case.
                 if invoke.again and job.sent and job.stream is not None:
                     self._give_again(job)
                 return
-            self._drop(job)  # of an earlier generation, whose ids begin anew
+            self._drop(job)  # it is of an earlier generation, which had the same ids
         if self.lent.keeps(key, invoke):
             return
         self._add(Job(key, invoke), self._activities)
 
     def _give_again(self, job: Job) -> None:
-        """Give an activity that a worker has to another one, or once more to the same. The first answer counts."""
+        """Give a worker's activity to another worker, or once more to the same one. The first answer counts."""
         assert job.stream is not None
         job.earlier_tokens = (*job.earlier_tokens, job.token)
         job.first_sent_us = job.first_sent_us or job.sent_us
@@ -196,7 +196,7 @@ class Dispatcher:
         self.pump()
 
     def withdraw(self, message: Withdraw) -> None:
-        """Give an instance's activities to no worker any more, nor its turn if it was ended.
+        """Dispatch no more activities of an instance, nor its turn if it was ended.
 
         A worker may still answer the jobs that it was sent. The answer is passed on, and the instance drops it.
         """
@@ -224,7 +224,7 @@ class Dispatcher:
         self.pump()
 
     def leave(self, has: Callable[[str], bool]) -> None:
-        """Forget the jobs of instances that are another host's now.
+        """Forget the jobs of instances that another host owns now.
 
         Args:
             has: Whether an instance is one of them.
@@ -239,7 +239,7 @@ class Dispatcher:
             del self._stalled[instance_id]
         self.pump()
 
-    # Readers look.
+    # For readers.
 
     def activity_state(self, instance_id: str, execution_id: str, task_id: int) -> WorkState | None:
         """Whether an activity of a generation waits or is with a worker; None: it is not here."""
@@ -278,7 +278,7 @@ class Dispatcher:
             self.remove(stream)
 
     def new_stream(self, worker: Worker, room: StreamRoom | None = None, gate: str | None = None) -> Stream:
-        """Make a stream that has no jobs yet, and is given none.
+        """Make a stream without jobs, which gets none before `add`.
 
         Args:
             room: As for `connect`.
@@ -462,18 +462,18 @@ class Dispatcher:
 
 
 def _home(own: AppAddresses, home_id: str, *, call: bool) -> Address:
-    """The address of the actor that has asked for an activity."""
+    """The address of the actor that has requested an activity."""
     return Address(own.call, home_id) if call else own.instance(home_id)
 
 
 def _oldest_waiting(jobs: Mapping[Address, Job]) -> dict[str, int]:
-    """When the oldest activity that waits for a worker was asked for, by name; Unix time, microseconds."""
+    """When the oldest activity that waits for a worker was requested, by name; Unix time, microseconds."""
     waiting = (job for job in jobs.values() if isinstance(job.request, Invoke) and not job.sent)
     return oldest_of((job.request.name, job.asked_us) for job in waiting)
 
 
 def _is_earlier(job: Job, token: str) -> bool:
-    """Whether an answer comes from a worker that was given the job before it was given out again."""
+    """Whether an answer comes from a worker that had the job before it was dispatched again."""
     return not token or token in job.earlier_tokens
 
 

@@ -1,7 +1,7 @@
 """A queue that takes its owners in turn.
 
 The rule: the next item is the oldest one of the owner whose last item was taken
-longest ago. An owner with ten thousand items holds up another owner by one item
+longest ago. An owner with ten thousand items delays another owner by one item
 at a time.
 
 The lanes of activities and the dispatcher of remote workers keep their jobs in
@@ -16,7 +16,7 @@ Item = TypeVar("Item")
 
 
 class FairQueue(Generic[Item]):
-    """Items by owner. It is true while it has items: ask `queues` where a call for each item is too dear."""
+    """Items by owner. It is true while it has items: read `queues` where a call for each item takes too long."""
 
     __slots__ = ("queues",)
 
@@ -54,7 +54,7 @@ class FairQueue(Generic[Item]):
         """Take the next item.
 
         Raises:
-            KeyError: There is none.
+            KeyError: The queue is empty.
         """
         owner, queue = self.queues.popitem(last=False)
         item = queue.popleft()

@@ -1,6 +1,6 @@
 """Items that workers are sent, their answers to activities, and their descriptions of themselves.
 
-The one law: there is no protobuf here. The dispatcher knows events;
+The rule: there is no protobuf here. The dispatcher knows events;
 `rpc/services/work_items.py` puts them on the wire and reads the answers.
 """
 
@@ -22,7 +22,7 @@ class WorkflowItem(NamedTuple):
     past: Sequence[TimedEvent]  # committed; without the first `cached_count` if that is not None
     new: Sequence[TimedEvent]  # the events that are fed now, a TurnStarted first
     token: str  # of this dispatch
-    cached_count: int | None = None  # so many committed events went to this worker earlier
+    cached_count: int | None = None  # how many committed events went to this worker earlier
     propagated: bytes | None = None  # a serialized PropagatedHistory
 
 
@@ -44,11 +44,11 @@ WorkItem: TypeAlias = WorkflowItem | ActivityItem
 
 
 class PassedItem(NamedTuple):
-    """An item that another host has given to a worker of this one, as it goes to the worker."""
+    """An item that another host has given to a worker of this one, in the form for the worker."""
 
     instance_id: str
     task_id: int | None  # of an activity; None: it is a turn
-    name: str  # of the activity; of a turn it is not said
+    name: str  # of the activity; empty for a turn
     token: str
     data: bytes
 
@@ -65,7 +65,7 @@ class ItemWriter(Protocol):
         ...
 
     def forget(self, instance_id: str) -> None:
-        """Learn that a history goes on no more."""
+        """Note that a history has ended."""
         ...
 
 
@@ -83,7 +83,7 @@ CALL_MARK = "/"  # in a token, before the id of a call from another app
 
 
 def home_id_of(answer: ActivityAnswer) -> str:
-    """The id of the actor that has asked for an activity: of a call, which its token names, or else of the instance."""
+    """The id of the actor that has requested an activity: of a call, which its token names, or else of the instance."""
     return answer.token.partition(CALL_MARK)[2] or answer.instance_id
 
 
@@ -93,7 +93,7 @@ def ends_generation(answer: WorkflowAnswer) -> bool:
 
 
 class WorkUnknown(PerdureError):
-    """An answer to a turn or an activity that is not open: never given out, or answered already. SDKs log it."""
+    """An answer to a turn or an activity that is not open: never dispatched, or answered already. SDKs log it."""
 
     def __init__(self, instance_id: str, task_id: int | None = None) -> None:
         super().__init__(instance_id, task_id)

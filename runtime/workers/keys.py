@@ -1,6 +1,6 @@
 """The keys of the jobs of a dispatcher: an answer names the instance and the task, and not the generation.
 
-The rule: the same work has the same key, given out by any host.
+The rule: the same work has the same key, dispatched by any host.
 
 `runtime/workers/dispatcher.py` finds jobs by them.
 """
@@ -15,7 +15,7 @@ from .stream import Job
 
 
 def activity_key(home_id: str, task_id: int) -> Address:
-    """The key of an activity that the actor with an id has asked for."""
+    """The key of an activity that the actor with an id has requested."""
     return Address(ACTIVITY, f"{home_id}::{task_id}")
 
 
@@ -23,7 +23,7 @@ def key_of(answer: ActivityAnswer, jobs: Mapping[Address, Job]) -> Address:
     """The key of the activity that an answer is to."""
     if (key := activity_key(home_id_of(answer), answer.task_id)) in jobs or answer.token:
         return key
-    # A worker that gives no tokens back: it may answer a call, which has another id.
+    # A worker that returns no tokens: it may answer a call, which has another id.
     for job in jobs.values():
         request = job.request
         if isinstance(request, Invoke) and (request.instance_id, request.task_id) == answer[:2] and job.sent:

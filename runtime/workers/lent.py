@@ -1,10 +1,10 @@
-"""Lent jobs: activities that one host performs for instances which are another host's now.
+"""Lent jobs: activities that one host performs for instances that another host owns now.
 
 The rule: an activity that is under way when the shard of its instance moves goes on where it is, and its answer goes to
-the new owner. That host knows it as lent, and begins it only if the performing host is gone.
+the new owner. That host notes it as lent, and begins it only if the performing host has exited.
 
-`runtime/activities/moving.py` has those of the app, `runtime/workers/lent_work.py` those of workers, and
-`runtime/activities/lending.py` what passes between hosts.
+`runtime/activities/moving.py` has the jobs of the app, `runtime/workers/lent_work.py` the jobs of workers, and
+`runtime/activities/lending.py` the messages between hosts.
 """
 
 import logging
@@ -25,7 +25,7 @@ class LentJob(Struct, frozen=True, array_like=True):
     instance_id: str
     execution_id: str
     task_id: int
-    holder: str  # the name of the host whose answer is waited for: it performs it, or its worker has it
+    holder: str  # the name of the host that will answer: it performs the job, or its worker has it
     began_us: int | None  # when its body began, or a worker was sent it; Unix time, microseconds
     token: str = ""  # under which a worker has it; "": the app's own code performs it, or its answer is on its way
     stream: str = ""  # the id of the worker's stream at the holder

@@ -1,8 +1,8 @@
 """Lent work: activities that a worker has, or has answered, while the shard of their instance moves.
 
-The rule: the giver says under which tokens workers have the activities of a shard, and gives out no more of them. The
-new owner takes such a job as given when its instance asks for it, or takes its answer before that; and it waits for an
-answer that is on its way from the giver. So nothing is performed twice for a move.
+The rule: the giver names the tokens under which workers have the activities of a shard, and dispatches no more of them.
+The new owner takes such a job as dispatched when its instance requests it, or takes its answer before that; and it
+waits for an answer that is on its way from the giver. So a move performs nothing twice.
 
 The dispatcher (`runtime/workers/dispatcher.py`) has one; `runtime/activities/lending.py` calls it when shards move.
 """
@@ -17,18 +17,18 @@ from .lent import LentJob, activity_address
 from .room import Room
 from .stream import Job, Stream
 
-ANSWERED_MAX = 10_000  # answers that are remembered until their instances have asked
+ANSWERED_MAX = 10_000  # answers that are remembered until their instances have requested them
 
 
 class LentWork:
     """The activities of one dispatcher that move with their shards.
 
     Args:
-        jobs: Those of the dispatcher, by their keys.
-        streams: All that there are.
+        jobs: The jobs of the dispatcher, by key.
+        streams: All streams.
         room: Counts the jobs that workers have.
         drop: Takes a job out of the dispatcher.
-        add: Gives an activity to the dispatcher, as if its instance had asked for it.
+        add: Gives an activity to the dispatcher, as if its instance had requested it.
     """
 
     def __init__(
@@ -45,15 +45,16 @@ class LentWork:
         self._room = room
         self._drop = drop
         self._add = add
-        self._held_back: list[Invoke] = []  # of shards that are closed: their next owner gives these out
-        self._lent: dict[Address, LentJob] = {}  # by the address of the activity; nothing has come of them here
-        self._awaited: dict[Address, Invoke] = {}  # what was asked for of these; another host sends the answer
-        self._answered: OrderedDict[Address, None] = OrderedDict()  # before it was asked for
+        self._held_back: list[Invoke] = []  # of shards that are closed: their next owner dispatches these
+        # by the address of the activity; neither requested nor answered here yet
+        self._lent: dict[Address, LentJob] = {}
+        self._awaited: dict[Address, Invoke] = {}  # the requests for some of these; another host sends the answer
+        self._answered: OrderedDict[Address, None] = OrderedDict()  # before the request
 
     # Instances that go.
 
     def lend(self, has: Callable[[str], bool], me: str) -> Sequence[LentJob]:
-        """Give out no more activities of instances that are about to be another host's.
+        """Dispatch no more activities of instances that are about to move to another host.
 
         Args:
             has: Whether an instance is one of them.
@@ -76,14 +77,14 @@ class LentWork:
         return lent
 
     def keep(self, has: Callable[[str], bool]) -> None:
-        """Go on with the activities of instances that have not become another host's after all."""
+        """Resume the activities of instances that stay with this host after all."""
         back = [invoke for invoke in self._held_back if has(invoke.home_id)]
         self._forget_held_back(has)
         for invoke in back:
             self._add(activity_address(invoke.execution_id, invoke.task_id), invoke)
 
     def leave(self, has: Callable[[str], bool]) -> None:
-        """Forget instances that are another host's now."""
+        """Forget instances that another host owns now."""
         self._forget_held_back(has)
         for address in [address for address, each in self._lent.items() if has(each.instance_id)]:
             self._end(address)
@@ -91,14 +92,14 @@ class LentWork:
     # Instances that come.
 
     def borrow(self, lent: Iterable[LentJob]) -> None:
-        """Learn of activities that workers have, or have answered, for instances that are this host's now."""
+        """Take note of activities that workers have, or have answered, for instances that this host owns now."""
         self._lent.update({each.address: each for each in lent})
 
     def keeps(self, key: Address, invoke: Invoke) -> bool:
-        """Whether an activity that is asked for is not to be given out, because a worker has it, or has answered it.
+        """Whether a requested activity must not be dispatched, because a worker has it, or has answered it.
 
         Args:
-            key: Of its job.
+            key: The key of its job.
         """
         address = activity_address(invoke.execution_id, invoke.task_id)
         if address in self._answered:
@@ -114,14 +115,14 @@ class LentWork:
         self._end(address)
         stream = next((each for each in self._streams if each.id == lent.stream), None)
         if stream is None:
-            return False  # it has ended, and its worker's answer would come to nobody
+            return False  # the stream has ended, and its worker's answer would have no receiver
         job = self._jobs[key] = Job(key, invoke)
         stream.adopt(job, lent.token, lent.began_us)
         self._room.count(job, +1)
         return True
 
     def take(self, answer: ActivityAnswer) -> ActivityDone | None:
-        """Take an answer to an activity that its instance has not asked for here yet; None: there is no such."""
+        """Take an answer to an activity that its instance has not requested here yet; None if there is no such."""
         for address, each in self._lent.items():
             known = (each.instance_id, each.task_id) == (home_id_of(answer), answer.task_id)
             if known and each.token and answer.token in ("", each.token):
@@ -133,19 +134,19 @@ class LentWork:
         return None
 
     def answered(self, done: ActivityDone) -> None:
-        """Learn that a commit of this host holds an answer which has come from another host."""
+        """Note that a commit of this host holds an answer which has come from another host."""
         self._end(activity_address(done.execution_id, done.task_id))
 
     def withdraw(self, message: Withdraw) -> None:
-        """Wait for no answers to activities that nothing waits for."""
+        """Forget activities whose answers nothing waits for any more."""
         for task_id in message.task_ids:
             self._end(activity_address(message.execution_id, task_id))
 
     def take_back(self, reaches: Callable[[str], bool]) -> None:
-        """Give out the activities that have no answer, and get none any more.
+        """Dispatch the activities that have no answer, and will not get one.
 
         Args:
-            reaches: Whether a host of that name is there.
+            reaches: Whether a host, by name, runs and can be reached.
         """
         for address in [address for address, each in self._lent.items() if not reaches(each.holder)]:
             invoke = self._end(address)

@@ -1,6 +1,6 @@
 """A mark in the store: a remote worker has been connected.
 
-The one law: once a worker has been connected to any host of a store, workflows
+The rule: once a worker has been connected to any host of a store, workflows
 and activities that the app does not have are left to workers, also while none
 is connected. A crash must not turn a step that a worker has under way into
 "not registered".
@@ -76,4 +76,4 @@ class WorkerMark:
         return Turn(record=b"1")
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Nothing to release."""

@@ -4,7 +4,7 @@ The rule: a stream has no more jobs of a kind than its room, and all together ha
 this host is preferred to one of another host unless it has several jobs more, because a hop costs less than the wait
 behind them.
 
-`runtime/workers/dispatcher.py` has one. The module looks and counts; it gives nothing out.
+`runtime/workers/dispatcher.py` has one. The module chooses and counts; it dispatches nothing.
 """
 
 from collections.abc import Sequence
@@ -15,8 +15,8 @@ from ..instance.message import Invoke
 from .limits import DispatchLimits
 from .stream import Job, Stream, StreamRoom
 
-# So many jobs more may a worker of this host have before one of another host is chosen. A job that waits behind five
-# activities of 0.1 ms each loses what the way to another host and back costs.
+# A worker of this host may have this many jobs more before one of another host is chosen. A job that waits behind five
+# activities of 0.1 ms each loses as much time as the way to another host and back takes.
 NEARER_BY = 5
 
 
@@ -24,9 +24,9 @@ class Room:
     """Counts the jobs that workers have, and chooses streams.
 
     Args:
-        limits: How many jobs a stream, and all together, may have at once. They may be replaced.
-        streams: All that there are.
-        journal: Is told of jobs that wait for room.
+        limits: How many jobs one stream, and all streams together, may have at once. They may be replaced.
+        streams: All streams.
+        journal: Gets lines about jobs that wait for room.
     """
 
     def __init__(self, limits: DispatchLimits, streams: Sequence[Stream], journal: Journal) -> None:
@@ -41,14 +41,14 @@ class Room:
         return StreamRoom(self.limits.activities_per_stream_max, self.limits.workflows_per_stream_max)
 
     def count(self, job: Job, by: int) -> None:
-        """Count a job that a worker has got, or has no more."""
+        """Count a job that a worker has got, or does not have any more."""
         for counter in _counters(job):
             self._at_work[counter] = self._at_work.get(counter, 0) + by
             if self._at_work[counter] == 0:
                 del self._at_work[counter]
 
     def choose(self, job: Job) -> Stream | None:
-        """A stream with room: one that keeps the history of the instance, or has little to do; None: all are full."""
+        """A stream with room: one that keeps the history of the instance, or has little to do; None if all are full."""
         if self._has_full_kind(job):
             return None
         free = [stream for stream in self._streams if not stream.parked and stream.has_room(job)]
@@ -67,7 +67,7 @@ class Room:
         return limit is not None and self._at_work.get(_counters(job)[1], 0) >= limit
 
     def tell_full(self, job: Job) -> None:
-        """Tell the log which limit a job waits for."""
+        """Log which limit a job waits for."""
         limits = self.limits
         activity = isinstance(job.request, Invoke)
         if self._has_full_kind(job):

@@ -1,6 +1,6 @@
 """Streams: the workers that are connected, each with the jobs it has been given.
 
-The one law: a job is settled once in each stream that gets it, and only while the
+The rule: a job is settled once in each stream that gets it, and only while the
 stream still has it. Until then its offer may change or become void.
 
 A turn is sent again, under the same token, if no answer to it comes: the worker
@@ -43,7 +43,7 @@ class TurnGiver(NamedTuple):
     """The host that has given a turn to a worker that sends no tokens."""
 
     host: str  # its name; "": this host
-    lease: str  # under which it delivers to the worker's stream, which the next process of the host does not
+    lease: str  # under which it delivers to the worker's stream; the next process of the host has another
 
 
 HERE = TurnGiver("", "")
@@ -74,16 +74,16 @@ class Job:
         self.request: Offered | WorkflowTurnWork | Invoke = request  # of a turn: an offer until it is sent
         self.stream: Stream | None = None  # None: it waits in the dispatcher
         self.token = ""  # a new one each time it is given to a worker
-        self.earlier_tokens: tuple[str, ...] = ()  # under which it was given out before, because it hung
+        self.earlier_tokens: tuple[str, ...] = ()  # of its earlier dispatches, because it hung
         self.hung_with: Stream | None = None  # the last of these workers
         self.sent = False  # to the worker of its stream
-        self.sent_us: int | None = None  # when it was; Unix time, microseconds
-        self.first_sent_us: int | None = None  # of one that was given out again because it hung, when it was at first
-        self.asked_us = 0  # when it was asked for; Unix time, microseconds
+        self.sent_us: int | None = None  # when it was sent; Unix time, microseconds
+        self.first_sent_us: int | None = None  # if it hung and was dispatched again: when it was first sent
+        self.asked_us = 0  # when it was requested; Unix time, microseconds
         self.again = False  # it is to be sent again, because no answer has come
         self.timeout_s = 0.0  # how long the worker has for its answer
-        self.due_s = 0.0  # when that is over; event loop's clock
-        self.withdrawn = False  # its worker may answer it, and no other is given it
+        self.due_s = 0.0  # when that time is over; event loop's clock
+        self.withdrawn = False  # its worker may answer it, and no other worker gets it
 
     @property
     def home_id(self) -> str:
@@ -91,7 +91,7 @@ class Job:
         return self.request.home_id if isinstance(self.request, Invoke) else self.request.instance_id
 
     def has_token(self, token: str) -> bool:
-        """Whether it was given out under a token, now or before."""
+        """Whether it was dispatched under a token, now or before."""
         return token == self.token or token in self.earlier_tokens
 
 
@@ -107,13 +107,13 @@ class Stream:
 
     Args:
         worker: The worker as it describes itself.
-        withdraw: Takes back a job whose offer is void, or to which no answer is waited for any more.
+        withdraw: Takes back a job whose offer is void, or whose answer nothing waits for any more.
         gate: The name of the host to which the worker is connected; None: this one.
         room: How many jobs of this host it may have.
         answer_timeout_s: After this time without an answer a turn is sent again, then after twice the time, and so on;
             None: never.
         now_us: The wall clock; Unix time, microseconds.
-        journal: Is told of turns that are sent again.
+        journal: Gets lines about turns that are sent again.
     """
 
     # The number of instances whose history a worker is assumed to keep; Python's SDK keeps 100 000.
@@ -131,18 +131,18 @@ class Stream:
         chance: Chance = SYSTEM.chance,
         journal: Journal | None = None,
     ) -> None:
-        self.id = ""  # where there are other hosts; they know it by this
+        self.id = ""  # if there are other hosts, which identify it by this
         self.worker = worker
         self.gate = gate
         self.room = room
-        self.spans: ActivitySpans | None = None  # makes those of activities; None: they have none
+        self.spans: ActivitySpans | None = None  # makes the spans of activities; None: they have none
         self.parked = False  # its host cannot be reached: it keeps its jobs, and is given none
         self._chance = chance
         self.connected_us = self.seen_us = now_us()  # seen: when it has answered last
-        self.says_tokens = TOKENLESS_AGENT not in worker.agent  # with its answers
+        self.says_tokens = TOKENLESS_AGENT not in worker.agent  # whether its answers have tokens
         self.turns: dict[Address, Job] = {}
         self.activities: dict[Address, Job] = {}
-        self.unanswered = Unanswered[Job]()  # by a worker that does not say tokens
+        self.unanswered = Unanswered[Job]()  # by a worker without tokens
         self._withdraw = withdraw
         self._journal = (journal or Journal()).at(__name__)
         self._now_us = now_us
@@ -178,7 +178,7 @@ class Stream:
         return self.takes_room(job) < room
 
     def says_none(self) -> None:
-        """Learn that the worker answers without tokens."""
+        """Note that the worker answers without tokens."""
         if self.says_tokens:
             self.says_tokens = False
             for job in (*self.turns.values(), *self.activities.values()):
@@ -192,14 +192,14 @@ class Stream:
             self.spans.lost(job.request, job.token, job.sent_us)
         job.token = self._chance(16).hex()
         if isinstance(job.request, Invoke) and job.request.call is not None:
-            # Its answer names the instance, which is another app's: only this says whose it is.
+            # Its answer names the instance, which is of another app: only the token names the call.
             job.token += f"{CALL_MARK}{job.request.call}"
         job.sent = job.again = False
         job.sent_us = None
         job.timeout_s = self._answer_timeout_s or 0.0
         self.jobs_like(job)[job.key] = job
         patience_s = 0.0 if isinstance(job.request, WorkflowTurnWork | Invoke) else job.request.patience_s
-        # To a worker without another job a wait brings nothing.
+        # For a worker without another job a wait has no use.
         if patience_s > 0 and self.load > 1:
             heappush(self._patient, (anyio.current_time() + patience_s, next(self._numbers), job))
         else:
@@ -228,7 +228,7 @@ class Stream:
         return self
 
     async def __anext__(self) -> WorkItem | PassedItem:
-        """The next item for this worker, as soon as there is one; those of this host and of others by turns."""
+        """The next item for this worker, as soon as there is one; those of this host and of others in turn."""
         while not self._stopped:
             item = self.passed.take() or self._next() or self.passed.take()
             if item is not None:
@@ -238,9 +238,9 @@ class Stream:
         raise StopAsyncIteration
 
     def giver_of(self, instance_id: str) -> "TurnGiver | None":
-        """Take note of an answer without a token to a turn; return whose turn that was.
+        """Note an answer without a token to a turn, and return the giver of that turn.
 
-        A worker answers the turns of an instance in their order. None: it has none of this instance.
+        A worker answers the turns of an instance in their order. None if it has no turn of this instance.
         """
         givers = self._givers.get(instance_id)
         if not givers:
@@ -251,7 +251,7 @@ class Stream:
         return giver
 
     def _note_giver(self, item: WorkItem | PassedItem) -> None:
-        """Remember who has given out a turn to a worker that does not say tokens."""
+        """Remember the giver of a turn that goes to a worker without tokens."""
         if self.id and not self.says_tokens:
             if isinstance(item, WorkflowItem):
                 self._givers.setdefault(item.instance_id, deque()).append(HERE)
@@ -260,7 +260,7 @@ class Stream:
                 self._givers.setdefault(item.instance_id, deque()).append(giver)
 
     async def take(self, items_max: int) -> Sequence[WorkItem]:
-        """The next items of this host, as soon as there is one; none: the stream has ended."""
+        """The next items of this host, as soon as there is one; empty once the stream has ended."""
         items: list[WorkItem] = []
         while not items and not self._stopped:
             while len(items) < items_max and (item := self._next()) is not None:
@@ -270,7 +270,7 @@ class Stream:
         return items
 
     def _next(self) -> WorkItem | None:
-        """The next item of this host; None: there is none now."""
+        """The next item of this host; None if there is none now."""
         self._take_patient()
         self._take_unanswered()
         while self._ready:
@@ -290,7 +290,7 @@ class Stream:
             await self._signal.wait()
 
     def forget_beyond(self, offer: Offered) -> None:
-        """Count a history as unsent if it went further than an offer's: its end did not become durable, and is void."""
+        """Count a history as unsent if the worker got more of it than an offer has: the rest did not become durable."""
         if self._sent.get(offer.instance_id, ("", 0))[1] > offer.position:
             del self._sent[offer.instance_id]
 
@@ -381,7 +381,7 @@ class Stream:
         return WorkflowItem(turn.instance_id, turn.execution_id, past, turn.new, job.token, cached, turn.propagated)
 
     def _cached(self, turn: WorkflowTurnWork) -> int | None:
-        """The number of events of the history that the worker has; None: it is sent all of them (contract 3.20)."""
+        """The number of events of the history that the worker has; None: it gets all of them (contract 3.20)."""
         if not self.worker.stateful:
             return None
         generation, count = self._sent.get(turn.instance_id, ("", 0))

@@ -1,11 +1,12 @@
 """The unanswered jobs of a worker without tokens.
 
-The rule: of the jobs with one key, workers without tokens have one at most. Their answers name the key alone, so that
-an answer to a job that is void by now (of an earlier run of its instance, of a turn whose commit failed) would be taken
-for one to the next. So the next waits until the void one is answered, or its worker's stream has ended.
+The rule: workers without tokens have at most one of the jobs with the same key. Their answers name the key alone, so
+that an answer to a job that is void by now (of an earlier run of its instance, of a turn whose commit failed) would be
+taken for an answer to the next job. So the next job waits until the void one is answered, or its worker's stream has
+ended.
 
-Each stream has an `Unanswered`, which stays empty for a worker that gives tokens back. The dispatcher has a `HeldJobs`,
-which asks those of all streams before a job is given out, and when an answer comes.
+Each stream has an `Unanswered`, which stays empty for a worker that returns tokens. The dispatcher has a `HeldJobs`,
+which checks the `Unanswered` of all streams before a job is dispatched, and when an answer comes.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -15,7 +16,7 @@ from ...actors.address import Address
 
 
 class Keyed(Protocol):
-    """A job, as far as its answer tells it from others."""
+    """The parts of a job by which its answer finds it."""
 
     @property
     def key(self) -> Address:
@@ -23,7 +24,7 @@ class Keyed(Protocol):
         ...
 
     def has_token(self, token: str) -> bool:
-        """Whether it was given out under a token."""
+        """Whether it was dispatched under a token."""
 
 
 J = TypeVar("J", bound=Keyed)
@@ -41,7 +42,7 @@ class Unanswered(Generic[J]):
         return bool(self._jobs)
 
     def sent(self, job: J) -> None:
-        """Note that the worker is sent a job; one that it is sent twice has two answers."""
+        """Note that a job was sent to the worker; a job that was sent twice has two answers."""
         self._jobs.setdefault(job.key, []).append(job)
 
     def holds_back(self, job: J) -> bool:
@@ -52,11 +53,11 @@ class Unanswered(Generic[J]):
         """Note that an answer with this key has come.
 
         Args:
-            token: That it has; empty: none.
+            token: The token of the answer; empty if it has none.
             job: The job to be answered, if there is one.
 
         Returns:
-            The job that the answer is to: that one if the worker has it, else the oldest; None if it has none.
+            The job that the answer is to: `job` if the worker has it, else its oldest one; None if it has none.
         """
         waiting = self._jobs.get(key, [])
         could_be = [each for each in waiting if not token or each.has_token(token)]
@@ -69,7 +70,7 @@ class Unanswered(Generic[J]):
         return found
 
     def forget(self, keys: Iterable[Address]) -> None:
-        """Forget the jobs with some keys: no answer to them comes here any more."""
+        """Forget the jobs with these keys: no answer to them comes here any more."""
         for key in keys:
             self._jobs.pop(key, None)
 
@@ -78,7 +79,7 @@ class Unanswered(Generic[J]):
         return iter(self._jobs)
 
     def beside(self, jobs: Mapping[Address, J], kind: str) -> int:
-        """Count those of a kind of key that are not among the jobs which count: they take the worker's room too."""
+        """Count the jobs of a kind of key that are not in `jobs`: void jobs take the worker's room too."""
         return sum(
             jobs.get(key) is not each for key, waiting in self._jobs.items() if key.type == kind for each in waiting
         )
@@ -94,7 +95,7 @@ class HeldJobs(Generic[J]):
     """The jobs that wait for the answer to an earlier one with their key.
 
     Args:
-        streams: All that there are.
+        streams: All streams.
         give_back: Queues a job that has waited.
     """
 
@@ -104,7 +105,7 @@ class HeldJobs(Generic[J]):
         self._held: dict[Address, J] = {}
 
     def hold(self, job: J) -> bool:
-        """Keep a job for as long as a worker without tokens has an earlier one with its key; False: none has."""
+        """Keep a job for as long as a worker without tokens has an earlier one with its key; False if none has."""
         for stream in self._streams:
             if stream.unanswered and stream.unanswered.holds_back(job):
                 self._held[job.key] = job
@@ -112,7 +113,7 @@ class HeldJobs(Generic[J]):
         return False
 
     def drop(self, key: Address) -> bool:
-        """Forget a job; False: none with this key has waited here."""
+        """Forget a job; False if none with this key has waited here."""
         return self._held.pop(key, None) is not None
 
     def let_go(self, keys: Iterable[Address]) -> None:
@@ -122,7 +123,7 @@ class HeldJobs(Generic[J]):
                 self._give_back(job)
 
     def answered(self, key: Address, token: str, job: J | None, given: HasUnanswered[J] | None) -> bool:
-        """Take an answered job off the list of its worker.
+        """Remove an answered job from the list of its worker.
 
         Args:
             job: The one with this key that is to be answered, if there is one.

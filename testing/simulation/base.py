@@ -1,7 +1,7 @@
 """The parts that all worlds have in common: a loop, a clock, a trace, machines that outlive hosts, and a story that
 happens.
 
-The one law: the same choices give the same world, step by step and byte by byte, in any process.
+The rule: the same choices give the same world, step by step and byte by byte, in any process.
 
 `world.py` has the world of one host at a time, `hosts/` that of several on one database.
 """
@@ -42,10 +42,11 @@ RESTARTS_S = (0.05, 0.0, 1.0, 30.0)
 # as under a supervisor: one that cannot begin at all would have a thousand lives a minute.
 FAILED_RESTARTS_S = (0.1, 5.0)
 # How long after its beginning a recovery, or a stop, is cut off by a kill.
-CUT_OFF_S = (0.0, 0.0, 0.000_1, 0.002)  # the first is no choice of it
+CUT_OFF_S = (0.0, 0.0, 0.000_1, 0.002)  # the first is never used: 0 is no kill
 # The pause before the story's call is repeated.
 REPEAT_S = 0.2
-# So many steps without a pause are a fault: a world of ten thousand instances at once takes a few hundred thousand.
+# This number of steps without a pause is a fault: a world of ten thousand instances at once takes a few hundred
+# thousand.
 BUSY_STEPS_MAX = 500_000
 # The errors of a host that has ended, is stopping, has too much to do, cannot reach another one, or whose store fails.
 UNANSWERED = (
@@ -57,19 +58,19 @@ class BaseWorld(ABC):
     """A world.
 
     Args:
-        apps: The app of its hosts; or several, in the order of their making, of which the first life has the first.
+        apps: The app of its hosts; or several, in the order of their making. The first life has the first.
         choices: All that is up to chance.
         deploy: Which of several apps may follow which.
-        settings: Those of its hosts; or knobs, which are drawn sizes and have settings.
+        settings: The settings of its hosts; or knobs, which have settings with drawn sizes.
         clock_is_set: Whether the date is set back and forward (stream `clock.step`).
         lossy: Whether the network between the story and the hosts has faults (`testing/simulation/calls.py`).
-        trace: Where the world is written down; a new one by default.
+        trace: The record of the world; a new one by default.
 
     Attributes:
-        lateness: Of the timers of its hosts.
-        machines: Told of the end of each life.
-        hosted: Gives the apps that a life has, of which the first is that of the engine, by the number of its host and
-            the app that `deploys` has chosen. That one alone by default.
+        lateness: The lateness of its hosts' timers.
+        machines: Notified of the end of each life.
+        hosted: Returns the apps of a life, from the number of its host and the app that `deploys` has chosen; the first
+            app is that of the engine. By default it returns the chosen app alone.
         on_commit: Called with the writes of each commit, once they are on the disk.
         on_step: Called after each step that has ended a commit or called `touched`. An error that one of them raises
             ends the world.
@@ -115,10 +116,11 @@ class BaseWorld(ABC):
         """Start the hosts, let the story happen, stop all in order, and return the story's result.
 
         Args:
-            cpu_s: How much of the processor's time it may take, in seconds; None: as much as it takes.
+            cpu_s: The processor's time that it may take, in seconds; None: no limit.
 
         Raises:
-            Stuck: Nothing is left that could happen, and the story waits; or more and more happens, and no time passes.
+            Stuck: Nothing is left that could happen, and the story waits; or steps go on without end, and no time
+                passes.
             WorldTooLong: It takes too much of the processor's time.
             BaseException: The error of the story, or of a function of `on_step`.
         """
@@ -138,7 +140,7 @@ class BaseWorld(ABC):
     def _forget_engines(self) -> None: ...
 
     def touched(self) -> None:
-        """Learn that the present step has touched what `on_step` looks at."""
+        """Note that the present step has touched things that `on_step` checks."""
         if self.on_step:
             self.loop.after_step = self._look
 
@@ -149,16 +151,16 @@ class BaseWorld(ABC):
     @property
     @abstractmethod
     def writer(self) -> int:
-        """The number of the life whose commit is told of now; elsewhere that of the life that is up, or was last."""
+        """The number of the life whose commit is reported now; at other times that of the present or the last life."""
 
     @abstractmethod
     def is_over(self, life: int) -> bool:
-        """Whether a life hears of nothing any more."""
+        """Whether a life is over, so that no event reaches it any more."""
 
     @property
     @abstractmethod
     def failed(self) -> int:
-        """How often a store has refused something."""
+        """How often a store has refused a call."""
 
     # The story asks.
 
@@ -167,7 +169,7 @@ class BaseWorld(ABC):
         await asyncio.sleep(seconds)
 
     async def call(self, request: Request[T]) -> T:
-        """Have a request answered by a host that is up, or the next one that is.
+        """Have a request answered by a host that is up, or by the next one that comes up.
 
         Raises:
             ConnectionLost: The host ended meanwhile, or the network lost the request or its answer.
@@ -185,11 +187,11 @@ class BaseWorld(ABC):
 
     @abstractmethod
     def kill(self, why: str = "the story has") -> None:
-        """End the host whose code runs as `kill -9` does; in a world of one host at a time, that one."""
+        """End the host whose code runs as `kill -9` does; in a world of one host at a time, its host."""
 
     @abstractmethod
     async def heal(self) -> None:
-        """End all faults, and see that all is up."""
+        """End all faults, and bring all hosts up."""
 
     async def mortal(self, stream: str, why: str) -> None:
         """A place in the code of an app at which its host may be killed, by a stream of choices of its own."""
@@ -223,7 +225,7 @@ class BaseWorld(ABC):
 
     @abstractmethod
     async def _up(self) -> Life:
-        """A host that is up, or the next one that is."""
+        """A host that is up, or the next one that comes up."""
 
     async def _next_arrival(self) -> None:
         """Wait until a host has come up."""
@@ -241,7 +243,7 @@ class BaseWorld(ABC):
                 waiting.set_result(None)
 
     def hold(self, life: Life, seconds: float, who: str) -> None:
-        """Stop a life for a while, as SIGSTOP does: then all that was due is due at once."""
+        """Stop a life for a while, as SIGSTOP does. After that, all delayed steps are due at once."""
         self.trace.tell(self.loop.time(), who, f"stands still for {seconds} s", fault=True)
         self.loop.hold(life.number)
         life.stands_until_s = max(life.stands_until_s, self.loop.time() + seconds)
@@ -277,7 +279,7 @@ class BaseWorld(ABC):
         return pause_s
 
     def cut_calls(self, life: Life) -> None:
-        """Tell all callers of a life that it has ended."""
+        """Report to all callers of a life that it has ended."""
         self._calls.cut(life)
 
     # Inside.
@@ -296,9 +298,9 @@ class BaseWorld(ABC):
 
 
 def _chance(life: int, draws: "count[int]", size: int) -> bytes:
-    """Bytes that are the same in each run: of this life, and of which of its draws this is.
+    """Bytes that are the same in each run, made from the life and the number of the draw.
 
-    They are no choices: nothing is found by other ids, and a schedule need not hold them.
+    They are no choices: other bytes would find nothing more, and a schedule need not hold them.
     """
     assert size <= blake2b.MAX_DIGEST_SIZE
     return blake2b(b"%d/%d" % (life, next(draws)), digest_size=size).digest()

@@ -1,9 +1,9 @@
 """Requests of a story to the host of a world, over a network that may lose, delay and double them.
 
-The one law: a request is code of the life that answers it, and dies with it; its caller is code of the world, and
+The rule: a request is code of the life that answers it, and dies with it; its caller is code of the world, and
 learns that the connection is lost.
 
-A lossy network has these streams of choices, where 0 is none:
+A lossy network has these streams of choices, where 0 is no fault:
 
     request.slow      the request is late
     request.lost      the request does not arrive
@@ -28,12 +28,12 @@ T = TypeVar("T")
 Request: TypeAlias = Callable[[Engine], Coroutine[Any, Any, T]]
 
 SLOW_S = (0.0, 0.000_1, 0.05, 3.0)
-AGAIN_S = (0.0, 0.0, 1.0)  # the first is no choice of it
+AGAIN_S = (0.0, 0.0, 1.0)  # the first is never used: 0 is no repetition
 PATIENCE_S = (0.0, 0.01, 1.0)
 
 
 class ConnectionLost(Exception):
-    """The host died while it answered, or the network lost a message: the call may have happened, or not."""
+    """The host died while it answered, or the network lost a message: the outcome of the call is unknown."""
 
     def __init__(self, what: str = "the host that had the request has ended") -> None:
         super().__init__(what)
@@ -84,7 +84,7 @@ class StoryCalls:
         return result
 
     def cut(self, life: Life) -> None:
-        """Tell all callers of a life that it has ended."""
+        """Report to all callers of a life that it has ended."""
         for answer in life.calls:
             if not answer.done():
                 answer.set_exception(ConnectionLost())
@@ -121,7 +121,8 @@ class StoryCalls:
 
 
 def _answer(answer: "asyncio.Future[T]", task: "asyncio.Task[T]") -> None:
-    error = None if task.cancelled() else task.exception()  # asked for in any case, or asyncio says that nobody has
+    # read in any case, or asyncio warns that it was never retrieved
+    error = None if task.cancelled() else task.exception()
     if answer.done():
         return
     if task.cancelled():
@@ -135,4 +136,4 @@ def _answer(answer: "asyncio.Future[T]", task: "asyncio.Task[T]") -> None:
 def _forget(life: Life, answer: "asyncio.Future[Any]") -> None:
     life.calls.pop(answer, None)
     if not answer.cancelled():
-        answer.exception()  # nobody waits for it
+        answer.exception()  # no caller waits for it

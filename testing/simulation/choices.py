@@ -1,13 +1,14 @@
 """Choices: all that is up to chance in a world, as small numbers in named streams.
 
-The one law: 0 is calm. A choice that is 0 is a fault that does not happen, the oldest step, the usual pause; so the
+The rule: 0 is calm. A choice that is 0 is a fault that does not happen, the oldest step, the usual pause; so the
 list of the choices that were not 0, the *schedule*, is short, and a world without one is calm.
 
-A seed makes a schedule; the schedule is replayed and kept. Each stream has a generator of its own, so that one draw
-more in one moves nothing in another. Streams are named by what they are about ("kill.unheard"), never by when.
+A seed makes a schedule; the schedule is replayed and kept. Each stream has a generator of its own, so that an
+additional draw in one stream changes nothing in another. A stream's name says what it decides ("kill.unheard"), never
+when.
 
-A world makes thousands of choices, and nearly all of them are 0. So a stream of faults knows which of its draws is the
-next that is not, and asks its generator only then.
+A world makes thousands of choices, and nearly all of them are 0. So a stream of faults knows the number of its next
+draw that is not 0, and uses its generator only then.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,11 +17,11 @@ from math import log
 from random import Random
 from typing import TypeAlias
 
-# (stream, which draw of it) -> what was drawn, where that was not 0.
+# (stream, number of the draw) -> the drawn value, if it was not 0.
 Schedule: TypeAlias = dict[tuple[str, int], int]
 
 # How often a kind of fault happens in a world in which it happens at all; drawn anew for each kind and world, because a
-# fixed rate hides what needs many faults, and what needs few.
+# fixed rate hides bugs that need many faults, and bugs that need few.
 INTENSITIES = (0.004, 0.02, 0.08)
 # Half of the kinds are off in a world.
 ON = 0.5
@@ -30,11 +31,11 @@ NEVER = -1
 
 
 class Choices:
-    """Where choices come from.
+    """The source of choices.
 
     Args:
         seed: Chooses at random.
-        schedule: Chooses as it says, and 0 elsewhere. One of the two is given, or none: then all is calm.
+        schedule: The choices that are not 0. Give `seed` or `schedule`, or neither for a calm world.
         rates: With a seed, how often the fault of a stream happens; streams that it does not have happen as often as
             the seed says.
 
@@ -74,7 +75,7 @@ class Choices:
         """Choose whether a fault happens, and which: 0 is none. Its rate is the world's for this stream.
 
         Args:
-            rates: Of which a world has one, or none.
+            rates: A world has one of these, or none.
         """
         if self.calmed:
             return 0
@@ -87,7 +88,7 @@ class Choices:
         return self._strike(source, index, below) if index == source.next else 0
 
     def noise(self, stream: str, below: int = 2, *, rates: Sequence[float] = INTENSITIES) -> int:
-        """Choose like `fault` what has no place of its own, as lateness: it is not among `faults`."""
+        """Choose like `fault`, for effects without a place of their own (lateness), which are not in `faults`."""
         if self.calmed:
             return 0
         source = self._streams.get(stream) or self._open(stream, rates)
@@ -102,7 +103,7 @@ class Choices:
 
     @property
     def unmet(self) -> Sequence[tuple[str, int]]:
-        """The choices of the schedule that this run has not come to, because the code is another or a choice before."""
+        """The choices of the schedule that this run has not reached, because the code or an earlier choice differs."""
         drawn = self.drawn
         return [place for place in self._schedule if drawn.get(place[0], 0) <= place[1]]
 
@@ -135,7 +136,7 @@ class _Stream:
         raise NotImplementedError
 
     def strike(self, below: int) -> int:
-        """Which fault the draw `next` is, from 1 to just below `below`; then `next` is the next."""
+        """The fault of the draw `next`, from 1 to just below `below`; moves `next` to the next draw that strikes."""
         raise NotImplementedError
 
 
@@ -182,10 +183,10 @@ class _Chosen(_Stream):
 
 
 def _gaps(random: Random, rate: float) -> Iterator[int]:
-    """The numbers of the draws that strike, each of which does with a likelihood of `rate`."""
+    """The numbers of the draws that strike, each with a probability of `rate`."""
     index = -1
     while True:
-        # How often it does not strike first: the geometric distribution, by its inverse.
+        # The number of draws before the next that strikes: the geometric distribution, by its inverse.
         index += 1 + (int(log(1.0 - random.random()) / log(1.0 - rate)) if rate < 1 else 0)
         yield index
 
@@ -220,7 +221,7 @@ def _read_choice(text: str) -> tuple[tuple[str, int], int]:
 
 
 def union(schedules: Iterable[Mapping[tuple[str, int], int]]) -> Schedule:
-    """Several schedules as one; the last has its way."""
+    """Several schedules as one; the last one wins."""
     made: Schedule = {}
     for schedule in schedules:
         made.update(schedule)

@@ -1,9 +1,9 @@
-"""Which app the next life of a host starts with: deploys, and their way back.
+"""Deploys, and their way back: the app with which the next life of a host starts.
 
-The one law: without a choice that says otherwise a host starts with the app that it had.
+The rule: by default a host starts with the app that it had.
 
-Two streams say otherwise, in worlds of several apps: `deploy` as a host comes back after a crash, and `deploy.now`,
-which stops a host that is up in order (`testing/simulation/weather.py`).
+Two streams choose another app, in worlds of several apps: `deploy`, when a host comes back after a crash, and
+`deploy.now`, which stops a host that is up in order (`testing/simulation/weather.py`).
 """
 
 from collections.abc import Sequence
@@ -39,10 +39,10 @@ class Deploys:
         self._choices = choices
 
     def choose(self, stream: str, rates: Sequence[float] = DEPLOY_RATES) -> bool:
-        """Let a stream choose another app for the next life; say whether it has.
+        """Let a stream choose another app for the next life; return whether it has.
 
         Args:
-            rates: Of which a world has one, or none.
+            rates: A world has one of these, or none.
         """
         others = self._others()
         if not others:

@@ -1,9 +1,9 @@
 """Knobs: the sizes of an engine, drawn for each world, as a bug may show with one actor in memory and not with ten.
 
-The one law: 0 leaves a size as it is. No size changes what an engine promises; limits that end instances, as that on
-the length of a history, are none of them.
+The rule: 0 leaves a size as it is. No size changes what an engine promises; limits that end instances, such as the
+limit on the length of a history, are not among them.
 
-Some are settings. The others are constants of the parts of a host, which are given to the parts of one engine.
+Some are settings. The others are constants of the parts of a host, which are set on the parts of one engine.
 """
 
 from dataclasses import replace
@@ -28,7 +28,7 @@ CONSTANTS: dict[tuple[str, str], tuple[float, ...]] = {
     ("_reminders._window", "reminders_max"): (1, 2, 5),
     ("_recovery", "BATCH"): (1, 2, 5),
 }
-# Of those whose stream has another name than the constant.
+# The constants whose stream has another name.
 STREAMS = {("_recovery", "BATCH"): "recovery_batch"}
 
 
@@ -36,10 +36,10 @@ class Knobs:
     """The sizes of one world.
 
     Args:
-        settings: Those of the engines, without the drawn ones.
+        settings: The settings of the engines, without the drawn sizes.
 
     Attributes:
-        settings: With them.
+        settings: The settings with the drawn sizes.
     """
 
     def __init__(self, settings: Settings, choices: Choices) -> None:

@@ -1,6 +1,6 @@
 """A life of a host, from its start to its end, and what outlives it.
 
-The one law: state crosses the end of a life only through a machine: a disk, a clock, a network, a system outside.
+The rule: state crosses the end of a life only through a machine: a disk, a clock, a network, a system outside.
 
 `testing/simulation/world.py` begins and ends lives; `testing/simulation/calls.py` sends requests to them.
 """
@@ -47,7 +47,7 @@ class WorldMachine(Protocol):
     """A machine of the world, which outlives lives and learns of the end of each."""
 
     def life_ended(self, number: int) -> None:
-        """Learn that a life was killed or has stopped, and that no step of it is taken any more."""
+        """Note that a life was killed or has stopped, and that no step of it is taken any more."""
         ...
 
 

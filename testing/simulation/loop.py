@@ -1,6 +1,6 @@
 """An event loop of one seed: virtual time, one step at a time, hosts that can be killed.
 
-The one law: nothing about a run depends on the machine. The loop takes the next step itself, the oldest or the one
+The rule: nothing about a run depends on the machine. The loop takes the next step itself, the oldest or the one
 that its `StepOrder` chooses, and lets time jump to the next timer when no step is ready.
 
 All code of a host runs in a context in which HOST is the number of its *life*: tasks, callbacks and timers inherit it.
@@ -31,14 +31,14 @@ HOST: ContextVar[int] = ContextVar("perdure_simulated_host", default=0)
 
 # Generations of the collector. It is off while a loop runs, so that all that is made there is young.
 YOUNG, MIDDLE_AGED, OLD = 0, 1, 2
-# So many loops run between two collections of what has outlived its loop, as a world that its test still has. Each
-# makes the world that is about to run old, and old objects are found late, when no cache has them any more.
+# The number of loops between two collections of objects that have outlived their loop, as a world that its test has.
+# Each makes the world that is about to run old, and old objects are found late, when no cache has them any more.
 LOOPS_BETWEEN = 5
-COLLECTIONS_BETWEEN = 10  # so many of those are between two collections of old objects
-# So many old objects are the program's heap, which has grown: a suite of thousands of tests, of which these are a few.
+COLLECTIONS_BETWEEN = 10  # the number of these between two collections of old objects
+# This many new old objects belong to the program's heap, which has grown, as in a suite of thousands of tests.
 GROWN_OBJECTS = 100_000
-TASKS_KEPT = 1_000  # so many tasks that are done are kept at least
-TOLD_MAX = 5  # so many steps are named in the report of steps that go on and on
+TASKS_KEPT = 1_000  # finished tasks that are kept at least
+TOLD_MAX = 5  # steps that are named in the report of a livelock
 
 
 class Stuck(Exception):
@@ -51,11 +51,11 @@ class Stuck(Exception):
 
 
 class Livelock(Stuck):
-    """Steps are taken on and on, and no time passes between them."""
+    """Steps are taken without end, and no time passes between them."""
 
 
 class SimHandle:
-    """A callback that is to be called: what asyncio's `Handle` and `TimerHandle` are.
+    """A callback that is to be called, like asyncio's `Handle` and `TimerHandle`.
 
     Args:
         when: Virtual seconds; 0 for one that is due at once.
@@ -88,7 +88,7 @@ class SimHandle:
 
     @property
     def life(self) -> int:
-        """The life whose code it is."""
+        """The life to which the code belongs."""
         return self.context.get(HOST, 0)
 
     @property
@@ -112,7 +112,7 @@ class StepOrder(Protocol):
         ...
 
 
-# Learns of each step before it is taken: which of the steps that are ready, and when, in virtual seconds.
+# Called before each step: with the number of ready steps, its place among them, and the virtual time in seconds.
 StepSeen: TypeAlias = Callable[[SimHandle, int, int, float], None]
 
 
@@ -122,7 +122,7 @@ class SimTask(asyncio.Task[T]):
     __slots__ = ("life", "number")
 
     number: int
-    life: int  # whose code it is; 0: the world's own
+    life: int  # to which the code belongs; 0: the world's own
 
     def __new__(cls, coro: Any, *, loop: "SimLoop", **named: Any) -> "SimTask[T]":
         # Before asyncio hashes it and plans its first step, both of which its own __init__ does.
@@ -163,17 +163,17 @@ class SimLoop(asyncio.AbstractEventLoop):
         held: The steps of lives that are stopped for a while, as by SIGSTOP.
         errors: The errors that reached the loop's exception handler.
         outside: The context of code that belongs to no life.
-        tasks: All that have not ended, and some that have, in the order of their making.
+        tasks: All tasks that have not ended, and some that have, in the order of their making.
         steps: How many steps were taken.
-        fingerprint: A number of all steps that were taken, and when.
-        on_step: Learns of each step.
-        after_step: Called once behind the present step; an error of it ends the run.
-        delay: Gives a timer that is late in the place of one of a life, or that one.
+        fingerprint: A number made from all steps that were taken, and their times.
+        on_step: Called before each step.
+        after_step: Called once after the present step; an error of it ends the run.
+        delay: Replaces a timer of a life by a late one, or returns it unchanged.
         long_steps: Steps that take longer than others: which, and for how many virtual seconds.
-        busy_steps_max: So many steps are taken at most until there is none to take, and time jumps; None: any number.
+        busy_steps_max: The maximum number of steps between two jumps of time; None: no limit.
     """
 
-    # Of the process, as its collector is. The collector can be asked, and counts millions of objects to answer.
+    # Of the process, as its collector is. Asking the collector would count millions of objects.
     _heap_frozen = False
 
     def __init__(self, order: StepOrder | None = None, *, step_s: float = 0.0) -> None:
@@ -269,7 +269,7 @@ class SimLoop(asyncio.AbstractEventLoop):
 
         Raises:
             Stuck: Nothing is left that could happen.
-            Livelock: More and more happens, and time does not get on.
+            Livelock: Steps go on without end, and no time passes.
             BaseException: The error of the coroutine.
         """
         if asyncio._get_running_loop() is not None:
@@ -302,7 +302,7 @@ class SimLoop(asyncio.AbstractEventLoop):
     def close(self) -> None:
         """End all tasks that are left, in the order of their making, and collect what they held.
 
-        Nothing that they do on the way counts: no loop runs, and their steps are thrown away.
+        Their last actions have no effect: no loop runs, and their steps are discarded.
         """
         self._closed = True
         hook, sys.unraisablehook = sys.unraisablehook, lambda unraisable: None
@@ -350,7 +350,7 @@ class SimLoop(asyncio.AbstractEventLoop):
 
     @classmethod
     def _collect_what_is_over(cls) -> None:
-        """Collect what earlier loops have left, without the heap of the program, which would take much longer."""
+        """Collect the objects of earlier loops, without the heap of the program, which would take much longer."""
         if not cls._heap_frozen:
             cls._freeze_heap()
         elif gc.get_count()[OLD] >= COLLECTIONS_BETWEEN:
@@ -362,7 +362,7 @@ class SimLoop(asyncio.AbstractEventLoop):
 
     @classmethod
     def _freeze_heap(cls) -> None:
-        """Leave to the collector the objects made from now on. Objects frozen before that are garbage now go."""
+        """Leave to the collector only objects made from now on. Earlier frozen ones that are garbage are freed."""
         cls._heap_frozen = True
         gc.unfreeze()
         gc.collect()
@@ -370,7 +370,7 @@ class SimLoop(asyncio.AbstractEventLoop):
 
     def _run_until(self, task: SimTask[Any]) -> None:
         """Take one step after the other, until a task is done."""
-        # One function for all that each of many thousand steps needs.
+        # One function for all the work of a step, because there are many thousand steps.
         ready, timers, dead, held, order = self._ready, self._timers, self.dead, self.held, self.order
         on_step, step_s = self.on_step, self.step_s
         pop_timer, done = heapq.heappop, task.done
@@ -437,7 +437,7 @@ class SimLoop(asyncio.AbstractEventLoop):
         self._next_odd = min(self._busy_until + 1, *self.long_steps, sys.maxsize)
 
     def _livelock(self, now: SimHandle) -> Livelock:
-        """Name the steps that go on and on: the due one, and the ready ones behind it."""
+        """Name the steps that go on without end: the due one, and the ready ones behind it."""
         going = dict.fromkeys(_whose(each) for each in (now, *self._ready) if not each.gone)
         shown = "; ".join(islice(going, TOLD_MAX))
         more = f"; and {len(going) - TOLD_MAX} more" if len(going) > TOLD_MAX else ""
@@ -447,19 +447,19 @@ class SimLoop(asyncio.AbstractEventLoop):
         )
 
     def wait_for_outsiders(self) -> bool:
-        """Wait until a thread has called, as nothing is left that could happen; False: none will."""
+        """Wait until a thread has called, as nothing is left that could happen; False if none will."""
         return False
 
     def _choose(self, order: StepOrder) -> int:
         ready = self._ready
         at = order.choose(ready)
         if at and not ready[at].number:
-            # Plain callbacks keep their order: futures and protocols lean on it. Nothing promises that of tasks.
+            # Plain callbacks keep their order: futures and protocols depend on it. Tasks have no such promise.
             at = next(number for number, other in enumerate(ready) if not other.number)
         return at
 
     def _is_alive(self, handle: SimHandle) -> bool:
-        """Whether a step may be taken now. Those of the dead are kept: nothing of them is collected before the end."""
+        """Whether a step may be taken now. Steps of the dead are kept: nothing of them is collected before the end."""
         life = handle.life
         if life in self.dead:
             self._graveyard.append(handle)
@@ -471,7 +471,7 @@ class SimLoop(asyncio.AbstractEventLoop):
 
 
 def _whose(handle: SimHandle) -> str:
-    """Of what coroutine a step is, and where in it or below it the code stands."""
+    """The coroutine of a step, and the place in it or below it where the code stands."""
     task = getattr(handle.callback, "__self__", None)
     if not isinstance(task, SimTask):
         return handle.where

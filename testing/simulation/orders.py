@@ -1,6 +1,6 @@
 """Orders: which step is next, and how long steps and timers take.
 
-The one law: all that an order does is drawn, and 0 is what asyncio's own loop does.
+The rule: all decisions of an order are drawn, and 0 is the behaviour of asyncio's own loop.
 
 Each world has one of these:
 
@@ -9,7 +9,7 @@ Each world has one of these:
     2  any step
     3  the step of the highest priority: each task has one, and the task that runs loses it at a few steps of the world
        (PCT: Burckhardt and others, "A randomized scheduler with probabilistic guarantees of finding bugs", 2010)
-    4  the oldest, but for some tasks, which are overtaken again and again
+    4  the oldest, but for some tasks, which are overtaken repeatedly
 
 In some worlds timers are late, and a few steps take long, as when the collector runs.
 """
@@ -28,13 +28,13 @@ SELDOM, ALWAYS, PRIORITIES, VICTIMS = 1, 2, 3, 4
 OVERTAKEN_ONE_IN = 5
 # PCT: priorities, and how many steps there are at most between two moments at which the task that runs loses its own.
 PRIORITIES_MAX, CHANGES, CHANGE_STEPS = 8, 4, 3_000
-# So many of the oldest steps are compared: in a large world hundreds are ready at once.
+# The number of the oldest steps that are compared: in a large world hundreds are ready at once.
 COMPARED_MAX = 16
-# One task in so many is a victim, and is overtaken so often at most before each of its steps.
+# One task in VICTIM_ONE_IN is a victim, and is overtaken at most OVERTAKEN_MAX times before each of its steps.
 VICTIM_ONE_IN, OVERTAKEN_MAX = 40, 200
 LATE_S = (0.0, 0.000_5, 0.02, 1.0)
 LATE_RATES = (0.01, 0.1, 0.5)
-# Long steps: so many at most, so many steps apart at most.
+# Long steps: their length, their maximum number, and the maximum number of steps between two of them.
 LONG_STEP_S, LONG_STEPS, LONG_STEPS_APART = 0.1, 3, 5_000
 
 
@@ -69,7 +69,7 @@ def order_of(choices: Choices) -> StepOrder | None:
 
 
 class AnyOrder:
-    """Any step is next, in one of so many; else the oldest."""
+    """Any step is next, in one of `one_in` steps; else the oldest."""
 
     def __init__(self, choices: Choices, *, one_in: int) -> None:
         self._draw = choices.draw
@@ -84,8 +84,8 @@ class AnyOrder:
 class PriorityOrder:
     """The step of the task with the highest priority is next, among the oldest ones; of equal ones the oldest.
 
-    Plain callbacks have no priority: the oldest of them comes behind each step of a task. With one they could keep all
-    tasks waiting, because anyio's cancellation calls itself until the tasks have ended.
+    Plain callbacks have no priority: the oldest of them comes behind each step of a task. With priorities they could
+    keep all tasks waiting, because anyio's cancellation calls itself until the tasks have ended.
     """
 
     def __init__(self, choices: Choices) -> None:
@@ -169,7 +169,7 @@ class LateTimer(SimHandle):
 
 
 class Lateness:
-    """Whether the timers of lives are late, and how much of some time that explains."""
+    """The lateness of the timers of lives, and how much of a delay it explains."""
 
     def __init__(self, loop: SimLoop, choices: Choices) -> None:
         self._loop = loop
@@ -177,7 +177,7 @@ class Lateness:
         self._late: list[LateTimer] = []
 
     def delay(self, timer: SimHandle) -> SimHandle:
-        """Give a timer that is late in the place of a timer, or that timer."""
+        """Replace a timer by a late one, or return it unchanged."""
         at = self._choices.noise("timer.late", len(LATE_S), rates=LATE_RATES)
         if not at:
             return timer

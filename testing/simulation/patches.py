@@ -1,6 +1,6 @@
 """Patches of libraries: steps whose order does not repeat are put in order for as long as a world runs.
 
-The one law: a patch changes an order, or what something costs, and nothing else, and is taken away at the end of the
+The rule: a patch changes an order or a cost, and nothing else, and is removed at the end of the
 world. If anyio does not have the names that are patched any more, the world does not begin.
 
 anyio's cancel scopes keep their child scopes and their tasks in sets, and cancel in the order of these, which is that
@@ -40,7 +40,7 @@ class OrderedSet(dict[T, None]):
 
 
 class PatchMissed(Exception):
-    """The installed anyio has other insides than the ones that are put in order here."""
+    """The installed anyio has other internals than the ones that are patched here."""
 
     def __str__(self) -> str:
         return (

@@ -1,6 +1,6 @@
 """The trace of a world: a hash of all steps and commits, and on demand the steps and lines themselves.
 
-The one law: nothing in it depends on the process: no address, no hash of a text, no time of the machine. Two runs of
+The rule: nothing in it depends on the process: no address, no hash of a text, no time of the machine. Two runs of
 one seed have the same hash, in any process.
 """
 
@@ -29,7 +29,7 @@ class WorldTrace:
         keep: Keep each step, to compare two runs; a hundred bytes each.
 
     Attributes:
-        fingerprint: Gives a number of all steps that the loop has taken (`SimLoop.fingerprint`).
+        fingerprint: Returns a number made from all steps that the loop has taken (`SimLoop.fingerprint`).
     """
 
     def __init__(self, *, keep: bool = False) -> None:
@@ -67,6 +67,6 @@ class WorldTrace:
 
 
 def first_difference(one: Sequence[str], other: Sequence[str]) -> tuple[int, str | None, str | None] | None:
-    """Where two runs part, and what each did there; None: they are the same."""
+    """The first place where two runs differ, with the step of each there; None if they are equal."""
     pairs = enumerate(zip_longest(one, other))
     return next(((at, left, right) for at, (left, right) in pairs if left != right), None)

@@ -1,7 +1,7 @@
 """The wall: a world that takes too much of the processor's time is ended, with an error that says where it stood.
 
-The one law: it is the only limit of a world that is up to the machine. So what it ends is neither made smaller, nor run
-again to be believed.
+The rule: it is the only limit of a world that depends on the machine. So a world that it ends is neither made smaller,
+nor run again to be believed.
 
 It ends code that never gives the event loop back, and worlds in which virtual time passes and the story never ends. An
 event loop that is busy without end, and in which no time passes, has a limit of its own (`SimLoop.busy_steps_max`).
@@ -20,11 +20,11 @@ from typing import Any, NoReturn
 
 from .loop import SimLoop
 
-# So often is looked whether a world stands still in real time, and so many looks in a row are enough: longer than a
-# thread of a world may be away (`ThreadAway`, which says more).
+# The real time between two looks at whether a world stands still, and how many such looks in a row end it: longer than
+# a thread of a world may be away (`ThreadAway`, which says more).
 LOOK_S, LOOKS = 15.0, 3
-IDLE = 0.01  # of the time between two looks: with less work than that it stands still
-# The code that is ended may catch the exception; then it is raised again after so many seconds.
+IDLE = 0.01  # a world stands still if it works for less than this part of the time between two looks
+# The code that is ended may catch the exception; then it is raised again after this many seconds.
 AGAIN_S = 0.5
 
 
@@ -34,17 +34,17 @@ class WorldTooLong(Exception):
 
 @contextmanager
 def walled(loop: SimLoop, cpu_s: float | None) -> Iterator[None]:
-    """End what runs in the block once it has taken so much of the processor's time, or waits for the machine.
+    """End the code of the block once it has taken `cpu_s` of the processor's time, or only waits in real time.
 
     There is no wall in other threads than the main one, on systems without interval timers, and where other code
     has set the timer.
 
     Args:
-        loop: On which the world runs.
+        loop: The loop of the world.
         cpu_s: Seconds; None: there is no wall.
 
     Raises:
-        WorldTooLong: The world has taken that.
+        WorldTooLong: The world has taken that time.
     """
     if cpu_s is None or not hasattr(signal, "setitimer"):
         yield
@@ -110,7 +110,7 @@ def _timer(
 
 
 def _is_free(timer: int, number: signal.Signals) -> bool:
-    """Whether the timer may be set here, and nobody has set it."""
+    """Whether the timer may be set here, and is not set."""
     if threading.current_thread() is not threading.main_thread():
         return False
     return signal.getitimer(timer)[0] == 0 and signal.getsignal(number) is not None

@@ -1,6 +1,6 @@
-"""Weather: what happens to a machine at any time, between two steps of its host.
+"""Weather: the faults of a machine at any time, between two steps of its host.
 
-The one law: it asks its choices at moments that do not depend on what the host does.
+The rule: it draws its choices at moments that do not depend on the host.
 
     kill.between   the host is killed
     host.pause     the host stands still, as by SIGSTOP
@@ -35,11 +35,11 @@ class UnderTheSky(Protocol):
         ...
 
     def pause(self, seconds: float) -> None:
-        """Stop the host for so many seconds, as SIGSTOP does."""
+        """Stop the host for `seconds`, as SIGSTOP does."""
         ...
 
     def set_clock(self, seconds: float) -> None:
-        """Set the wall clock by so many seconds."""
+        """Move the wall clock by `seconds`."""
         ...
 
     async def restart(self) -> None:
@@ -48,7 +48,7 @@ class UnderTheSky(Protocol):
 
 
 class Weather:
-    """Happens until the faults are over, or it is told to end."""
+    """Causes faults until the faults of the world are over, or until `end`."""
 
     def __init__(self, world: UnderTheSky) -> None:
         self._world = world

@@ -1,6 +1,6 @@
 """A world: machines that outlive their hosts, hosts that are started and killed, and a story that happens to them.
 
-The one law: the same choices give the same world, step by step and byte by byte, in any process.
+The rule: the same choices give the same world, step by step and byte by byte, in any process.
 
     world = SimWorld(app, Choices(seed=7))
     world.run(story)           # story(world) awaits world.ask(...), world.sleep(...)
@@ -46,7 +46,7 @@ class SimWorld(BaseWorld):
         store: Gives the store of each life; one in memory by default.
 
     Attributes:
-        life: The life that is to answer; None: the story has stopped the host.
+        life: The life that answers; None: the story has stopped the host.
     """
 
     def __init__(
@@ -132,16 +132,16 @@ class SimWorld(BaseWorld):
         await self.restart()
 
     def pause(self, seconds: float) -> None:
-        """Stop the host for a while, as SIGSTOP does: then all that was due is due at once.
+        """Stop the host for a while, as SIGSTOP does. After that, all delayed steps are due at once.
 
-        A loop that is blocked for so long is the same: an engine has no code beside its loop.
+        A loop that is blocked for this time is the same, because an engine has no code beside its loop.
         """
         life = self.life
         if life is not None and not life.over:
             self.hold(life, seconds, f"host {life.number}")
 
     async def heal(self) -> None:
-        """End all faults, and see that a host is up."""
+        """End all faults, and bring a host up."""
         self.choices.calmed = True
         await self._up()
 
@@ -177,7 +177,7 @@ class SimWorld(BaseWorld):
             self._cut_off("kill.stopping", "it stops")
 
     def _cut_off(self, stream: str, why: str) -> None:
-        """Let a stream choose a kill of this life in a moment."""
+        """Let a stream choose a kill of this life a moment later."""
         if at := self.choices.fault(stream, len(CUT_OFF_S)):
             life = self.life or self._stopping
             self.loop.call_later(CUT_OFF_S[at], self._kill_one, life, why, context=self.loop.outside)
@@ -197,7 +197,7 @@ class SimWorld(BaseWorld):
         for machine in self.machines:
             machine.life_ended(life.number)
         self.cut_calls(life)
-        if self.life is life:  # nobody has asked for its end
+        if self.life is life:  # its end was not requested
             pause_s = self.restart_pause_s(self._failures)
             self._restart = self.loop.call_later(pause_s, self._start, context=self.loop.outside)
 

@@ -33,7 +33,7 @@ class ChosenRandom(Random):
         return float(self.getrandbits(BITS_MAX)) / 2.0**BITS_MAX
 
     def getrandbits(self, k: int, /) -> int:
-        """A chosen number of so many bits."""
+        """A chosen number of `k` bits."""
         value = 0
         while k > 0:
             bits = min(k, BITS_MAX)

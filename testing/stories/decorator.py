@@ -1,10 +1,10 @@
-"""`simulated`: makes a plain test function of a story, which then runs in as many worlds as it takes.
+"""`simulated`: makes a plain test function of a story, which runs the story in many worlds.
 
     @simulated(app)
     async def test_an_order_is_charged_once(world: World) -> None: ...
 
-The one law: what it makes is a plain function without a `world`, for any test runner. Its other parameters stay, so
-that fixtures go on as they do.
+The rule: the result is a plain function without a `world`, for any test runner. Other parameters of the story stay, so
+that fixtures work as before.
 """
 
 import asyncio
@@ -63,9 +63,9 @@ class Simulated:
 
         Args:
             app: The app that the host runs.
-            versions: In its place: the app as it was, and as it is. Hosts begin with the first.
+            versions: In the place of `app`: the app as it was, and as it is. Hosts begin with the first.
             deploy: "forward": from one version to the next; "back and forth": to any other, at any time.
-            hosts: One, as yet.
+            hosts: 1 is the only number at present.
             seeds: How many worlds are tried at random, after the sweep.
             sweep: 2: each single fault and each pair of them; 1: each single one; 0: only the calm world.
             faults: Which kinds there are; all but those of the clock by default.
@@ -73,7 +73,7 @@ class Simulated:
             within: How long, in virtual time, the work under way may take to end after the last fault.
 
         Raises:
-            SimulationMisuse: That cannot be simulated.
+            SimulationMisuse: The arguments cannot be simulated.
         """
 
         if inspect.isfunction(app):
@@ -121,7 +121,8 @@ class Simulated:
         """Run a story at once, inside another test: one of hypothesis, for example, with its data.
 
         Args:
-            app, story, seeds, sweep, faults, settings, within: As for the decorator.
+            app: As for the decorator; so are the others, with fewer worlds by default.
+            story: An `async def` of (world).
 
         Returns:
             The worlds that were tried.
@@ -154,7 +155,7 @@ def schedule(line: str) -> Callable[[F], F]:
 
     Raises:
         ValueError: It is no schedule.
-        SimulationMisuse: What it stands above is no simulated test.
+        SimulationMisuse: The decorated function is no simulated test.
     """
     if not isinstance(line, str):
         raise SimulationMisuse('write @schedule("kill.bank.charge#0"), with the line that a failure has printed')
@@ -227,7 +228,7 @@ def _run_alone(plan: SimulationPlan, given: dict[str, Any], session: SimulationS
 
 
 def _run_one(runner: WorldRunner, trial: Trial, session: SimulationSession) -> None:
-    """Run only the world that was asked for, and show it."""
+    """Run only the world that was requested, and show it."""
     __tracebackhide__ = True
     if session.seed is not None:
         attempts = [(f"seed {session.seed}", trial.run_seed(session.seed))]

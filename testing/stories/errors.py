@@ -1,9 +1,9 @@
 """The errors of a simulation, by who can mend it.
 
 SimulationFailed     a world broke something: the app, or the story, is to be mended
-InvariantFailed      what `world.always`, `world.finally_` or the engine's own rules say does not hold
-Escaped              code asked the machine for what a world does not have
-SimulationMisuse     the simulation was asked for what it cannot do
+InvariantFailed      a check of `world.always` or `world.finally_`, or a rule of the engine, does not hold
+Escaped              code used a part of the machine that a world does not have
+SimulationMisuse     a request that a simulation cannot fulfil
 """
 
 
@@ -15,7 +15,7 @@ class InvariantFailed(AssertionError):
     """An invariant does not hold.
 
     Args:
-        name: Of what must hold.
+        name: The name of the check.
         what: The finding, for people.
     """
 
@@ -50,4 +50,4 @@ class Escaped(Exception):
 
 
 class SimulationMisuse(Exception):
-    """A simulation cannot do what it was asked for; the message says what to do instead."""
+    """A simulation cannot fulfil a request; the message says what to do instead."""

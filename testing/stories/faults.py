@@ -1,6 +1,6 @@
 """Faults: which kinds of them the worlds of a test have.
 
-The one law: a kind that is off is never chosen, and has no place in a sweep.
+The rule: a kind that is off is never chosen, and has no place in a sweep.
 """
 
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 
 from ..simulation.choices import INTENSITIES, Choices
 
-# The first word of a stream of choices -> the field of Faults that it goes by. Any other first word is a fake's name.
+# The first word of a stream of choices -> the field of Faults that controls it. Any other first word is a fake's name.
 KINDS: Mapping[str, str] = {
     "caller": "network",
     "answer": "network",
@@ -37,7 +37,7 @@ class Faults:
     kills: bool = True  # the host is killed, as by kill -9, at any place and moment
     disk: bool = True  # a commit fails or is slow, a read fails
     network: bool = True  # a request or its answer is lost, doubled or late, between the client and the host
-    outside: bool = True  # the same between activities and what `world.outside` stands for
+    outside: bool = True  # the same between activities and the fakes of `world.outside`
     pauses: bool = True  # the host stands still for a while, or comes back late
     order: bool = True  # steps overtake each other, timers are late
     clock: bool = False  # the date is set back and forward; worlds with months in them take long then
@@ -52,7 +52,7 @@ class ChosenFaults(Choices):
     """Choices among the kinds of faults that are on.
 
     Args:
-        seed, schedule: As of `Choices`.
+        seed, schedule: As for `Choices`.
     """
 
     def __init__(

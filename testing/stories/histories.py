@@ -1,6 +1,6 @@
-"""Histories in files: a corpus with every way that instances took, which today's code must still fit.
+"""Histories in files: a corpus of all paths that instances took, which today's code must still fit.
 
-The one law: a file is an export (`perdure export` writes the same), so histories of a daemon can lie among them.
+The rule: a file is an export (`perdure export` writes the same), so histories of a daemon can lie among them.
 
 `World.save_histories` writes them, and `replay` runs the code through them, in CI for example.
 """
@@ -23,7 +23,7 @@ from .standing import KeptHistory, check_stands
 
 ENDING = ".jsonl"
 PAGE = 500
-# Of an event, what makes its history another one: its kind and what it asks for.
+# The parts of an event by which histories differ: its kind and its request.
 SHAPE = ("type", "name", "origin", "status", "held", "names")
 
 
@@ -72,7 +72,7 @@ def replay(path: str | Path, app: App) -> int:
         How many fit.
 
     Raises:
-        HistoriesUnfit: Code and some history part ways; it names all of them.
+        HistoriesUnfit: The code does not fit some histories; the error names all of them.
         SimulationMisuse: There is nothing to replay: no file, or no workflow of the app in them.
         ImportMalformed: A file is no export.
     """
@@ -93,7 +93,7 @@ def read_history(file: Path) -> KeptHistory:
     """Read an export.
 
     Raises:
-        ImportMalformed: It is none.
+        ImportMalformed: It is no export.
     """
     reader = ExportReader()
     for line in file.read_bytes().splitlines(keepends=True):
@@ -103,7 +103,7 @@ def read_history(file: Path) -> KeptHistory:
 
 
 def _write(file: Path, lines: list[bytes]) -> bool:
-    """Write a file; False: it is there."""
+    """Write a file; False if it exists."""
     if file.exists():
         return False
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -119,7 +119,7 @@ def _files(path: Path) -> Iterator[Path]:
 
 
 def _file_name(workflow: str, lines: list[bytes]) -> str:
-    """Of the workflow and of what happened in which order."""
+    """A name made from the workflow and the order of its events."""
     shape = []
     for line in lines[1:]:
         values = json.loads(line)

@@ -1,11 +1,11 @@
-"""The management API of the host that is up, asked over a network that may lose requests and answers.
+"""The management API of the host that is up, reached over a network that may lose requests and answers.
 
-The one law: as `network.py` has it: a request is repeated until it is answered, unless the caller wants to hear of a
-lost answer. A stream is not taken up again by itself: it breaks with its host, and a program that follows events goes
-on behind the last one that it has seen.
+The rule: as in `network.py`, a request is repeated until it is answered, unless the caller wants to learn of a lost
+answer. A stream is not resumed by itself: it breaks with its host, and a program that follows events goes on after the
+last event that it has seen.
 
-A request that begins a new instance under an id, and is repeated, may find what it has done itself; then it is answered
-with that.
+A repeated request that begins an instance under an id may find the instance that it has begun itself; then it is
+answered with that instance.
 """
 
 import asyncio
@@ -36,11 +36,11 @@ BEGINS = ("rerun", "import")
 
 
 class SimulatedServer(ApiServer):
-    """A management API that is asked of a host that is up.
+    """A management API whose requests go to a host that is up.
 
     Args:
         once: Do not repeat a request.
-        tell: Told of each request, for the story.
+        tell: Takes a line about each request, for the story.
     """
 
     def __init__(self, world: SimWorld, *, once: bool, tell: Callable[[str], None]) -> None:
@@ -118,7 +118,7 @@ class SimulatedServer(ApiServer):
     async def _read(self, engine: Engine, request: ApiRequest, lines: "asyncio.Queue[Any]") -> None:
         try:
             async with self._of(engine)._stream(request) as found:
-                lines.put_nowait("")  # the server has answered, and well
+                lines.put_nowait("")  # the server has answered with success
                 async for line in found:
                     lines.put_nowait(line)
         except Exception as error:
@@ -133,7 +133,7 @@ class SimulatedServer(ApiServer):
 
 
 def _deed(request: ApiRequest) -> str | None:
-    """The effect of a request, in words; None: it only looks."""
+    """The effect of a request, in words; None if it only reads."""
     if request.method == "GET":
         return None
     *rest, last = unquote(request.path).split("/")[3:]

@@ -1,10 +1,10 @@
 """The client of a story: the methods of `Engine.client`, over a network that may lose requests and answers. Those of
 the management API go over it as requests (`management.py`).
 
-The one law: it repeats a request until it is answered, as HTTP clients and load balancers do. A caller that wants to
-hear of a lost answer takes the one that asks once.
+The rule: it repeats a request until it is answered, as HTTP clients and load balancers do. A caller that wants to
+learn of a lost answer uses the client that asks once.
 
-A start that is repeated and finds the instance under way was done by the request before it, and is answered so.
+If a repeated start finds the instance under way, the request before it has begun it, and the answer says so.
 """
 
 from collections.abc import Callable, Coroutine, Mapping
@@ -30,7 +30,7 @@ from .management import SimulatedServer
 
 # How long until a request that had no answer is repeated.
 REPEAT_S = 0.2
-# The calls that stories tell of; a wait or a look is no deed.
+# The calls that stories tell; waits and reads are left out.
 TOLD = {
     "start": "starts",
     "begin": "starts",
@@ -60,7 +60,7 @@ class SimulatedNetwork:
         self.unnamed_again = False
 
     def __getattr__(self, operation: str) -> Callable[..., Coroutine[Any, Any, Any]]:
-        # Any operation that clients come to have.
+        # Any operation that clients may have.
         if operation.startswith("_"):
             raise AttributeError(operation)
 
@@ -73,7 +73,7 @@ class SimulatedNetwork:
         """A client over this network.
 
         Args:
-            app: Tells the types of inputs and results.
+            app: Has the types of inputs and results.
         """
         server = SimulatedServer(self._world, once=self._once, tell=self._told)
         return ManagementClient(cast(Operations, self), server, app)

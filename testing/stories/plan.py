@@ -22,7 +22,7 @@ from .faults import Faults
 Story = Callable[..., Awaitable[object]]
 
 STOP_GRACE_S = 1.0  # of a host in a world, unless the test's settings say otherwise
-# What some arguments are.
+# The types of some arguments.
 KINDS_OF_VALUES: Mapping[str, type] = {"faults": Faults, "settings": Settings, "within": timedelta, "seeds": int}
 # How much of the processor's time a world may take; most take some milliseconds.
 WORLD_CPU_S = 60.0
@@ -33,7 +33,7 @@ class SimulationPlan:
     """The worlds that a simulated test is to try.
 
     Raises:
-        SimulationMisuse: It cannot be tried.
+        SimulationMisuse: The arguments cannot be simulated.
     """
 
     story: Story

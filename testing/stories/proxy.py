@@ -1,6 +1,6 @@
 """The proxy of a fake in the user's app: it has the fake's attributes, and its methods go over a network.
 
-The rule: the app cannot tell it from the fake, but for the time and the failures of a network.
+The rule: the app cannot distinguish it from the fake, except by the time and the failures of a network.
 
 `testing/stories/world.py` makes it.
 """

@@ -1,4 +1,4 @@
-"""The rules that must hold in the world of any app, without being asked for.
+"""The rules that must hold in the world of any app, without a check of its own.
 
     no instance stalls, nor is set aside      at each commit
     work under way ends or falls asleep       at the end, after the last fault
@@ -6,7 +6,7 @@
     no error reaches the event loop           at the end
     no error of a task is lost                at the end
 
-The one law: the rules read the disk, and change nothing.
+The rule: the rules read the disk, and change nothing.
 """
 
 from collections.abc import Sequence
@@ -90,7 +90,8 @@ class Rules:
             ) from raised
 
     async def _check_standing(self) -> None:
-        """Run the code through the histories that it has to fit: of all, or where there are several apps, of what runs.
+        """Run the code through the histories that it has to fit: of all instances, or with several apps, of those under
+        way.
 
         An instance that has ended is never replayed, so another version of its code need not fit.
         """

@@ -1,6 +1,6 @@
-"""Settling: all work under way ends, or the report says who waits for what since when.
+"""Settling: all work under way ends, or the report has the waits of each instance, with their times.
 
-The one law: an instance that waits for an activity, a child or its own code is under way; one that waits for an event,
+The rule: an instance that waits for an activity, a child or its own code is under way; one that waits for an event,
 a timer, the date of its start or a resumption is asleep. Work under way has to go on once the faults are over.
 """
 
@@ -34,7 +34,7 @@ class Sleeper(NamedTuple):
 
     @property
     def asleep(self) -> bool:
-        """Whether all that is to happen is due later, or comes from outside.
+        """Whether its next event is due later, or comes from outside.
 
         A child is an instance too, and stands in the list itself.
         """
@@ -51,7 +51,7 @@ async def settle(world: SimWorld, within: timedelta, *, ended: bool) -> None:
     """Let time run until all instances have ended, or until the others are asleep.
 
     Args:
-        within: So much virtual time at most.
+        within: The maximum of virtual time.
         ended: Whether they have to end.
 
     Raises:
@@ -60,7 +60,7 @@ async def settle(world: SimWorld, within: timedelta, *, ended: bool) -> None:
     pause_s, until_s = LOOK_S, world.loop.time() + within.total_seconds()
     while await world.ask(any_unended):
         over = world.loop.time() >= until_s
-        # The history says what each waits for; while all of them are to end, that is not needed.
+        # The waits of each are in its history; while all of them have to end, they are not needed.
         if over or not ended:
             waiting = [each for each in await world.ask(unended) if ended or not each.asleep]
             if not waiting:
@@ -77,7 +77,7 @@ async def any_unended(engine: Engine) -> bool:
 
 
 async def unended(engine: Engine) -> list[Sleeper]:
-    """The instances that have not ended, each with what it waits for."""
+    """The instances that have not ended, each with its waits."""
     found: list[Sleeper] = []
     wanted, cursor = InstanceFilter(not_statuses=ENDED), None
     while True:
@@ -89,7 +89,7 @@ async def unended(engine: Engine) -> list[Sleeper]:
 
 
 def told(waiting: Sequence[Sleeper], within: timedelta) -> str:
-    """The report of the instances that have not ended in so much time."""
+    """The report of the instances that have not ended within this time."""
     shown = "; ".join(map(str, waiting[:5]))
     more = f"; and {len(waiting) - 5} more" if len(waiting) > 5 else ""
     return f"{len(waiting)} of the instances have not ended {within} after the last fault: {shown}{more}"

@@ -1,6 +1,6 @@
 """Whether code still stands where a history ends: the code is run through the history, and must give the same commands.
 
-The one law: nothing of it happens; only the code of the workflow runs.
+The rule: a run has no effects; only the code of the workflow runs.
 """
 
 from collections.abc import Sequence
@@ -35,11 +35,11 @@ def check_stands(app: App, history: KeptHistory, encoder: Encoder | None = None)
         Whether there was anything to compare: the workflow is the app's own.
 
     Raises:
-        NondeterminismError: Code and history part ways.
+        NondeterminismError: The code does not fit the history.
     """
     record = history.record
     definition = app.workflows.get(record.name)
-    # The end of one that was terminated was not its code's.
+    # The end of an instance that was terminated does not come from its code.
     rows = history.rows[:-1] if record.status is Status.TERMINATED else history.rows
     if definition is None or record.remote or not rows:
         return False

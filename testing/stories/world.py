@@ -1,6 +1,6 @@
 """The world of a user's test: the app on its host, systems outside, a client, and what must hold.
 
-The one law: a test says what happens and what must hold; which faults there are, and when, is up to the choices.
+The rule: a test says what happens and what must hold; the choices decide which faults there are, and when.
 
     @simulated(app)
     async def test_an_order_is_charged_once(world: World) -> None:
@@ -85,16 +85,16 @@ class World:
     ) -> T:
         """Put a fake behind a network that may lose, delay and double calls from activities. It never dies itself.
 
-        From the story, and in what must hold, it is as it is: calls are made at once and are never lost.
+        The story and the checks use the fake itself: their calls are made at once and are never lost.
 
         Args:
             fake: Stands for a system outside. Its methods may be `async def` or plain.
             name: Its name in stories; its class in small letters by default.
-            lost: Makes the error of a call whose request or answer was lost, of a text.
+            lost: Makes the error of a call whose request or answer was lost, from a text.
             errors: Classes of errors that it may answer with; nothing was done then.
 
         Raises:
-            SimulationMisuse: The name is taken, or errors are none.
+            SimulationMisuse: The name is taken, or `errors` has other things than errors.
         """
         errors = require_errors(lost, errors)
         name = name if name is not None else type(fake).__name__.lower()
@@ -157,7 +157,7 @@ class World:
         """Choose a number from `low` to `high`; the calm world has `low`.
 
         Args:
-            name: Of the choice; the function that asks, by default.
+            name: The name of the choice; by default the name of the calling function.
         """
         if high < low:
             raise SimulationMisuse(f"there is no number from {low} to {high}")
@@ -183,7 +183,7 @@ class World:
         """Let virtual time pass.
 
         Args:
-            seconds: So many seconds, or a timedelta.
+            seconds: Seconds, or a timedelta.
         """
         await anyio.sleep(seconds.total_seconds() if isinstance(seconds, timedelta) else seconds)
 
@@ -195,7 +195,7 @@ class World:
         """End all faults, and let time run until all instances have ended.
 
         Raises:
-            Stuck: Some have not within `within`; it says who waits for what since when.
+            Stuck: Some have not ended within `within`; the error has the waits of each, with their times.
         """
         await self._heal()
         await settle(self._world, self._within, ended=True)
@@ -280,7 +280,7 @@ class World:
         return self._rules.replayed
 
     async def _tell_story(self, story: Callable[..., Any], given: dict[str, Any]) -> None:
-        """Let the story happen; the faults end when it has had its time, and it has to end within as much again."""
+        """Let the story happen; the faults end after `within`, and the story has to end within the same time again."""
         within_s = self._within.total_seconds()
         task = self._world.loop.create_task(story(self, **given))
         try:
@@ -300,7 +300,7 @@ class World:
             await world.restart()
         await world.heal()
         versions, now = world.deploys.apps, world.deploys.now
-        # One that the story has deployed by hand is none of the versions, and stays.
+        # An app that the story has deployed by hand is not among the versions, and stays.
         if world.deploys.mode == "forward" and now in versions and now is not versions[-1]:
             await world.deploy(versions[-1])
             await world.heal()
@@ -337,5 +337,5 @@ async def _save(engine: Engine, path: Path) -> int:
 
 
 def _caller() -> str:
-    """The name of the function that asks for a choice."""
+    """The name of the function that makes a choice."""
     return sys._getframe(2).f_code.co_name

@@ -39,7 +39,7 @@ def test_the_tree_in_the_docstring_is_the_tree_of_the_classes() -> None:
         (MailboxFull(A, messages_max=5), r"workflow/a has 5 messages waiting.*\(mailbox_messages_max\)"),
         (
             WaitingRoomFull(A, messages_max=5),
-            r"^5 messages wait for the shard of workflow/a, which is on its way.*\(waiting_messages_max\)",
+            r"^5 messages wait for the shard of workflow/a, which is moving.*\(waiting_messages_max\)",
         ),
         (HostStopping(), "shutting down"),
         (NotOwner(A, shard=3, owner=None), "shard 3, which belongs to no host"),

@@ -42,7 +42,7 @@ def test_an_address_is_read_and_written_again(text: str, read: PeerAddress) -> N
         ("a..b", "not an address"),
         ("a" * 254, "not an address"),
         ("10.0.0.7,10.0.0.8", "not an address"),
-        ("[10.0.0.7]:7070", "not an address of IPv6"),
+        ("[10.0.0.7]:7070", "not an IPv6 address"),
         ("[fd00::7", "not an address"),
         ("fd00::7:zz", "not an address"),
         ("https://10.0.0.7", "is a URL"),

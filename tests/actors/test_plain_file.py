@@ -137,7 +137,7 @@ def test_a_pipe_that_somebody_writes_to_is_read_to_its_end(pipe: tuple[Path, int
 def test_a_pipe_through_which_nothing_comes_is_left(pipe: tuple[Path, int]) -> None:
     path, _ = pipe
     for patience_s in (0.0, 0.05):
-        with pytest.raises(FileUnfit, match="nothing comes out of it"):
+        with pytest.raises(FileUnfit, match="no data comes out of it"):
             ended(lambda wait_s=patience_s: read_plain(path, bytes_max=100, pipe_s=wait_s))  # type: ignore[misc]
 
 

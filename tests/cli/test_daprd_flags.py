@@ -44,7 +44,11 @@ def test_a_switch_takes_no_value_of_its_own() -> None:
         (["--app-id"], "--app-id needs a value"),
         (["--app-id", "a b"], "'a b' is not an app id"),
         (["--app-id", "x", "--bogus", "1"], "no flag --bogus"),
-        (["--app-id", "x", "--data", "a.db"], "no flag --data"),
+        (
+            ["--app-id", "x", "--data", "a.db"],
+            "no flag --data, and neither has perdure daprd. Set the variable PERDURE_DATA",
+        ),
+        (["--app-id", "x", "--processes", "2"], "no flag --processes, and neither has perdure daprd."),
         (["--app-id", "x", "--dapr-http-port", "many"], "--dapr-http-port"),
         (["--app-id", "x", "--max-body-size", "4MB"], "4Mi"),
         (["--app-id", "x", "--enable-metrics=yes"], "'yes' is neither true nor false"),

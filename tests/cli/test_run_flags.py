@@ -11,6 +11,7 @@ from perdure.runtime.settings import Settings
 from perdure.runtime.workers.limits import DispatchLimits
 
 from ..support.cli.run_command import configure, refusal_of
+from ..support.paths import ROOT
 
 
 def test_without_a_word_it_serves_this_machine_only_and_keeps_everything_safe() -> None:
@@ -95,6 +96,11 @@ def test_what_the_pulse_tolerates_has_flags() -> None:
 def test_every_flag_has_a_variable_of_its_name() -> None:
     for option in RUN_OPTIONS:
         assert option.variables[0] == "PERDURE_" + option.opts[0].removeprefix("--").replace("-", "_").upper()
+
+
+def test_the_manual_names_every_flag() -> None:
+    manual = (ROOT / "docs" / "configuration.md").read_text()
+    assert [flag for option in RUN_OPTIONS if f"`{(flag := option.opts[0])}" not in manual] == []
 
 
 def test_daprs_variables_are_read_and_ours_win_over_them_and_flags_over_both(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -49,12 +49,12 @@ async def test_a_request_is_answered_whole() -> None:
 async def test_a_refusal_is_an_error_of_a_request_and_of_a_stream() -> None:
     server = AppServer(FakeApp(401, b'{"errorCode":"ERR_TOKEN_REQUIRED","message":"a token"}'))
     with pytest.raises(TokenRefused, match="a token"):
-        await server.send("GET", "/")
+        await server.send("GET", "/", good=(200,))
     with pytest.raises(TokenRefused, match="a token"):
         async with server.stream("GET", "/"):
             pass
     with pytest.raises(ServerRefused, match="418 I'm a Teapot"):
-        await AppServer(FakeApp(418)).send("GET", "/")
+        await AppServer(FakeApp(418)).send("GET", "/", good=(200,))
 
 
 async def test_lines_come_while_the_app_goes_on() -> None:
@@ -74,7 +74,7 @@ async def test_an_error_of_the_app_is_the_callers() -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        await AppServer(broken).send("GET", "/")
+        await AppServer(broken).send("GET", "/", good=(200,))
     with pytest.raises(ZeroDivisionError):
         async with AppServer(broken).stream("GET", "/"):
             pass

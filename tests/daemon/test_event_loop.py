@@ -5,6 +5,7 @@ import gc
 import importlib.util
 import logging
 import signal
+import socket
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -308,6 +309,21 @@ def test_the_loop_reports_the_error_of_a_task_that_was_forgotten(factory: Any, m
 
     run(factory, main)
     assert any("Task exception was never retrieved: InterruptsWhenAsked" in each for each in said)
+
+
+def test_a_look_up_of_a_name_that_was_cancelled_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    async def fail() -> None: ...
+
+    error = socket.gaierror(-2, "Name or service not known")
+    loop = new_event_loop()
+    loop.call_exception_handler({"message": "never", "exception": error, "future": loop.create_future()})
+    assert not caplog.records
+    # That of a task is code's of users.
+    task = loop.create_task(fail())
+    loop.call_exception_handler({"message": "never", "exception": error, "future": task})
+    loop.run_until_complete(task)
+    loop.close()
+    assert "never: gaierror" in caplog.text
 
 
 def test_what_is_no_error_is_reported_by_its_message(caplog: pytest.LogCaptureFixture) -> None:

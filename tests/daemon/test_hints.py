@@ -20,8 +20,8 @@ def cannot_listen(door: Door, number: int, host: str = "127.0.0.1", port: int = 
 
 
 IN_USE = (
-    "postgresql://h/d is in use by the host on there (Perdure 1), which lives. What was asked for needs the store for "
-    "itself: stop all hosts of it first. A store of its own is {} with another ?schema=."
+    "postgresql://h/d is in use by the host on there (Perdure 1), which lives. This operation needs the store for "
+    "itself: stop all its hosts first. A store of its own is {} with another ?schema=."
 )
 HAS_PORT = (
     "cannot listen on 127.0.0.1:4001: another program has port 4001, perhaps a Dapr sidecar or another Perdure. "

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from perdure.actors.store.copying.copying import Totals
 from perdure.cli.main import main
 
 from ..support.docs.blocks import blocks, commands_of
@@ -77,6 +78,11 @@ def shares(printed: str) -> Counter[int]:
 
 def even(hosts: int) -> Counter[int]:
     return Counter(SHARDS // hosts + (index < SHARDS % hosts) for index in range(hosts))
+
+
+def test_the_guide_shows_what_a_copy_counts() -> None:
+    # The whole guide is walked among the slow tests only.
+    assert f"both are the same: {Totals(actors=1, entries=2, reminders=1)}.\n" in (ROOT / PAGE).read_text()
 
 
 @pytest.mark.slow

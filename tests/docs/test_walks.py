@@ -19,7 +19,7 @@ import yaml
 
 from perdure.cli.main import main
 
-from ..support.docs.blocks import SHELL, Block, Command, blocks, commands, commands_of, pages
+from ..support.docs.blocks import SHELL, Block, Command, blocks, commands, commands_of, inline, pages
 from ..support.docs.changes import changed
 from ..support.docs.printed import fits, shows
 from ..support.docs.reader import Reader, within, words_of
@@ -279,16 +279,13 @@ def walk_block(block: Block, walk: Walk, waiting: dict[str, Callable[[Reader], N
 
 
 def flags_of(words: Sequence[str]) -> set[str]:
-    """The flags of one of our commands."""
-    found: click.Command | None = main
+    """The flags of one of our commands, which has to be there."""
+    found: click.Command = main
     rest = list(words)
-    while isinstance(found, click.Group) and rest:
-        child = found.get_command(click.Context(found), rest[0])
-        if child is None:
-            break
+    while isinstance(found, click.Group) and rest and not rest[0].startswith("-"):
+        child = found.get_command(click.Context(found), rest.pop(0))
+        assert child is not None, words
         found = child
-        rest.pop(0)
-    assert found is not None
     return {flag for option in found.params for flag in (*option.opts, *option.secondary_opts)}
 
 
@@ -310,6 +307,14 @@ def test_the_flags_targets_and_extras_that_a_page_names_are_there(page: str) -> 
                 assert all(re.search(rf"^{target}:", makefile, re.MULTILINE) for target in targets), each.text
         for names in re.findall(r"perdure\[([\w,-]+)\]", each.text):
             assert all(re.search(rf"^{name} = ", extras[1], re.MULTILINE) for name in names.split(",")), each.text
+
+
+@pytest.mark.parametrize("page", pages())
+def test_the_commands_and_flags_in_the_sentences_of_a_page_are_there(page: str) -> None:
+    for text in inline(page):
+        words = text.split()[1:]
+        flags = {word.partition("=")[0].strip("[],") for word in words if word.startswith("--")}
+        assert flags <= flags_of(words) | {"--help"}, text
 
 
 def test_no_command_is_left_out_without_need() -> None:

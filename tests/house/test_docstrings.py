@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterator
 from functools import cache
 from importlib import import_module
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,8 @@ PROMISES: dict[str, tuple[str, ...]] = {
     "WorkflowActorType": ("ActorType",),
 }
 
-RULE = re.compile(r"^The (?:rule|one law)(?: of its code)?: ", re.MULTILINE)
+ARGUMENT = re.compile(r"    [\w*]+(?:, [\w*]+)*: \S")  # `name: description`; what goes on stands further in
+RULE = re.compile(r"^The rule(?: of its code)?: ", re.MULTILINE)
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -88,6 +90,17 @@ def test_every_public_class_and_function_says_what_it_is() -> None:
     assert not missing, "\n".join(missing)
 
 
+def test_each_argument_stands_on_a_line_with_its_description() -> None:
+    # The reference is made of these lines; strict, so that one that is none of them ends `make docs`.
+    wrong = [f"{module}: {line}" for module in documented() for text in texts_of(module) for line in misread(text)]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_a_description_that_goes_on_without_an_indent_is_found() -> None:
+    text = "A.\n\nArgs:\n    a: One,\n        and more.\n    *b, c: Two.\n    or three.\n\nReturns:\n    None."
+    assert list(misread(text)) == ["    or three."]
+
+
 @pytest.mark.parametrize("kept", sorted(PROMISES))
 def test_a_class_keeps_the_promises_that_stand_for_its_docstrings(kept: str) -> None:
     for protocol in PROMISES[kept]:
@@ -104,6 +117,21 @@ def test_a_promise_is_needed_for_a_docstring() -> None:
 
 def documented() -> list[Path]:
     return [module for module in modules() if module.parts[0] != "benchmarks"]
+
+
+def texts_of(module: Path) -> Iterator[str]:
+    """The docstrings of a module, its classes and its functions."""
+    for node in ast.walk(parsed(module)):
+        if isinstance(node, ast.Module | ast.ClassDef | Function):
+            yield ast.get_docstring(node) or ""
+
+
+def misread(docstring: str) -> Iterator[str]:
+    """The lines of the part `Args` that are neither an argument nor go on with one."""
+    _, _, part = docstring.partition("Args:\n")
+    for line in takewhile(lambda line: not line or line.startswith("    "), part.splitlines()):
+        if re.match(r"    \S", line) and not ARGUMENT.match(line):
+            yield line
 
 
 def undocumented(module: Path) -> Iterator[str]:

@@ -33,6 +33,17 @@ def test_each_link_leads_somewhere(path: Path) -> None:
     assert lost == []
 
 
+def test_each_page_is_reached_from_the_readme() -> None:
+    reached, ahead = set(), [ROOT / "README.md"]
+    while ahead:
+        path = ahead.pop()
+        if path not in reached:
+            reached.add(path)
+            links = LINK.findall(FENCED.sub("", path.read_text())) if path.name != "CHANGELOG.md" else []
+            ahead += [to for link in links if (to := (path.parent / link.partition("#")[0]).resolve()) in PAGES]
+    assert [str(path.relative_to(ROOT)) for path in PAGES if path not in reached] == []
+
+
 def test_headings_are_reached_by_their_words() -> None:
     page = "# A `b` -- and *C*: d?\n```sh\n# no heading\n```\n## 4. Repair\n"
     assert anchors(page) == {"a-b----and-c-d", "4-repair"}

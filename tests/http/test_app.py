@@ -5,6 +5,7 @@ from starlette.applications import Starlette
 
 from perdure.api.sidecar import Sidecar
 from perdure.http.app import HttpOptions, create_app
+from perdure.runtime.engine import Engine
 
 from ..support.doors.fake_facade import FakeControl, FakeFacade, ask, make_app, state
 
@@ -17,6 +18,31 @@ def test_two_apps_in_one_process_have_an_engine_each() -> None:
     one, other = make_app(FakeFacade(state("a"))), make_app(FakeFacade(state("b")))
     assert ask(one, "GET", "/v1.0/workflows/dapr/a").status_code == 200
     assert ask(other, "GET", "/v1.0/workflows/dapr/a").status_code == 404
+
+
+def test_a_start_does_not_wait_for_the_version_which_the_documents_tell() -> None:
+    # Given a daemon whose version takes a while to find,
+    asked: list[str] = []
+
+    class Slow(FakeControl):
+        @property
+        def runtime_version(self) -> str:
+            asked.append("version")
+            return "2.0"
+
+        @runtime_version.setter
+        def runtime_version(self, version: str) -> None:
+            pass
+
+    # when the app is made, then nobody has looked for it;
+    management = Engine(None, data=":memory:").management
+    app = create_app(FakeFacade(), HttpOptions(app_id="a"), Sidecar(Slow(), app_id="a"), management)
+    assert asked == []
+    # and each document has it, and is made once.
+    for path in ("/openapi.json", "/api/v1/openapi.json", "/api/v1/openapi.json?of=dapr"):
+        assert ask(app, "GET", path).json()["info"]["version"] == "2.0"
+        assert ask(app, "GET", path).status_code == 200
+    assert len(asked) == 2
 
 
 def test_an_app_and_its_sidecar_are_of_one_app_id() -> None:

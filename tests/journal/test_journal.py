@@ -168,3 +168,24 @@ def test_a_sentence_within_a_sentence_has_one_full_stop(
 ) -> None:
     journal.write(SENTENCE, reason=reason)
     assert caplog.messages == [shown]
+
+
+class Fails(logging.Handler):
+    """A handler that raises, in place of calling `handleError`."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        raise ZeroDivisionError("the disk of the log")
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_a_handler_that_raises_breaks_nothing_that_writes_a_line(
+    told: bool, journal: Journal, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging, "raiseExceptions", told)
+    handler = Fails()
+    logging.getLogger("junk").addHandler(handler)
+    try:
+        journal.write(ONE, number=4)
+    finally:
+        logging.getLogger("junk").removeHandler(handler)
+    assert ("ZeroDivisionError: the disk of the log" in capsys.readouterr().err) is told

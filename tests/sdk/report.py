@@ -1,6 +1,6 @@
 """How a scenario program tells what it saw: a line of JSON for each method it used.
 
-The one law: a method is passed, failed or not run, and never left out: a
+The rule: a method is passed, failed or not run, and never left out: a
 scenario that breaks fails its own method and none after it. Imports nothing,
 because it is loaded next to every SDK there is.
 """

@@ -1,4 +1,4 @@
-"""What worlds of the engine have in common: instances with programs, what callers do to them, faults, healing."""
+"""The common parts of worlds of the engine: instances with programs, the actions of callers, faults, healing."""
 
 import asyncio
 from abc import ABC, abstractmethod
@@ -26,14 +26,14 @@ from .story.fates import Fate, Living, a_fate
 from .story.reader import LOOKS_MAX
 from .story.saver import Saver, SharedList
 
-# How much of the processor's time a world may take; a large one takes two seconds.
+# The processor's time that a world may take, in seconds; a large one takes two seconds.
 CPU_S = 120.0
 # When what a network has delivered late is put right: a suspension after its resumption, say.
 SECOND_THOUGHTS_S = 60.0
 
 
 class Outcome(NamedTuple):
-    """What a world came to."""
+    """The outcome of a world."""
 
     digest: str
     instances: int
@@ -48,11 +48,11 @@ class BaseScenario(ABC):
     """Runs one world.
 
     Attributes:
-        world: Set by whoever inherits, and so `sides`.
+        world: Set by subclasses, as `sides` is.
         livings: Of all sides, and perhaps more.
-        savers: Those who keep values in a state store.
-        performing: Told of each activity that begins.
-        two: What there is more where two apps ask each other; None: there is one.
+        savers: The savers, which keep values in a state store.
+        performing: Called with each activity that begins.
+        two: Both apps, if two apps call each other; None: there is one.
     """
 
     world: BaseWorld
@@ -98,11 +98,11 @@ class BaseScenario(ABC):
         return self.outcome()
 
     def strikes(self, id_: str) -> bool:
-        """End the host whose code runs if an instance is poisoned; say whether it has ended."""
+        """End the host whose code runs if an instance is poisoned; return whether it has ended."""
         return False
 
     def outcome(self) -> Outcome:
-        """What the world has come to so far."""
+        """The outcome of the world so far."""
         return Outcome(
             self.world.trace.digest,
             sum(side.witness.instances for side in self.sides),
@@ -140,7 +140,7 @@ class BaseScenario(ABC):
         instances_max: int,
         side: Side,
     ) -> Sequence[Living]:
-        """Choose instances of a side, and what happens to them; see `Scenario` for the arguments."""
+        """Choose instances of a side, and their fates; see `Scenario` for the arguments."""
         sendings = Counter[str]()
         lived = (
             [Fate("i0", "left alone", program)]
@@ -162,7 +162,7 @@ class BaseScenario(ABC):
         return side.livings
 
     def _saving(self, number: int) -> Sequence[Saver]:
-        """So many savers of each side. Those of two sides have the same keys, which are those of their apps."""
+        """The savers of each side. Savers of two sides have the same keys, each in its own app."""
         return [
             Saver(side.world, side.witness, f"s{each}", shared)
             for side in self.sides
@@ -171,7 +171,7 @@ class BaseScenario(ABC):
         ]
 
     def _living(self, fate: Fate, sendings: Counter[str], side: Side) -> Living:
-        """How a fate happens."""
+        """The driver of a fate."""
         return Living(side.world, side.witness, fate, sendings, side.doors)
 
     async def _story(self, world: BaseWorld) -> None:

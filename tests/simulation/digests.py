@@ -33,10 +33,14 @@ STEPS_MAX = 2  # of a program, beside its first
 # Which draw of how long the faults last is taken for which: half a second for most. Hosts need a few seconds to join.
 HEALS, HEALS_OF_HOSTS = (1, 1, 0), (0, 0, 0)
 
-# When a world is cut, in virtual seconds. Two hosts have joined by then, as a rule, and an instance has begun.
-CUT_S, CUT_S_OF_HOSTS = 0.15, 1.5
-WHOLE_ONE_IN = 50
-# What a kind has beside its usual instances: one, in these.
+# When a world is cut, in virtual seconds. Of several hosts two have joined by then, as a rule, and an instance has
+# begun; one world in ten lasts until the host that came second is given shards, as most steps before that are looks at
+# clocks. Where many faults strike they have done so early, and hardly a host comes up.
+CUT_S = 0.15
+FEW_FAULTS_CUT_S, MANY_FAULTS_CUT_S, DEALT_CUT_S = 0.5, 0.3, 1.5
+DEALT_ONE_IN = 10
+WHOLE_ONE_IN, WHOLE_ONE_IN_OF_HOSTS = 50, 100
+# Additions of a kind to its usual instances: one, in these.
 ONE_BESIDE = {"values": {"savers": 1}, "shared": {"savers": 1}, "rolling": {"newer": 1}}
 # In every other one faults strike so often that each stream does in some of a hundred worlds, and hardly an instance
 # begins; in the others it does.
@@ -46,7 +50,7 @@ CUT_LIMITS = {"program.steps": 1, "crossing.steps": 0, "story.looks": 1, "saver.
 
 
 class SmallWorld(Choices):
-    """The choices of a seed, but for the size of the world."""
+    """The choices of a seed, except the size of the world."""
 
     def __init__(self, kind: str, seed: int) -> None:
         super().__init__(seed)
@@ -85,7 +89,7 @@ class Cut(Exception):
 
 
 def cut(scenario: BaseScenario, after_s: float) -> None:
-    """Have a world end in the middle of its story, after so many virtual seconds."""
+    """Have a world end in the middle of its story, after some virtual seconds."""
     whole = scenario._story
 
     async def story(world: BaseWorld) -> None:
@@ -98,8 +102,17 @@ def cut(scenario: BaseScenario, after_s: float) -> None:
     scenario._story = story  # type: ignore[method-assign]
 
 
+def cut_s(kind: str, seed: int) -> float:
+    """When a world is cut, in virtual seconds."""
+    if kind not in OF_HOSTS:
+        return CUT_S
+    if seed % DEALT_ONE_IN == 0:
+        return DEALT_CUT_S
+    return MANY_FAULTS_CUT_S if seed % 2 else FEW_FAULTS_CUT_S
+
+
 def plant() -> None:
-    """Have what a host recovers come in the order of a set of texts, which is another one with another hash seed."""
+    """Have a host recover its instances in the order of a set of texts, which depends on the hash seed."""
     active = MemoryStore.active
 
     async def unordered(self: MemoryStore, shards: Collection[int] | None = None) -> Sequence[Address]:
@@ -122,8 +135,8 @@ def run(kind: str, seed: int, size: str) -> Outcome:
     instances_max = 1 if is_cut else INSTANCES_MAX.get(kind, INSTANCES_MAX_ELSEWHERE)
     choices = (CutWorld if is_cut else SmallWorld)(kind, seed)
     with scenario_of(kind, choices, instances_max=instances_max, rests=False, **named) as scenario:
-        if is_cut and seed % WHOLE_ONE_IN:
-            cut(scenario, CUT_S_OF_HOSTS if kind in OF_HOSTS else CUT_S)
+        if is_cut and seed % (WHOLE_ONE_IN_OF_HOSTS if kind in OF_HOSTS else WHOLE_ONE_IN):
+            cut(scenario, cut_s(kind, seed))
         with suppress(Cut):
             return scenario.run()
         scenario.witness.check_end()

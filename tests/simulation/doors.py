@@ -5,8 +5,8 @@
     dapr         Dapr's workflow API over HTTP
     task hub     the gRPC methods that Dapr's SDKs call
 
-The one law: what a client of an engine may rely on, it may rely on behind each door. So each is a client's
-`Operations`; what a door cannot express is asked of the engine itself.
+The rule: a promise to a client of an engine holds behind each door. So each is a client's
+`Operations`; requests that a door cannot express go to the engine itself.
 
 An app is called as its server calls it (ASGI), and the gRPC methods as `workers/hub.py` does.
 """
@@ -70,10 +70,10 @@ class ListedItem(NamedTuple):
 
 
 class Doors:
-    """The doors of whichever host is up.
+    """The doors of the host that is up.
 
     Args:
-        doors: Those that chance chooses from.
+        doors: The doors that chance chooses from.
 
     Attributes:
         taken: How often each was taken.
@@ -104,7 +104,7 @@ class Doors:
         assert door == TASK_HUB, door
         return Client(HubOperations(self._hub, engine, direct), engine.app)
 
-    # What only the management API and the engine itself can do.
+    # Requests that only the management API and the engine itself can do.
 
     async def rerun(self, engine: Engine, instance_id: str, *, new_id: str, from_event: int | None) -> None:
         """Run an instance again."""
@@ -121,13 +121,13 @@ class Doors:
             await engine.steering.repair(instance_id, Repair(action, event_id, by=BY))
 
     async def plan_bulk(self, engine: Engine, action: BulkAction) -> str:
-        """Plan to do something to all instances; the plan is what begins it."""
+        """Plan to do something to all instances; the plan begins it."""
         if (client := self._management(engine)) is not None:
             return (await client.plan_bulk(_word(action))).plan
         return (await engine.bulk.plan(action, ListFilter())).write()
 
     async def begin_bulk(self, engine: Engine, action: BulkAction, plan: str) -> str:
-        """Begin what was planned, and return the operation's id. The same plan twice is one operation."""
+        """Begin a planned operation, and return its id. The same plan twice is one operation."""
         if (client := self._management(engine)) is not None:
             return (await client.bulk(_word(action), plan)).id
         return (await engine.bulk.begin(plan, action=action, by=BY)).id
@@ -186,6 +186,7 @@ class Doors:
 
 
 TOO_MANY = 429  # by Dapr's routes, too
+TAKEN = (202,)  # by Dapr's routes for workflows
 
 
 def _words(wanted: InstanceFilter) -> Filter:
@@ -197,13 +198,13 @@ def _word(action: BulkAction) -> Literal["suspend", "resume"]:
 
 
 class DoorServer(AppServer):
-    """An app that is asked through its door. What may be no answer is none."""
+    """An app that is called through its door. An answer that may not be one counts as none."""
 
     async def send(self, method: str, path: str, **named: Any) -> Any:
         try:
             return await super().send(method, path, **named)
         except ServerRefused as refused:
-            # To be asked again: a reading of an instance that has just begun a new generation, and a full mailbox.
+            # Requests to repeat: a reading of an instance that has just begun a new generation, and a full mailbox.
             again = ("ERR_HISTORY_CHANGED", "ERR_MAILBOX_FULL")
             certain = refused.status < 500 and refused.code not in again and refused.status != TOO_MANY
             _classify(refused.message, certain=certain, instance_id=named.get("instance_id"))
@@ -221,7 +222,7 @@ class ManagementOperations(RemoteOperations):
 
 
 class PlainOperations:
-    """What the doors of Dapr have in common: requests without keys, reasons and tags."""
+    """The common parts of the doors of Dapr: requests without keys, reasons and tags."""
 
     def __init__(self, direct: EmbeddedOperations) -> None:
         self._direct = direct
@@ -311,11 +312,13 @@ class DaprOperations(PlainOperations):
     async def _start(self, name: str, instance_id: str, given: str | None) -> None:
         path = f"/v1.0/workflows/dapr/{name}/start"
         body = (given or "").encode()
-        await self._server.send("POST", path, query=[("instanceID", instance_id)], body=body, instance_id=instance_id)
+        query = [("instanceID", instance_id)]
+        await self._server.send("POST", path, good=TAKEN, query=query, body=body, instance_id=instance_id)
 
     async def _status(self, instance_id: str) -> str | None:
         try:
-            answer = await self._server.send("GET", f"/v1.0/workflows/dapr/{instance_id}", instance_id=instance_id)
+            path = f"/v1.0/workflows/dapr/{instance_id}"
+            answer = await self._server.send("GET", path, good=(200,), instance_id=instance_id)
         except InstanceNotFound:
             return None
         status: str = json.loads(answer.content)["runtimeStatus"]
@@ -323,11 +326,11 @@ class DaprOperations(PlainOperations):
 
     async def _raise(self, instance_id: str, name: str, data: str | None) -> None:
         path = f"/v1.0-beta1/workflows/dapr/{instance_id}/raiseEvent/{quote(name)}"
-        await self._server.send("POST", path, body=(data or "").encode(), instance_id=instance_id)
+        await self._server.send("POST", path, good=TAKEN, body=(data or "").encode(), instance_id=instance_id)
 
     async def _steer(self, what: str, instance_id: str) -> None:
         path = f"/v1.0/workflows/dapr/{instance_id}/{self.PATHS[what]}"
-        await self._server.send("POST", path, instance_id=instance_id)
+        await self._server.send("POST", path, good=TAKEN, instance_id=instance_id)
 
 
 class HubOperations(PlainOperations):
@@ -373,7 +376,7 @@ class HubOperations(PlainOperations):
 
 
 def _classify(message: str, *, certain: bool, instance_id: str | None) -> NoReturn:
-    """Raise the error that an engine's own client would: refused, not there, or perhaps done."""
+    """Raise the error that an engine's own client would raise: refused, not found, or perhaps done."""
     if MISSING in message and instance_id is not None:
         raise InstanceNotFound(instance_id)
     if certain or STALLED in message:

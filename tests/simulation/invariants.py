@@ -1,8 +1,8 @@
-"""What must hold in every world, checked at each commit and at rest. docs/design/simulation.md has the numbers, as E3.
+"""The invariants of every world, checked at each commit and at rest. docs/design/simulation.md has the numbers, as E3.
 
-A `Witness` reads what reaches the disk, and the turns that lead there. `checks/` has the invariants that need more than
-one history: `turns.py` E6, `standing.py` E7, `punctual.py` E9, `answers.py` E13, `log_lines.py` E16, `rest.py` all that
-must hold at rest.
+A `Witness` reads the commits on the disk, and the turns that lead there. `checks/` has the invariants that need more
+than one history: `turns.py` E6, `standing.py` E7, `punctual.py` E9, `answers.py` E13, `log_lines.py` E16, `rest.py` all
+that must hold at rest.
 """
 
 from collections import Counter
@@ -61,7 +61,7 @@ def may_follow(before: Status | None, after: Status) -> bool:
     return after in reached
 
 
-# One commit of so many is replayed and compared with the live instance.
+# One in this number of commits is replayed and compared with the live instance.
 STANDINGS = 50
 
 
@@ -80,7 +80,7 @@ class Seen:
         self.record = b""
 
     def copy(self) -> "Seen":
-        """The same, which does not change with this."""
+        """A copy, which does not change with this."""
         made = Seen(self.execution_id)
         made.asked, made.timers, made.answered = dict(self.asked), dict(self.timers), set(self.answered)
         made.raised, made.entries = self.raised.copy(), list(self.entries)
@@ -89,7 +89,7 @@ class Seen:
 
 
 class WitnessKept(NamedTuple):
-    """What a witness knew at some moment."""
+    """The knowledge of a witness at some moment."""
 
     seen: Mapping[str, Seen]
     status: Mapping[str, Status]
@@ -104,12 +104,12 @@ class Witness:
     """Reads each commit of a world.
 
     Args:
-        standings: One commit of so many is replayed and compared; 0: none is.
+        standings: One in this number of commits is replayed and compared; 0: none is.
         own: Whether a type of actors is that of the instances it reads; that of a store's first app by default.
-        first: Reads the instances of another app of the world, and is told of what this one finds.
+        first: Reads the instances of another app of the world, and takes the findings of this one.
 
     Attributes:
-        sometimes: What has happened, and must happen in some world.
+        sometimes: The events that have happened, and must happen in some world.
         knows_less: Whether the host whose code runs does not know yet that its server has lost commits.
     """
 
@@ -132,8 +132,8 @@ class Witness:
         )
         self.turns = TurnLog(lambda: self.world.clock.now_us() if self.world is not None else 0, self._heard, own)
         self.log = LogLines()
-        self.scheduled: set[str] = set()  # the keys of activities that a commit has asked for
-        # (instance, execution, event id) of those asked for, by instances of any app
+        self.scheduled: set[str] = set()  # the keys of activities that a commit has requested
+        # (instance, execution, event id) of requested activities, by instances of any app
         self.children: set[tuple[str, str, int]] = first.children if first is not None else set()
         self.refused: set[str] = set()  # ids and payloads of requests of which nothing was done
         self._begun: Counter[str] = Counter()  # how often the history of an instance has begun
@@ -148,7 +148,7 @@ class Witness:
         self._purging: set[str] = first._purging if first is not None else set()  # ids, of any app
         self.forgotten: set[str] = set()  # by retention
         self._writing: Turn | None = None  # whose write is being read
-        self._lost: set[str] = set()  # of `scheduled`, what the server has lost
+        self._lost: set[str] = set()  # the keys of `scheduled` that the server has lost
         self.knows_less: Callable[[], bool] = lambda: False
 
     @contextmanager
@@ -163,7 +163,7 @@ class Witness:
             yield
 
     def purging(self, id_: str) -> None:
-        """Learn that a caller is about to purge an instance."""
+        """Note that a caller is about to purge an instance."""
         assert self._forgetting is not None
         self._forgetting.asked(id_)
 
@@ -188,7 +188,7 @@ class Witness:
         )
 
     def go_back(self, kept: WitnessKept) -> None:
-        """Learn that the server has lost all that was committed since."""
+        """Note that the server has lost all later commits."""
         assert self._cut_offs is not None
         self._lost |= self.scheduled - kept.scheduled
         self.seen = {id_: seen.copy() for id_, seen in kept.seen.items()}
@@ -198,12 +198,12 @@ class Witness:
         self.versions.go_back(kept.versions)
 
     def tell(self, broken: Broken) -> None:
-        """Note what was found first."""
+        """Note the first finding."""
         self._first.broken = self._first.broken or broken
 
     @property
     def instances(self) -> int:
-        """How many instances there were, children included."""
+        """The number of instances, children included."""
         return len(self.versions)
 
     def suspended(self) -> list[str]:
@@ -211,7 +211,7 @@ class Witness:
         return [id_ for id_, status in self.status.items() if status is Status.SUSPENDED]
 
     def check_all_ended(self, *, asleep: Collection[str]) -> None:
-        """E10: all instances but sleeping ones have ended.
+        """E10: all instances have ended, except sleeping ones.
 
         Raises:
             Broken
@@ -246,7 +246,7 @@ class Witness:
             raise
 
     def performing(self, ctx: ActivityContext) -> None:
-        """E5: an activity that begins was asked for by a commit that is on the disk, and is still wanted."""
+        """E5: an activity that begins was requested by a commit that is on the disk, and is still wanted."""
         self.performing_at_a_worker(ctx)
         assert self._cut_offs is not None
         if self._cut_offs.is_over(self._activity(ctx.workflow_id, ctx.task_execution_id, ctx.task_id)):
@@ -285,7 +285,7 @@ class Witness:
             raise Broken("E1", f"the start of {id_} was refused, and it is there")
         record = unpack_record(write.record) if write.record is not None else None
         if write.reset or id_ not in self.seen:
-            # What a generation hands on is in the next one's history too.
+            # Events that a generation hands on are in the next one's history too.
             self.seen[id_] = Seen(record.execution_id if record is not None else "")
             self._begun[id_] += 1
             # A child that was purged before its parent is begun again by that, if the host dies in between.
@@ -413,5 +413,5 @@ class Witness:
             self._cut_offs.ended(self._activity(id_, task.task_execution_id, asked), self._writing)
 
     def _activity(self, id_: str, key: str, event_id: int) -> str:
-        """An activity, for `CutOffs`. An instance that is begun again asks for all of its activities again."""
+        """An activity, for `CutOffs`. An instance that is begun again requests all of its activities again."""
         return f"{id_}/{self._begun[id_]}/{key}/{event_id}"

@@ -9,15 +9,15 @@ sqlite     the store is a file of SQLite
 postgres   the store is on a PostgreSQL server, of which there is a stand-in
 workers    the code is with workers of SDKs
 doors      callers go by the doors of the host, as bytes
-forgetful  what has ended is forgotten soon
+forgetful  ended instances are forgotten soon
 mixed      all of these, as the seed says
 hosts      two to four hosts on one PostgreSQL server
-losing     the same; a copy of the server may take its place that has not had the last commits
+losing     the same; a copy of the server that lacks the last commits may take its place
 values     programs keep values in a state store, in memory or in a file
 shared     the same, on two to four hosts
-poison     an instance or two end each of two to four hosts that takes them up
+poison     an instance or two end each of two to four hosts that runs them
 rolling    newer code comes to one of two to four hosts after the other, and some instances need it
-apps       the host has two apps that ask each other, the second perhaps late
+apps       the host has two apps that call each other, the second perhaps late
 guests     the same, on two to four hosts, of which each has one of the apps or both
 rotten     the file loses a bit between two lives
 crowd      a hundred instances with small programs, and few faults or none: fast, and all checks as elsewhere
@@ -62,7 +62,7 @@ KINDS = (
     "crowd",
 )
 OF_HOSTS = ("hosts", "losing", "shared", "poison", "rolling", "guests")
-# For how long retention keeps what has ended. Where requests come twice the second comes a second after the first, and
+# For how long retention keeps ended instances. Where requests come twice the second comes a second after the first, and
 # begins anew what is forgotten by then.
 FORGETS_S = (1, 30, 3_600)
 # How many instances a world has at most, in mixed worlds: some bugs need a crowd, others are lost in one.
@@ -80,7 +80,7 @@ SMALL_PROGRAMS: tuple[Program, ...] = (
     [["fan", 3], ["child", [["nap", 1]], 2]],
     [["either", 1, 0.01], ["again", [["work", 5], ["child", [["work", 2]], 1]]]],
 )
-# Half of the crowds have no faults, and the others few: a kill costs a crowd more than all else.
+# Half of the crowds have no faults, and the others few: a kill costs a crowd most.
 FEW_FAULTS = {
     "kill.before": 0.005,
     "kill.unheard": 0.005,
@@ -109,7 +109,7 @@ def a_small_program(choices: Choices) -> Program:
 
 
 def a_retention(choices: Choices, *, lossy: bool) -> Retention:
-    """Choose how long what has ended is kept, by its status or for all."""
+    """Choose how long ended instances are kept, by status or for all."""
     kept_us = 1_000_000 * (FORGETS_S[1:] if lossy else FORGETS_S)[choices.draw("world.forgets", 2 if lossy else 3)]
     match choices.draw("world.forgets_what", 4):
         case 1:

@@ -1,14 +1,14 @@
-"""A night of worlds: all cores, until the time is over; what fails is confirmed, made small and written down.
+"""A night of worlds: all cores, until the time is over; failures are confirmed, made small and written down.
 
     make simulate HOURS=8
     make simulate HOURS=1 KINDS="plain sqlite crowd*6"
 
 The rules: no two nights are alike, and each can be run again, because the seeds follow from the commit, the night and
 the core. A failure is believed once it has happened twice by its schedule. A night fails if a world has failed, or if
-something that must happen sometimes has not.
+an event that must happen sometimes has not.
 
 Each kind of failure is worked out once: its schedule is made small and goes into a file of the folder, with what
-happened, as the text of an issue. Later ones of the kind are counted. `checks/sometimes.py` has what must happen.
+happened, as the text of an issue. Later ones of the kind are counted. `checks/sometimes.py` has the expected events.
 """
 
 import argparse
@@ -33,29 +33,29 @@ from .checks.sometimes import SOMETIMES, STREAMS
 from .kinds import KINDS, choices_of
 from .trying import run_of
 
-# The kinds of its worlds, one after the other, if it is not told others.
+# The kinds of its worlds, one after the other, if no others are given.
 USUAL_KINDS = (
     *("mixed", "mixed", "mixed", "hosts", "apps", "poison"),
     *("mixed", "mixed", "mixed", "losing", "guests", "rolling"),
 )
-# A core tells of its worlds after so many, and after each failure.
+# A core reports after this number of worlds, and after each failure.
 TELL_WORLDS = 20
-# In the folder of a night: what each core has counted, a line of JSON each time.
+# In the folder of a night: the counts of each core, a line of JSON each time.
 COUNTED = "core-*.jsonl"
 # A night shorter than this, or of other kinds, need not have seen all that happens sometimes.
 FULL_S = 3_600.0
 
 
 class Night(NamedTuple):
-    """What a night is about.
+    """The parameters of a night.
 
     Args:
-        commit: Of the code.
-        name: Tells it from other nights of the commit.
+        commit: The commit of the code.
+        name: Distinguishes it from other nights of the commit.
         seconds: How long it lasts.
-        folder: Where failures are written down, and what each core has counted.
-        shrink_runs: In how many worlds a failure is made small, at most.
-        kinds: Of its worlds, one after the other.
+        folder: Takes the failures, and the counts of each core.
+        shrink_runs: The maximum number of worlds in which a failure is made small.
+        kinds: The kinds of its worlds, one after the other.
     """
 
     commit: str
@@ -76,7 +76,7 @@ class Night(NamedTuple):
 
 
 class Totals:
-    """What the worlds of a night came to."""
+    """The outcomes of the worlds of a night."""
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()  # worlds, instances, kills, failures, microseconds of CPU
@@ -102,7 +102,7 @@ class Totals:
         self.struck += Counter(stream for stream, _ in attempt.choices.taken if stream in faults)
 
     def add(self, told_of: dict[str, dict[str, int]]) -> None:
-        """Add what another process has told since the last time."""
+        """Add the counts of another process since the last time."""
         for name, counts in told_of.items():
             getattr(self, name).update(counts)
 
@@ -110,7 +110,7 @@ class Totals:
         return json.dumps({name: dict(counts) for name, counts in vars(self).items()})
 
     def missing(self) -> list[str]:
-        """What must happen sometimes, and has not."""
+        """The events that must happen sometimes, and have not."""
         return [what for what in SOMETIMES if not self.sometimes[what]] + [
             stream for stream in STREAMS if not self.struck[stream]
         ]
@@ -208,7 +208,7 @@ def _text(night: Night, kind: str, named: str, attempt: Attempt, note: str, sche
 
 
 def run_night(night: Night, jobs: int) -> int:
-    """Run a night on several cores, print what came of it, and return 0 if it was green."""
+    """Run a night on several cores, print the outcome, and return 0 if it was green."""
     night.folder.mkdir(parents=True, exist_ok=True)
     before = set(night.folder.glob("*.md"))
     command = [sys.executable, "-m", "tests.simulation.night", "--seconds", str(night.seconds)]
@@ -237,7 +237,7 @@ def run_night(night: Night, jobs: int) -> int:
 
 
 def so_far(folder: Path) -> Totals:
-    """What the cores of a night have counted, also while it lasts."""
+    """The counts of the cores of a night, also while it lasts."""
     totals = Totals()
     for path in sorted(folder.glob(COUNTED)):
         for line in path.read_text().splitlines(keepends=True):

@@ -1,7 +1,7 @@
-"""Random workflows, and what they must come to.
+"""Random workflows, and their expected results.
 
 A program is a list of steps; one workflow carries out any program, and `expected` says its result without an engine.
-What a step gives is a function of the program alone, or one of a few values that its timing decides.
+The result of a step is a function of the program alone, or one of a few values that its timing decides.
 
     ["work", n]        an activity            -> n + 1
     ["flaky", n, k]    one that fails k times -> n
@@ -131,7 +131,7 @@ def expected(program: Program) -> list[Any]:
 
 
 def agrees(result: Any, wanted: Any) -> bool:
-    """Whether a result is what was expected."""
+    """Whether a result is as expected."""
     if isinstance(wanted, set):
         return result in wanted
     if isinstance(wanted, list):
@@ -211,11 +211,11 @@ class Stage:
         return self._world
 
     def performing(self, ctx: ActivityContext) -> None:
-        """Tell its witness of an activity that begins."""
+        """Report an activity that begins to its witness."""
         self._performing(ctx)
 
     def strikes(self, id_: str) -> bool:
-        """End the host whose code runs if an instance is poisoned; say whether it has ended."""
+        """End the host whose code runs if an instance is poisoned; return whether it has ended."""
         return self._strikes(id_)
 
 
@@ -227,7 +227,7 @@ class Activities:
 
     Args:
         world_of: Gives the world; called when an activity runs.
-        performing: Told of each activity that begins.
+        performing: Called with each activity that begins.
     """
 
     def __init__(
@@ -311,7 +311,7 @@ def app_of(
         name: Of the app.
         newer: The next version of its code: more tries and other pauses between them, and other timeouts. It fits
             what the older has begun, and the other way round.
-        patched: The code has a change behind `is_patched`. What has begun with it needs it.
+        patched: The code has a change behind `is_patched`. Instances that have begun with it need it.
         more: Further steps, by kind.
     """
     app = App(name)

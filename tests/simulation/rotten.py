@@ -1,7 +1,7 @@
-"""A world whose file rots: between two lives one bit of what an instance has on the disk flips.
+"""A world whose file rots: between two lives one bit of an instance's rows on the disk flips.
 
-The rule: what the disk has made of its own is never served. The instance says that it is damaged, all others are as
-before, nothing is tried on and on, and a purge takes away what is left.
+The rule: damaged data is never served. The instance says that it is damaged, all others are as
+before, nothing is tried without end, and a purge removes the rest.
 """
 
 import sqlite3
@@ -21,16 +21,16 @@ from .checks.broken import Broken
 from .checks.rest import check_empty
 from .scenario import Scenario
 
-# Of these something is left to be read, or to be woken, when the faults are over.
+# These can still be read or woken when the faults are over.
 FATES = ("left alone", "asleep")
-# The columns that a bit may flip in, and what names a row.
+# The columns that a bit may flip in, and the columns that name a row.
 BLOBS = (("log", "entry", "position"), ("actors", "record", "key"))
-# So long after the last request nothing is tried any more: three times, with pauses that double from 5 s.
+# After this time from the last request nothing is tried any more: three times, with pauses that double from 5 s.
 TRIED_S = 60.0
 
 
 class Shown(NamedTuple):
-    """What a client is shown of an instance."""
+    """The view of an instance for a client."""
 
     status: Status
     output: Any
@@ -51,7 +51,7 @@ class RottenScenario(Scenario):
 
     async def _story(self, world: BaseWorld) -> None:
         await super()._story(world)
-        # Purged and restarted ones are no fates of this world, so all that there was is there.
+        # Purged and restarted ones are no fates of this world, so all instances are still there.
         ids = sorted(self.witness.status)
         before = {id_: await world.ask(partial(_shown, id_=id_)) for id_ in ids}
         damaged = await self._rot_between_lives()
@@ -72,7 +72,7 @@ class RottenScenario(Scenario):
         check_empty(life.engine)
 
     async def _rot_between_lives(self) -> str:
-        """End the host, in order or by a kill, and flip a bit before the next one begins; say of which instance."""
+        """End the host, in order or by a kill, and flip a bit before the next one begins; return its instance."""
         if self.choices.draw("rot.killed", 2):
             self.world.kill("so that what sleeps is recovered")
             return self._rot()
@@ -82,7 +82,7 @@ class RottenScenario(Scenario):
         return damaged
 
     def _rot(self) -> str:
-        """Flip a bit, and say of which instance."""
+        """Flip a bit, and return its instance."""
         table, column, key = BLOBS[self.choices.draw("rot.table", len(BLOBS))]
         with sqlite3.connect(self._path) as file:
             rows = file.execute(f"SELECT {key}, {column} FROM {table} ORDER BY {key}").fetchall()
@@ -99,7 +99,7 @@ class RottenScenario(Scenario):
         return str(id_)
 
     async def _seen(self, id_: str) -> Shown | None:
-        """What a client is shown now; None: that the instance is damaged."""
+        """The present view for a client; None if the instance is damaged."""
         try:
             return await self.world.call(partial(_shown, id_=id_))
         except (StoreDamaged, InstanceStalled, ActorStalled):
@@ -116,7 +116,7 @@ class RottenScenario(Scenario):
             raise Broken("E13", f"{id_} is {after} for its clients behind a flipped bit, and was {before}")
 
     async def _wake(self, id_: str) -> None:
-        """Send what an instance that sleeps waits for: it takes it, or says why not."""
+        """Send the event that a sleeping instance waits for: it takes it, or says why not."""
         if id_ in self._asleep:
             try:
                 await self.world.call(lambda engine: engine.client.raise_event(id_, "never", data="for never"))

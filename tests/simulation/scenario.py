@@ -42,14 +42,14 @@ class Scenario(BaseScenario):
         store: Gives the store of each life; one in memory by default.
         workers: The code is with workers of SDKs, and the host has none.
         doors: Callers go by the doors of the host: Dapr's HTTP API, the management API, the task hub.
-        retention: How long what has ended is kept; for ever by default.
-        instances_max: So many workflows at most, without children.
-        fates: Of what kinds their fates are.
+        retention: How long ended instances are kept; for ever by default.
+        instances_max: The maximum number of workflows, without children.
+        fates: The kinds of their fates.
         program: Of the only instance; None: instances have programs of their own.
         programs: Chooses these.
-        standings: One commit of so many is replayed and compared; 0: none is.
-        savers: So many keep values in a state store.
-        apps: The host has two apps, which ask each other.
+        standings: One in this number of commits is replayed and compared; 0: none is.
+        savers: The number of savers, which keep values in a state store.
+        apps: The host has two apps, which call each other.
         rests: At its end the host is started twice more, and does nothing for a day.
     """
 
@@ -169,7 +169,7 @@ class Scenario(BaseScenario):
         await check_rest(world, asleep=dict.fromkeys(self._asleep, ASLEEP_FOR), tasks=tasks_then)
 
     async def _wait_for_retention(self, world: SimWorld) -> None:
-        """E14: what has ended is gone when its time is over."""
+        """E14: an ended instance is gone when its time is over."""
         for side in self.sides:
             ids, gone_us = side.witness.must_be_gone()
             await world.sleep(max(0.0, (gone_us - world.clock.now_us()) / 1e6) if ids else 0.0)

@@ -1,4 +1,4 @@
-"""A side of a world: the callers of one app, and what reads the commits of its instances."""
+"""A side of a world: the callers of one app, and the reader of the commits of its instances."""
 
 from collections.abc import Callable, Sequence
 
@@ -15,12 +15,12 @@ class Side:
     """The callers of one app.
 
     Args:
-        world: As they see it.
+        world: The world as they see it.
         prefix: Of the ids of their instances.
         workflow: Gives the type of these.
 
     Attributes:
-        livings: What happens to the instances.
+        livings: The fates of the instances.
     """
 
     def __init__(
@@ -47,5 +47,5 @@ class Side:
 
     @property
     def purged(self) -> list[str]:
-        """The ids of those that callers have purged."""
+        """The ids of the instances that callers have purged."""
         return [living.fate.id for living in self.livings if living.fate.kind.startswith("purged")]

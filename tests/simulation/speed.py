@@ -1,5 +1,5 @@
-"""Worlds whose speed is measured: a large one of the engine, and a small one as users write them; and what of a world's
-time its invariants take.
+"""Worlds whose speed is measured: a large one of the engine, and a small one as users write them; and the share of a
+world's time that its invariants take.
 """
 
 import asyncio
@@ -56,7 +56,7 @@ async def parent(ctx: WorkflowContext, n: int) -> int:
 
 
 class Ran(NamedTuple):
-    """What a world has done."""
+    """The counts of a world."""
 
     instances: int
     steps: int
@@ -161,7 +161,7 @@ def measure(run: Callable[[Choices], Ran], choices: Callable[[int], Choices], *,
     return Speed(worlds, total, sum(fastest.values()))
 
 
-# Where worlds come to code of their invariants: at each commit, turn, activity and answer.
+# The entries of worlds into code of their invariants: at each commit, turn, activity and answer.
 CHECKS: tuple[tuple[type[Any], str], ...] = (
     (Witness, "committed"),
     (Witness, "performing"),
@@ -176,7 +176,7 @@ CHECKS: tuple[tuple[type[Any], str], ...] = (
 
 
 class Share:
-    """How much of the processor's time of this process some functions take, and those that they call."""
+    """The share of the processor's time of this process that some functions take, with their callees."""
 
     def __init__(self) -> None:
         self.cpu_s = 0.0
@@ -206,7 +206,7 @@ class Share:
 
 
 def share_of_invariants(kind: str, *, worlds: int) -> float:
-    """What part of worlds of a kind their invariants take, from 0 to 1; the measuring, too, counts as theirs."""
+    """The share of the time of worlds of a kind that their invariants take, from 0 to 1, the measuring included."""
     share, began_s = Share(), time.process_time()
     with share.measured(CHECKS):
         for seed in range(worlds):

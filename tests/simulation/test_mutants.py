@@ -1,4 +1,4 @@
-"""Bugs that are planted in the engine are found by the invariants that are to, within a stated number of worlds."""
+"""Bugs that are planted in the engine are found by the expected invariants, within a stated number of worlds."""
 
 import re
 from operator import attrgetter

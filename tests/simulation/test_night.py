@@ -1,4 +1,4 @@
-"""A night runs worlds until its time is over, writes down what fails, and says what has not happened."""
+"""A night runs worlds until its time is over, writes failures down, and names events that have not happened."""
 
 import json
 from itertools import islice

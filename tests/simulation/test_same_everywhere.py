@@ -33,11 +33,11 @@ OWN_FAULTS = {
     "rolling": "host.leave",
     "guests": "hosts.",
 }
-# A stream that has chosen so often has struck.
+# A stream with this number of choices has struck.
 OFTEN = 400
-# In so many worlds of a kind at least an instance has begun.
+# The minimum number of worlds of a kind in which an instance has begun.
 BEGUN_MIN = 15
-SEEDS_PLANTED = 30
+SEEDS_PLANTED = 15
 PATIENCE_S = 1_200.0
 
 RUN = f"import sys; sys.path.append({str(ROOT)!r}); from tests.simulation.digests import main; main()"

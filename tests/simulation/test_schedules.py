@@ -1,4 +1,4 @@
-"""Schedules that once failed are green, and fail again where the bug is planted that they have found."""
+"""Schedules that once failed are green, and fail again when the bug that they have found is planted."""
 
 import pytest
 

@@ -10,9 +10,9 @@ from perdure.testing.simulation.choices import Choices
 
 from .speed import large_world, measure, share_of_invariants, small_world, with_kills
 
-# What two thousand worlds may add to what a hundred have taken.
+# The memory that two thousand worlds may add to that of a hundred, in MiB.
 GROWTH_MIB_MAX = 8
-# So many worlds of these kinds are measured with their invariants.
+# The number of worlds of each kind that are measured with their invariants.
 WORLDS_SHARED = {"crowd": 10, "plain": 60, "hosts": 10}
 
 

@@ -39,8 +39,8 @@ class KeptSchedule(NamedTuple):
     """A schedule that has failed once.
 
     Args:
-        fault: What it has found.
-        mutant: The planted bug that is the same; None: there is none.
+        fault: The fault that it has found.
+        mutant: The same bug as a planted one, if there is one.
     """
 
     kind: str

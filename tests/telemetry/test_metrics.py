@@ -14,7 +14,7 @@ from perdure.runtime.observing.observer import ActivityWatch, Observer
 from perdure.runtime.operations.facade import Facade
 from perdure.runtime.operations.rerun import EventNotFound, Rerun
 from perdure.runtime.settings import Opening, OtherApp
-from perdure.telemetry.metrics import OPERATIONS, ExecutionMetrics, Gauges, Metrics
+from perdure.telemetry.metrics import OPERATIONS, AppGauges, ExecutionMetrics, Gauges, Metrics
 
 COUNT = "dapr_runtime_workflow_operation_count"
 LATENCY = "dapr_runtime_workflow_operation_latency"
@@ -24,7 +24,9 @@ ORDER = ("operation", "workflow_name", "activity_name", "status", "type", "le")
 
 def make_metrics() -> Metrics:
     gauges = Gauges(
-        turns=lambda: 7, commits=lambda: 3, active_actors=lambda: {"workflow": 2}, connected_workers=lambda: 1
+        turns=lambda: 7,
+        commits=lambda: 3,
+        apps=lambda: {"orders": AppGauges({"workflow": 2}, 1), "bank": AppGauges({"workflow": 5}, 3)},
     )
     return Metrics(app_id="orders", gauges=gauges)
 
@@ -154,8 +156,13 @@ def test_what_the_engine_says_of_itself_is_shown() -> None:
     metrics = make_metrics()
     assert samples(metrics, "perdure_turns_total") == {(): 7}
     assert samples(metrics, "perdure_commits_total") == {(): 3}
-    assert samples(metrics, "perdure_connected_workers") == {(): 1}
-    assert samples(metrics, "perdure_active_actors") == {("workflow",): 2}
+
+
+def test_workers_and_actors_are_shown_for_the_app_that_they_are_of() -> None:
+    text = scrape(make_metrics())
+    for app_id, workers, actors in (("orders", 1, 2), ("bank", 3, 5)):
+        assert f'perdure_connected_workers{{app_id="{app_id}"}} {workers}.0' in text
+        assert f'perdure_active_actors{{app_id="{app_id}",type="workflow"}} {actors}.0' in text
 
 
 def test_workflows_and_the_apps_own_activities_are_counted_by_name_and_by_how_they_ended() -> None:

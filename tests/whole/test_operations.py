@@ -1,5 +1,6 @@
 """The runbook and the manifests name nothing that is not there, and a daemon starts with the flags of the manifests."""
 
+import json
 import re
 import shlex
 import socket
@@ -22,6 +23,8 @@ from ..support.processes.daemon import Daemon
 FOLDER = ROOT / "docs" / "operations"
 COMPOSE = yaml.safe_load((FOLDER / "compose.yaml").read_text())
 DEPLOYMENT, SERVICE, BUDGET = yaml.safe_load_all((FOLDER / "kubernetes.yaml").read_text())
+UNIT = (FOLDER / "orders.service").read_text()
+IMAGE = (FOLDER / "Dockerfile").read_text()
 POD = DEPLOYMENT["spec"]["template"]["spec"]
 CONTAINER = POD["containers"][0]
 RUNBOOK = (FOLDER / "runbook.md").read_text()
@@ -56,7 +59,19 @@ def of_kubernetes() -> Sequence[str]:
     return [word.replace("$(POD_IP)", "127.0.0.1") for word in arguments_of(CONTAINER["args"])]
 
 
-@pytest.mark.parametrize("arguments", [of_compose(), of_kubernetes()], ids=["compose", "kubernetes"])
+def of_unit() -> Sequence[str]:
+    return arguments_of(re.findall(r"^ExecStart=(.*)$", UNIT.replace("/srv/orders/.venv/bin/", ""), re.MULTILINE))
+
+
+def of_image() -> Sequence[str]:
+    return arguments_of(json.loads(re.findall(r"^CMD (.*)$", IMAGE, re.MULTILINE)[0]))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [of_compose(), of_kubernetes(), of_unit(), of_image()],
+    ids=["compose", "kubernetes", "systemd", "docker"],
+)
 def test_every_flag_of_a_manifest_is_one_of_the_command(arguments: Sequence[str]) -> None:
     run = command_of(["run"])
     with run.make_context("run", list(arguments)) as context:
@@ -71,6 +86,7 @@ def test_every_flag_of_a_manifest_is_one_of_the_command(arguments: Sequence[str]
 def test_every_variable_of_a_manifest_is_one_of_the_command() -> None:
     known = {name for option in RUN_OPTIONS for name in names_of(option)}
     named = {*COMPOSE["services"]["host"]["environment"], *(each["name"] for each in CONTAINER["env"])}
+    named |= set(re.findall(r"PERDURE_[A-Z_]+", UNIT + IMAGE))
     assert {name for name in named if name.startswith("PERDURE_")} <= known
     assert {"PERDURE_DATA", "PERDURE_API_TOKEN"} <= named
     assert named - known == {"PGPASSWORD", "POD_IP"}
@@ -109,6 +125,14 @@ def test_a_host_has_the_time_that_it_needs_to_leave() -> None:
     assert drain_s > 2 * probe["periodSeconds"] * probe["failureThreshold"]
     assert POD["terminationGracePeriodSeconds"] > ENDS_WITHIN_S
     assert int(COMPOSE["services"]["host"]["stop_grace_period"].rstrip("s")) > ENDS_WITHIN_S
+    assert int(re.findall(r"^TimeoutStopSec=(\d+)$", UNIT, re.MULTILINE)[0]) > ENDS_WITHIN_S
+
+
+def test_an_image_and_a_unit_keep_the_store_where_it_outlives_the_process() -> None:
+    (volume,) = re.findall(r"^VOLUME (.*)$", IMAGE, re.MULTILINE)
+    assert f"PERDURE_DATA={volume}/" in IMAGE
+    (folder,) = re.findall(r"^StateDirectory=(.*)$", UNIT, re.MULTILINE)
+    assert f"--data /var/lib/{folder}/" in UNIT
 
 
 @pytest.mark.skipif(not installed(), reason="there is no PostgreSQL here")

@@ -1,4 +1,4 @@
-"""One life of a host: its knowledge of the others from the moment it joins until its row is gone.
+"""One life of a host: its knowledge of the others from the moment it joins until its row is deleted.
 
 The rule: nothing of one life is carried into the next.
 
@@ -17,11 +17,11 @@ from .judging import BeatTable
 from .seen import Gift, LeaseTally
 from .shard_table import ShardTable
 
-GONE_TRIES = 2  # beats at which a host is killed that is said to be gone
-CUT_S = 3.0  # a host that beats and cannot be reached for so long is cut off from this one
+GONE_TRIES = 2  # how often to try to kill a host whose process is said to have ended
+CUT_S = 3.0  # a host that beats but cannot be reached for this time is cut off from this one
 
 
-ONE_APP = 2**31  # more shards than an app has
+ONE_APP = 2**31  # a number of shards that no app reaches
 
 
 class HostLife:
@@ -29,32 +29,32 @@ class HostLife:
 
     Args:
         me: Its id.
-        name_of: Makes the name of a host of its id.
-        tally: Counts the deeds of the host over all its lives, for a report.
+        name_of: Makes the name of a host from its id.
+        tally: Counts kills, takes and gifts of the host over all its lives, for a report.
     """
 
     def __init__(self, me: int, name_of: Callable[[int], str], tally: LeaseTally) -> None:
         self.me = me
         self.scope: anyio.CancelScope | None = None
-        self.wake = Signal()  # there may be something to do at the store
+        self.wake = Signal()  # raised when there may be work at the store
         self.beats = BeatTable(me)
         self.table = ShardTable(me, name_of)
         self.rows: Mapping[int, HostRow] = {}
-        self.apps: Mapping[str, int] | None = None  # of the store, with their numbers; None: not read yet
-        self.since: dict[int, float] = {}  # host -> since when this one knows it
+        self.apps: Mapping[str, int] | None = None  # the store's apps and their numbers; None: not read yet
+        self.since: dict[int, float] = {}  # host -> since when this host knows it
         self.cuts: Sequence[tuple[int, int]] = ()
-        self.numbers: Mapping[int, int] = {}  # host -> beat
+        self.numbers: Mapping[int, int] = {}  # host -> number of beats
         self.version = ""
         self.timeline = ""
         self.unreached: dict[int, float] = {}  # host -> since when there is no connection to it
-        self.gone: dict[int, set[int]] = {}  # hosts whose process is said to have ended -> beats that did not prove it
-        self.takes: dict[int, int] = {}  # shards of the dead that this host has tried to take -> the epoch they get
-        self.lent: dict[int, Gift] = {}  # shard -> what goes on for its actors, once it is given to this host
+        self.gone: dict[int, set[int]] = {}  # host whose process is said to have ended -> beats of attempts to kill it
+        self.takes: dict[int, int] = {}  # shard of a dead host that this one has tried to take -> its new epoch
+        self.lent: dict[int, Gift] = {}  # shard -> its gift with the activities that go on for its actors
         self.tally = tally
         self.stale = True  # this host's view differs from the rows
-        self.gives_at = inf  # when there is something to give again
-        self.resumed = False  # the server is another one, and nothing of this host's is in memory yet
-        self.may_resume = False  # this life may be over because the server is another one
+        self.gives_at = inf  # when the next shard may be given
+        self.resumed = False  # the server has changed, and this host has no actors in memory yet
+        self.may_resume = False  # this life may be over because the server has changed
 
     @property
     def states(self) -> Mapping[int, HostState]:
@@ -63,7 +63,7 @@ class HostLife:
 
     @property
     def numbers_of(self) -> Mapping[int, frozenset[int]]:
-        """The numbers of the apps of each host. One that says none has the first."""
+        """The numbers of the apps of each host. A host that names no app has the first."""
         apps = self.apps or {}
         return {
             host: frozenset(apps[app] for app in row.card.apps if app in apps) or frozenset((0,))
@@ -71,10 +71,10 @@ class HostLife:
         }
 
     def free_for_me(self, shards: int) -> Mapping[int, tuple[int, float]]:
-        """The shards that are nobody's, of this host's apps; as `ShardTable.free`.
+        """The unowned shards of this host's apps; as `ShardTable.free`.
 
         Args:
-            shards: How many each app has.
+            shards: How many shards each app has.
         """
         free = self.table.free
         if not free:
@@ -83,8 +83,8 @@ class HostLife:
         return {shard: known for shard, known in free.items() if shard // shards in mine}
 
     def know(self, hosts: Mapping[int, HostRow], now: float) -> None:
-        """Take in who lives."""
-        # A host that was there before this one is no newcomer.
+        """Take in the hosts that live."""
+        # A host that joined before this one is not a newcomer.
         began = now if self.rows else -inf
         self.rows = hosts
         self.since = {host: self.since.get(host, began) for host in hosts}
@@ -92,7 +92,7 @@ class HostLife:
         self.gone = {host: tried for host, tried in self.gone.items() if host in hosts}
 
     def lost(self, epochs: Mapping[int, int]) -> frozenset[int]:
-        """Those of the shards which are this host's now that it has taken from the dead.
+        """The shards among `epochs` that this host has taken from dead hosts.
 
         Args:
             epochs: Shard -> epoch.
@@ -100,23 +100,23 @@ class HostLife:
         return frozenset(shard for shard, epoch in epochs.items() if self.takes.pop(shard, None) == epoch)
 
     def jobs_for(self, epochs: Mapping[int, int]) -> Sequence[bytes]:
-        """Activities that go on elsewhere for the actors of shards that are this host's now.
+        """Activities that go on elsewhere for the actors of shards that this host owns now.
 
         Args:
-            epochs: Shard -> epoch. Activities that were lent at another one are void.
+            epochs: Shard -> epoch. Activities that were lent at another epoch are void.
         """
         gifts = [(self.lent.pop(shard, None), epoch) for shard, epoch in epochs.items()]
         return [job for gift, epoch in gifts if gift is not None and gift.epoch == epoch for job in gift.jobs]
 
     @property
     def apart(self) -> frozenset[int]:
-        """The hosts that do not reach this one, or are not reached by it, as the rows say."""
+        """The hosts that cannot reach this one, or that this one cannot reach, according to the rows."""
         return frozenset(one if other == self.me else other for one, other in self.cuts if self.me in (one, other))
 
     def said_to_be_gone(self) -> dict[int, int]:
         """The hosts whose process is said to have ended -> the beat at which they may be killed.
 
-        A process that has ended may have beaten once since this host has looked. One that beats after that lives.
+        A process that has ended may have beaten once since this host has looked. A process that beats after that lives.
         """
         return {
             host: self.numbers[host]
@@ -125,14 +125,14 @@ class HostLife:
         }
 
     def tried(self, host: int, beat: int) -> None:
-        """Take note that it was tried to kill a host at a beat."""
+        """Take note of an attempt to kill a host at a beat."""
         if host in self.gone:
             self.gone[host].add(beat)
             if len(self.gone[host]) >= GONE_TRIES:
                 del self.gone[host]
 
     def cut_off(self, now: float) -> set[int]:
-        """The hosts that beat, and cannot be reached."""
+        """The hosts that beat but cannot be reached."""
         return {
             host
             for host, since in self.unreached.items()
@@ -141,11 +141,11 @@ class HostLife:
 
     @property
     def cut_in_vain(self) -> bool:
-        """Whether this host has told of a cut from one that it reaches again."""
+        """Whether this host has reported a cut from a host that it reaches again."""
         return any(host == self.me and peer not in self.unreached for host, peer in self.cuts)
 
     def has_work(self, now: float, shards: int = ONE_APP) -> bool:
-        """Whether there is anything to do at the store."""
+        """Whether there is work to do at the store."""
         return bool(
             self.stale or self.resumed or self.said_to_be_gone() or self.unreached or self.cut_in_vain
             or self.free_for_me(shards) or self.beats.dead(now) or now >= self.gives_at

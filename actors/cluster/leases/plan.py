@@ -1,10 +1,10 @@
-"""The plan: which host shall own which shard.
+"""The plan: which host should own which shard.
 
-The rule: it is a function of the rows, and gives the same on every host. Shards are spread evenly over the hosts that
-take any, to within one, and as few move as can: a host with too many gives some, and the others keep theirs. A plan
-of which a part is done leads to a plan of the rest.
+The rule: the plan is a function of the rows, and every host computes the same plan. Shards are spread evenly over the
+hosts that take shards, to within one, with the fewest moves: a host with too many shards gives some, and the others
+keep theirs. After a part of a plan was carried out, the next plan is the rest of it.
 
-`actors/cluster/leased.py` takes and gives what it says.
+`actors/cluster/leased.py` takes and gives shards by the plan.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -12,21 +12,21 @@ from operator import itemgetter
 
 from ...store.cluster import HostState
 
-EXACT_MAX = 24  # among more hosts that cannot reach others, a set without cuts is looked for in a simpler way
+EXACT_MAX = 24  # with more hosts that cannot reach others, a simpler search looks for a set without cuts
 
 
 def plan(
     owners: Mapping[int, int | None], hosts: Mapping[int, HostState], cuts: Collection[tuple[int, int]] = ()
 ) -> dict[int, int]:
-    """Say which shards shall have another owner, and which.
+    """The shards that should have another owner, and that owner.
 
     Args:
-        owners: Shard -> the host in its row. None, or one that does not live: it is free.
-        hosts: All hosts that live.
+        owners: Shard -> the host in its row. If it is None or a dead host, the shard is free.
+        hosts: All living hosts.
         cuts: Pairs of hosts that cannot reach each other.
 
     Returns:
-        Shard -> new owner. Nothing if no host takes shards.
+        Shard -> new owner. Empty if no host takes shards.
     """
     takers = takers_of(hosts, cuts)
     if not takers:
@@ -36,7 +36,7 @@ def plan(
     for shard, owner in sorted(owners.items(), key=itemgetter(0)):
         (pool if owner is None else kept.get(owner, pool)).append(shard)
     share, more = divmod(len(owners), len(takers))
-    # The hosts with most shards may have one more, so that they need not give it.
+    # The hosts with the most shards may have one more, so that they need not give it away.
     by_size = sorted(kept, key=lambda host: (-len(kept[host]), host))
     quotas = {host: share + (i < more) for i, host in enumerate(by_size)}
     for host, shards in kept.items():
@@ -57,7 +57,7 @@ def plan_apps(
 
     Args:
         apps: Host -> the numbers of its apps.
-        shards: How many each app has. A shard belongs to the app with the number `shard // shards`.
+        shards: How many shards each app has. A shard belongs to the app with the number `shard // shards`.
     """
     moves: dict[int, int] = {}
     for number in sorted({shard // shards for shard in owners}):
@@ -72,9 +72,9 @@ def having(number: int, hosts: Mapping[int, HostState], apps: Mapping[int, Colle
 
 
 def takers_of(hosts: Mapping[int, HostState], cuts: Collection[tuple[int, int]] = ()) -> frozenset[int]:
-    """The hosts that own shards: of the hosts that serve, the largest set in which all reach each other.
+    """The hosts that own shards: among the hosts that serve, the largest set in which all reach each other.
 
-    Of two sets of a size it is that with the lowest ids.
+    If two sets have the same size, it is the one with the lowest ids.
     """
     serving = [host for host, state in hosts.items() if state is HostState.SERVING]
     apart: dict[int, set[int]] = {host: set() for host in serving}
@@ -87,7 +87,7 @@ def takers_of(hosts: Mapping[int, HostState], cuts: Collection[tuple[int, int]] 
 
 
 def _in_turns(hosts: Iterable[int]) -> list[int]:
-    """The same hosts, each as often, in turns: neighbours go to different ones."""
+    """The same hosts, each as often as before, in rotation, so that neighbouring shards get different hosts."""
     seen: dict[int, int] = {}
     order = []
     for host in hosts:
@@ -97,7 +97,7 @@ def _in_turns(hosts: Iterable[int]) -> list[int]:
 
 
 def _largest(hosts: frozenset[int], apart: Mapping[int, set[int]]) -> tuple[int, ...]:
-    """The largest set of hosts of which no two are apart, in order; of two of a size that with the lowest ids."""
+    """The largest set of hosts of which no two are apart, in order; of two equally large sets that with lower ids."""
     degrees = {host: len(apart[host] & hosts) for host in hosts}
     worst = min(hosts, key=lambda host: (-degrees[host], host), default=None)
     if worst is None or degrees[worst] == 0:
@@ -105,7 +105,7 @@ def _largest(hosts: frozenset[int], apart: Mapping[int, set[int]]) -> tuple[int,
     if len(hosts) > EXACT_MAX:
         worst = max(hosts, key=lambda host: (degrees[host], host))
         return _largest(hosts - {worst}, apart)
-    # Either it is in the set, and the hosts that it cannot reach are not; or it is not.
+    # Either the host is in the set, and the hosts that it cannot reach are not; or the host is not in the set.
     with_it = tuple(sorted((worst, *_largest(hosts - apart[worst] - {worst}, apart))))
     without = _largest(hosts - {worst}, apart)
     return min(with_it, without, key=lambda found: (-len(found), found))

@@ -1,7 +1,7 @@
-"""Views of a leased membership: for people, and for the other hosts.
+"""Views of a leased membership, for people and for the other hosts.
 
-The rule: these are values. `actors/cluster/leased.py` makes them; the wire carries gifts, and the overview of hosts
-shows what was seen.
+The rule: these are values. `actors/cluster/leased.py` makes them; the wire carries `Gift`, and the overview of hosts
+shows `ClusterSeen`.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from ...store.cluster import HostCard, HostState
 
 
 class Standing(Enum):
-    """How a host stands among the others."""
+    """The state of a host among the others."""
 
     JOINING = "joining"
     SERVING = "serving"
@@ -23,16 +23,16 @@ class Standing(Enum):
 
 
 class Gift(NamedTuple):
-    """A shard that one host has given to another, as it tells it."""
+    """A shard that one host has given to another, in the message about it."""
 
     to: int  # the id of the new owner
     shard: int
     epoch: int
-    jobs: Sequence[bytes]  # what goes on for its actors, at the giver or elsewhere
+    jobs: Sequence[bytes]  # the activities that go on for its actors, at the giver or elsewhere
 
 
 class HostSeen(NamedTuple):
-    """A host that lives, as another one sees it."""
+    """A living host, as another host sees it."""
 
     host: int
     name: str
@@ -45,23 +45,23 @@ class HostSeen(NamedTuple):
 
 
 class ClusterSeen(NamedTuple):
-    """All hosts of a store, as one of them sees them."""
+    """All hosts of a store, as one host sees them."""
 
     me: str
     standing: Standing
     hosts: Sequence[HostSeen]
     shards: int  # of the store; 0: not read yet
-    free: int  # shards that are nobody's
-    killed: int  # hosts that this one has found dead, since it began
-    lives: int  # how often this one has joined
-    taken: int = 0  # shards of the dead, or of nobody, that this one has taken, since it began
+    free: int  # unowned shards
+    killed: int  # hosts that this host has found dead, since it began
+    lives: int  # how often this host has joined
+    taken: int = 0  # shards of dead hosts, and unowned shards, that this host has taken, since it began
     given: int = 0  # shards that it has given to other hosts
-    beat_age_s: float | None = None  # since its own last beat was sent that was answered; None: it has not joined yet
+    beat_age_s: float | None = None  # time since its last answered beat was sent; None: it has not joined yet
 
 
 @dataclass(slots=True)
 class LeaseTally:
-    """The counts of a host's deeds over all its lives."""
+    """The counts of a host's kills, takes and gifts over all its lives."""
 
     killed: int = 0
     taken: int = 0

@@ -1,9 +1,9 @@
 """The table of shards, as one host of a leased membership knows it.
 
-The rule: of two rows of a shard that with the higher epoch is the newer one, however late the other comes; so what was
-read, what was taken and what other hosts say can arrive in any order. An owner that is not among the living is nobody.
+The rule: of two rows of a shard the one with the higher epoch is newer, in whichever order they come. So rows that were
+read, results of takes and reports of other hosts can arrive in any order. A shard with a dead owner counts as unowned.
 
-`actors/cluster/leased.py` has one for each life.
+`actors/cluster/leased.py` has a table for each life.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -14,11 +14,11 @@ from ..placement import Ownership
 
 
 class TableChanges(NamedTuple):
-    """The changes of the table that rows have brought."""
+    """The changes of the table that follow from rows."""
 
     mine: dict[int, int]  # shards that have become this host's -> epoch
-    moved: dict[int, Ownership | None]  # others that have another owner than before, or none
-    given: dict[int, Ownership | None]  # shards that were this host's, and are not any more
+    moved: dict[int, Ownership | None]  # other shards that have another owner than before, or none
+    given: dict[int, Ownership | None]  # shards that this host does not own any more
 
 
 class ShardTable:
@@ -26,28 +26,28 @@ class ShardTable:
 
     Args:
         me: The id of this host.
-        name_of: Makes the name of a host of its id.
+        name_of: Makes the name of a host from its id.
     """
 
     def __init__(self, me: int, name_of: Callable[[int], str]) -> None:
         self._me = me
         self._name_of = name_of
         self._rows: dict[int, ShardRow] = {}
-        self._told: dict[int, Ownership | None] = {}  # of shards that are not this host's
+        self._told: dict[int, Ownership | None] = {}  # the reported owners of shards that are not this host's
         self._free_since: dict[int, float] = {}
         self.mine: dict[int, int] = {}  # shard -> epoch
 
     @property
     def owners(self) -> Mapping[int, int | None]:
-        """Shard -> the host of its row."""
+        """Shard -> the host in its row."""
         return {shard: row.host for shard, row in self._rows.items()}
 
     def read(self, rows: Sequence[ShardRow], living: Collection[int], now: float) -> TableChanges:
         """Take in rows that were read.
 
         Args:
-            living: All hosts that live, read after the rows.
-            now: A clock; for how long a shard is nobody's is counted by it.
+            living: All living hosts, read after the rows.
+            now: The time of a clock that measures for how long a shard is unowned; seconds.
         """
         changes = TableChanges({}, {}, {})
         for row in rows:
@@ -78,7 +78,7 @@ class ShardTable:
         self._told[shard] = owner
 
     def own(self, shard: int, epoch: int) -> bool:
-        """Take note that a shard is this host's; False if something newer is known of it."""
+        """Take note that this host owns a shard; return False if a newer row of it is known."""
         known = self._rows.get(shard)
         if known is not None and (epoch < known.epoch or self.mine.get(shard, -1) >= epoch):
             return False
@@ -97,7 +97,7 @@ class ShardTable:
 
     @property
     def free(self) -> Mapping[int, tuple[int, float]]:
-        """The shards that are nobody's -> epoch, and since when they are known to be."""
+        """Unowned shard -> its epoch, and since when it is known to be unowned."""
         return {shard: (self._rows[shard].epoch, since) for shard, since in self._free_since.items()}
 
     def row(self, shard: int) -> ShardRow:

@@ -1,9 +1,10 @@
-"""A shared store: what makes a host one among others on one database.
+"""A shared store: the membership and the transport of a host on a database with other hosts.
 
-The rule: the membership says who they are and which shards are whose, and the transport reaches them. A host that gives
-a shard tells the new owner, so that nobody waits until it reads of it; the rows of the store are what counts.
+The rule: the membership names the hosts and the owners of shards, and the transport reaches the hosts. A host that
+gives a shard notifies the new owner, so that callers need not wait until it reads the row. Only the rows of the store
+decide.
 
-The engine shares its store if it is told how (`runtime/engine.py`).
+The engine shares its store if it gets a `Share` (`runtime/engine.py`).
 """
 
 import logging
@@ -26,16 +27,16 @@ from .seen import ClusterSeen, Gift
 TAKE = HostMethod("take", (Sequence[Gift],), None)
 LEND = HostMethod("lend", (Gift,), None)
 
-LEND_S = 0.5  # how long a shard stays closed for the sake of what goes on for its actors
+LEND_S = 0.5  # how long a shard stays closed to report the activities that go on for its actors
 
 logger = logging.getLogger(__name__)
 
-# Tells the host of an id that shards were given to it. It may be lost.
+# Notifies the host with an id that shards were given to it. The message may be lost.
 Tell = Callable[[int, Sequence[Gift]], None]
 
 
 class SharedMembership(Membership, ShardSource, Protocol):
-    """The membership of hosts that share a store; `actors/cluster/leased.py` has one."""
+    """The membership of hosts that share a store; `actors/cluster/leased.py` implements it."""
 
     @property
     def me(self) -> str:
@@ -43,24 +44,22 @@ class SharedMembership(Membership, ShardSource, Protocol):
         ...
 
     def has_app(self, name: str, app_id: str) -> bool:
-        """Whether another host that lives has an app."""
+        """Whether another living host has an app."""
         ...
 
     def seen(self) -> ClusterSeen:
         """All hosts and shards, as this host sees them."""
         ...
 
-    # Tells another host what goes on for the actors of a shard that it is about to get.
+    # Reports to another host the activities that go on for the actors of a shard that it is about to get.
     lend: Callable[[Gift], Awaitable[None]]
 
     def told(self, gifts: Sequence[Gift]) -> None:
-        """Learn from another host that it has given shards to this one."""
+        """Take note that another host has given shards to this one."""
         ...
 
     def lent(self, gift: Gift) -> None:
-        """Learn from another host which activities go on for the actors of a shard that it is about to give to this
-        one.
-        """
+        """Take note of the activities that go on for the actors of a shard that this host is about to get."""
         ...
 
 
@@ -69,20 +68,20 @@ class SharedStore(NamedTuple):
 
     membership: SharedMembership
     transport: Transport
-    patience_s: float = 0.0  # how long a commit waits for a database that is away
-    book: FlightBook | None = None  # where hosts note their work under way; None: they do not
+    patience_s: float = 0.0  # how long a commit waits for an unreachable database
+    book: FlightBook | None = None  # holds hosts' notes of work under way; None: hosts write no notes
 
 
-# Makes it, once for a host.
+# Makes the shared store, once for a host.
 Share = Callable[[Store, Tell], SharedStore]
 
 
 class SharedPeers:
-    """The other hosts of a store that is shared.
+    """The other hosts of a shared store.
 
     Args:
         share: Makes the membership and the transport.
-        vocabulary: The words in which the hosts talk.
+        vocabulary: The words of the messages between hosts.
     """
 
     def __init__(self, store: Store, share: Share, vocabulary: Vocabulary) -> None:
@@ -98,7 +97,7 @@ class SharedPeers:
         self.peers.tell(name_of_id(to), TAKE, gifts)
 
     async def _lend(self, gift: Gift) -> None:
-        """Tell a host which activities go on for a shard, and wait until it knows. Else it begins them anew."""
+        """Report the activities that go on for a shard to a host, and wait for its answer; else it begins them anew."""
         outbound = self.peers.find(name_of_id(gift.to))
         if outbound is not None:
             with anyio.move_on_after(LEND_S):

@@ -1,7 +1,8 @@
-"""The work of a host at the store it shares: to kill the dead, to learn who owns what, to take and to give.
+"""The work of a host at a shared store: killing dead hosts, reading owners of shards, taking and giving shards.
 
-The rule: it does one thing after another, so that what it knows does not change under its hands; what fails is left
-undone and found out anew. News from other hosts (`told`) may come at any time: the higher epoch counts.
+The rule: one step follows the other, so that the host's knowledge does not change during a step. A step that fails is
+abandoned, and the next round reads the rows again. Reports from other hosts (`told`) may come at any time: the higher
+epoch counts.
 
 `actors/cluster/leased.py` runs it, once for each life.
 """
@@ -24,25 +25,25 @@ from .seen import Gift
 
 logger = logging.getLogger(__name__)
 
-ANYONE_S = 1.0  # a free shard that its planned owner has not taken for so long may be taken by anyone
-NEWCOMER_S = 10.0  # a host gets no shards from the others before it has lived for so long
-GIVEN_AT_ONCE, LEFT_AT_ONCE = 4, 16  # shards that are given at a time, by a host that stays, and by one that leaves
+ANYONE_S = 1.0  # a free shard that its planned owner has not taken for this time may be taken by any host
+NEWCOMER_S = 10.0  # a host gets no shards from the others before it has lived for this time
+GIVEN_AT_ONCE, LEFT_AT_ONCE = 4, 16  # shards given at a time by a host that stays, and by a host that leaves
 
 
 class GiverWords(NamedTuple):
-    """The two messages of a host to another one about shards. Both may be lost."""
+    """The two messages of a host to another host about shards. Both may be lost."""
 
-    tell: Callable[[int, Sequence[Gift]], None]  # that they were given to it
-    lend: Callable[[Gift], Awaitable[None]]  # what goes on for the actors of one that is about to be given to it
+    tell: Callable[[int, Sequence[Gift]], None]  # shards were given to it
+    lend: Callable[[Gift], Awaitable[None]]  # activities that go on for the actors of a shard that it is about to get
 
 
 class LeaseWork:
     """The work of one life.
 
     Args:
-        name_of: Makes the name of a host of its id.
+        name_of: Makes the name of a host from its id.
         lives: Whether this life goes on.
-        changed: Called when other hosts have come or gone, before anything follows from it.
+        changed: Called when other hosts have come or gone, before the change has any effect.
         words: Its messages to other hosts.
         newcomer_s: How long a host has to live before the others give it shards.
     """
@@ -72,7 +73,7 @@ class LeaseWork:
         """Do the steps that are due.
 
         Raises:
-            StoreError: Something was left undone; it is found out anew next time.
+            StoreError: A step was left undone; the next round finds it again.
         """
         await self._kill_the_dead()
         if self._life.resumed:
@@ -95,16 +96,16 @@ class LeaseWork:
                 logger.warning("%s on %s is dead: its shards are taken", self._name_of(host), row.card.name)
 
     async def _take_up_again(self) -> None:
-        """Take the shards that are this host's on a server that has not had all of it: from there it begins anew."""
+        """After a failover to a server that may lack commits, open this host's shards anew from that server's rows."""
         rows = await self._cluster.owners()
         self._own(await self._cluster.take([(s, epoch) for s, host, epoch in rows if host == self._life.me]))
         self._life.resumed = False
 
     async def _read(self) -> None:
-        """Read which hosts live and who owns which shard, and act on it."""
+        """Read the living hosts and the owners of shards, and act on them."""
         self._life.stale = False
         try:
-            # The owners first: one that is not among the hosts that are read later is dead.
+            # The owners are read first: an owner that is not among the hosts read later is dead.
             owners = await self._cluster.owners()
             hosts = {row.host: row for row in await self._cluster.hosts()}
             cuts = await self._cluster.cuts()
@@ -119,7 +120,7 @@ class LeaseWork:
         self._life.cuts = cuts
         self._life.know(hosts, now)
         if changed:
-            self._changed()  # connections to the dead are closed before anything is taken from them
+            self._changed()  # connections to dead hosts are closed before their shards are taken
         changes = self._life.table.read(owners, hosts.keys(), now)
         if changes.mine:
             self._cluster.adopt(changes.mine)
@@ -128,7 +129,7 @@ class LeaseWork:
             self._keeper.moved(moved)
 
     async def _learn_apps(self, rows: Collection[HostRow]) -> None:
-        """Read the apps of the store, if these hosts have one that is not known here."""
+        """Read the apps of the store, if these hosts have an app that this host does not know."""
         known = self._life.apps
         if known is not None and all(app in known for row in rows for app in row.card.apps):
             return
@@ -141,7 +142,7 @@ class LeaseWork:
             self._keeper.rings({ring_named(app, apps): number for app, number in apps.items()})
 
     async def _raise_format(self) -> None:
-        """Have all hosts write the newest format that each of them reads."""
+        """Let all hosts write the newest format that each of them reads."""
         known = min(row.card.format_max for row in self._life.rows.values())
         if known > self._cluster.format and await self._cluster.raise_format(known) >= known:
             logger.info("hosts write format %d from now on; a release that does not know it cannot join", known)
@@ -169,8 +170,9 @@ class LeaseWork:
             if may[shard // self._cluster.shards] and (moves.get(shard) == life.me or now - since >= ANYONE_S)
         ]
         if wanted:
-            self._life.stale = True  # until it is known who has got what
-            # Also if the answer is lost, and the rows tell of them. Who leaves in order leaves them to nobody.
+            self._life.stale = True  # until the outcome of the takes is known
+            # Kept in case the answer is lost and the rows show the takes. A host that leaves in order leaves its shards
+            # unowned.
             life.takes = {s: epoch + 1 for s, epoch in wanted if life.table.row(s).host is not None}
             taken = await self._cluster.take(wanted)
             self._life.tally.taken += len(taken)
@@ -183,12 +185,12 @@ class LeaseWork:
 
     @property
     def nothing_left_to_give(self) -> bool:
-        """Whether all know that this host leaves, and nobody is left who takes anything of it."""
+        """Whether all hosts know that this host leaves, and no other host takes shards from it."""
         state = self._life.states.get(self._life.me)
         return state is HostState.LEAVING and not self._life.stale and not self._gifts()
 
     def _gifts(self) -> dict[int, tuple[int, float]]:
-        """The shards of this host that shall be another's -> whose, and from when on."""
+        """Shard of this host that another host should own -> that host, and from when on it may be given."""
         life = self._life
         stays = {number: life.me in self._takers(number) for number in life.numbers_of.get(life.me, ())}
         return {
@@ -198,7 +200,7 @@ class LeaseWork:
         }
 
     def _moves(self) -> Mapping[int, int]:
-        """The plan, as this host sees it."""
+        """The plan, from this host's view of the rows."""
         life = self._life
         apps, shards = life.numbers_of, self._cluster.shards
         return plan_apps(life.table.owners, life.states, life.cuts, apps=apps, shards=shards)
@@ -209,7 +211,7 @@ class LeaseWork:
         return takers_of(having(number, life.states, life.numbers_of), life.cuts)
 
     async def _give(self) -> None:
-        """Give some of what shall be another host's."""
+        """Give some of the shards that another host should own."""
         leaving = self._life.states.get(self._life.me) is HostState.LEAVING
         at_once = LEFT_AT_ONCE if leaving else GIVEN_AT_ONCE
         gifts = sorted(self._gifts().items(), key=lambda gift: gift[1][1])
@@ -226,7 +228,7 @@ class LeaseWork:
         if jobs is None:
             return
         if jobs:
-            # Before the row says so: a host that reads it first must not begin activities that go on.
+            # Before the row changes: a new owner that reads the row first must not begin activities that go on.
             await self._words.lend(Gift(to, shard, epoch + 1, jobs))
         try:
             given = await self._cluster.give(shard, to, epoch)
@@ -247,11 +249,11 @@ class LeaseWork:
         elif (row.host, row.epoch) == (gift.to, gift.epoch):
             self._gave(gift)
         else:
-            # It has gone on from there, and who has it has heard of it.
+            # The shard has moved on since, and its present owner knows it.
             self._keeper.given(shard, self._life.table.gave(shard, gift.to, gift.epoch))
 
     def _gave(self, gift: Gift) -> None:
-        if self._life.table.mine.get(gift.shard, gift.epoch) < gift.epoch:  # or it has come back meanwhile
+        if self._life.table.mine.get(gift.shard, gift.epoch) < gift.epoch:  # else the shard has come back
             self._life.tally.given += 1
             self._keeper.given(gift.shard, self._life.table.gave(gift.shard, gift.to, gift.epoch))
             self._words.tell(gift.to, [gift])

@@ -1,9 +1,9 @@
-"""Addresses: by which address of this machine other hosts reach it, if nobody says.
+"""Addresses: the address at which other hosts reach this machine, if none is configured.
 
 The rule: it is the address from which this machine reaches the database, because all hosts reach the database. Hosts
-that reach it by a loopback address are on its machine; as long as all are, they reach each other by it too.
+that reach the database by a loopback address are on its machine; if all hosts are, they reach each other by it too.
 
-The engine asks for it before it joins (`runtime/engine.py`).
+The engine looks it up before it joins (`runtime/engine.py`).
 """
 
 import asyncio
@@ -18,16 +18,16 @@ LOOPBACK = "127.0.0.1"
 
 
 async def address_towards(host: str, port: int) -> str:
-    """The address of this machine from which it reaches another one.
+    """The address from which this machine reaches another one.
 
     Args:
-        host: A name or an address; a path is a socket of this machine, to which it needs none.
+        host: A name or an address; a path means a socket of this machine, which needs no address.
 
     Returns:
         A loopback address if the other machine is this one.
 
     Raises:
-        OSError: There is no way to it.
+        OSError: There is no route to it.
     """
     if not host or host.startswith(("/", "@")):
         return LOOPBACK
@@ -36,7 +36,7 @@ async def address_towards(host: str, port: int) -> str:
     for family, kind, _, _, address in await loop.getaddrinfo(host, port, type=socket.SOCK_DGRAM):
         try:
             with socket.socket(family, kind) as way:
-                way.connect(address)  # sends nothing: it only looks for the way
+                way.connect(address)  # sends nothing: it only looks up the route
                 found: str = way.getsockname()[0]
                 return found
         except OSError as error:
@@ -45,7 +45,7 @@ async def address_towards(host: str, port: int) -> str:
 
 
 def is_loopback(address: str) -> bool:
-    """Whether nobody but this machine reaches an address, "10.0.0.7:50123"."""
+    """Whether only this machine reaches an address such as "10.0.0.7:50123"."""
     try:
         host, _ = split_address(address)
         return host == "localhost" or ip_address(host).is_loopback
@@ -54,15 +54,15 @@ def is_loopback(address: str) -> bool:
 
 
 def check_reachable(address: str, place: str, others: Iterable[tuple[str, str]]) -> None:
-    """Check that hosts can reach each other by the addresses that they have.
+    """Check that hosts can reach each other at their addresses.
 
     Args:
-        address: Of this host.
-        place: Of this host, as `actors/store/cluster.py` has it.
-        others: Address and place of the other hosts that live.
+        address: The address of this host.
+        place: The place of this host, as in `HostCard` (`actors/store/cluster.py`).
+        others: Address and place of the other living hosts.
 
     Raises:
-        PeerAddressNeeded: One of two hosts on different machines has a loopback address.
+        PeerAddressNeeded: Two hosts are on different machines, and one of them has a loopback address.
     """
     for other, elsewhere in others:
         if machine_in(place) != machine_in(elsewhere) and (is_loopback(address) or is_loopback(other)):
@@ -70,5 +70,5 @@ def check_reachable(address: str, place: str, others: Iterable[tuple[str, str]])
 
 
 def machine_in(place: str) -> str:
-    """The part of a place that tells machines apart."""
+    """The part of a place that identifies the machine."""
     return place.partition("/")[0]

@@ -1,8 +1,8 @@
 """Certificates of hosts: a store has an authority of its own, which signs a certificate for the name of each host.
 
-The rule: a program that may read the store's secrets may be one of its hosts, and no other; no other secret is handed
-round. Certificates hold from the year 2000 to the end of 9999, so that a clock that is wrong does not part the hosts: a
-host that is dead is known by its name, which no other host ever has.
+The rule: a program may be a host of the store if and only if it can read the store's secrets; no other secret is
+distributed. Certificates are valid from the year 2000 to the end of 9999, so that a wrong clock does not separate
+hosts. No certificate has to expire, because no other host ever has the name of a dead host.
 
 The store keeps the authorities (`Cluster.secret` in `actors/store/cluster.py`, under AUTHORITIES), and
 `actors/cluster/transport/tls.py` connects hosts with the certificates that are signed here. Needs the package
@@ -31,7 +31,7 @@ FROM, UNTIL = datetime(2000, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 5
 
 
 class SecretUnreadable(ValueError):
-    """The secret of the store has no form that this release writes."""
+    """The secret of the store does not have the form that this release writes."""
 
 
 class Authority(NamedTuple):
@@ -52,7 +52,7 @@ def make_authority(name: str = "perdure") -> Authority:
     """Make an authority.
 
     Args:
-        name: Stands in its certificate, for people.
+        name: The name in its certificate, for people.
     """
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
@@ -70,8 +70,8 @@ def sign(authority: Authority, host: str, *, since: datetime = FROM, until: date
 
     Args:
         host: Its name in the placement table.
-        since: When the certificate begins to hold.
-        until: When it ends.
+        since: The begin of the certificate's validity.
+        until: The end of the certificate's validity.
 
     Raises:
         SecretUnreadable: The authority has no key that can sign.
@@ -111,10 +111,10 @@ def make_secret() -> bytes:
 
 
 def with_new_authority(secret: bytes) -> bytes:
-    """Put a new authority in front of the store's. Certificates of the last but one are trusted no more.
+    """Put a new authority before the store's. Certificates of the last but one are not trusted any more.
 
     Raises:
-        SecretUnreadable: It is no secret of a store.
+        SecretUnreadable: It is not the secret of a store.
     """
     return _packed([make_authority(), *authorities_in(secret)][:KEPT])
 
@@ -123,7 +123,7 @@ def authorities_in(secret: bytes) -> list[Authority]:
     """Read the secret of a store: its authorities, the newest first.
 
     Raises:
-        SecretUnreadable: It is none.
+        SecretUnreadable: It is not such a secret.
     """
     parts = [match.group(0) for match in PEM.finditer(secret)]
     keys, certificates = parts[::2], parts[1::2]

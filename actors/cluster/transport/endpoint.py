@@ -1,8 +1,8 @@
-"""Endpoints: where a host listens to the others.
+"""Endpoints: the places at which hosts listen to other hosts.
 
-The rule: an endpoint says how to get there, and whom a caller means to find.
+The rule: an endpoint has the address of a host, and the name that the host there must have.
 
-A membership gives them (`actors/cluster/membership.py`), and a transport connects to them.
+A membership lists endpoints (`actors/cluster/membership.py`), and a transport connects to them.
 """
 
 from typing import NamedTuple, TypeAlias
@@ -17,7 +17,7 @@ class UnixEndpoint(NamedTuple):
 class TcpEndpoint(NamedTuple):
     """A TCP port. The host there must have a certificate for its name."""
 
-    host_id: int  # under which it has joined its store; 64 bits, with a sign or without one
+    host_id: int  # the id under which it has joined its store; 64 bits, signed or unsigned
     address: str  # "10.0.0.7:50123", "[fd00::7]:50123"
 
     @property
@@ -39,10 +39,10 @@ Endpoint: TypeAlias = UnixEndpoint | TcpEndpoint | MemoryEndpoint
 
 
 def split_address(address: str) -> tuple[str, int]:
-    """Part an address into its host and its port.
+    """Split an address into its host and its port.
 
     Raises:
-        ValueError: It is no address.
+        ValueError: The address is malformed.
     """
     host, colon, port = address.rpartition(":")
     bracketed = host.startswith("[") and host.endswith("]")
@@ -55,5 +55,5 @@ def split_address(address: str) -> tuple[str, int]:
 
 
 def joined_address(host: str, port: int) -> str:
-    """Make an address of a host and a port."""
+    """Make an address from a host and a port."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -1,10 +1,10 @@
 """A network in memory: hosts in one event loop, with links that can be slow, cut, or cut one way.
 
-The rule: it is as a network of sockets is for its hosts, and has no chance and no clock of its own. Bytes come in
-their order, each round trip is two delays long, and what was on its way over a link that is cut is lost.
+The rule: it behaves like a network of sockets, and has no randomness and no clock of its own. Bytes arrive in order,
+each round trip takes two delays, and bytes on their way over a link that is cut are lost.
 
 Tests in virtual time and simulations use it. A callback of a host runs in the context in which that host has listened
-or connected, so that a simulation knows whose it is.
+or connected, so that a simulation knows to which host the callback belongs.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from contextvars import Context, copy_context
 
 from .endpoint import Endpoint, MemoryEndpoint
 
-# A connection over which nothing comes any more is over after so long, as TCP's own questions have it.
+# A connection over which no bytes come any more ends after this time, as with TCP's keepalive.
 SILENT_S = 3.0
 
 
@@ -21,14 +21,14 @@ class MemoryNetwork:
     """Connects the hosts of one event loop.
 
     Args:
-        delay_s: From one end of a link to the other.
+        delay_s: The delay from one end of a link to the other.
     """
 
     def __init__(self, delay_s: float = 0.0) -> None:
         self.delay_s = delay_s
         self._listeners: dict[str, MemoryListener] = {}
         self._links: list[_Link] = []
-        self._cut: set[tuple[str, str]] = set()  # from, to: nothing comes through
+        self._cut: set[tuple[str, str]] = set()  # (from, to) of links that lose all bytes
 
     def transport(self, name: str) -> "MemoryTransport":
         """Make the transport of a host.
@@ -39,9 +39,9 @@ class MemoryNetwork:
         return MemoryTransport(self, name)
 
     def cut(self, one: str, other: str, *, one_way: bool = False) -> None:
-        """Let nothing through from a host to another one, and back unless it is one way, until it is healed.
+        """Lose all bytes from a host to another one, and back unless `one_way`, until the link is healed.
 
-        Neither host is told: bytes vanish, as behind a cable that is pulled. Connections end after SILENT_S.
+        Neither host is notified: bytes are lost, as after a cable was pulled. Connections end after SILENT_S.
         """
         self._cut.add((one, other))
         if not one_way:
@@ -64,25 +64,25 @@ class MemoryNetwork:
                 link.end()
 
     def kill(self, name: str) -> None:
-        """End a host as its machine's kernel does when its process is gone: nobody listens, and others see resets."""
+        """End a host as the kernel does when a process ends: its listener closes, and others see resets."""
         self._listeners.pop(name, None)
         for link in list(self._links):
             if name in (link.caller, link.callee):
                 link.end(without=name)
 
     def lets_through(self, sender: str, receiver: str) -> bool:
-        """Whether bytes of a host reach another one."""
+        """Whether bytes from a host reach another one."""
         return (sender, receiver) not in self._cut
 
     async def connect(self, caller: str, callee: str, wire: asyncio.Protocol) -> None:
         """Connect a wire of a host to the listener of another one.
 
         Raises:
-            OSError: Nobody listens there, or nothing comes through.
+            OSError: The other host does not listen, or the link is cut.
         """
         await asyncio.sleep(self.delay_s)
         if not (self.lets_through(caller, callee) and self.lets_through(callee, caller)):
-            # Later a connection attempt would time out; a caller that tries again soon comes to the same.
+            # A real attempt would time out later; the caller's next attempts fail in the same way.
             raise TimeoutError(f"{callee} does not answer {caller}")
         listener = self._listeners.get(callee)
         if listener is None:
@@ -92,23 +92,23 @@ class MemoryNetwork:
         link.join(wire, listener)
 
     def listen(self, name: str, listener: "MemoryListener") -> None:
-        """Let others connect to a host. A listener of its life before is gone."""
+        """Let others connect to a host. It replaces the listener of an earlier life."""
         self._listeners[name] = listener
 
     def stop_listening(self, name: str, listener: "MemoryListener") -> None:
-        """Let nobody connect any more."""
+        """Let no host connect any more."""
         if self._listeners.get(name) is listener:
             del self._listeners[name]
 
     def _notice(self, link: "_Link") -> None:
-        """End a connection that is cut still."""
+        """End a connection whose link is still cut."""
         if link in self._links and not (
             self.lets_through(link.caller, link.callee) and self.lets_through(link.callee, link.caller)
         ):
             link.end()
 
     def forget(self, link: "_Link") -> None:
-        """Forget a connection that is over."""
+        """Remove a connection that is over."""
         if link in self._links:
             self._links.remove(link)
 
@@ -133,14 +133,14 @@ class MemoryTransport:
         await self._network.connect(self._name, endpoint.name, wire)
 
     def identify(self, me: str) -> None:
-        """Have another name from now on; others reach this host by that one."""
+        """Use another name from now on, by which others reach this host."""
         if me != self._name:
             self._name = me
             if self._listener is not None:
                 self._listener.move(me)
 
     def verify(self, endpoint: Endpoint, connection: asyncio.BaseTransport) -> None:
-        """Nobody but the host that is meant has that name."""
+        """Do nothing: only the expected host has that name."""
 
     def caller(self, connection: asyncio.BaseTransport) -> str | None:
         """The name of the host at the other end."""
@@ -179,11 +179,11 @@ class _Link:
 
     @property
     def lossy(self) -> bool:
-        """Whether bytes of it were lost, one way or the other."""
+        """Whether bytes were lost on it, in either direction."""
         return any(end.deaf for end in self._ends or ())
 
     def join(self, wire: asyncio.Protocol, listener: MemoryListener) -> None:
-        """Make both ends, and tell their protocols."""
+        """Make both ends, and notify their protocols."""
         answered = listener.context.run(listener.answer)
         here = _End(self, wire, copy_context(), me=self.caller, peer=self.callee)
         there = _End(self, answered, listener.context, me=self.callee, peer=self.caller)
@@ -193,10 +193,10 @@ class _Link:
         listener.context.run(answered.connection_made, there)
 
     def end(self, *, without: str | None = None) -> None:
-        """End the connection, and tell both protocols.
+        """End the connection, and notify both protocols.
 
         Args:
-            without: A host that is not told, because it is no more.
+            without: A host that is not notified, because it has ended.
         """
         self.network.forget(self)
         for end in self._ends or ():
@@ -232,7 +232,7 @@ class _End(asyncio.Transport):
         if self._over:
             return
         if self.deaf or not self._link.network.lets_through(self._peer, self.me):
-            # Bytes behind lost ones never come: TCP would wait for these.
+            # Bytes after lost ones never arrive: TCP would wait for the lost ones.
             self.deaf = True
             return
         self._protocol.data_received(data)
@@ -253,14 +253,14 @@ class _End(asyncio.Transport):
         return self._over
 
     def lose(self, *, told: bool = True) -> None:
-        """Be over, and tell the protocol in its host's context."""
+        """End, and notify the protocol in its host's context."""
         if not self._over:
             self._over = True
             if told:
                 self._loop.call_soon(self._protocol.connection_lost, None, context=self._context)
 
     def _at_other(self, other: "_End", function: Callable[..., None], *arguments: bytes) -> None:
-        """Call a function of the other end when the way there is over."""
+        """Call a function of the other end after the delay of the link."""
         delay_s = self._link.network.delay_s
         if delay_s > 0:
             self._loop.call_later(delay_s, function, *arguments, context=other._context)

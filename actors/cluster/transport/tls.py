@@ -1,9 +1,9 @@
-"""TCP with TLS: the transport between hosts of a store that need not be on one machine.
+"""TCP with TLS: the transport between hosts of a store on one or several machines.
 
-The rule: nothing is read of the other end before its certificate is verified and names the host that is meant. Both
-ends ask for one. How long a handshake may take and how many go on at once are bounded.
+The rule: no byte of the other end is read before its certificate is verified and names the expected host. Both ends
+require a certificate. The duration and the number of handshakes are limited.
 
-Hosts with a leased membership use it. `certificates.py` signs what they show.
+Hosts with a leased membership use it. `certificates.py` signs their certificates.
 """
 
 import asyncio
@@ -19,12 +19,12 @@ from ....journal.vocabulary import WIRE_REFUSED
 from .certificates import Authority, Identity, authorities_in, host_in, sign
 from .endpoint import Endpoint, TcpEndpoint, joined_address, split_address
 
-HANDSHAKE_S = 5.0  # how long a caller may take for it
-HANDSHAKES_MAX = 256  # at once; further callers wait in the kernel's queue
-CONNECT_S = 5.0  # how long the other end may take for it
+HANDSHAKE_S = 5.0  # how long a caller may take for the handshake
+HANDSHAKES_MAX = 256  # handshakes at once; further callers wait in the kernel's queue
+CONNECT_S = 5.0  # how long the other end may take to accept a connection
 RENEW_S = 1.0  # between two looks for new authorities
 BACKLOG = 128
-# A connection over which nothing comes any more is over after so long, idle or not; the kernel asks, not the hosts.
+# A connection over which no packets come any more ends after this time, idle or not; the kernel probes it.
 SILENT_S = 3
 
 
@@ -33,9 +33,9 @@ class TlsTransport:
 
     Args:
         secret: Reads the secret of the store, as `certificates.py` makes it.
-        bind: The address of this machine to listen at; "" for all.
-        port: To listen at; 0 for any that is free.
-        advertised: The host, or the host and the port, by which others reach this one; None: as bound.
+        bind: The address of this machine to listen at; "" for all addresses.
+        port: The port to listen at; 0 for any free port.
+        advertised: The host, or the host and the port, at which others reach this one; None: as bound.
     """
 
     def __init__(
@@ -67,8 +67,8 @@ class TlsTransport:
 
         Raises:
             StoreError: The secret cannot be read.
-            SecretUnreadable: It is no secret of this release.
-            OSError: The port cannot be had.
+            SecretUnreadable: This release cannot read the secret.
+            OSError: The port cannot be taken.
         """
         self._authorities = authorities_in(await self._secret())
         self._trust()
@@ -104,7 +104,7 @@ class TlsTransport:
         return TlsListener(self._socket, self._server, answer, refused=self._refused, closed=self.close)
 
     async def connect(self, endpoint: Endpoint, wire: asyncio.Protocol) -> None:
-        """Connect to another host, and verify that its certificate is one of the store."""
+        """Connect to another host, and verify that an authority of the store has signed its certificate."""
         assert isinstance(endpoint, TcpEndpoint), endpoint
         host, port = split_address(endpoint.address)
         try:
@@ -114,11 +114,11 @@ class TlsTransport:
         except ssl.SSLError as error:
             self._refused(endpoint.address, error)
             raise
-        if (found := connected.get_extra_info("socket")) is not None:  # the wire may have ended it already
+        if (found := connected.get_extra_info("socket")) is not None:  # the wire may have ended the connection already
             _notice_silence(found)
 
     def verify(self, endpoint: Endpoint, connection: asyncio.BaseTransport) -> None:
-        """Check that the other end is the host that was meant."""
+        """Check that the other end is the expected host."""
         assert isinstance(endpoint, TcpEndpoint), endpoint
         found = self._name_in(connection)
         if found != endpoint.name:
@@ -135,7 +135,7 @@ class TlsTransport:
         return name
 
     def _refused(self, who: str, error: Exception) -> None:
-        """Note a handshake that has failed. The store may have a new authority, by which it would not have."""
+        """Note a handshake that has failed. The cause may be that the store has a new authority."""
         self._journal.write(WIRE_REFUSED, host=who, reason=str(error) or type(error).__name__)
         loop = asyncio.get_running_loop()
         if isinstance(error, ssl.SSLError) and loop.time() >= self._renewed_s + RENEW_S:
@@ -143,8 +143,8 @@ class TlsTransport:
             self._renewal = loop.create_task(self._renew())
 
     async def _renew(self) -> None:
-        """Look whether the store has another authority by now."""
-        with suppress(Exception):  # the store's own errors are told where it is needed
+        """Check whether the store has a new authority."""
+        with suppress(Exception):  # errors of the store are reported where it is needed
             found = authorities_in(await self._secret())
             if found != self._authorities:
                 self._authorities = found
@@ -153,8 +153,8 @@ class TlsTransport:
                     self.identify(self._me)
 
     def _trust(self) -> None:
-        """Trust certificates of these authorities. An authority that is gone from the store is trusted until the next
-        start.
+        """Trust certificates of these authorities. An authority that was deleted from the store is trusted until the
+        next start.
         """
         for context in (self._server, self._client):
             for authority in self._authorities:
@@ -162,7 +162,7 @@ class TlsTransport:
 
 
 class TlsListener:
-    """Takes connections, so many at once, until it is closed."""
+    """Takes connections, a limited number at once, until it is closed."""
 
     def __init__(
         self,
@@ -196,7 +196,7 @@ class TlsListener:
             try:
                 connection, address = await loop.sock_accept(self._socket)
             except OSError as error:
-                # No files are left, or the caller has gone in the same moment.
+                # No file descriptors are left, or the caller has disconnected in the same moment.
                 self._room.release()
                 self._refused("a caller", error)
                 await asyncio.sleep(RENEW_S)
@@ -236,7 +236,7 @@ def _listening(host: str, port: int) -> socket.socket:
 
 
 def _notice_silence(connection: socket.socket) -> None:
-    """Have a connection end when nothing comes from the other machine any more, as behind a cable that was pulled."""
+    """Let a connection end when no packets come from the other machine any more, as after a cable was pulled."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in (
         ("TCP_KEEPIDLE", 1),
@@ -244,7 +244,7 @@ def _notice_silence(connection: socket.socket) -> None:
         ("TCP_KEEPCNT", SILENT_S - 1),
         ("TCP_USER_TIMEOUT", SILENT_S * 1000),
     ):
-        if hasattr(socket, name):  # each system has its own
+        if hasattr(socket, name):  # systems have different options
             connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
@@ -254,19 +254,19 @@ def _context(protocol: int) -> ssl.SSLContext:
     context.check_hostname = False  # a certificate is for a host of the store, wherever it listens
     context.verify_mode = ssl.CERT_REQUIRED
     if protocol == ssl.PROTOCOL_TLS_SERVER:
-        context.num_tickets = 0  # no host comes back to a session
+        context.num_tickets = 0  # no host resumes a session
     return context
 
 
 def _show(context: ssl.SSLContext, identity: Identity) -> None:
-    """Have connections that are made from now on show a certificate."""
+    """Show a certificate on connections that are made from now on."""
     with _file_of(identity.certificate + identity.key) as path:
         context.load_cert_chain(path)
 
 
 @contextmanager
 def _file_of(content: bytes) -> Iterator[str]:
-    """A file for this process alone, which `ssl` wants, until the block ends; in memory where the system has such."""
+    """A file that only this process can read, for `ssl`, until the block ends; in memory if the system supports it."""
     if hasattr(os, "memfd_create"):
         descriptor = os.memfd_create("perdure")
         try:

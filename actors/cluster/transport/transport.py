@@ -1,6 +1,6 @@
 """A transport: how the hosts of a daemon reach one another.
 
-The rule: a transport carries bytes and knows who is at the other end; the wire knows what the bytes mean.
+The rule: a transport carries bytes and verifies the other end; the wire interprets the bytes.
 
 `actors/cluster/peers.py` listens with it and `actors/cluster/outbound.py` connects with it. `unix.py`, `tls.py` and
 `memory.py` are transports.
@@ -31,7 +31,7 @@ class Transport(Protocol):
             answer: Makes this end of each connection.
 
         Raises:
-            OSError: It cannot listen.
+            OSError: This host cannot listen.
         """
         ...
 
@@ -39,19 +39,19 @@ class Transport(Protocol):
         """Connect a wire to the host that listens at an endpoint.
 
         Raises:
-            OSError: No host listens there, or another one than the endpoint means.
+            OSError: No host listens there, or a host other than the endpoint names.
         """
         ...
 
     def identify(self, me: str) -> None:
-        """Have this name from now on: the host has joined under it."""
+        """Use this name for this host from now on: the host has joined under it."""
         ...
 
     def verify(self, endpoint: Endpoint, connection: asyncio.BaseTransport) -> None:
-        """Check that the other end of a connection is the host that the endpoint means.
+        """Check that the other end of a connection is the host that the endpoint names.
 
         Raises:
-            PermissionError: It is another one.
+            PermissionError: It is another host.
         """
         ...
 
@@ -59,9 +59,9 @@ class Transport(Protocol):
         """The name of the host that has made a connection, as the transport has verified it.
 
         Returns:
-            None: This transport lets nobody but hosts of this daemon connect, and does not know which one it is.
+            None: This transport lets only hosts of this daemon connect, and does not know which host it is.
 
         Raises:
-            PermissionError: The other end is no host of this daemon.
+            PermissionError: The other end is not a host of this daemon.
         """
         ...

@@ -15,7 +15,7 @@ class UnixTransport:
     """Connects hosts by Unix-domain sockets.
 
     Args:
-        path: Of this host's own socket. A file that a dead process has left there is replaced.
+        path: The path of this host's own socket. A file that a dead process has left there is replaced.
     """
 
     def __init__(self, path: str) -> None:
@@ -32,11 +32,11 @@ class UnixTransport:
         await asyncio.get_running_loop().create_unix_connection(lambda: wire, endpoint.path)
 
     def identify(self, me: str) -> None:
-        """A host says its name itself, in its greeting."""
+        """Do nothing: a host sends its name in its greeting."""
 
     def verify(self, endpoint: Endpoint, connection: asyncio.BaseTransport) -> None:
-        """Nobody but the host that is meant has that socket."""
+        """Do nothing: only the expected host has that socket."""
 
     def caller(self, connection: asyncio.BaseTransport) -> str | None:
-        """Unknown: a caller says its name itself."""
+        """None: a caller sends its name in its greeting."""
         return None

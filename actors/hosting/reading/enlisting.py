@@ -1,7 +1,8 @@
-"""Enlisting: the facets of actors that an earlier release has written, which did not know any.
+"""Enlisting: writing the facets of actors that come from an earlier release without facets.
 
-The rule: the host serves meanwhile. A batch is read, its types are asked, and its facets are written in one commit;
-then the host rests for as long as the batch has taken. The store says how far it is, so that a restart goes on there.
+The rule: the host serves meanwhile. A batch is read, the actors' types make the facets, and the facets are written in
+one commit; then the loop pauses for as long as the batch has taken. The store holds the progress, so that a restart
+goes on there.
 
 `actors/hosting/host.py` runs it once; in a store that this release has made there is nothing to do.
 """
@@ -24,11 +25,11 @@ class Enlisting:
     """Fills the lists of a store.
 
     Args:
-        types: By type of address; what they say of an actor is what lists show of it.
-        journal: Is told of actors that no list can show, and of a store that fails.
+        types: The types of actors, by type of address; they make the facets.
+        journal: Logs actors that no list can show, and a store that fails.
     """
 
-    BATCH = 500  # a turn waits for the commit of one: some milliseconds
+    BATCH = 500  # a turn may wait for the commit of a batch: some milliseconds
     IN_A_ROW = 100  # actors between two breaks for other tasks: a millisecond
     RETRY_S = 5.0  # after a read or a commit that failed
 
@@ -38,7 +39,7 @@ class Enlisting:
         self._types = types
 
     async def run(self) -> None:
-        """Fill the lists, until nothing is left."""
+        """Write facets, until no actor without facets is left."""
         enlisted, began_at = 0, anyio.current_time()
         while True:
             batch_at = anyio.current_time()
@@ -50,7 +51,7 @@ class Enlisting:
             except Exception as error:
                 failure = as_store_error(error, "filling the lists")
                 if isinstance(failure, StoreGone):
-                    return  # the store has said so
+                    return  # the store has logged it
                 self._journal.write(
                     LISTS_UNFILLED, pause_s=self.RETRY_S, reason=str(failure), error_type=type_name(failure)
                 )

@@ -1,9 +1,9 @@
 """The inspector: reads the outside of actors from the store, many at a time.
 
-The rule: one read is under way, and requests that come meanwhile go together in the
+The rule: one read is under way at a time, and requests that come meanwhile share the
 next. The way to the store's thread and back costs more than the read itself.
 
-`Host.inspect` asks it for actors whose outside is not in memory.
+`Host.inspect` uses it for actors whose outside is not in memory.
 """
 
 from collections.abc import Callable
@@ -22,12 +22,12 @@ from ...waiting.signal import Signal
 class Inspector:
     """Gathers requests while the last read is under way.
 
-    How many actors a read may have is found out by what the last ones brought: their size is not known before.
+    The number of actors for a read follows from the sizes of the last reads: the size of an actor is not known before.
     """
 
     BATCH = 256
     BATCH_FIRST = 16
-    BATCH_BYTES = 8 * 1024 * 1024  # where a read of several has become large
+    BATCH_BYTES = 8 * 1024 * 1024  # a read of several actors with more bytes is too large
 
     def __init__(self, store: Store, *, refusal: Callable[[], PerdureError] = HostStopping) -> None:
         self._store = store
@@ -54,7 +54,7 @@ class Inspector:
         return found
 
     async def inspect_stalled(self, address: Address, reason: str) -> Inspection:
-        """Read what can be read of the outside of an actor that cannot be loaded.
+        """Read the readable part of the outside of an actor that cannot be loaded.
 
         Raises:
             HostStopping: The inspector is closed.
@@ -65,7 +65,7 @@ class Inspector:
         return replace(found or Inspection(b"", None, None, 0), stalled=reason)
 
     def close(self) -> None:
-        """Answer all callers with the refusal, and take no more requests."""
+        """Answer all callers with the refusal, and refuse later requests."""
         self._closed = True
         for _, reply in (*self._reading, *self._queue):
             if not reply.done():
@@ -82,7 +82,7 @@ class Inspector:
                 self._reading = []
 
     async def _read(self, batch: list[tuple[Address, Reply]]) -> None:
-        # Each once: a thousand callers that ask for the same large instance share one copy of it.
+        # Each address once: a thousand callers that inspect the same large instance share one copy of it.
         asked = list(dict.fromkeys([address for address, _ in batch]))
         try:
             found = dict(zip(asked, await self._store.inspect(asked), strict=True))

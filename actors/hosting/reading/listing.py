@@ -1,9 +1,9 @@
-"""Lists, counts and the audit of a daemon: any host answers for all.
+"""Lists, counts and the audit of a daemon: any host answers for all hosts.
 
-The rule: no activation is needed, and none is made. A host reads its own part of the store, and the host that is asked
-merges. Hosts stand in a cursor in the order of their numbers, so that any host can go on where another has begun.
+The rule: lists need no activations and make none. Each host reads its own part of the store, and the host that has the
+request merges the parts. A cursor has the hosts in the order of their numbers, so that any host can continue a list.
 
-`Host.lists` is one.
+`Host.lists` returns the lists of a host.
 """
 
 from collections.abc import Sequence
@@ -30,8 +30,8 @@ class Lists:
     """Reads lists of all hosts.
 
     Args:
-        peers: The other hosts of the daemon, if there are any. Hosts that share one store are not asked: the store has
-            all actors.
+        peers: The other hosts of the daemon, if there are any. Hosts that share one store get no requests: the store
+            has all actors.
     """
 
     def __init__(self, store: Store, peers: Peers | None) -> None:
@@ -60,8 +60,8 @@ class Lists:
         """List actors of a type, as a store does.
 
         Raises:
-            CursorInvalid: It is no cursor of such a list.
-            HostUnreachable, HostLost: A host is away, and its part with it.
+            CursorInvalid: The cursor is not one of such a list.
+            HostUnreachable, HostLost: A host is away, so its part cannot be read.
             StoreError: A host's part could not be read; `ListsUnfinished` while a part is being brought up to date.
         """
         if self._peers is None:
@@ -98,10 +98,10 @@ class Lists:
         return AuditPage(*merged(pages, before, Ordered(ORDER, numbers=True, descending=True), limit=limit))
 
     async def thin_audit(self, before_us: int) -> int:
-        """Forget the audit of all hosts from before that time (Unix time, microseconds), and return how many rows.
+        """Delete the audit of all hosts before a time (Unix time, microseconds), and return the number of rows.
 
         Raises:
-            HostUnreachable, HostLost, StoreError: Some rows may be gone.
+            HostUnreachable, HostLost, StoreError: Some rows may have been deleted.
         """
         return sum(await self._all(THIN_AUDIT, self._store.thin_audit, before_us))
 

@@ -1,10 +1,10 @@
-"""The outsides of actors as last committed, and their watchers, for actors of all hosts.
+"""The outsides of actors of all hosts, as last committed, and their watchers.
 
-The rule: an owner answers from memory, if it may; a host that is not the owner asks it, and reads the store itself
-where all hosts share one and the owner does not answer. A watch follows its actor when the shard moves; the watcher
-looks again, because commits may have been missed.
+The rule: the owner of an actor answers from memory, unless it may have lost the shard. Another host sends the request
+to the owner; if the owner does not answer and all hosts share one store, it reads the store itself. A watch follows its
+actor when the shard moves; the watcher inspects the actor again, because commits may have been missed.
 
-`actors/hosting/host.py` has one.
+`actors/hosting/host.py` reads and watches actors with it.
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -28,7 +28,7 @@ class Outsides:
     """Reads and watches actors.
 
     Args:
-        watches: Those of this host's actors.
+        watches: The watches of this host's actors.
         source: The membership of hosts that share the store; None: a host has its part of the store for itself.
     """
 
@@ -48,7 +48,7 @@ class Outsides:
         self._inspector = inspector
         self._watches = watches
         self._source = source
-        self._following: dict[_Following, None] = {}  # by callers here, where shards come and go; in order
+        self._following: dict[_Following, None] = {}  # of callers on this host, where shards come and go; in order
 
     def answer(self, peers: Peers) -> None:
         """Let other hosts read the actors of this one."""
@@ -75,7 +75,7 @@ class Outsides:
         return await self._inspector.inspect(address)
 
     async def inspect_for_other(self, address: Address) -> Inspection | None:
-        """Read an outside for another host. The actor is not sought further: no host is asked twice."""
+        """Read an outside for another host. The request is not passed on, so no host gets it twice."""
         activation = self._mailroom.activations.peek(address)
         if activation is not None and (outside := activation.outside) is not None and self._may_answer:
             return outside
@@ -92,7 +92,7 @@ class Outsides:
         return await self.read_for_other(address)
 
     async def read_for_other(self, address: Address) -> Stored | None:
-        """Read all that this host's store holds of an actor."""
+        """Read the record and the log of an actor from this host's store."""
         (stored,) = await self._store.load([address])
         if isinstance(stored, StoreError):
             raise stored
@@ -109,7 +109,7 @@ class Outsides:
 
     @property
     def _may_answer(self) -> bool:
-        """Whether an outside in memory counts now."""
+        """Whether outsides in memory are valid now."""
         return self._source is None or self._source.may_answer
 
     def watch(self, address: Address) -> AbstractContextManager[Watch]:
@@ -131,20 +131,20 @@ class Outsides:
             following.end()
 
     def lose(self, shards: Collection[int] | None) -> None:
-        """Watch the actors of these shards at their present owners, and let the watchers look again; None: of all."""
+        """Watch the actors of these shards (None: all) at their present owners; the watchers inspect them again."""
         for following in list(self._following):
             if shards is None or self._placement.shard_of(following.address) in shards:
                 following.end()
                 self._follow(following)
                 following.watch.lose()
-        # Those of watchers in other hosts, which learn of it themselves if they live.
+        # The watches of other hosts, which notice the change themselves if they live.
         for address, watches in list(self._watches.items()):
             if shards is None or self._placement.shard_of(address) in shards:
                 for watch in watches:
                     watch.lose()
 
     def _follow(self, following: "_Following") -> None:
-        """Have a watch told of the commits of its actor, where the actor is now."""
+        """Watch an actor for a caller at the host that owns the actor now."""
         address, watch = following.address, following.watch
         if (owner := self._mailroom.elsewhere(address)) is not None:
             following.end = owner.follow(address, watch)
@@ -154,7 +154,7 @@ class Outsides:
 
 
 class _Watching:
-    """A watch of an actor that this host has for its life. A class, because a generator takes twice as long."""
+    """A watch of an actor whose shard never moves. A class, because a generator takes twice as long."""
 
     __slots__ = ("_address", "_watch", "_watches")
 
@@ -183,4 +183,4 @@ class _Following:
 
 
 def _nothing() -> None:
-    """The end of a watch that has not begun."""
+    """Do nothing: the end of a watch that has not begun."""

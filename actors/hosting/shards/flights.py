@@ -1,13 +1,14 @@
-"""The flight notes of a host that shares its store: the work under way here, for the hosts that come after it.
+"""The flight notes of a host that shares its store: the work under way here, for the next owners of its shards.
 
-The rule: a host pays for this only while it has a reason. As long as no host has died nothing is noted. A shard whose
-owner has died is *watched* by the next one: what begins for its actors is noted in the store before it begins, and
-struck once it is over. If this host dies too, the next one finds in the notes what was under way; those are suspect,
-are noted as long as they are, and begin one after the other (`actors/hosting/probation.py`).
+The rule: notes are written only when there is a reason. As long as no host has died, no note is written. A shard whose
+owner has died is *watched* by the next owner: work of its actors is noted in the store before it begins, and its note
+is struck once the work is over. If this host dies too, the next owner finds the work that was under way in the notes.
+The actors of that work are suspect and stay noted until they are cleared, and they run one after the other
+(`actors/hosting/probation.py`).
 
-`actors/hosting/shards/inquest.py` says who is suspect. `actors/hosting/mailroom.py` and the activities of the runtime
-ask what has to be noted. Where a host has its store for itself, `actors/hosting/flight_record.py` does the same in a
-file. docs/design/flight-record.md has the reasons.
+`actors/hosting/shards/inquest.py` decides which actors are suspect. `actors/hosting/mailroom.py` and the activities of
+the runtime ask whether work has to be noted. Where a host has its store for itself,
+`actors/hosting/flight_record.py` does the same in a file. docs/design/flight-record.md has the reasons.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -22,24 +23,24 @@ from ...waiting.signal import Signal
 from ..quarantine import EARLY_S, Suspect
 from .inquest import Suspected, label_of, suspected
 
-# How long a shard is watched. A takeover begins its work anew at once: turns in flight, reminders that are due,
+# How long a shard is watched. A takeover begins the work of a shard anew at once: turns in flight, due reminders,
 # messages that other hosts send again, and callers that have waited (`WaitingRoom.WAIT_S`).
 WATCH_S = 10.0
-# How often a host that has something under way notes that it lives; and if all of it has been for longer than EARLY_S.
+# How often a host with work under way notes that it lives; and the same if all its work has lasted for over EARLY_S.
 SIGN_S = 0.25
 LATE_SIGN_S = 5.0
-RETRY_S = 0.5  # after a store that has not taken the notes
+RETRY_S = 0.5  # after the store has failed to write notes
 NOTES_AT_ONCE = 1_000  # of work about to begin, with one statement
-NOTES_MAX = 10_000  # work under way beyond them is not noted
+NOTES_MAX = 10_000  # further work under way is not noted
 
-TURN = ""  # as the activity of a note
+TURN = ""  # the activity in the note of a turn
 
 
 class FlightNotes:
-    """The work under way on one host, and who is suspect there.
+    """The work under way on one host, and its suspects.
 
     Args:
-        book: Where it is noted.
+        book: Holds the notes.
     """
 
     def __init__(self, book: FlightBook) -> None:
@@ -51,12 +52,12 @@ class FlightNotes:
         self._go_on: Callable[[Address], bool] = lambda address: False
         self._unrecovered: Callable[[], Iterable[Address]] = tuple
         self._watched: dict[int, float] = {}  # shard -> until when, at least
-        self._struck: dict[int, int] = {}  # of watched shards: notes from before this epoch are to be struck
+        self._struck: dict[int, int] = {}  # watched shard -> epoch; notes from before it are to be struck
         self._suspected: dict[FlightKey, Suspect] = {}
         self._kept: set[Address] = set()  # the actors of suspects
         self._heard: dict[FlightKey, float] = {}  # suspects that have had the floor -> until when they may still begin
-        self._asked: dict[FlightKey, anyio.Event | None] = {}  # to be noted before they begin; None: a turn
-        self._noted: dict[FlightKey, float] = {}  # under way -> when it was noted
+        self._asked: dict[FlightKey, anyio.Event | None] = {}  # work to be noted before it begins; None: a turn
+        self._noted: dict[FlightKey, float] = {}  # work under way -> when it was noted
         self._taken: list[Address] = []  # turns of this slice that were noted
         self._slots: dict[int, FlightKey] = {}
         self._next_slot = 0
@@ -68,11 +69,11 @@ class FlightNotes:
     def attach(
         self, placement: Placement, go_on: Callable[[Address], bool], unrecovered: Callable[[], Iterable[Address]]
     ) -> None:
-        """Learn of the host.
+        """Connect the notes to the host.
 
         Args:
-            placement: Which shard an actor is in, and at which epoch it is here.
-            go_on: Lets an actor take its turn, now that it is noted; says whether it takes one.
+            placement: The shard of an actor, and the shard's epoch here.
+            go_on: Lets an actor take its turn, once it is noted; returns whether it takes one.
             unrecovered: Actors that are still to be woken because they had work in flight.
         """
         self._placement, self._go_on, self._unrecovered = placement, go_on, unrecovered
@@ -80,14 +81,14 @@ class FlightNotes:
     # Shards that come and go.
 
     async def look(self, epochs: Mapping[int, int], lost: Collection[int]) -> Sequence[Suspected]:
-        """Find out who is suspect in shards that are about to be opened, and note it.
+        """Find the suspects in shards that are about to be opened, and note them.
 
         Args:
             epochs: Shard -> epoch.
-            lost: Those of them whose owner has died.
+            lost: The shards among them whose owner has died.
 
         Raises:
-            StoreError: It could not be read, or not be noted.
+            StoreError: Notes could not be read or written.
         """
         notes = await self._book.flights()
         found = suspected(notes, epochs, lost)
@@ -100,7 +101,7 @@ class FlightNotes:
         return found
 
     def come(self, epochs: Mapping[int, int], lost: Collection[int], found: Sequence[Suspected]) -> None:
-        """Watch shards whose owner has died, as they are opened, and have an eye on suspects."""
+        """Watch shards whose owner has died, as they are opened, and remember their suspects."""
         until_s = anyio.current_time() + WATCH_S
         self._watched.update({shard: until_s for shard in epochs if shard in lost or shard in self._struck})
         for each in found:
@@ -110,10 +111,10 @@ class FlightNotes:
             self._work.set()
 
     def leave(self, has: Callable[[Address], bool], shard: int | None) -> None:
-        """Forget the notes of actors that are not here any more. The next owner reads what they are suspected of.
+        """Forget the notes of actors whose shards have left. The next owner reads them from the store.
 
         Args:
-            shard: Theirs; None: all of them, and this host was taken for dead.
+            shard: The shard of these actors; None: all shards have left, because this host was taken for dead.
         """
         for key in [key for key in self._asked if has(key[0])]:
             self._release(key)
@@ -136,15 +137,15 @@ class FlightNotes:
         self._settle()
         self.cleared.set()
 
-    # What begins.
+    # Work that begins.
 
     @property
     def watching(self) -> bool:
-        """Whether anything that begins may have to be noted."""
+        """Whether work that begins may have to be noted."""
         return bool(self._watched or self._kept)
 
     def holds(self, address: Address) -> bool:
-        """Say whether the turn of an actor has to wait until it is noted; it goes on by itself then."""
+        """Whether the turn of an actor has to wait until it is noted; the turn is then taken without another call."""
         key = (address, TURN)
         if address.type not in self.types or not self._is_watched(address) or key in self._noted:
             return False
@@ -168,7 +169,7 @@ class FlightNotes:
             await event.wait()
 
     def begin(self, address: Address, what: str) -> int:
-        """As of a flight record: an activity begins. One that was not noted has no slot."""
+        """As in a flight record: note that an activity begins. One that was not noted has no slot."""
         if (address, what) not in self._noted:
             return -1
         self._next_slot += 1
@@ -176,7 +177,7 @@ class FlightNotes:
         return self._next_slot
 
     def end(self, slot: int) -> None:
-        """As of a flight record: an activity has ended, however it did."""
+        """As in a flight record: note that an activity has ended, with any outcome."""
         key = self._slots.pop(slot, None)
         if key is not None:
             self._clear(key)
@@ -210,7 +211,7 @@ class FlightNotes:
         self._work.set()
 
     def heard(self, name: bytes) -> None:
-        """A suspect has had the floor. If nothing of it begins in a while, there is nothing left of what it was."""
+        """Note that a suspect has had the floor. If none of its work begins soon, the suspect is cleared."""
         until_s = anyio.current_time() + WATCH_S
         self._heard.update({key: until_s for key, suspect in self._suspected.items() if suspect.name == name})
         self._work.set()
@@ -239,7 +240,7 @@ class FlightNotes:
                     await self._work.wait_for(self._pause_s())
 
     def _pause_s(self) -> float:
-        """How long there is nothing to do but to sign; 0: there is nothing to note, and no shard is watched."""
+        """How long the loop may wait before it writes again; 0: it writes no more, until it has work to note."""
         if self._noted:
             return self._sign_every_s()
         return WATCH_S / 10 if self._watched or self._heard or self._is_due() else 0.0
@@ -279,7 +280,7 @@ class FlightNotes:
             raise
         self._signed_s = now
         for key in asked:
-            if key in self._asked:  # and has not gone meanwhile
+            if key in self._asked:  # its shard has not left meanwhile
                 self._noted[key] = now
                 self._gone.discard(key)
                 self._release(key)
@@ -287,12 +288,12 @@ class FlightNotes:
                 self._gone.add(key)
 
     def _release(self, key: FlightKey) -> None:
-        """Let go on what has waited for its note."""
+        """Let work begin that has waited for its note."""
         event = self._asked.pop(key)
         if event is not None:
             event.set()
         elif key in self._noted and not self._go_on(key[0]):
-            self._over(key)  # nothing is left for it to do
+            self._over(key)  # the actor has no turn to take
 
     async def _end_watches(self) -> None:
         now = anyio.current_time()
@@ -326,7 +327,7 @@ class FlightNotes:
             self._work.set()
 
     def _over(self, key: FlightKey) -> None:
-        """Take note that something is not under way any more."""
+        """Record that work is not under way any more."""
         if self._noted.pop(key, None) is not None:
             if key in self._suspected:
                 self._changed.add(key)

@@ -1,11 +1,11 @@
 """The gate: which messages may go to their actor now, and which wait, where shards come and go.
 
-The rule: a message goes to an actor of this host if its shard is open here, and to the owner of its shard if that is
-another host which can be reached. Otherwise it waits, and so do all that come behind it for the same shard. A message
-of another host is never sent on: if the shard is not here, it goes back.
+The rule: a message goes to an actor of this host if its shard is open here, and to the owner of its shard if that is a
+reachable other host. Otherwise it waits, and so do all later messages for the same shard. A message of another host is
+never sent on: if the shard is not here, the message goes back.
 
-`actors/hosting/mailroom.py` asks it where there is one; `actors/hosting/shards/hosted.py` opens and closes.
-A host that has its shards for life has none.
+`actors/hosting/mailroom.py` asks the gate; `actors/hosting/shards/hosted.py` opens and closes shards in it.
+A host whose shards never move has no gate.
 """
 
 from collections.abc import Callable, Sequence
@@ -36,14 +36,14 @@ class ShardGate:
     """The states of this host's shards, and the messages that wait.
 
     Args:
-        placement: Says which host owns a shard.
+        placement: The owners of the shards.
         peers: The other hosts.
         deliver: Delivers a message, or asks this gate again.
-        journal: Is told when too many messages wait.
-        room: Where messages wait.
+        journal: Logs that too many messages wait.
+        room: Holds the messages that wait.
     """
 
-    # How often a message that waits is tried, if nothing else says that it may go: a connection is being made.
+    # How often a waiting message is tried, if no event lets it go: while a connection is being made.
     TRY_EVERY_S = 0.05
 
     def __init__(
@@ -59,7 +59,7 @@ class ShardGate:
         self._peers = peers
         self._deliver = deliver
         self._journal = journal.at(__name__)
-        self.told: Callable[[int], None] = lambda shard: None  # called with a shard that is elsewhere, as a host says
+        self.told: Callable[[int], None] = lambda shard: None  # called if a host reports another owner
         self.room = room if room is not None else WaitingRoom()
         self.opening: dict[int, int] = {}  # shard -> epoch
         self.closed: set[int] = set()
@@ -67,7 +67,7 @@ class ShardGate:
         self._filled = Signal()
 
     def settle(self) -> None:
-        """Say anew whether a shard is unsettled. Called after each change of the shards that open or are closed."""
+        """Bring `unsettled` up to date. Called after each change of the shards that open or are closed."""
         self.unsettled = bool(self.opening or self.closed or self.room.shards)
 
     def is_open(self, address: Address) -> bool:
@@ -79,16 +79,16 @@ class ShardGate:
         """Check that a message of another host may come in.
 
         Raises:
-            NotOwner: Its shard is a third host's.
+            NotOwner: A third host owns its shard.
         """
         if self._placement.elsewhere(address) is not None:
             self._placement.locate(address)
 
     def holds(self, address: Address, envelope: Envelope, *, new: bool = False) -> bool:
-        """Let a message wait, if it must; return whether it does.
+        """Let a message wait, if it must wait; return whether it waits.
 
         Raises:
-            WaitingRoomFull: Too many wait for its shard. Only for a message with a reply.
+            WaitingRoomFull: Too many messages wait for its shard. Only for a message with a reply.
         """
         shard = self._placement.shard_of(address)
         if not self.room.has(shard) and self._may_go(shard, envelope):
@@ -97,10 +97,10 @@ class ShardGate:
         return True
 
     def take_back(self, address: Address, envelope: Envelope, moved: Moved, *, new: bool) -> None:
-        """Deliver a message again that another host has not taken, because its shard is elsewhere.
+        """Deliver a message again that another host has returned, because its shard has another owner.
 
-        If that is news, the message goes to the owner that is named. If it is not, one of the two hosts has not heard
-        yet whose the shard is: the message waits for that.
+        If this host did not know that owner, the message goes to it. Otherwise one of the two hosts does not know the
+        present owner yet, and the message waits until it does.
 
         Raises:
             MailboxFull, NotOwner: It was not delivered.
@@ -111,12 +111,12 @@ class ShardGate:
             self._deliver(address, envelope, new=new)
         elif moved.owner != placement.host and self._learn(moved):
             self._deliver(address, envelope, new=new)
-            self.told(shard)  # behind this message: what was sent after it comes back too
+            self.told(shard)  # after this message: messages that were sent after it come back too
         else:
             self._put(shard, address, envelope, new=new)
 
     def let_go(self, shard: int, before: Sequence[tuple[Address, Envelope]] = ()) -> None:
-        """Deliver the messages that wait for a shard, as far as they may go now.
+        """Deliver the messages that wait for a shard and may go now.
 
         Args:
             before: Messages that come before it.
@@ -132,9 +132,9 @@ class ShardGate:
         self.settle()
 
     def send_on(self, address: Address, envelope: Envelope, *, new: bool = False) -> None:
-        """Deliver a message whose shard has moved; what another host has sent goes back to it.
+        """Deliver a message whose shard has moved; a message of another host goes back to that host.
 
-        Messages that the new owner finds in the store itself go nowhere, nor do messages that actors send again.
+        Messages that the new owner finds in the store are dropped, and so are messages that actors send again.
         """
         if envelope.body is RECOVER or isinstance(envelope.body, ReminderDue | SetAside):
             if self.is_open(address):
@@ -150,14 +150,14 @@ class ShardGate:
             envelope.refuse(error)
 
     def dismiss(self, error: PerdureError) -> None:
-        """Refuse all that wait."""
+        """Refuse all waiting messages."""
         for shard in self.room.shards:
             for waiting in self.room.take(shard):
                 waiting.envelope.refuse(error)
         self.settle()
 
     def send_back(self) -> None:
-        """Send the messages of other hosts that wait back to them: this host ends."""
+        """Send the waiting messages of other hosts back to them: this host ends."""
         for shard in self.room.shards:
             waiting = self.room.take(shard)
             for each in waiting:
@@ -182,7 +182,7 @@ class ShardGate:
                 self.settle()
 
     def _learn(self, moved: Moved) -> bool:
-        """Enter what another host says of a shard that it does not own; return whether it is news."""
+        """Enter the owner that another host names for a shard; return whether the owner is new to this host."""
         if moved.owner is not None:
             return self._placement.moved(moved.shard, Ownership(host=moved.owner, epoch=moved.epoch))
         known = moved.epoch < self._placement.known_epoch(moved.shard)
@@ -212,9 +212,9 @@ class ShardGate:
         if owner == self._placement.host:
             return shard not in self.opening and shard not in self.closed
         if is_remote(envelope):
-            return True  # it goes back
+            return True  # the message goes back
         outbound = self._peers.find(owner)
-        # The connection keeps an actor's messages, also before it is made.
+        # The connection object keeps an actor's messages, also before it is connected.
         return outbound is not None and (outbound.connected or envelope.reply is None)
 
 

@@ -1,10 +1,10 @@
 """The shards of a host that come and go while it runs.
 
-The rule: what the store says happens to a shard happens here to all that is in memory of it. A shard that comes is
-recovered as after a restart, before a message reaches its actors. A shard that goes takes nothing along: its last
-commit is over, its new owner finds all in the store, and messages that wait here go on to it.
+The rule: the actors of a shard in memory follow the shard's state in the store. A shard that comes is recovered as
+after a restart, before a message reaches its actors. A shard leaves no state here: its last commit is over, its new
+owner reads the actors from the store, and messages that wait here go on to the new owner.
 
-`actors/hosting/host.py` has one where a membership gives and takes its shards, which calls it
+`actors/hosting/host.py` makes it where a membership gives and takes the host's shards; the membership calls it
 (`actors/cluster/keeper.py`).
 """
 
@@ -35,34 +35,34 @@ from .gate import ShardGate, is_remote
 from .inquest import Suspected
 from .recovery import Recovery
 
-IsIn = Callable[[Address], bool]  # says whether an actor is one of some
+IsIn = Callable[[Address], bool]  # whether an actor is one of a set
 
 
 class Gone(NamedTuple):
-    """Actors that have another host now, which begins their work anew."""
+    """Actors that another host owns now; that host begins their work anew."""
 
     has: Callable[[Address], bool]  # whether an actor is one of them
-    dead: bool  # this host was taken for dead: nothing of it counts; else it may end what it has begun
+    dead: bool  # this host was taken for dead: its work is void; False: it may end the work that it has begun
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sharing:
     """How a host shares its store with others."""
 
-    source: ShardSource  # says which shards are its own
-    notes: FlightNotes | None = None  # of work under way here
-    gone: Callable[[Gone], None] = lambda gone: None  # called with actors that are not here any more
-    # The work that goes on when a shard moves. `has` says whether an actor is in that shard. Begins nothing more for
-    # actors that are about to be another host's, and says what goes on, for the next owner. It is given the messages
-    # of this host that wait for them, each with its actor: they go to the new owner.
+    source: ShardSource  # knows the host's shards
+    notes: FlightNotes | None = None  # the work under way here
+    gone: Callable[[Gone], None] = lambda gone: None  # called with actors that have left
+    # Called before a shard moves; `has` tells whether an actor is in that shard. Begins no more work for its actors,
+    # and returns the jobs that go on here, for the next owner. `waiting` has the messages of this host that wait for
+    # these actors, each with its actor: they go to the new owner.
     lent: Callable[[IsIn, Sequence[tuple[Address, Any]]], Sequence[bytes]] = lambda has, waiting: ()
-    kept: Callable[[IsIn], None] = lambda has: None  # they are not given after all
-    borrowed: Callable[[Sequence[bytes]], None] = lambda jobs: None  # called with what other hosts do for actors here
+    kept: Callable[[IsIn], None] = lambda has: None  # the shard is not given after all
+    borrowed: Callable[[Sequence[bytes]], None] = lambda jobs: None  # gets jobs under way elsewhere
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """The parts of a host that hold state of shards."""
+    """The parts of a host that hold state of its shards."""
 
     store: Store
     placement: Placement
@@ -82,11 +82,11 @@ class HostedShards:
     """Keeps the shards of one host.
 
     Args:
-        parts: Those of the host.
-        sharing: The membership that calls this, and the parts that hear of actors that are not here any more.
+        parts: The parts of the host.
+        sharing: The membership that calls this object, and the functions that are called for actors that leave.
     """
 
-    RETRY_S = 0.5  # after a store that did not say what to recover
+    RETRY_S = 0.5  # after a failed read of the actors to recover
 
     def __init__(self, parts: Parts, sharing: Sharing) -> None:
         self._parts = parts
@@ -96,18 +96,18 @@ class HostedShards:
             parts.mailroom.notes = notes
             notes.attach(parts.placement, parts.mailroom.resume, lambda: tuple(parts.mailroom.unrecovered))
         self._opened = Signal()
-        self._lost: set[int] = set()  # of the shards that are opening: those whose owner has died
-        self._found: Sequence[Suspected] = ()  # who is suspect in them
+        self._lost: set[int] = set()  # the opening shards whose owner has died
+        self._found: Sequence[Suspected] = ()  # the suspects in opening shards
 
     @property
     def gate(self) -> ShardGate:
-        """Says which messages go to their actors now."""
+        """The gate, which says which messages go to their actors now."""
         return self._parts.gate
 
     # Called by the membership.
 
     def rings(self, rings: Mapping[str, int]) -> None:
-        """Learn of rings, and send on the messages that wait for their actors."""
+        """Take in rings that are known now, and send on the messages that wait for their actors."""
         parts = self._parts
         news = [ring for ring, number in rings.items() if parts.placement.enter_ring(ring, number)]
         if news:
@@ -119,7 +119,7 @@ class HostedShards:
         """Take shards over, and recover them."""
         parts = self._parts
         parts.placement.host = self._sharing.source.me
-        # A shard that was given away, and came back before this host had heard that it was given.
+        # A shard that was given away, and came back before this host was notified that it was given.
         left = {shard: self._drop(shard) for shard in epochs if parts.placement.owner(shard) == parts.placement.host}
         parts.placement.claimed(epochs, shards=parts.store.shards)
         parts.gate.opening.update(epochs)
@@ -150,7 +150,7 @@ class HostedShards:
         self._parts.recovery.go_on()
 
     def given(self, shard: int, owner: Ownership) -> None:
-        """Forget a shard that was closed, and send on the messages that wait for it."""
+        """Drop a shard that was closed, and send on the messages that wait for it."""
         parts = self._parts
         parts.placement.lost(shard, owner)
         left = self._drop(shard)
@@ -158,17 +158,17 @@ class HostedShards:
         parts.outsides.lose({shard})
 
     def moved(self, owners: Mapping[int, Ownership | None]) -> None:
-        """Learn of owners of shards that are not this host's."""
+        """Take in the owners of shards that other hosts own."""
         self._parts.placement.host = self._sharing.source.me
         if news := {shard for shard, owner in owners.items() if self._is_news(shard, owner)}:
             self._follow(news)
 
     def set_serving(self, serving: bool) -> None:
-        """Take turns, or take none."""
+        """Take turns, or stop taking turns."""
         self._parts.turn_loop.pause(not serving)
 
     def abandon(self) -> None:
-        """Drop all that is in memory."""
+        """Drop all actors in memory."""
         parts = self._parts
         error = HostLost(parts.placement.host)
         parts.gate.opening.clear()
@@ -190,7 +190,7 @@ class HostedShards:
     # Inside.
 
     async def join(self, *, task_status: TaskStatus[None]) -> None:
-        """Have shards for as long as this is not cancelled; started once the first of them are here."""
+        """Have shards until cancelled; started once the first shards are here."""
         await self._sharing.source.run(self, task_status=task_status)
 
     async def run(self) -> None:
@@ -214,7 +214,7 @@ class HostedShards:
                 self._open({s: e for s, e in opening.items() if gate.opening.get(s) == e}, marked)
 
     async def _read(self, opening: Mapping[int, int]) -> Sequence[Address] | None:
-        """Read the actors of shards with work in flight, and who is suspect in them; None: the store did not say."""
+        """Read the actors of shards with work in flight, and the suspects; None: the store could not be read."""
         found: dict[str, Any] = {"suspects": ()}
 
         async def read(name: str, call: Callable[[], Awaitable[Any]]) -> None:
@@ -223,7 +223,7 @@ class HostedShards:
             except Exception as error:
                 found["error"] = as_store_error(error, "reading what to recover")
 
-        async with anyio.create_task_group() as reading:  # at once: callers wait
+        async with anyio.create_task_group() as reading:  # both at once, because callers wait
             reading.start_soon(read, "marked", lambda: self._parts.store.active(tuple(opening)))
             if (notes := self._parts.notes) is not None:
                 reading.start_soon(read, "suspects", lambda: notes.look(opening, frozenset(self._lost)))
@@ -231,7 +231,7 @@ class HostedShards:
         return found["marked"] if "error" not in found else None
 
     def _open(self, epochs: Mapping[int, int], marked: Sequence[Address]) -> None:
-        """Open shards whose actors with work in flight are known."""
+        """Open shards, once their actors with work in flight are known."""
         parts = self._parts
         for shard in epochs:
             del parts.gate.opening[shard]
@@ -243,7 +243,7 @@ class HostedShards:
             parts.probation.come([(each.address, each.suspect) for each in found])
         self._lost.difference_update(epochs)
         parts.reminders.come(epochs.keys())
-        parts.probation.take_up(parts.gate.is_open)  # before a message lets anything of them begin
+        parts.probation.take_up(parts.gate.is_open)  # before a message lets work of these actors begin
         for shard in epochs:
             parts.gate.let_go(shard)
         parts.gate.settle()
@@ -251,7 +251,7 @@ class HostedShards:
         parts.recovery.go_on()
 
     def _drop(self, shard: int) -> Sequence[tuple[Address, Envelope]]:
-        """Forget all that is in memory of a shard, and return the messages that waited for its actors."""
+        """Drop the actors of a shard in memory, and return the messages that waited for them."""
         parts = self._parts
         parts.gate.closed.discard(shard)
         parts.gate.opening.pop(shard, None)
@@ -266,7 +266,7 @@ class HostedShards:
         return left
 
     def _in(self, shard: int) -> Callable[[Address], bool]:
-        """Says whether an actor is in a shard."""
+        """Make the function that tells whether an actor is in a shard."""
         return lambda address: self._parts.placement.shard_of(address) == shard
 
     def _waiting(self, shard: int) -> Sequence[tuple[Address, Any]]:
@@ -277,20 +277,20 @@ class HostedShards:
         return [(address, envelope.body) for address, envelope in (*boxes, *room) if not is_remote(envelope)]
 
     def _told(self, shard: int) -> None:
-        """Follow a shard of which another host has said where it is."""
+        """Follow a shard whose owner another host has reported."""
         self._follow({shard})
 
     def _follow(self, shards: Set[int]) -> None:
-        """Send to the new owners of shards the messages that their last ones may not have taken, and watch their actors
+        """Send the new owners of shards the messages that the last owners may not have taken, and watch their actors
         there.
         """
         self._parts.outsides.lose(shards)
         for shard, sent in self._recalled(shards).items():
-            # Messages that wait, and messages to the new owner from now on, must not overtake these.
+            # Waiting messages, and later messages to the new owner, must not overtake these.
             self._parts.gate.let_go(shard, sent)
 
     def _recalled(self, shards: Set[int]) -> Mapping[int, Sequence[tuple[Address, Envelope]]]:
-        """Take back the messages to the actors of shards that have no receipt; by shard."""
+        """Take back the messages without a receipt to the actors of shards; by shard."""
         placement = self._parts.placement
         recalled: dict[int, list[tuple[Address, Envelope]]] = {shard: [] for shard in shards}
         for address, envelope in self._parts.peers.recall(lambda address: placement.shard_of(address) in shards):
@@ -302,7 +302,7 @@ class HostedShards:
         return placement.owner(shard) != placement.host and placement.moved(shard, owner)
 
     def _forget(self, has: Callable[[Address], bool], *, dead: bool) -> None:
-        """Drop recoveries of actors that are not here any more, and have the other parts of the engine forget them."""
+        """Drop recoveries of actors that have left, and let the other parts of the engine forget them."""
         parts = self._parts
         for address in [address for address in parts.mailroom.unrecovered if has(address)]:
             del parts.mailroom.unrecovered[address]

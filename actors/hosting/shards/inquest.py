@@ -1,11 +1,11 @@
-"""The inquest: whom the notes of hosts that are gone make suspect, for a host that has come by some of their shards.
+"""The inquest: the suspects that follow from the notes of dead hosts, for a host that takes over some of their shards.
 
-The rule: a note counts for a shard at the epoch before the one at which the shard has come. At the end of a host all
-that it had noted is looked at, also in shards that others take: a suspect was alone only if it was on the whole host.
-A shard that was given in order takes its suspects along, and nothing is counted.
+The rule: a note counts for a shard at the epoch before the one at which the shard has come. After the end of a host all
+its notes are looked at, also those of shards that other hosts take: a suspect was alone only if it was the only one on
+the whole host. A shard that was given in order takes its suspects along, and no end is counted.
 
-The module is pure. `actors/hosting/quarantine.py` has what follows from an end, `actors/hosting/shards/flights.py` uses
-this.
+The module is pure. `actors/hosting/quarantine.py` decides what follows from an end; `actors/hosting/shards/flights.py`
+uses this module.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -25,17 +25,17 @@ class Suspected(NamedTuple):
 
 
 def label_of(address: Address) -> bytes:
-    """The name of an actor as a suspect; of no two actors it is the same."""
+    """The name of an actor as a suspect; no two actors have the same name."""
     return f"{address.type}\0{address.id}".encode("utf-8", "surrogatepass")
 
 
 def suspected(notes: Sequence[FlightNote], epochs: Mapping[int, int], lost: Collection[int]) -> list[Suspected]:
-    """Say who is suspect in shards that have come, in the order in which they are tried.
+    """The suspects in shards that have come, in the order in which they are tried.
 
     Args:
-        notes: Those of all hosts.
-        epochs: Shard -> the epoch at which it is this host's now.
-        lost: Those of them whose owner has died. From the owners of the others they were given.
+        notes: The notes of all hosts.
+        epochs: Shard -> the epoch at which this host owns it.
+        lost: The shards among them whose owner has died. The owners of the other shards have given them.
     """
     hosts: dict[int, list[FlightNote]] = {}
     for note in notes:
@@ -56,20 +56,20 @@ def suspected(notes: Sequence[FlightNote], epochs: Mapping[int, int], lost: Coll
 
 
 def suspect_of(note: FlightNote) -> Suspect:
-    """The suspect that a note tells of."""
+    """The suspect that a note describes."""
     name, what = label_of(note.address), note.what.encode()
     return Suspect(name, what, note.ends, note.early, note.alone, note.took_s, note.tried)
 
 
 def _after_end(notes: Sequence[FlightNote]) -> list[Suspect]:
-    """Say who is suspect after the end of a host.
+    """The suspects after the end of a host.
 
     Args:
-        notes: All of the host's.
+        notes: All notes of the host.
     """
     alive_s = max((note.begun_s or 0.0 for note in notes if note.address == SIGN_OF_LIFE), default=0.0)
     flights = [
-        # Of a turn it is not known how long it took: the event loop stood still, and signs of life are written in it.
+        # The duration of a turn is unknown: the event loop, which writes signs of life, stood still.
         Flight(
             label_of(note.address),
             note.what.encode(),
@@ -81,7 +81,7 @@ def _after_end(notes: Sequence[FlightNote]) -> list[Suspect]:
     ]
     before = [suspect_of(note) for note in notes if note.ends]
     after = suspects_after(before, flights)
-    # One that was to be set aside, and was not yet: what else has ended the host does not clear it.
+    # A suspect that was to be set aside and was not yet: an end with another cause does not clear it.
     known = {(suspect.name, suspect.what) for suspect in after}
     condemned = (suspect for suspect in before if suspect.condemned and (suspect.name, suspect.what) not in known)
     return [*condemned, *after]

@@ -1,4 +1,4 @@
-"""Recovery: waking the actors that had work in flight when the last host of their shard ended, or gave it.
+"""Recovery: waking the actors that had work in flight when the last host of their shard ended or gave the shard.
 
 The rule: a few hundred are woken at a time, so that a host which takes over a million does not hold them all in memory.
 
@@ -19,11 +19,11 @@ class Recovery:
     """Wakes the actors in `Mailroom.unrecovered`.
 
     Args:
-        may_wake: Says whether an actor may be woken now; one that may not stays where it is.
+        may_wake: Whether an actor may be woken now; otherwise it stays in the queue.
     """
 
     BATCH = 512  # actors that are woken at once
-    LOOK_S = 0.001  # how often the loader is looked at: a batch takes milliseconds
+    LOOK_S = 0.001  # how often the loader's line is checked: a batch takes milliseconds
 
     def __init__(self, mailroom: Mailroom, *, may_wake: Callable[[Address], bool] = lambda address: True) -> None:
         self._mailroom = mailroom
@@ -31,11 +31,11 @@ class Recovery:
         self._more = Signal()
 
     def go_on(self) -> None:
-        """Look again what may be woken."""
+        """Check again which actors may be woken."""
         self._more.set()
 
     async def run(self) -> None:
-        """Wake the actors in the queue, and all that join it, until cancelled."""
+        """Wake the actors in the queue, and later ones, until cancelled."""
         while True:
             await self.wake_all()
             await self._more.wait()

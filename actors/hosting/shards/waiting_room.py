@@ -1,9 +1,9 @@
-"""The waiting room: messages that cannot go to their actor yet, because its shard is on its way.
+"""The waiting room: messages that cannot go to their actor yet, because its shard is moving.
 
-The rule: messages wait shard by shard, in the order in which they came. A caller waits for so long and no longer; a
-message of an actor waits until it can go, because its sender counts on it.
+The rule: messages wait shard by shard, in the order in which they came. A caller waits at most `wait_s`; a message of
+an actor waits until it can go, because its sender relies on its delivery.
 
-The module is pure: it gets the time as an argument. `actors/hosting/shards/gate.py` has one.
+The module is pure: it gets the time as an argument. `actors/hosting/shards/gate.py` uses it.
 """
 
 from collections import deque
@@ -28,8 +28,8 @@ class WaitingRoom:
     """The messages that wait, by shard.
 
     Args:
-        messages_max: How many may wait for one shard before callers are refused.
-        wait_s: How long a caller waits.
+        messages_max: How many messages may wait for one shard before callers are refused.
+        wait_s: How long a caller waits at most; seconds.
     """
 
     MESSAGES_MAX = 10_000
@@ -38,7 +38,7 @@ class WaitingRoom:
     def __init__(self, *, messages_max: int = MESSAGES_MAX, wait_s: float = WAIT_S) -> None:
         self._messages_max = messages_max
         self._wait_s = wait_s
-        self._shards: dict[int, deque[WaitingMessage]] = {}  # none of them is empty
+        self._shards: dict[int, deque[WaitingMessage]] = {}  # no deque is empty
 
     def __len__(self) -> int:
         """How many messages wait."""
@@ -65,7 +65,7 @@ class WaitingRoom:
         self.put_back(shard, waiting)
 
     def put_back(self, shard: int, waiting: WaitingMessage) -> None:
-        """Let a message wait on that was taken out, however many wait by now."""
+        """Put a message back that was taken out, even beyond `messages_max`."""
         others = self._shards.get(shard)
         if others is None:
             self._shards[shard] = deque((waiting,))
@@ -73,15 +73,15 @@ class WaitingRoom:
             others.append(waiting)
 
     def waiting(self, shard: int) -> Sequence[WaitingMessage]:
-        """All that wait for a shard, in their order."""
+        """The messages that wait for a shard, in their order."""
         return tuple(self._shards.get(shard, ()))
 
     def take(self, shard: int) -> Sequence[WaitingMessage]:
-        """Take out all that wait for a shard, in their order."""
+        """Take out the messages that wait for a shard, in their order."""
         return tuple(self._shards.pop(shard, ()))
 
     def take_late(self, now_s: float) -> Sequence[WaitingMessage]:
-        """Take out the callers that have waited for too long, shard by shard.
+        """Take out the messages of callers that have waited for too long, shard by shard.
 
         Args:
             now_s: By the event loop's clock.
@@ -89,7 +89,7 @@ class WaitingRoom:
         late: list[WaitingMessage] = []
         for shard, waiting in list(self._shards.items()):
             if waiting[0].since_s + self._wait_s > now_s:
-                continue  # they came later; messages of actors in front of them only make this look twice
+                continue  # the first caller came later; a message of an actor before it only causes a second look
             gone = [one for one in waiting if one.envelope.reply is not None and one.since_s + self._wait_s <= now_s]
             late += gone
             left = deque(one for one in waiting if one not in gone) if gone else waiting

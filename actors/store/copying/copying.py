@@ -1,10 +1,10 @@
 """Copying a store to another one of any kind: each actor with its history, and the audit.
 
-The rule: the source is read and not changed, and nobody works on either store meanwhile. The target holds how far the
-copying has come, in the commit that has got there, so that it goes on after a crash. It counts as a store once both
-have been read and compared.
+The rule: the source is read and not changed, and no host uses either store meanwhile. Each commit to the target holds
+the progress of the copying, so that it goes on after a crash. The target counts as a store once both stores have been
+read and compared.
 
-Keys, positions and shards are those of the target. `cli/stores/copy.py` opens the stores; the sources are in
+The copies have keys, positions and shards of the target. `cli/stores/copy.py` opens the stores; the sources are in
 `actors/store/copying/sqlite_source.py` and `actors/store/postgres/exporting.py`.
 """
 
@@ -23,7 +23,7 @@ from ..errors import StoreFailed
 from ..listing import Facets
 from ..presence.apps import AppNames, shard_in
 
-# The actor in the target that has how far the copying has come.
+# The actor in the target that holds the progress of the copying.
 MARK = Address("copying", "copying")
 ACTORS_AT_ONCE = 256
 BYTES_AT_ONCE = 4 * 2**20
@@ -33,19 +33,19 @@ AUDIT_AT_ONCE = 1_000
 class CopyPlace(NamedTuple):
     """A place in a source."""
 
-    part: int = 0  # of a store in several files
+    part: int = 0  # the part of a store in several files
     number: int = -(2**62)  # the key of an actor, or the number of a row of the audit or of an item
-    name: str = ""  # of an item of that actor, as UTF-8 in hexadecimal, where items have no number
+    name: str = ""  # the name of an item of that actor, as UTF-8 in hexadecimal, where items have no number
 
 
 class CopiedActor(NamedTuple):
-    """All that a store has of an actor."""
+    """The rows of an actor, apart from its items."""
 
     address: Address
     record: bytes
     active: bool
     facets: Facets | None
-    entries: Sequence[tuple[int, bytes]]  # when each was written, and the entry; oldest first
+    entries: Sequence[tuple[int, bytes]]  # (time of writing, entry), oldest first
     reminders: Sequence[tuple[str, int]]  # name and due time, in order
 
     @property
@@ -75,23 +75,23 @@ class Source(Protocol):
 
     @property
     def identity(self) -> str:
-        """Which store it is. Another one has another text."""
+        """A text that identifies the store; the texts of different stores differ."""
         ...
 
     async def apps(self) -> Mapping[str, int]:
-        """The apps of the store, with their numbers, in the order of these."""
+        """The apps of the store and their numbers, ordered by number."""
         ...
 
     def actors(self, behind: CopyPlace) -> AsyncIterator[tuple[CopyPlace, CopiedActor]]:
-        """Give the actors behind a place, in their order.
+        """Yield the actors after a place, in order.
 
         Raises:
-            StoreFailed: One is not what was written, or cannot be read.
+            StoreFailed: An actor is damaged, or cannot be read.
         """
         ...
 
     def items(self, behind: CopyPlace) -> AsyncIterator[tuple[CopyPlace, CopiedItem]]:
-        """Give the items of actors behind a place, in their order.
+        """Yield the items of actors after a place, in order.
 
         Raises:
             StoreFailed: As for `actors`.
@@ -99,12 +99,12 @@ class Source(Protocol):
         ...
 
     def audit(self, behind: CopyPlace) -> AsyncIterator[tuple[CopyPlace, CopiedAudit]]:
-        """Give the rows of the audit behind a place, in their order."""
+        """Yield the rows of the audit after a place, in order."""
         ...
 
 
 class Totals(NamedTuple):
-    """The contents of a store in numbers: how much, and a checksum that does not depend on the order."""
+    """The contents of a store in numbers: counts, and a checksum that does not depend on the order."""
 
     actors: int = 0
     entries: int = 0
@@ -121,7 +121,7 @@ class Totals(NamedTuple):
 
 
 class CopyProgress(NamedTuple):
-    """How far a copying has come."""
+    """The progress of a copying."""
 
     source: str
     actors: CopyPlace = CopyPlace()
@@ -140,14 +140,14 @@ class CopyProgress(NamedTuple):
 
 
 async def copy(source: Source, target: Store, *, told: Callable[[int], None] = lambda _: None) -> None:
-    """Copy what the target does not have yet.
+    """Copy the rows that the target does not have yet.
 
     Args:
-        target: Is open. It is empty, or an earlier call has not come to its end.
-        told: Is told how many actors this call has copied.
+        target: An open store that is empty, or that an earlier call has not finished.
+        told: Called with the number of actors that this call has copied so far.
 
     Raises:
-        StoreFailed: The target is of another source, or the copying did not work.
+        StoreFailed: The target is a copy of another source, or the copying failed.
     """
     apps = await target.enter_apps(AppNames(tuple(await source.apps())))
     fences = await target.claim("copying", now_us=0)
@@ -174,10 +174,10 @@ async def copy(source: Source, target: Store, *, told: Callable[[int], None] = l
 async def _copy_items(
     source: Source, target: Store, key: int, progress: CopyProgress, fences: Mapping[int, int]
 ) -> CopyProgress:
-    """Copy the items that the target does not have yet; their actors are there. Returns how far the copying is then."""
+    """Copy the items that the target does not have yet; their actors were copied before. Returns the progress."""
     batch: list[Write] = []
     size = 0
-    owners: dict[Address, int] = {}  # of which a batch has few
+    owners: dict[Address, int] = {}  # actor -> key; a batch has few actors
     async for place, (address, name, item) in source.items(progress.items):
         if address not in owners:
             (stored,) = await target.load([address])
@@ -197,7 +197,7 @@ async def _copy_items(
 
 
 async def finish(target: Store) -> None:
-    """Take away how far the copying has come."""
+    """Delete the progress from the target."""
     fences = await target.claim("copying", now_us=0)
     (stored,) = await target.load([MARK])
     if isinstance(stored, Stored):
@@ -238,7 +238,7 @@ def require_equal(source: Totals, target: Totals) -> None:
 
 
 async def _begun(source: Source, target: Store) -> tuple[int, CopyProgress]:
-    """How far the copying has come, and the key of the mark that says so."""
+    """The key of the actor that holds the progress, and the progress."""
     (stored,) = await target.load([MARK])
     if isinstance(stored, Stored):
         progress = CopyProgress.of(stored.record)
@@ -254,7 +254,7 @@ async def _begun(source: Source, target: Store) -> tuple[int, CopyProgress]:
 async def _batches(
     actors: AsyncIterator[tuple[CopyPlace, CopiedActor]],
 ) -> AsyncIterator[tuple[Sequence[CopiedActor], CopyPlace]]:
-    """Actors in batches, and the place of the last one of each."""
+    """Yield actors in batches, and the place of the last actor of each batch."""
     batch: list[CopiedActor] = []
     size = 0
     place = CopyPlace()
@@ -269,7 +269,7 @@ async def _batches(
 
 
 def _writes(actor: CopiedActor, target: Store, apps: Mapping[str, int]) -> Iterator[Write]:
-    """The writes that make an actor equal to the one read."""
+    """Yield the writes that make an actor of the target equal to the one read."""
     key, shard = target.new_key(), shard_in(actor.address, apps, shards=target.shards, apart=target.rings_apart)
     at_us, entry = actor.entries[0] if actor.entries else (0, None)
     yield Write(
@@ -288,7 +288,7 @@ def _writes(actor: CopiedActor, target: Store, apps: Mapping[str, int]) -> Itera
 
 
 def _audit(rows: Sequence[CopiedAudit], key: int, target: Store) -> Iterator[Write]:
-    """The writes of rows of the audit. Their actors may be gone, so they belong to none."""
+    """Yield the writes of rows of the audit. Their actors may be deleted, so the rows are written without them."""
     for at_us, id_, row in rows:
         address = Address(MARK.type, id_)
         yield Write(key=key, address=address, shard=shard_of(id_, target.shards), at_us=at_us, audit=[row])
@@ -305,7 +305,7 @@ def _checksum(copied: CopiedActor | CopiedItem | CopiedAudit) -> int:
 
 
 def _plain(value: object) -> object:
-    """The same for lists, tuples and facets."""
+    """A form in which equal lists, tuples and facets compare equal."""
     if isinstance(value, Facets | Item):
         value = msgspec.structs.astuple(value)
     return [_plain(each) for each in value] if isinstance(value, tuple | list) else value

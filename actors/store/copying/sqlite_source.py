@@ -1,6 +1,6 @@
 """Reading a store's SQLite files from start to end, for a copy.
 
-The rule: nothing is given out that is not what was written, and no file is changed. The caller holds the files.
+The rule: a damaged row ends the reading, and no file is changed. The caller holds the locks of the files.
 
 `actors/store/copying/copying.py` reads it; `cli/stores/copy.py` opens it.
 """
@@ -41,7 +41,7 @@ class SqliteSource:
     """The files of a store.
 
     Args:
-        files: In the order of the parts.
+        files: The paths, in the order of the parts.
     """
 
     def __init__(self, files: Sequence[str]) -> None:

@@ -1,10 +1,10 @@
-"""The changes of a batch of writes, row by row instead of write by write, and the commit that makes them.
+"""The changes of a batch of writes, ordered by row instead of by write, and the commit that makes them.
 
-The rule: no row is named twice. All parts of a commit see one snapshot, and it is not defined which of two changes of a
-row would count. `actors/store/tables/batch.py` sorts them so that the last counts. An actor that follows on a deleted
-one of the same id takes over its row.
+The rule: no row is changed twice. All parts of a commit see one snapshot, and SQL does not define which of two changes
+of a row would win. `actors/store/tables/batch.py` sorts the writes so that the last change wins. An actor that follows
+a deleted actor with the same id takes over its row.
 
-What the store has of an actor already, the statement looks up itself, where counts and tags need it.
+Where counts and tags need the present row of an actor, the statement itself looks it up.
 
 `actors/store/postgres/store.py` uses it.
 """
@@ -37,7 +37,7 @@ class ActorChange:
     record: bytes | None = None  # with its checksum
     active: bool | None = None
     facets: Facets | None = None
-    before: Facets | None = None  # as a write says they were; None: not known
+    before: Facets | None = None  # the facets before, according to a write; None: not known
 
 
 @dataclass(slots=True)
@@ -45,7 +45,7 @@ class RowChanges:
     """The changes of a batch."""
 
     actors: dict[int, ActorChange] = field(default_factory=dict)
-    deleted: dict[int, tuple[Address, Facets | None]] = field(default_factory=dict)  # that may be in the store
+    deleted: dict[int, tuple[Address, Facets | None]] = field(default_factory=dict)  # actors that may be in the store
     logs_forgotten: Sequence[int] = ()
     entries: Sequence[EntryRow] = ()
     reminders_cleared: Sequence[ReminderRow] = ()
@@ -53,7 +53,7 @@ class RowChanges:
     audit: Sequence[AuditValues] = ()  # with checksums
     items_put: Sequence[ItemRow] = ()  # with checksums
     items_dropped: Sequence[tuple[int, bytes]] = ()
-    born: set[int] = field(default_factory=set)  # keys that were unborn
+    born: set[int] = field(default_factory=set)  # keys of actors that the batch creates
 
 
 def changes_of(writes: Sequence[Write], unborn: Set[int]) -> RowChanges:
@@ -105,9 +105,9 @@ class Group:
     """The parts of a commit, with the rows of each.
 
     Args:
-        entries: Rows of the log, with their positions.
+        entries: Rows of the log with their positions.
         unborn: As for `changes_of`.
-        kinds: Has the numbers of all kinds that there are.
+        kinds: The numbers of all kinds of the batch.
     """
 
     def __init__(
@@ -118,7 +118,7 @@ class Group:
         self._kinds = kinds
         self._added: Counter[int] = Counter()  # by kind: how many actors the commit lists
         self._tags: list[Sequence[Any]] = []
-        self._before: dict[int, Facets | None] = {}  # by key: of actors that may be listed already
+        self._before: dict[int, Facets | None] = {}  # by key, of actors that may be listed already
         self._put("forget", [(key,) for key in changes.logs_forgotten])
         self._put("log", entries)
         self._actors(changes, unborn)
@@ -131,20 +131,20 @@ class Group:
 
     @property
     def repeatable(self) -> bool:
-        """Whether it may as well happen twice: it has nothing that would be there twice, or be refused then."""
+        """Whether the commit may happen twice: a second time adds no rows and is not refused."""
         return not self.rows.keys() & {"log", "create", "replace", "tally", "audit"}
 
     @property
     def tallies(self) -> int:
-        """How many rows of tallies it adds, about."""
+        """About how many rows of tallies the commit adds."""
         return len(self._added)
 
     def parts(self) -> tuple[str, ...]:
-        """The names of its parts."""
+        """The names of the commit's parts."""
         return tuple(self.rows)
 
     def arguments(self) -> list[Any]:
-        """The columns of all parts, and how many rows must be there."""
+        """The columns of all parts, and the number of rows that the commit must find."""
         arguments: list[Any] = []
         for part, rows in self.rows.items():
             arguments += map(list, zip(*rows, strict=True)) if rows else ([] for _ in PARTS[part][0])
@@ -152,7 +152,7 @@ class Group:
         return [*arguments, sum(matched)] if matched else arguments
 
     def give_receipt(self, key: int, position: int) -> None:
-        """Add a row by which the commit is found."""
+        """Add a row by which the commit can be found later."""
         self._put("receipt", [(key, position)])
 
     def _put(self, part: str, rows: Sequence[Sequence[Any]]) -> None:
@@ -215,7 +215,7 @@ class Group:
 
 
 def items_of(writes: Iterable[Write]) -> Iterator[tuple[int, NotedItem]]:
-    """The items that writes change, in their order, each with its shard."""
+    """Yield the items that writes change, in order, each with its shard."""
     for write in writes:
         for name, item in write.items:
             yield write.shard, NotedItem(write.key, name.encode(), item.version if item is not None else 0)

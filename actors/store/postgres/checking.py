@@ -1,8 +1,8 @@
 """Checking a store on PostgreSQL, while a host may be using it.
 
-The rule: the store is not changed, and all is read as it is at one moment. Whether the pages of the server are sound,
-the server's own programs tell (`pg_amcheck`, checksums of pages); this tells whether the rows are the ones written, and
-whether they agree.
+The rule: the store is not changed, and all rows are read from one snapshot. The server's own programs check its pages
+(`pg_amcheck`, checksums of pages); this module checks whether the rows are undamaged, and whether they agree with each
+other.
 
 `cli/store.py` calls it.
 """
@@ -57,10 +57,10 @@ async def check(data: str, expect: Expect | None = None) -> list[str]:
     """Check a store.
 
     Args:
-        expect: Says which reminders and marks an actor must have; None: these are not compared.
+        expect: Returns the reminders and the mark that an actor must have; None: these are not compared.
 
     Returns:
-        A sentence for each fault; none if the store is sound.
+        A sentence for each fault; empty if the store is sound.
 
     Raises:
         StoreFailed: There is no store, or it cannot be read.
@@ -76,7 +76,7 @@ async def check(data: str, expect: Expect | None = None) -> list[str]:
 
 
 async def _of_actors(source: PostgresSource, expect: Expect | None) -> list[str]:
-    """Compare every record and entry with its checksum, and what each actor says with its other rows."""
+    """Compare every record and entry with its checksum, and each actor's expectations with its other rows."""
     found: list[str] = []
     async for (key, type_, id_, record, active, *_), log, reminders in source.rows(CopyPlace()):
         address = Address(type_, id_)

@@ -1,13 +1,13 @@
 """The store on PostgreSQL of a host that shares it with others.
 
 The rule: each life of the host is a presence of its own, with its id, its heart and its fence
-(`actors/store/postgres/presence.py`), so that nothing which was begun in one life can be written in another. To open
-the store joins nothing: reads work then, and writes have to wait for `join`.
+(`actors/store/postgres/presence.py`), so that a call of one life cannot write in another. Opening the store does not
+join it: reads work then, and writes have to wait for `join`.
 
-The beat is a thread with a connection of its own, where the driver is asyncpg. A driver that was given, as a simulation
-does, need not be one for threads: then the beat is a task.
+With asyncpg, the heart beats in a thread with a connection of its own. Another driver, such as a simulation's, need not
+work in threads: then the heart beats in a task.
 
-The engine makes one (`runtime/engine.py`), and `actors/cluster/leased.py` joins with it.
+The engine makes the store (`runtime/engine.py`), and `actors/cluster/leased.py` joins with it.
 """
 
 import logging
@@ -59,7 +59,7 @@ from .url import addresses_of
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
-NOTED_COLUMNS = 11  # of a note, behind its host
+NOTED_COLUMNS = 11  # of a note, without its host
 
 
 class NotingPostgresStore(PostgresStore):
@@ -93,7 +93,7 @@ class NotingPostgresStore(PostgresStore):
         await self._opened().writer.fenced(STRIKE, columns, "striking what was under way")
 
     async def _read(self, statement: Statement, what: str) -> Sequence[Any]:
-        # Of rows that are damaged the reader tells as the server does.
+        # If rows are damaged, the reader raises the server's refusal.
         return await self._once(lambda: self._opened().reader.run(statement, (), what), what)
 
     async def _once(self, work: Callable[[], Awaitable[T]], what: str) -> T:
@@ -111,7 +111,7 @@ class PostgresClusterStore(NotingPostgresStore):
         self._threaded = settings.get("driver") is None
         self._heart: BeatingHeart | None = None
         self._format = 1
-        self._gifts: list[_Gift] = []  # that nobody has sent yet
+        self._gifts: list[_Gift] = []  # gifts that were not sent yet
         self._giving = anyio.Lock()
         self._journal = Journal(__name__)
         self.cluster = self
@@ -119,7 +119,7 @@ class PostgresClusterStore(NotingPostgresStore):
 
     @property
     def intact(self) -> bool:
-        """Always: a host that is found dead joins again."""
+        """True: a host that is found dead joins again."""
         return True
 
     @property
@@ -133,10 +133,10 @@ class PostgresClusterStore(NotingPostgresStore):
         return self._heart
 
     async def _take_up(self, opened: Opened, session: DatabaseSession) -> None:
-        """Nothing: it joins later."""
+        """Do nothing: the host joins later."""
 
     async def claim(self, host: str, *, now_us: int) -> Mapping[int, int]:
-        """As for one host that has the store for itself."""
+        """As if one host had the store for itself."""
         if not self.alive:
             async with _Session(self, "opening") as session:
                 await super()._take_up(self._opened(), session)
@@ -164,7 +164,7 @@ class PostgresClusterStore(NotingPostgresStore):
 
         async def enter() -> None:
             nonlocal host
-            host = new_host(self._instruments)  # another one for each try: the one before may have worked
+            host = new_host(self._instruments)  # a new id for each try, because the try before may have succeeded
             named(host)
             wire = card.wire_min, card.wire_max
             row = (card.name, card.place, card.address, card.release, *wire, card.format_max, list(card.apps))
@@ -197,10 +197,10 @@ class PostgresClusterStore(NotingPostgresStore):
         return True
 
     async def _tell_what_is_lost(self, acknowledged: Sequence[tuple[int, int]], items: Sequence[NotedItem]) -> None:
-        """Say how much of what was acknowledged the server does not have, before a host writes to it.
+        """Log how many acknowledged entries and items the server lacks, before a host writes to it.
 
         Args:
-            acknowledged: Entries, each by the key of its actor and its position.
+            acknowledged: Entries, each as the key of its actor and its position.
         """
         found = 0
         asked: Sequence[tuple[Statement, Sequence[tuple[Any, ...]]]]
@@ -209,10 +209,10 @@ class PostgresClusterStore(NotingPostgresStore):
             for statement, rows in asked:
                 if rows:
                     columns = [list(column) for column in zip(*rows, strict=True)]
-                    missing = await self._opened().writer.run(statement, columns, "looking for what was acknowledged")
+                    missing = await self._opened().writer.run(statement, columns, "looking for acknowledged entries")
                     found += len(missing)
         except StoreFailed as error:
-            logger.warning("nobody knows what the server that took over lacks: %s", error)
+            logger.warning("it is unknown which acknowledged changes the server that took over lacks: %s", error)
             return
         if found:
             self.doubts.acknowledged_lost += found
@@ -274,24 +274,24 @@ class PostgresClusterStore(NotingPostgresStore):
         gift = _Gift(shard, to, epoch)
         self._gifts.append(gift)
         async with self._giving:
-            if gift in self._gifts:  # it has not gone along with another host's
+            if gift in self._gifts:  # another call has not sent it along
                 gifts, self._gifts = self._gifts, []
                 await self._give(gifts)
         if gift.outcome is None:
-            raise StoreUncertain(f"giving shard {shard}", "who has sent it was cancelled")
+            raise StoreUncertain(f"giving shard {shard}", "the call that has sent it was cancelled")
         if isinstance(gift.outcome, StoreError):
             raise gift.outcome.with_traceback(None)
         owner, found = gift.outcome
         return epoch + 1 if (owner, found) == (to, epoch + 1) else None
 
     async def _give(self, gifts: "Sequence[_Gift]") -> None:
-        """Give all that waits with one statement."""
+        """Give all waiting shards with one statement."""
         opened, host = self._opened(), self.host
         shards = [gift.shard for gift in gifts]
         try:
             columns = shards, [gift.to for gift in gifts], [gift.epoch for gift in gifts]
             await opened.writer.fenced(GIVE, columns, "giving shards")
-            # Not what it returned: it may have been sent twice, of which the first time counts.
+            # The rows are read, because the statement may have been sent twice: then only the first result is right.
             rows = await opened.writer.run(SOME_SHARDS, (shards,), "giving shards")
         except StoreError as error:
             for gift in gifts:
@@ -303,7 +303,7 @@ class PostgresClusterStore(NotingPostgresStore):
             if gift.outcome[0] != host:
                 opened.epochs.pop(gift.shard, None)
 
-    # Values that all hosts know.
+    # Values that all hosts share.
 
     async def secret(self, name: str, make: Callable[[], bytes]) -> bytes:
         found = await self._run(SECRET, (name,))
@@ -317,13 +317,13 @@ class PostgresClusterStore(NotingPostgresStore):
         await self._run(REPLACE_SECRET, (name, value))
 
     async def figures(self) -> ServerFigures | None:
-        """Ask the server for its clock and its copies; None: it has no answer within SLOW_S."""
+        """Read the server's clock and its copies; None: it has not answered within SLOW_S."""
         return await figures_within(SLOW_S, self._connect, lambda: self._instruments.time_ns() // 1000)
 
     # Its parts.
 
     async def _run(self, statement: Statement, arguments: Sequence[Any]) -> Sequence[Any]:
-        """Run a statement that may as well be run twice, whether this host has joined or not."""
+        """Run a statement that may safely be run twice, whether this host has joined or not."""
         self._opened()
         rows: Sequence[Any] = ()
 
@@ -343,11 +343,11 @@ class _Gift:
     shard: int
     to: int
     epoch: int
-    outcome: tuple[int | None, int] | StoreError | None = None  # what its row says afterwards
+    outcome: tuple[int | None, int] | StoreError | None = None  # owner and epoch in its row afterwards
 
 
 class _Session:
-    """A session for a moment."""
+    """A short session."""
 
     def __init__(self, store: PostgresClusterStore, purpose: str) -> None:
         self._store = store

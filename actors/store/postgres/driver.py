@@ -1,11 +1,11 @@
-"""The driver: sessions with a PostgreSQL server, by way of asyncpg.
+"""The driver: sessions with a PostgreSQL server, with asyncpg.
 
-The rule: a statement that does not return has one of two errors. `Refused`: the server has said no, and nothing of the
-statement is there. `Lost`: nobody knows, and the session is of no more use. Whatever the driver raises that is not a
-refusal is a loss, its own confusion after a cut connection too.
+The rule: a statement that fails raises one of two errors. `Refused`: the server has refused the statement, and none of
+its effects happened. `Lost`: the outcome is unknown, and the session cannot be used any more. Every error of the driver
+that is not a refusal becomes `Lost`, its internal errors after a cut connection included.
 
-All other modules of `actors/store/postgres/` know `DatabaseDriver` and `DatabaseSession` only, so that a simulation can
-put functions on dictionaries in the place of a server: a statement has a name beside its text for it.
+All other modules of `actors/store/postgres/` use only `DatabaseDriver` and `DatabaseSession`, so that a simulation can
+replace the server by functions on dictionaries. For this a statement has a name beside its text.
 docs/design/postgres.md says why asyncpg.
 """
 
@@ -21,19 +21,21 @@ from .url import DatabaseUrl, addresses_of
 
 Row: TypeAlias = Sequence[Any]
 
-CONNECT_S = 3.0  # a server that does not answer a connection for so long is away
-ADDRESS_S = 1.0  # the same for one of several, which are tried all at once
-SILENT_MS = 5_000  # a network that acknowledges nothing for so long is cut
-CHECKS_CLIENT = "client_connection_check_interval"  # a server on Windows cannot, and refuses the setting
-STATEMENTS_CACHED = 256  # prepared in a session; the commit and the lists have many forms
+CONNECT_S = 3.0  # a server that does not accept a connection within this time is unreachable
+ADDRESS_S = 1.0  # the same for one of several servers, which are all tried at once
+SILENT_MS = 5_000  # a connection is cut if the network acknowledges nothing for this time
+CHECKS_CLIENT = "client_connection_check_interval"  # a server on Windows refuses this setting
+STATEMENTS_CACHED = 256  # statements prepared in a session; the commit and the lists have many forms
 
-# The SQLSTATEs at the end of a session. They do not say whether the statement under way has happened.
+# The SQLSTATEs at the end of a session. After them the outcome of the statement under way is unknown.
 ENDED = frozenset({"57P01", "57P02", "57P04", "57P05", "25P03", "25P04", "25006"})
-# A server that will take the same later: starting, full, or in conflict with another transaction; and a plan that a
-# migration has made void.
+# The SQLSTATEs after which the same statement may succeed later: the server is starting, full, or in conflict with
+# another transaction; or a migration has made a plan void.
 PASSING = frozenset({"57P03", "53300", "40001", "40P01", "0A000", "55P03"})
+# Of a pooler to which settings are given (pgbouncer's words). Its other errors have the same SQLSTATE, and may pass.
+POOLER = ("08P01", "unsupported startup parameter")
 INVALID = "22023"  # a value that a setting cannot have
-# The server has finished without having done all that it should: it was told not to wait for its standby.
+# The server has committed without waiting for its standby, because the wait was cancelled.
 WARNING = "01000"
 
 
@@ -48,11 +50,11 @@ class Statement:
 
     name: str
     sql: str
-    parts: tuple[str, ...] = ()  # of a commit, in the order of their arguments
+    parts: tuple[str, ...] = ()  # the parts of a commit, in the order of their arguments
 
 
 class Refused(Exception):
-    """The server refused a statement, or a connection. Nothing of it has happened."""
+    """The server refused a statement or a connection. The statement had no effect."""
 
     def __init__(self, state: str, message: str) -> None:
         super().__init__(state, message)
@@ -61,15 +63,20 @@ class Refused(Exception):
 
     @property
     def passes(self) -> bool:
-        """Whether the server may take the same later."""
-        return self.state in PASSING or self.state.startswith("08")
+        """Whether the same statement may succeed later."""
+        return not self.by_pooler and (self.state in PASSING or self.state.startswith("08"))
+
+    @property
+    def by_pooler(self) -> bool:
+        """Whether a pooler refuses the settings of a session."""
+        return self.state == POOLER[0] and POOLER[1] in self.message
 
     def __str__(self) -> str:
         return f"{self.message} (SQLSTATE {self.state})"
 
 
 class Lost(Exception):
-    """The session is lost, or there is none. A statement that was under way may have happened."""
+    """The session is lost, or none could be made. A statement that was under way may have been executed."""
 
 
 class DatabaseSession(Protocol):
@@ -77,14 +84,14 @@ class DatabaseSession(Protocol):
 
     @property
     def lost(self) -> bool:
-        """Whether it is of no more use."""
+        """Whether the session cannot be used any more."""
         ...
 
     async def run(self, statement: Statement, arguments: Sequence[Any] = ()) -> Sequence[Row]:
         """Run a statement to its end, and return its rows.
 
         Raises:
-            Refused, Lost: As above.
+            Refused, Lost: As described in the module's rule.
         """
         ...
 
@@ -92,7 +99,7 @@ class DatabaseSession(Protocol):
         """Run statements without arguments in one transaction.
 
         Raises:
-            Refused, Lost: As above, for all of them.
+            Refused, Lost: The same, for all statements together.
         """
         ...
 
@@ -101,27 +108,27 @@ class DatabaseSession(Protocol):
         ...
 
     def terminate(self) -> None:
-        """Cut the session off. A statement that is under way is lost, and never cancelled."""
+        """Cut the connection. A statement that is under way is lost, and never cancelled."""
         ...
 
 
 class DatabaseDriver(Protocol):
-    """Makes sessions with one server, or with the one of several that takes writes."""
+    """Makes sessions with one server, or with the one among several servers that takes writes."""
 
     async def connect(self, settings: Mapping[str, str]) -> DatabaseSession:
         """Make a session.
 
         Args:
-            settings: Of the server, for the life of the session.
+            settings: Settings of the server for the life of the session.
 
         Raises:
-            Refused, Lost: There is none.
+            Refused, Lost: No session could be made.
         """
         ...
 
 
 class AsyncpgDriver:
-    """The driver of all stores but the tests' own.
+    """The driver of all stores except those of tests.
 
     Raises:
         StoreFailed: asyncpg is not installed.
@@ -129,7 +136,7 @@ class AsyncpgDriver:
 
     def __init__(self, url: DatabaseUrl) -> None:
         try:
-            import asyncpg  # noqa: PLC0415  comes with an extra, which most do without
+            import asyncpg  # noqa: PLC0415  comes with an extra that most users do not install
         except ImportError:
             raise StoreFailed(
                 f"{url.shown} is on PostgreSQL, and its driver is not installed. Install it: "
@@ -150,7 +157,7 @@ class AsyncpgDriver:
             return await self._connect_with(settings)
 
     async def _connect_with(self, settings: Mapping[str, str]) -> DatabaseSession:
-        # A pooler refuses settings that it does not know. Then the role has them, and the store looks that they are so.
+        # A pooler refuses settings that it does not know. Then the role must have them, and the store checks that.
         given = (
             {name: value for name, value in settings.items() if name not in self._lacking}
             if self._url.prepare
@@ -176,10 +183,10 @@ class AsyncpgDriver:
         )
 
     async def _connect_first(self, settings: Mapping[str, str]) -> Any:
-        """Connect to all servers at once, and take the first that takes writes: one that is gone holds up nobody.
+        """Connect to all servers at once, and use the first that takes writes, so that a dead server causes no delay.
 
         Raises:
-            Exception: Of the driver; none takes writes. A refusal that will not pass comes before what others said.
+            Exception: An error of the driver: no server takes writes. A permanent refusal is preferred to other errors.
         """
         trials = [
             asyncio.ensure_future(self._connect_to(settings, host=host or "localhost", port=port, timeout=ADDRESS_S))
@@ -201,23 +208,26 @@ class AsyncpgDriver:
         raise min((error for each in trials if (error := each.exception()) is not None), key=self._hope)
 
     def _hope(self, error: BaseException) -> int:
-        """How much hope an error leaves: a server that knows neither user nor database will not do so later."""
+        """How likely a later attempt succeeds after an error: never, if the server knows neither user nor database."""
         translated = self._translated(error, connecting=True) if isinstance(error, Exception) else None
         return 2 if not isinstance(translated, Refused) else int(translated.passes)
 
     def _translated(self, error: Exception, *, connecting: bool = False) -> Refused | Lost:
-        """Say which of the two an error of asyncpg is."""
+        """Turn an error of asyncpg into `Refused` or `Lost`."""
         if isinstance(error, self._asyncpg.PostgresError):
             state: str = error.sqlstate or ""
             ends = getattr(error, "severity_en", None) in ("FATAL", "PANIC")
-            if connecting and state not in ENDED and not state.startswith("08"):
-                return Refused(state, str(error))
+            refused = Refused(state, str(error))
+            if connecting and (refused.by_pooler or (state not in ENDED and not state.startswith("08"))):
+                return refused
             if not (ends or state in ENDED or state.startswith("08") or not state):
-                return Refused(state, str(error))
+                return refused
+        elif isinstance(error, self._asyncpg.TargetServerAttributeNotMatched):
+            return Lost("it takes no writes: it is a standby, or default_transaction_read_only is on for this user")
         elif isinstance(error, UnicodeDecodeError):
-            pass  # what a server said before it had told how it writes
+            pass  # text that a server sent before its encoding was known
         elif isinstance(error, ValueError | TypeError | OverflowError | self._asyncpg.ClientConfigurationError):
-            # An argument that has no form on the wire, or an address that no server can have; nothing was sent.
+            # The argument cannot be encoded, or no server can have the address; nothing was sent.
             return Refused("22000", str(error))
         return Lost(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)
 
@@ -244,7 +254,7 @@ class AsyncpgSession:
         except Exception as error:
             raise self._failed(error) from error
         except BaseException:
-            # Cancelled. The driver asks the server to cancel the statement, and the next one could be hit instead.
+            # Cancelled. The driver would ask the server to cancel the statement, and might hit the next one instead.
             self.terminate()
             raise
         if self._warned is not None:
@@ -261,7 +271,7 @@ class AsyncpgSession:
     async def close(self) -> None:
         try:
             await self._connection.close(timeout=1.0)
-        except Exception:  # the server ends the session by itself
+        except Exception:  # the server ends the session itself
             self.terminate()
 
     def terminate(self) -> None:
@@ -279,20 +289,20 @@ class AsyncpgSession:
 
 
 def _drop(trial: "asyncio.Task[Any]") -> None:
-    """End a connection that nobody waits for any more."""
+    """End a connection attempt whose result is not needed any more."""
     if not trial.cancelled() and trial.exception() is None:
         trial.result().terminate()
 
 
 def _cut_when_silent(connection: Any) -> None:
-    """Have the machine end a connection that acknowledges nothing, as the server does on its side."""
-    transport = getattr(connection, "_transport", None)  # not public; a test holds that it is there
+    """Let the kernel end a connection whose packets are not acknowledged, as on the server's side."""
+    transport = getattr(connection, "_transport", None)  # not public; a test checks that it exists
     sock = transport.get_extra_info("socket") if transport is not None else None
     if sock is None or sock.family not in (socket.AF_INET, socket.AF_INET6):
         return
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for option, value in (("TCP_USER_TIMEOUT", SILENT_MS), ("TCP_KEEPIDLE", 2), ("TCP_KEEPINTVL", 1)):
-        if hasattr(socket, option):  # Linux has all of them
+        if hasattr(socket, option):  # Linux has all these options
             sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
 
 
@@ -303,12 +313,12 @@ class Later(Protocol):
     """A call that happens later, unless it is cancelled."""
 
     def cancel(self) -> object:
-        """Do not let it happen, if it has not happened yet."""
+        """Cancel the call, if it has not happened yet."""
         ...
 
 
 def call_later(seconds: float, function: Callable[[], None]) -> Later:
-    """Call a function after so many seconds."""
+    """Call a function after `seconds`."""
     return asyncio.get_running_loop().call_later(seconds, function)
 
 
@@ -318,5 +328,5 @@ def spawn(work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
 
 
 async def ended(task: "asyncio.Task[None]") -> None:
-    """Wait until a task is done, however it ends."""
+    """Wait until a task is done, with any outcome."""
     await asyncio.wait([task])

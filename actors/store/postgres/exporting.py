@@ -1,9 +1,9 @@
 """Reading a store on PostgreSQL from start to end, for a copy and for a check.
 
-The rule: all is of one moment, even if a daemon works on the store meanwhile, and no row is given out that differs from
-what was written. It takes as much memory for a large store as for a small one.
+The rule: all rows are of one snapshot, even if a daemon uses the store meanwhile, and a damaged row ends the reading.
+It takes as much memory for a large store as for a small one.
 
-`actors/store/copying/copying.py` reads it; `actors/store/postgres/checking.py` does, too.
+`actors/store/copying/copying.py` and `actors/store/postgres/checking.py` read with it.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -53,17 +53,17 @@ ITEMS_PAGE = Statement(
     "SELECT i.key, i.name, i.version, i.expires_us, i.value, a.type, a.id FROM items AS i LEFT JOIN actors AS a"
     " ON a.key = i.key WHERE (i.key, i.name) > ($1::bigint, $2::bytea) ORDER BY i.key, i.name LIMIT $3",
 )
-ITEMS_AT_ONCE = 100  # of up to some megabytes each
+ITEMS_AT_ONCE = 100  # items of up to some megabytes each
 
 
 @asynccontextmanager
 async def snapshot_of(url: DatabaseUrl, driver: DatabaseDriver | None = None) -> AsyncIterator["PostgresSource"]:
-    """Look at a store as it is at one moment.
+    """Open a snapshot of a store.
 
     Raises:
-        StoreFailed: There is none, or it cannot be read.
+        StoreFailed: There is no store, or it cannot be read.
     """
-    # It may take longer between two pages than a host may.
+    # A reader may pause between two pages for longer than a host may.
     settings = {**session_settings(url, "reader of all"), "idle_in_transaction_session_timeout": "0"}
     try:
         session = await (driver or AsyncpgDriver(url)).connect(settings)
@@ -89,7 +89,7 @@ async def snapshot_of(url: DatabaseUrl, driver: DatabaseDriver | None = None) ->
 
 
 class PostgresSource:
-    """A store at one moment."""
+    """A snapshot of a store."""
 
     def __init__(self, session: DatabaseSession, url: DatabaseUrl, kinds: KindNumbers, *, made_us: int) -> None:
         self.session = session
@@ -109,12 +109,12 @@ class PostgresSource:
             yield CopyPlace(0, row[0]), self._actor(row, log, reminders)
 
     async def rows(self, behind: CopyPlace) -> AsyncIterator[tuple[Row, Sequence[Row], Sequence[tuple[str, int]]]]:
-        """Give the rows of the actors behind a place: of `actors` (as PAGE has it), of the log, and its reminders.
+        """Yield the rows of the actors after a place: the row of `actors` (as in PAGE), of the log, and the reminders.
 
-        Each row of the log has position, time and entry, and they are in order; a reminder is its name and due time.
+        Rows of the log are (position, time, entry), in order; reminders are (name, due time).
         """
         timers, after = Timers(self.session), behind.number
-        await self.session.run(CLOSE_TIMERS)  # those of a reader that has not come to its end
+        await self.session.run(CLOSE_TIMERS)  # the cursor of a reader that has not come to its end
         await self.session.run(TIMERS)
         while rows := await self.session.run(PAGE, (after, ACTORS_AT_ONCE)):
             keys = [row[0] for row in rows]
@@ -139,7 +139,7 @@ class PostgresSource:
     async def items(self, behind: CopyPlace) -> AsyncIterator[tuple[CopyPlace, CopiedItem]]:
         async for key, name, version, expires_us, blob, type_, id_ in self.item_rows(behind):
             if type_ is None:
-                continue  # of no actor, as `perdure store check` says
+                continue  # the item belongs to no actor; `perdure store check` reports it
             try:
                 value = unseal_item(key, name, version, expires_us, blob)
             except Damaged as damage:
@@ -148,7 +148,7 @@ class PostgresSource:
             yield place, CopiedItem(Address(type_, id_), name.decode(), Item(value, version, expires_us))
 
     async def item_rows(self, behind: CopyPlace) -> AsyncIterator[Row]:
-        """Give the rows of items behind a place, as ITEMS_PAGE has them."""
+        """Yield the rows of items after a place, as in ITEMS_PAGE."""
         after = behind.number, bytes.fromhex(behind.name)
         while rows := await self.session.run(ITEMS_PAGE, (*after, ITEMS_AT_ONCE)):
             for row in rows:
@@ -174,7 +174,7 @@ class PostgresSource:
 
 
 class Timers:
-    """The reminders of actors, which are asked for in the order of their keys."""
+    """The reminders of actors, which are read in the order of their keys."""
 
     def __init__(self, session: DatabaseSession) -> None:
         self._session = session
@@ -183,12 +183,10 @@ class Timers:
         self._ended = False
 
     async def of(self, key: int) -> Sequence[tuple[str, int]]:
-        """Read the reminders of an actor: name and due time, Unix time in microseconds. Keys are asked for in ascending
-        order.
-        """
+        """Read the reminders of an actor: name and due time (Unix time, microseconds). Call it with ascending keys."""
         own: list[tuple[str, int]] = []
         while (row := await self._peek()) is not None and row[0] <= key:
-            if row[0] == key:  # else it has outlived its actor
+            if row[0] == key:  # otherwise its actor was deleted
                 own.append((row[1], row[2]))
             self._at += 1
         return own

@@ -1,7 +1,7 @@
-"""KindNumbers: the kinds of actors that a host on PostgreSQL knows, with their numbers.
+"""KindNumbers: the kinds of actors that a host on PostgreSQL knows, and their numbers.
 
-The rule: the database gives the numbers, once and for all hosts, before the commit that needs them. A number that no
-commit has used does no harm.
+The rule: the database assigns each number once, for all hosts, before the commit that needs it. A number that no commit
+has used is harmless.
 
 `actors/store/postgres/store.py` has one `KindNumbers`.
 """
@@ -14,20 +14,20 @@ from .driver import Row
 
 
 class KindNumbers:
-    """The kinds that this host knows, with their numbers."""
+    """The kinds that this host knows, and their numbers."""
 
     def __init__(self) -> None:
         self._numbers: dict[tuple[str, str, str, bool], int] = {}
         self._kinds: dict[int, Kind] = {}
 
     def learn(self, rows: Iterable[Row]) -> None:
-        """Take the rows of the database: number, type, status, name, root."""
+        """Take in rows of the database: number, type, status, name, root."""
         for number, *kind in rows:
             self._numbers[tuple(kind)] = number
             self._kinds[number] = Kind(*kind)
 
     def missing(self, facets: Iterable[tuple[str, Facets]]) -> Sequence[Sequence[str | bool]]:
-        """The kinds, of actors of these types and facets, that have no number here yet."""
+        """The kinds of these types and facets that have no number here yet."""
         wanted = dict.fromkeys((type_, each.status, each.name, each.parent is None) for type_, each in facets)
         return [kind for kind in wanted if kind not in self._numbers]
 
@@ -36,7 +36,7 @@ class KindNumbers:
         return self._numbers[type_, facets.status, facets.name, facets.parent is None]
 
     def get(self, number: int) -> Kind | None:
-        """The kind of a number; None for one that another host has brought since the last look."""
+        """The kind with a number; None if another host has added it since the last read."""
         return self._kinds.get(number)
 
     @property

@@ -1,9 +1,9 @@
 """Positions in the log: `epoch of the shard << 40 | a number that the owner of the shard counts`.
 
-The rule: a position is known before the commit that writes it, so that a commit can be asked for by the name of an
-entry. Positions of an actor only grow, over all its owners: each has a higher epoch than the one before.
+The rule: a position is known before the commit that writes it, so that a commit can be looked up by the position of an
+entry. Positions of an actor only grow, over all its owners: each owner has a higher epoch than the one before.
 
-`actors/store/postgres/store.py` counts, and has the entries from a batch.
+`actors/store/postgres/store.py` counts, and takes the entries from a batch.
 """
 
 from collections.abc import Iterable, Mapping
@@ -20,8 +20,8 @@ def placed(entries: Iterable[EntryRow], number: int, epochs: Mapping[int, int]) 
     """The rows of entries.
 
     Args:
-        number: Of the first; the others follow it.
-        epochs: Of their shards.
+        number: The number of the first entry; the others follow it.
+        epochs: Shard -> epoch.
     """
     rows: list[LogRow] = []
     for number_, (key, shard, at_us, entry) in enumerate(entries, start=number):

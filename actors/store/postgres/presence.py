@@ -1,16 +1,15 @@
 """The presence of a host in a store: its row, its beat, and its right to delete the rows of others.
 
-The rule: no clock of another machine counts. A host adds one to its number in `beats`; others watch the number, each by
-its own monotonic clock. One that stands still for DEAD_S, seen by a host whose own queries worked all that time,
-belongs to a host that is dead, and its row is deleted: on condition that its number of beats is still the number that
-was seen.
+The rule: no clock of another machine is used. A host adds one to its number in `beats`; other hosts watch the number,
+each by its own monotonic clock. If the number stands still for DEAD_S, while the queries of the watching host work, the
+host is dead, and its row is deleted if its number of beats is still the one that was seen.
 
-A host that shares the store is judged by the others (`actors/cluster/leased.py`), and its beat is a heart with a
-connection of its own. One that has the store alone (`perdure store copy`, say) is refused while another one lives, and
-takes over what a dead one has left. A host that is alone only reads: no other could judge it. It beats from the moment
-it sees a second row. docs/design/postgres.md says why it is so.
+A host that shares the store is judged by the others (`actors/cluster/leased.py`), and a heart with a connection of its
+own beats for it. A host that needs the store for itself (`perdure store copy`, for example) is refused while another
+host lives, and takes over the store of a dead one. A host that is alone only reads: no other could judge it. It beats
+once it sees a second row. docs/design/postgres.md has the reasons.
 
-`actors/store/postgres/store.py` has one for each time that it is open, and `actors/store/postgres/cluster_store.py` one
+`actors/store/postgres/store.py` has a presence while it is open, and `actors/store/postgres/cluster_store.py` has one
 for each life of its host.
 """
 
@@ -36,15 +35,15 @@ logger = logging.getLogger(__name__)
 
 SERVING, LEAVING, JOINING = 0, 1, 2
 
-DEAD_S = 2.0  # a number that stands still for so long is that of a dead host
-ASKED_EVERY = 120  # beats of a host that is alone, between two questions whether its server has standbys
-KILL_S = 1.0  # a kill that waits for so long ends what it waits for
+DEAD_S = 2.0  # if a host's number of beats stands still for this time, the host is dead
+ASKED_EVERY = 120  # beats of a host that is alone between two queries whether its server has standbys
+KILL_S = 1.0  # a kill that waits for this time ends the sessions that block it
 
 Connect = Callable[[str], Awaitable[DatabaseSession]]
 
 
 class Other(NamedTuple):
-    """Another host, as its row says."""
+    """The row of another host."""
 
     host: int
     state: int
@@ -55,7 +54,7 @@ class Other(NamedTuple):
     wire_min: int
     wire_max: int
     format_max: int
-    apps: Sequence[str] | None  # None: a release that knows the first app only
+    apps: Sequence[str] | None  # None: the host's release knows only the first app
     beat: int
 
 
@@ -70,7 +69,7 @@ class Presence:
     Args:
         host: Its id: random, and new each time that it joins.
         connect: Makes a session for a purpose.
-        heart: Beats for a host that shares the store. Without one it has the store alone, and beats by itself.
+        heart: Beats for a host that shares the store. None: the host has the store alone, and the presence beats.
     """
 
     def __init__(
@@ -79,7 +78,7 @@ class Presence:
         self.host = host
         self.heart = heart
         self._answered_at = 0.0
-        self.ended: StoreTakenOver | None = None  # once this host is dead, or its server is another one
+        self.ended: StoreTakenOver | None = None  # set once this host is dead, or its server has changed
         self._url = url
         self._connect = connect
         self._release = release
@@ -90,7 +89,7 @@ class Presence:
 
     @property
     def answered_at(self) -> float:
-        """When the last beat that was answered was sent; the event loop's clock."""
+        """When the last answered beat was sent; the event loop's clock."""
         return self._answered_at if self.heart is None else self.heart.sent_at
 
     async def join(self, session: DatabaseSession) -> None:
@@ -107,7 +106,7 @@ class Presence:
             raise await too_new(session, self._url, FORMAT_MAX)
         try:
             await self._outwait(session)
-            # As one that leaves: it is given nothing by hosts that share the store.
+            # In the state LEAVING, so that hosts that share the store give it no shards.
             await session.run(SERVE, (self.host, LEAVING))
         except BaseException:
             with anyio.CancelScope(shield=True):
@@ -115,8 +114,8 @@ class Presence:
             raise
 
     async def _outwait(self, session: DatabaseSession) -> None:
-        """Watch the others until none is left that lives."""
-        seen: dict[int, tuple[int, float]] = {}  # by host: its number, and since when it is that
+        """Watch the other hosts until none of them lives."""
+        seen: dict[int, tuple[int, float]] = {}  # host -> its number of beats, and since when
         while True:
             began = anyio.current_time()
             others = [other for each in await session.run(HOSTS) if (other := Other(*each)).host != self.host]
@@ -144,7 +143,7 @@ class Presence:
     # The beat.
 
     def begin(self) -> None:
-        """Begin to look at the others, twice a second, on a connection of its own."""
+        """Begin to look at the other hosts, twice a second, on a connection of its own."""
         self._answered_at = anyio.current_time()
         self._task = spawn(self._beat())
 
@@ -163,7 +162,7 @@ class Presence:
             await anyio.sleep(BEAT_S)
 
     async def _beat_once(self, session: DatabaseSession, began: float) -> None:
-        # A beat that is not answered in time is a lost connection. It is cut off, not cancelled.
+        # A beat without an answer in time means a lost connection. The connection is cut, and the beat not cancelled.
         timer = call_later(SLOW_S, session.terminate)
         try:
             rows = await session.run(LOOK if self._alone else BEAT, (self.host,))
@@ -184,15 +183,15 @@ class Presence:
             logger.warning("%s does not answer: %s", self._url.shown, error)
 
     def end(self, why: str) -> StoreTakenOver:
-        """Take note that this host may not go on."""
+        """Take note that this host may not write any more, and return the error for its calls."""
         if self.ended is None:
             self.ended = self._taken_over(why)
-            if self.heart is None:  # one that shares the store joins again
+            if self.heart is None:  # a host that shares the store joins again
                 logger.error("%s", self.ended)
         return self.ended
 
     def finish(self, why: str) -> None:
-        """End this life in order: calls that are still under way in it fail."""
+        """End this life in order: calls of it that are still under way fail."""
         if self.ended is None:
             self.ended = self._taken_over(why)
         if self.heart is not None:
@@ -202,7 +201,7 @@ class Presence:
         return StoreTakenOver(self._url.name, why, rejoins=self.heart is not None)
 
     async def leave(self, session: DatabaseSession | None) -> None:
-        """Stop beating, and take this host's row away if there is a session for it."""
+        """Stop beating, and delete this host's row if there is a session for it."""
         if self.heart is not None:
             self.heart.stop()
         task, self._task = self._task, None
@@ -218,10 +217,10 @@ class Presence:
 
 
 async def kill(session: DatabaseSession, connect: Connect, host: int, beat: int) -> bool:
-    """Delete the row of a host, unless it has beaten once more. Waits for its commit that is under way.
+    """Delete the row of a host, unless it has beaten again. Waits for a commit of that host that is under way.
 
     Args:
-        session: For nothing but this.
+        session: A session that is used only for this.
 
     Raises:
         Refused, Lost: As for a session.
@@ -235,7 +234,7 @@ async def kill(session: DatabaseSession, connect: Connect, host: int, beat: int)
 
 
 async def _end_blocking(connect: Connect, backend: int) -> None:
-    """End the sessions that a kill waits for for too long: of a host that froze within its commit."""
+    """End the sessions that block a kill for too long: those of a host that froze within its commit."""
     session: DatabaseSession | None = None
     try:
         while True:
@@ -254,7 +253,7 @@ async def _end_blocking(connect: Connect, backend: int) -> None:
 class PostgresBeater:
     """Beats for one life of a host that shares the store, on a connection of its own.
 
-    It has nothing in common with the store but what does not change, so it may be used in another event loop.
+    It shares only unchanging values with the store, so it may be used in another event loop.
     """
 
     def __init__(self, host: int, url: DatabaseUrl, connect: Connect) -> None:
@@ -263,11 +262,11 @@ class PostgresBeater:
         self._connect = connect
         self._session: DatabaseSession | None = None
         self._told_away = False
-        self._synchronous = False  # whether a commit waits for a standby, as this host knows it
-        self._asks_in = 0  # beats until it asks that again
+        self._synchronous = False  # whether a commit waits for a standby, as far as this host knows
+        self._asks_in = 0  # beats until the next query for this
 
     async def beat(self, *, alone: bool) -> Beats:
-        # No answer in time is a lost connection. It is cut off, not cancelled: nobody would know what became of it.
+        # No answer in time means a lost connection. It is cut; a beat that is cancelled has an unknown outcome.
         until = anyio.current_time() + SLOW_S
         try:
             with anyio.fail_after(SLOW_S):
@@ -278,7 +277,7 @@ class PostgresBeater:
             try:
                 if alone:
                     await self._ask_for_standbys(self._session)
-                # A server that has lost its standbys to another primary answers reads for ever, and no write.
+                # A server that has lost its standbys to another primary answers reads for ever, but no writes.
                 rows = await self._session.run(LOOK if alone and not self._synchronous else BEAT, (self._host,))
             finally:
                 timer.cancel()
@@ -298,7 +297,7 @@ class PostgresBeater:
         self._drop()
 
     async def _ask_for_standbys(self, session: DatabaseSession) -> None:
-        """Ask once for each session, and again now and then, whether a commit waits for a standby."""
+        """Query once for each session, and from time to time, whether a commit waits for a standby."""
         self._asks_in -= 1
         if self._asks_in < 0:
             self._synchronous = await waits_for_standbys(session)

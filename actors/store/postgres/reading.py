@@ -1,9 +1,9 @@
 """Reading actors from a store on PostgreSQL.
 
-The rule: what belongs together is read by one statement, so that it is of one moment. An actor that cannot be read does
-not keep the others of its batch.
+The rule: rows that belong together are read by one statement, so that they are of one snapshot. An actor that cannot be
+read does not prevent the others of its batch from being read.
 
-`actors/store/postgres/store.py` has one `Reader` for what actors need, and one for lists.
+`actors/store/postgres/store.py` has one `ReadingSession` for actors, and one for lists.
 """
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
@@ -29,15 +29,15 @@ from .writer import Pauses, Writer
 
 T = TypeVar("T")
 
-KEY, POSITION = itemgetter(0), itemgetter(1)  # of a row of an actor, and of the log
+KEY, POSITION = itemgetter(0), itemgetter(1)  # columns of rows of actors and of the log
 FACETS_READ = 6
-DAMAGE = frozenset({"XX001", "XX002"})  # a page, or an index, of the server's
+DAMAGE = frozenset({"XX001", "XX002"})  # a damaged page or index of the server
 
 
 class ReadingSession:
-    """A session that reads, and is made again when it is lost.
+    """A session that reads, and that is replaced when it is lost.
 
-    Nothing is read while a commit is in doubt: the writer settles it first.
+    It does not read while a commit is in doubt: the writer settles the commit first.
     """
 
     def __init__(self, url: DatabaseUrl, connect: Connect, writer: Writer, *, purpose: str, patience_s: float) -> None:
@@ -54,7 +54,7 @@ class ReadingSession:
         """Run one statement.
 
         Raises:
-            StoreFailed, StoreTakenOver: It did not work.
+            StoreFailed, StoreTakenOver: The read failed.
         """
 
         async def work(session: DatabaseSession) -> Sequence[Row]:
@@ -63,11 +63,11 @@ class ReadingSession:
         return await self.call(work, what)
 
     async def call(self, work: Callable[[DatabaseSession], Awaitable[T]], what: str) -> T:
-        """Do something with the session; again with a new one, if it is lost.
+        """Call a function with the session; again with a new session, if the first is lost.
 
         Raises:
-            StoreFailed, StoreTakenOver: It did not work.
-            Refused: The server says that rows are damaged.
+            StoreFailed, StoreTakenOver: The read failed.
+            Refused: The server reports that rows are damaged.
         """
         async with self._lock:
             pauses = Pauses(self._patience_s)
@@ -135,7 +135,7 @@ async def _each_or_error(
     addresses: Sequence[Address],
     kinds: KindNumbers,
 ) -> Sequence[T | StoreError | None]:
-    """Read a batch; if the server cannot, read its actors one by one, so that the others are read all the same."""
+    """Read a batch; if that fails, read its actors one by one, so that a damaged actor does not affect the others."""
     if not addresses:
         return []
     try:
@@ -190,13 +190,13 @@ async def _outsides(
 
 
 async def _learn(reader: ReadingSession, kinds: KindNumbers, numbers: Sequence[int | None]) -> None:
-    """Read the kinds anew if these numbers have one that is not known."""
+    """Read the kinds anew if one of these numbers is not known."""
     if any(number is not None and kinds.get(number) is None for number in numbers):
         await learn_kinds(reader, kinds)
 
 
 def _columns(addresses: Sequence[Address]) -> tuple[list[str], list[str]]:
-    # PostgreSQL has no text with a NUL, so there is no such actor.
+    # PostgreSQL has no text with a NUL, so no actor has such an id.
     distinct = [each for each in dict.fromkeys(addresses) if "\0" not in each.id]
     return [each.type for each in distinct], [each.id for each in distinct]
 

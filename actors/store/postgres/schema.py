@@ -1,12 +1,12 @@
-"""The tables of a store on PostgreSQL, and the steps that lead to them from older versions.
+"""The tables of a store on PostgreSQL, and the migration steps from older versions.
 
-The rule: hosts of the release before go on working while a step is taken. So a step adds, and changes or rewrites
-nothing that an older release reads. `meta` says which version the tables have, and the oldest version that a release
-must know to work with them: a release that knows less is refused. No statement here is changed in place;
+The rule: hosts of the release before go on working during a step. So a step only adds, and changes or rewrites nothing
+that an older release reads. `meta` has the version of the tables, and the oldest version that a release must know to
+work with them: a release that knows less is refused. No statement here is changed in place;
 `tests/actors/store/postgres/test_schema.py` pins the tables of databases that exist.
 
-A step is one transaction. It waits for no lock longer than LOCK_WAIT_MS, because behind a change of a table that waits
-all commits wait. An index for a table with rows is made by itself, CONCURRENTLY.
+A step is one transaction. It waits for a lock for at most LOCK_WAIT_MS, because all commits queue up behind a change of
+a table that waits for its lock. An index on a table with rows is made outside of the step, CONCURRENTLY.
 """
 
 import logging
@@ -27,20 +27,20 @@ SCHEMA_VERSION = 5
 SEVERAL_APPS = 4  # the version that knows of several apps
 LOCK_WAIT_MS = 1_000
 LOCK_POLL_S = 0.2
-# The class of all advisory locks of stores; the second number is of the schema. "Prdr".
+# The first number of all advisory locks of stores ("Prdr"); the second number is derived from the schema.
 LOCK_CLASS = 0x50726472
 
 META = "meta"
 # Names in it.
-VERSION = "schema"  # of the tables
-OLDEST = "oldest"  # the version that a release must know at least
+VERSION = "schema"  # the version of the tables
+OLDEST = "oldest"  # the lowest version that a release must know
 SHARDS = "shards"
 CREATED_US = "created_us"
 NEXT_KEY = "next_key"  # the first key of the next block
-FORMAT = "format"  # in which hosts write (`actors/store/cluster.py`)
-COPYING = "copying"  # 1 as long as the store is being copied, and not whole
+FORMAT = "format"  # the format in which hosts write (`actors/store/cluster.py`)
+COPYING = "copying"  # 1 while the store is the unfinished target of a copy
 
-# Named values of actors, which version 3 has brought. The rows of values that change often have room beside them.
+# Named values of actors, added by version 3. Pages have free room for values that change often.
 ITEMS = (
     """
     CREATE TABLE items (
@@ -57,7 +57,7 @@ ITEMS = (
     "ALTER TABLE items SET (autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 1000)",
 )
 
-# Work under way on hosts that have a reason to note it, which version 5 has brought. Rows that come and go.
+# Notes of work under way on hosts, added by version 5. Rows are short-lived.
 FLIGHTS = (
     """
     CREATE TABLE flights (
@@ -82,8 +82,8 @@ FLIGHTS = (
 
 TABLES = (
     'CREATE TABLE meta (name text COLLATE "C" PRIMARY KEY, value bigint NOT NULL)',
-    # One row, one host that lives. A host that deletes the row of another one has killed it. Never updated in passing:
-    # a commit has a lock on it. `life` grows with each reconnection, and voids what was sent before.
+    # One row for each living host. A host that deletes the row of another host kills it. Rarely updated, because each
+    # commit locks its host's row. `life` grows with each reconnection, and voids statements that were sent before.
     """
     CREATE TABLE hosts (
         host bigint PRIMARY KEY,
@@ -99,17 +99,17 @@ TABLES = (
         apps text[]
     ) WITH (fillfactor = 50)
     """,
-    # Apart from `hosts`, because it is updated twice a second: while any session holds a snapshot, each update leaves a
-    # version that every commit would have to step over.
+    # A table apart from `hosts`, because it is updated twice a second: while any session holds a snapshot, each update
+    # leaves a row version that every commit would have to skip.
     "CREATE TABLE beats (host bigint PRIMARY KEY, beat bigint NOT NULL DEFAULT 0) WITH (fillfactor = 10)",
     """
     CREATE TABLE shards (shard int PRIMARY KEY, host bigint, epoch bigint NOT NULL DEFAULT 0) WITH (fillfactor = 50)
     """,
-    # Which host cannot reach which.
+    # Pairs: `host` cannot reach `peer`.
     "CREATE TABLE cuts (host bigint NOT NULL, peer bigint NOT NULL, PRIMARY KEY (host, peer))",
-    # Values that all hosts know: the authority that signs their certificates.
+    # Values that all hosts share: the authorities that sign their certificates.
     'CREATE TABLE secrets (name text COLLATE "C" PRIMARY KEY, value bytea NOT NULL)',
-    # The values that actors have in common in lists. Few, so that rows and indexes have a number instead.
+    # The combinations of listed values. There are few, so rows and indexes have the number of a combination instead.
     """
     CREATE TABLE kinds (
         kind int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -121,8 +121,8 @@ TABLES = (
     )
     """,
     "CREATE TABLE tallies (kind int NOT NULL, more bigint NOT NULL)",
-    # The active mark and the facets are columns, because setting them mostly rides on a row that is written anyhow.
-    # COLLATE "C": ids are in the order of their code points, in a database of any language.
+    # The active mark and the facets are columns, because they mostly change together with the record.
+    # COLLATE "C": ids are in the order of their code points in a database of any language.
     """
     CREATE TABLE actors (
         key bigint PRIMARY KEY,
@@ -186,7 +186,7 @@ TABLES = (
     """,
     "CREATE INDEX audit_at ON audit (at_us, number)",
     "CREATE INDEX audit_id ON audit (id, at_us, number)",
-    # Rows that come and go: cleaned up early, and at once.
+    # Tables with short-lived rows: vacuumed early, and without delays.
     *(
         f"ALTER TABLE {table} SET (autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 1000,"
         " autovacuum_vacuum_cost_delay = 0)"
@@ -195,7 +195,7 @@ TABLES = (
     *ITEMS,
     *FLIGHTS,
 )
-# A schema that has some of these tables, and not `meta`, belongs to another program.
+# A schema that has some of these tables but not `meta` belongs to another program.
 TABLE_NAMES = (
     "hosts", "beats", "shards", "cuts", "secrets", "kinds", "tallies", "actors", "log", "reminders", "tags", "audit",
     "items", "flights",
@@ -204,23 +204,23 @@ TABLE_NAMES = (
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """The statements that lead from a version to the next one."""
+    """The statements from a version to the next one."""
 
     statements: Sequence[str] = ()  # in one transaction
-    indexes: Sequence[str] = ()  # before it, each by itself: CREATE INDEX CONCURRENTLY IF NOT EXISTS
-    oldest: int | None = None  # the version that a release must know from here on, if that changes
+    indexes: Sequence[str] = ()  # before the transaction, one by one: CREATE INDEX CONCURRENTLY IF NOT EXISTS
+    oldest: int | None = None  # the lowest version that a release must know from here on, if that changes
 
 
 STEPS: Mapping[int, Migration] = {
     1: Migration(
         statements=(
-            # That of a host of version 1, which does not say it.
+            # The default is the format of hosts of version 1, which do not write this column.
             "ALTER TABLE hosts ADD COLUMN format_max int NOT NULL DEFAULT 1",
             f"INSERT INTO meta (name, value) VALUES ('{FORMAT}', 1)",
         )
     ),
     2: Migration(statements=ITEMS),
-    # NULL: a host that has the first app, and does not say it.
+    # NULL: a host of an older release, which has the first app.
     3: Migration(statements=("ALTER TABLE hosts ADD COLUMN apps text[]",)),
     4: Migration(statements=FLIGHTS),
 }
@@ -230,7 +230,7 @@ TABLES_THERE = Statement(
     "tables there",
     "SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1",
 )
-# Hosts of a release that knows the first app only.
+# Hosts of a release that knows only the first app.
 OLDER_HOSTS = Statement("older hosts", "SELECT name, release FROM hosts WHERE apps IS NULL LIMIT 1")
 TRY_LOCK = Statement("try lock", "SELECT pg_try_advisory_lock($1::int, $2::int)")
 UNLOCK = Statement("unlock", "SELECT pg_advisory_unlock($1::int, $2::int)")
@@ -240,25 +240,25 @@ HALF_MADE = Statement(
     " ON n.oid = c.relnamespace WHERE c.relname = $1 AND n.nspname = current_schema() AND NOT i.indisvalid",
 )
 ABSENT = frozenset({"42P01", "3F000"})  # no such table, no such schema
-FASTER_MAX = 10  # tries against a table that is there, without another host that has written so: it is nobody's step
-DONE_BY_ANOTHER = frozenset({"42P07", "42P06", "42701", "42710", "23505"})  # it is there by now
+FASTER_MAX = 10  # tries of a step that fails because its table exists, although no host has taken the step
+DONE_BY_ANOTHER = frozenset({"42P07", "42P06", "42701", "42710", "23505"})  # the object exists already
 
 
 async def make_ready(session: DatabaseSession, url: DatabaseUrl, *, shards: int, now_us: int) -> Mapping[str, int]:
     """Make the tables if there are none, or bring them to this release's version.
 
     Args:
-        shards: How many, for a store that is made.
+        shards: How many shards a new store gets.
         now_us: Unix time, microseconds.
 
     Returns:
-        What `meta` says.
+        The rows of `meta`: name -> value.
 
     Raises:
-        StoreTooNew, StoreForeign, StoreFailed: It is not a store of this release.
+        StoreTooNew, StoreForeign, StoreFailed: The schema has no store that this release can use.
         Refused, Lost: As for a session.
     """
-    faster = 0  # how often another host was, since the version is what it is
+    faster = 0  # how often another host was faster, since the last change of the version
     before: Mapping[str, int] | None = None
     while True:
         meta = await read_meta(session)
@@ -289,7 +289,7 @@ async def make_ready(session: DatabaseSession, url: DatabaseUrl, *, shards: int,
 
 
 async def read_meta(session: DatabaseSession) -> Mapping[str, int] | None:
-    """What `meta` says; None if there are no tables."""
+    """The rows of `meta`: name -> value; None if there are no tables."""
     try:
         return pairs_of(await session.run(READ_META))
     except Refused as refused:
@@ -301,7 +301,7 @@ async def read_meta(session: DatabaseSession) -> Mapping[str, int] | None:
 async def _create(session: DatabaseSession, url: DatabaseUrl, *, shards: int, now_us: int) -> None:
     there = {name for (name,) in await session.run(TABLES_THERE, (url.schema,))}
     if META in there:
-        return  # made by another host since this one has asked for it
+        return  # another host has made it meanwhile
     if there.intersection(TABLE_NAMES):
         raise StoreForeign(url.name)
     meta = {VERSION: SCHEMA_VERSION, OLDEST: 1, SHARDS: shards, CREATED_US: now_us, NEXT_KEY: 1, COPYING: 0, FORMAT: 1}
@@ -309,7 +309,7 @@ async def _create(session: DatabaseSession, url: DatabaseUrl, *, shards: int, no
     await session.run_together(
         [
             *_locked(url),
-            f"CREATE SCHEMA IF NOT EXISTS {url.schema}",
+            f'CREATE SCHEMA IF NOT EXISTS "{url.schema}"',  # it may be a word of SQL
             *TABLES,
             f"INSERT INTO meta (name, value) VALUES {rows}",
             f"INSERT INTO shards (shard) SELECT generate_series(0, {shards - 1})",
@@ -325,7 +325,7 @@ async def _migrate(session: DatabaseSession, url: DatabaseUrl, *, found: int) ->
     await session.run_together(
         [
             *_locked(url),
-            # Fails if another host has taken the step, and takes all with it.
+            # Fails if another host has taken the step, and then the whole transaction fails.
             f"INSERT INTO meta (name, value) SELECT '{VERSION}', 0 FROM meta"
             f" WHERE name = '{VERSION}' AND value <> {found}",
             *step.statements,
@@ -336,12 +336,13 @@ async def _migrate(session: DatabaseSession, url: DatabaseUrl, *, found: int) ->
 
 
 async def _make_indexes(session: DatabaseSession, url: DatabaseUrl, indexes: Sequence[str], *, found: int) -> None:
-    """Make indexes beside the work of other hosts, each by itself; nothing if another host takes the step meanwhile.
+    """Make indexes one by one, while other hosts work; return early if another host takes the step meanwhile.
 
-    Who waits for another host polls, without a transaction: the making of an index waits for all that are open.
+    A host that waits for another host polls without a transaction, because making an index waits for all open ones.
     """
     lock = (LOCK_CLASS, _lock_number(url))
-    # Behind a pooler a lock would stay with the session that has got it. There two hosts may make an index twice.
+    # Behind a pooler a lock would stay with the session that took it, so it is not used there: two hosts may make an
+    # index twice.
     while url.prepare and not (await session.run(TRY_LOCK, lock))[0][0]:  # noqa: ASYNC110  another process has it
         await anyio.sleep(LOCK_POLL_S)
     try:
@@ -351,7 +352,7 @@ async def _make_indexes(session: DatabaseSession, url: DatabaseUrl, indexes: Seq
         for index in indexes:
             name = index.split(" ON ")[0].split()[-1]
             if await session.run(HALF_MADE, (name,)):
-                # Its maker has ended in the middle. It is there, and of no use.
+                # The host that made the index has ended before it was complete, so the index is invalid.
                 await session.run(Statement("drop index", f"DROP INDEX CONCURRENTLY IF EXISTS {name}"))
             await session.run(Statement("index", index))
     finally:
@@ -360,10 +361,10 @@ async def _make_indexes(session: DatabaseSession, url: DatabaseUrl, indexes: Seq
 
 
 async def enter_apps(session: DatabaseSession, url: DatabaseUrl, asked: AppNames) -> Mapping[str, int]:
-    """Enter the apps of a host, and the shards of new ones; return all apps, with their numbers.
+    """Enter the apps of a host, and the shards of new apps; return all apps and their numbers.
 
     Raises:
-        StoreFailed: A host lives that knows one app only.
+        StoreFailed: A living host knows only the first app.
         Refused, Lost: As for a session.
     """
     while True:
@@ -381,13 +382,13 @@ async def enter_apps(session: DatabaseSession, url: DatabaseUrl, asked: AppNames
                 f"{url.name} has one app, and a host on {name} has release {release}, which knows of no other. Upgrade "
                 f"it before a host with {', '.join(map(repr, news))} comes."
             )
-        # A release that knows one app would take the shards of the others for its own.
+        # A release that knows only one app would take the shards of the others for its own.
         raised = [f"UPDATE meta SET value = greatest(value, {SEVERAL_APPS}) WHERE name = '{OLDEST}'"] if shards else []
         try:
             await session.run_together(
                 [
                     *_locked(url),
-                    # Fails if another host has entered one of them, or another app, since they were read.
+                    # Fails if another host has entered an app since the apps were read.
                     f"INSERT INTO meta (name, value) SELECT '{VERSION}', 0 FROM meta"
                     f" WHERE name LIKE '{PREFIX}%' HAVING count(*) <> {len(known)}",
                     *raised,
@@ -405,7 +406,7 @@ def _quoted(text: str) -> str:
 
 
 async def too_new(session: DatabaseSession, url: DatabaseUrl, known: int) -> StoreTooNew:
-    """The error of a host that does not read the format in which others write.
+    """The error for a host that does not read the format in which other hosts write.
 
     Raises:
         Refused, Lost: As for a session.
@@ -415,10 +416,10 @@ async def too_new(session: DatabaseSession, url: DatabaseUrl, known: int) -> Sto
 
 
 async def raise_format(session: DatabaseSession, to: int) -> int:
-    """Have hosts write a newer format, if all that live read it; return the format that holds then.
+    """Let hosts write a newer format, if all living hosts read it; return the format that they write then.
 
-    A host that joins locks the row of the format for as long as its own row is not there for all. So the hosts are
-    looked at in a statement of its own, behind the lock.
+    A host that joins locks the row of the format until its own row is committed. So the hosts are read in a separate
+    statement, after the lock was taken.
 
     Raises:
         Refused, Lost: As for a session.
@@ -429,7 +430,7 @@ async def raise_format(session: DatabaseSession, to: int) -> int:
             f"SET LOCAL lock_timeout = {LOCK_WAIT_MS}",
             f"SELECT value FROM meta WHERE name = '{FORMAT}' FOR UPDATE",
             f"UPDATE meta SET value = {to} WHERE name = '{FORMAT}' AND value < {to} AND {unread}",
-            # A release of version 1 looks at no format when it joins.
+            # A release of version 1 does not check the format when it joins.
             f"UPDATE meta SET value = greatest(value, 2) WHERE name = '{OLDEST}'"
             f" AND EXISTS (SELECT 1 FROM meta WHERE name = '{FORMAT}' AND value > 1)",
         ]
@@ -440,7 +441,7 @@ async def raise_format(session: DatabaseSession, to: int) -> int:
 
 
 def _locked(url: DatabaseUrl) -> Sequence[str]:
-    """Let one host at a time change the tables of a schema."""
+    """The statements that let one host at a time change the tables of a schema."""
     lock = f"SELECT pg_advisory_xact_lock({LOCK_CLASS}, {_lock_number(url)})"
     return [f"SET LOCAL lock_timeout = {LOCK_WAIT_MS}", lock]
 
@@ -450,7 +451,7 @@ def _lock_number(url: DatabaseUrl) -> int:
 
 
 def require_whole(meta: Mapping[str, int], url: DatabaseUrl) -> None:
-    """Refuse a store whose copying has not ended."""
+    """Raise `StoreFailed` for a store that is the unfinished target of a copy."""
     if meta.get(COPYING):
         raise StoreFailed(
             f"{url.name} is being made by `perdure store copy`, which has not ended. Call it again with the same "

@@ -1,11 +1,11 @@
-"""The statements of a store on PostgreSQL, but for those of lists.
+"""The statements of a store on PostgreSQL, except those of lists.
 
-The rule: a commit is one statement. It takes a lock on its host's own row and writes all, or, without that row, nothing
-(`fence`). A host that kills another one deletes that row, and waits for the commit that holds it; no other change of
-the row is ever waited for.
+The rule: a commit is one statement. It locks its host's own row (`fence`) and makes all writes; without that row it
+makes none. A host that kills another host deletes that row, and waits for the commit that holds the lock; no statement
+waits for any other change of the row.
 
-A commit has a form for each set of its parts, so that a small one is planned and sent small. Each form is prepared
-once. docs/design/postgres.md says what was measured.
+A commit has a form for each set of its parts, so that small commits have short statements and plans. Each form is
+prepared once. docs/design/postgres.md has the measurements.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,8 +13,8 @@ from functools import cache
 
 from .driver import Statement
 
-# The host's own row. Reads anew after a wait for its lock, as READ COMMITTED does, and only then. The timeline tells
-# that the server is a copy which was promoted: it may not have all that was committed on the one before.
+# The host's own row. After a wait for its lock, and only then, it is read anew, as READ COMMITTED does. Another
+# timeline means that the server is a copy that was promoted, and may lack commits of the server before.
 FENCE = (
     "fence AS (SELECT 1 AS ok FROM hosts WHERE host = $1 AND life = $2"
     " AND substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) = $3 FOR KEY SHARE)"
@@ -27,9 +27,9 @@ FACETS_TYPES = ("int", "bigint", "bigint", "bigint", "text", "text")
 ACTOR_TYPES = ("bigint", "int", "text", "text", "boolean", "bytea", *FACETS_TYPES)
 TAG_TYPES = ("text", "text", "bigint", "bigint")
 
-# Part of a commit -> the types of its columns, each an array, and its statements by their names. {rows} is a table of
-# the columns, and {keys} the first column: to ask for it beside the rows keeps the plan on the index, also one that was
-# made when the table was empty. All parts see one snapshot, and no two may touch the same row.
+# Part of a commit -> the types of its columns, each an array, and its statements by name. {rows} is a table of the
+# columns, and {keys} is the first column: a condition on it beside the rows keeps the plan on the index, even a plan
+# that was made when the table was empty. All parts see one snapshot, and no two may change the same row.
 PARTS: Mapping[str, tuple[Sequence[str], Mapping[str, str]]] = {
     "forget": (
         ("bigint",),
@@ -39,13 +39,13 @@ PARTS: Mapping[str, tuple[Sequence[str], Mapping[str, str]]] = {
         ("bigint", "bigint", "bigint", "bytea"),
         {"log_": "INSERT INTO log (key, position, at_us, entry) SELECT u.* FROM {rows} AS u, fence"},
     ),
-    # New actors. Never ON CONFLICT: an actor that has this key already would be another host's.
+    # New actors. Never ON CONFLICT: an actor that has this key already would belong to another host.
     "create": (
         ACTOR_TYPES,
         {"create_": f"INSERT INTO actors ({ACTOR}) SELECT u.* FROM {{rows}} AS u, fence"},
     ),
-    # Actors that are new under the id of one that the same commit deletes. Its row is taken over, because the index of
-    # ids would still have it; if it is not there, there is a row to be made.
+    # New actors with the id of an actor that the same commit deletes. They take over its row, because the index of ids
+    # would still have it; if the row does not exist, it is made.
     "replace": (
         ("bigint", *ACTOR_TYPES),
         {
@@ -93,13 +93,13 @@ PARTS: Mapping[str, tuple[Sequence[str], Mapping[str, str]]] = {
         ("bigint",),
         {"delete_": "DELETE FROM actors USING fence WHERE actors.key = ANY({keys})"},
     ),
-    # How many actors there are of each kind: the difference, in a row that is never changed. One counter that all
-    # commits update would slow all of them down as long as any session holds a snapshot.
+    # The change of the number of actors of each kind, in a row that is never updated. A counter that all commits update
+    # would slow all of them down while any session holds a snapshot.
     "tally": (
         ("int", "bigint"),
         {"tally_": "INSERT INTO tallies (kind, more) SELECT u.* FROM {rows} AS u, fence"},
     ),
-    # The same, where actors were of a kind before; the first column has their keys.
+    # The same, if actors had a kind before; the first column has their keys.
     "was": (
         ("bigint",),
         {
@@ -128,7 +128,7 @@ PARTS: Mapping[str, tuple[Sequence[str], Mapping[str, str]]] = {
             )
         },
     ),
-    # Tags that actors had before and have not any more. The columns have their present tags.
+    # Tags that actors had before and do not have any more. The columns have their present tags.
     "untag": (
         TAG_TYPES,
         {
@@ -181,7 +181,7 @@ PARTS: Mapping[str, tuple[Sequence[str], Mapping[str, str]]] = {
             )
         },
     ),
-    # By which a commit without an entry is found again.
+    # A row by which a commit without an entry can be found later.
     "receipt": (
         ("bigint", "bigint"),
         {
@@ -196,9 +196,9 @@ PARTS: Mapping[str, tuple[Sequence[str], Mapping[str, str]]] = {
         },
     ),
 }
-# Those whose rows must be there: the last argument says how many. A commit that finds fewer is refused whole.
+# Parts whose rows must exist: the last argument is their number. A commit that finds fewer fails as a whole.
 MUST_MATCH = ("update", "change")
-MISSED = "22012"  # division by zero, which is how a statement refuses itself
+MISSED = "22012"  # division by zero, by which such a statement fails
 
 
 @cache
@@ -221,8 +221,8 @@ def commit_of(parts: tuple[str, ...]) -> Statement:
 
 # A commit in doubt.
 
-# Waits for the transaction of the session before, and voids what it may still have sent. It is a commit itself: once
-# it is acknowledged, all before it are as safe as it is.
+# Waits for the transaction of the session before, and voids statements that it may still have sent. It is a commit
+# itself: once it is acknowledged, all commits before it are as durable.
 REVIVE = Statement(
     "revive",
     "WITH l AS (SELECT host FROM hosts WHERE host = $1 FOR UPDATE)"
@@ -230,13 +230,13 @@ REVIVE = Statement(
     " RETURNING life, substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)",
 )
 FIND_ENTRY = Statement("find entry", "SELECT 1 FROM log WHERE key = $1 AND position = $2")
-# Which of the entries that a host has acknowledged are not there, on a server that took over.
+# The entries that a host has acknowledged and a server that took over lacks.
 MISSING_ENTRIES = Statement(
     "missing entries",
     "SELECT u.key FROM unnest($1::bigint[], $2::bigint[]) AS u (key, position)"
     " WHERE NOT EXISTS (SELECT FROM log l WHERE l.key = u.key AND l.position = u.position)",
 )
-# Which of the items, likewise. One that was forgotten (version 0) is lost if it is there.
+# The same for items. The deletion of an item (version 0) is lost if the item exists.
 MISSING_ITEMS = Statement(
     "missing items",
     "SELECT u.key FROM unnest($1::bigint[], $2::bytea[], $3::bigint[]) AS u (key, name, version)"
@@ -247,9 +247,9 @@ LOOK_AT_HOST = Statement("look at host", "SELECT life FROM hosts WHERE host = $1
 
 # Hosts.
 
-# A row of the same place and address is of an earlier life of the same process: it holds that listening socket. Not if
-# hosts write a format that this one does not read. A host that raises the format waits for this lock, and sees the new
-# host.
+# A row with the same place and address belongs to an earlier life of the same process, which holds that listening
+# socket. No host joins if hosts write a format that it does not read. A host that raises the format waits for this
+# lock, and sees the new host.
 JOIN = Statement(
     "join",
     "WITH f AS (SELECT value FROM meta WHERE name = 'format' AND value <= $9 FOR SHARE),"
@@ -275,12 +275,13 @@ HOSTS = Statement(
     " b.beat"
     " FROM hosts AS h JOIN beats AS b USING (host)",
 )
-# Numbers that change with each owner (its epoch grows), state of a host, and cut; and the server's timeline.
+# A text that changes with each change of an owner (its epoch grows), of a host's state, or of a cut; and the server's
+# timeline.
 NEWS = (
     "concat((SELECT sum(epoch) FROM shards), ':', (SELECT sum(state) FROM hosts), ':',"
     " (SELECT string_agg(concat(host, '-', peer), ',') FROM cuts)), substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)"
 )
-# The count tells whether the host lives. The list may be from before a wait for its killer.
+# The count shows whether the host lives. The list may be older, from before a wait for the host that killed it.
 BEAT = Statement(
     "beat",
     "WITH b AS (UPDATE beats SET beat = beat + 1 WHERE host = $1 RETURNING host)"
@@ -296,20 +297,20 @@ KILL = Statement(
 )
 BACKEND = Statement("backend", "SELECT pg_backend_pid()")
 END_BLOCKING = Statement("end blocking", "SELECT pg_terminate_backend(p) FROM unnest(pg_blocking_pids($1)) AS p")
-# In the order of a kill: a host that leaves while it is killed would wait for its killer, and the killer for it.
+# In the same order as a kill, to avoid a deadlock between a host that leaves and a host that kills it.
 LEAVE = Statement(
     "leave",
     "WITH b AS (DELETE FROM beats WHERE host = $1 RETURNING host),"
     " c AS (DELETE FROM cuts USING b WHERE b.host IN (cuts.host, cuts.peer)),"
     " r AS (DELETE FROM log USING b WHERE log.key = -b.host),"
-    # A host that leaves in order has not died: its shards are nobody's, and nothing of it is suspect.
+    # A host that leaves in order has not died: its shards are unowned, and its work is not suspect.
     " f AS (DELETE FROM flights USING b WHERE flights.host = b.host),"
     " s AS (UPDATE shards SET host = NULL FROM b WHERE shards.host = b.host)"
     " DELETE FROM hosts AS h USING b WHERE h.host = b.host",
 )
 SHARDS = Statement("shards", "SELECT shard, host, epoch FROM shards ORDER BY shard")
-# The epoch that was seen is the condition that counts. After a wait for another host, PostgreSQL looks at the row of
-# the shard anew, and at the hosts as they were.
+# The epoch that was seen is the decisive condition: after a wait for another host, PostgreSQL reads the row of the
+# shard anew, but the hosts from the old snapshot.
 TAKE = Statement(
     "take",
     f"WITH {FENCE}, t AS (UPDATE shards AS s SET host = $1, epoch = s.epoch + 1"
@@ -326,7 +327,7 @@ GIVE = Statement(
     " SELECT ok FROM fence",
 )
 SOME_SHARDS = Statement("some shards", "SELECT shard, host, epoch FROM shards WHERE shard = ANY($1::int[])")
-# Work under way. No row is both noted and struck.
+# Notes of work under way. No row is both noted and struck.
 NOTE = Statement(
     "note",
     f"WITH {FENCE}, gone AS (DELETE FROM flights AS f"
@@ -345,7 +346,7 @@ FLIGHTS = Statement(
     "SELECT host, type, id, what, shard, epoch, begun, ends, early, alone, took, tried FROM flights"
     " ORDER BY host, type, id, what",
 )
-# Of shards that have come to this host: what hosts before it have noted. And the signs of life of hosts that are gone.
+# The notes of earlier hosts for shards that have come to this host, and the signs of life of dead hosts.
 STRIKE = Statement(
     "strike",
     f"WITH {FENCE}, gone AS (DELETE FROM flights AS f USING unnest($4::int[], $5::bigint[]) AS u (shard, epoch), fence"
@@ -373,7 +374,7 @@ REPLACE_SECRET = Statement(
     "INSERT INTO secrets (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
 )
 
-# Statements that a host needs now and then.
+# Statements that a host needs from time to time.
 
 TAKE_KEYS = Statement("take keys", "UPDATE meta SET value = value + $1 WHERE name = 'next_key' RETURNING value - $1")
 ADD_KINDS = Statement(
@@ -396,10 +397,10 @@ THIN_AUDIT = Statement(
 ANY_ACTOR = Statement("any actor", "SELECT 1 FROM actors LIMIT 1")
 SET_COPYING = Statement("set copying", "UPDATE meta SET value = $1 WHERE name = 'copying' RETURNING 1")
 
-# Reads. A join is a subquery with OFFSET 0, so that it goes along its index, for any contents of the tables when the
-# plan was made.
+# Reads. A join is a subquery with OFFSET 0, so that it uses its index, whatever the tables contained when the plan was
+# made.
 
-# Record and log in one statement, or they would be of two moments. The log comes in rows of its own, in no order.
+# Record and log in one statement, so that both are of one snapshot. The log comes in rows of its own, unordered.
 LOAD = Statement(
     "load",
     f"WITH a AS (SELECT a.* FROM unnest($1::text[], $2::text[]) AS u (type, id),"
@@ -436,7 +437,7 @@ EXPIRING = Statement(
 FIND_KEY = Statement("find key", "SELECT key FROM actors WHERE type = $1 AND id = $2")
 IDS = Statement("ids", "SELECT id FROM actors WHERE type = $1 ORDER BY id LIMIT $2")
 IDS_BEHIND = Statement("ids behind", "SELECT id FROM actors WHERE type = $1 AND id > $3 ORDER BY id LIMIT $2")
-# In no order, because the server would read all actors in that of their keys.
+# Unordered, because for the order of keys the server would read all actors.
 ACTIVE = Statement("active", "SELECT key, type, id FROM actors WHERE active AND ($1::int[] IS NULL OR shard = ANY($1))")
 REMINDERS = Statement(
     "reminders",

@@ -1,16 +1,16 @@
-"""The store that a host uses on PostgreSQL: a schema of a database, which one host at a time has.
+"""The store that a host uses on PostgreSQL: a schema of a database, which belongs to one host at a time.
 
 The rule: a commit is one statement and one trip to the server, however many writes it has, and it writes nothing once
-this host's row is gone (`FENCE` in `actors/store/postgres/statements.py`). No clock of another machine takes part.
+this host's row was deleted (`FENCE` in `actors/store/postgres/statements.py`). No clock of another machine is used.
 
     your task ──commit──> writer's session    one statement, under the lock of the host's own row
               ──load────> reader's session    sees every commit that has returned
               ──list────> lister's session    the same; from the first list on
-                          beat's session      twice a second: are there others, and is this host still here?
+                          beat's session      twice a second: reads the rows of the hosts, this one's included
 
-While the database is away, commits and reads wait for it, up to `patience_s`, and go on. The outcome of a commit whose
-connection breaks: `actors/store/postgres/writer.py`. docs/design/postgres.md has the reasons and the measures. The
-engine makes one (`runtime/engine.py`), and gives it to its host.
+While the database is unreachable, commits and reads wait for it, up to `patience_s`, and go on.
+`actors/store/postgres/writer.py` finds the outcome of a commit whose connection breaks. docs/design/postgres.md has the
+reasons and the measurements. The engine makes the store (`runtime/engine.py`), and gives it to its host.
 """
 
 import logging
@@ -51,7 +51,7 @@ from .reading import (
 )
 from .schema import COPYING, READ_META, enter_apps, make_ready, require_whole
 from .schema import SHARDS as SHARDS_OF
-from .settings import replication_warning, require_settings, session_settings
+from .settings import replication_warning, require_settings, session_settings, why_closed
 from .statements import (
     ADD_KINDS,
     ANY_ACTOR,
@@ -69,26 +69,26 @@ from .writer import CommitReceipt, Pauses, Writer
 
 logger = logging.getLogger(__name__)
 
-SHARDS_DEFAULT = 1024  # a store keeps its number, and the more hosts share it, the more it needs
-KEYS_AT_ONCE = 2**20  # a block; the next one is taken when half of it is used
-THINNED_AT_ONCE = 2_000  # rows of the audit that go with one statement
+SHARDS_DEFAULT = 1024  # a store keeps its number of shards, and more hosts need more shards
+KEYS_AT_ONCE = 2**20  # a block of keys; the next one is taken when half of it is used
+THINNED_AT_ONCE = 2_000  # rows of the audit that one statement deletes
 TALLIES_MAX = 10_000  # rows are folded when there are more
 PATIENCE_S = 30.0
 
 
 class PostgresStore:
-    """A store at an address like `postgresql://user@host/database?schema=perdure`, made if there is none.
+    """A store at an address like `postgresql://user@host/database?schema=perdure`, which is made if it does not exist.
 
     Needs asyncio, as asyncpg does.
 
     Args:
-        shards: How many, for a store that is made. One that is there keeps its own number.
-        patience_s: How long commits, reads and the start wait for a database that is away.
-        driver: Makes the sessions; asyncpg unless a test has another one.
-        copying: Open it although its copying has not ended (`perdure store copy`).
+        shards: How many shards a new store gets. An existing store keeps its own number.
+        patience_s: How long commits, reads and the start wait for an unreachable database.
+        driver: Makes the sessions; asyncpg by default.
+        copying: Open the store although it is the unfinished target of a copy (`perdure store copy`).
 
     Raises:
-        StoreFailed: The address is none, or the driver is not installed.
+        StoreFailed: The address is malformed, or the driver is not installed.
     """
 
     kind = "postgresql"
@@ -158,7 +158,7 @@ class PostgresStore:
             session.terminate()
 
     async def _take_up(self, opened: "Opened", session: DatabaseSession) -> None:
-        """Enter this host, as the only one."""
+        """Enter this host as the only one."""
         presence = Presence(new_host(self._instruments), self.url, self._connect, release=own_release())
         await presence.join(session)
         await opened.begin(presence)
@@ -273,13 +273,13 @@ class PostgresStore:
         self._opened()
         assert not found, "no release has left actors without facets on PostgreSQL"
 
-    # For a copy that is being made of another store.
+    # For the target of a copy.
 
     async def begin_copy(self) -> None:
-        """Mark this store as one that is not whole yet, if it is empty.
+        """Mark this store as the unfinished target of a copy, if it is empty.
 
         Raises:
-            StoreFailed: It is neither empty nor marked.
+            StoreFailed: The store is neither empty nor marked.
         """
         opened = self._opened()
         meta = await opened.reader.run(READ_META, (), "looking at the store")
@@ -307,7 +307,7 @@ class PostgresStore:
         return ReadingSession(self.url, self._connect, writer, purpose=purpose, patience_s=self.patience_s)
 
     async def _patiently(self, work: Callable[[], Any]) -> None:
-        """Do something; again, while the database is away."""
+        """Call a function; call it again while the database is unreachable."""
         pauses = Pauses(self.patience_s)
         told = False
         while True:
@@ -319,11 +319,11 @@ class PostgresStore:
                     told = True
                     logger.warning("waiting for %s: %s", self.url.shown, error)
                 if not await pauses.pause(error):
-                    raise StoreFailed(_why_closed(self.url.shown, error)) from error
+                    raise StoreFailed(why_closed(self.url.shown, error)) from error
 
 
 class Opened:
-    """A store that is open."""
+    """An open store."""
 
     def __init__(
         self,
@@ -337,24 +337,24 @@ class Opened:
         self.reader = reader_of(writer, "reader")
         self.lister = reader_of(writer, "lister")
         self.kinds = KindNumbers()
-        self.epochs: dict[int, int] = {}  # of the shards that are this host's
+        self.epochs: dict[int, int] = {}  # shard of this host -> epoch
         self.acknowledged = Acknowledged()
-        self._unborn: set[int] = set()  # keys that were given out, of actors that no commit has brought
+        self._unborn: set[int] = set()  # reserved keys of actors that no commit has created
         self._keys = range(0)
-        self._number = 0  # of the next entry of the log; over all claims, because receipts have it too
+        self._number = 0  # of the next entry of the log; counted over all claims, because receipts use it too
         self._tallied = 0  # rows that commits have added since the last fold
         self._folding: Any = None
 
     async def begin(self, presence: Presence) -> None:
-        """Begin another life. The values that a commit needs are read anew: the server may be another one than before.
+        """Begin another life. The values that a commit needs are read anew, because the server may have changed.
 
         Raises:
-            StoreTakenOver: This host's row is not there.
-            StoreFailed: It did not work.
+            StoreTakenOver: This host's row does not exist.
+            StoreFailed: The values could not be read.
         """
         self.presence = presence
         self.epochs, self.kinds = {}, KindNumbers()
-        # A server that was promoted may give keys out that this host has had from the one before.
+        # A promoted server may assign keys that this host has got from the server before.
         self._keys, self._unborn = range(0), set()
         self.writer.begin(presence)
         await self.writer.settle()
@@ -373,7 +373,7 @@ class Opened:
         presence = self.presence
         columns = [shard for shard, _ in seen], [epoch for _, epoch in seen]
         await self.writer.fenced(TAKE, columns, "taking shards")
-        # Not what it returned: it may have been sent twice, of which the first time counts.
+        # The rows are read, because the statement may have been sent twice: then only the first result is right.
         rows = await self.writer.run(SHARDS, (), "taking shards")
         wanted = {shard: epoch + 1 for shard, epoch in seen}
         assert presence is not None
@@ -396,11 +396,11 @@ class Opened:
         """Take a block of keys, if half of the last one is used."""
         if len(self._keys) < KEYS_AT_ONCE // 2:
             ((first,),) = await self.writer.run(TAKE_KEYS, (KEYS_AT_ONCE,), "taking keys")
-            # The rest of the block before is left alone: keys grow with time.
+            # The rest of the block before is not used: keys grow with time.
             self._keys = range(first, first + KEYS_AT_ONCE)
 
     def are_born(self, keys: Any) -> None:
-        """Take note that the store has actors of these keys: a commit in doubt has happened."""
+        """Take note that the store has actors with these keys, because a commit in doubt has happened."""
         if self._unborn:
             self._unborn.difference_update(keys)
 
@@ -437,7 +437,7 @@ class Opened:
         self._count(group)
 
     async def _learn(self, changes: RowChanges) -> None:
-        """Have a number for each kind that a commit needs."""
+        """Get a number for each kind that a commit needs."""
         facets = ((each.address.type, each.facets) for each in changes.actors.values() if each.facets is not None)
         if missing := self.kinds.missing(facets):
             columns = [list(column) for column in zip(*missing, strict=True)]
@@ -450,7 +450,7 @@ class Opened:
             self._folding = spawn(self._fold())
 
     async def _fold(self) -> None:
-        """Make few rows of many tallies. The rest is done at the next call."""
+        """Fold many rows of tallies into few. The next call folds the rest."""
         try:
             await self.lister.run(FOLD_TALLIES, (), "folding the tallies")
             self._tallied = 0
@@ -460,7 +460,7 @@ class Opened:
             self._folding = None
 
     async def tallied(self) -> Mapping[int, int]:
-        """How many actors there are of each kind."""
+        """Number of the kind -> number of actors."""
         counts, rows = await self.lister.call(read_tallies, "counting")
         if any(self.kinds.get(kind) is None for kind in counts):
             await learn_kinds(self.lister, self.kinds)
@@ -480,19 +480,3 @@ class Opened:
         await self.lister.close()
         if folding is not None:
             folding.cancel()
-
-
-def _why_closed(shown: str, error: Exception) -> str:
-    """Why a store cannot be opened, in a sentence."""
-    if not isinstance(error, Refused):
-        return f"{shown} does not answer: {error}"
-    match error.state[:2], error.state:
-        case "28", _:
-            return f"{shown} does not let this user in: {error.message}"
-        case "22", _:
-            return f"{shown} cannot be an address of a database: {error.message}"
-        case _, "3D000":
-            return f"{shown} is not there: {error.message}. Make it: CREATE DATABASE ... ENCODING 'UTF8'"
-        case _, "42501":
-            return f"{shown} does not allow this user to make the tables of a store: {error.message}"
-    return f"{shown} cannot be opened: {error}"

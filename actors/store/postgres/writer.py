@@ -1,13 +1,14 @@
-"""The session that writes, and the fate of a commit of which nobody knows whether it happened.
+"""The session that writes, and the resolution of commits whose outcome is unknown.
 
-The rule: an unknown outcome is resolved, not guessed. Before anything else is sent or read, a new session raises the
-`life` of its host's row: that waits for the transaction of the session before, and voids what it may still have sent.
-Then the commit is looked for by the name of one of its entries: there, it has happened; not there, it is sent again.
+The rule: an unknown outcome is resolved, not guessed. Before any other statement, a new session raises the `life` of
+its host's row: that waits for the transaction of the session before, and voids statements that it may still have sent.
+Then the commit is looked up by the position of one of its entries: if the entry exists, the commit has happened;
+otherwise it is sent again.
 
-A commit is never cancelled. Where there is no answer while another connection has one, or patience ends, the session
+A commit is never cancelled. If it has no answer while another connection gets answers, or if patience ends, its session
 is cut off.
 
-`actors/store/postgres/store.py` has one.
+`actors/store/postgres/store.py` has a `Writer`.
 """
 
 import logging
@@ -25,19 +26,19 @@ from .url import DatabaseUrl
 
 logger = logging.getLogger(__name__)
 
-SILENT_S = 5.0  # a commit without an answer for so long is cut off, if another connection has one
+SILENT_S = 5.0  # a commit without an answer for this time is cut off, if another connection gets answers
 PAUSE_MIN_S, PAUSE_MAX_S = 0.02, 0.5  # between two tries; doubled
 
 
 class CommitReceipt(NamedTuple):
-    """The entry by which a commit is found."""
+    """The entry by which a commit can be found."""
 
     key: int
     position: int
 
 
 class _CommitRefused(Exception):
-    """The server refused the commit itself, and not the session for it or a question about it."""
+    """The server refused the commit itself, and not its session or a query about it."""
 
     def __init__(self, cause: Refused) -> None:
         super().__init__(str(cause))
@@ -48,8 +49,8 @@ class Writer:
     """Writes for one host, in each of its lives. A call that was begun in one life fails in the next.
 
     Args:
-        patience_s: How long it tries, while the database is away.
-        doubts: Counts what becomes of commits whose connection breaks.
+        patience_s: How long it tries while the database is unreachable.
+        doubts: Counts the outcomes of commits whose connection breaks.
     """
 
     def __init__(self, url: DatabaseUrl, connect: Connect, *, patience_s: float, doubts: CommitDoubts) -> None:
@@ -66,11 +67,11 @@ class Writer:
 
     @property
     def in_doubt(self) -> bool:
-        """Whether a commit may be under way that nobody waits for. Then nothing may be read."""
+        """Whether a commit without a waiting caller may be under way. Reads have to wait then."""
         return self._presence is not None and (self._session is None or self._session.lost)
 
     def begin(self, presence: Presence) -> None:
-        """Write for another life from now on. The one before has ended."""
+        """Write for another life from now on. The life before has ended."""
         assert self._presence is None or self._presence.ended is not None, "two lives at once"
         session, self._session = self._session, None
         if session is not None:
@@ -79,10 +80,10 @@ class Writer:
         self._life, self._timeline = 0, ""
 
     async def settle(self) -> None:
-        """Wait until nothing is in doubt, for as long as patience lasts.
+        """Wait until no commit is in doubt, for as long as patience lasts.
 
         Raises:
-            StoreTakenOver, StoreFailed: It cannot be settled now.
+            StoreTakenOver, StoreFailed: The doubt cannot be settled now.
         """
         presence = self._joined()
         async with self._lock:
@@ -96,10 +97,10 @@ class Writer:
                         raise self._away(error) from error
 
     async def run(self, statement: Statement, arguments: Sequence[Any], what: str) -> Sequence[Row]:
-        """Run a statement that may as well be run twice.
+        """Run a statement that may safely be run twice.
 
         Raises:
-            StoreTakenOver, StoreFailed: It did not work.
+            StoreTakenOver, StoreFailed: The statement failed.
         """
         presence = self._joined()
         async with self._lock:
@@ -115,11 +116,11 @@ class Writer:
                         raise self._away(error) from error
 
     async def fenced(self, statement: Statement, arguments: Sequence[Any], what: str) -> None:
-        """Run a statement that carries the fence, has a row if that lets it through, and may as well be run twice.
+        """Run a statement that carries the fence, returns a row if the fence holds, and may safely be run twice.
 
         Raises:
-            StoreTakenOver, StoreFailed: It did not work.
-            StoreUncertain: It may have worked.
+            StoreTakenOver, StoreFailed: The statement failed.
+            StoreUncertain: The statement may have been executed.
         """
         await self.commit(statement, arguments, None, what)
 
@@ -129,12 +130,12 @@ class Writer:
         """Commit, once.
 
         Args:
-            arguments: Behind those of the fence.
-            receipt: None for a commit that may as well happen twice.
+            arguments: The arguments after those of the fence.
+            receipt: None for a commit that may safely happen twice.
 
         Raises:
-            StoreTakenOver, StoreFailed: Nothing of it is there.
-            StoreUncertain: It may have happened.
+            StoreTakenOver, StoreFailed: The commit has not happened.
+            StoreUncertain: The commit may have happened.
         """
         presence = self._joined()
         async with self._lock:
@@ -154,7 +155,7 @@ class Writer:
                     in_doubt = False
                     error: Lost | Refused = refused.cause
                 except (Lost, Refused) as other:
-                    # Of the commit this says nothing: a server that refuses a new session may have done it before.
+                    # This does not resolve the commit: a server that refuses a new session may have executed it before.
                     error = other
                 except StoreFailed as ended:
                     if in_doubt:
@@ -179,8 +180,8 @@ class Writer:
         """Send a commit behind the fence, and return whether the fence let it through.
 
         Raises:
-            _CommitRefused: Nothing of it is there.
-            Lost: Nobody knows.
+            _CommitRefused: The commit has not happened.
+            Lost: The outcome is unknown.
         """
         fence = (presence.host, self._life, self._timeline)
         try:
@@ -189,7 +190,7 @@ class Writer:
             raise _CommitRefused(refused) from refused
 
     async def close(self) -> DatabaseSession | None:
-        """Take no more work, and give the session away if nothing of it is in doubt."""
+        """Take no more work, and return the session if no commit of it is in doubt."""
         self._closed = True
         if self._lock.locked() and self._session is not None:
             self._session.terminate()
@@ -198,13 +199,13 @@ class Writer:
         return None if session is None or session.lost else session
 
     def _joined(self) -> Presence:
-        """The life to which a call made now belongs."""
+        """The life to which a new call belongs."""
         if self._presence is None:
             raise StoreFailed(f"this host has not joined {self._url.shown}; nothing was written")
         return self._presence
 
     async def _ready(self, presence: Presence) -> DatabaseSession:
-        """The session; a new one if it was lost, by which nothing of the one before is under way any more."""
+        """The session. If it was lost, a new one, which makes sure that no statement of the old one is under way."""
         self._require_alive(presence)
         if self._session is not None and not self._session.lost:
             return self._session
@@ -213,7 +214,7 @@ class Writer:
         try:
             with anyio.CancelScope(shield=True):
                 rows = await session.run(REVIVE, (presence.host,))
-            self._require_alive(presence)  # it may be another life's turn by now
+            self._require_alive(presence)  # another life may have begun by now
             if not rows:
                 raise presence.end("another host has taken the store over, because this one did not beat")
             self._life, timeline = rows[0]
@@ -231,7 +232,7 @@ class Writer:
             raise presence.ended.with_traceback(None)
 
     def _require_timeline(self, presence: Presence, timeline: str) -> None:
-        """Refuse to go on, on a server that was promoted: the memory of this host may be ahead of its rows."""
+        """End this life on a promoted server: the memory of this host may be ahead of that server's rows."""
         if self._timeline and timeline != self._timeline:
             raise presence.end(
                 f"the server is another one than before (timeline {timeline}, was {self._timeline}): a copy that may "
@@ -243,8 +244,8 @@ class Writer:
         """Find out why a commit found no row of its host.
 
         Raises:
-            StoreTakenOver: This host may not go on.
-            Lost: The row has another life: this session is not the writer's any more, and another one is made.
+            StoreTakenOver: This host may not write any more.
+            Lost: The row has another `life`: another session has become the writer's, and a new one is made.
         """
         rows = await self._send(session, LOOK_AT_HOST, (presence.host,), pauses)
         if not rows:
@@ -259,7 +260,7 @@ class Writer:
         arguments: Sequence[Any],
         pauses: "Pauses",
     ) -> Sequence[Row]:
-        """Run a statement to its end, and cut the session off when there is none."""
+        """Run a statement to its end, and cut the session off if the statement has no answer."""
         watch = _Watch(session, self._joined(), until=pauses.until)
         rows: Sequence[Row] = ()
         try:
@@ -270,7 +271,7 @@ class Writer:
         return rows
 
     def _end_of(self, what: str, error: Lost | Refused, *, in_doubt: bool) -> StoreFailed | StoreUncertain:
-        """The error of a commit that is not tried again."""
+        """The error for a commit that is not tried again."""
         if in_doubt:
             return self._uncertain(what, error)
         if isinstance(error, Refused) and not error.passes:
@@ -301,7 +302,7 @@ class Pauses:
         self._pause_s = PAUSE_MIN_S
 
     async def pause(self, error: Exception) -> bool:
-        """Wait for the next try; False if there is none."""
+        """Wait for the next try; False if patience has ended."""
         now = anyio.current_time()
         if now >= self.until or (isinstance(error, Refused) and not error.passes):
             return False
@@ -312,7 +313,7 @@ class Pauses:
 
 
 class _Watch:
-    """Cuts a session off whose statement has no answer."""
+    """Cuts off a session whose statement has no answer."""
 
     def __init__(self, session: DatabaseSession, presence: Presence, *, until: float) -> None:
         self._session = session
@@ -329,7 +330,7 @@ class _Watch:
 
     def _look(self) -> None:
         now = anyio.current_time()
-        # Sent after this statement, and answered.
+        # A beat that was sent after this statement was answered.
         if self._presence.answered_at > self._began + SILENT_S / 2 or now >= self._until:
             self._session.terminate()
         else:

@@ -1,9 +1,9 @@
 """The apps of a store: each has a number, and its actors have a ring of their own.
 
-The rule: a number never changes and is given once. The app with number 0 is the first one; its ring has no name, so a
-store that knows of no app belongs to the first app that opens it. `meta` has a row `app:NAME` for each.
+The rule: a number never changes and is given once. The first app has the number 0, and its ring has no name, so a store
+without apps belongs to the first app that opens it. `meta` has a row `app:NAME` for each app.
 
-Stores enter the apps of their host here; `actors/hosting/host.py` asks for it.
+Stores enter the apps of their host here; `actors/hosting/host.py` calls them for it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,9 +17,9 @@ PREFIX = "app:"  # of the names in `meta`
 class AppNames(NamedTuple):
     """The apps of a host, by their ids."""
 
-    names: Sequence[str] = ()  # the host's first one first; none: the host takes the first app of the store for its own
+    names: Sequence[str] = ()  # the host's first app first; empty: the host has the first app of the store
     every: bool = False  # the host has all apps of the store
-    said: bool = True  # else the only one has no id but the name of its code, and may have been renamed
+    said: bool = True  # False: the only app has no id but the name of its code, and may have been renamed
 
 
 NO_NAMES = AppNames()
@@ -29,8 +29,8 @@ def with_apps(known: Mapping[str, int], asked: AppNames, *, alone: bool) -> Mapp
     """Enter the apps of a host.
 
     Args:
-        known: The apps of the store, with their numbers.
-        alone: Whether no other host can have this store. Then the only app of it may get another name from its code.
+        known: The apps of the store and their numbers.
+        alone: Whether no other host can have this store. Then its only app may get another name from its code.
 
     Returns:
         All apps of the store.
@@ -45,16 +45,16 @@ def with_apps(known: Mapping[str, int], asked: AppNames, *, alone: bool) -> Mapp
 
 
 def ring_named(name: str, apps: Mapping[str, int]) -> str:
-    """The ring of an app; an app that the store does not know has one too, which no host has."""
+    """The ring of an app. An app that the store does not know has a ring too, which no host has."""
     return FIRST_RING if apps.get(name) == 0 else name
 
 
 def rings_of(apps: Mapping[str, int], asked: AppNames, *, apart: bool) -> Mapping[str, int]:
-    """The rings whose actors a host can reach, each with the number by which it finds their shards.
+    """The rings whose actors a host can reach, each with the number that gives their shards.
 
     Args:
         apps: All apps of the store.
-        apart: Whether each app has shards of its own, and perhaps other hosts. Else all have the same, and this host.
+        apart: Whether each app has shards of its own, and perhaps other hosts; otherwise all apps share this host's.
     """
     if apart:
         return {FIRST_RING: 0, **{ring_named(name, apps): number for name, number in apps.items()}}
@@ -65,8 +65,8 @@ def shard_in(address: Address, apps: Mapping[str, int], *, shards: int, apart: b
     """The shard of an actor.
 
     Args:
-        shards: How many each app has.
-        apart: Whether each app has shards of its own; else all have the same.
+        shards: How many shards each app has.
+        apart: Whether each app has shards of its own; otherwise all apps have the same shards.
     """
     shard = shard_of(address.id, shards)
     ring = ring_of(address.type)

@@ -1,8 +1,8 @@
-"""Figures of a shared store and its server, for metrics: commits in doubt, clocks that are off, copies that lag.
+"""Figures of a shared store and its server, for metrics: commits in doubt, offsets of clocks, lags of copies.
 
-The rule: nothing is decided by them. The server is asked only by someone who wants to know.
+The rule: no decision depends on them. The server is queried only when metrics are read.
 
-`actors/store/postgres/writer.py` counts, `actors/store/postgres/settings.py` asks the server, and
+`actors/store/postgres/writer.py` counts, `actors/store/postgres/settings.py` queries the server, and
 `telemetry/cluster_metrics.py` shows both.
 """
 
@@ -13,10 +13,10 @@ from typing import NamedTuple
 
 @dataclass(slots=True)
 class CommitDoubts:
-    """The outcomes of commits, and of changes of owners, whose connection broke. Counted since the host began."""
+    """Counts of commits, and of changes of owners, whose connection broke, since the host began."""
 
-    in_doubt: int = 0  # of which it had to be found out whether they had happened
-    uncertain: int = 0  # of which it was not found out in time: their callers heard "may have happened"
+    in_doubt: int = 0  # those whose outcome was unknown at first
+    uncertain: int = 0  # those whose outcome was not found in time: their callers got `StoreUncertain`
     acknowledged_lost: int = (
         0  # instances and items whose last acknowledged turn, or change, a server that took over does not have
     )
@@ -26,13 +26,13 @@ class StandbyLag(NamedTuple):
     """How far a server that follows the store's server is behind it."""
 
     name: str  # its `application_name`
-    behind_s: float  # what it replays now was flushed so long ago by its server; 0: it has all
-    behind_bytes: int  # of the log of transactions
+    behind_s: float  # the age of the log that it replays now, since its server flushed it; 0: it has all
+    behind_bytes: int  # bytes of the log of transactions
 
 
 class ServerFigures(NamedTuple):
-    """The figures that the store's server gives of itself."""
+    """The figures that the store's server reports."""
 
-    clock_offset_s: float  # this host's clock minus the server's; off by half of the time that the answer took
+    clock_offset_s: float  # this host's clock minus the server's; accurate to half of the time that the answer took
     followers: int  # servers and programs that follow it now
     lags: Sequence[StandbyLag]  # of the standbys that this user may see

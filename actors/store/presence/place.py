@@ -1,7 +1,8 @@
-"""The place of a host: which process on which machine it is.
+"""The place of a host: its process and its machine.
 
-The rule: a place tells that a host is gone only where that is certain: on the same machine, in the same boot and among
-the same process ids, when no process has its id, or another one has that began later. Anywhere else the beat tells.
+The rule: a place proves that a host has ended only where that is certain: on the same machine, in the same boot and in
+the same namespace of process ids, if no process has its id, or a process that began later has it. Elsewhere the beat
+decides.
 
 `actors/cluster/leased.py` and `actors/store/postgres/presence.py` compare places.
 """
@@ -20,7 +21,7 @@ def is_gone(place: str, *, began: Callable[[int], str | None] | None = None) -> 
     """Whether the process at a place has certainly ended.
 
     Args:
-        began: Says when a process began; None: there is none.
+        began: Returns when a process began; None: there is no such process.
     """
     scope, _, process = place.partition("/")
     pid, _, start = process.partition("/")
@@ -35,7 +36,7 @@ def machine_name() -> str:
 
 
 def _scope() -> str:
-    """The boot of the machine and the namespace of process ids; begins with ? if the system does not tell."""
+    """The boot of the machine and the namespace of process ids; begins with ? if the system does not provide them."""
     try:
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
             return f"{file.read().strip()}:{os.stat('/proc/self/ns/pid').st_ino}"
@@ -44,7 +45,7 @@ def _scope() -> str:
 
 
 def _began(pid: int) -> str | None:
-    """When a process began, in ticks since the boot; None if there is none, or it has ended and only waits."""
+    """When a process began, in ticks since the boot; None if there is no such process, or it is a zombie."""
     try:
         with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
             fields = file.read().rpartition(")")[2].split()

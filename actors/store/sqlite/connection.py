@@ -1,8 +1,8 @@
-"""The way to a store's SQLite file: a connection with a thread of its own.
+"""Connections to a store's SQLite file, each with a thread of its own.
 
-The rule: a function that crosses to the thread runs there as a whole, in one
-trip. `actors/store/sqlite/store.py` has two such connections, one that writes and one that
-reads.
+The rule: a function that is sent to the thread runs there as a whole, in one
+trip. `actors/store/sqlite/store.py` has connections for writing, reading and
+listing.
 """
 
 import asyncio
@@ -17,8 +17,8 @@ from ..durability import Durability
 
 T = TypeVar("T")
 
-LOCK_WAIT_S = 5.0  # for another program that has the file, such as the sqlite3 shell
-STATEMENTS_CACHED = 512  # more than all that `rows_of` makes, or they would be compiled for each commit
+LOCK_WAIT_S = 5.0  # how long to wait for another program that has locked the file, such as the sqlite3 shell
+STATEMENTS_CACHED = 512  # more than `rows_of` makes; otherwise statements would be compiled for each commit
 
 
 class Carrier(Protocol):
@@ -35,7 +35,7 @@ class Carrier(Protocol):
         ...
 
     async def close(self) -> None:
-        """Close the connection, behind the functions called before."""
+        """Close the connection, after the functions called before."""
         ...
 
 
@@ -62,7 +62,7 @@ class Connection(aiosqlite.Connection):
 
     FIRST_REST_S = 0.003
     REST_EVERY_S = 0.001
-    REST_S = 0.000_05  # longer than a thread needs to wake up; the system makes 0.1 ms of it
+    REST_S = 0.000_05  # longer than a thread needs to wake up; the system rounds it up to 0.1 ms
 
     def __init__(self, connector: Callable[[], sqlite3.Connection]) -> None:
         super().__init__(connector, iter_chunk_size=64)
@@ -74,7 +74,7 @@ class Connection(aiosqlite.Connection):
         """Connect to a file.
 
         Args:
-            statements: How many are kept compiled.
+            statements: How many statements are kept compiled.
 
         Raises:
             sqlite3.Error: The file cannot be opened.
@@ -109,8 +109,8 @@ class Connection(aiosqlite.Connection):
             self._next_rest = loop.call_later(self.FIRST_REST_S, self._rest, loop)
         self._under_way += 1
         try:
-            # Protected, but there is no other way to run more than one statement per
-            # trip; tests/actors/store/sqlite/test_connection.py holds that it is there.
+            # A protected method, but there is no other way to run more than one statement per
+            # trip; tests/actors/store/sqlite/test_connection.py checks that it exists.
             result: T = await self._execute(function, self._conn)  # type: ignore[no-untyped-call]
             return result
         finally:
@@ -126,18 +126,18 @@ class Connection(aiosqlite.Connection):
 def connect(
     path: str, statements: int = STATEMENTS_CACHED, *, kind: type[sqlite3.Connection] = sqlite3.Connection
 ) -> sqlite3.Connection:
-    """Open a database, which keeps so many statements compiled.
+    """Open a database that keeps `statements` statements compiled.
 
     Args:
         kind: The class of the connection.
     """
-    # No implicit transactions: ours are written out.
+    # No implicit transactions: the callers begin and end them.
     return sqlite3.connect(path, timeout=LOCK_WAIT_S, isolation_level=None, cached_statements=statements, factory=kind)
 
 
 def set_flushes(connection: sqlite3.Connection, durability: Durability) -> None:
-    """Make a connection flush its writes, as the durability wants it."""
+    """Make a connection flush its writes as the durability requires."""
     connection.execute(f"PRAGMA synchronous = {'FULL' if durability is Durability.FULL else 'NORMAL'}")
-    # macOS: fsync leaves the data in the drive's cache. Elsewhere this says nothing.
+    # macOS: fsync leaves the data in the drive's cache. Elsewhere these settings have no effect.
     connection.execute(f"PRAGMA fullfsync = {durability is Durability.FULL:d}")
     connection.execute(f"PRAGMA checkpoint_fullfsync = {durability is Durability.FULL:d}")

@@ -1,12 +1,12 @@
-"""The hold of a process on a store's file: which file it is, and that no other process has it under any name.
+"""The hold of a process on a store's file: it identifies the file, and locks it against other processes.
 
-The rule: the file is opened before SQLite's connections to it and closed after them, and by nothing else in this
-process. When a process closes any descriptor of a file, its POSIX locks on that file are dropped, and SQLite's locks
-are such.
+The rule: the hold opens the file before SQLite's connections and closes it after them, and no other code of this
+process opens it. When a process closes any descriptor of a file, it loses its POSIX locks on that file, and SQLite's
+locks are POSIX locks.
 
-Two locks keep other processes away. `<path>.lock` goes by the name; releases before this one know only that. The other
-is an open file description lock on a byte of the file itself, far behind its end, and goes by the file: a hard link or
-a mount of the same file finds it. Systems other than Linux have only the first.
+Two locks exclude other processes. `<path>.lock` is bound to the name; earlier releases have only this lock. The other
+is an open file description lock on a byte of the file itself, far after its end. It is bound to the file, so that it
+works for a hard link or a mount of the same file too. Systems other than Linux have only the first.
 """
 
 import errno
@@ -30,10 +30,10 @@ if sys.platform != "win32":
 logger = logging.getLogger(__name__)
 
 MODE = 0o600  # only the user of the daemon may read a store
-LOCKED_BYTE = 2**62  # of a file of a few terabytes at most
-SHARED_FIRST, SHARED_BYTES = 0x4000_0002, 510  # what SQLite's readers lock (os.h of SQLite)
+LOCKED_BYTE = 2**62  # the offset of the byte; a file has a few terabytes at most
+SHARED_FIRST, SHARED_BYTES = 0x4000_0002, 510  # the bytes that SQLite's readers lock (os.h of SQLite)
 HEADER_BYTES, USER_VERSION_AT, APPLICATION_ID_AT = 100, 60, 68  # of a database of SQLite's (fileformat2.html)
-# The files that SQLite keeps beside a database, and those of ours that are more than a record.
+# The files that SQLite keeps beside a database, and those of Perdure that a store needs.
 BESIDE = ("-wal", "-shm", "-journal", ".id", ".lock")
 WAL_MAGIC = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83")
 FLOCK = struct.Struct("hhqqi4x")  # struct flock: type, whence, start, length, process
@@ -51,9 +51,9 @@ class Hold:
         self._lock = lock
         self._descriptor = descriptor
         self._wal: int | None = None
-        self.index: SharedIndex | None = None  # of the -wal, while SQLite works on the file
+        self.index: SharedIndex | None = None  # of the -wal, while SQLite has the file open
         self._ids: tuple[tuple[int, int], ...] = ()
-        self._headers: frozenset[bytes] = frozenset()  # as much of the header as stays the same, and may be there
+        self._headers: frozenset[bytes] = frozenset()  # the constant parts of headers that the file may have
         if descriptor is not None:
             found = os.fstat(descriptor)
             self.file = (found.st_dev, found.st_ino)
@@ -65,11 +65,11 @@ class Hold:
 
         Args:
             path: The real path of the database, absolute.
-            create: Make an empty file if there is none; otherwise only its name is locked.
+            create: Make an empty file if there is none. If False, only the name of a missing file is locked.
 
         Raises:
-            StoreLocked: Another process has the file, or this one has.
-            StoreFailed: The file or its lock cannot be written, or it is no file, or the file alone is mounted.
+            StoreLocked: Another process or this one has the file.
+            StoreFailed: The file or its lock cannot be written, or it is not a file, or the file alone is mounted.
         """
         require_place(path)
         for beside in BESIDE:
@@ -79,7 +79,7 @@ class Hold:
         if is_mount_point(path):
             raise StoreFailed(
                 f"{path} is mounted by itself. The files beside it (-wal, .id, .lock) would be left behind, and with "
-                f"them what was acknowledged. Mount its folder instead."
+                f"them acknowledged changes. Mount its folder instead."
             )
         lock = _lock_name(path)
         try:
@@ -89,7 +89,7 @@ class Hold:
             raise
 
     def release(self) -> None:
-        """Let other processes have the file. To be called when SQLite's connections to it are closed."""
+        """Unlock the file for other processes. To be called when SQLite's connections to it are closed."""
         _held().discard(self)
         self._close()
         self._lock.release()
@@ -98,7 +98,7 @@ class Hold:
         """Read the first hundred bytes of the file, which are SQLite's header; fewer if the file is shorter.
 
         Raises:
-            StoreFailed: It cannot be read.
+            StoreFailed: The file cannot be read.
         """
         try:
             return self.read(0, 100)
@@ -106,16 +106,16 @@ class Hold:
             raise StoreFailed(f"{self.path} cannot be read: {error.strerror}") from error
 
     def read(self, offset: int, most: int) -> bytes:
-        """Read a piece of the file; nothing behind its end."""
+        """Read a piece of the file, up to its end."""
         return os.pread(self._descriptor, most, offset) if self._descriptor is not None else b""
 
     def tell_of_readers(self) -> None:
-        """Warn if others may read the file. It is left as it is: a backup job of another user may rely on it."""
+        """Warn if other users may read the file. Its mode is not changed, because a backup job may rely on it."""
         mode = os.fstat(self._descriptor).st_mode & 0o777 if self._descriptor is not None else MODE
         if sys.platform != "win32" and mode & 0o077:
             logger.warning(
                 "%s can be read by other users of this machine (mode %04o), and SQLite gives its -wal the same mode. "
-                "A store that is made now gets %04o. If nobody else is to read it: chmod 600 %s*",
+                "A store that is made now gets %04o. If no other user should read it: chmod 600 %s*",
                 self.path,
                 mode,
                 MODE,
@@ -123,31 +123,31 @@ class Hold:
             )
 
     def watch(self, number: int) -> None:
-        """Remember which files SQLite works on. To be called when its connections are open.
+        """Remember the files that SQLite has open. To be called when its connections are open.
 
         Args:
-            number: The number that its header has, or has as soon as its -wal is folded.
+            number: The number that the header has, or has once its -wal is folded.
 
         Raises:
-            StoreGone: They have gone away meanwhile.
+            StoreGone: The files were moved or deleted meanwhile.
         """
         try:
             self._ids = tuple(_id_of(name) for name in (self.path, f"{self.path}-wal"))
             if self._descriptor is not None:
-                # No lock of SQLite's is on the -wal, so that it may be opened and closed.
+                # SQLite has no lock on the -wal, so it may be opened and closed.
                 self._wal = os.open(f"{self.path}-wal", os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
                 self.index = SharedIndex(f"{self.path}-shm")
                 found = self.read(0, HEADER_BYTES)
                 own = found[:USER_VERSION_AT] + number.to_bytes(4, "big") + found[USER_VERSION_AT + 4 :]
-                # A new file has no header as long as another connection reads it.
+                # A new file has no header while another connection reads it.
                 self._headers = frozenset(map(_constant, (found, own))) if found else frozenset()
         except OSError as error:
             raise StoreGone(self.path, f"cannot be found ({error.strerror})") from error
 
     def moved(self) -> str | None:
-        """Say how the files that SQLite works on are not those of their names any more, or not theirs; None: they are.
+        """Say how the paths do not lead to SQLite's open files any more, or how they were overwritten; None: no change.
 
-        It asks for the names and reads the headers. To open the file would drop SQLite's locks when it is closed.
+        It looks up the names and reads the headers. Opening the file would drop SQLite's locks when it is closed.
         """
         try:
             for id_, name in zip(self._ids, (self.path, f"{self.path}-wal"), strict=False):
@@ -160,17 +160,17 @@ class Hold:
             return f"cannot be found ({error.strerror})"
         try:
             return self._overwritten()
-        except OSError:  # what cannot be read now is not known to be another's; SQLite tells of it when it reads
+        except OSError:  # an unreadable file is not known to be another one; SQLite reports it when it reads
             return None
 
     def _overwritten(self) -> str | None:
-        """Say how the files were emptied or overwritten in place, as `>` and `cp` do."""
+        """Say how the files were emptied or overwritten in place, as `>` and `cp` do; None: they were not."""
         if self._headers and _constant(self.read(0, HEADER_BYTES)) not in self._headers:
             return "was emptied or overwritten"
-        # Emptied, it grows again from where SQLite is, with nothing before. When it is folded it is empty.
+        # A -wal that was emptied grows again from SQLite's present offset, with zeros before. A folded -wal is empty.
         if self._wal is not None and (head := os.pread(self._wal, 4, 0)) and head not in WAL_MAGIC:
             return "has a -wal that was emptied or overwritten"
-        # In two looks, because a commit may begin the -wal anew within one.
+        # Looked at twice, because a commit may begin the -wal anew during one look.
         return "has a -wal that was cut short" if self._is_cut() and self._is_cut() else None
 
     def _is_cut(self) -> bool:
@@ -179,8 +179,8 @@ class Hold:
     def keep_wal(self) -> None:
         """Make SQLite leave the -wal alone when its last connection is closed.
 
-        It would fold the -wal and delete it by its name, which may belong to another file by now. It does so only if it
-        can lock the file for itself.
+        SQLite would fold the -wal and delete it by its name, which may belong to another file by now. SQLite does so
+        only if it can lock the file for itself.
         """
         if sys.platform == "linux" and self._descriptor is not None:
             with suppress(OSError):
@@ -190,7 +190,7 @@ class Hold:
     def close_in_child(self) -> None:
         """Close the descriptors of this process, which is a fork of the process that has the file."""
         self._close()
-        # The lock of the name belongs to the open file too, and would outlive the parent.
+        # The lock on the name belongs to the open file too, and would outlive the parent.
         descriptor = getattr(getattr(self._lock, "_context", None), "lock_file_fd", None)
         if isinstance(descriptor, int):
             with suppress(OSError):
@@ -213,7 +213,7 @@ class Hold:
 
 
 def holds_of(path: str) -> "list[Hold]":
-    """The holds of this process on a file, for a simulation in which a host dies and the process does not.
+    """The holds of this process on a file, for a simulation in which a host dies but the process does not.
 
     Args:
         path: The real path of the database, absolute.
@@ -222,10 +222,10 @@ def holds_of(path: str) -> "list[Hold]":
 
 
 def header_of(path: str) -> bytes | None:
-    """Read the first hundred bytes of a file to which this process has no connection; None if this process has it.
+    """Read the first hundred bytes of a file; None if this process has the file open.
 
     Raises:
-        StoreFailed: It cannot be read.
+        StoreFailed: The file cannot be read.
     """
     try:
         if _id_of(path) in {hold.file for hold in _held()}:
@@ -237,22 +237,22 @@ def header_of(path: str) -> bytes | None:
 
 
 def make_private(path: str) -> None:
-    """Make an empty file that only its user can read, for SQLite to fill. It gives its -wal the same mode.
+    """Make an empty file that only its user can read, for SQLite to fill. SQLite gives the -wal the same mode.
 
     Raises:
-        FileExistsError: There is one.
+        FileExistsError: The file exists.
     """
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, MODE))
 
 
 def require_place(path: str) -> None:
-    """Check that a file is there, or can be made, and that no other thing has its name.
+    """Check that a file exists or can be made, and that its path is not a folder or another kind of file.
 
     Args:
         path: Absolute.
 
     Raises:
-        StoreFailed: There is no folder for it, or something that is no file.
+        StoreFailed: Its folder does not exist, or the path is not a regular file.
     """
     require_folder(path)
     if (why := kind_of(path)) is not None:
@@ -260,13 +260,13 @@ def require_place(path: str) -> None:
 
 
 def require_folder(path: str) -> None:
-    """Check that a file can have its place.
+    """Check that the folder of a file exists.
 
     Args:
         path: Absolute.
 
     Raises:
-        StoreFailed: There is no folder for it.
+        StoreFailed: It does not exist.
     """
     directory = os.path.dirname(path)
     if not os.path.isdir(directory):
@@ -279,7 +279,7 @@ def is_mount_point(path: str) -> bool:
         with open("/proc/self/mountinfo", "rb") as file:
             mounts = file.read().splitlines()
     except OSError:
-        return False  # no Linux
+        return False  # not Linux
     wanted = os.fsencode(path)
     return any(len(fields := line.split(b" ")) > 4 and _unescaped(fields[4]) == wanted for line in mounts)
 
@@ -291,7 +291,7 @@ def _unescaped(name: bytes) -> bytes:
 
 
 def _constant(header: bytes) -> bytes:
-    """The part of a header that no commit changes: its format, its program's number, and the time of work on it."""
+    """The part of a header that no commit changes: its format, its program's number, and its `user_version`."""
     version, program = (header[at : at + 4] for at in (USER_VERSION_AT, APPLICATION_ID_AT))
     return header[:18] + version + program
 
@@ -301,6 +301,12 @@ def _id_of(path: str) -> tuple[int, int]:
     return found.st_dev, found.st_ino
 
 
+def why_of(error: OSError) -> str:
+    """Return the system's words for an error of a file, with a question where the rights of the user are the reason."""
+    asked = ". May this user write there?" if error.errno in (errno.EACCES, errno.EPERM) else ""
+    return f"{error.strerror}{asked}"
+
+
 def _lock_name(path: str) -> BaseFileLock:
     lock = FileLock(f"{path}.lock", thread_local=False, mode=MODE)
     try:
@@ -308,14 +314,14 @@ def _lock_name(path: str) -> BaseFileLock:
     except Timeout:
         raise StoreLocked(path) from None
     except OSError as error:
-        raise StoreFailed(f"{path}.lock cannot be written: {error.strerror}. May this user write there?") from error
+        raise StoreFailed(f"{path}.lock cannot be written: {why_of(error)}") from error
     return lock
 
 
 def _lock_file(path: str, *, create: bool) -> int | None:
-    """Open and lock the file itself; None if there is none and it is not to be made."""
+    """Open and lock the file itself; None if there is none and `create` is False."""
     with suppress(OSError):
-        # A file that this process has is not opened a second time: see the rule.
+        # A file that this process has is not opened again: see the rule.
         if _id_of(path) in {hold.file for hold in _held()}:
             raise StoreLocked(path)
     try:
@@ -323,7 +329,7 @@ def _lock_file(path: str, *, create: bool) -> int | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise StoreFailed(f"{path} cannot be opened: {error.strerror}. May this user write there?") from error
+        raise StoreFailed(f"{path} cannot be opened: {why_of(error)}") from error
     try:
         _lock_byte(path, descriptor)
     except BaseException:
@@ -346,7 +352,7 @@ def _lock_byte(path: str, descriptor: int) -> None:
 
 @cache
 def _held() -> "weakref.WeakSet[Hold]":
-    """The holds of this process. POSIX locks belong to a process as well, so there is one set for it."""
+    """The holds of this process. One set for the process, because POSIX locks belong to a process too."""
     held: weakref.WeakSet[Hold] = weakref.WeakSet()
 
     def close_all() -> None:

@@ -1,21 +1,21 @@
-"""Whether a store's file is the file that was worked on last: the number in its header, and `<path>.id` beside it.
+"""Whether a store's file is the one that was last in use: the number in its header, and `<path>.id` beside it.
 
-The rule: a file that was replaced is refused before SQLite opens it, because SQLite folds any -wal that lies
-beside a file into it.
+The rule: a file that was replaced is refused before SQLite opens it, because SQLite folds any -wal beside a file
+into it.
 
 While a host has a store, `user_version` in the header of its file is a random number, "in use"; at rest, and in every
 copy that Perdure makes, it is 0. `<path>.id` has that number, the store's own (`schema.STORE`), and the highest
-position of the log that a commit has acknowledged. The position is written without a flush, which outlives a kill of
-the process and costs no flush. It may not outlive the machine, so it counts only for the boot in which it was written,
-or if it was written by an orderly stop.
+position of the log that a commit has acknowledged. The position is written without a flush, so that it costs little and
+outlives a kill of the process. A crash of the machine may lose it, so it is valid only for the boot in which it was
+written, or if it was written by an orderly stop.
 
     refused                                      because
-    an empty or missing file, and an id          it was emptied or deleted, and is not a new store
+    an empty or missing file, with an id         it was emptied or deleted, and is not a new store
     in use, without the id of this number        it was copied or moved alone, while it was in use
-    a -wal, and an id of another number          the file was put back beside the -wal of another time
+    a -wal, and an id of another number          the file was put back beside a -wal of another time
     a log that ends before the id's position     it was put back, or lost its -wal
 
-What `store check` and the sqlite3 shell leave passes: they fold the -wal into the file, and the number stays.
+A file is accepted after `store check` or the sqlite3 shell: they fold the -wal into the file, and the number stays.
 """
 
 import logging
@@ -33,18 +33,18 @@ from ...instruments import SYSTEM, Chance, number_of
 from ...plain_file import FileUnfit, read_plain
 from ..errors import StoreFailed
 from . import schema
-from .identity import APPLICATION_ID_AT, MODE, USER_VERSION_AT, Hold, header_of, require_place
+from .identity import APPLICATION_ID_AT, MODE, USER_VERSION_AT, Hold, header_of, require_place, why_of
 
 logger = logging.getLogger(__name__)
 
 OPENED = os.O_RDWR | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 MAGIC = b"PrdrId01"
-# MAGIC; the store; the numbers that the header may have, of which one is there and the other is being written; the
-# highest position that was acknowledged; whether that position is flushed; the boot of the machine.
+# MAGIC; the store; the two numbers that the header may have (the present one, and one that is being written); the
+# highest acknowledged position; whether that position is flushed; the boot of the machine.
 LAYOUT = struct.Struct("<8sQIIqB16s")
 POSITION = struct.Struct("<q")
 POSITION_AT = struct.calcsize("<8sQII")
-BYTES_MAX = 4096  # of an id; a larger file is none
+BYTES_MAX = 4096  # a larger file is not an id
 UNKNOWN = 0  # a store whose number has not been written yet
 
 HEADER_MAGIC = b"SQLite format 3\0"
@@ -72,11 +72,12 @@ class InUse:
 
     Args:
         hold: The host's hold on the file.
-        trusted: Whether commits are flushed. Otherwise a power cut may take acknowledged ones, and no position counts.
-        chance: Draws the number.
+        trusted: Whether commits are flushed. Otherwise a power cut may lose acknowledged commits, and no position is
+            compared.
+        chance: Random bytes for the number.
 
     Raises:
-        StoreFailed: The file is not the file that was worked on last; nothing was changed.
+        StoreFailed: The file is not the one that was last in use; nothing was changed.
     """
 
     def __init__(self, hold: Hold, *, trusted: bool, chance: Chance = SYSTEM.chance) -> None:
@@ -90,7 +91,7 @@ class InUse:
         self._before = found or Ids()
         self._ids = replace(self._before)
         self._counting = False
-        self._begun = False  # the id says what it will say until the end, but for the position
+        self._begun = False  # whether the id is complete; from then on only the position changes
         self._acknowledged = 0
         self.number = number_of(chance, 31)
 
@@ -98,11 +99,11 @@ class InUse:
         """Compare an open file with the id.
 
         Args:
-            store: The number of the store in the file; UNKNOWN if it has none yet.
+            store: The number of the store in the file; UNKNOWN if it has no number yet.
             position: The highest position of its log.
 
         Raises:
-            StoreFailed: It is another store, or an earlier state of it.
+            StoreFailed: The file is another store, or an earlier state of this one.
         """
         before = self._before
         if UNKNOWN not in (before.store, store) and before.store != store:
@@ -115,10 +116,10 @@ class InUse:
             )
 
     def announce(self, number: int) -> None:
-        """Say, on the disk, that the header may have the new number from now on.
+        """Write to the id that the header may have the new number from now on.
 
         Args:
-            number: The number that it has.
+            number: The present number in the header.
 
         Raises:
             StoreFailed: The id cannot be written.
@@ -127,19 +128,19 @@ class InUse:
         write_ids(self._id_path, self._ids)
 
     def begin(self, store: int, position: int, *, folded: bool) -> None:
-        """Say that the header has the new number, and keep the id open.
+        """Write to the id that the header has the new number, and keep the id open.
 
         Args:
             store: The number of the store.
             position: The highest position of its log.
-            folded: The header of the file itself has it, and not only its -wal.
+            folded: Whether the header of the file itself has the new number, and not only its -wal.
 
         Raises:
-            StoreFailed: The id cannot be written, or not be opened.
+            StoreFailed: The id cannot be written or opened.
         """
         ids = self._ids
         ids.store, ids.boot, ids.flushed = store, boot_id(), False
-        # A position that a power cut may take, or that cannot be told from one before a power cut, is not kept.
+        # The position is not kept if a power cut may lose commits, or if the boot of the machine is unknown.
         self._counting = self._trusted and ids.boot != bytes(16)
         ids.position = position if self._counting else 0
         if folded:
@@ -153,10 +154,10 @@ class InUse:
         self.hold.tell_of_readers()
 
     def acknowledge(self, position: int) -> None:
-        """Remember the highest position of the log; after each commit, and before one that lowers it."""
+        """Write the highest position of the log; after each commit, and before a commit that lowers it."""
         if self._file is not None and self._counting:
             self._acknowledged = position
-            # Not by a mapping: to write to one whose file was cut short ends the process.
+            # Not through a mapping: a write to a mapping whose file was cut short ends the process.
             with suppress(OSError):
                 if sys.platform == "win32":
                     os.lseek(self._file, POSITION_AT, os.SEEK_SET)
@@ -165,9 +166,9 @@ class InUse:
                     os.pwrite(self._file, POSITION.pack(position), POSITION_AT)
 
     def mend(self) -> None:
-        """Write the id anew if it is gone, or differs from the one written.
+        """Write the id anew if it was deleted or changed.
 
-        After a kill the store would be refused without it. To be called once in a while, while the file is open.
+        Without it the store would be refused after a kill. To be called from time to time while the file is open.
         """
         if self._file is None or not self._begun:
             return
@@ -186,7 +187,7 @@ class InUse:
             write_ids(self._id_path, self._ids, anew=True)
             opened = os.open(self._id_path, OPENED)
             try:
-                # The same number for another file: the writer's thread may be about to write by it.
+                # The same descriptor for the new file, because the writer's thread may be about to use it.
                 os.dup2(opened, self._file, inheritable=False)
             finally:
                 os.close(opened)
@@ -202,7 +203,7 @@ class InUse:
         """Put the file to rest: the last step of an orderly stop.
 
         Args:
-            rest: Writes 0 into the header, and says whether the file itself has it.
+            rest: Writes 0 into the header, and returns whether the file itself has it (not only its -wal).
             position: The highest position of the log.
         """
         self._counting = self._begun = False
@@ -227,10 +228,10 @@ PUT_BACK = (
 
 
 def refuse_missing(path: str) -> None:
-    """Refuse to make a new store where there was one.
+    """Refuse to make a new store where there was a store.
 
     Raises:
-        StoreFailed: There is an id, and no file.
+        StoreFailed: There is an id, but no file.
     """
     if not os.path.lexists(path) and (ids := read_ids(f"{path}.id")) is not None and ids.store != UNKNOWN:
         raise StoreFailed(emptied(path))
@@ -249,12 +250,12 @@ BETWEEN_TRIES_S = 0.05
 
 
 def require_own(path: str) -> None:
-    """Compare a file, which a command is about to read, with the id beside it: SQLite would fold any -wal into it.
+    """Compare a file that a command is about to read with the id beside it: SQLite would fold any -wal into it.
 
-    A host of another process may be at work on the file, and change the header and the id, one after the other.
+    A host of another process may have the file, and change the header and the id, one after the other.
 
     Raises:
-        StoreFailed: It is not the file that was worked on last.
+        StoreFailed: It is not the file that was last in use.
     """
     for left in reversed(range(TRIES)):
         header = header_of(path)
@@ -271,17 +272,17 @@ def require_own(path: str) -> None:
 
 
 def refuse_foreign(path: str, header: bytes, ids: Ids | None) -> None:
-    """Compare the header of a file, which nothing has opened yet, with the id beside it.
+    """Compare the header of a file that SQLite has not opened yet with the id beside it.
 
     Raises:
-        StoreFailed: It is not the file that was worked on last.
+        StoreFailed: It is not the file that was last in use.
     """
     if not header:
         if ids is not None and ids.store != UNKNOWN:
             raise StoreFailed(emptied(path))
         return
     if not is_store(header):
-        return  # the store's error says better what it is
+        return  # opening the store raises a more precise error
     number = number_in(header)
     allowed = () if ids is None else (ids.number, ids.next)
     if number != 0:
@@ -293,17 +294,17 @@ def refuse_foreign(path: str, header: bytes, ids: Ids | None) -> None:
 
 
 def refuse_unfit(path: str) -> None:
-    """Refuse a name at which no store is and none can be made, before anything is opened or locked.
+    """Refuse a path without a store at which none can be made, before any file is opened or locked.
 
     Args:
         path: The real path of the database, absolute.
 
     Raises:
-        StoreFailed: As it would once the store is opened.
+        StoreFailed: The same error that opening the store would raise.
     """
     require_place(path)
     header = header_of(path) if os.path.lexists(path) else None
-    # SQLite takes from a -wal the pages that are damaged in the file.
+    # If there is a -wal, SQLite takes pages from it that are damaged in the file.
     if header and not header.startswith(HEADER_MAGIC) and not has_wal(path):
         raise StoreFailed(f"{path} cannot be read as a store: file is not a database")
 
@@ -322,7 +323,7 @@ def number_in(header: bytes) -> int:
 
 
 def has_wal(path: str) -> bool:
-    """Whether there is a -wal beside a file with anything in it; that of a reader that was killed is empty."""
+    """Whether there is a -wal with content beside a file. The -wal of a reader that was killed is empty."""
     try:
         return os.stat(f"{path}-wal").st_size > 0
     except OSError:
@@ -330,13 +331,13 @@ def has_wal(path: str) -> bool:
 
 
 def has_checksums(path: str) -> bool:
-    """Whether a file without its -wal is of a release that marks files in use; older ones leave a -wal when killed."""
+    """Whether a file without its -wal is of a release that marks files in use; a killed older release leaves a -wal."""
     try:
         uri = f"file:{quote(path)}?immutable=1"
         with closing(sqlite3.connect(uri, uri=True)) as connection:
             return schema.read_meta(connection, path, schema.VERSION) >= 3
     except (sqlite3.Error, StoreFailed):
-        return False  # not written yet, or torn by the kill; its -wal mends it
+        return False  # not written yet, or torn by the kill; its -wal repairs it
 
 
 # The file of the id.
@@ -346,7 +347,7 @@ def read_ids(path: str) -> Ids | None:
     """Read an id; None if there is no file.
 
     Raises:
-        StoreFailed: It is no id, or cannot be read.
+        StoreFailed: The file is not an id, or cannot be read.
     """
     if not os.path.lexists(path):
         return None
@@ -361,16 +362,16 @@ def read_ids(path: str) -> Ids | None:
 
 
 def write_ids(path: str, ids: Ids, *, anew: bool = False) -> None:
-    """Write an id and flush it. After a crash the file has what it had, or this, whole.
+    """Write an id and flush it. After a crash the file has its old contents or the new ones.
 
-    It is less than the sector that a disk writes at once, so it is written in place where there is one: a descriptor
-    of it stays true.
+    An id is smaller than the sector that a disk writes at once, so an existing file is written in place, and open
+    descriptors of it stay valid.
 
     Args:
-        anew: Put another file in the place of one that is there.
+        anew: Replace an existing file by a new one.
 
     Raises:
-        StoreFailed: It cannot be written.
+        StoreFailed: The id cannot be written.
     """
     made = anew or not os.path.exists(path)
     name = f"{path}.partial" if made else path
@@ -386,14 +387,14 @@ def write_ids(path: str, ids: Ids, *, anew: bool = False) -> None:
             os.close(descriptor)
         if made:
             os.rename(name, path)
-            if os.name != "nt":  # Windows has no flush of a folder
+            if os.name != "nt":  # Windows cannot flush a folder
                 flush(os.path.dirname(path))
     except OSError as error:
-        raise StoreFailed(f"{path} cannot be written: {error.strerror}. May this user write there?") from error
+        raise StoreFailed(f"{path} cannot be written: {why_of(error)}") from error
 
 
 def flush(path: str) -> None:
-    """Flush a file, or the names in a folder, to the disk. Not a file that SQLite has open: see `Hold`."""
+    """Flush a file, or the names in a folder, to the disk. Not for a file that SQLite has open: see `Hold`."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -402,7 +403,7 @@ def flush(path: str) -> None:
 
 
 def boot_id() -> bytes:
-    """Which boot of the machine this is; zeros where the system does not say."""
+    """The id of the machine's present boot; zeros if the system does not have one."""
     try:
         with open(BOOT_ID, encoding="ascii") as file:
             return bytes.fromhex(file.read().strip().replace("-", ""))[:16].ljust(16, b"\0")

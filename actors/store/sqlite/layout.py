@@ -4,7 +4,7 @@ The rule: an existing store is read and not changed. The new files are complete 
 checked before they get their names (`making` in actors/store/sqlite/files.py).
 
 `daemon/hosts/processes.py` calls `make_ready` before it starts hosts, and `cli/store.py` calls `spread`.
-Both are synchronous: no host of the store is at work meanwhile.
+Both are synchronous: no host uses the store meanwhile.
 """
 
 import os
@@ -44,14 +44,15 @@ from .identity import make_private
 from .lists import spreading
 from .maintenance import check, faults_in
 
-# For all new files together. Pages that do not fit are written out before the end.
+# The cache of all new files together. Pages that do not fit are written out before the end.
 CACHE_KIB = 128 * 1024
 
-# The statements that copy each table, in this order: one reads the rows of an old file in the order in which they are
-# to be written, one writes a row to a new file. Rows carry names instead of keys, because the keys of two parts
-# collide: an actor gets a new key in its new file, in the order of the old keys, and its other rows find the key by its
-# name. Rows of deleted actors are not copied, so their keys may be given out again: the new files begin without a
-# retired key. Checksums are of keys and positions too, so records and entries are unsealed and sealed anew.
+# The statements that copy each table, in this order. For each table, the first reads the rows of an old file in the
+# order in which they are written, and the second writes a row to a new file. Rows have names instead of keys, because
+# the keys of two parts collide: an actor gets a new key in its new file, in the order of the old keys, and its other
+# rows find the key by its name. Rows of deleted actors are not copied, so their keys may be used again: the new files
+# begin without a retired key. Checksums include keys and positions, so records and entries are unsealed and sealed
+# anew.
 COPIED = (
     (
         "SELECT unseal_record(key, type, id, record), type, id FROM actors ORDER BY key",
@@ -86,15 +87,15 @@ COUNTED_ITEMS = ("items",)
 
 
 def make_ready(path: str | os.PathLike[str], *, parts: int, shards: int = 64) -> None:
-    """Check that a store of so many parts is complete; make a new one if there is no file.
+    """Check that a store of `parts` parts is complete; make a new store if there is no file.
 
-    To be called before the hosts start. A host alone cannot tell a new store from
+    To be called before the hosts start. A host alone cannot distinguish a new store from
     a store that has lost the host's part, and would begin with an empty part.
 
     Raises:
         ValueError: There are more parts than shards.
         StoreDivided: The store has another number of parts.
-        StoreFailed: A part is missing, or is of another store, or cannot be written.
+        StoreFailed: A part is missing, or belongs to another store, or cannot be written.
     """
     check_parts(parts, shards=shards)
     data = os.fspath(path)
@@ -113,12 +114,12 @@ def make_ready(path: str | os.PathLike[str], *, parts: int, shards: int = 64) ->
 
 
 def spread(path: str | os.PathLike[str], target: str | os.PathLike[str], *, parts: int) -> None:
-    """Lay a store out anew at `target`, for another number of hosts. The old store stays as it is.
+    """Lay a store out anew at `target`, for another number of hosts. The old store is not changed.
 
     It reads each old file once, and takes as much memory for a large store as for a small one.
 
     Raises:
-        StoreLocked: A daemon has the store, or has files of the new one.
+        StoreLocked: A daemon has the store, or has files of the new store.
         StoreFailed: The store is not sound, or a part of it is missing; it has fewer shards than
             `parts`; a file of a new name exists, or a new file cannot be written.
         StoreTooNew: A newer release wrote the store.
@@ -127,10 +128,10 @@ def spread(path: str | os.PathLike[str], target: str | os.PathLike[str], *, part
     with holding(data) as old:
         stamp = stamp_for(old, parts=parts)
         paths = paths_of(os.fspath(target), parts)
-        refuse_existing(paths, "exists already")  # so does `making`, but much later
+        refuse_existing(paths, "exists already")  # `making` does so too, but much later
         if wrong := check(data):
             raise StoreFailed(f"{data} is not sound: {'; '.join(wrong)}")
-        # Locked until the last file has its name: a daemon that starts on some of them would make the others itself.
+        # Locked until the last file has its name: a daemon that starts on some files would make the others itself.
         with locked(paths), making(paths) as unfinished:
             with created(unfinished, stamp) as new:
                 for file in old:
@@ -140,7 +141,7 @@ def spread(path: str | os.PathLike[str], target: str | os.PathLike[str], *, part
 
 
 def stamp_for(old: Sequence[str], *, parts: int) -> Stamp:
-    """Make the stamp of the first of so many parts of a store that is made from these files."""
+    """Make the stamp of the first of `parts` parts of a store that is made from these files."""
     stamps = [stamp_of(file) for file in old]
     shards = stamps[0].shards
     try:
@@ -159,7 +160,7 @@ def created(paths: Sequence[str], stamp: Stamp) -> Iterator[list[sqlite3.Connect
         for index, path in enumerate(paths):
             make_private(path)
             connection = stack.enter_context(closing(sqlite3.connect(path, isolation_level=None)))
-            # Before it has its name, no harm is done if it is lost. It is flushed before it gets its name.
+            # An unfinished file may be lost in a crash. It is flushed before it gets its name.
             connection.execute("PRAGMA journal_mode = OFF")
             connection.execute("PRAGMA synchronous = OFF")
             connection.execute(f"PRAGMA cache_size = -{CACHE_KIB // len(paths)}")
@@ -179,21 +180,21 @@ def created(paths: Sequence[str], stamp: Stamp) -> Iterator[list[sqlite3.Connect
 
 
 def functions_of_old(connection: sqlite3.Connection, unsealed: Unsealed) -> None:
-    """Give an old file the functions that `COPIED` reads with. A row that is not what was written ends the copying."""
+    """Register the functions for reading by `COPIED` on an old file. A damaged row ends the copying."""
     connection.create_function("unseal_record", 4, partial(unseal_record, unsealed=unsealed))
     connection.create_function("unseal_entry", 4, partial(unseal_entry, unsealed=unsealed))
     connection.create_function("unseal_item", 5, unseal_item)
 
 
 def functions_of_new(connection: sqlite3.Connection) -> None:
-    """Give a new file the functions that `COPIED` writes with."""
+    """Register the functions for writing by `COPIED` on a new file."""
     connection.create_function("seal_record", 4, seal_record)
     connection.create_function("seal_entry", 4, seal_entry)
     connection.create_function("seal_item", 5, seal_item)
 
 
 def pour(old: sqlite3.Connection, new: Sequence[sqlite3.Connection], *, shards: int, path: str) -> None:
-    """Copy all rows of an old file, each to the new file that its actor belongs to."""
+    """Copy all rows of an old file, each to the new file of its actor."""
     version = require_store(old, path)
     functions_of_old(old, schema.unsealed_in(old, path, version=version))
     copied = [*COPIED]
@@ -218,7 +219,7 @@ def pour(old: sqlite3.Connection, new: Sequence[sqlite3.Connection], *, shards: 
 
 
 def compare(old: Sequence[str], new: Sequence[str]) -> None:
-    """Check that the new files are sound, and have as many rows as the old ones."""
+    """Check that the new files are sound, and have the same number of rows as the old files."""
     for path in new:
         if wrong := faults_in(path):
             raise StoreFailed(f"{path} has not become sound: {'; '.join(wrong)}")

@@ -4,7 +4,7 @@ The rule: the store is not changed. All rows of a file are read from one snapsho
 and no write of a host waits.
 
 `cli/store.py` calls `check` and `backup`. They are synchronous, because the command line
-has nothing else to do meanwhile.
+does nothing else meanwhile.
 """
 
 import os
@@ -36,7 +36,7 @@ from .identity import make_private
 from .lists.checking import faults_of_lists
 from .rows import RowsOfKeys
 
-# The tables whose rows must have the key of an actor that exists.
+# The tables whose rows must have the key of an existing actor.
 OF_ACTORS = {"log": "log entries", "active": "active marks", "reminders": "reminders"}
 
 
@@ -46,19 +46,19 @@ def check(path: str | os.PathLike[str], expect: Expect | None = None) -> list[st
     It reads all its files, each from a snapshot of its own.
 
     Args:
-        expect: Says which reminders and marks an actor must have; None: these are not compared.
+        expect: Returns the reminders and the mark that an actor must have; None: these are not compared.
 
     Returns:
-        A sentence for each fault; none if the store is sound.
+        A sentence for each fault; empty if the store is sound.
 
     Raises:
-        StoreFailed: There is no file, or it is no store, or not the first of its store.
+        StoreFailed: There is no file, or it is not a store, or not the first of its store.
     """
     data = os.fspath(path)
     try:
         first = stamp_of(data)
     except StoreError:
-        return faults_in(data, expect)  # which says why
+        return faults_in(data, expect)  # its result has the reason
     require_first(data, first)
     if first.part.of == 1:
         return faults_in(data, expect)
@@ -73,15 +73,15 @@ def check(path: str | os.PathLike[str], expect: Expect | None = None) -> list[st
 
 
 def backup(path: str | os.PathLike[str], target: str | os.PathLike[str]) -> None:
-    """Copy a store to `target`, as it was at one moment.
+    """Copy a snapshot of a store to `target`.
 
-    The copy is checked and flushed before it gets its name, so a file of that
-    name is always a sound store. A store of several parts becomes as many files,
-    and must not be in use.
+    The copy is checked and flushed before it gets its name, so a file with that
+    name is always a sound store. A store of several parts becomes the same number
+    of files, and must not be in use.
 
     Raises:
-        StoreFailed: `target` exists, `path` is no store or not a sound one or has several parts
-            and is in use, or the copy cannot be written.
+        StoreFailed: `target` exists; `path` is not a sound store, or has several parts and is
+            in use; or the copy cannot be written.
         StoreTooNew: A newer release wrote the store, and only that release can check a copy.
     """
     data, target = os.fspath(path), os.fspath(target)
@@ -95,8 +95,8 @@ def backup(path: str | os.PathLike[str], target: str | os.PathLike[str]) -> None
         with holding(data) as files, making(paths_of(target, parts)) as unfinished_parts:
             copy_together(files, unfinished_parts)
     except StoreLocked as error:
-        # The copies of two files would be of two moments: one could hold a child that has
-        # ended, and the other its parent, which would never get the child's result.
+        # The copies of two files would be two different snapshots: one could hold a child that
+        # has ended, and the other its parent, which would never get the child's result.
         raise StoreFailed(
             f"{data} has {parts} parts, which have no moment in common while hosts work on them, "
             f"and {error.path} is in use. Stop the daemon, and make the backup then."
@@ -116,7 +116,7 @@ def faults_in(path: str, expect: Expect | None = None) -> list[str]:
         try:
             return faults(connection, path, expect)
         except sqlite3.DatabaseError as error:
-            # So damaged that not even these statements work.
+            # The file is too damaged for these statements.
             return [f"reading stopped: {error}"]
 
 
@@ -124,9 +124,9 @@ def faults(connection: sqlite3.Connection, path: str, expect: Expect | None) -> 
     """Check a file in one transaction, and describe its faults: a sentence for each.
 
     Args:
-        connection: To the file, for reading.
-        path: Of the file, for the sentences.
-        expect: Tells what the lists should say of an actor; None: they are not compared.
+        connection: A connection to the file, for reading.
+        path: The path of the file, for the sentences.
+        expect: Returns the reminders and the mark that an actor must have; None: these are not compared.
     """
     connection.execute("BEGIN")
     found = [row for (row,) in connection.execute("PRAGMA integrity_check") if row != "ok"]
@@ -153,7 +153,7 @@ def faults(connection: sqlite3.Connection, path: str, expect: Expect | None) -> 
 
 
 def changed(connection: sqlite3.Connection, unsealed: Unsealed) -> list[str]:
-    """Compare every record and entry with its checksum; a sentence for each of the first, and a count of the rest."""
+    """Compare every record and entry with its checksum; return sentences about the first faults, and a count."""
     found: list[str] = []
     try:
         for key, type_, id_, record in connection.execute("SELECT key, type, id, record FROM actors"):
@@ -172,7 +172,7 @@ def changed(connection: sqlite3.Connection, unsealed: Unsealed) -> list[str]:
 
 
 def changed_items(connection: sqlite3.Connection) -> list[str]:
-    """Compare the value of every item with its checksum; a sentence for each of the first, and a count of the rest."""
+    """Compare the value of every item with its checksum; return sentences about the first faults, and a count."""
     found: list[str] = []
     try:
         for row in connection.execute("SELECT key, name, version, expires_us, value FROM items"):
@@ -186,7 +186,7 @@ def changed_items(connection: sqlite3.Connection) -> list[str]:
 
 
 def unlike_expected(connection: sqlite3.Connection, unsealed: Unsealed, expect: Expect) -> list[str]:
-    """Compare the reminders and marks with what each actor says; a sentence for each of the first, and a count."""
+    """Compare reminders and marks with the actors' expectations; return sentences on the first faults, and a count."""
     found: list[str] = []
     reminders = RowsOfKeys(connection.execute("SELECT key, name, due_us FROM reminders ORDER BY key"))
     actors = connection.execute(
@@ -211,13 +211,13 @@ def unlike_expected(connection: sqlite3.Connection, unsealed: Unsealed, expect: 
 
 
 def name_of(connection: sqlite3.Connection, key: int) -> str:
-    """The address of an actor as text; where the file has no actor of the key, a text with the key."""
+    """The address of an actor as text; if the file has no actor with the key, a text with the key."""
     row = connection.execute("SELECT type, id FROM actors WHERE key = ?", (key,)).fetchone()
     return str(Address(*row)) if row is not None else f"the actor of key {key}"
 
 
 def misplaced(connection: sqlite3.Connection, path: str, meta: Mapping[str, int]) -> list[str]:
-    """Check that the shards and the actors of a file are those of its part."""
+    """Check that the shards and the actors of a file belong to its part."""
     try:
         part = schema.part_in(connection, path, version=meta[schema.VERSION])
     except StoreFailed as error:
@@ -236,13 +236,13 @@ def misplaced(connection: sqlite3.Connection, path: str, meta: Mapping[str, int]
 
 
 def copy(source: sqlite3.Connection, unfinished: str) -> None:
-    """Copy all pages in one step, that is from one snapshot, and check the copy."""
+    """Copy all pages in one step, so that the copy is a snapshot, and check the copy."""
     make_private(unfinished)
     with closing(sqlite3.connect(unfinished, isolation_level=None)) as copied:
         source.backup(copied)
-        # A copy in WAL mode could not be read from a medium that is read-only. The store sets WAL mode again.
+        # A copy in WAL mode could not be read from a read-only medium. Opening the store sets WAL mode again.
         copied.execute("PRAGMA journal_mode = DELETE")
-        copied.execute("PRAGMA user_version = 0")  # nobody works on the copy
+        copied.execute("PRAGMA user_version = 0")  # the copy is not in use
     if wrong := faults_in(unfinished):
         raise StoreFailed(f"the store is not sound, and so its copy is not: {'; '.join(wrong)}")
 
@@ -250,8 +250,8 @@ def copy(source: sqlite3.Connection, unfinished: str) -> None:
 def copy_together(files: list[str], unfinished: list[str]) -> None:
     """Copy the parts of a store that is not in use.
 
-    The copies get a layout number of their own, so that none of them is ever taken
-    for a part of the store at a later time, or of another backup.
+    The copies get a layout number of their own, so that a copy is never taken for a
+    part of a later state of the store, or of another backup.
     """
     layout = new_layout()
     for file, copied in zip(files, unfinished, strict=True):

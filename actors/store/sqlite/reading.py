@@ -1,7 +1,7 @@
 """Reading from a store's SQLite file.
 
-The rule: a read that takes several statements sees one snapshot, and an actor that
-cannot be read does not keep the others of its batch. All functions run on the reader's
+The rule: a read of several statements sees one snapshot, and an actor that cannot be
+read does not prevent the others of its batch from being read. All functions run on the reader's
 thread; `actors/store/sqlite/store.py` sends them there.
 """
 
@@ -23,7 +23,7 @@ from .rows import flat, rows_of
 
 T = TypeVar("T")
 
-# Before and behind every reminder.
+# Before and after every reminder.
 FIRST, LAST = (-(2**63), 0, ""), (2**63 - 1, 2**63 - 1, "")
 FACETS_READ = 6
 WITH_FACETS = (
@@ -55,7 +55,7 @@ def _each_or_error(
     kinds: Kinds,
     connection: sqlite3.Connection,
 ) -> Sequence[T | StoreError | None]:
-    """Read a batch; if SQLite cannot, read its actors one by one, so that the others are read all the same."""
+    """Read a batch; if that fails, read its actors one by one, so that a damaged actor does not affect the others."""
     try:
         found = read(addresses, unsealed, kinds, connection)
     except sqlite3.Error as error:
@@ -73,7 +73,7 @@ def _alone(
     unsealed: Unsealed,
     connection: sqlite3.Connection,
 ) -> T | StoreError | None:
-    """Read one actor that could not be read with its facets. Without them it works: they follow from its record."""
+    """Read one actor that could not be read with its facets, without them: they follow from its record."""
     if is_damage(error):
         with suppress(sqlite3.Error):
             return read([address], unsealed, None, connection).get(address)
@@ -81,7 +81,7 @@ def _alone(
 
 
 def _as_damage(address: Address, error: sqlite3.Error, connection: sqlite3.Connection) -> StoreError:
-    """Make the error of reading one actor that of the actor alone."""
+    """Turn an error of SQLite in reading one actor into an error of that actor."""
     if not is_damage(error):
         return StoreFailed(f"{address} could not be read: {error}")
     key: int | None = None
@@ -95,7 +95,7 @@ def _actors(
     addresses: Sequence[Address], unsealed: Unsealed, kinds: Kinds | None, connection: sqlite3.Connection
 ) -> dict[Address, Stored | StoreError]:
     selected, join = WITHOUT_FACETS if kinds is None else WITH_FACETS
-    connection.execute("BEGIN")  # one snapshot for all that follows
+    connection.execute("BEGIN")  # one snapshot for the following statements
     with connection:
         actors: list[tuple[Any, ...]] = asked(
             connection,
@@ -169,9 +169,9 @@ def read_items(
 def _read_one_by_one(
     address: Address, names: Sequence[str], unsealed: Unsealed, connection: sqlite3.Connection
 ) -> FoundItems | None:
-    """Read the items that can be read, where a page of some cannot be.
+    """Read the readable items one by one, after a page could not be read.
 
-    Not in a transaction: a damaged page would end it. The record is read first; its actor knows what has changed since.
+    Not in a transaction: a damaged page would end it. The record is read first; its actor knows later changes of items.
     """
     owner = _owner_of_items(connection, address)
     if owner is None:
@@ -229,20 +229,20 @@ def read_active(connection: sqlite3.Connection) -> list[Address]:
 
 
 def in_shards(addresses: Sequence[Address], shards: Collection[int], *, of: int) -> list[Address]:
-    """Those of the addresses that belong to some of the shards of a store that has `of` of them."""
+    """The addresses among these that belong to `shards`, in a store that has `of` shards."""
     return [address for address in addresses if shard_of(address.id, of) in shards]
 
 
 class Wanted(NamedTuple):
-    """Which reminders are asked for; see `Store.reminders`."""
+    """The range and the shards of reminders to read; see `Store.reminders`."""
 
     after: Reminder | None
     until: Reminder | None
     shards: frozenset[int] | None
-    of: int  # the shards of the whole store
+    of: int  # how many shards the whole store has
 
     def has(self, reminder: Reminder) -> bool:
-        """Whether a reminder is of a shard that is asked for. No row says so: a file belongs to one host."""
+        """Whether a reminder belongs to one of the shards. Rows have no shard, because a file belongs to one host."""
         return self.shards is None or shard_of(reminder.address.id, self.of) in self.shards
 
 
@@ -258,7 +258,7 @@ def read_reminders(wanted: Wanted, limit: int, connection: sqlite3.Connection) -
 
 
 def _read_reminders(wanted: Wanted, limit: int, connection: sqlite3.Connection) -> list[Reminder]:
-    # CROSS JOIN: in this order, reminders first, or SQLite might sort them all.
+    # CROSS JOIN fixes this order, reminders first; otherwise SQLite might sort all of them.
     rows = _with_names(
         connection,
         """
@@ -275,8 +275,8 @@ def _read_reminders(wanted: Wanted, limit: int, connection: sqlite3.Connection) 
 def _with_names(connection: sqlite3.Connection, query: str, *values: object) -> list[tuple[Any, ...]]:
     """Run a query that needs the type and the id of actors by their keys.
 
-    If a page of the table of actors cannot be read, they are taken from its index, which is slow: one damaged actor
-    keeps no other from its reminders.
+    If a page of the table of actors cannot be read, type and id are read from its index, which is slow: so a damaged
+    actor does not affect the reminders of others.
     """
     try:
         return connection.execute(query.format(actors="actors"), values).fetchall()

@@ -1,9 +1,9 @@
-"""Many rows in one statement of SQL, and rows of several tables beside each other.
+"""Many rows in one statement of SQL, and parallel reading of several tables.
 
-The rule: a batch of rows becomes as few statements as possible, of few
-different lengths, so that SQLite finds nearly every statement compiled.
-`actors/store/sqlite/writing.py` and `actors/store/sqlite/reading.py` build all their batches with it; what reads a
-whole file has its rows side by side (`RowsOfKeys`).
+The rule: a batch of rows becomes the fewest possible statements, of few
+different lengths, so that SQLite has nearly every statement compiled.
+`actors/store/sqlite/writing.py` and `actors/store/sqlite/reading.py` build all their batches with it; readers of a
+whole file use `RowsOfKeys`.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,7 +11,7 @@ from functools import cache
 from itertools import chain
 from typing import Any
 
-# SQL, and what to bind to it: one value per question mark.
+# SQL, and the values to bind: one per question mark.
 Statement = tuple[str, Sequence[Any]]
 
 
@@ -20,11 +20,11 @@ ROWS_PER_STATEMENT_MAX = 128
 
 
 def rows_of(prefix: str, columns: int, values: Sequence[Any], suffix: str = "") -> Iterator[Statement]:
-    """Put rows behind `prefix` as `(?, ?), (?, ?)`, in as few statements as possible.
+    """Append rows to `prefix` as `(?, ?), (?, ?)`, in the fewest possible statements.
 
     Args:
         columns: How many values make a row.
-        values: The values of all rows, one row after the other. Without values there is no statement.
+        values: The values of all rows, one row after the other. Without values no statement is yielded.
 
     Yields:
         SQL, and the values for its question marks.
@@ -51,10 +51,10 @@ def sql_of(prefix: str, columns: int, rows: int, suffix: str) -> str:
 
 
 class RowsOfKeys:
-    """Rows that begin with the key of an actor, beside the actors themselves. Both come in the order of their keys.
+    """Rows that begin with the key of an actor, read in parallel with the actors. Both are ordered by key.
 
     Args:
-        rows: As a cursor gives them, which need not fit into memory.
+        rows: The rows from a cursor, which need not fit into memory.
     """
 
     def __init__(self, rows: Iterable[tuple[Any, ...]]) -> None:
@@ -62,7 +62,7 @@ class RowsOfKeys:
         self._next = next(self._rows, None)
 
     def of(self, key: int) -> list[tuple[Any, ...]]:
-        """The rows of an actor, without its key. Keys are asked for in order; rows between them are of none."""
+        """The rows of an actor, without its key. Call it with ascending keys; rows of keys in between have no actor."""
         own: list[tuple[Any, ...]] = []
         while self._next is not None and self._next[0] <= key:
             if self._next[0] == key:

@@ -1,13 +1,13 @@
-"""Opening a store that has lost a page which it needs to be opened, or for its commits.
+"""Opening a store with a damaged page that opening or commits need.
 
-The rule: one damaged page costs the actors whose rows it held, and no others. New rows go to the last page of a table
-and to its index, so if these cannot be read nothing can be written: the store would not open. The readable rows are put
-into a table of its own then. A row that cannot be read leaves an empty one, so that its actor is found damaged when it
-is read (`actors/store/tables/checksums.py`). Which rows there were is told by the index. An index that is damaged
-itself is made anew from a sound table. Of the tables of reminders and active marks what cannot be read follows from the
-history: each actor is marked, so that it sets its reminders again when it is woken.
+The rule: a damaged page affects only the actors whose rows it held. New rows go to the last page of a table and to its
+index; if these cannot be read, no row can be written, and the store would not open. Then the readable rows are put into
+a new table. An unreadable row becomes an empty row, so that its actor is found damaged when it is read
+(`actors/store/tables/checksums.py`). The index shows which rows existed. A damaged index is made anew from a sound
+table. Unreadable reminders and active marks follow from the history: each actor is marked, so that it sets its
+reminders again when it is woken.
 
-The file as it was is kept beside the store. `actors/store/sqlite/store.py` opens files with it.
+The damaged file is kept beside the store. `actors/store/sqlite/store.py` opens files with this module.
 """
 
 import logging
@@ -26,22 +26,22 @@ from .identity import MODE, Hold
 
 logger = logging.getLogger(__name__)
 
-COPIED_BYTES = 1024 * 1024  # at once
+COPIED_BYTES = 1024 * 1024  # copied at once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SalvagedTable:
-    """A table that is read in spite of a damaged page."""
+    """A table that is read although a page is damaged."""
 
     name: str
     said: str  # the damage, for people
     parts: tuple[str, ...]  # the beginnings of its statements in `schema.TABLES`
-    probes: tuple[str, ...]  # read each page of which a commit may have need
+    probes: tuple[str, ...]  # statements that read each page that a commit may need
     columns: tuple[str, ...]  # its own key first; the key of the actor is `key`
-    indexed: int  # so many of them, the first ones, stand in its index
+    indexed: int  # how many of the columns, from the first on, its index has
     index: str
-    blank: tuple[object, ...]  # the others, of a row that cannot be read
-    # What becomes of these rows, and what to do.
+    blank: tuple[object, ...]  # the values of the other columns, for an unreadable row
+    # The consequence for these rows, and the remedy.
     cost: str = "These actors are stalled, and all others go on"
     remedy: str = "names the actors; purge them"
 
@@ -65,7 +65,7 @@ LOG = SalvagedTable(
     index="log_key",
     blank=(0, b""),
 )
-# Its whole index is read: ids are in no order, so that a new one may belong to any page.
+# Its whole index is read: new ids may belong to any page of it.
 ACTORS = SalvagedTable(
     name="actors",
     said="the table of actors",
@@ -102,10 +102,10 @@ DERIVED = {"active": "SELECT count(key + 1) FROM active", "reminders": "SELECT c
 
 
 def highest_position(connection: sqlite3.Connection) -> int:
-    """The highest position of the log; 0 for an empty one. If its last page cannot be read, the index tells.
+    """The highest position of the log; 0 for an empty log. If its last page cannot be read, the index is used.
 
     Raises:
-        sqlite3.Error: Neither can be read.
+        sqlite3.Error: Neither the log nor its index can be read.
     """
     try:
         (position,) = connection.execute("SELECT coalesce(max(position), 0) FROM log").fetchone()
@@ -119,17 +119,17 @@ def highest_position(connection: sqlite3.Connection) -> int:
 
 
 def damaged_in(connection: sqlite3.Connection, version: int) -> list[SalvagedTable]:
-    """The tables of a file of `version` to which nothing can be added, because a page that it takes cannot be read."""
+    """The tables of a file of `version` to which no row can be added, because a needed page cannot be read."""
     tables = SALVAGED if version >= schema.VERSION_OF_ITEMS else (LOG, ACTORS)
     return [table for table in tables if not all(_works(connection, probe) for probe in table.probes)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Derived:
-    """The tables of DERIVED that are to be made anew."""
+    """The tables of DERIVED that are made anew."""
 
     tables: Sequence[str]
-    reminders: Sequence[tuple[object, ...]]  # that could be read
+    reminders: Sequence[tuple[object, ...]]  # the readable reminders
 
 
 def derived_damaged_in(connection: sqlite3.Connection, path: str) -> Derived | None:
@@ -156,7 +156,7 @@ def derive(connection: sqlite3.Connection, derived: Derived) -> None:
 
 
 def _reminders(connection: sqlite3.Connection, order: str) -> Iterator[tuple[object, ...]]:
-    """Yield the reminders from one end up to the first page that cannot be read."""
+    """Yield the reminders from one end up to the first unreadable page."""
     with suppress(sqlite3.DatabaseError):
         by = f"due_us {order}, key {order}, name {order}"
         for row in connection.execute(f"SELECT due_us, key, name FROM reminders ORDER BY {by}"):  # noqa: S608  ours
@@ -175,12 +175,12 @@ def _works(connection: sqlite3.Connection, probe: str) -> bool:
 
 
 def keep_copy(hold: Hold) -> str:
-    """Copy the file as it is, and return the name of the copy.
+    """Copy the damaged file, and return the name of the copy.
 
-    It is read through the hold's own descriptor: to open the file and close it would drop SQLite's locks.
+    It is read through the hold's own descriptor: opening and closing the file would drop SQLite's locks.
 
     Raises:
-        StoreFailed: It cannot be copied; nothing was changed.
+        StoreFailed: The file cannot be copied; nothing was changed.
     """
     names = (f"{hold.path}.damaged-{number}" for number in count(1))
     path = next(name for name in names if not os.path.lexists(name))
@@ -204,7 +204,7 @@ def keep_copy(hold: Hold) -> str:
 
 
 def rescue(connection: sqlite3.Connection, hold: Hold, tables: Sequence[SalvagedTable]) -> None:
-    """Read what can be read of tables into temporary ones, and copy the file as it is.
+    """Read the readable rows of tables into temporary tables, and copy the damaged file.
 
     Not in a transaction: a damaged page would end it.
 
@@ -229,10 +229,10 @@ def rescue(connection: sqlite3.Connection, hold: Hold, tables: Sequence[Salvaged
 
 
 def _rescue(connection: sqlite3.Connection, table: SalvagedTable) -> tuple[int, int]:
-    """Read a table row by row, as its index has them; all of it at once if it is the index that is damaged.
+    """Read a table row by row, in the order of its index; the whole table at once if the index is damaged.
 
     Returns:
-        How many rows cannot be read, and of how many actors.
+        The number of unreadable rows, and the number of their actors.
     """
     own, *others = table.columns
     connection.execute(f"CREATE TEMP TABLE {table.rescued} ({own} INTEGER PRIMARY KEY, {', '.join(others)})")
@@ -258,7 +258,7 @@ def _rescue(connection: sqlite3.Connection, table: SalvagedTable) -> tuple[int, 
 
 
 def replace(connection: sqlite3.Connection, table: SalvagedTable) -> None:
-    """Put the rescued rows in the place of a table. The caller holds the transaction."""
+    """Replace a table by its rescued rows. The caller holds the transaction."""
     _forget(connection, table.name)
     for part in table.parts:
         _create(connection, part)
@@ -266,7 +266,7 @@ def replace(connection: sqlite3.Connection, table: SalvagedTable) -> None:
 
 
 def _forget(connection: sqlite3.Connection, table: str) -> None:
-    # To drop a table, SQLite would read all its pages. It is forgotten instead; `tidy` takes its pages away.
+    # To drop a table, SQLite would read all its pages. So only its definition is deleted; `tidy` removes its pages.
     connection.execute("PRAGMA writable_schema = ON")
     connection.execute("DELETE FROM sqlite_master WHERE tbl_name = ?", (table,))
     connection.execute("PRAGMA writable_schema = RESET")
@@ -277,7 +277,7 @@ def _create(connection: sqlite3.Connection, beginning: str) -> None:
 
 
 def tidy(connection: sqlite3.Connection, path: str) -> None:
-    """Write the file anew without damaged pages that nothing uses. Without room for that it stays as it is."""
+    """Write the file anew without unused damaged pages. Without enough free space it stays unchanged."""
     for table in SALVAGED:
         connection.execute(f"DROP TABLE IF EXISTS temp.{table.rescued}")
     try:
@@ -289,17 +289,17 @@ def tidy(connection: sqlite3.Connection, path: str) -> None:
 
 
 def _indexed(connection: sqlite3.Connection, table: SalvagedTable) -> list[tuple[Any, ...]]:
-    """The first columns of every row, as the index has them."""
+    """The first columns of every row, from the index."""
     return connection.execute(table.select(table.indexed, f"INDEXED BY {table.index}")).fetchall()
 
 
 def _readable(
     connection: sqlite3.Connection, table: SalvagedTable, known: tuple[object, ...]
 ) -> tuple[object, ...] | None:
-    """A row; None if it cannot be read, or is another one.
+    """A row; None if it cannot be read, or differs from the index.
 
     Args:
-        known: Its first columns, as the index has them.
+        known: The first columns of the row, from the index.
     """
     query = table.select(len(table.columns), f"WHERE {table.columns[0]} = ?")
     try:
@@ -310,6 +310,6 @@ def _readable(
         return None
     if row is None or row[: table.indexed] != known:
         return None
-    # A value of another type is not the one written.
+    # A value of another type is damaged.
     rest = zip(row[table.indexed :], table.blank, strict=True)
     return row if all(type(value) is type(blank) for value, blank in rest) else None

@@ -1,8 +1,8 @@
 """The schema of a store's SQLite file, and the migrations from older versions.
 
-The rule: every later release opens the files of this one. So no statement here is
-changed in place. A new layout is a new version, and a migration that leads to it;
-`tests/actors/store/sqlite/test_schema.py` pins the versions that are on disks already.
+The rule: every later release opens the files of this release. So no statement here is
+changed in place. A new layout is a new version with a migration to it;
+`tests/actors/store/sqlite/test_schema.py` pins the versions that are in use.
 
 All functions are synchronous: they run on the thread of their connection. All
 modules of `actors/store/sqlite/` use them.
@@ -18,10 +18,10 @@ from ..presence.apps import PREFIX, apps_in
 from ..tables.checksums import Unsealed
 
 SCHEMA_VERSION = 5
-VERSION_OF_LISTS = 4  # has had the tables of lists and the audit first
-VERSION_OF_ITEMS = 5  # has had the table of items first
+VERSION_OF_LISTS = 4  # the first version with the tables of lists and the audit
+VERSION_OF_ITEMS = 5  # the first version with the table of items
 
-# Stands in the header of the file (`file perdure.db` shows it), so that the
+# The number in the header of the file (`file perdure.db` shows it), so that the
 # database of another program is never taken for a store, or changed. "Prdr".
 APPLICATION_ID = 0x50726472
 
@@ -29,16 +29,16 @@ APPLICATION_ID = 0x50726472
 VERSION = "schema"
 SHARDS = "shards"
 CREATED_US = "created_us"
-RETIRED_KEY = "retired_key"  # the highest key of an actor that was deleted; no key is given out twice
+RETIRED_KEY = "retired_key"  # the highest key of a deleted actor; no key is used twice
 FAILED_COMMITS = "failed_commits"  # see `transact` in actors/store/sqlite/writing.py
-PART = "part"  # from version 2: which part of the store this file is, from 0 ...
-PARTS = "parts"  # ... of how many
-LAYOUT = "layout"  # the same random number in all parts that were made together; 0 if this one was made by itself
+PART = "part"  # from version 2: the index of this part of the store, from 0 ...
+PARTS = "parts"  # ... and the number of parts
+LAYOUT = "layout"  # the same random number in all parts that were made together; 0 if this part was made alone
 STORE = "store"  # from version 3: a random number of this file, which its copies have too
 UNSEALED_KEY = "unsealed_key"  # the highest key whose record may have no checksum ...
 UNSEALED_POSITION = "unsealed_position"  # ... and the highest position of an entry without one
 UNLISTED_KEY = "unlisted_key"  # from version 4: the highest key that an earlier version has written ...
-LISTED_KEY = "listed_key"  # ... and up to which of them the facets of actors are known
+LISTED_KEY = "listed_key"  # ... and the highest key up to which the facets of actors are known
 
 # Version -> the names in `meta` of such a file.
 META: Mapping[int, frozenset[str]] = {
@@ -58,11 +58,11 @@ META: Mapping[int, frozenset[str]] = {
     ),
 }
 
-# The tables of lists and counts, which version 4 has brought. docs/design/listing.md says what each index is for, and
-# what it costs.
+# The tables of lists and counts, added by version 4. docs/design/listing.md describes the purpose and the cost of each
+# index.
 LISTS = (
-    # The values that actors have in common in lists. Few, so that the rows of `facets` and of its indexes have a number
-    # instead.
+    # The combinations of listed values. There are few, so the rows of `facets` and of its indexes have the number of a
+    # combination instead.
     """
     CREATE TABLE kinds (
         kind INTEGER PRIMARY KEY,
@@ -73,8 +73,8 @@ LISTS = (
         UNIQUE (type, status, name, root)
     )
     """,
-    # Not columns of `actors`: a page that examines 20 000 actors would read their records, and a store that is
-    # migrated would be written anew.
+    # A table apart from `actors`: otherwise a page that examines 20 000 actors would read their records, and a
+    # migration would write the whole store anew.
     """
     CREATE TABLE facets (
         key INTEGER PRIMARY KEY,
@@ -114,8 +114,8 @@ AUDIT = (
     "CREATE INDEX audit_id ON audit (id, at_us)",
 )
 
-# Named values of actors, which version 5 has brought (docs/design/state.md). Clustered by number, and not by name:
-# values may be large, and a page of the index of names holds many names.
+# Named values of actors, added by version 5 (docs/design/state.md). Clustered by number, and not by name: values may be
+# large, while a page of the index of names holds many names.
 ITEMS = (
     """
     CREATE TABLE items (
@@ -166,8 +166,8 @@ TABLES = (
     # the rows that a second holds (110 000 of 360 000 left), and is worth it:
     # without it a load would read the whole table, or a second copy of it
     # would have to be folded in the background.
-    # No foreign keys: each would be looked up for each row, and would only
-    # catch a bug of ours, which `check` finds.
+    # No foreign keys: each would cost a lookup for each row, and would only
+    # catch bugs of this code, which `check` finds.
     """
     CREATE TABLE log (
         position INTEGER PRIMARY KEY,
@@ -192,7 +192,7 @@ TABLES = (
 
 # Old version -> the statements that make the next version of it.
 MIGRATIONS: Mapping[int, Sequence[str]] = {
-    # Before there were parts, each file was the whole of its store.
+    # Before there were parts, each file was a whole store.
     1: ["INSERT INTO meta (name, value) VALUES ('part', 0), ('parts', 1), ('layout', 0)"],
     # Records and entries have checksums from here on. No row is rewritten: older rows have none.
     2: [
@@ -203,7 +203,7 @@ MIGRATIONS: Mapping[int, Sequence[str]] = {
             ('unsealed_position', (SELECT coalesce(max(position), 0) FROM log))
         """
     ],
-    # Only the type of an actor can say its facets, so the host asks it, for a few actors at a time, once the store is
+    # Only the type of an actor can make its facets, so the host does it, for a few actors at a time, once the store is
     # open (`actors/hosting/reading/enlisting.py`).
     3: [
         *LISTS,
@@ -221,7 +221,7 @@ def version_of(connection: sqlite3.Connection, path: str) -> int | None:
     Raises:
         StoreTooNew: A newer release wrote it.
         StoreForeign: It is a database of another program.
-        StoreFailed: It is no database.
+        StoreFailed: It is not a database.
     """
     try:
         (application_id,) = connection.execute("PRAGMA application_id").fetchone()
@@ -241,7 +241,7 @@ def version_of(connection: sqlite3.Connection, path: str) -> int | None:
 
 
 def read_meta(connection: sqlite3.Connection, path: str, name: str) -> int:
-    """Read a number of `meta` that every store has.
+    """Read a number in `meta` that every store has.
 
     Raises:
         StoreFailed: The number is missing or cannot be read: the file is damaged.
@@ -256,12 +256,12 @@ def read_meta(connection: sqlite3.Connection, path: str, name: str) -> int:
 
 
 def read_apps(connection: sqlite3.Connection) -> Mapping[str, int]:
-    """Read the apps of a store, with their numbers."""
+    """Read the apps of a store and their numbers."""
     return apps_in(connection.execute("SELECT name, value FROM meta"))
 
 
 def write_apps(apps: Mapping[str, int], connection: sqlite3.Connection) -> None:
-    """Replace the apps of the file by these. The caller holds the transaction."""
+    """Replace the apps of the file by `apps`. The caller holds the transaction."""
     gone = [(f"{PREFIX}{name}",) for name in read_apps(connection) if name not in apps]
     connection.executemany("DELETE FROM meta WHERE name = ?", gone)
     rows = [(f"{PREFIX}{name}", number) for name, number in apps.items()]
@@ -269,7 +269,7 @@ def write_apps(apps: Mapping[str, int], connection: sqlite3.Connection) -> None:
 
 
 def part_in(connection: sqlite3.Connection, path: str, *, version: int) -> Part:
-    """Read which part of its store a file of `version` is.
+    """Read the part of its store that a file of `version` is.
 
     Raises:
         StoreFailed: The part is missing or impossible: the file is damaged.
@@ -286,7 +286,7 @@ def unsealed_in(connection: sqlite3.Connection, path: str, *, version: int) -> U
     """Read which rows of a file of `version` may have no checksum.
 
     Raises:
-        StoreFailed: The file does not say: it is damaged.
+        StoreFailed: The numbers are missing: the file is damaged.
     """
     if version < 3:
         return Unsealed(key=NO_LIMIT, position=NO_LIMIT)
@@ -305,16 +305,16 @@ def create(
     layout: int = 0,
     chance: Chance = SYSTEM.chance,
 ) -> None:
-    """Make an empty file a store, or a part of one. The caller holds the transaction.
+    """Turn an empty file into a store, or into a part of a store. The caller holds the transaction.
 
     A part has rows of its own shards only, so that a commit for a shard of another
     part finds no epoch and is refused.
 
     Args:
-        shards: How many the whole store has.
+        shards: How many shards the whole store has.
         created_us: Unix time, microseconds.
-        layout: As for LAYOUT.
-        chance: Draws the number of the file.
+        layout: The number for LAYOUT.
+        chance: Random bytes for the number of the file.
     """
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     for statement in TABLES:
@@ -331,8 +331,8 @@ def create(
 def migrate(connection: sqlite3.Connection, *, found: int) -> None:
     """Bring a store from version `found` to this release's. The caller holds the transaction.
 
-    All steps share one transaction: after a crash the file has its old
-    version, whole, and the older release still opens it.
+    All steps share one transaction: after a crash the file still has its
+    old version, and the older release opens it.
     """
     for version in range(found, SCHEMA_VERSION):
         for statement in MIGRATIONS[version]:

@@ -13,7 +13,7 @@ Statements are computed before the trip, because a thread beside a busy event
 loop waits for the interpreter lock (the GIL) each time it comes back from SQLite;
 see `Connection` (`actors/store/sqlite/connection.py`) and `rows_of` (`actors/store/sqlite/rows.py`).
 
-The engine makes one (`runtime/engine.py`), and gives it to its host.
+The engine makes the store (`runtime/engine.py`), and gives it to its host.
 """
 
 import logging
@@ -58,8 +58,8 @@ T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
-WAL_BYTES_KEPT = 64 * 1024 * 1024  # a WAL that grew beyond it is cut back by the next checkpoint
-CACHE_KIB = 32 * 1024  # per connection, taken as it is needed
+WAL_BYTES_KEPT = 64 * 1024 * 1024  # the next checkpoint cuts a larger WAL back to this size
+CACHE_KIB = 32 * 1024  # per connection, allocated as needed
 LISTS_CACHED = 32  # compiled statements of lists: each set of kinds has its own, and some are large
 
 
@@ -69,13 +69,13 @@ class SqliteStore:
     Needs asyncio, as aiosqlite does.
 
     Args:
-        shards: How many, for a file that is created. A file that exists keeps its own
-            number, which the property `shards` has once the store is open.
-        part: Which part of its store the file at `path` is, or becomes. A file
-            that exists and is another part is refused.
+        shards: How many shards a new file gets. An existing file keeps its own number,
+            which the property `shards` has once the store is open.
+        part: The part of its store that the file at `path` is, or becomes. An existing
+            file that is another part is refused.
         connect: Makes the connections, each with a thread of its own by default.
-        instruments: The readings of the machine: the number and the date of a new file, and how long ago it
-            has looked at its place.
+        instruments: The instruments of the machine, for the number and the date of a new file, and for the time
+            since the last look at the files.
     """
 
     LOOK_S = 1.0  # between two looks of `intact` at the files
@@ -106,19 +106,19 @@ class SqliteStore:
         self._keys = count(1)
         self._writer: Carrier | None = None
         self._reader: Carrier | None = None
-        self._lister: Carrier | None = None  # from the first list on
+        self._lister: Carrier | None = None  # made for the first list
         self._lister_lock = anyio.Lock()
         self._resources = AsyncExitStack()
         self._kinds = Kinds()
         self._filling = Filling()
-        self._key_max = 0  # the highest that was in a commit
+        self._key_max = 0  # the highest key in a commit
         self._unsealed = Unsealed()
-        self._position = 0  # the highest that was given to an entry
+        self._position = 0  # the highest position of an entry
         self._hold: Hold | None = None
         self._in_use: InUse | None = None
         self._checkpoints: Checkpoints | None = None
-        self._gone: StoreGone | None = None  # once other files are in the place of the opened ones
-        self._look_at_s = 0.0  # when `intact` looks again; the stopwatch's
+        self._gone: StoreGone | None = None  # set once the opened files were replaced or moved
+        self._look_at_s = 0.0  # when `intact` looks again; the stopwatch's time
 
     @property
     def shards(self) -> int:
@@ -126,7 +126,7 @@ class SqliteStore:
 
     @property
     def intact(self) -> bool:
-        """Whether the files are where they were opened. It looks at most once a second; a commit looks each time."""
+        """Whether the opened files are still at their paths. It looks at most once a second; each commit looks too."""
         if self._hold is not None and (now_s := self._instruments.stopwatch()) >= self._look_at_s:
             self._look_at_s = now_s + self.LOOK_S
             self._look(self._hold)
@@ -135,15 +135,15 @@ class SqliteStore:
         return self._gone is None
 
     async def open(self) -> None:
-        # Shielded, as closing is: a store that is half open would keep its threads.
+        # Shielded, as closing is: a half-opened store would keep its threads.
         with anyio.CancelScope(shield=True):
             async with AsyncExitStack() as stack:
-                # The real path, or a symbolic link would have a lock of its own.
+                # The real path, because a symbolic link would have another lock.
                 path = os.path.realpath(self._path)  # noqa: ASYNC240  a few microseconds, once
                 refuse_missing(path)
                 hold = Hold.take(path, create=True)
                 stack.callback(hold.release)
-                # Before SQLite opens anything: it folds any -wal that lies beside the file.
+                # Before SQLite opens the file, because it folds any -wal beside the file.
                 trusted, chance = self._durability is Durability.FULL, self._instruments.chance
                 in_use = InUse(hold, trusted=trusted, chance=chance)
                 stack.callback(in_use.close)
@@ -178,10 +178,10 @@ class SqliteStore:
                 if self._gone is not None:
                     hold.keep_wal()
                 else:
-                    # To the end of the queue, behind commits under way.
+                    # At the end of the queue, after commits under way.
                     with suppress(sqlite3.Error, StoreFailed):
                         await writer.call(partial(within, hold.index, partial(come_to_rest, in_use)))
-            async with self._lister_lock:  # or a connection that is being made now would be closed by nothing
+            async with self._lister_lock:  # otherwise a connection that is being made now would never be closed
                 await self._resources.aclose()
 
     async def enter_apps(self, asked: AppNames) -> Mapping[str, int]:
@@ -194,7 +194,7 @@ class SqliteStore:
         return apps
 
     async def claim(self, host: str, *, now_us: int) -> Mapping[int, int]:
-        # The file belongs to one process, so every shard in it can be claimed, and no lease ends.
+        # The file belongs to one process, so every shard in it can be claimed, and leases do not end.
         return await self._call(self._writer, partial(claim_shards, self._fences, host), "claiming the shards")
 
     def new_key(self) -> int:
@@ -209,16 +209,16 @@ class SqliteStore:
         changes = changes_of(writes, self._kinds, self._key_max)
         lists = changes.lists
         self._key_max = max(self._key_max, max(lists.facets, default=0))
-        # In the order of the commits, because there is no pause between this and the queue of the writer's thread.
+        # In the order of the commits, because no other task runs between this and the queue of the writer's thread.
         statements = list(statements_of(changes, self._position + 1))
         self._position += len(changes.entries)
-        # Of a batch without entries nothing is known: the last ones may have had a commit that failed.
+        # None for a batch without entries, because the commit of the last entries may have failed.
         position = self._position if changes.entries else None
         work = partial(execute, statements, lists, self._fences, dict(fences))
         if changes.logs_forgotten and position is None:
             work = partial(self._lower, work)
-        # A commit that is under way cannot be taken back. A caller that is cancelled meanwhile
-        # waits for its end first, and then knows what the store holds.
+        # A commit that is under way cannot be undone. A caller that is cancelled meanwhile
+        # waits for the end of the commit first, and then knows its outcome.
         with anyio.CancelScope(shield=True):
             looked = await self._call(
                 self._writer, partial(self._commit, work, position), f"a commit of {len(writes)} writes"
@@ -299,13 +299,13 @@ class SqliteStore:
         self._kinds.committed(rows.kinds, delta)
 
     async def _lists(self) -> Carrier | None:
-        """The connection of lists, which is made when the first is asked for."""
+        """The connection for lists, which is made for the first list."""
         async with self._lister_lock:
             if self._lister is None and self._reader is not None:
                 path = os.path.realpath(self._path)  # noqa: ASYNC240  as in `open`
                 lister = await self._connect(self._resources, path, statements=LISTS_CACHED)
                 await self._call(lister, prepare_reader, "opening")
-                if self._reader is not None:  # else the store is closing, and the connection with it
+                if self._reader is not None:  # otherwise the store is closing, and the connection is closed too
                     self._lister = lister
             return self._lister
 
@@ -314,10 +314,10 @@ class SqliteStore:
     def _commit(
         self, work: Callable[[sqlite3.Connection], T], position: int | None, connection: sqlite3.Connection
     ) -> T:
-        """Commit, and see to it that the commit is where it will be found.
+        """Commit, and check that the files are still at their paths.
 
         Args:
-            position: Of the last entry that it adds; None if it adds none.
+            position: The position of the last entry that the commit adds; None if it adds no entry.
         """
         in_use, hold = self._in_use, self._hold
         assert in_use is not None
@@ -333,9 +333,9 @@ class SqliteStore:
         return result
 
     def _lower(self, work: Callable[[sqlite3.Connection], T], connection: sqlite3.Connection) -> T:
-        """Do `work`, which takes entries away and adds none, and lower the position that counts as acknowledged.
+        """Do `work`, which deletes entries and adds none, and lower the acknowledged position.
 
-        Before the commit, because a kill after it must not leave a position that is not there.
+        Before the commit, because after a kill the id must not have a position that the log does not reach.
         """
         result = work(connection)
         assert self._in_use is not None
@@ -349,13 +349,13 @@ class SqliteStore:
             raise self._gone.with_traceback(None)
 
     def _look(self, hold: Hold) -> None:
-        """Compare the files with the ones that were opened. Once they differ, the store is gone for good."""
+        """Compare the files with the opened ones. Once they differ, all later writes are refused."""
         if self._gone is None and (how := hold.moved()) is not None:
             self._gone = StoreGone(self._path, how)
             logger.error("%s", self._gone)
 
     async def _begin_checkpoints(self, hold: Hold, writer: Carrier) -> Checkpoints | None:
-        """Take the checkpoints from SQLite, which makes them in the commits; None: they are left to it."""
+        """Make checkpoints in a thread of their own, and not within commits; None: SQLite makes them within commits."""
         if hold.index is None:
             return None
         await self._call(writer, leave_checkpoints, "opening")
@@ -385,7 +385,7 @@ class SqliteStore:
 
 
 class NewFile(NamedTuple):
-    """The facts about a file, in case that it is made."""
+    """The facts about a file, if it has to be made."""
 
     shards: int  # of the whole store
     part: Part
@@ -409,8 +409,8 @@ def prepare(path: str, durability: Durability, new: NewFile, in_use: InUse, conn
 
     Raises:
         StoreTooNew: A newer release wrote it.
-        StoreDivided: It is another part of a store than was asked for.
-        StoreFailed: It is no store, or is damaged, or is not the file that was worked on last, or its file system has
+        StoreDivided: It is not the expected part of a store.
+        StoreFailed: It is not a store, or is damaged, or is not the file that was last in use, or its file system has
             no shared memory.
     """
     version = schema.version_of(connection, path)
@@ -427,7 +427,7 @@ def prepare(path: str, durability: Durability, new: NewFile, in_use: InUse, conn
     connection.execute(f"PRAGMA wal_autocheckpoint = {BEGIN_PAGES}")
     connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES_KEPT}")
     connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
-    # Some distributions overwrite deleted rows with zeros; FAST does so only on pages that are written anyhow.
+    # Some distributions overwrite deleted rows with zeros; FAST does so only on pages that are written in any case.
     connection.execute("PRAGMA secure_delete = FAST")
 
     def begin(connection: sqlite3.Connection) -> Kinds:
@@ -470,31 +470,31 @@ def prepare(path: str, durability: Durability, new: NewFile, in_use: InUse, conn
 
 
 def prepare_reader(connection: sqlite3.Connection) -> None:
-    """Make a connection read only."""
+    """Make a connection read-only."""
     connection.execute("PRAGMA query_only = ON")
     connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
 
 
 def fold(connection: sqlite3.Connection) -> bool:
-    """Copy all pages of the -wal into the file; False if a reader of another process has kept it from some."""
+    """Copy all pages of the -wal into the file; False if a reader of another process has prevented that for some."""
     (busy, _, _) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     return not busy
 
 
 def come_to_rest(in_use: InUse, connection: sqlite3.Connection) -> None:
-    """The last step of an orderly stop: the file is whole without its -wal, and its header says that it rests."""
+    """Do the last step of an orderly stop: make the file whole without its -wal, and mark it as not in use."""
     if fold(connection):
         in_use.end(partial(rest, connection), highest_position(connection))
 
 
 def rest(connection: sqlite3.Connection) -> bool:
-    """Write into the header that nobody works on the file; False if it stands in the -wal only."""
+    """Write into the header that the file is not in use; False if only the -wal has this."""
     connection.execute("PRAGMA user_version = 0")
     return fold(connection)
 
 
 def _there(found: Sequence[T | StoreError | None], require: Callable[[], None]) -> Sequence[T | StoreError | None]:
-    """The rows that were read. Rows count as damaged only in the files that were opened, which `require` checks."""
+    """The rows that were read. Damage counts only if the opened files are still in place, which `require` checks."""
     if any(isinstance(row, StoreError) for row in found):
         require()
     return found

@@ -1,6 +1,6 @@
 """Writing to a store's SQLite file.
 
-The rule: a commit is one transaction of few statements, and nothing of it stays
+The rule: a commit is one transaction of few statements, and leaves no changes
 if it fails. `changes_of` and `statements_of` are computed in the event loop, before the
 trip to the writer's thread; `transact`, `execute` and `claim_shards` run on that thread.
 `actors/store/sqlite/store.py` uses this module.
@@ -36,10 +36,10 @@ def transact(work: Callable[[sqlite3.Connection], T], connection: sqlite3.Connec
     """Run `work` inside a transaction, and commit it.
 
     Raises:
-        sqlite3.Error: The transaction failed, and nothing of it stays.
-        Exception: `work` raised it, and nothing of the transaction stays.
+        sqlite3.Error: The transaction failed, and was rolled back.
+        Exception: `work` raised it, and the transaction was rolled back.
     """
-    roll_back(connection)  # one that could not be rolled back when it failed
+    roll_back(connection)  # an earlier transaction that could not be rolled back when it failed
     connection.execute("BEGIN IMMEDIATE")
     try:
         result = work(connection)
@@ -50,9 +50,9 @@ def transact(work: Callable[[sqlite3.Connection], T], connection: sqlite3.Connec
         connection.execute("COMMIT")
     except sqlite3.Error:
         roll_back(connection)
-        # If the flush failed, the commit stands in the WAL, whole. No connection reads it, but
-        # if the process dies before the next commit overwrites it, SQLite's recovery takes it
-        # for a commit. The caller learns that it failed, so it is overwritten now.
+        # If the flush failed, the whole commit is in the WAL. No connection reads it, but if the
+        # process dies before the next commit overwrites it, SQLite's recovery would apply it.
+        # The caller gets an error, so the commit is overwritten now.
         with suppress(sqlite3.Error):
             connection.execute("UPDATE meta SET value = value + 1 WHERE name = ?", (schema.FAILED_COMMITS,))
         raise
@@ -60,16 +60,14 @@ def transact(work: Callable[[sqlite3.Connection], T], connection: sqlite3.Connec
 
 
 def roll_back(connection: sqlite3.Connection) -> None:
-    """End a transaction that is open, and change nothing. An error of SQLite's is passed over: the transaction is gone
-    then.
-    """
+    """Roll an open transaction back. An error of SQLite is ignored: the transaction has ended then."""
     if connection.in_transaction:
         with suppress(sqlite3.Error):
             connection.execute("ROLLBACK")
 
 
 class Fences:
-    """The epochs of the shards as the file has them, without a read for each commit.
+    """The epochs of the shards in the file, without a read for each commit.
 
     No other process should write the file, but a lock file may be deleted.
     SQLite counts the commits of other connections (`data_version`), and the
@@ -82,14 +80,14 @@ class Fences:
         self._epochs: Mapping[int, int] = {}
 
     def forget(self) -> None:
-        """Read the table again at the next check: this connection has changed it."""
+        """Read the table again at the next check, because this connection has changed it."""
         self._version = None
 
     def check(self, expected: Mapping[int, int], connection: sqlite3.Connection) -> None:
-        """Compare the epochs with the ones that the host knows.
+        """Compare the epochs in the file with the host's epochs.
 
         Args:
-            expected: Shard to epoch.
+            expected: Shard -> the epoch that the host knows.
 
         Raises:
             StoreFenced: The file has another epoch for a shard.
@@ -113,7 +111,7 @@ def execute(
     """Check the epochs (shard to epoch), and execute the statements. Runs inside `transact`.
 
     Returns:
-        The facets and tags that lists have shown before of actors whose writes did not say them.
+        The facets and tags before this commit, of actors whose writes do not contain them.
     """
     fences.check(expected, connection)
     looked = lists.look(connection) if lists.unknown else {}
@@ -124,7 +122,7 @@ def execute(
 
 
 def claim_shards(fences: Fences, host: str, connection: sqlite3.Connection) -> Mapping[int, int]:
-    """Make a host the owner of every shard of the file, and return shard to new epoch."""
+    """Make a host the owner of every shard of the file, and return shard -> new epoch."""
 
     def claim(connection: sqlite3.Connection) -> Mapping[int, int]:
         connection.execute("UPDATE shards SET host = ?, epoch = epoch + 1, lease_until_us = NULL", (host,))
@@ -137,15 +135,15 @@ def claim_shards(fences: Fences, host: str, connection: sqlite3.Connection) -> M
 
 @dataclass(slots=True)
 class Changes:
-    """The changes of a batch of writes, table by table instead of write by write.
+    """The changes of a batch of writes, ordered by table instead of by write.
 
-    Deletions are executed before insertions. `actors/store/tables/batch.py` says what counts.
+    Deletions are executed before insertions. `actors/store/tables/batch.py` says which change of a row wins.
     """
 
     logs_forgotten: Sequence[int] = ()  # keys
     deleted: dict[int, None] = field(default_factory=dict)  # keys
     records: dict[int, tuple[int, str, str, bytearray]] = field(default_factory=dict)  # with checksums
-    entries: Sequence[EntryRow] = ()  # without: they get their positions later
+    entries: Sequence[EntryRow] = ()  # without checksums: they get their positions later
     marks: dict[int, bool] = field(default_factory=dict)
     reminders_cleared: Sequence[ReminderRow] = ()
     reminders_set: Sequence[ReminderRow] = ()
@@ -159,8 +157,8 @@ def changes_of(writes: Sequence[Write], kinds: Kinds, known_max: int) -> Changes
     """Sort a batch of writes by table.
 
     Args:
-        kinds: Of the store; new ones get their numbers.
-        known_max: No actor of a higher key was in an earlier batch.
+        kinds: The kinds of the store; new kinds get their numbers.
+        known_max: No actor with a higher key was in an earlier batch.
     """
     changes = Changes()
     records, marks, lists = changes.records, changes.marks, changes.lists
@@ -174,7 +172,7 @@ def changes_of(writes: Sequence[Write], kinds: Kinds, known_max: int) -> Changes
             continue
         if write.record is not None:
             type_, id_ = write.address
-            # A bytearray for the reason that `sealed_entries` has.
+            # A bytearray for the reason in `sealed_entries`.
             records[key] = key, type_, id_, bytearray(seal_record(key, type_, id_, write.record))
         if write.facets is not None:
             lists.add(write, kinds)
@@ -194,8 +192,8 @@ def statements_of(changes: Changes, position: int) -> Iterator[Statement]:
     """Yield the statements that bring the file to these changes, in the order in which they must run.
 
     Args:
-        position: Of the first entry that is added to the log. The store counts, and not SQLite, because the checksum of
-            an entry is of its position too.
+        position: The position of the first entry that is added to the log. The store counts, and not SQLite, because
+            the checksum of an entry includes its position.
     """
     yield from rows_of("DELETE FROM log WHERE key IN (VALUES ", 1, changes.logs_forgotten, ")")
     if changes.deleted:

@@ -1,7 +1,7 @@
 """Rows of the audit: their checksums, and the questions of a page of them.
 
-The rule: a row goes into a store with the commit that it tells of, with a checksum before its body, and is never
-changed. A page examines `EXAMINED_MAX` rows at most, from the newest to the oldest.
+The rule: a row is written in the commit of the change that it describes, with a checksum before its body, and never
+changed. A page examines at most `EXAMINED_MAX` rows, from the newest to the oldest.
 
 `actors/store/tables/batch.py` seals; `actors/store/sqlite/lists/auditing.py` and
 `actors/store/postgres/lists/reading.py` read pages.
@@ -29,7 +29,7 @@ def audit_values(at_us: int, id_: str, rows: Iterable[AuditRow]) -> list[AuditVa
 
 
 def unseal_audit(at_us: Any, id_: str, action: str, author: str, blob: Any) -> bytes | None:
-    """Compare the checksum of a row's body, and return the body; None if it is not what was written."""
+    """Compare the checksum of a row's body, and return the body; None if it is damaged."""
     if not isinstance(blob, bytes) or not isinstance(at_us, int) or len(blob) < SEALED_BYTES:
         return None
     mark, checksum = BEFORE.unpack_from(blob)
@@ -42,18 +42,18 @@ def _place(at_us: int, id_: str, action: str, author: str) -> int:
 
 
 def faults_of_audit(changed: Sequence[int]) -> list[str]:
-    """Tell of the rows of the audit that are not what was written, by their numbers."""
+    """Describe damaged rows of the audit, given by their numbers."""
     if not changed:
         return []
     return [f"{len(changed)} rows of the audit do not match their checksums; the first is row {changed[0]}"]
 
 
 class AuditFound(NamedTuple):
-    """The rows of a page of the audit, the newest first."""
+    """The rows of a page of the audit, newest first."""
 
     numbers: Sequence[int]
-    full: bool  # more follow behind the last one
-    examined_to: tuple[int, int] | None  # of a page that is not full: more may follow behind this time and number
+    full: bool  # more rows follow after the last one
+    examined_to: tuple[int, int] | None  # if the page is not full: more rows may follow after this time and number
 
 
 NEWEST_FIRST = " ORDER BY at_us DESC, number DESC"
@@ -63,8 +63,8 @@ def find_audited(wanted: AuditFilter, behind: Position | None, limit: int, *, so
     """Find the rows of a page of the audit; see `Store.audit`.
 
     Args:
-        sort: Whether the rows of a subquery must be sorted again. PostgreSQL promises no order without; SQLite would
-            read them all for it, and gives them in their order.
+        sort: Whether the rows of a subquery must be sorted again. PostgreSQL promises no order otherwise; SQLite keeps
+            their order, and would read all of them to sort.
     """
     given = (("id = ?", wanted.id), ("at_us >= ?", wanted.since_us), ("at_us < ?", wanted.until_us))
     range_, values = _asked(given)
@@ -93,10 +93,10 @@ AUDIT_COLUMNS = "number, at_us, id, action, author, body"
 
 
 def audit_page(found: AuditFound, rows: Rows) -> AuditPage:
-    """Make the page of what was found.
+    """Make a page from its rows.
 
     Args:
-        rows: `AUDIT_COLUMNS` of its rows, in any order. One may be gone meanwhile, where that is possible.
+        rows: `AUDIT_COLUMNS` of its rows, in any order. Without a snapshot, a row may have been deleted meanwhile.
     """
     audited: dict[int, Audited] = {}
     for number, at_us, id_, action, author, blob in rows:

@@ -1,11 +1,11 @@
-"""A batch of writes, sorted by rows instead of by write, with the effects of resets and deletes.
+"""A batch of writes, ordered by row instead of by write, with the effects of resets and deletes.
 
-The rule: of several changes of a row the last counts, and entries of the log keep their order. A write that resets or
-deletes an actor forgets the entries that the store has of it, and entries that the batch has added before; one that
-deletes it adds nothing.
+The rule: of several changes of a row the last one wins, and entries of the log keep their order. A write that resets or
+deletes an actor deletes its entries in the store, and its earlier entries in the batch; a write that deletes it adds no
+rows.
 
-`actors/store/sqlite/writing.py` and `actors/store/postgres/changes.py` sort with it; what the row of an actor becomes,
-each of them says for itself.
+`actors/store/sqlite/writing.py` and `actors/store/postgres/changes.py` sort with it; each makes the rows of actors
+itself.
 """
 
 from collections.abc import Iterable, Sequence
@@ -22,8 +22,8 @@ EntryRow = tuple[int, int, int, bytes]  # key, shard, time, entry; its position 
 class Batch(NamedTuple):
     """The changes of a batch, apart from the rows of actors."""
 
-    logs_forgotten: Sequence[int]  # keys of the actors whose entries in the store are forgotten
-    entries: Sequence[EntryRow]  # in their order
+    logs_forgotten: Sequence[int]  # keys of the actors whose entries in the store are deleted
+    entries: Sequence[EntryRow]  # in order
     reminders_cleared: Sequence[ReminderRow]
     reminders_set: Sequence[tuple[int, int, str, int]]  # and the shard
     audit: Sequence[AuditValues]  # with checksums
@@ -34,7 +34,7 @@ class Batch(NamedTuple):
 def sorted_batch(writes: Iterable[Write]) -> Batch:
     """Sort a batch of writes."""
     entries: list[EntryRow] = []
-    reminders: dict[ReminderRow, int | None] = {}  # its shard; None: cleared
+    reminders: dict[ReminderRow, int | None] = {}  # reminder -> its shard; None: cleared
     audit: list[AuditValues] = []
     items: ItemBatch | None = None
     forgotten: dict[int, int] = {}  # key -> how many entries of this batch came before

@@ -1,12 +1,12 @@
-"""Checksums of what actors wrote: a record or an entry that has changed on the disk is never given out.
+"""Checksums of records, entries and items: a blob that has changed on the disk never leaves the store.
 
-The rule: no blob leaves the store without its checksum compared. The checksum is of the blob and of the place where it
-stands, so that a sound blob in the wrong row is found too.
+The rule: no blob leaves the store before its checksum is compared. The checksum covers the blob and its row, so that a
+sound blob in the wrong row is found too.
 
-From version 3 on a blob has five bytes before it: MARK, and a crc32. No record or entry begins with MARK, because the
-MessagePack format has no such byte. Rows of older versions have no checksum and are read as they are; `meta` says up to
-which row there may be such (`Unsealed`); a store on PostgreSQL has none (`ALL_SEALED`). Writers of rows seal, readers
-unseal, and `perdure store check` unseals every row.
+From version 3 on there are five bytes before a blob: MARK, and a crc32. No record or entry begins with MARK, because
+the MessagePack format has no such byte. Rows of older versions have no checksum, and are read without one; `meta` has
+the last row that may be such a row (`Unsealed`). A store on PostgreSQL has no such rows (`ALL_SEALED`). Writers of
+rows seal, readers unseal, and `perdure store check` unseals every row.
 """
 
 from collections.abc import Iterable, Sequence
@@ -21,7 +21,7 @@ PLACE = Struct("<qqq")  # of an entry: the key of its actor, its position, its t
 
 
 class Unsealed(NamedTuple):
-    """The last rows that a release without checksums may have written; 0 and 0 in a store that no such release had."""
+    """The last rows that a release without checksums may have written; 0 and 0 if no such release had the store."""
 
     key: int = 0  # of records
     position: int = 0  # of entries
@@ -31,7 +31,7 @@ ALL_SEALED = Unsealed()
 
 
 class Damaged(Exception):
-    """A row differs from the one written. The message says which row, and how."""
+    """A row differs from the row that was written. The message describes the row and the difference."""
 
 
 def seal_record(key: int, type_: str, id_: str, record: bytes) -> bytes:
@@ -47,16 +47,16 @@ def seal_entry(key: int, position: int, at_us: int, entry: bytes) -> bytes:
 def sealed_entries(entries: Iterable[tuple[int, int, bytes]], position: int) -> list[Any]:
     """The values of rows of the log for SQLite, one row after the other, each entry with its checksum before it.
 
-    The entries are bytearrays: `sqlite3` binds those as they are. For `bytes` it looks for an adapter first, each time,
-    which takes longer than all else that it does with a value.
+    The entries are bytearrays, which `sqlite3` binds directly. For each `bytes` object it looks for an adapter first,
+    which takes longer than the rest of the binding.
 
     Args:
-        entries: Key, time and entry of each.
-        position: Of the first; the others follow it.
+        entries: (key, time, entry) of each.
+        position: The position of the first entry; the others follow it.
     """
     values: list[Any] = []
     before, place = BEFORE.pack, PLACE.pack
-    # In a loop, not in a function for each: this runs for every entry that is written.
+    # A loop without a function call for each entry, because this runs for every entry that is written.
     for key, at_us, entry in entries:
         checksum = crc32(entry, crc32(place(key, position, at_us)))
         values += (position, key, at_us, bytearray(before(MARK, checksum) + entry))
@@ -68,7 +68,7 @@ def unseal_record(key: int, type_: str, id_: str, blob: Any, unsealed: Unsealed)
     """Compare the checksum of a record, and return the record.
 
     Raises:
-        Damaged: It is not what was written.
+        Damaged: The record differs from the one that was written.
     """
     return _unseal(blob, crc32(f"{key} {type_} {id_}".encode()), "its record", older=key <= unsealed.key)
 
@@ -77,7 +77,7 @@ def unseal_entry(key: int, position: int, at_us: Any, blob: Any, unsealed: Unsea
     """Compare the checksum of an entry of the log, and return the entry.
 
     Raises:
-        Damaged: It is not what was written.
+        Damaged: The entry differs from the one that was written.
     """
     what = f"entry {position} of its history"
     if not isinstance(at_us, int):
@@ -89,13 +89,13 @@ def unseal_ends(key: int, columns: Sequence[Any], unsealed: Unsealed) -> tuple[b
     """Compare the checksums of the first and the last entry of a log.
 
     Args:
-        columns: Position, time and entry of the first, and those of the last; None without entries.
+        columns: Position, time and entry of the first entry and of the last; None without entries.
 
     Returns:
-        Both entries, and when the last was written; 0 without entries.
+        Both entries, and the time of writing of the last; 0 without entries.
 
     Raises:
-        Damaged: One is not what was written.
+        Damaged: An entry differs from the one that was written.
     """
     first_position, first_us, first, last_position, last_us, last = columns
     if first_position is None or last_position is None:
@@ -115,7 +115,7 @@ def unseal_item(key: int, name: bytes, version: Any, expires_us: Any, blob: Any)
     """Compare the checksum of an item's value, and return the value.
 
     Raises:
-        Damaged: It is not what was written.
+        Damaged: The item differs from the one that was written.
     """
     what = f"its item {name!r}"
     if not isinstance(version, int) or not isinstance(expires_us, int):

@@ -1,10 +1,9 @@
-"""The rows of other tables that an actor expects. They have no checksums; `perdure store check` compares.
+"""The rows of other tables that an actor expects. They have no checksums, so `perdure store check` compares them.
 
-The rule: a reminder that an actor must have and has not, or an active mark that is missing, is told of; one too many
-does no harm.
+The rule: a missing reminder or active mark of an actor is reported; an unexpected one is harmless.
 
-`actors/store/sqlite/maintenance.py` and `actors/store/postgres/checking.py` compare; `cli/store.py` gives them the
-expectation.
+`actors/store/sqlite/maintenance.py` and `actors/store/postgres/checking.py` compare; `cli/store.py` passes the
+expectation to them.
 """
 
 from collections.abc import Callable, Sequence, Set
@@ -17,19 +16,19 @@ from ..contract import Stored
 class Expected(NamedTuple):
     """The rows in other tables that an actor expects."""
 
-    reminders: frozenset[tuple[str, int]]  # that it must have: name and due time
-    active: bool  # it must have the active mark
+    reminders: frozenset[tuple[str, int]]  # the reminders that it must have: name and due time
+    active: bool  # whether it must have the active mark
 
 
-# Reads an actor; None if it says nothing of the kind.
+# Returns the rows that an actor expects; None if it does not expect any.
 Expect: TypeAlias = Callable[[Address, Stored], Expected | None]
 
 
 def unlike(address: Address, expected: Expected, reminders: Set[tuple[str, int]], *, active: bool) -> list[str]:
-    """Compare the rows that an actor expects with the store's; a sentence for each missing one.
+    """Compare the rows that an actor expects with the store's rows; return a sentence for each missing row.
 
     Args:
-        reminders: That it has: name and due time.
+        reminders: The reminders that it has: name and due time.
         active: Whether it has the active mark.
     """
     found = [
@@ -45,10 +44,10 @@ SHOWN_MAX = 10
 
 
 def shortened(found: Sequence[str], rest: str) -> list[str]:
-    """The first sentences, and one that says how many more there are.
+    """The first sentences, and a sentence with the number of the others.
 
     Args:
-        rest: A text for the others, behind their number.
+        rest: A text for the others, after their number.
     """
     more = len(found) - SHOWN_MAX
     return [*found[:SHOWN_MAX], f"{more} {rest}"] if more > 0 else [*found]

@@ -1,10 +1,10 @@
 """The facets of an actor as the columns of a row, and its tags as rows of their own.
 
-The rule: facets are read as they were written, and a row that differs from the one written has none; it keeps no
-other row from being read.
+The rule: facets are read as they were written. A damaged row has no facets, and does not prevent other rows from being
+read.
 
-`actors/store/sqlite/lists/changes.py` and `actors/store/postgres/changes.py` write with it; what reads actors and lists
-of both stores reads with it.
+`actors/store/sqlite/lists/changes.py` and `actors/store/postgres/changes.py` write with it; the readers of actors and
+lists of both stores use it too.
 """
 
 import json
@@ -20,7 +20,7 @@ class KindsByNumber(Protocol):
     """The kinds of a store."""
 
     def get(self, number: int, /) -> Kind | None:
-        """The kind of a number; None: it is not known."""
+        """The kind with a number; None: the number is not known."""
         ...
 
 
@@ -36,10 +36,10 @@ def facets_in(
     """The facets of an actor, from the columns of its row.
 
     Args:
-        kinds: Of the store; None if none are known.
+        kinds: The kinds of the store; None if they are not known.
 
     Returns:
-        None if it has no facets, or they cannot be read, which `perdure store check` says.
+        None if it has no facets, or if they cannot be read, which `perdure store check` reports.
     """
     of = kinds.get(kind) if kinds is not None and kind is not None else None
     if of is None:
@@ -51,7 +51,7 @@ def facets_in(
 
 
 def tags_of(facets: Facets) -> str | None:
-    """The tags of an actor as its row has them."""
+    """The tags of an actor as the text in its row."""
     return json.dumps(facets.tags, ensure_ascii=False, separators=(",", ":")) if facets.tags else None
 
 
@@ -59,7 +59,7 @@ def tags_in(text: str | None) -> Tags:
     """Read the tags of a row.
 
     Raises:
-        ValueError, TypeError: It is not what was written.
+        ValueError, TypeError: The text is damaged.
     """
     return tuple((name, value) for name, value in json.loads(text)) if text is not None else ()
 

@@ -1,6 +1,7 @@
-"""Rows of items: how a batch of writes changes them, and how they are read.
+"""Rows of items: their changes by a batch of writes, and their reading.
 
-The rule: a row holds the name of an item as UTF-8, and the value with a checksum before it, which is of the place too.
+The rule: a row holds the name of an item as UTF-8, and the value with a checksum before it that covers the row's other
+columns too.
 
 `actors/store/sqlite/writing.py` and `reading.py` use it, and `actors/store/postgres/changes.py` and `reading.py`.
 """
@@ -17,7 +18,7 @@ ItemRow = tuple[int, bytes, int, int, bytes]  # key, name, version, expiry, valu
 
 
 class ItemBatch:
-    """The items of a batch of writes: of several changes of one the last counts."""
+    """The items of a batch of writes: of several changes of an item the last one wins."""
 
     def __init__(self) -> None:
         self._items: dict[tuple[int, bytes], Item | None] = {}
@@ -28,7 +29,7 @@ class ItemBatch:
             self._items[write.key, name.encode()] = item
 
     def put(self) -> list[ItemRow]:
-        """The rows that are written."""
+        """The rows to write."""
         return [
             (*place, item.version, item.expires_us, seal_item(*place, item.version, item.expires_us, item.value))
             for place, item in self._items.items()
@@ -36,21 +37,21 @@ class ItemBatch:
         ]
 
     def dropped(self) -> list[tuple[int, bytes]]:
-        """The keys and names of the rows that are forgotten."""
+        """The keys and names of the rows to delete."""
         return [place for place, item in self._items.items() if item is None]
 
 
-Owner = tuple[int, Any]  # an actor: its key, and its record as it stands in the row
+Owner = tuple[int, Any]  # an actor: its key, and its record as in the row
 
 
 def found_items(address: Address, owner: Owner, rows: Iterable[tuple[Any, ...]], unsealed: Unsealed) -> FoundItems:
-    """Make the answer of rows of an actor's items.
+    """Make the answer from rows of an actor's items.
 
     Args:
-        rows: Name, version, expiry and value of each.
+        rows: Name, version, expiry and value of each item.
 
     Raises:
-        StoreDamaged: The record is not what was written.
+        StoreDamaged: The record is damaged.
     """
     found = FoundItems(_record(address, *owner, unsealed), {}, {})
     key = owner[0]
@@ -63,13 +64,13 @@ def found_items(address: Address, owner: Owner, rows: Iterable[tuple[Any, ...]],
 
 
 def found_expiring(address: Address, owner: Owner, rows: Iterable[tuple[Any, ...]], unsealed: Unsealed) -> FoundItems:
-    """Make the answer of rows of an actor's items that expire.
+    """Make the answer from rows of an actor's items that expire.
 
     Args:
-        rows: Expiry, name and version of each, in order.
+        rows: Expiry, name and version of each item, in order.
 
     Raises:
-        StoreDamaged: The record is not what was written.
+        StoreDamaged: The record is damaged.
     """
     expiring = [Expiring(expires_us, name.decode(), version) for expires_us, name, version in rows]
     return FoundItems(_record(address, *owner, unsealed), {}, {}, expiring)

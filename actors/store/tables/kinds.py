@@ -1,7 +1,7 @@
-"""Kind: what actors of a store have in common in lists. A type, a status, a name, and whether the actor is a root.
+"""Kind: the values that many actors of a store share in lists: type, status, name, and whether the actor is a root.
 
-The rule: each kind has a number, which stands in rows and indexes in its place. Which number, each store says for
-itself (`actors/store/sqlite/lists/kinds.py`, `actors/store/postgres/kinds.py`).
+The rule: each kind has a number, which rows and indexes contain in its place. Each store assigns its own numbers
+(`actors/store/sqlite/lists/kinds.py`, `actors/store/postgres/kinds.py`).
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ class Kind(NamedTuple):
 
 
 def matching(kinds: Mapping[int, Kind], actor_type: str, wanted: ListFilter) -> Mapping[int, Kind]:
-    """The kinds of a type that a filter lets through."""
+    """The kinds of a type that match a filter."""
     return {
         number: kind
         for number, kind in kinds.items()

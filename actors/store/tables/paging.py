@@ -1,9 +1,9 @@
-"""Finding the actors of a page or of a count: which way is gone, how far, and where the next page begins.
+"""Finding the actors of a page or of a count: the way to read, how far to read, and where the next page begins.
 
-The rule: a page costs what it examines, and it examines `EXAMINED_MAX` actors at most, for any filter and
-any number of actors. Only lists that are known to be short are sorted.
+The rule: the cost of a page is proportional to the actors that it examines, which are at most `EXAMINED_MAX`, for any
+filter and any number of actors. Only lists that are known to be short are sorted.
 
-`actors/store/sqlite/lists/reading.py` and `actors/store/postgres/lists/reading.py` put its questions to their
+`actors/store/sqlite/lists/reading.py` and `actors/store/postgres/lists/reading.py` run its statements in their
 databases, all in one snapshot.
 """
 
@@ -15,10 +15,10 @@ from ..listing import COUNTED_MAX, EXAMINED_MAX, Listed, ListFilter, ListPage, O
 from .asking import Asking, Question, Rows
 from .query import IN_FLIGHT, KINDS, Clause, ListQuery, Way
 
-# A set of so many actors is read whole and sorted.
+# A set of at most this number of actors is read whole and sorted.
 SORTED_MAX = 10_000
-# By creation, the rows of actors lie together. In another order each may be on a page of its own, and the log of an
-# actor always is: then fewer are examined for the same time.
+# In the order of creation, the rows of actors are close together. In another order each row may be on another page, and
+# the log of each actor always is: then fewer actors are examined, so that a page takes the same time.
 EXAMINED_APART_MAX = EXAMINED_MAX // 4
 EXAMINED_IN_FLIGHT_MAX = EXAMINED_MAX // 8
 
@@ -36,7 +36,7 @@ class Found(NamedTuple):
     """The actors of a part of a list, in its order."""
 
     places: Sequence[tuple[Any, int]]  # the value by which the list is ordered, and the key
-    examined_to: tuple[Any, int] | None  # more may follow behind this one; None: this is the end
+    examined_to: tuple[Any, int] | None  # more actors may follow after this place; None: this is the end
 
     @property
     def keys(self) -> Sequence[int]:
@@ -48,10 +48,10 @@ NONE_FOUND = Found((), None)
 
 
 def find(query: ListQuery, limit: int) -> Asking[Found]:
-    """Choose the way to a page, and go it.
+    """Choose the way to a page, and read it.
 
-    A way in order that fulfils the whole filter is best. Where something is left to ask of each row, a set that is
-    known to be short is better: few of the rows of the way in order may be wanted.
+    A way in order that fulfils the whole filter is best. If a condition remains to be checked for each row, a set that
+    is known to be short is better, because few rows of the way in order may match.
     """
     if not query.kinds:
         return NONE_FOUND
@@ -76,7 +76,7 @@ def count(query: ListQuery) -> Asking[tuple[Mapping[int, int], bool]]:
     """Count actors.
 
     Returns:
-        How many there are of each kind, and whether the count stopped at its limit.
+        Number of the kind -> number of actors; and whether the count stopped at its limit.
     """
     if not query.kinds:
         return {}, False
@@ -88,20 +88,20 @@ def count(query: ListQuery) -> Asking[tuple[Mapping[int, int], bool]]:
 
 
 def list_page(order: Order, found: Found, listed: Sequence[Listed]) -> ListPage:
-    """Make the page of what was found and read."""
+    """Make the page from the actors that were found and read."""
     cursor = None if found.examined_to is None else cursor_of(Position(order.value, *found.examined_to))
     return ListPage(listed, cursor)
 
 
 def examined_max(order: Order, left: Set[str]) -> int:
-    """How many actors a page may examine, of which these conditions must be asked."""
+    """How many actors a page may examine if these conditions must be checked for each."""
     if IN_FLIGHT in left:
         return EXAMINED_IN_FLIGHT_MAX
     return EXAMINED_MAX if order in (Order.CREATED, Order.NEWEST) else EXAMINED_APART_MAX
 
 
 def way_in_order(query: ListQuery) -> Way:
-    """The way in the order of the list that fulfils most."""
+    """The way in the order of the list that fulfils the most conditions."""
     if query.order is Order.ID:
         return query.by_id()
     if query.column == "created_us":
@@ -113,13 +113,13 @@ def way_in_order(query: ListQuery) -> Way:
 
 
 def left_to_ask(conditions: Mapping[str, Clause], way: Way) -> tuple[str, Sequence[Any]]:
-    """The conditions that a way leaves to be asked of each row."""
+    """The conditions that a way leaves to be checked for each row."""
     left = [condition for name, condition in conditions.items() if name not in way.fulfils]
     return " AND ".join(["true", *(each.sql for each in left)]), [value for each in left for value in each.values]
 
 
 def merged(parts: Sequence[Found], limit: int, *, descending: bool) -> Found:
-    """Merge parts of a list. Nothing behind the first place up to which one of them was examined is known yet."""
+    """Merge parts of a list. The merged list ends at the first place up to which one of the parts was examined."""
     if len(parts) == 1:
         return parts[0]
     ends = [part.examined_to for part in parts if part.examined_to is not None]
@@ -133,7 +133,7 @@ def merged(parts: Sequence[Found], limit: int, *, descending: bool) -> Found:
 
 
 def _short_set(query: ListQuery) -> Asking[Way | None]:
-    """The smallest set that is no larger than SORTED_MAX."""
+    """The smallest set of at most SORTED_MAX actors; None if there is none."""
     best, size = None, SORTED_MAX + 1
     for way in query.sets():
         found = yield from _size(way, size)
@@ -143,7 +143,7 @@ def _short_set(query: ListQuery) -> Asking[Way | None]:
 
 
 def _way_to_count(query: ListQuery) -> Asking[Way]:
-    """The smallest set. Of sets that are too large, one that leaves nothing to ask: what it has counted is right."""
+    """The smallest set. If all sets are too large, one that leaves no conditions: then the partial count is right."""
     conditions = query.conditions()
     best, size = query.of_kinds(), COUNTED_MAX + 1
     for way in query.sets():
@@ -170,7 +170,7 @@ def _sorted(query: ListQuery, way: Way, conditions: Mapping[str, Clause], limit:
 
 
 def _in_order(query: ListQuery, way: Way, conditions: Mapping[str, Clause], limit: int, most: int) -> Asking[Found]:
-    """Go along a way in order until the page is full, or `most` actors have been examined."""
+    """Read a way in order until the page is full, or `most` actors were examined."""
     where, values = left_to_ask(conditions, way)
     rows = yield Question(query.page_in_order(way, where), [*way.values, most, *values, limit + 1])
     if len(rows) > limit:

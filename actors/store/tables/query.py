@@ -1,10 +1,11 @@
 """The query of a list: the conditions of a filter, and the ways in which its rows can be found.
 
-The rule: a way (`Way`) yields rows of actors, and says which conditions of the filter it fulfils by itself. The others
-are asked of each row that it yields. A way that yields its rows in the order of the list can stop when the page is
-full; any other must be read to its end, and its rows sorted. A database chooses no way: each has one index to go along.
+The rule: a way (`Way`) yields rows of actors, and names the conditions of the filter that it fulfils by itself. The
+other conditions are checked for each of its rows. A way that yields its rows in the order of the list can stop when the
+page is full; any other must be read to its end, and its rows sorted. The database has no choice: each way can use one
+index only.
 
-Values stand as question marks. `actors/store/tables/paging.py` chooses a way; the SQL is that of a store
+Values are written as question marks. `actors/store/tables/paging.py` chooses a way; each store has its SQL
 (`actors/store/sqlite/lists/query.py`, `actors/store/postgres/lists/query.py`).
 """
 
@@ -21,7 +22,7 @@ KINDS, PARENT, PREFIX, CREATED, UPDATED, IN_FLIGHT = "kinds", "parent", "prefix"
 
 
 class Clause(NamedTuple):
-    """A condition of a filter, as it is asked of a row of actors."""
+    """A condition of a filter on a row of actors."""
 
     sql: str
     values: Sequence[Any]
@@ -37,38 +38,38 @@ class Way(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListQuery(ABC):
-    """A list or a count that is asked for, with the kinds that its filter lets through.
+    """A list or a count, with the kinds that match its filter.
 
     A subclass has the SQL of one store.
     """
 
-    arms_max: ClassVar[int]  # a statement merges the ranges of so many kinds at most
-    row: ClassVar[str]  # the name of the row that conditions are asked of
+    arms_max: ClassVar[int]  # the most kinds whose ranges a statement merges
+    row: ClassVar[str]  # the name of the row to which conditions apply
 
     actor_type: str
     wanted: ListFilter
     kinds: Sequence[int]
-    all_kinds: bool  # they are all that the store has
+    all_kinds: bool  # whether these are all kinds of the store
     order: Order = Order.ID
     behind: Position | None = None
 
     @property
     def column(self) -> str:
-        """The column of times that the list is ordered by."""
+        """The column of times by which the list is ordered."""
         return "created_us" if self.order in (Order.CREATED, Order.NEWEST) else "updated_us"
 
     @property
     def direction(self) -> str:
-        """The direction of the order as SQL has it."""
+        """The direction of the order, in SQL."""
         return "DESC" if self.order.descending else "ASC"
 
     @property
     def side(self) -> str:
-        """On which side of its cursor a page is."""
+        """The SQL operator for the side of the cursor on which a page is."""
         return "<" if self.order.descending else ">"
 
     def conditions(self) -> dict[str, Clause]:
-        """The conditions that not every actor of a list fulfils, by their names."""
+        """The conditions that have to be checked, by name."""
         wanted, row = self.wanted, self.row
         found: dict[str, Clause] = {}
         if (kinds := self.of_these_kinds()) is not None:
@@ -87,7 +88,7 @@ class ListQuery(ABC):
         return found
 
     def sets(self) -> list[Way]:
-        """The ways that yield fewer actors than there are, in any order."""
+        """The ways that yield a part of the actors, in any order."""
         wanted = self.wanted
         ways = [self.tagged(name, value) for name, value in wanted.tags.items()]
         if wanted.parent is not None:
@@ -102,10 +103,10 @@ class ListQuery(ABC):
         return ways
 
     def ranged(self, of: str, column: str) -> Clause | None:
-        """The range of a time that the filter names; None if it names none.
+        """The condition on a range of times in the filter; None if it has none.
 
         Args:
-            of: Stands before the column: empty, or the name of a row and a dot.
+            of: A text before the column: empty, or the name of a row and a dot.
         """
         wanted = self.wanted
         from_us, to_us = wanted.created_from_us, wanted.created_to_us
@@ -116,7 +117,7 @@ class ListQuery(ABC):
         return Clause(" AND ".join(sql for sql, _ in given), [value for _, value in given]) if given else None
 
     def bounds(self, of: str, column: str) -> tuple[str, list[Any]]:
-        """Where a way in the order of a time begins and ends: conditions, each behind an AND, and their values."""
+        """The begin and the end of a way in the order of a time: conditions, each after an AND, and their values."""
         ranged = self.ranged(of, column)
         sql, values = (f" AND {ranged.sql}", [*ranged.values]) if ranged else ("", [])
         if self.behind is not None:
@@ -125,7 +126,7 @@ class ListQuery(ABC):
         return sql, values
 
     def id_bounds(self, of: str) -> tuple[str, list[Any]]:
-        """Where the ids with the prefix begin and end."""
+        """The begin and the end of the ids with the prefix: conditions and their values."""
         prefix = self.wanted.id_prefix
         sql, values = f"{of}type = ? AND {of}id >= ?", [self.actor_type, prefix]
         if (end := behind_prefix(prefix)) is not None:
@@ -133,7 +134,7 @@ class ListQuery(ABC):
         return sql, values
 
     def id_bounds_in_order(self, of: str) -> tuple[str, list[Any]]:
-        """The same for a page, which begins behind its cursor."""
+        """The same for a page, which begins after its cursor."""
         sql, values = self.id_bounds(of)
         if self.behind is not None:
             sql, values = f"{sql} AND {of}id > ?", [*values, self.behind.value]
@@ -143,7 +144,7 @@ class ListQuery(ABC):
 
     @abstractmethod
     def of_these_kinds(self) -> Clause | None:
-        """It is of one of the kinds; None if that need not be asked."""
+        """Make the condition that the actor has one of the kinds; None if that need not be checked."""
 
     @abstractmethod
     def has_prefix(self) -> Clause:
@@ -164,21 +165,21 @@ class ListQuery(ABC):
 
     @abstractmethod
     def behind_place(self, at: str, key: str, behind: Position) -> Clause:
-        """The time `at` and the key `key` are behind a place of the list, in a form by which an index is sought."""
+        """Make the condition that (`at`, `key`) is after a place of the list, in a form that can use an index."""
 
     # Ways in order.
 
     @abstractmethod
     def in_order(self, kinds: Sequence[int]) -> Way:
-        """The actors of these kinds, in the order of the list by time. The ranges of the kinds are merged."""
+        """The actors of these kinds, in the order of the list by time, merged from the ranges of the kinds."""
 
     @abstractmethod
     def children_in_order(self) -> Way:
-        """The children of the parent that the filter names, by creation."""
+        """The children of the parent in the filter, by creation."""
 
     @abstractmethod
     def tagged_in_order(self, name: str) -> Way:
-        """The actors with a tag that the filter names, by creation."""
+        """The actors with a tag in the filter, by creation."""
 
     @abstractmethod
     def by_id(self) -> Way:
@@ -209,34 +210,34 @@ class ListQuery(ABC):
     def of_kinds(self, name: str = CREATED) -> Way:
         """The actors of the kinds, within the range of one of their times."""
 
-    # Statements. `where` is a condition that is asked of each row of the way.
+    # Statements. `where` is a condition on each row of the way.
 
     @abstractmethod
     def page_in_order(self, way: Way, where: str) -> str:
-        """Place and key of rows of a way in order. Values: its own, how many to examine, the condition's, a limit."""
+        """Place and key of rows of a way in order. Values: the way's, how many to examine, the condition's, a limit."""
 
     @abstractmethod
     def edge(self, way: Way) -> str:
-        """Place and key of two rows of a way in order. Values: its own, how many stand before them."""
+        """Place and key of two rows of a way in order. Values: the way's, the number of rows before them."""
 
     @abstractmethod
     def page_sorted(self, way: Way, where: str) -> str:
-        """Place and key of rows of any way, in order. Values: its own, the condition's, a limit."""
+        """Place and key of rows of any way, in order. Values: the way's, the condition's, a limit."""
 
     @abstractmethod
     def place_behind(self) -> Clause | None:
-        """The condition for a row of `page_sorted` to stand behind the cursor; None without one."""
+        """The condition that a row of `page_sorted` comes after the cursor; None without a cursor."""
 
     @abstractmethod
     def counted(self, way: Way, where: str) -> str:
-        """Numbers of kinds, and how many rows of a way each has. Values: its own, a limit, the condition's."""
+        """Numbers of kinds, and the number of rows of each. Values: the way's, a limit, the condition's."""
 
 
 TIMES = {CREATED: "created_us", UPDATED: "updated_us"}
 
 
 def behind_prefix(prefix: str) -> str | None:
-    """The first text, by code point, behind all that begin with a prefix; None if there is none."""
+    """The first text, by code point, after all texts with a prefix; None if there is none."""
     begin = prefix.rstrip(chr(0x10FFFF))
     if not begin:
         return None

@@ -1,8 +1,8 @@
-"""Reading an actor: its rows with their checksums compared, as the contract has it.
+"""Reading an actor: from its rows to the values of the contract, with their checksums compared.
 
-The rule: a row that is not what was written makes its actor damaged, and no other.
+The rule: a damaged row makes its actor damaged, and no other actor.
 
-`actors/store/sqlite/reading.py` and `actors/store/postgres/reading.py` have the rows.
+`actors/store/sqlite/reading.py` and `actors/store/postgres/reading.py` read the rows.
 """
 
 from collections.abc import Sequence
@@ -27,10 +27,10 @@ def stored_of(
     active: bool,
     facets: Facets | None,
 ) -> Stored | StoreDamaged:
-    """An actor whole; or that it is damaged.
+    """A whole actor, or the error that it is damaged.
 
     Args:
-        log: In the order of their positions.
+        log: The rows of its log, in the order of their positions.
     """
     try:
         return Stored(
@@ -47,7 +47,7 @@ def stored_of(
 def inspection_of(
     address: Address, key: int, record: Any, ends: Sequence[Any], unsealed: Unsealed, *, facets: Facets | None
 ) -> Inspection | StoreDamaged:
-    """The outside of an actor; or that it is damaged.
+    """The outside of an actor, or the error that it is damaged.
 
     Args:
         ends: As for `unseal_ends`.

@@ -1,11 +1,10 @@
-"""A worker on Dapr's Python SDK, and the load it is put under, in one process.
+"""A worker on Dapr's Python SDK, and its load, in one process.
 
-Run as a script by a Python that has `dapr`, which need not have Perdure: so it imports nothing of ours, is told its
-load in JSON (the arguments of `main`), and its figures go to standard output. There is first an empty line, when the
-warming up is over and the clock starts, and then one line of JSON.
+Run as a script by a Python that has `dapr` and may lack Perdure, so it imports nothing of ours. It gets its load in
+JSON (the arguments of `main`), and writes to standard output: an empty line when the clock starts, and its figures as a
+line of JSON.
 
-The one law: the SDK is as published. What looks inside a turn does so through
-interceptors, which are part of the SDK's interface, and only where turns are timed.
+The rule: the SDK is as published. Turns are timed with interceptors, which are part of the SDK's interface.
 """
 
 import json
@@ -25,26 +24,23 @@ Item = Callable[[], None]
 
 
 class MessageStamp(NamedTuple):
-    """The moment at which a message passed between worker and host."""
-
-    what: str  # which message: one of the four below
+    what: str  # one of the four messages below
     at_ns: int
-    bytes: int = 0  # the size of a message that came
+    bytes: int = 0  # of a received message
 
 
 TURN_CAME, TURN_ANSWERED, TASK_CAME, TASK_ANSWERED = "turn came", "turn answered", "task came", "task answered"
 
 
 class TurnTimes(NamedTuple):
-    """How long one turn of a chain took, and the size of its message."""
+    """The times of a turn of a chain, and the size of its message."""
 
-    host_ms: float  # from the activity's answer to the turn, and from the turn's answer to the next activity
-    worker_ms: float  # from the turn's coming to its answer: the SDK and the workflow's code
+    host_ms: float  # from an activity's answer to the turn, and from the turn's answer to the next activity
+    worker_ms: float  # from the turn to its answer: the SDK and the workflow's code
     bytes: int  # of the turn's item
 
 
 def chain(ctx: Any, steps: int) -> Generator[Any, Any, int]:
-    """W1: so many activities, one after the other."""
     number = 0
     for _ in range(steps):
         number = yield ctx.call_activity(add_one, input=number)
@@ -52,7 +48,6 @@ def chain(ctx: Any, steps: int) -> Generator[Any, Any, int]:
 
 
 def fan_out(ctx: Any, width: int) -> Generator[Any, Any, int]:
-    """W2: so many activities at once, and the sum of their results."""
     import dapr.ext.workflow as wf  # type: ignore[import-not-found]  # noqa: PLC0415  only where the SDK is
 
     numbers = yield wf.when_all([ctx.call_activity(add_one, input=number) for number in range(width)])
@@ -61,11 +56,10 @@ def fan_out(ctx: Any, width: int) -> Generator[Any, Any, int]:
 
 
 async def add_one(ctx: Any, number: int) -> int:
-    """The trivial activity."""
     return number + 1
 
 
-# Name to the workflow, its input, its output and the number of steps in it.
+# name -> workflow, input, output, number of steps
 WORKLOADS: dict[str, tuple[Callable[..., Any], int, int, int]] = {
     "W1": (chain, STEPS, STEPS, STEPS),
     "W2": (fan_out, WIDTH, sum(range(1, WIDTH + 1)), WIDTH),
@@ -74,9 +68,9 @@ WORKLOADS: dict[str, tuple[Callable[..., Any], int, int, int]] = {
 
 
 def closed_loop(item: Item, *, in_flight: int, seconds: float) -> list[int]:
-    """Keep so many items under way, each in a thread, until the time is over, and wait for the last ones.
+    """Keep items under way, each in a thread, until the time is over, and wait for the last.
 
-    Returns how long each took, in microseconds; raises what an item raised.
+    Returns the durations in microseconds; raises the error of an item.
     """
     deadline_s = time.perf_counter() + seconds
 
@@ -94,12 +88,11 @@ def closed_loop(item: Item, *, in_flight: int, seconds: float) -> list[int]:
 
 
 def turns(stamps: Iterable[MessageStamp]) -> list[TurnTimes]:
-    """Compute the times of the turns of a single chain that led to an activity.
+    """Compute the times of the turns of a single chain that led to an activity, without the first turn.
 
     Args:
-        stamps: Of all messages, in the order in which they passed.
+        stamps: Of all messages, in their order.
 
-    The first turn is left out: no activity was answered before it.
     """
     found: list[TurnTimes] = []
     before = came = answered = None
@@ -117,11 +110,11 @@ def turns(stamps: Iterable[MessageStamp]) -> list[TurnTimes]:
 
 
 def watcher(stamps: list[MessageStamp]) -> Any:
-    """Make an interceptor that appends a stamp for each message on the worker's channel."""
+    """Make an interceptor that stamps each message on the worker's channel."""
     import grpc  # type: ignore[import-untyped,unused-ignore]  # noqa: PLC0415  only where the SDK is
 
     class Watched:
-        """A stream whose items are stamped as they come."""
+        """A stream whose items are stamped."""
 
         def __init__(self, stream: Any) -> None:
             self._stream = stream
@@ -153,16 +146,16 @@ def watcher(stamps: list[MessageStamp]) -> Any:
 
 
 def main(port: str, workload: str, in_flight: int = 1, seconds: float = 0, *, forgetful: bool = False) -> None:
-    """Put a load on the host at a port: so many under way for so many seconds; 0: each lane carries out one.
+    """Load the host at a port for `seconds`; 0: each lane runs one instance.
 
     Args:
-        forgetful: Keep no histories, and be sent them whole.
+        forgetful: Keep no histories, so that the host sends them whole.
     """
     import dapr.ext.workflow as wf  # noqa: PLC0415  only where the SDK is
 
     workflow, given, expected, units = WORKLOADS[workload]
     stamps: list[MessageStamp] = []
-    # Writing a line for each turn costs more than the turn, so lines are off where turns are measured.
+    # A log line for each turn would cost more than the turn.
     quiet = wf.logger.LoggerOptions(log_level=logging.WARNING)
     runtime = wf.WorkflowRuntime(
         port=port,

@@ -1,12 +1,9 @@
-"""A task hub that stores nothing: what remote workers reach with the least that can stand behind our gRPC server.
+"""A task hub that stores nothing: the least work behind our gRPC server, as the bound for the engine.
 
-Server, services and messages are those of the daemon. Behind them an instance
-is a list of events in memory. It knows activities and the end, which is all
-that the workloads ask for, and one worker, which is taken to keep histories if
-it says so.
+Server, services and messages are those of the daemon. An instance is a list of events in memory. The stub supports only
+activities, the end, and one worker, which may keep histories.
 
-The one law: nothing here is safe, and none of it is Perdure's engine. It is the
-bound that the engine is measured against.
+The rule: nothing here is durable, and nothing is part of Perdure's engine.
 """
 
 import importlib.util
@@ -40,28 +37,25 @@ APP_ID = "stub"
 READY = "Stub ready: grpc="
 
 
-class NotInTheStub(Exception):
-    """A worker asks for what no workload needs."""
+class NotInTheStub(Exception): ...
 
 
 class StubInstance:
-    """An instance in the stub: its history, and the events that it has not been fed yet."""
+    """An instance: its history, and the events that it has not been fed yet."""
 
     def __init__(self, instance_id: str, started: ExecutionStarted) -> None:
         self.instance_id = instance_id
         self.started = started
         self.past: list[TimedEvent] = []
-        self.new: list[TimedEvent] = []  # with the worker
+        self.new: list[TimedEvent] = []  # sent to the worker
         self.arrived: list[Arrival] = [started]
-        self.sent = 0  # how much of `past` the worker has
+        self.sent = 0  # the number of events of `past` that the worker has
         self.status = Status.PENDING
         self.output: str | None = None
         self.news = anyio.Event()
 
 
 class StubHub:
-    """Facade and dispatcher in one, as far as the services call them."""
-
     tracing: Tracing | None = None
 
     def __init__(self) -> None:
@@ -70,7 +64,7 @@ class StubHub:
         self._signal = Signal()
         self._stateful = False
 
-    # The facade.
+    # Methods of the facade.
 
     async def start(self, name: str, *, instance_id: str | None = None, input: str | None, **_: Any) -> str:  # noqa: A002
         instance_id = instance_id or uuid4().hex
@@ -100,7 +94,7 @@ class StubHub:
             parent_id=None,
         )
 
-    # The dispatcher.
+    # Methods of the dispatcher.
 
     @asynccontextmanager
     async def connect(self, worker: Worker) -> AsyncIterator[AsyncIterator[WorkflowItem | ActivityItem]]:
@@ -143,10 +137,7 @@ class StubHub:
         instance.arrived.append(TaskCompleted(answer.task_id, answer.result))
         self._feed(instance)
 
-    # Inside.
-
     def _feed(self, instance: StubInstance) -> None:
-        """Give out a turn, if there is something for one and none is under way."""
         if instance.new or not instance.arrived or instance.status.terminal:
             return
         now_us = time.time_ns() // 1000
@@ -164,14 +155,13 @@ class StubHub:
 
 
 def server_of(hub: StubHub) -> RpcServer:
-    """The daemon's server and services, in front of a hub; on a free port."""
+    """The daemon's server and services for a hub, on a free port."""
     items = WorkItems(cast(Dispatcher, hub), writer=WorkItemWriter(APP_ID))
     services = [task_hub(cast(Facade, hub), items, app_id=APP_ID)]
     return create_server(services, RpcOptions(), host="127.0.0.1", port=0)
 
 
 async def serve() -> None:
-    """Serve on a free port, say which, and go on until the process is ended."""
     server = server_of(StubHub())
     await server.start()
     tune_garbage_collector()

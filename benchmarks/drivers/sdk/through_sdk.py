@@ -1,12 +1,10 @@
-"""Workers on Dapr's Python SDK: a host, and one or several workers that are their own load.
+"""Runs with Dapr's Python SDK: a host, and workers that are their own load.
 
-The SDK is the bound of this, whatever stands behind it. So what counts is how much of the rate of a server that stores
-nothing (`stub_hub.py`) Perdure comes to, in pairs of runs that follow one another: the machine's other work hits both
-alike.
+The SDK limits the rate of any host. So the result is Perdure's share of the rate of a server that stores nothing
+(`stub_hub.py`), in pairs of consecutive runs, which other work of the machine affects equally.
 
-The rule of the long chain: the host's part of a turn must not grow with the instance's history, for workers that keep
-it. The SDK runs all of the history through the workflow's code again at every turn, so its part does grow; the two are
-told apart.
+For workers that keep histories, the host's part of a turn must not grow with the history. The SDK replays the whole
+history at every turn, so its part does grow; both are measured separately.
 """
 
 import json
@@ -26,12 +24,10 @@ from ..measure import RunOutcome, distribution, usage_of_trees
 from ..processes import line_of, ready_line, run_command, started
 from . import sdk_worker
 
-ENDS_TURNS = 100  # so many turns at either end of a long history are compared
+ENDS_TURNS = 100  # turns at either end of a long history
 
 
 class WorkerReport(msgspec.Struct):
-    """The last line of the worker's process: its measurements."""
-
     steps: int
     elapsed_s: float
     worker_cpu_s: float
@@ -40,16 +36,16 @@ class WorkerReport(msgspec.Struct):
 
 
 def run_through_sdk(run: Run, setup: EngineSetup) -> RunOutcome:
-    """Carry out a run: a host with a store of its own, and for each of its processes a worker with as much load.
+    """Run a host on a new store, and for each of its processes a worker with the run's load.
 
     Raises:
-        ProcessEnded: A process did not come to its end.
+        ProcessEnded: A process has failed.
     """
     assert run.sdk_python is not None
     with ExitStack() as stack:
         server = stack.enter_context(started(host_command(run.driver, setup), setup.folder))
         port = ready_line(server)["grpc_port"]
-        # Isolated: the script's folder has modules whose names are others' too.
+        # Isolated, because modules in the script's folder have names of other packages.
         load = json.dumps({"port": port, **load_of(run)})
         script = [run.sdk_python, "-I", str(Path(sdk_worker.__file__)), load]
         workers = [stack.enter_context(started(script, setup.folder)) for _ in range(run.processes)]
@@ -62,20 +58,18 @@ def run_through_sdk(run: Run, setup: EngineSetup) -> RunOutcome:
 
 
 def host_command(driver: str, setup: EngineSetup) -> list[str]:
-    """How a host is started."""
     stub = [sys.executable, "-m", f"{__package__}.stub_hub"]
     return stub if driver == STUB else run_command(setup)
 
 
 def load_of(run: Run) -> dict[str, Any]:
-    """What the worker's process is told of its load; see its `main`."""
     if run.variant.shape is Shape.TURNS:
         return {"workload": run.workload, "forgetful": run.driver == SDK_FORGETFUL}
     return {"workload": run.workload, "in_flight": run.in_flight, "seconds": run.seconds}
 
 
 def outcome(reports: Sequence[WorkerReport], *, host_cpu_s: float, rss_bytes: int) -> RunOutcome:
-    """Put together what workers that have worked at the same time report; figures are per step."""
+    """Combine the reports of concurrent workers; figures are per step."""
     steps, elapsed_s = sum(each.steps for each in reports), max(each.elapsed_s for each in reports)
     latencies_us = [took_us for each in reports for took_us in each.latencies_us]
     figures = {
@@ -93,10 +87,10 @@ def outcome(reports: Sequence[WorkerReport], *, host_cpu_s: float, rss_bytes: in
 
 
 def growth(turns: Sequence[tuple[float, float, int]]) -> dict[str, float]:
-    """The medians of the first turns of an instance and of its last ones, as `sdk_worker.TurnTimes`; nothing of a few.
+    """The medians of the first and of the last turns of an instance; empty if there are too few turns.
 
-    The host's part holds what the SDK does between two messages too, such as measuring the history it keeps, which
-    grows. The stub's has the same.
+    The host's part includes work of the SDK between two messages, such as measuring its growing history. The stub's
+    part includes it too.
     """
     if len(turns) < 2 * ENDS_TURNS:
         return {}

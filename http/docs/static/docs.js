@@ -1,10 +1,10 @@
-// The reference page: an OpenAPI document as HTML. It makes elements and text only, never HTML out of data.
+// The reference page: shows an OpenAPI document. It makes elements and text, never HTML from data.
 
 const root = document.documentElement.dataset.root;
 const main = document.getElementById("main");
 const METHODS = ["get", "put", "post", "delete", "patch"];
 
-/** Make an element: its attributes, and its children, which are elements or text. */
+/** Make an element with attributes and children, which are elements or text. */
 function make(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
@@ -21,7 +21,7 @@ function anchor(text) {
   return encodeURIComponent(text);
 }
 
-/** Say in a few words what a schema allows. */
+/** Describe in a few words the values that a schema allows. */
 function typeOf(schema) {
   if (schema === undefined || schema === true || Object.keys(schema).length === 0) return ["anything"];
   if (schema.$ref) {
@@ -131,7 +131,7 @@ function render(document_) {
   openTarget();
 }
 
-/** Open what the address names: a route or a value that is folded away. */
+/** Unfold the route or the value that the address names. */
 function openTarget() {
   const target = document.getElementById(location.hash.slice(1));
   if (target?.tagName === "DETAILS") {

@@ -1,6 +1,6 @@
 """The handlers that steer one instance.
 
-The one law: each change is made on behalf of the caller's token, and only if the instance is still the run that the
+The rule: each change is recorded with the caller's token, and is made only if the instance is still the run that the
 caller names in `If-Match`.
 """
 
@@ -72,14 +72,14 @@ REPAIR = Endpoint(
     "POST",
     "/instances/{id}/repair",
     "actions",
-    "Give an instance what it waits for",
+    "Answer an open entry of an instance",
     (Success(200, "It is done", ActionDone),),
     errors=(NOT_FOUND, REPAIR_REFUSED, NOT_SET_ASIDE, RUN_CHANGED, LIMIT_EXCEEDED, REQUEST_INVALID),
     headers=("If-Match",),
     body=RepairRequest,
     description=(
-        "The history is not rewritten: an arrival is added that the instance could have had. What has failed already "
-        "is no entry of `waiting_for`; use rerun from that event."
+        "The history is not rewritten: the answer is added as an event. A step that has failed already "
+        "is not in `waiting_for`; use rerun from its event."
     ),
 )
 
@@ -91,7 +91,7 @@ RERUN = Endpoint(
     "Run an instance that has ended again, as a new one",
     (
         Success(201, "The new instance is stored and will run", InstanceSummary, etag=True),
-        Success(200, "Of a dry run: what would be kept and repeated", RerunPreview),
+        Success(200, "For a dry run: the steps that would be kept and repeated", RerunPreview),
     ),
     errors=(
         NOT_FOUND,
@@ -107,27 +107,27 @@ RERUN = Endpoint(
     headers=("If-Match",),
     body=RerunBody,
     description=(
-        "The source stays as it is. Without `from_event` the new instance has the same name and tags, and the input of "
-        "the last generation unless `input` is given. A child can be run again from its beginning only."
+        "The source is not changed. Without `from_event` the new instance has the same name and tags, and the input of "
+        "the last generation unless `input` is given. A child can only be run again from its beginning."
     ),
 )
 
 ACTIONS = (
-    _action("suspend", "Let an instance take no further step until it is resumed", DONE, STALLED),
-    _action("resume", "Let a suspended instance go on", DONE, STALLED),
+    _action("suspend", "Suspend an instance until it is resumed", DONE, STALLED),
+    _action("resume", "Resume a suspended instance", DONE, STALLED),
     _action(
         "terminate",
-        "End an instance without asking its code",
-        Success(202, "It has ended, and its descendants are told to", ActionDone),
+        "End an instance without running its code",
+        Success(202, "The instance has ended, and its descendants were told to end", ActionDone),
         HISTORY_UNREADABLE,
-        description="An instance that is stalled or set aside ends too. One that has ended stays as it is.",
+        description="An instance that is stalled or set aside ends too. An instance that has ended is not changed.",
     ),
     _action(
         "purge",
         "Forget an instance",
         DONE,
         UNFINISHED,
-        description="It must have ended, or be stalled or set aside, or `force` be given. Its descendants go first.",
+        description="Without `force` it must have ended, be stalled or set aside. Its descendants are deleted first.",
     ),
     REPAIR,
     RERUN,
@@ -149,14 +149,14 @@ class ActionRoutes:
         return done(instance_id, already)
 
     async def resume_instance(self, call: ManagementCall) -> Response:
-        """Let a suspended instance go on."""
+        """Resume a suspended instance."""
         instance_id, run, action = call.id, condition_of(call), await call.body(Action)
         by = by_of(call, action.reason)
         already = await self.steering.resume(instance_id, by=by, recurse=action.recurse or False, condition=run)
         return done(instance_id, already)
 
     async def terminate_instance(self, call: ManagementCall) -> Response:
-        """End an instance without its code."""
+        """End an instance without running its code."""
         instance_id, run, action = call.id, condition_of(call), await call.body(Action)
         already = await self.steering.terminate(
             instance_id,
@@ -168,7 +168,7 @@ class ActionRoutes:
         return done(instance_id, already, status=202)
 
     async def purge_instance(self, call: ManagementCall) -> Response:
-        """Forget an instance."""
+        """Delete an instance."""
         instance_id, run, action = call.id, condition_of(call), await call.body(Action)
         affected = await self.steering.purge(
             instance_id,
@@ -205,7 +205,7 @@ class ActionRoutes:
         return done(instance_id)
 
     async def rerun_instance(self, call: ManagementCall) -> Response:
-        """Start a copy of an instance from an event of its history; with `dry_run` only plan it."""
+        """Start a copy of an instance from an event of its history; with `dry_run` only show the plan."""
         instance_id, run, asked = call.id, condition_of(call), await call.body(RerunBody)
         if asked.dry_run:
             plan = await self.steering.plan_rerun(instance_id, from_event=asked.from_event, condition=run)
@@ -224,12 +224,12 @@ class ActionRoutes:
 
 
 def steps(found: Sequence[RerunStep]) -> list[RerunStepInfo]:
-    """Show what an instance has asked for."""
+    """Return the steps of an instance in the API's form."""
     return [RerunStepInfo(event_id=each.event_id, kind=each.kind, name=each.name) for each in found]
 
 
 async def started(call: ManagementCall, descriptions: Descriptions, instance_id: str, *, status: int) -> Response:
-    """Answer with the item of an instance that was started, and where it is.
+    """Answer with the list item of an instance that was started, and its location.
 
     Raises:
         InstanceNotFound: It has been purged since.
@@ -246,16 +246,16 @@ async def started(call: ManagementCall, descriptions: Descriptions, instance_id:
 
 
 def by_of(call: ManagementCall, reason: str | None = None) -> By:
-    """Say on whose behalf a change is made."""
+    """Return the caller, the door and the reason of a change, for the audit."""
     return By(call.actor, call.door, reason)
 
 
 def condition_of(call: ManagementCall) -> Condition:
-    """Read the condition that the instance must still meet. Raises Refusal."""
+    """Return the condition that the instance must still meet. Raises Refusal."""
     return Condition(runs=call.expected_runs())
 
 
 def done(instance_id: str, already: Status | None = None, *, status: int = 200) -> Response:
-    """The answer to an action that was made, or had been made already."""
+    """Return the answer to an action that was made, now or earlier."""
     told = ActionDone(id=instance_id, already=already.name if already is not None else UNSET)
     return Response(encode(told), status, media_type=JSON)

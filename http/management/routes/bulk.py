@@ -1,4 +1,4 @@
-"""The handlers of bulk operations: plan, begin, look, cancel.
+"""The handlers of bulk operations: plan, begin, describe, cancel.
 
 The rule: an action on many is begun only with the plan of a dry run.
 
@@ -53,17 +53,17 @@ BULK = Endpoint(
     "POST",
     "/bulk/{action}",
     "bulk",
-    "Suspend, resume, terminate, purge or rerun all instances that a filter fits",
+    "Suspend, resume, terminate, purge or rerun all instances that a filter matches",
     (
-        Success(200, "Of a dry run: how many there are, and the plan", BulkPlan),
-        Success(202, "Of a plan: the operation, which has begun", OperationInfo),
+        Success(200, "For a dry run: the number of instances, and the plan", BulkPlan),
+        Success(202, "For a plan: the operation, which has begun", OperationInfo),
     ),
     errors=(PLAN_EXPIRED, BODY_INVALID, FILTER_INVALID, REQUEST_INVALID, NO_SUCH_ROUTE),
     body=BulkRequest,
     description=(
-        "First with a filter and `dry_run: true`, then with the plan. The operation goes over what had "
-        "begun before the dry run, looks at each instance again in its own turn, and goes on after a restart. The same "
-        "plan begins one operation, however often it is sent."
+        "Send a filter and `dry_run: true` first, then the plan. The operation covers the instances that had "
+        "begun before the dry run, checks each again before it acts, and goes on after a restart. The same "
+        "plan begins only one operation."
     ),
 )
 
@@ -82,7 +82,7 @@ GET_OPERATION = Endpoint(
     "GET",
     "/operations/{id}",
     "bulk",
-    "Tell how far a bulk operation has come",
+    "Show the progress of a bulk operation",
     (Success(200, "The operation", OperationInfo),),
     errors=(OPERATION_MISSING,),
 )
@@ -92,8 +92,8 @@ CANCEL_OPERATION = Endpoint(
     "POST",
     "/operations/{id}/cancel",
     "bulk",
-    "Let a bulk operation end behind the step that it is making",
-    (Success(200, "The operation; one that had ended stays as it was", OperationInfo),),
+    "End a bulk operation after its present step",
+    (Success(200, "The operation; if it had ended it is not changed", OperationInfo),),
     errors=(OPERATION_MISSING,),
     body=CancelRequest,
 )
@@ -114,7 +114,7 @@ class BulkRoutes:
         self.app_id = app_id
 
     async def bulk_action(self, call: ManagementCall) -> Response:
-        """Plan an action on all instances of a filter, or begin one that was planned."""
+        """Plan an action on all instances that a filter matches, or begin a planned action."""
         name = call.piece("action")
         if name not in ACTIONS:
             raise Refusal(NO_SUCH_ROUTE, path=own_path(call.request.scope))
@@ -142,7 +142,7 @@ class BulkRoutes:
         return Response(encode(answer), media_type=JSON)
 
     def restated(self, body: BulkRequest) -> Restated:
-        """Read what stands beside a plan."""
+        """Return the fields that the body repeats beside a plan."""
         selection = None
         if body.filter is not UNSET:
             wanted = filter_of_body(body.filter, app_id=self.app_id)
@@ -160,12 +160,12 @@ class BulkRoutes:
         return Response(encode(operation_info(await self.bulk.get(call.id))), media_type=JSON)
 
     async def cancel_operation(self, call: ManagementCall) -> Response:
-        """End a bulk operation before its end."""
+        """Cancel a bulk operation."""
         body = await call.body(CancelRequest)
         status = await self.bulk.cancel(call.id, by=By(call.actor, "api", body.reason))
         return Response(encode(operation_info(status)), media_type=JSON)
 
 
 def list_filter(wanted: InstanceFilter) -> ListFilter:
-    """Take the part of a filter that a list knows."""
+    """Return the part of a filter that lists support."""
     return ListFilter(**{each.name: getattr(wanted, each.name) for each in fields(ListFilter)})

@@ -1,6 +1,6 @@
 """The endpoints of the management API that show instances, as a table.
 
-The one law: no fixed word stands where an id can, because an id may be any text.
+The rule: no path has a fixed word in the place of an id, because an id may be any text.
 """
 
 from typing import Any
@@ -14,7 +14,7 @@ from ..endpoint import NDJSON, Endpoint, QueryField, Success
 Json = dict[str, Any]
 
 LIMIT_MAX = 500
-WITH_MAX = 50  # rows of a page with what each waits for, which is read one by one
+WITH_MAX = 50  # rows of a page with `waiting_for` or `children`, which are read row by row
 DEPTH_MAX = 20
 WAIT_MAX_S = 300
 
@@ -33,22 +33,22 @@ WAIT_LENGTH: Json = {
 
 
 def words(*options: str) -> Json:
-    """The schema of a parameter that is one of these words."""
+    """Return the schema of a parameter that is one of these words."""
     return {"type": "string", "enum": list(options)}
 
 
 def listed(*options: str) -> Json:
-    """The schema of a parameter that lists some of these words, with commas."""
+    """Return the schema of a parameter that lists some of these words, with commas."""
     one = "|".join(options)
     return {"type": "string", "pattern": f"^({one})(,({one}))*$"}
 
 
 def number(low: int, high: int) -> Json:
-    """The schema of a parameter that is a whole number from `low` to `high`."""
+    """Return the schema of a parameter that is a whole number from `low` to `high`."""
     return {"type": "integer", "minimum": low, "maximum": high}
 
 
-CURSOR = QueryField("cursor", TEXT, "Of the page before. Opaque; it survives inserts.")
+CURSOR = QueryField("cursor", TEXT, "From the previous page. Opaque; new instances do not invalidate it.")
 
 LIST = Endpoint(
     "list_instances",
@@ -61,20 +61,20 @@ LIST = Endpoint(
         QueryField(
             "order",
             words(*ORDERS),
-            "The newest first by default. By `-updated` the list moves under the reader.",
+            "By default the newest first. With `-updated` instances may move between pages.",
         ),
         CURSOR,
-        QueryField("limit", number(1, LIMIT_MAX), "100 by default. A page may be short, or empty, and have a cursor."),
+        QueryField("limit", number(1, LIMIT_MAX), "By default 100. A short or empty page may have a cursor."),
         QueryField(
             "with",
             listed(*EXTRAS),
-            f"`waiting_for`, `children`: what else each item is to have, for at most {WITH_MAX} rows.",
+            f"`waiting_for`, `children`: further fields of each item, for at most {WITH_MAX} rows.",
         ),
     ),
     filters=True,
     description=(
-        f"`Accept: {NDJSON}` streams all that fit, an item on each line, from the cursor on if there is one; `limit` "
-        "is then how many are read at a time. If it cannot go on, the last line is an error."
+        f"`Accept: {NDJSON}` streams all matches, one item a line, from the cursor if there is one; `limit` "
+        "is then the number of items that are read at a time. If the stream fails, the last line is an error."
     ),
 )
 
@@ -89,11 +89,11 @@ COUNT = Endpoint(
         QueryField(
             "by",
             listed(*COUNTED_BY),
-            "`status`, `name`, `root`: the sides that are counted apart. Without it there is one count of all.",
+            "`status`, `name`, `root`: the fields to group by. Without it there is one count of all.",
         ),
     ),
     filters=True,
-    description="By status, name and root it is exact at any size. Any other count stops at 100 000 with `more: true`.",
+    description="Counts by status, name and root are exact. Any other count stops at 100 000 with `more: true`.",
 )
 
 GET = Endpoint(
@@ -104,7 +104,7 @@ GET = Endpoint(
     "Describe an instance",
     (Success(200, "The instance, as last committed", InstanceDetails, etag=True),),
     errors=(NOT_FOUND,),
-    description="It never runs user code. The ETag is that of the run; an action takes it back in `If-Match`.",
+    description="It never runs user code. The ETag identifies the run, for the `If-Match` of an action.",
 )
 
 WAIT = Endpoint(
@@ -114,7 +114,7 @@ WAIT = Endpoint(
     "instances",
     "Wait until an instance has ended, or has a status",
     (
-        Success(200, "It has come to that: the instance, as last committed", InstanceDetails, etag=True),
+        Success(200, "The instance, as last committed, with such a status", InstanceDetails, etag=True),
         Success(204, "The time is over"),
     ),
     errors=(NOT_FOUND,),
@@ -122,9 +122,9 @@ WAIT = Endpoint(
         QueryField(
             "until",
             listed("terminal", *(form for word in STATUSES for form in (word, word.lower()))),
-            "`terminal` (the default), or statuses, of which one is enough",
+            "`terminal` (the default), or a list of statuses",
         ),
-        QueryField("timeout", WAIT_LENGTH, f"30s by default, {WAIT_MAX_S}s at most; a bare number is seconds"),
+        QueryField("timeout", WAIT_LENGTH, f"By default 30s, at most {WAIT_MAX_S}s; a bare number is seconds"),
     ),
 )
 
@@ -136,7 +136,7 @@ TREE = Endpoint(
     "Show an instance with its descendants",
     (Success(200, "The tree", InstanceTree),),
     errors=(NOT_FOUND, HISTORY_UNREADABLE),
-    query=(QueryField("depth", number(0, DEPTH_MAX), "3 by default; 0 shows the instance alone"),),
+    query=(QueryField("depth", number(0, DEPTH_MAX), "By default 3; 0 shows only the instance"),),
 )
 
 READING = (LIST, COUNT, GET, WAIT, TREE)

@@ -1,7 +1,7 @@
-"""The handlers that show what has happened to an instance: its history in pages, and one payload.
+"""The handlers that show the history of an instance: in pages, and a single payload.
 
-The one law: a page is small, with payloads of any size. A long payload is fetched by itself, and nothing of it is ever
-shown as a page of this site.
+The rule: a page stays small with payloads of any size. A long payload is fetched by itself, and a browser never shows
+it as a page of this site.
 """
 
 from typing import Any
@@ -25,12 +25,12 @@ from ..endpoint import JSON, Endpoint, QueryField, Success
 from .endpoints import LIMIT_MAX, TEXT, number, words
 
 LIMIT = 100
-WRITTEN_AT_ONCE = 25  # events; then the turns of instances come first
+WRITTEN_AT_ONCE = 25  # events between two pauses for the turns of instances
 ORDERS = ("oldest", "newest")
 PLAIN = "text/plain"
 KINDS = ("input", "result", "failure")
 
-# A browser that is led to a payload may show it as text, and nothing else.
+# A browser that opens a payload may only show it as text.
 PAYLOAD_HEADERS = {
     "x-content-type-options": "nosniff",
     "content-security-policy": "sandbox; default-src 'none'",
@@ -46,13 +46,13 @@ HISTORY = Endpoint(
     (Success(200, "A page of the current generation", HistoryList),),
     errors=(NOT_FOUND, HISTORY_CHANGED, HISTORY_UNREADABLE, REQUEST_INVALID),
     query=(
-        QueryField("after", TEXT, "The cursor of the page before, or an event's key"),
+        QueryField("after", TEXT, "The cursor of the previous page, or an event's key"),
         QueryField("limit", number(1, LIMIT_MAX), f"{LIMIT} by default"),
-        QueryField("order", words(*ORDERS), "`oldest` first by default"),
+        QueryField("order", words(*ORDERS), "By default `oldest` first"),
         QueryField(
             "payloads",
             words(*PAYLOADS),
-            f"`none`, their first {HEAD_CHARS} characters (`head`, the default), or whole payloads that have at most "
+            f"`none`, the first {HEAD_CHARS} characters (`head`, the default), or whole payloads of at most "
             f"{FULL_BYTES_MAX // 1024} KiB (`full`)",
         ),
     ),
@@ -66,7 +66,7 @@ def _payload(kind: str) -> Endpoint:
         f"/instances/{{id}}/history/{{key}}/{kind}",
         "history",
         f"Read the {kind} of an event",
-        (Success(200, "It, as it was given", media=(JSON, PLAIN)), Success(204, "The event has none")),
+        (Success(200, "The payload, unchanged", media=(JSON, PLAIN)), Success(204, "The event has none")),
         errors=(NOT_FOUND, EVENT_MISSING, HISTORY_CHANGED, HISTORY_UNREADABLE, REQUEST_INVALID),
     )
 
@@ -104,7 +104,7 @@ class HistoryRoutes:
         return Response(encode(HistoryList(items=items, cursor=page.cursor)), media_type=JSON)
 
     def item(self, instance_id: str, keyed: KeyedEvent, payloads: str) -> dict[str, Any]:
-        """Show an event with as much of its payload as was asked for."""
+        """Return an event in the API's form, with the requested part of its payload."""
         timed, size = shortened(keyed.timed, payloads)
         began_us = getattr(timed.event, "began_us", None)
         return {
@@ -115,19 +115,19 @@ class HistoryRoutes:
         }
 
     async def get_input(self, call: ManagementCall) -> Response:
-        """Answer a payload that an event or the instance was given, whole."""
+        """Answer with the whole input of an event or of the instance."""
         return await self.payload(call, "input")
 
     async def get_result(self, call: ManagementCall) -> Response:
-        """Answer the result of an event or of the instance, whole."""
+        """Answer with the whole result of an event or of the instance."""
         return await self.payload(call, "result")
 
     async def get_failure(self, call: ManagementCall) -> Response:
-        """Answer the failure of an event or of the instance, whole."""
+        """Answer with the whole failure of an event or of the instance."""
         return await self.payload(call, "failure")
 
     async def payload(self, call: ManagementCall, kind: str) -> Response:
-        """Give one payload as it was given; a failure as a description has it."""
+        """Answer with a payload unchanged; a failure has the form of a description."""
         found = await self.histories.payload(call.id, call.piece("key"), kind)
         if found is None:
             return Response(status_code=204, headers=PAYLOAD_HEADERS)
@@ -137,7 +137,7 @@ class HistoryRoutes:
 
 
 def is_json(text: str) -> bool:
-    """Return whether a payload is what it should be: a caller may have sent any text."""
+    """Return whether a payload is JSON: callers may send any text."""
     try:
         msgspec.json.decode(text, type=msgspec.Raw)
     except (msgspec.DecodeError, RecursionError):
@@ -146,10 +146,10 @@ def is_json(text: str) -> bool:
 
 
 def shortened(timed: TimedEvent, payloads: str) -> tuple[TimedEvent, int | None]:
-    """Cut the payload of an event.
+    """Shorten the payload of an event.
 
     Returns:
-        The event, and how many bytes its payload has; None if it has none.
+        The event, and the bytes of its whole payload; None if it has no payload.
     """
     for kind in ("input", "result"):
         field = PAYLOAD_FIELDS.get((type(timed.event), kind))

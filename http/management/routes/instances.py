@@ -1,4 +1,4 @@
-"""The handlers that show instances: listed, counted, described, awaited, as a tree.
+"""The handlers that list, count, describe and await instances, and show their trees.
 
 The rule: a handler reads the query, makes one call and encodes.
 
@@ -47,7 +47,7 @@ class InstanceRoutes:
         self.stopping = stopping
 
     async def list_instances(self, call: ManagementCall) -> Response:
-        """List the instances of a filter in pages."""
+        """List the instances that a filter matches, in pages."""
         wanted = call.query.filter(app_id=self.app_id)
         order = Order(call.query.choice("order", ORDERS[0], ORDERS))
         extras = call.query.choices("with", EXTRAS)
@@ -58,7 +58,7 @@ class InstanceRoutes:
         if not streamed:
             found = await self.page(wanted, order, cursor, limit, extras)
             return Response(encode(found), media_type=JSON)
-        # The first page is read before the status is sent, so that a mistake in the request still has one.
+        # The first page is read before the status is sent, so that an error of the request still gets its status.
         first = await self.page(wanted, order, cursor, limit, extras)
 
         async def pages() -> AsyncIterator[InstanceList]:
@@ -81,7 +81,7 @@ class InstanceRoutes:
     async def page(
         self, wanted: InstanceFilter, order: Order, cursor: str | None, limit: int, extras: list[str]
     ) -> InstanceList:
-        """Read a page, and show it."""
+        """Read a page, and return it in the API's form."""
         page = await self.views.listing.list(
             wanted,
             order=order,
@@ -99,7 +99,7 @@ class InstanceRoutes:
         return InstanceList(items=items, cursor=page.cursor)
 
     async def count_instances(self, call: ManagementCall) -> Response:
-        """Count the instances of a filter."""
+        """Count the instances that a filter matches."""
         by = call.query.choices("by", COUNTED_BY)
         counted = await self.views.listing.count(call.query.filter(app_id=self.app_id), by)  # type: ignore[arg-type]
         return Response(encode(counts(counted, by)), media_type=JSON)
@@ -116,7 +116,7 @@ class InstanceRoutes:
         return details(found)
 
     async def wait_for_instance(self, call: ManagementCall) -> Response:
-        """Describe an instance as soon as it has a status that is waited for, or when the time is over."""
+        """Describe an instance as soon as it has an awaited status; 204 if the time is over first."""
         instance_id, words = call.id, waited_for(call)
         timeout_us = call.query.length("timeout", WAIT_US, high_us=WAIT_MAX_S * 10**6)
         with anyio.move_on_after(timeout_us / 1e6):
@@ -131,13 +131,13 @@ class InstanceRoutes:
 
 
 def described(found: InstanceDetails) -> Response:
-    """Answer with a description. It changes with each turn, so it is never kept, and never 304."""
+    """Answer with a description. It changes with each turn, so it is not cacheable and never 304."""
     headers = {"etag": f'"{found.first_execution_id}"', "cache-control": "no-store"}
     return Response(encode(found), headers=headers, media_type=JSON)
 
 
 def waited_for(call: ManagementCall) -> frozenset[str]:
-    """Read the statuses that a caller waits for. Raises Refusal."""
+    """Return the statuses that a caller waits for. Raises Refusal."""
     words = frozenset(word.upper() for word in call.query.values.get("until", TERMINAL).split(","))
     options = (TERMINAL, *STATUSES)
     if unknown := words.difference(options):
@@ -146,7 +146,7 @@ def waited_for(call: ManagementCall) -> frozenset[str]:
 
 
 def error_line(error: PerdureError) -> bytes:
-    """Write the last line of a stream that cannot go on."""
+    """Return the last line of a stream that cannot go on."""
     refused = management_refusal(error)
     return encode({"errorCode": refused.answer.code, "message": str(refused)}) + b"\n"
 

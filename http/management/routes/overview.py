@@ -58,11 +58,11 @@ def _get(operation: str, path: str, summary: str, struct: type, *errors: Any, **
 
 OVERVIEW = (
     _get("get_system", "/system", "Describe the daemon and its store", SystemView, LISTS_UNFINISHED),
-    _get("get_attention", "/attention", "Show what a person should look at first", AttentionView, LISTS_UNFINISHED),
+    _get("get_attention", "/attention", "List instances that need attention", AttentionView, LISTS_UNFINISHED),
     _get("list_hosts", "/hosts", "List the hosts of the daemon", HostList),
     _get("list_workers", "/workers", "List the remote workers that are connected", WorkerList),
-    _get("list_workflows", "/workflows", "List workflows with what there is of each", WorkflowList, LISTS_UNFINISHED),
-    _get("list_activities", "/activities", "List activities with what there is of each", ActivityList),
+    _get("list_workflows", "/workflows", "List workflows with counts", WorkflowList, LISTS_UNFINISHED),
+    _get("list_activities", "/activities", "List activities with figures", ActivityList),
     _get(
         "get_series",
         "/series",
@@ -95,7 +95,7 @@ OVERVIEW = (
             CURSOR,
             QueryField("limit", number(1, LIMIT_MAX), f"{LIMIT} by default"),
         ),
-        description="Newest first. Starts and events are not here: they stand in the history of their instance.",
+        description="Newest first. Starts and events are not in the audit, but in the history of their instance.",
     ),
 )
 
@@ -105,8 +105,8 @@ class OverviewRoutes:
 
     Args:
         sidecar: The daemon.
-        configuration: As it is in effect, without secrets.
-        app_ids: The apps that a request may name; None: that of the daemon alone.
+        configuration: The configuration in effect, without secrets.
+        app_ids: The apps that a request may name; None: only the app of the daemon.
     """
 
     def __init__(
@@ -149,7 +149,7 @@ class OverviewRoutes:
         )
 
     async def get_attention(self, call: ManagementCall) -> Response:
-        """List the instances that may need a person."""
+        """List the kinds of instances that may need attention."""
         found = await self.management.attentions.find()
         return shown(AttentionView(**{name: concern(each) for name, each in found._asdict().items()}))
 
@@ -199,7 +199,7 @@ class OverviewRoutes:
         return shown(ActivityList(items=[activity(each) for each in found]))
 
     async def get_series(self, call: ManagementCall) -> Response:
-        """Answer series of figures over the last hour."""
+        """Answer with series of figures over the last hour."""
         names = call.query.choices("names", list(NAMES)) or list(NAMES)
         window_us = call.query.length("window", WINDOW_US, high_us=WINDOW_US)
         step_us = call.query.length("step", STEP_S * 10**6, high_us=WINDOW_US)
@@ -224,17 +224,17 @@ class OverviewRoutes:
 
 
 def shown(struct: object) -> Response:
-    """Answer with the state of the moment."""
+    """Answer with a struct that is not cacheable, because it shows the present state."""
     return Response(encode(struct), headers={"cache-control": "no-store"}, media_type=JSON)
 
 
 def concern(found: Concern) -> ConcernView:
-    """Some instances of one kind that may need a person, as the API shows them."""
+    """Return a kind of instances that may need attention, in the API's form."""
     return ConcernView(count=found.total, more=found.more, items=[summary(item) for item in found.items])
 
 
 def host(line: RosterLine) -> HostView:
-    """A host, as the API shows it; a host that does not answer has no report."""
+    """Return a host in the API's form; a host that does not answer has no report."""
     report, seen = line.report, line.seen
     of_seen: dict[str, Any] = {}
     if seen is not None:
@@ -270,7 +270,7 @@ def host(line: RosterLine) -> HostView:
 
 
 def workflow(report: WorkflowReport) -> WorkflowView:
-    """A workflow, as the API shows it."""
+    """Return a workflow in the API's form."""
     started, completed, failed, terminated = report.last_hour
     schema = report.input_schema
     return WorkflowView(
@@ -283,7 +283,7 @@ def workflow(report: WorkflowReport) -> WorkflowView:
 
 
 def activity(report: ActivityReport) -> ActivityView:
-    """An activity, as the API shows it."""
+    """Return an activity in the API's form."""
     figures = report.figures
     return ActivityView(
         name=report.name,
@@ -300,7 +300,7 @@ def activity(report: ActivityReport) -> ActivityView:
 
 
 def audit_entry(entry: AuditEntry) -> AuditEntryView:
-    """An entry of the audit, as the API shows it."""
+    """Return an entry of the audit in the API's form."""
     return AuditEntryView(
         at=Moment.at(entry.at_us),
         actor=entry.actor,

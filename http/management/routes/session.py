@@ -1,6 +1,6 @@
-"""The login of a browser: a token against a cookie, and back.
+"""The login and the logout of a browser: a token is exchanged for a cookie.
 
-The one law: guesses of tokens are slowed down, by address, and nothing else is.
+The rule: only failed logins slow later logins down, by address.
 """
 
 import time
@@ -17,8 +17,8 @@ from ...session_cookie import cookie_value, set_cookie
 from ..call import ManagementCall
 from ..endpoint import PREFIX, Endpoint, Success
 
-FAILURES_MAX = 5  # that one address has at once
-FAILURE_S = 5.0  # after which it has one more
+FAILURES_MAX = 5  # failures of one address without a delay
+FAILURE_S = 5.0  # after this time one more failure is allowed
 ADDRESSES_MAX = 4096
 
 LOGIN_TOO_OFTEN = ErrorAnswer(
@@ -31,13 +31,13 @@ LOGIN = Endpoint(
     "/session",
     "session",
     "Log a browser in",
-    (Success(204, "A cookie was given that opens `/api/v1` for twelve hours; without tokens there is none"),),
+    (Success(204, "The answer sets a cookie that opens `/api/v1` for twelve hours; without tokens it sets none"),),
     errors=(TOKEN_UNKNOWN, WRITE_BY_COOKIE, LOGIN_TOO_OFTEN),
     body=Login,
     secured=False,
 )
 LOGOUT = Endpoint(
-    "log_out", "DELETE", "/session", "session", "Log a browser out", (Success(204, "The cookie was taken back"),)
+    "log_out", "DELETE", "/session", "session", "Log a browser out", (Success(204, "The cookie was deleted"),)
 )
 
 
@@ -45,7 +45,7 @@ class SessionRoutes:
     """The handlers of the login.
 
     Args:
-        tokens: None if there are none, and no login is needed.
+        tokens: None: no login is needed.
     """
 
     def __init__(self, tokens: Tokens | None, *, now_s: Callable[[], float] = time.time) -> None:
@@ -54,9 +54,9 @@ class SessionRoutes:
         self.throttle = Throttle()
 
     async def log_in(self, call: ManagementCall) -> Response:
-        """Answer a known token with the cookie of a session."""
+        """Answer a known token with a session cookie."""
         request = call.request
-        # Another site's page must not use up the failures that its reader's address has.
+        # A page of another site must not use up the failures of its reader's address.
         if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
             raise Refusal(WRITE_BY_COOKIE)
         login = await call.body(Login)
@@ -86,17 +86,17 @@ def cookie_answer(call: ManagementCall, value: str, **more: int) -> Response:
 
 
 class Throttle:
-    """Counts the failures of each address: a few at once, and then one in FAILURE_S."""
+    """Limits the failures of each address: FAILURES_MAX at once, and then one in FAILURE_S."""
 
     def __init__(self) -> None:
-        self._empty_s: OrderedDict[str, float] = OrderedDict()  # when each has none left, the longest ago first
+        self._empty_s: OrderedDict[str, float] = OrderedDict()  # when each one's failures have expired, by last failure
 
     def wait_s(self, address: str, now_s: float) -> float:
-        """How long an address has to wait; 0 or less: it need not."""
+        """Return how long an address has to wait, in seconds; 0 or less: not at all."""
         return self._empty_s.get(address, now_s) - now_s - (FAILURES_MAX - 1) * FAILURE_S
 
     def failed(self, address: str, now_s: float) -> None:
-        """Count a failure."""
+        """Count a failure of an address."""
         self._empty_s[address] = max(self._empty_s.get(address, now_s), now_s) + FAILURE_S
         self._empty_s.move_to_end(address)
         if len(self._empty_s) > ADDRESSES_MAX:

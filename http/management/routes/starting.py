@@ -1,8 +1,8 @@
-"""The handlers that start an instance and send it events, each once, however often it is asked.
+"""The handlers that start instances and send events. A repeated request has its effect once.
 
-The rule: a request with a key that was used before changes nothing, and gets the same answer.
+The rule: a request whose idempotency key was used before changes nothing, and gets the same answer.
 
-The body is the payload, as in Dapr's routes; what else there is to say stands in the query and in headers.
+The body is the payload, as in Dapr's routes; all other parameters are in the query and in headers.
 
 `http/management/app.py` adds the endpoints.
 """
@@ -35,31 +35,31 @@ START = Endpoint(
     "actions",
     "Start an instance of a workflow",
     (
-        Success(201, "It is stored and will run", InstanceSummary, etag=True),
-        Success(200, "It is there already: the request came before, or `if_exists=return`", InstanceSummary, etag=True),
+        Success(201, "The instance is stored and will run", InstanceSummary, etag=True),
+        Success(200, "It exists already: from this request, or `if_exists=return`", InstanceSummary, etag=True),
     ),
     errors=(EXISTS, KEY_REUSED, WORKFLOW_UNKNOWN, LIMIT_EXCEEDED, REQUEST_INVALID),
     query=(
         QueryField(
             "id",
             WORD,
-            "Any text. Without it: a new UUID, or with an `Idempotency-Key` one that follows from name and key.",
+            "Any text. By default a new UUID, or with an `Idempotency-Key` a UUID made from name and key.",
         ),
-        QueryField("start_at", {"type": "string", "format": "date-time"}, "When its code is to begin"),
+        QueryField("start_at", {"type": "string", "format": "date-time"}, "The time at which its code begins"),
         QueryField(
             "if_exists",
             words(*IfExists),
-            "What becomes of the request if an instance has the id, finished or not: `reject` (the default) answers "
-            "409; `return` answers with the holder, if it is of the same workflow; `restart` begins a finished one "
-            "anew",
+            "The answer if an instance has the id, running or not: `reject` (the default) answers "
+            "409; `return` answers with this instance, if its workflow is the same; `restart` starts a finished one "
+            "again",
         ),
         QueryField(
-            "force", {"type": "boolean"}, "With `if_exists=restart`: terminate a holder that has not ended first"
+            "force", {"type": "boolean"}, "With `if_exists=restart`: first terminate an instance that has not ended"
         ),
     ),
     tags=True,
     headers=("Idempotency-Key",),
-    body=Payload("The workflow's input: any UTF-8 text, kept as it is. SDKs expect JSON."),
+    body=Payload("The workflow's input: any UTF-8 text, kept unchanged. SDKs expect JSON."),
 )
 
 SEND = Endpoint(
@@ -68,13 +68,13 @@ SEND = Endpoint(
     "/instances/{id}/events/{name}",
     "actions",
     "Send an event to an instance",
-    (Success(202, "It is stored, or it came before", ActionDone),),
+    (Success(202, "The event is stored, now or by an earlier request", ActionDone),),
     errors=(NOT_FOUND, EVENT_REFUSED, RUN_CHANGED, LIMIT_EXCEEDED, REQUEST_INVALID),
     headers=("Idempotency-Key", "If-Match"),
-    body=Payload("The event's data: any UTF-8 text, kept as it is. SDKs expect JSON."),
+    body=Payload("The event's data: any UTF-8 text, kept unchanged. SDKs expect JSON."),
     description=(
-        "Of the events of an instance with one key the first counts, also after its end. An instance that is stalled "
-        "or set aside keeps it."
+        "Only the first event with a key counts, also after the end of the instance. An instance that is stalled "
+        "or set aside keeps the event."
     ),
 )
 
@@ -89,7 +89,7 @@ class StartRoutes:
         self.descriptions = management.views.descriptions
 
     async def start_instance(self, call: ManagementCall) -> Response:
-        """Start an instance: 201, or 200 for one that was started by this request before."""
+        """Start an instance: 201, or 200 if an earlier request has started it."""
         query = call.query
         asked = StartRequest(
             name=call.piece("name"),

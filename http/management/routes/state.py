@@ -1,9 +1,9 @@
-"""The handlers of state stores: a value is read, and changes are made, all of them or none.
+"""The handlers of state stores, which read a value, and make changes, all of them or none.
 
-The rule: a value is answered byte for byte as it was saved, and never shown as a page of this site.
+The rule: a value is returned byte for byte as it was saved, and a browser never shows it as a page of this site.
 
-Programs of Dapr's SDKs use Dapr's state API (`http/dapr/state.py`), which has the same values. These routes are for
-clients of the management API, which may name an app.
+Programs with Dapr's SDKs use Dapr's state API (`http/dapr/state.py`) on the same values. These routes are for clients
+of the management API, which may name an app.
 """
 
 from starlette.responses import Response
@@ -28,7 +28,7 @@ GET_VALUE = Endpoint(
     "/state/{store}/{key}",
     "state",
     "Read a value of a state store",
-    (Success(200, "It, byte for byte as it was saved", media=(BYTES,), etag=True), Success(204, "There is none")),
+    (Success(200, "The value, byte for byte as saved", media=(BYTES,), etag=True), Success(204, "There is no value")),
     errors=(STATE_STORE_MISSING, STATE_KEY_INVALID, STATE_UNAVAILABLE),
 )
 
@@ -38,12 +38,12 @@ CHANGE_VALUES = Endpoint(
     "/state/{store}",
     "state",
     "Save and delete values of a state store, all of them or none",
-    (Success(204, "It is done, and durable"),),
+    (Success(204, "The changes are made and durable"),),
     errors=(STATE_STORE_MISSING, STATE_KEY_INVALID, ETAG_MISMATCH, STATE_UNAVAILABLE),
     body=StateChanges,
     description=(
-        "An etag is that of the answer to a read, with or without its quotes. If a value is not the one that a change "
-        "names, nothing is done, and the answer is 409."
+        "An etag is that of the answer to a read, with or without its quotes. If a value lacks the etag that a change "
+        "names, no change is made, and the answer is 409."
     ),
 )
 
@@ -61,7 +61,7 @@ class StoreRoutes:
         self.states = states
 
     async def get_value(self, call: ManagementCall) -> Response:
-        """Answer a value with its etag; 204 if there is none."""
+        """Answer with a value and its etag; 204 if there is no value."""
         found = await self.states.get(call.piece("store"), call.piece("key"))
         if found is None:
             return Response(status_code=204)

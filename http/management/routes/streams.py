@@ -1,8 +1,8 @@
-"""The handlers that tell of changes as they come, in Server-Sent Events.
+"""The handlers that stream changes of instances as Server-Sent Events.
 
-The one law: a reader misses nothing without being told. Each event has the position behind it as its id, from which a
-browser goes on by itself after a break; what the ring does not have any more becomes a `reset`, and the reader looks at
-the list again.
+The rule: a reader is notified if it missed changes. The id of an event is the position after it, from which a browser
+resumes by itself after a lost connection. If the ring has dropped that position, the stream sends `reset`, and the
+reader reads the list again.
 """
 
 import anyio
@@ -22,15 +22,15 @@ from ..call import ManagementCall
 from ..endpoint import EVENT_STREAM, Endpoint, Success
 from ..live import LiveStream, Write
 
-HEARTBEAT_S = 15.0  # so that proxies keep the connection, and a reader that is gone is found
+HEARTBEAT_S = 15.0  # so that proxies keep the connection, and a closed connection is noticed
 PAUSE_S = 0.05  # between two writes, so that many changes are one write
 RETRY_MS = 1000  # how long a browser waits before it connects again
 
 TEXT = (
-    "Each event has a name, an id and an object of JSON. `ready` comes first. `change`: the item of an instance that "
-    "fits the filter, after a change of its status, custom status or generation. `leave`: `{id, status}` of one that "
-    "fits it no more. `gone`: `{id}` of one that was purged. `reset`: something was missed; look at the list again. A "
-    "comment comes every 15 s. The stream ends when the daemon stops."
+    "Each event has a name, an id and a JSON object. `ready` comes first. `change`: the item of an instance that "
+    "matches the filter, after a change of status, custom status or generation. `leave`: `{id, status}` of one that "
+    "does not match any more. `gone`: `{id}` of a purged one. `reset`: changes were missed; read the list again. A "
+    "comment is sent every 15 s. The stream ends when the daemon stops."
 )
 
 ALL_EVENTS = Endpoint(
@@ -76,7 +76,7 @@ class StreamRoutes:
         self.stopping = stopping
 
     async def follow_instances(self, call: ManagementCall) -> Response:
-        """Stream the changes of the instances of a filter."""
+        """Stream the changes of the instances that a filter matches."""
         wanted = call.query.filter(app_id=self.app_id)
         if wanted.stuck_for_us is not None:
             raise call.query.refusal("'stuck_for' cannot be followed: it changes without an event. Ask the list.")
@@ -90,7 +90,7 @@ class StreamRoutes:
         return self.stream(call, ListFilter(), instance_id)
 
     def stream(self, call: ManagementCall, wanted: ListFilter, only: str | None) -> Response:
-        """Make the stream of what fits."""
+        """Make the stream of the changes that the filter matches."""
         after = call.request.headers.get("last-event-id")
 
         async def produce(write: Write) -> None:
@@ -109,11 +109,11 @@ class StreamRoutes:
         return LiveStream(produce, self.stopping, media_type=EVENT_STREAM, headers=HEADERS)
 
     def written(self, told: FeedEvent) -> bytes:
-        """Write an event."""
+        """Encode an event."""
         return event(told.kind, told.position, self.data(told))
 
     def data(self, told: FeedEvent) -> object:
-        """The object that an event has."""
+        """Return the JSON object of an event."""
         if told.kind is FeedKind.RESET:
             return {}
         if told.facets is None:
@@ -121,11 +121,11 @@ class StreamRoutes:
         if told.kind is FeedKind.CHANGE:
             try:
                 return summary(item_of(told.id, unpack_record(told.record), told.facets, app_id=self.app_id))
-            except CorruptHistory:  # of a later release
+            except CorruptHistory:  # a later release has written it
                 pass
         return {"id": told.id, "status": told.facets.status}
 
 
 def event(name: str, position: str, data: object) -> bytes:
-    """Write an event as Server-Sent Events has it. JSON has no line break in it."""
+    """Encode an event in the form of Server-Sent Events. Encoded JSON has no line breaks."""
     return b"event: %b\nid: %b\ndata: %b\n\n" % (name.encode(), position.encode(), encode(data))

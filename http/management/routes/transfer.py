@@ -1,7 +1,7 @@
-"""The handlers that write an instance out, and read one in.
+"""The handlers that export and import an instance.
 
-The one law: neither holds up others, with a history of any size. An export is written line by
-line. An import is read as it comes, up to a limit of its own.
+The rule: neither blocks other requests, whatever the size of the history. An export is written line by line. An import
+is read as it arrives, up to its own limit.
 """
 
 from collections.abc import AsyncGenerator
@@ -41,10 +41,10 @@ EXPORT = Endpoint(
     "GET",
     "/instances/{id}/export",
     "history",
-    "Write a whole instance out",
+    "Export a whole instance",
     (Success(200, "Lines of JSON: a header, then the events, each with its turn", media=(NDJSON,)),),
     errors=(NOT_FOUND, HISTORY_UNREADABLE),
-    description="As last committed, the current generation. If it cannot go on, the last line is an error.",
+    description="The current generation, as last committed. If the export fails, the last line is an error.",
 )
 
 IMPORT = Endpoint(
@@ -52,16 +52,16 @@ IMPORT = Endpoint(
     "POST",
     "/import",
     "history",
-    "Read an instance in that was written out",
+    "Import an instance from an export",
     (Success(201, "It is stored", InstanceSummary, etag=True),),
     errors=(
         *(IMPORT_MALFORMED, IMPORT_UNFINISHED, IMPORT_TOO_LARGE, EXISTS, LIMIT_EXCEEDED, REQUEST_INVALID),
         HISTORY_UNREADABLE,
         NOT_FOUND,
     ),
-    query=(QueryField("id", WORD, "Another id than it had. The id must be free."),),
-    body=Payload("What an export has given"),
-    description="It must have ended. It performs, sends and arms nothing.",
+    query=(QueryField("id", WORD, "Another id for the instance. The id must be free."),),
+    body=Payload("The lines of an export"),
+    description="The instance must have ended. An import performs no activity, sends no message and sets no timer.",
 )
 
 TRANSFER = (EXPORT, IMPORT)
@@ -82,12 +82,12 @@ class TransferRoutes:
     async def export_instance(self, call: ManagementCall) -> Response:
         """Stream an instance as lines of JSON."""
         lines = self.transfer.export(call.id)
-        # The first line is read before the status is sent, so that an instance that is not there is answered with 404.
+        # The first line is read before the status is sent, so that a missing instance is answered with 404.
         first = await anext(aiter(lines))
 
         async def produce(write: Write) -> None:
             piece = first
-            async with aclosing(lines):  # type: ignore[type-var]  # it is a generator
+            async with aclosing(lines):  # type: ignore[type-var]  # `lines` is a generator
                 try:
                     async for line in lines:
                         piece += line
@@ -101,7 +101,7 @@ class TransferRoutes:
         return LiveStream(produce, self.stopping, media_type=NDJSON, last_word=STOPPED)
 
     async def import_instance(self, call: ManagementCall) -> Response:
-        """Import an instance of such lines."""
+        """Import an instance from the lines of an export."""
         lines = lines_of(call.request, bytes_max=IMPORT_BYTES_MAX)
         async with aclosing(lines):
             instance_id = await self.transfer.import_(lines, by=by_of(call), new_id=call.query.word("id"))
@@ -112,8 +112,8 @@ async def lines_of(request: Request, *, bytes_max: int) -> AsyncGenerator[bytes,
     """Read the body line by line, each with its end.
 
     Raises:
-        Refusal: It has more than `bytes_max` bytes.
-        ClientDisconnect: The caller hung up first.
+        Refusal: The body has more than `bytes_max` bytes.
+        ClientDisconnect: The caller closed the connection first.
     """
     cutter = LineCutter()
     async with aclosing(pieces(request, bytes_max=bytes_max, refusal=_too_large)) as body:

@@ -1,4 +1,4 @@
-// The page: its frame, and which view stands in it.
+// The page: its frame, and the choice of the view in it.
 
 import { classes, html, render, signal, useEffect } from "./core/ui.js";
 import { answers, loggedIn, loginNeeded, logOut } from "./core/api.js";
@@ -97,7 +97,7 @@ function Frame() {
     </main>`;
 }
 
-/** Which app is shown, where there are several. @param {{system: any}} props */
+/** The choice of the app, if there are several. @param {{system: any}} props */
 function Apps({ system }) {
   if (!system || system.apps.length < 2) return null;
   const choose = (/** @type {any} */ event) => go(to(place.value.pieces.slice(0, 1), { app: event.target.value }));

@@ -3,7 +3,7 @@
 The rule: a repair never rewrites history. It adds an arrival that the engine could have received (an answer, a timer
 that fires), so code and history fit afterwards as they did before, and names the entry of the audit in it.
 
-The tables: `REPAIRS` says what can be done about which kind of open entry, `ADVICE` what else helps.
+The tables: `REPAIRS` has the repairs of each kind of open entry, `ADVICE` says which repairs and other means help.
 """
 
 from collections.abc import Callable
@@ -39,7 +39,7 @@ class Entry(Enum):
 
 
 def receive_repair(sheet: TurnSheet, envelope: Envelope) -> None:
-    """Give the instance the answer that it waits for, or say why that cannot be."""
+    """Give the instance the answer that it waits for, or refuse with the reason."""
     repair: Repair = envelope.body
     actor = sheet.actor
     if actor.record is None:
@@ -59,7 +59,7 @@ def receive_repair(sheet: TurnSheet, envelope: Envelope) -> None:
 
 
 def entry_of(work: OpenWork, event_id: int) -> Entry | None:
-    """Return the kind of the open entry under an event id; None: there is none."""
+    """Return the kind of the open entry under an event id, if there is one."""
     if event_id in work.tasks:
         return Entry.ACTIVITY
     if event_id in work.children:
@@ -75,14 +75,14 @@ def entry_of(work: OpenWork, event_id: int) -> Entry | None:
 
 
 def _obstacle(sheet: TurnSheet, repair: Repair) -> str | None:
-    """Say why a repair cannot be, and what to do; None if it can."""
+    """Say why a repair is impossible, and what to do; None if it is possible."""
     actor = sheet.actor
     record = actor.record
     assert record is not None
     if record.status.terminal:
         return f"the instance is {record.status.name} and waits for nothing any more. Use rerun."
     if actor.open.waits and record.set_aside is None and not is_remote(sheet, record):
-        running_code(sheet)  # which knows the waits that have ended
+        running_code(sheet)  # finds the waits that have ended
     kind = entry_of(actor.open, repair.event_id)
     if kind is None:
         known = "it has its answer already" if repair.event_id <= actor.open.last_id else "there is none"
@@ -120,7 +120,7 @@ def _waited_for(work: OpenWork) -> str:
 
 
 def _perform_again(sheet: TurnSheet, repair: Repair, audit_id: str | None) -> None:
-    """Give an activity out again, under the same task execution id. The first answer counts, and later ones do not."""
+    """Dispatch an activity again, under the same task execution id. Only the first answer counts."""
     invoke_again(sheet, sheet.actor.open.tasks[repair.event_id], hangs=True)
 
 
@@ -149,7 +149,7 @@ def _failure_of(repair: Repair) -> FailureDetails:
 
 
 def _fire(sheet: TurnSheet, repair: Repair, audit_id: str | None) -> None:
-    """Let a timer fire, and take back its reminder in the same commit."""
+    """Let a timer fire, and clear its reminder in the same commit."""
     due_us = sheet.actor.open.timers[repair.event_id]
     clear_timer(sheet, repair.event_id)
     sheet.arrive(TimerFired(repair.event_id, due_us, repair=audit_id))

@@ -1,9 +1,9 @@
 """Steering: the effects of requests to suspend, resume, terminate, purge and release, and of the host's to recover
 and to set aside.
 
-The rule: a request that an instance does not take changes nothing. One that changes it on behalf of a caller writes a
-row for the audit in the same turn; one that the engine makes by itself writes none. One that finds the instance as it
-would have it, or ended, is answered with the name of that status, so that nobody is told of a change that was none.
+The rule: a request that an instance refuses changes nothing. A request of a caller that changes the instance writes a
+row for the audit in the same turn; a request of the engine itself writes none. If the instance has the requested status
+already, or has ended, the answer is the name of its status, so that no caller is told of a change that did not happen.
 
 `runtime/instance/receiving.py` has these in its table.
 """
@@ -32,11 +32,11 @@ from ..ending import release, set_aside
 from ..message import Purge, Terminate
 from ..sheet import TurnSheet
 
-HOST = By(actor="engine", door="engine")  # sets aside what has ended the process again and again
+HOST = By(actor="engine", door="engine")  # sets aside instances that have ended the process several times
 
 
 def meets(sheet: TurnSheet, envelope: Envelope, condition: Condition) -> bool:
-    """Refuse a request whose condition the instance does not meet. One that does not exist refuses it elsewhere."""
+    """Refuse a request whose condition the instance does not meet. A missing instance is refused elsewhere."""
     record = sheet.actor.record
     if condition == ANY or record is None:
         return True
@@ -54,7 +54,7 @@ def meets(sheet: TurnSheet, envelope: Envelope, condition: Condition) -> bool:
 
 
 def _stuck_since_us(sheet: TurnSheet, record: InstanceRecord) -> int | None:
-    """Since when nothing has moved; 0 for an instance that is stalled or set aside; None: it is not stuck."""
+    """Since when it has made no progress; 0 for an instance that is stalled or set aside; None: it is not stuck."""
     if record.status.terminal:
         return None
     if record.status is Status.STALLED or record.set_aside is not None:
@@ -64,7 +64,7 @@ def _stuck_since_us(sheet: TurnSheet, record: InstanceRecord) -> int | None:
 
 
 def receive_check(sheet: TurnSheet, envelope: Envelope) -> None:
-    """Answer whether the instance is there and meets a condition."""
+    """Answer whether the instance exists and meets a condition."""
     if sheet.actor.record is None:
         sheet.answer(envelope, InstanceNotFound(sheet.actor.instance_id))
     elif meets(sheet, envelope, envelope.body.condition):
@@ -84,7 +84,7 @@ def receive_suspend(sheet: TurnSheet, envelope: Envelope) -> None:
 
 
 def _refuses_while_aside(sheet: TurnSheet, envelope: Envelope) -> bool:
-    """Refuse a request that an instance takes only when it is not set aside."""
+    """Refuse a request if the instance is set aside."""
     record = sheet.actor.record
     refused = record is not None and record.set_aside is not None and not record.status.terminal
     if refused:
@@ -93,7 +93,7 @@ def _refuses_while_aside(sheet: TurnSheet, envelope: Envelope) -> bool:
 
 
 def _is_so(sheet: TurnSheet, envelope: Envelope, *statuses: Status) -> bool:
-    """Answer a request that finds the instance ended, or with one of some statuses, with the status that it has."""
+    """Answer with the status if the instance has ended, or has one of the given statuses."""
     record = sheet.actor.record
     found = record is not None and (record.status.terminal or record.status in statuses)
     if found:
@@ -128,7 +128,7 @@ def receive_terminate(sheet: TurnSheet, envelope: Envelope) -> None:
     if not meets(sheet, envelope, termination.condition) or _is_so(sheet, envelope):
         return
     if sheet.termination is not None:
-        sheet.answer(envelope, Status.TERMINATED.name)  # by a request in front of this one, in the same turn
+        sheet.answer(envelope, Status.TERMINATED.name)  # by an earlier request of this turn
         return
     if sheet.takes(envelope, stalled_too=termination.stalled_too or termination.parent is not None):
         sheet.audit(termination.by, AuditAction.TERMINATE)
@@ -170,7 +170,7 @@ def _forget(sheet: TurnSheet, envelope: Envelope) -> None:
 def receive_recover(sheet: TurnSheet, envelope: Envelope) -> None:
     """Send again all messages that may not have arrived before the restart, and set the timers again.
 
-    Their rows are there already, unless the disk has lost them (`actors/store/sqlite/salvage.py`).
+    The rows of the timers exist already, unless the disk has lost them (`actors/store/sqlite/salvage.py`).
     """
     record = sheet.actor.record
     if record is None:
@@ -198,19 +198,19 @@ def receive_recover(sheet: TurnSheet, envelope: Envelope) -> None:
 
 
 def receive_set_aside(sheet: TurnSheet, envelope: Envelope) -> None:
-    """Set the instance aside; one that does not exist yet as soon as a start in this turn makes it (`turn.py`)."""
+    """Set the instance aside. If it does not exist yet, this happens after its start in the same turn (`turn.py`)."""
     sheet.setting_aside = envelope.body
     if sheet.actor.record is not None:
         put_aside(sheet)
 
 
 def put_aside(sheet: TurnSheet) -> None:
-    """Set the instance aside, as this turn was told to."""
+    """Set the instance aside, as a message of this turn requests."""
     message = sheet.setting_aside
     record = sheet.actor.record
     assert message is not None
     assert record is not None
-    # A mark that a restart takes back is no decision that a person has to know of or undo.
+    # A mark that a restart removes is no decision that a person has to know of or undo.
     if record.set_aside is None and not message.until_restart:
         by = OFFLINE if message.requested else HOST
         sheet.audit(by._replace(reason=message.reason), AuditAction.SET_ASIDE)
@@ -218,7 +218,7 @@ def put_aside(sheet: TurnSheet) -> None:
 
 
 def receive_release(sheet: TurnSheet, envelope: Envelope) -> None:
-    """Let an instance that was set aside go on, and ask again for its open entries."""
+    """Let an instance that was set aside go on, and repeat the requests of its open entries."""
     record = sheet.actor.record
     if not meets(sheet, envelope, envelope.body.condition):
         return

@@ -1,9 +1,9 @@
-"""The actor of a bulk operation: it knows how far the operation has come, and whether it goes on.
+"""The actor of a bulk operation: it holds the operation's progress, and whether it goes on.
 
-The rule: the runner asks instances, and tells the actor after each step; what the actor has committed is where the
-operation goes on after a restart. Its log holds the errors of single instances.
+The rule: the runner sends requests to instances, and reports to the actor after each step. After a restart the
+operation goes on from the progress that the actor has committed. Its log holds the errors of single instances.
 
-`runner.py` is told of each operation that is to run, also after a restart.
+`runner.py` gets each operation that is to run, also after a restart.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -36,7 +36,7 @@ def operation_address(operation_id: str) -> Address:
 
 
 class Begin(NamedTuple):
-    """Begin an operation. Answered with OperationStatus; one that has begun already is answered as it is."""
+    """Begin an operation. Answered with OperationStatus; for one that has begun already, with its present status."""
 
     operation: BulkOperation
 
@@ -50,7 +50,7 @@ class Advance(NamedTuple):
 
 
 class Cancel(NamedTuple):
-    """Let the operation end behind the step that it is making. Answered with OperationStatus."""
+    """End the operation after its present step. Answered with OperationStatus."""
 
     by: By
 
@@ -100,7 +100,7 @@ class OperationActorType:
         self.in_memory = 0  # how many actors there are now
 
     def purges(self, body: Any) -> bool:
-        """Whether a message asks for the actor to be forgotten."""
+        """Whether a message deletes the actor."""
         return isinstance(body, Forget)
 
     def facets(self, outside: Inspection) -> Facets | None:
@@ -111,7 +111,7 @@ class OperationActorType:
             return None
 
     def purge_audit(self, address: Address, body: Any, now_us: int) -> Sequence[AuditRow]:
-        """An operation that cannot be read is forgotten without a word: its instances have rows of their own."""
+        """No rows for an operation that cannot be read: its instances have rows of their own."""
         return ()
 
     def activate(self, address: Address, stored: Stored | None) -> "OperationActor":

@@ -82,12 +82,12 @@ class Bulk:
     async def begin(
         self, plan: str, *, action: BulkAction, by: By, restated: Restated | None = None
     ) -> OperationStatus:
-        """Begin the operation of a plan. The same plan begins one operation, however often it is given.
+        """Begin the operation of a plan. A plan begins one operation, even if it is given several times.
 
         Args:
             plan: As `Plan.write` gave it.
             action: Must be the plan's.
-            by: A reason takes the place of the plan's.
+            by: The author. A reason replaces the plan's.
             restated: Values given beside the plan, which must be the plan's; None: none.
 
         Raises:
@@ -114,7 +114,7 @@ class Bulk:
         return status
 
     async def get(self, operation_id: str) -> OperationStatus:
-        """Tell how far an operation has come.
+        """Return the progress of an operation.
 
         Raises:
             OperationNotFound: There is no such operation.
@@ -135,7 +135,7 @@ class Bulk:
         return OperationPage(found, page.cursor)
 
     async def cancel(self, operation_id: str, *, by: By) -> OperationStatus:
-        """Let an operation end behind the step that it is making; do nothing to one that has ended.
+        """End an operation after its present step; do nothing if it has ended.
 
         Raises:
             OperationNotFound: There is no such operation.

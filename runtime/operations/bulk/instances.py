@@ -1,9 +1,9 @@
-"""The instances of a bulk operation: found by its filter, and asked in its name.
+"""The instances of a bulk operation: found by its filter, and changed on its behalf.
 
-The rule: the filter is checked again in each instance's own turn, and an instance that has had the action once is as
-well off with it twice.
+The rule: the filter is checked again in each instance's own turn, and an action that is done twice to an instance has
+the effect of one.
 
-`runner.py` asks here.
+`runner.py` uses it.
 """
 
 from dataclasses import fields
@@ -21,7 +21,7 @@ from .bulk import Matches
 from .operation import ActionOptions, BulkAction, BulkOperation, Selection
 from .runner import Matching, Skipped
 
-# Without a word of the caller, these reach the descendants too.
+# By default these reach the descendants too.
 RECURSIVE = frozenset({BulkAction.TERMINATE, BulkAction.PURGE})
 
 
@@ -56,7 +56,7 @@ class SelectedInstances:
         except NoMatch as error:
             raise Skipped from error
         except InstanceNotFound as error:
-            if operation.action is not BulkAction.PURGE:  # that it is gone is what was asked for
+            if operation.action is not BulkAction.PURGE:  # an instance that does not exist counts as purged
                 raise Skipped from error
         else:
             if already is not None:
@@ -65,7 +65,7 @@ class SelectedInstances:
     async def _do(
         self, operation: BulkOperation, operation_id: str, instance_id: str, condition: Condition
     ) -> Status | None:
-        """Do the action; return the status in which it has found the instance, if it has changed nothing."""
+        """Do the action; return the status of the instance, if the action has changed nothing."""
         steering, action, options = self._steering, operation.action, operation.options
         by = operation.by._replace(operation=operation_id)
         recurse = recurses(action, options)
@@ -88,7 +88,7 @@ class SelectedInstances:
         try:
             await self._steering.rerun(instance_id, by=by, new_id=new_id, condition=condition)
         except IdTaken:
-            return  # by this very operation, before a kill
+            return  # by this operation, before a crash
 
 
 def recurses(action: BulkAction, options: ActionOptions) -> bool:

@@ -1,7 +1,7 @@
 """A bulk operation on disk: an action on all instances that a filter fits, and its progress.
 
 The rule: the position in the list of instances and the counts are one record, written together, so that an
-operation goes on behind the last instance that it is known to have asked.
+operation goes on behind the last instance that it is known to have handled.
 
 `actor.py` writes it, `runner.py` follows it.
 """
@@ -58,7 +58,7 @@ class OperationProgress(NamedTuple):
     cursor: str | None = None  # of the list of instances; None: at its beginning
     done: int = 0
     failed: int = 0
-    # Instances that the filter fitted no more when their turn came, or that the action found as it would have them.
+    # Instances that did not fit the filter any more, or were already in the state that the action leads to.
     skipped: int = 0
     steps: int = 0  # that have been counted
 
@@ -97,7 +97,7 @@ class BulkOperation(NamedTuple):
     ended_us: int | None = None
 
     def facets(self) -> Facets:
-        """The side of it that lists see."""
+        """The facets that lists have of it."""
         return Facets(self.action.value, self.state.value, self.created_us, self.updated_us, self.ended_us)
 
     def pack(self) -> bytes:
@@ -165,7 +165,7 @@ def unpack_selection(packed: Any) -> Selection:
     """Read what `pack_selection` wrote.
 
     Raises:
-        ValueError, TypeError: It is nothing of the kind.
+        ValueError, TypeError: It has another form.
     """
     conditions, moment_us, stuck_for_us = packed
     sets: dict[str, Any] = {name: frozenset(conditions[name]) for name in _SETS if name in conditions}

@@ -1,15 +1,15 @@
-"""The pace of a bulk operation: which part of the time it takes, so that others are served beside it.
+"""The pace of a bulk operation: the part of the time that it takes, so that other callers are served beside it.
 
-The rule: a step in which a quarter of the instances answered late says that the event loop or the commits are late, for
-others who ask too. The operation's share is halved then, and grows again while answers come in time. One instance that
-is slow for a reason of its own changes nothing. It never stands still.
+The rule: if a quarter of the instances of a step answer late, the event loop or the commits are late for other callers
+too. The operation's share is then halved, and grows again while answers come in time. A single slow instance changes
+nothing. The share never becomes 0.
 
-`runner.py` asks it after each step. It waits for nothing and looks at no clock.
+`runner.py` calls it after each step. It waits for nothing and reads no clock.
 """
 
 from collections.abc import Sequence
 
-LATE_S = 0.15  # an answer that took longer: callers are to wait no longer than 0.25 s in all
+LATE_S = 0.15  # an answer that takes longer is late: callers should wait at most 0.25 s in all
 SHARE_MIN = 1 / 16
 GROWTH = 1.25
 REST_MAX_S = 5.0
@@ -30,11 +30,11 @@ class Pace:
         self.share = 1.0
 
     def step_of(self, period_s: float) -> int:
-        """How many instances the next step has, if steps are to take so long."""
+        """The number of instances in the next step, if steps take `period_s` seconds."""
         return max(1, round(self._rate * period_s * self.share))
 
     def rest_after(self, *, asked: int, took_s: float, answers_s: Sequence[float]) -> float:
-        """Take note of a step, and say how many seconds come before the next.
+        """Take note of a step, and return the pause before the next one, in seconds.
 
         Args:
             asked: Instances that it had.

@@ -44,7 +44,7 @@ class Plan(NamedTuple):
         return base64.urlsafe_b64encode(zlib.crc32(packed).to_bytes(4) + packed).rstrip(b"=").decode()
 
     def difference(self, restated: Restated) -> str | None:
-        """The first thing that is restated otherwise than the plan has it; None: it says the same."""
+        """The name of the first restated value that differs from the plan's; None if all are equal."""
         selection, options, rate = restated
         if selection is not None and selection._replace(moment_us=self.selection.moment_us) != self.selection:
             return "filter"
@@ -56,7 +56,7 @@ class Plan(NamedTuple):
 
 
 class PlanExpired(RequestRefused):
-    """A plan is older than it may be."""
+    """A plan is too old."""
 
     def __str__(self) -> str:
         return "the plan is more than 15 minutes old: make another with a dry run"

@@ -1,9 +1,9 @@
-"""The runner of bulk operations: asks one instance after the other, at the pace that the operation has.
+"""The runner of bulk operations: it sends requests to one instance after the other, at the operation's pace.
 
-The rule: a step is told to the operation's actor after all instances of the step have answered. So after a kill the
-last step may be made twice, and no instance is passed over; each action does nothing to an instance that has had it.
+The rule: a step is reported to the operation's actor after all instances of the step have answered. So after a crash
+the last step may be repeated, and no instance is left out; an action has no effect on an instance that has had it.
 
-The engine routes operations that are to run here. `actor.py` remembers how far they have come.
+The engine routes operations that are to run here. `actor.py` stores their progress.
 """
 
 from collections.abc import Awaitable, Callable
@@ -23,11 +23,11 @@ from .actor import Advance, OperationStatus, RunOperation
 from .operation import BulkOperation, ItemError, OperationProgress, OperationState
 from .pace import Pace
 
-RETRY_S = 1.0  # after a store, a host or a mailbox that did not take what was asked
+RETRY_S = 1.0  # the pause after a store, a host or a mailbox has refused a request
 
 
 class Skipped(PerdureError):
-    """The instance no longer fits the operation's filter, is gone, or is as the action would have it."""
+    """The instance no longer fits the operation's filter, does not exist, or is in the wanted state already."""
 
 
 class Matching(NamedTuple):
@@ -108,7 +108,7 @@ class BulkRunner(Attendance):
             self._running.discard(operation_id)
 
     def _stand(self, operation_id: str, error: Exception, *, exc_info: Exception | None = None) -> None:
-        """Have the log told of an operation that does not go on."""
+        """Log that an operation does not go on."""
         self._journal.write(
             OPERATION_STANDS,
             operation_id=operation_id,
@@ -163,7 +163,7 @@ class BulkRunner(Attendance):
 
 
 async def _persistently(act: Callable[[], Awaitable[Any]]) -> Any:
-    """Do something, again and again while a store, a host or a mailbox does not take it.
+    """Do something, repeatedly while a store, a host or a mailbox refuses it.
 
     Raises:
         HostStopping: It cannot be done any more in this process.

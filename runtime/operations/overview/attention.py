@@ -1,6 +1,6 @@
 """Attention: the instances that a person should look at first, a few of each kind, with how many there are.
 
-The rule: it reads what an index or memory has at hand. No kind of it takes longer the more instances there are.
+The rule: it reads an index or memory. No kind takes longer if there are more instances.
 
 `http/management/routes/overview.py` shows it.
 """
@@ -23,7 +23,7 @@ from ..reading.views import Views
 
 ITEMS_MAX = 20  # of each kind
 HOUR_US = 3600 * 10**6
-OVERDUE_US = 30 * 10**6  # a timer that is due for longer has not been set off in time
+OVERDUE_US = 30 * 10**6  # a timer that has been due for longer is overdue
 REMINDERS_MAX = 1000  # that a host looks at
 
 
@@ -32,7 +32,7 @@ class Concern(NamedTuple):
 
     total: int
     more: bool  # there are more than were counted
-    items: Sequence[InstanceItem]  # ITEMS_MAX at most, those first that need it most
+    items: Sequence[InstanceItem]  # ITEMS_MAX at most, the most urgent first
 
 
 class Attention(NamedTuple):
@@ -60,7 +60,7 @@ METHOD = HostMethod("overview.attention", (), Waits)  # other hosts call it
 
 
 class Attentions:
-    """Finds what needs attention, on all hosts.
+    """Finds the instances that need attention, on all hosts.
 
     Args:
         own: The addresses of the app.
@@ -87,7 +87,7 @@ class Attentions:
             peers.answer_async(METHOD, self.own)
 
     async def find(self) -> Attention:
-        """Look.
+        """Find these instances on all hosts.
 
         Raises:
             ListsUnfinished: The store has not taken in all instances of an earlier release yet.

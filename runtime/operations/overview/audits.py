@@ -33,7 +33,7 @@ class Audits:
         """Read a page.
 
         Raises:
-            CursorInvalid: The cursor is none.
+            CursorInvalid: The cursor is invalid.
             StoreError, HostUnreachable, HostLost, HostSilent: The store or a host did not answer.
         """
         page = await self._host.lists.audit(wanted, cursor=cursor, limit=limit)
@@ -41,7 +41,7 @@ class Audits:
 
 
 def entry_of(row: Audited) -> AuditEntry:
-    """Read a row; of one that cannot be read, the parts that the store itself knows."""
+    """Read a row; if it cannot be read, return the parts that the store itself knows."""
     try:
         return unpack_audit(row.body)
     except CorruptHistory:

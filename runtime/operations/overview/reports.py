@@ -1,4 +1,4 @@
-"""Reports: the work that the hosts of a daemon have in hand, for people.
+"""Reports: the present work of the hosts of a daemon, for people.
 
 The rule: a report is made of values in memory; it reads no store and runs no code. A host that does not answer
 is in the report as one that is away.
@@ -76,7 +76,7 @@ class HostReport(NamedTuple):
     release: str  # of Perdure
     kills: int | None  # hosts that it has found dead, since it began; None: it watches none
     elsewhere: Mapping[str, InHand] = {}  # its jobs at workers of other hosts, by the ids of those
-    lacks: Sequence[str] = ()  # workflows and activities that other hosts have and this one not: "activity charge"
+    lacks: Sequence[str] = ()  # workflows and activities that other hosts have and this host lacks: "activity charge"
     awaiting: int = 0  # instances of this host that wait for code of others
 
 
@@ -86,7 +86,7 @@ METHOD = HostMethod("overview.report", (), HostReport)  # other hosts call it
 class ActivityPlace(Protocol):
     """Where activities are performed: in the app, or by workers."""
 
-    timed: bool  # whether it is noted when they are asked for
+    timed: bool  # whether the times of requests for them are noted
 
     @property
     def recent(self) -> Mapping[str, Collection[float]]:
@@ -98,7 +98,7 @@ class ActivityPlace(Protocol):
         ...
 
     def oldest_waiting(self) -> Mapping[str, int]:
-        """When the oldest waiting activity was asked for, by name; Unix time, microseconds."""
+        """When the oldest waiting activity was requested, by name; Unix time, microseconds."""
         ...
 
 
@@ -108,7 +108,8 @@ class Reports:
     Args:
         activities: The app's own activities.
         dispatcher: The workers, and the activities that they perform.
-        limit_of: How many of an activity a host performs at once, alone or with others of its kind; None: any.
+        limit_of: How many attempts of an activity a host performs at once, alone or with others of its kind; None: any
+            number.
         peers: The other hosts that have the app, if there are any.
         own: The addresses of the app.
     """
@@ -205,7 +206,7 @@ class Reports:
         return await self._host.store.count(self.own_app.workflow, ListFilter(), by=("status", "name"))
 
     def oldest_waiting(self) -> Mapping[str, int]:
-        """When the oldest activity that waits here was asked for, by name; Unix time, microseconds."""
+        """When the oldest activity that waits here was requested, by name; Unix time, microseconds."""
         return {**self._dispatcher.oldest_waiting(), **self._activities.oldest_waiting()}
 
     def mailbox_depths(self) -> tuple[int, int]:
@@ -213,7 +214,7 @@ class Reports:
         return self._host.mailbox_depths()
 
     def watch_commits(self, watch: CommitWatch) -> None:
-        """Have each commit of this host told from now on, and note when activities are asked for."""
+        """Report each commit of this host to a watch from now on, and note the times of requests for activities."""
         self._host.watch_commits(watch)
         self._activities.timed = self._dispatcher.timed = True
 
@@ -230,7 +231,7 @@ class Reports:
     async def all(self) -> dict[str, HostReport | None]:
         """Collect the reports of all hosts, by their names; None for one that does not answer.
 
-        In these a worker has the work of all hosts in hand.
+        In these reports a worker has the work of all hosts in hand.
         """
         reports: dict[str, HostReport | None] = {}
         if self.peers is not None:

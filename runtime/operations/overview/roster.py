@@ -1,6 +1,6 @@
 """The roster: the hosts of a daemon, each with its own report and the view of the host that answers.
 
-The rule: a host that lives stands here once, whether it answers or not, and unknown figures of it are left out.
+The rule: each living host has one line, even if it does not answer; unknown figures are left out.
 
 `http/management/routes/overview.py` shows it.
 """
@@ -32,7 +32,7 @@ def roster(reports: Mapping[str, HostReport | None], seen: ClusterSeen | None) -
     if seen is None:
         return [RosterLine(name, report, None, None) for name, report in reports.items()]
     hosts = {host.name: host for host in seen.hosts}
-    # This host's own row may be gone: then it answers all the same.
+    # This host's own row may be gone, although the host answers.
     names = sorted({*hosts, seen.me})
     return [
         RosterLine(name, reports.get(name), hosts.get(name), state_of(name, hosts.get(name), seen)) for name in names
@@ -40,7 +40,7 @@ def roster(reports: Mapping[str, HostReport | None], seen: ClusterSeen | None) -
 
 
 def state_of(name: str, host: HostSeen | None, seen: ClusterSeen) -> str:
-    """Say in a word how a host stands among the others. Only a host itself knows more than its row says."""
+    """The state of a host among the others, in one word. Only a host itself knows more than its row says."""
     if name == seen.me:
         return seen.standing.value
     assert host is not None, name

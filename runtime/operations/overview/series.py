@@ -1,7 +1,7 @@
 """Series: an hour of figures in steps of ten seconds, kept in memory, so that a page has charts without a database.
 
-The rule: a sample costs a look at counters, reads no store and writes nothing. Counters become what was added in a
-step; the other figures are what they were at its end.
+The rule: a sample reads counters in memory, and neither reads nor writes the store. A counter becomes the count of a
+step; any other figure is its value at the end of the step.
 
 `daemon/daemon.py` runs it; `http/management/routes/overview.py` shows it.
 """
@@ -31,7 +31,7 @@ COUNTED = {
     "turns": "Turns of actors",
     "commits": "Group commits",
 }
-# Values at the end of a step. Those of several hosts are added up, but for the last, of which the largest counts.
+# Values at the end of a step. Those of several hosts are added up, except the last, whose largest value counts.
 MEASURED = {
     "activations": "Actors in memory",
     "activities_running": "Activities that run",
@@ -59,7 +59,7 @@ class SeriesPage(NamedTuple):
 
     from_us: int  # when the first step begins; Unix time, microseconds
     step_us: int
-    values: Mapping[str, Sequence[float | None]]  # by name; None: nothing is known of that step
+    values: Mapping[str, Sequence[float | None]]  # by name; None: unknown for that step
 
 
 class Series:
@@ -81,7 +81,7 @@ class Series:
 
     async def run(self) -> None:
         """Take a sample at the end of each step, until cancelled."""
-        # Of the step that the host begins in, only the rest is counted.
+        # The first step is counted from the start of the host on.
         self.sample(int(self._clock.now_us() / 1e6 / STEP_S))
         while True:
             await anyio.sleep(STEP_S - self._clock.now_us() / 1e6 % STEP_S)
@@ -199,6 +199,6 @@ def of_host(samples: Sequence[Sample], name: str, begins: range, steps: int) -> 
 
 
 def merged(column: Iterable[float | None], merge: Callable[[list[float]], float]) -> float | None:
-    """Put the values of hosts together; None if no host knows."""
+    """Merge the values of hosts; None if no host has one."""
     known = [value for value in column if value is not None]
     return merge(known) if known else None

@@ -43,7 +43,7 @@ class ActivityReport(NamedTuple):
 
 
 class Inventory:
-    """Takes stock of workflows and activities."""
+    """Lists workflows and activities with their figures."""
 
     def __init__(self, host: Host, reports: Reports, series: Series) -> None:
         self._host = host
@@ -51,7 +51,7 @@ class Inventory:
         self._series = series
 
     async def workflows(self) -> list[WorkflowReport]:
-        """Take stock of the workflows that the app has or that there are instances of, by name.
+        """List the workflows that the app has or that have instances, by name.
 
         Raises:
             StoreError, HostUnreachable, HostLost, HostSilent: The store or a host did not answer.
@@ -87,7 +87,7 @@ class Inventory:
         }
 
     async def activities(self) -> list[ActivityReport]:
-        """Take stock of the activities that the app has or that are or were under way, by name."""
+        """List the activities that the app has or that are or were under way, by name."""
         app = self._reports.app
         known = app.activities if app is not None else {}
         loads: dict[str, ActivityLoad] = {}
@@ -112,7 +112,7 @@ class Inventory:
 
 
 def added(one: ActivityLoad, other: ActivityLoad) -> ActivityLoad:
-    """Put the loads of two hosts together."""
+    """Add the loads of two hosts."""
     oldest = [each for each in (one.oldest_us, other.oldest_us) if each is not None]
     return ActivityLoad(one.running + other.running, one.waiting + other.waiting, min(oldest, default=None))
 
@@ -127,7 +127,7 @@ def input_schema(parameters: Parameters) -> Mapping[str, Any] | None:
             found: Mapping[str, Any] = wanted.model_json_schema()
         else:
             found = msgspec.json.schema(wanted)
-    except Exception as error:  # what makes the schema of a type of the user's may be the user's code
+    except Exception as error:  # the schema of a user's type may be made by the user's code
         logger.debug("the input %r has no schema: %s", wanted, error)
         return None
     return found

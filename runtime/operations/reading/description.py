@@ -44,11 +44,11 @@ class Stall(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Description:
-    """An instance as a person looks at it. Times are Unix time in microseconds."""
+    """The facts of an instance for a person. Times are Unix time in microseconds."""
 
     item: InstanceItem
     execution_id: str  # of the current generation
-    first_execution_id: str  # of the first: it tells one holder of the id from the next
+    first_execution_id: str  # of the first generation: it distinguishes one holder of the id from the next
     input_bytes: int  # as UTF-8; 0 for none
     output_bytes: int
     turns: int  # of the current generation
@@ -61,7 +61,7 @@ class Description:
 
 
 class Outline(NamedTuple):
-    """An instance as a list has it, and the run that it is."""
+    """An instance as a list has it, and its run."""
 
     item: InstanceItem
     run_id: str  # the execution id of its first generation
@@ -116,7 +116,7 @@ class Descriptions:
         )
 
     async def outline(self, instance_id: str) -> Outline | None:
-        """Give the item of an instance as last committed, without its history; None if there is none.
+        """Return the item of an instance as last committed, without its history; None if there is none.
 
         Raises:
             StoreError, HostUnreachable, HostLost, HostSilent: The store or the instance's host did not answer.
@@ -130,12 +130,12 @@ class Descriptions:
                 facets = inspection.facets or facets_of(record, inspection.updated_us or record.created_us)
                 return Outline(item_of(instance_id, record, facets, app_id=self._own.app_id), record.run_id)
         except (StoreDamaged, CorruptHistory):
-            pass  # the description says what can be read
+            pass  # the description has the readable parts
         found = await self.describe(instance_id)
         return Outline(found.item, found.first_execution_id) if found is not None else None
 
     async def waiting_for(self, instance_id: str) -> Sequence[Waiting]:
-        """Say what an instance waits for; nothing for one that does not exist, has ended or cannot be read."""
+        """The waits of an instance; empty if it does not exist, has ended or cannot be read."""
         with suppress(StoreDamaged, CorruptHistory):
             found = await read_stored(self._host, self._own, instance_id)
             if found is not None and not found.record.status.terminal:
@@ -170,14 +170,14 @@ class Descriptions:
         return waiting_for(record, entries, under_way)
 
     async def _unreadable(self, instance_id: str, reason: str) -> Description:
-        """Describe an instance that cannot be read, with what can be read of its record."""
+        """Describe an instance that cannot be read, with the readable parts of its record."""
         record, changed_us, facets = InstanceRecord(Status.STALLED, "", "", 0), 0, None
         with suppress(StoreDamaged, CorruptHistory):
             inspection = await self._host.inspect(self._own.instance(instance_id))
             if inspection is not None and inspection.record:
                 changed_us, facets = inspection.updated_us, inspection.facets
                 record = unpack_record(inspection.record)
-        # As Dapr's doors have it: with any earlier status, it is stalled.
+        # As at Dapr's doors, it is stalled, with any earlier status.
         facets = replace(facets or facets_of(record, changed_us), status=Status.STALLED.name, ended_us=None)
         return Description(
             item=item_of(instance_id, record, facets, app_id=self._own.app_id),

@@ -1,7 +1,7 @@
 """The reminders and the active mark that an instance must have in its store, as its record and history say.
 
-The rule: only certain things are expected. Which timeouts of waits are over, the execution of native code alone knows,
-and a child that is not confirmed may have been confirmed since.
+The rule: only rows that must exist are expected. Only the execution of native code knows which timeouts of waits are
+over, and a child that is not confirmed may have been confirmed since.
 
 `perdure store check` compares the tables with it, because reminders and marks have no checksums.
 """
@@ -17,7 +17,7 @@ from ...instance.surroundings import Surroundings
 
 
 def timers_and_work(address: Address, stored: Stored) -> tuple[frozenset[tuple[str, int]], bool] | None:
-    """Say what an actor must have.
+    """Find the reminders and the mark that an actor must have.
 
     Returns:
         Its reminders, each with its name and due time (Unix time, microseconds), and whether it must have the active

@@ -1,7 +1,7 @@
-"""The feed of instances: what changes in a list of them, as it changes, on all hosts.
+"""The feed of instances: the changes in a list of instances, as they happen, on all hosts.
 
-The rule: a reader is told of each change of an instance that fits its filter, of each that fits it no more, and of each
-that is gone; or it is told that it has missed something, and looks at the list again.
+The rule: a reader gets each change of an instance that fits its filter, each instance that does not fit it any more,
+and each purge; or it gets RESET if it has missed changes, and reads the list again.
 
 `http/management/routes/streams.py` writes it out. The changes come from `actors/cluster/changes.py`.
 """
@@ -31,7 +31,7 @@ class FeedKind(StrEnum):
 
 
 class FeedEvent(NamedTuple):
-    """A word to a reader of the feed."""
+    """An event for a reader of the feed."""
 
     kind: FeedKind
     position: str  # behind it; opaque
@@ -80,7 +80,8 @@ class FeedReader:
         self._changes = changes
         self._signal = signal
         self._wanted = wanted
-        # Of an instance that an earlier release has written it is not known how it was; these cannot have changed.
+        # The state of an instance before its change is unknown if an earlier release wrote it; these cannot have
+        # changed.
         self._lasting = replace(
             wanted, statuses=None, not_statuses=frozenset(), updated_from_us=None, updated_to_us=None
         )
@@ -94,11 +95,11 @@ class FeedReader:
 
     @property
     def position(self) -> str:
-        """Where the reader stands."""
+        """The position of the reader."""
         return ",".join(f"{name}:{place.start}:{place.number}" for name, place in self._places.items())
 
     async def next(self) -> list[FeedEvent]:
-        """Wait until something comes, and give it; it is empty if the host is stopping, or for another reason."""
+        """Wait for events and return them; the list may be empty, for example if the host is stopping."""
         if not (found := self._take()):
             await self._signal.wait()
             found = self._take()
@@ -108,7 +109,7 @@ class FeedReader:
         found: list[FeedEvent] = []
         rings = self._changes.rings
         if rings.keys() != self._places.keys():
-            # A host has come or gone, and shards with it: what it has told last may not have come here.
+            # A host has come or left, and shards with it: its last changes may not have arrived here.
             self._places = {name: self._places.get(name, ring.place) for name, ring in rings.items()}
             self._missed = True
         for name, ring in rings.items():
@@ -126,7 +127,7 @@ class FeedReader:
             self._signal.set()  # there may be more
         if not self._missed:
             return found
-        # Missed changes may be older or newer than the found ones: the list is looked at again anyhow.
+        # Missed changes may be older or newer than the found ones: the list is read again in any case.
         self._missed = False
         return [FeedEvent(FeedKind.RESET, self.position)]
 
@@ -141,14 +142,14 @@ class FeedReader:
         return FeedKind.LEAVE if facets is not None else FeedKind.GONE
 
     def _may_have_fitted(self, change: Change) -> bool:
-        """Whether an instance fitted the filter before a change, as far as it is known."""
+        """Whether an instance fitted the filter before a change, as far as that is known."""
         if change.before is not None:
             return fits(self._wanted, change.address.id, change.before)
         return change.facets is None or fits(self._lasting, change.address.id, change.facets)
 
 
 def parse_position(text: str) -> dict[str, Place] | None:
-    """Read the position of a reader; None if it is none."""
+    """Read the position of a reader; None if it is invalid."""
     places: dict[str, Place] = {}
     for part in text.split(","):
         name, _, rest = part.partition(":")

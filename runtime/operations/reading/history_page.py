@@ -1,7 +1,7 @@
 """Histories in pages: the events of an instance's current generation, from either end, and one payload by its key.
 
-The rule: a key names an event for good. Rows are only ever appended, so a key is the event's row and its place in that
-row, and the execution id says in which generation. A page costs what its rows cost, however long the history is.
+The rule: a key names an event for good. Rows are only ever appended, so a key consists of the event's row, its place in
+that row, and the execution id of the generation. The cost of a page depends on its rows, not on the history's length.
 
 An arrival that has not been fed to the code yet is not part of the history.
 
@@ -40,7 +40,7 @@ EVENTS_MAX = 500  # of a page
 
 
 class HistoryChanged(RequestRefused):
-    """A key of an earlier generation, or of an earlier holder of the id: that history is gone."""
+    """A key of an earlier generation, or of an earlier holder of the id: that history does not exist any more."""
 
     def __init__(self, instance_id: str) -> None:
         super().__init__(instance_id)
@@ -66,7 +66,7 @@ class EventMissing(RequestRefused):
 
 
 class EventKeyInvalid(InvalidRequest):
-    """A text that no page of a history has as the key of an event."""
+    """A text that is not the key of an event in any history."""
 
     def __init__(self, key: str) -> None:
         super().__init__(f"{key!r} is not the key of an event: take one that a page of the history has")
@@ -109,7 +109,7 @@ class Histories:
 
         Raises:
             InstanceNotFound, HistoryChanged
-            InvalidRequest: The limit is none.
+            InvalidRequest: The limit is out of its range.
             EventKeyInvalid: `after` is no key.
             StoreDamaged, CorruptHistory: It cannot be read.
         """
@@ -143,7 +143,7 @@ class Histories:
             kind: "input", "result" or "failure".
 
         Returns:
-            JSON text as it was given, or a failure; None if the event has such a payload, and it is none.
+            JSON text as it was given, or a failure; None if the event can have such a payload, and has none.
 
         Raises:
             InstanceNotFound, HistoryChanged, EventMissing
@@ -170,7 +170,7 @@ class Histories:
 
 
 async def _collect(windows: HistoryWindows, after: EventPlace | None, count: int) -> list[PlacedEvent]:
-    """The events behind a place, oldest first: as many, or all that there are."""
+    """The next `count` events behind a place, or all if there are fewer; oldest first."""
     found: list[PlacedEvent] = []
     begin = after.row if after is not None else 0
     while begin < len(windows) and len(found) < count:
@@ -181,7 +181,7 @@ async def _collect(windows: HistoryWindows, after: EventPlace | None, count: int
 
 
 async def _collect_back(windows: HistoryWindows, after: EventPlace | None, count: int) -> list[PlacedEvent]:
-    """The events before a place, newest first: as many, or all that there are."""
+    """The last `count` events before a place, or all if there are fewer; newest first."""
     found: list[PlacedEvent] = []
     end = min(len(windows), after.row + 1) if after is not None else len(windows)
     while end > 0 and len(found) < count:
@@ -203,7 +203,7 @@ def _place_of(instance_id: str, execution_id: str, key: str) -> EventPlace:
     """Read a key.
 
     Raises:
-        EventKeyInvalid: It is none.
+        EventKeyInvalid: It is no key.
         HistoryChanged: It is of another history.
     """
     match = KEY.fullmatch(key)
@@ -215,7 +215,7 @@ def _place_of(instance_id: str, execution_id: str, key: str) -> EventPlace:
 
 
 def execution_of(key: str) -> str | None:
-    """The execution id of the generation to whose history a key belongs; None if it is none of ours."""
+    """The execution id of the generation to whose history a key belongs; None for any other text."""
     match = KEY.fullmatch(key)
     return match[3] if match is not None else None
 

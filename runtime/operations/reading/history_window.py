@@ -1,8 +1,8 @@
-"""Windows of a history: the events of some of its rows, without unpacking those before them.
+"""Windows of a history: the events of some of its rows, without unpacking the rows before them.
 
 The rule: an event is the same in any window, and the same as in the whole timeline (`runtime/history/timeline.py`).
-What a row takes from earlier ones is looked for there: the arrivals that it feeds, the execution ids of the tasks that
-were answered, and the version that was settled last.
+The facts that a row takes from earlier rows are read there: the arrivals that it feeds, the execution ids of the tasks
+that were answered, and the version that was settled last.
 
 Pages of histories are made of windows (`runtime/operations/reading/history_page.py`).
 """
@@ -86,7 +86,7 @@ class HistoryWindows:
         return row
 
     async def _held_before(self, begin: int) -> list[Arrival]:
-        """The arrivals that the rows before one hold, and have not fed."""
+        """The arrivals that the rows before `begin` hold, and have not fed."""
         first = begin
         while first > 0:
             row = self._row(first - 1)
@@ -115,7 +115,7 @@ class HistoryWindows:
         return None
 
     async def _with_execution_ids(self, placed: list[PlacedEvent], begin: int) -> list[PlacedEvent]:
-        """Add to answers the execution ids of tasks that were asked for before the window."""
+        """Add to answers the execution ids of tasks that were requested before the window."""
         wanted = {
             each.timed.event.task_id
             for each in placed

@@ -1,6 +1,6 @@
 """Items: an instance as lists show it.
 
-The rule: an item holds no payload. Of the custom status it has the beginning.
+The rule: an item holds no payload. It has the beginning of the custom status.
 
 `runtime/operations/reading/listing.py` and `runtime/operations/reading/description.py` make them.
 """

@@ -25,7 +25,7 @@ from .waiting import Waiting
 
 ITEMS = 100  # of a page, unless the caller says otherwise
 ITEMS_MAX = 500
-DETAILED_MAX = 50  # items of a page that says what they wait for
+DETAILED_MAX = 50  # items of a page with their waits
 STUCK_COUNTED_MAX = 10_000  # instances that a count of stuck ones looks at
 STUCK = frozenset({Status.STALLED.name, SET_ASIDE})
 
@@ -36,8 +36,8 @@ GroupBy = Literal["status", "name", "root"]
 class InstanceFilter(ListFilter):
     """The conditions for an instance to stand in a list."""
 
-    # Stalled or set aside; or an activity is open, and no turn was taken for so long, in microseconds. Waiting for a
-    # timer, an event, a child or a resumption is not being stuck.
+    # Microseconds. Stuck is an instance that is stalled or set aside, or that has an open activity and has taken no
+    # turn for this time. An instance that waits for a timer, an event, a child or a resumption is not stuck.
     stuck_for_us: int | None = None
 
 
@@ -46,9 +46,9 @@ class InstancePage:
     """A part of a list. It may be short or empty although more follow."""
 
     items: Sequence[InstanceItem]
-    cursor: str | None  # opaque: asks for the next page; None: this is the end
-    waiting: Mapping[str, Sequence[Waiting]] = field(default_factory=dict)  # by id, if it was asked for
-    children: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # by id and status, if it was asked for
+    cursor: str | None  # opaque: requests the next page; None: this is the end
+    waiting: Mapping[str, Sequence[Waiting]] = field(default_factory=dict)  # by id, if requested
+    children: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # by id and status, if requested
 
 
 class Listing:
@@ -77,11 +77,11 @@ class Listing:
 
         Args:
             cursor: Of the page before; None: the first page.
-            limit: How many items at most, 1 to 500; with what they wait for, or their children, 1 to 50.
+            limit: How many items at most, 1 to 500; with their waits or their children, 1 to 50.
 
         Raises:
-            InvalidRequest: The limit is none.
-            CursorInvalid: The cursor is none, or is of a list in another order.
+            InvalidRequest: The limit is out of its range.
+            CursorInvalid: The cursor is invalid, or of a list in another order.
             ListsUnfinished: The store has not taken in all instances of an earlier release yet.
             StoreError, HostUnreachable, HostLost, HostSilent: The store or a host did not answer.
         """
@@ -103,7 +103,7 @@ class Listing:
         """Count the instances that a filter fits.
 
         Args:
-            by: Count those apart that differ in these.
+            by: The values by which the instances are counted separately.
 
         Raises:
             ListsUnfinished, StoreError, HostUnreachable, HostLost, HostSilent: As for `list`.

@@ -36,9 +36,9 @@ class OpenRequest(NamedTuple):
     """A call or a timer without an answer."""
 
     event_id: int
-    since_us: int  # of the turn that asked for it; Unix time, microseconds
+    since_us: int  # of the turn that requested it; Unix time, microseconds
     name: str | None  # the activity's or the workflow's; None: a plain timer
-    attempt: int | None = None  # from 1; of a timer before another attempt the number of that
+    attempt: int | None = None  # from 1; for a timer before another attempt, that attempt's
     due_us: int | None = None  # of a timer
     child_id: str | None = None
     app_id: str | None = None  # None: that of the instance
@@ -54,7 +54,7 @@ class OpenEntries:
     child_retries: dict[int, OpenRequest]
     timers: dict[int, OpenRequest]
     waits: list[OpenWait]  # oldest first
-    start_due_us: int | None = None  # the start is due then; None: it is not waited for
+    start_due_us: int | None = None  # when the start is due; None: no wait for it
     start_since_us: int = 0
     held: int = 0  # arrivals that were not fed, stalls apart
     held_since_us: int = 0  # of the oldest
@@ -80,7 +80,7 @@ class Walk:
         self.found = OpenEntries({}, {}, {}, {}, {}, [])
         self._held: list[tuple[int, Event]] = []  # arrivals that were not fed, each with the time of its row
         self._waits = OpenWaits()
-        self._attempts: Counter[str] = Counter()  # of calls, by what names all attempts of a call
+        self._attempts: Counter[str] = Counter()  # of calls, by the name that all attempts of a call share
         self._names: dict[str, str] = {}  # of calls, by the same
 
     def add(self, row: Row) -> None:
@@ -131,7 +131,7 @@ class Walk:
         due_us = timer.fire_at_us if timer.fire_at_us < END_OF_TIME_US else None
         of = timer.reference or ""
         if timer.origin == TimerOrigin.EXTERNAL_EVENT:
-            return  # it is a wait's
+            return  # it belongs to a wait
         if timer.origin in (TimerOrigin.ACTIVITY_RETRY, TimerOrigin.CHILD_RETRY):
             activity = timer.origin == TimerOrigin.ACTIVITY_RETRY
             retries = self.found.task_retries if activity else self.found.child_retries

@@ -35,8 +35,8 @@ class StatusWaits:
             words: Words of `history/facets.py`.
 
         Raises:
-            InstanceNotFound: There is none, or it was purged meanwhile.
-            HostStopping: It has not come to that, and cannot any more.
+            InstanceNotFound: It does not exist, or was purged meanwhile.
+            HostStopping: The host has ended before that.
         """
         address = self._own.instance(instance_id)
         with self._host.watch(address) as watch:
@@ -65,7 +65,7 @@ class StatusWaits:
 
 
 def word_of(record: bytes) -> str:
-    """Read the status out of a record; one that cannot be read is that of an instance that cannot be loaded."""
+    """Read the status out of a record; a record that cannot be read is that of an instance that cannot be loaded."""
     try:
         return status_word(unpack_record(record))
     except CorruptHistory:

@@ -44,7 +44,7 @@ class Pieces:
         self._ends_s = stopwatch() + self.SLICE_S
 
     async def cut(self) -> None:
-        """Let others have their turn, if this piece has taken long enough."""
+        """Let other tasks run, if this piece has taken long enough."""
         if self._stopwatch() > self._ends_s:
             await anyio.lowlevel.checkpoint()
             self._ends_s = self._stopwatch() + self.SLICE_S

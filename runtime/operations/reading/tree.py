@@ -1,6 +1,6 @@
-"""Trees: an instance with its descendants, as far as one asks for.
+"""Trees: an instance with its descendants, down to a requested depth.
 
-The rule: a tree has at most TREE_MAX instances, under any request; where it is cut it says so.
+The rule: a tree has at most TREE_MAX instances, under any request; a node whose children are left out says so.
 
 The management API uses it.
 """
@@ -49,11 +49,11 @@ class Trees:
 
         Raises:
             InstanceNotFound
-            InvalidRequest: The depth is none.
+            InvalidRequest: The depth is out of its range.
         """
         if not 0 <= depth <= DEPTH_MAX:
             raise InvalidRequest(f"a tree has 0 to {DEPTH_MAX} levels, not {depth}")
-        # By its id, which begins the list of all ids that begin with it.
+        # Found by its id, which comes first in the list of all ids that begin with it.
         page = await self._host.lists.list(
             self._own.workflow, ListFilter(id_prefix=instance_id), order=Order.ID, cursor=None, limit=1
         )

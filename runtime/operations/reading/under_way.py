@@ -55,14 +55,14 @@ class WorkLocator:
         return together([found, *others])
 
     def here(self, instance_id: str, execution_id: str, task_ids: Collection[int]) -> UnderWay:
-        """Find the part of it that is on this host."""
+        """Find the part of the work that is on this host."""
         states = {task_id: self._activity(instance_id, execution_id, task_id) for task_id in task_ids}
         known = {task_id: state for task_id, state in states.items() if state is not None}
         return UnderWay(self._turn(instance_id, execution_id), known, self._awaits_code(instance_id))
 
 
 def together(parts: Sequence[UnderWay]) -> UnderWay:
-    """Put together the work under way on several hosts."""
+    """Merge the work under way on several hosts."""
     turn = next((each.turn for each in parts if each.turn is not None), None)
     activities = {task_id: state for each in reversed(parts) for task_id, state in each.activities.items()}
     return UnderWay(turn, activities, any(each.awaits_code for each in parts))

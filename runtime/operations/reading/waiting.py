@@ -1,4 +1,4 @@
-"""Waiting: what an instance waits for, so that a person can see why it does not go on.
+"""Waiting: the entries and conditions that an instance waits for, so that a person can see why it does not go on.
 
 The rule: it follows from the record, the open entries of the history, and the work that the hosts report. No code is
 run for it.
@@ -31,7 +31,7 @@ class WaitKind(StrEnum):
 
 
 class WorkPlace(StrEnum):
-    """How far work is that has no answer."""
+    """The progress of work without an answer."""
 
     QUEUED = "queued"  # it waits: for room, for a worker, or for its next attempt
     RUNNING = "running"
@@ -45,7 +45,7 @@ class Waiting(NamedTuple):
     since_us: int
     state: WorkPlace | None = None  # of an activity, and of a turn for a worker
     due_us: int | None = None  # when a timer fires, a wait times out, a start is due, or a call is tried again
-    attempt: int | None = None  # of a call, from 1; of one that is tried again later the number of that attempt
+    attempt: int | None = None  # of a call, from 1; if it is tried again later, the next attempt
     event_id: int | None = None  # of the entry in the history: of the request, or of the timer before an attempt
     child_id: str | None = None
     app_id: str | None = None  # of a call of another app
@@ -63,7 +63,7 @@ IDLE = UnderWay()
 
 
 def waiting_for(record: InstanceRecord, entries: OpenEntries, under_way: UnderWay = IDLE) -> list[Waiting]:
-    """Say what an instance waits for: first what keeps it from its next turn, then its open entries in their order.
+    """List the waits of an instance: first the obstacles to its next turn, then its open entries in their order.
 
     Returns:
         Empty for an instance that has ended. Otherwise there is always an entry.
@@ -94,7 +94,7 @@ def _obstacles(record: InstanceRecord, entries: OpenEntries) -> list[Waiting]:
 
 
 def _open(entries: OpenEntries, under_way: UnderWay) -> list[Waiting]:
-    """The open entries in the order of their ids; waits that have none come last."""
+    """The open entries in the order of their ids; waits without an id come last."""
     found = [_activity(asked, under_way.activities.get(asked.event_id)) for asked in entries.tasks.values()]
     for kind, table in (
         (WaitKind.ACTIVITY, entries.task_retries),

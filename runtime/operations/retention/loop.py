@@ -5,7 +5,7 @@ Nothing about it is stored: the date follows from its facets, so a restart chang
 all that has ended already.
 
 The engine runs it if its settings name any time. Each host of a daemon forgets the instances of its own part. Of hosts
-that share a store one does it for all, which is another one as shards move.
+that share a store one host does it for all; when shards move, this may be another host.
 """
 
 from collections.abc import Callable, Sequence
@@ -28,7 +28,7 @@ from ...instance.condition import Condition
 from ..facade import Facade
 from .policy import Retention
 
-# The audit has one row for each look that forgets something, that of the first instance.
+# The audit has one row for each look that forgets instances: the row of the first one.
 BY_RETENTION = By("engine", "engine", "its time was over, and perhaps that of others: retention")
 
 
@@ -43,15 +43,15 @@ class RetentionLoop:
     has failed may be in the store.
 
     So no instance goes too early, and each goes within a second of its date. While the loop sleeps it looks at the
-    clock once a minute, if that may be set.
+    clock once a minute, if the clock may be set.
 
     Args:
         store: This host's part; lists the instances.
         facade: Purges them.
         retention: How long they are kept; not for ever.
-        clock: Tells the date.
+        clock: Has the date.
         happened: A count that grows with each turn and each commit.
-        is_mine: Whether it is this host that forgets now.
+        is_mine: Whether it is this host's turn to forget.
     """
 
     LOOK_EVERY_S = 1.0
@@ -103,7 +103,7 @@ class RetentionLoop:
             except HostStopping:
                 return
             except PerdureError as error:
-                # The store is in trouble. A wait loses nothing: all dates follow from the store.
+                # The store fails. A wait loses nothing: all dates follow from the store.
                 self._journal.write(RETENTION_FAILED, reason=str(error), error_type=type_name(error))
                 self._seen_happened = -1
                 self._look_at_us = self._clock.now_us() + round(self.TRY_AGAIN_S * 1e6)
@@ -114,7 +114,7 @@ class RetentionLoop:
         """Look, if a look is due, and forget all instances that are due."""
         now, seen = read(self._clock), self._seen
         self._seen = now
-        # A clock that is set back puts off no look, or instances that end now would be seen that much later.
+        # A clock that is set back delays no look; otherwise instances that end now would be found late.
         set_back_us = max(0, now.set_back_since(seen))
         self._look_at_us -= set_back_us
         self._thin_at_us -= set_back_us
@@ -146,7 +146,7 @@ class RetentionLoop:
         """Forget the instances of a status that are due.
 
         Returns:
-            When the first that is left is due, Unix time in microseconds; None: there is none.
+            When the first that is left is due, Unix time in microseconds; None if none is left.
         """
         kept_us = self._retention.kept_us(status)
         if kept_us is None:
@@ -167,13 +167,13 @@ class RetentionLoop:
             limit, cursor = self.PAGE, page.cursor
 
     async def _forget_all(self, due: Sequence[Listed], condition: Condition) -> None:
-        """Forget instances, some at once.
+        """Forget instances, several at once.
 
         Args:
             condition: Each must still meet it: it may have been started again meanwhile.
 
         Raises:
-            PerdureError: The store is in trouble, or the host stops.
+            PerdureError: The store fails, or the host stops.
         """
         waiting = [each.id for each in due if each.id not in self._left]
         for begin in range(0, len(waiting), self.AT_ONCE):

@@ -1,6 +1,6 @@
 """How long finished instances and the audit are kept, as one frozen value.
 
-The one law: a time for one status counts before the time for all of them.
+The rule: a time for one status counts before the time for all of them.
 
 Settings and configurations hold it; `runtime/operations/retention/loop.py` acts on
 it.
@@ -15,7 +15,7 @@ from ...history.status import TERMINAL, Status
 class Retention:
     """How long finished instances and rows of the audit are kept, in microseconds.
 
-    None means for ever, and for one status: as long as `any_terminal_us` says.
+    None means for ever; for a single status it means `any_terminal_us`.
 
     Raises:
         ValueError: A time is negative.
@@ -34,7 +34,7 @@ class Retention:
                 raise ValueError(f"{name} must be at least 0, not {kept_us}")
 
     def __bool__(self) -> bool:
-        """Whether there is a time after which anything is forgotten."""
+        """Whether any time is set."""
         return self.shortest_us is not None or self.audit_us is not None
 
     @property

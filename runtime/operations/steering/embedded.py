@@ -2,7 +2,7 @@
 those of `steering.py`.
 
 The rule: each is one call. Changes are made on behalf of the program around the engine (`EMBEDDED`). `Engine.client`
-stands on one.
+uses one.
 """
 
 from ...history.attribution import EMBEDDED
@@ -19,7 +19,7 @@ class EmbeddedOperations:
         self.states = states
         self._facade = facade
         self._steering = steering
-        # As they are: a frame more would be paid for by every caller.
+        # Bound directly: one more frame would cost every caller.
         self.start = facade.start
         self.inspect = facade.inspect
         self.wait = facade.wait

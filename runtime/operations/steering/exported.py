@@ -6,7 +6,7 @@ exported again gives the same lines, and the history of native code can be repla
 The first line is the header: the format, the id and the record. Each further line is an event, with the number of its
 turn from 0 on; the first line of a turn says when it was taken. A turn without any event has a line too.
 
-`runtime/operations/steering/transfer.py` uses it. It looks at nothing but its arguments.
+`runtime/operations/steering/transfer.py` uses it. It depends on nothing but its arguments.
 """
 
 import json
@@ -32,7 +32,7 @@ KINDS: Mapping[str, Any] = {kind.__name__: kind for kind in TAGS}
 
 
 class ImportMalformed(RequestRefused):
-    """A line has no form that an export writes."""
+    """A line does not have the form of an export."""
 
     def __init__(self, line: int, why: str) -> None:
         super().__init__(line, why)
@@ -143,7 +143,7 @@ class ExportReader:
             raise ImportMalformed(self._line, _why(error)) from None
 
     def end(self) -> ExportHeader:
-        """Take the end of the lines.
+        """Finish after the last line.
 
         Raises:
             ImportMalformed: The export is not whole.

@@ -1,6 +1,6 @@
 """The refusal for an id that another instance has, with that instance's workflow and status.
 
-The rule: the error says what a caller can do instead.
+The rule: the error names what a caller can do instead.
 
 `rerunning.py` and `transfer.py` raise it.
 """

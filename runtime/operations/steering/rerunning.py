@@ -2,7 +2,7 @@
 
 The rule: the source stays as it is. The entry of the audit is the new instance's, and names the source.
 
-`steering.py` has it in its face; `runtime/operations/rerun.py` makes the copy of a history.
+`steering.py` offers it; `runtime/operations/rerun.py` makes the copy of a history.
 """
 
 from collections.abc import Callable, Sequence
@@ -45,14 +45,14 @@ KINDS: dict[type[Command], str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RerunRequest:
-    """A rerun as a caller of the management API asks for it."""
+    """A rerun as a caller of the management API requests it."""
 
     source_id: str
     from_event: int | None = None  # an event id of Dapr's; None: from the beginning
     new_id: str | None = None  # None: a new UUID
     input: str | None = None  # JSON text: of the instance, or of the event from which on it is run again
     overwrite_input: bool = False  # whether `input` counts; None is then no input
-    condition: Condition = ANY  # what the source must still be
+    condition: Condition = ANY  # what the source must still meet
 
 
 class RerunStep(NamedTuple):
@@ -67,14 +67,14 @@ class RerunPlan(NamedTuple):
     """The steps that a rerun would keep and repeat."""
 
     kept: Sequence[RerunStep]  # with the answers that they have had
-    repeated: Sequence[RerunStep]  # are asked for again; what follows them holds if the code decides as it did
+    repeated: Sequence[RerunStep]  # are requested again; later ones only if the code decides as it did
 
 
 class Rerunning:
     """Runs instances of a host again.
 
     Args:
-        check_workflow: Refuses the name of a workflow that nobody has.
+        check_workflow: Refuses the name of an unknown workflow.
     """
 
     def __init__(self, host: Host, facade: Facade, check_workflow: Callable[[str], None]) -> None:
@@ -104,7 +104,7 @@ class Rerunning:
             raise await id_taken(self._host, self._facade.own, error.instance_id) from None
 
     async def plan(self, request: RerunRequest) -> RerunPlan:
-        """Say what `rerun` would do; see there for the errors."""
+        """The plan of a rerun; see `rerun` for the errors."""
         record, stored = await self._source(request)
         rows = _rows_of(stored)
         if request.from_event is None:

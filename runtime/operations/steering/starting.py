@@ -3,7 +3,7 @@
 The rule: a caller that repeats a start with its idempotency key gets the instance that the first one has begun, and
 nothing is started a second time, in any later state of the instance. (Unless it was purged.)
 
-`steering.py` has it in its face.
+`steering.py` offers it.
 """
 
 import difflib
@@ -51,7 +51,7 @@ class IfExists(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartRequest:
-    """A start as a caller of the management API asks for it."""
+    """A start as a caller of the management API requests it."""
 
     name: str  # the workflow's
     instance_id: str | None = None  # None: a new UUID, or with a key one that follows from the name and the key
@@ -60,7 +60,7 @@ class StartRequest:
     tags: Mapping[str, str] | None = None
     if_exists: IfExists = IfExists.REJECT
     force: bool = False  # with RESTART: terminate a holder that has not ended, and its descendants
-    key: str | None = None  # an idempotency key: the same start with it again finds the instance of the first one
+    key: str | None = None  # an idempotency key: a repeated start with it finds the instance of the first one
     trace: Trace | None = None  # that the caller is part of; passed on to workers
 
 
@@ -68,7 +68,7 @@ class Begun(NamedTuple):
     """The answer to a start."""
 
     instance_id: str
-    created: bool  # False: the instance was there
+    created: bool  # False: the instance existed already
 
 
 class Starting:
@@ -135,10 +135,10 @@ class Starting:
                 await self._end(error.instance_id, by)
 
     def check_workflow(self, name: str) -> None:
-        """Refuse a workflow that nobody has.
+        """Refuse an unknown workflow.
 
         Raises:
-            WorkflowUnknown: The app does not have it, no other host may have it, and no worker has ever come.
+            WorkflowUnknown: The app does not have it, no other host may have it, and no worker has ever been connected.
         """
         app = self._app
         if not name or app is None or name in app.workflows or self._elsewhere(name):
@@ -170,7 +170,7 @@ class Starting:
 
 
 def answers(holder: InstanceRecord, start: Start, key: str | None, if_exists: IfExists, instance_id: str) -> bool:
-    """Whether the holder of an id is the instance that a start asks for.
+    """Whether the holder of an id is the instance that a start requests.
 
     Raises:
         KeyReused: It was begun with the same key and another input.
@@ -183,7 +183,7 @@ def answers(holder: InstanceRecord, start: Start, key: str | None, if_exists: If
 
 
 def check_key(key: str) -> None:
-    """Refuse a key that no door could take: in HTTP it stands in a header.
+    """Refuse a key that does not fit into a header of HTTP.
 
     Raises:
         InvalidRequest: It is empty or too long, or has characters that are not visible ASCII.

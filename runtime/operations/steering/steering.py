@@ -1,9 +1,9 @@
 """Steering: the actions of the management API, the command line and the Python client on instances.
 
-The rule: an instance that is stuck can always be got rid of, so these terminate and purge stalled instances too. Each
+The rule: a stuck instance can always be removed, so terminate and purge act on stalled instances too. Each
 change has an author (`By`), and is made only if the instance still meets the caller's condition (`Condition`).
 
-Dapr's doors do not come here: they call the facade, which refuses what Dapr refuses. `Engine.steering` is one.
+Dapr's doors call the facade instead, which refuses the requests that Dapr refuses. `Engine.steering` is one.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -69,9 +69,9 @@ class Steering:
         Args:
             name: The event's.
             data: JSON text.
-            key: An idempotency key: of the events of an instance with the same key the first is taken, and the others
-                are accepted and dropped, also after its end. The last 1000 keys are known in any case.
-            condition: What the instance must still be.
+            key: An idempotency key. The first event of an instance with the key is taken; later ones are accepted and
+                dropped, also after its end. At least the last 1000 keys are known.
+            condition: What the instance must still meet.
 
         Raises:
             InvalidRequest, InstanceNotFound, EventRefused, RunChanged, NoMatch: The event was not taken.
@@ -91,10 +91,10 @@ class Steering:
             by: On whose behalf; its reason stands in the history too.
             recurse: Suspend its descendants too, also ones that begin meanwhile. Stalled ones are passed
                 over.
-            condition: What the instance itself must still be.
+            condition: What the instance itself must still meet.
 
         Returns:
-            None; or the status in which it was already, if neither it nor a descendant was changed.
+            None; or its present status, if neither it nor a descendant was changed.
 
         Raises:
             InstanceNotFound, InstanceStalled, RunChanged, NoMatch: Nothing was done.
@@ -109,10 +109,10 @@ class Steering:
         Args:
             by: On whose behalf; its reason stands in the history too.
             recurse: Resume its descendants too.
-            condition: What the instance itself must still be.
+            condition: What the instance itself must still meet.
 
         Returns:
-            As of `suspend`.
+            As for `suspend`.
 
         Raises:
             InstanceNotFound, InstanceStalled, RunChanged, NoMatch: Nothing was done.
@@ -159,10 +159,10 @@ class Steering:
             by: On whose behalf.
             output: The result that it then has; JSON text.
             recurse: End its descendants too. They end after it, also over a crash.
-            condition: What the instance itself must still be.
+            condition: What the instance itself must still meet.
 
         Returns:
-            None; or the status with which it had ended already.
+            None; or its final status, if it had ended already.
 
         Raises:
             InstanceNotFound, ActorStalled, RunChanged, NoMatch: Nothing was done. One that cannot be read
@@ -187,13 +187,13 @@ class Steering:
             by: On whose behalf.
             recurse: Forget its descendants too; they go first.
             force: Forget them with any status.
-            condition: What the instance itself must still be.
+            condition: What the instance itself must still meet.
 
         Returns:
             How many were forgotten.
 
         Raises:
-            InstanceNotFound, InstanceUnfinished, RunChanged, NoMatch: The instance is there as before.
+            InstanceNotFound, InstanceUnfinished, RunChanged, NoMatch: The instance is unchanged.
         """
         return await self._facade.purge(
             instance_id, recurse=recurse, force=force, by=by, condition=condition, stalled_too=True
@@ -237,7 +237,7 @@ class Steering:
         overwrite_input: bool = False,
         condition: Condition = ANY,
     ) -> str:
-        """Run an instance that has ended again, as a new one, and return the id of that.
+        """Run an ended instance again as a new one, and return the id of the new one.
 
         Args:
             by: On whose behalf.
@@ -246,11 +246,12 @@ class Steering:
             new_id: Of the new instance; None: a new UUID.
             input: Another input, JSON text: of the instance, or of the event.
             overwrite_input: Whether `input` counts; None is then no input.
-            condition: What the instance must still be.
+            condition: What the instance must still meet.
 
         Raises:
             InstanceNotFound, RunChanged, NoMatch, IdTaken, WorkflowUnknown, LimitExceeded: Nothing was started.
-            RerunRefused, EventNotFound, EventNotRerunnable: The same; the instance has not ended, or not like this.
+            RerunRefused, EventNotFound, EventNotRerunnable: The same; the instance has not ended, or cannot be rerun
+                like this.
         """
         request = RerunRequest(
             source_id=instance_id,
@@ -265,7 +266,7 @@ class Steering:
     async def plan_rerun(
         self, instance_id: str, *, from_event: int | None = None, condition: Condition = ANY
     ) -> RerunPlan:
-        """Say which steps a rerun would keep and which it would ask for again, and do nothing.
+        """Find the steps that a rerun would keep and those it would request again, and do nothing.
 
         Raises:
             InstanceNotFound, RunChanged, NoMatch, RerunRefused, EventNotFound, EventNotRerunnable
@@ -287,7 +288,7 @@ class Steering:
                 try:
                     await act(relative)
                 except (InstanceNotFound, InstanceStalled, ActorStalled, RunChanged, NoMatch):
-                    continue  # it has gone, or is stuck and takes no step anyhow
+                    continue  # it was purged, or is stuck and takes no step
 
 
 def failed_event(rows: Sequence[Row]) -> int | None:

@@ -1,8 +1,8 @@
-"""Answers: what workers answer at any host goes to the host that has the instance.
+"""Answers: the answer of a worker at any host goes to the host that has the instance.
 
-The rule: an answer is sent until its owner has taken or refused it, also when the worker has hung up meanwhile. If the
-instance has moved in between, the new owner may know nothing of the job: then the answer is void, as is one to a job
-that was given out anew, and the worker hears no error, because it has made none.
+The rule: an answer is sent until its owner has taken or refused it, even if the worker has disconnected meanwhile. If
+the instance has moved in between, the new owner may not know the job. Then the answer is void, like an answer to a job
+that was dispatched again, and the worker gets no error, because it has made none.
 
 `runtime/workers/hosts/sharing.py` has one, where there are other hosts.
 """
@@ -30,8 +30,8 @@ from .wire import ACTIVITY_ANSWER, TURN_ANSWER, TurnAnswerForm, Verdict
 logger = logging.getLogger(__name__)
 
 AGAIN_S = 0.05  # before an answer is sent again
-# An answer that nobody has taken for so long is given up. By then the hosts have known each other for dead, and its job
-# was given out anew.
+# An answer that no host has taken within this time is given up. By then the hosts have taken each other for dead, and
+# the job was dispatched again.
 GIVEN_UP_S = 120.0
 
 
@@ -40,7 +40,7 @@ class AnsweringHost(Protocol):
 
     @property
     def placement(self) -> Placement:
-        """Tells which host has an instance."""
+        """Which host has an instance."""
         ...
 
     def is_open(self, address: Address) -> bool:
@@ -48,7 +48,7 @@ class AnsweringHost(Protocol):
         ...
 
 
-# How long an answer without a token waits for its host, whose shard may be about to move, or not.
+# How long an answer without a token waits for its host, whose shard may be about to move.
 CLOSED_S = 5.0
 
 Take = Callable[[], Awaitable[None]]
@@ -60,9 +60,9 @@ class WorkerAnswers(TaskKeeper):
     Args:
         host: This host.
         own: The addresses of the app; None: it is the only one.
-        giver_of: Says who has given out the turn that a worker without tokens answers; None: it is not known.
-        still_gives: Whether that process is known to be there.
-        forget: Called with instances whose history goes on no more.
+        giver_of: Finds the giver of the turn that a worker without tokens answers; None if it is unknown.
+        still_gives: Whether the process of a giver is known to run.
+        forget: Called with instances whose history has ended.
     """
 
     def __init__(
@@ -123,7 +123,7 @@ class WorkerAnswers(TaskKeeper):
         form: TurnAnswerForm | ActivityAnswer,
         take: Take,
     ) -> None:
-        """Send an answer, in a task of its own, because its worker may hang up; and wait for the outcome."""
+        """Send an answer in a task of its own, because its worker may disconnect, and wait for the outcome."""
         if self._tasks is None:
             raise HostStopping
         reply = Reply()
@@ -159,7 +159,7 @@ class WorkerAnswers(TaskKeeper):
         """Send an answer until it is taken or refused; return False if the first host that was asked knows no such job.
 
         Raises:
-            HostUnreachable: Nobody has taken it for too long.
+            HostUnreachable: No host has taken it within GIVEN_UP_S.
         """
         address = self._own.instance(instance_id)
         moved = False
@@ -191,10 +191,10 @@ class WorkerAnswers(TaskKeeper):
         return Verdict(await self._peers.call(outbound, method, form))
 
     async def _to_giver(self, answer: WorkflowAnswer, giver: TurnGiver) -> None:
-        """Give an answer to a turn without a token to the host that has given the turn out, and to no other.
+        """Send an answer to a turn without a token to the host that has dispatched the turn, and to no other.
 
-        The next owner sends the turn anew, and would take this for the answer to that. For the same reason it is not
-        sent twice to a host that may have taken it.
+        The next owner dispatches the turn again, and would take this answer for the answer to that dispatch. For the
+        same reason the answer is not sent twice to a host that may have taken it.
         """
         until_s = anyio.current_time() + CLOSED_S
         while anyio.current_time() < until_s and (not giver.host or self._peers.find(giver.host) is not None):
@@ -204,9 +204,9 @@ class WorkerAnswers(TaskKeeper):
             except (HostLost, HostSilent):
                 return
             except HostUnreachable:
-                # A host that has begun anew reaches this one, and gives out turns, before this one reaches it.
+                # A restarted host connects to this one, and dispatches turns, before this one connects to it.
                 if self._peers.membership.part is not None and not self._still_gives(giver):
-                    return  # that process is gone; the next one has given out nothing
+                    return  # that process has exited; the next one has dispatched nothing
             except PerdureError as error:
                 logger.warning(
                     "%s does not take an answer of a worker to %s: %s", giver.host, answer.instance_id, error

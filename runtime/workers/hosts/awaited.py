@@ -1,7 +1,7 @@
 """Awaited code: the instances of this host whose workflow only other hosts have.
 
-The rule: such an instance holds what arrives, with the status that it has. It goes on when its shard is at a host that
-has the code, which reads its active mark; and it is asked here again as soon as no other host may have the code.
+The rule: such an instance holds its arrivals and keeps its status. It goes on when its shard is at a host that has the
+code, which reads its active mark; and it is tried here again as soon as no other host may have the code.
 
 `runtime/hosted_app.py` has one, where there are other hosts. `runtime/instance/native.py` sends it the instances.
 """
@@ -23,7 +23,7 @@ class AwaitedCode:
         code: The code of the other hosts.
         instance: The address of an instance.
         send: Sends it a message.
-        journal: Is told of each workflow that is waited for.
+        journal: Gets a line about each workflow that instances wait for.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class AwaitedCode:
         self._waiting.pop(instance_id, None)
 
     def leave(self, has: Callable[[str], bool]) -> None:
-        """Forget the instances that are another host's now.
+        """Forget the instances that another host owns now.
 
         Args:
             has: Whether an instance is one of them.

@@ -1,11 +1,11 @@
 """The code of the other hosts: which workflows and activities their apps have, by name.
 
-The rule: a host tells the names of its own app only, whole, with a number that grows. A living host that has not told
-yet may have any name, for AWAITED_S; and a name whose last host has gone, or has said that it leaves, is waited for as
-long, because that host may come back.
+The rule: a host announces the names of its own app only, as a whole list with a growing number. For AWAITED_S, a living
+host that has announced nothing yet may have any name. A name is waited for equally long when its last host has left, or
+has announced that it leaves, because that host may come back.
 
-`runtime/hosted_app.py` has one, where there are other hosts. `runtime/activities/elsewhere.py` and `awaited.py` ask it
-about a name that this host does not have.
+`runtime/hosted_app.py` has one, where there are other hosts. `runtime/activities/elsewhere.py` and `awaited.py` look up
+names in it that this host does not have.
 """
 
 import logging
@@ -26,8 +26,8 @@ from ...authoring.app import App
 logger = logging.getLogger(__name__)
 
 AGAIN_S = 0.1  # before a host is asked again
-# For so long a name is waited for whose last host has gone: a host that is restarted, on the same machine or by an
-# orchestrator on another one, is there again within it.
+# How long a name is waited for after its last host has left. A host that is restarted, on the same machine or by an
+# orchestrator on another one, is back within this time.
 AWAITED_S = 60.0
 
 
@@ -49,12 +49,12 @@ class CodeNames(NamedTuple):
 
 # The names that a host has.
 NAMES = HostMethod("code.names", (), CodeNames)
-# By the name of the host that tells: its names have changed.
+# Takes the name of the announcing host: its names have changed.
 CHANGED = HostMethod("code.changed", (str, CodeNames), None)
 
 
 class _Told(NamedTuple):
-    """What a host has told."""
+    """The last announcement of a host."""
 
     number: int
     names: Mapping[CodeKind, frozenset[str]]
@@ -67,7 +67,7 @@ class CodeOfHosts(TaskKeeper):
     """The names that the apps of the other hosts have.
 
     Args:
-        app: The code of this host; None: it has none, and does not wait for hosts that have not told theirs.
+        app: The code of this host; None: it has none, and does not wait for the announcements of hosts.
         peers: The other hosts that have the app.
     """
 
@@ -77,9 +77,9 @@ class CodeOfHosts(TaskKeeper):
         self._number = 0  # of the list of this host
         self._leaving = False
         self._told: dict[str, _Told] = {}  # of hosts that live
-        self._unknown: dict[str, float] = {}  # hosts that live and have not told -> until when they are waited for
+        self._unknown: dict[str, float] = {}  # living hosts without an announcement -> until when they are waited for
         self._gone: dict[tuple[CodeKind, str], float] = {}  # names that no host has any more -> the same
-        self._known: Mapping[CodeKind, frozenset[str]] = NOTHING.names  # of all hosts that have told
+        self._known: Mapping[CodeKind, frozenset[str]] = NOTHING.names  # of all announcements
         self._followers: list[Callable[[], None]] = []
         self._due = Signal()  # there is something new to wait for
         peers.answer(NAMES, self._names)
@@ -108,7 +108,7 @@ class CodeOfHosts(TaskKeeper):
         return self._known[kind]
 
     def lacks(self) -> Sequence[str]:
-        """The workflows and activities that other hosts have and this one has not: "activity charge", in order."""
+        """The workflows and activities that other hosts have and this host lacks: "activity charge", in order."""
         app = self._app
         own: Mapping[CodeKind, Collection[str]] = (
             {CodeKind.WORKFLOW: app.workflows, CodeKind.ACTIVITY: app.activities} if app is not None else {}
@@ -122,17 +122,17 @@ class CodeOfHosts(TaskKeeper):
         return self._reached(host) is not None
 
     def follow(self, changed: Callable[[], None]) -> None:
-        """Have a function called each time that hosts have come, gone or told, or a wait for a name is over."""
+        """Have a function called when hosts have come, left or announced names, or a wait for a name is over."""
         self._followers.append(changed)
 
     def refused(self, host: str, kind: CodeKind, name: str) -> None:
-        """Learn from a host that it does not have a name which it has told; until it tells anew."""
+        """Note that a host lacks a name that it has announced. This counts until its next announcement."""
         told = self._told.get(host)
         if told is not None and name in told.names[kind]:
             self._learn(host, told._replace(names={**told.names, kind: told.names[kind] - {name}}))
 
     def leave(self) -> None:
-        """Tell the others that this host performs nothing more, because it ends soon."""
+        """Notify the others that this host performs nothing more, because it stops soon."""
         self._leaving = True
         self._number += 1
         names = self._names()
@@ -140,7 +140,7 @@ class CodeOfHosts(TaskKeeper):
             self._peers.tell(host, CHANGED, self._peers.membership.me, names)
 
     async def run(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
-        """Learn what the other hosts have, until cancelled."""
+        """Collect the names of the other hosts, until cancelled."""
         async with anyio.create_task_group() as tasks:
             await tasks.start(super().run)
             tasks.start_soon(self._end_waits)
@@ -149,7 +149,7 @@ class CodeOfHosts(TaskKeeper):
                 self._connection_changed(host)
             task_status.started()
 
-    # Hosts come, go and tell.
+    # Hosts come, leave and announce names.
 
     def _names(self) -> CodeNames:
         app = self._app
@@ -175,7 +175,7 @@ class CodeOfHosts(TaskKeeper):
         if self._reached(host) is not None:
             self._tasks.start_soon(self._ask, host)
         elif (told := self._told.get(host)) is not None:
-            self._told[host] = told._replace(number=-1)  # the next process of that name begins anew to count
+            self._told[host] = told._replace(number=-1)  # the next process of that name starts its numbers anew
         self._tell()
 
     async def _ask(self, host: str) -> None:
@@ -186,7 +186,7 @@ class CodeOfHosts(TaskKeeper):
             except (HostUnreachable, HostLost, HostSilent):
                 await anyio.sleep(AGAIN_S)
             except PerdureError as error:
-                logger.info("%s does not tell which code it has, and is not asked for any: %s", host, error)
+                logger.info("%s does not announce its code, and gets no requests for it: %s", host, error)
                 self._learn(host, NOTHING)
                 return
             else:
@@ -211,7 +211,7 @@ class CodeOfHosts(TaskKeeper):
         self._tell()
 
     def _lose(self, lost: Mapping[CodeKind, frozenset[str]]) -> None:
-        """Wait for names that a host has no more; a name that others have needs no wait."""
+        """Wait for names that a host does not have any more, unless other hosts have them."""
         until_s = anyio.current_time() + AWAITED_S
         self._gone.update({(kind, name): until_s for kind, names in lost.items() for name in names})
 
@@ -241,7 +241,7 @@ class CodeOfHosts(TaskKeeper):
             for each in over:
                 del self._gone[each]
             for host in late:
-                logger.warning("%s has not told which code it has for %g s: it is taken for none", host, AWAITED_S)
+                logger.warning("%s has not announced its code for %g s: it counts as having none", host, AWAITED_S)
                 self._told[host] = NOTHING
                 del self._unknown[host]
             if over or late:

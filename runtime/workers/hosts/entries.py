@@ -1,9 +1,9 @@
 """Entries: the workers of other hosts, as streams of this host's dispatcher.
 
-The rule: an entry is there as long as its gate, the host at which the stream ends, says so. Jobs are given to it as to
-a stream of this host; the items are written here and passed on in deliveries, one after the other, each of which is
-sent again until the gate has answered it. A gate that cannot be reached keeps its jobs for KEPT_S, or until it is known
-to be gone; then they go to other workers.
+The rule: an entry exists as long as its gate, the host at which the stream ends, lists the stream. Jobs are given to it
+as to a stream of this host. The items are written here and passed on in deliveries, one after the other, and each
+delivery is repeated until the gate has answered it. A gate that cannot be reached keeps its jobs for KEPT_S, or until
+it is known to have exited; then they go to other workers.
 
 `runtime/workers/hosts/sharing.py` has one, where there are other hosts. The other end is `gate.py`.
 """
@@ -46,8 +46,8 @@ class WorkerEntries(TaskKeeper):
     """The streams that end at other hosts.
 
     Args:
-        writer: Makes the writer of items, when the first one is to be passed on; None: this host can write none, and
-            uses no workers of other hosts.
+        writer: Makes the writer of items, when the first one is to be passed on; None: this host cannot write items,
+            and uses no workers of other hosts.
         chance: Names entries.
     """
 
@@ -93,7 +93,7 @@ class WorkerEntries(TaskKeeper):
             except (HostUnreachable, HostLost, HostSilent):
                 await anyio.sleep(AGAIN_S)
             except PerdureError as error:
-                logger.warning("%s does not tell of its workers, and is given no jobs for them: %s", gate, error)
+                logger.warning("%s does not announce its workers, and gets no jobs for them: %s", gate, error)
                 return
             else:
                 if self._reached(gate) is outbound:
@@ -102,16 +102,15 @@ class WorkerEntries(TaskKeeper):
                     return
 
     async def _give_up(self, gate: str) -> None:
-        """Give the jobs of a gate to others if it is not there again in time."""
+        """Give the jobs of a gate to others if it is not connected again in time."""
         await anyio.sleep(KEPT_S)
         if gate not in self._lists:
             for entry in self._of(gate):
                 self._end(entry)
 
     def _changed(self, gate: str, told: StreamList) -> None:
-        """Learn which streams a gate has. A list that comes before it was asked for is ignored: the answer says the
-        same.
-        """
+        """Take in the list of a gate's streams. One before the answer to `_ask` is ignored: the answer says the
+        same."""
         if self._tasks is None or told.number < self._lists.get(gate, told.number + 1):
             return
         self._lists[gate] = told.number
@@ -148,17 +147,17 @@ class WorkerEntries(TaskKeeper):
         self._tasks.start_soon(self._pass_on, entry, self._writer)
 
     def _end(self, entry: _Entry) -> None:
-        """End an entry, unless it has ended: its host may be found gone in the moment in which a delivery fails."""
+        """End an entry, unless it has ended: its host may be found dead at the moment when a delivery fails."""
         if self._entries.get(entry.stream.id) is not entry:
             return
         del self._entries[entry.stream.id]
         entry.scope.cancel()
         self._dispatcher.remove(entry.stream)
 
-    # Items go there.
+    # Items go to gates.
 
     async def _pass_on(self, entry: _Entry, writer: ItemWriter) -> None:
-        """Pass the items of a stream on for as long as it is there."""
+        """Pass the items of a stream on for as long as it exists."""
         number = 0
         with entry.scope:
             while items := await entry.stream.take(ITEMS_MAX):
@@ -169,7 +168,7 @@ class WorkerEntries(TaskKeeper):
                         return
 
     async def _deliver(self, entry: _Entry, number: int, items: Sequence[PassedItem]) -> bool:
-        """Pass items on, again and again until the gate has answered; return whether the stream is there."""
+        """Pass items on, repeatedly until the gate has answered; return whether the stream exists."""
         while True:
             outbound = self._peers.find(entry.gate)
             if outbound is None:
@@ -179,7 +178,7 @@ class WorkerEntries(TaskKeeper):
                     outbound, ITEMS, self._peers.membership.me, entry.stream.id, entry.lease, number, items
                 )
             except HostSilent:
-                # It may have them all the same. Its streams are used again once it answers.
+                # The gate may have received them nevertheless. Its streams are used again once it answers.
                 assert self._tasks is not None
                 self._lists.pop(entry.gate, None)
                 self._tasks.start_soon(self._ask, entry.gate)
@@ -194,7 +193,7 @@ class WorkerEntries(TaskKeeper):
 
 
 def _deliveries(items: Sequence[WorkItem], writer: ItemWriter, *, stateful: bool) -> Iterator[Sequence[PassedItem]]:
-    """Write items, in as many deliveries as their bytes ask for."""
+    """Write items, in as many deliveries as their bytes need."""
     written: list[PassedItem] = []
     size = 0
     for item in items:

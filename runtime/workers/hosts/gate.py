@@ -1,7 +1,7 @@
-"""The gate: the streams that end at this host, told to the other hosts, and the items that those pass on.
+"""The gate: it announces the streams that end at this host to the other hosts, and takes the items that they pass on.
 
-The rule: the other hosts are told of all streams each time that one comes or goes, and whenever a connection to one of
-them is made. An item for a stream that is gone is refused, so that its host gives it to another.
+The rule: the list of all streams is sent to the other hosts each time that a stream begins or ends, and over each new
+connection to one of them. An item for a stream that has ended is refused, so that its host gives it to another.
 
 `runtime/workers/hosts/sharing.py` has one, where there are other hosts. The other end is `entries.py`.
 """
@@ -62,11 +62,11 @@ class WorkerGate:
         return next((giver for giver in found if giver is not None), None)
 
     def still_gives(self, giver: TurnGiver) -> bool:
-        """Whether the process that has given out a turn is known to be there, although it may not be reached yet."""
+        """Whether the process that has dispatched a turn is known to run, even if it cannot be reached yet."""
         return any(stream.passed.is_live(giver.host, giver.lease) for stream in self._streams.values())
 
     def leave(self) -> None:
-        """Have no host give anything more to the streams: they end soon. Their jobs may still be answered."""
+        """Have no host give more jobs to the streams, which end soon. Their jobs may still be answered."""
         self._leaving = True
         self._hosts_changed()
 
@@ -77,7 +77,7 @@ class WorkerGate:
         return mine if own else others
 
     def _hosts_changed(self) -> None:
-        """Share the streams and the limits out anew: hosts have come or gone."""
+        """Divide the streams and the limits again, because hosts have come or left."""
         for stream in self._streams.values():
             stream.room = self._share(own=True)
             stream.passed.keep(self._peers.names)
@@ -105,7 +105,7 @@ class WorkerGate:
         self._tell(host)
 
     def _tell(self, host: str) -> None:
-        """Tell a host of all streams, if it can be reached: else it is told when there is a connection."""
+        """Send a host the list of all streams, if it can be reached; otherwise the next connection does it."""
         self._peers.tell(host, CHANGED, self._peers.membership.me, self._streams_for(host))
 
     async def _receive(self, host: str, stream_id: str, lease: str, number: int, items: Sequence[PassedItem]) -> bool:

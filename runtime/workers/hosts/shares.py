@@ -3,7 +3,8 @@
 The rule: the shares of all hosts in a stream are together no more than its window, as long as the window has a place
 for each. So no worker is sent more than it keeps.
 
-The module is pure. `runtime/workers/hosts/gate.py` shares its streams out, `entries.py` chooses among those of others.
+The module is pure. `runtime/workers/hosts/gate.py` divides its streams, and `entries.py` chooses among the streams of
+others.
 """
 
 from collections.abc import Collection
@@ -23,7 +24,7 @@ def shares(whole: StreamRoom, hosts: int) -> tuple[StreamRoom, StreamRoom]:
         hosts: How many there are, with the one at which the stream is.
 
     Returns:
-        The share of that host, and that of each other host. Neither is nothing.
+        The share of that host, and that of each other host. Neither is zero.
     """
     activities, turns = _share(whole.activities, hosts), _share(whole.turns, hosts)
     own = StreamRoom(max(1, whole.activities - activities * (hosts - 1)), max(1, whole.turns - turns * (hosts - 1)))

@@ -1,7 +1,7 @@
 """The workers of a daemon of several hosts: each of them works for all hosts, and any host takes its answers.
 
-The rule: the streams that end here are told to the others (`gate.py`), those of the others are entries of this host's
-dispatcher (`entries.py`), and answers go to the owner of their instance (`answers.py`).
+The rule: the streams that end here are announced to the other hosts (`gate.py`), the streams of the others are entries
+of this host's dispatcher (`entries.py`), and answers go to the owner of their instance (`answers.py`).
 
 `runtime/engine.py` has one if it has peers; the door of the workers (`rpc/services/work_items.py`) connects them to it.
 """
@@ -46,7 +46,7 @@ def shared_workers(
 
 
 class SharedWorkers:
-    """The workers of all hosts, as one of the hosts has them.
+    """The workers of all hosts, seen from one host.
 
     Args:
         host: This host.

@@ -1,7 +1,7 @@
 """The messages of hosts about workers: the streams that end at them, items for those, and answers of the workers.
 
-The rule: a stream is told of whole, and all streams of a host together with a number that only grows, so that what
-comes late or twice changes nothing.
+The rule: a message has all facts of a stream, and all streams of a host together with a number that only grows, so that
+a late or repeated message changes nothing.
 
 `gate.py` and `entries.py` are the two ends for streams and items, `answers.py` is both for answers.
 """
@@ -18,7 +18,7 @@ from ..items import ActivityAnswer, PassedItem
 
 
 class StreamCard(NamedTuple):
-    """A stream, as its host tells another one of it."""
+    """A stream, as its host announces it to another one."""
 
     id: str
     peer: str
@@ -38,9 +38,9 @@ class StreamList(NamedTuple):
 class Verdict(IntEnum):
     """The verdict of an instance's owner on a worker's answer. The numbers are on the wire."""
 
-    TAKEN = 0  # or void: an answer to a job that was given out anew
+    TAKEN = 0  # or void: an answer to a job that was dispatched again
     UNKNOWN = 1  # it has no such job
-    ELSEWHERE = 2  # it has not the instance, or not yet: ask again
+    ELSEWHERE = 2  # it does not have the instance, or not yet: ask again
 
 
 class TurnAnswerForm(NamedTuple):
@@ -87,12 +87,12 @@ class TurnAnswerForm(NamedTuple):
         )
 
 
-# By the name of the host that asks: the streams that end at the other one.
+# Takes the name of the asking host; returns the streams that end at the other one.
 STREAMS = HostMethod("workers.streams", (str,), StreamList)
-# By the name of the host that tells: its streams have changed.
+# Takes the name of the announcing host: its streams have changed.
 CHANGED = HostMethod("workers.changed", (str, StreamList), None)
-# By the name of the host that has the instances: items for a stream; its id, the lease, the number of the delivery.
-# Answered with whether the stream is there, as soon as there is room for more.
+# Takes the name of the host that has the instances, and items for a stream: its id, the lease, the number of the
+# delivery. Returns whether the stream exists, as soon as there is room for more.
 ITEMS = HostMethod("workers.items", (str, str, str, int, Sequence[PassedItem]), bool)
 TURN_ANSWER = HostMethod("workers.turn-answer", (TurnAnswerForm,), int)  # a Verdict
 ACTIVITY_ANSWER = HostMethod("workers.activity-answer", (ActivityAnswer,), int)

@@ -1,6 +1,6 @@
 """One host of several: a machine on which one process after another is a host of the database.
 
-The one law: a life that is over is heard of no more; what it has sent, the database and the network have.
+The rule: a life that is over does nothing any more; the database and the network keep what it has sent.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ FIRST_PORT = 50_000
 
 
 class WorldOfHosts(Protocol):
-    """The part of a world that its hosts have to do with; `world.py` has it."""
+    """The part of a world that its hosts use; `world.py` has it."""
 
     loop: SimLoop
     choices: Choices
@@ -62,7 +62,7 @@ class WorldOfHosts(Protocol):
         ...
 
     def is_over(self, life: int) -> bool:
-        """Whether a life hears of nothing any more."""
+        """Whether a life is over, so that no event reaches it any more."""
         ...
 
     def new_life(self) -> tuple[Life, Instruments]:
@@ -90,7 +90,7 @@ class WorldOfHosts(Protocol):
         ...
 
     def cut_calls(self, life: Life) -> None:
-        """Tell all callers of a life that it has ended."""
+        """Report to all callers of a life that it has ended."""
         ...
 
     def kill_life(self, made: "SharingLife", why: str) -> None:
@@ -106,7 +106,7 @@ class WorldOfHosts(Protocol):
         ...
 
     def seen_acknowledged(self, made: "SharingLife", writes: Sequence[Write], fences: Mapping[int, int]) -> None:
-        """Check a commit that its host has been told of."""
+        """Check a commit whose outcome its host knows."""
         ...
 
 
@@ -145,11 +145,11 @@ class SharingLife:
 
     @property
     def disturbed_until_s(self) -> float:
-        """Until when something befell it that others may take for its death; virtual seconds. -inf: nothing has."""
+        """The end of the last disturbance that others may take for its death; virtual seconds; -inf: there was none."""
         return max(self._disturbed_until_s, self.store.link.felt_until_s)
 
     def disturb(self, until_s: float) -> None:
-        """Take note of what others may take for the death of this life."""
+        """Note a disturbance that others may take for the death of this life."""
         self._disturbed_until_s = max(self._disturbed_until_s, until_s)
 
     def _tell(self, host: "SimHost", what: str) -> None:
@@ -162,7 +162,7 @@ class SharingLife:
         return HostCard(host.machine, self.transport.address, place, "0", WIRE_MIN, WIRE_MAX, apps=tuple(self.apps))
 
     def share(self, host: "SimHost", store: Store, tell: Tell) -> SharedStore:
-        """Share the store, as an engine asks."""
+        """Share the store, at the request of an engine."""
         self.membership._tell = tell
         return SharedStore(self.membership, self.transport, book=self.store)
 
@@ -171,8 +171,8 @@ class SimHost:
     """One host of a world.
 
     Attributes:
-        now: The life that is to be there; None: none is, before the first, or after it was told to stop.
-        last: The newest one.
+        now: The present life; None before the first, or after the host was told to stop.
+        last: The newest life.
     """
 
     def __init__(self, world: "WorldOfHosts", number: int) -> None:
@@ -183,7 +183,7 @@ class SimHost:
         self.last: SharingLife | None = None
         self._restart: SimHandle | None = None
         self._failures = 0  # lives in a row that have ended with an error of their own
-        self._orders = 0  # to stop; only the last one says when another process begins
+        self._orders = 0  # to stop; only the last one decides when another process begins
 
     @property
     def name(self) -> str:
@@ -192,7 +192,7 @@ class SimHost:
 
     @property
     def alive(self) -> bool:
-        """Whether a process of it is there, whether it was told to stop or not."""
+        """Whether a process of it runs, even if it was told to stop."""
         return self.last is not None and not self.last.life.over
 
     @property
@@ -202,7 +202,7 @@ class SimHost:
 
     @property
     def stopped(self) -> bool:
-        """Whether no process is to be there, as the last one was told to stop."""
+        """Whether no process should run, because the last one was told to stop."""
         return self.now is None
 
     def place_of(self, life: Life) -> str:
@@ -210,12 +210,12 @@ class SimHost:
         return f"{self.machine}/{life.number}"
 
     def is_gone(self, place: str) -> bool:
-        """Whether the process at a place was one of this machine, and is no more."""
+        """Whether the process at a place was of this machine, and has ended."""
         machine, _, number = place.partition("/")
         return machine == self.machine and self.world.is_over(int(number))
 
     def start(self) -> None:
-        """Begin the next life, unless one is there."""
+        """Begin the next life, unless the host is alive."""
         self._forget_restart()
         if self.alive:
             return
@@ -248,7 +248,7 @@ class SimHost:
             self._cut_off("kill.stopping", "it leaves")
 
     def _cut_off(self, stream: str, why: str) -> None:
-        """Let a stream choose a kill of this life in a moment."""
+        """Let a stream choose a kill of this life a moment later."""
         world = self.world
         if (at := world.choices.fault(stream, len(CUT_OFF_S))) and self.last is not None:
             world.loop.call_later(CUT_OFF_S[at], world.kill_life, self.last, why, context=world.loop.outside)
@@ -266,7 +266,7 @@ class SimHost:
         self._ended(made)
 
     def stop(self, *, again_s: float | None = None) -> None:
-        """Tell the process to stop, as SIGTERM does; another one begins so long after its end, or none."""
+        """Tell the process to stop, as SIGTERM does; another one begins `again_s` after its end; None: none does."""
         made, self.now = self.last, None
         self._orders += 1
         self._forget_restart()
@@ -303,7 +303,7 @@ class SimHost:
             self.world.hold(self.last.life, seconds, self.name)
 
     def cut_off(self, seconds: float, *, there: bool = True) -> None:
-        """Let nothing through between this host and the database for a while; or only nothing back."""
+        """Let nothing through between this host and the database for a while; only nothing back unless `there`."""
         if self.last is not None:
             what = f"does not {'reach' if there else 'hear'} the database for {seconds} s"
             self.world.tell(self.name, what)
@@ -324,7 +324,7 @@ class SimHost:
         for machine in world.machines:
             machine.life_ended(made.life.number)
         world.cut_calls(made.life)
-        if self.now is made:  # nobody has asked for its end
+        if self.now is made:  # its end was not requested
             pause_s = world.restart_pause_s(self._failures)
             self._restart = world.loop.call_later(pause_s, self.start, context=world.loop.outside)
 

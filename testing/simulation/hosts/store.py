@@ -1,6 +1,6 @@
-"""The store of one life of a host among others: the one that hosts share on PostgreSQL, with the stand-in for a server.
+"""The store of one life of a host: the store that hosts share on PostgreSQL, with the stand-in for a server.
 
-The one law: a commit is looked at where the server has just done it, before any host hears of it.
+The rule: a commit is checked when the server has just done it, before any host knows of it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -25,7 +25,7 @@ class LifeClusterStore(PostgresClusterStore):
 
     Args:
         committed: Called with each commit, once the server has done it.
-        acknowledged: Called with each commit, once this life has heard that it is there.
+        acknowledged: Called with each commit, once this life knows that it is done.
 
     Attributes:
         link: The network between this life and the server.
@@ -49,7 +49,7 @@ class LifeClusterStore(PostgresClusterStore):
     async def commit_telling(
         self, writes: Sequence[Write], fences: Mapping[int, int], told: Callable[[], None]
     ) -> None:
-        """Commit; `told` is called once the commit is there, before any host hears of it."""
+        """Commit; `told` is called once the commit is done, before any host knows of it."""
         token = TOLD.set(partial(self._done, writes, fences, told))
         try:
             await self.commit(writes, fences)

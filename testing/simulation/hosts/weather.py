@@ -1,6 +1,6 @@
-"""Weather over several hosts: what happens to them, and to what lies between them, at any time.
+"""Weather over several hosts: the faults of hosts, and of the network between them, at any time.
 
-The one law: it asks its choices at moments that do not depend on what the hosts do.
+The rule: it draws its choices at moments that do not depend on the hosts.
 
     kill.between   a host is killed
     host.pause     a host stands still, as by SIGSTOP
@@ -18,8 +18,8 @@ from typing import Protocol
 from ..choices import Choices
 from ..loop import SimHandle, SimLoop
 
-# When the weather may change: as over one host, but for the pause between two changes, which is longer: hosts live by
-# seconds.
+# When the weather may change: as over one host, but with longer pauses between the changes, because hosts judge each
+# other after seconds.
 WEATHER_S, WEATHER_SHARE, WEATHER_S_MAX = 0.05, 0.05, 3_600.0
 RATES = (0.01, 0.03, 0.1)
 PAUSES_S = (0.3, 1.2, 3.0, 8.0, 30.0)
@@ -42,15 +42,15 @@ class HostUnderTheSky(Protocol):
         ...
 
     def pause(self, seconds: float) -> None:
-        """Stop the host for so many seconds, as SIGSTOP does."""
+        """Stop the host for `seconds`, as SIGSTOP does."""
         ...
 
     def stop(self, *, again_s: float | None = None) -> None:
-        """Stop the host in order; it is started again after so many seconds. None: when the world chooses."""
+        """Stop the host in order; it is started again after `again_s` seconds; None: when the faults are over."""
         ...
 
     def cut_off(self, seconds: float, *, there: bool = True) -> None:
-        """Cut the host off from the database for so many seconds, on the way there or on the way back."""
+        """Cut the host off from the database for `seconds`, on the way there or on the way back."""
         ...
 
 
@@ -70,12 +70,12 @@ class HostsUnderTheSky(Protocol):
         ...
 
     def part(self, one: int, other: int, seconds: float, *, one_way: bool) -> None:
-        """Cut two hosts off from each other for so many seconds, both ways or one way."""
+        """Cut two hosts off from each other for `seconds`, both ways or one way."""
         ...
 
 
 class HostsWeather:
-    """Happens until the faults are over, or it is told to end."""
+    """Causes faults until the faults of the world are over, or until `end`."""
 
     def __init__(self, world: HostsUnderTheSky) -> None:
         self._world = world
@@ -95,7 +95,7 @@ class HostsWeather:
             self._next.cancel()
 
     def _fault(self, stream: str, ways: int, things: int) -> tuple[int, int] | None:
-        """Choose a fault: which of so many things it befalls, and in which way; None: there is none."""
+        """Choose a fault: one of `things`, and in which of `ways`; None for no fault."""
         chosen = self._world.choices.fault(stream, 1 + ways * things, rates=RATES)
         return divmod(chosen - 1, ways) if chosen else None
 

@@ -1,6 +1,6 @@
 """A world of several hosts on one database: whole engines, a network between them, and a story that happens to them.
 
-The one law: the same choices give the same world, step by step and byte by byte, in any process.
+The rule: the same choices give the same world, step by step and byte by byte, in any process.
 
     world = HostsWorld(app, Choices(seed=7), number=3)
     world.run(story)           # story(world) awaits world.ask(...), world.sleep(...)
@@ -44,8 +44,8 @@ class HostsWorld(BaseWorld):
 
     Attributes:
         lives: All lives of all hosts, by their numbers.
-        seen: Called with the life, the writes and the epochs of each commit, where the server has just done it.
-        acknowledged: Called with the same, where the life has just heard that the commit is there.
+        seen: Called with the life, the writes and the epochs of each commit, when the server has just done it.
+        acknowledged: Called with the same, when the life has just learned of the commit.
     """
 
     def __init__(
@@ -94,17 +94,17 @@ class HostsWorld(BaseWorld):
         return self._failed + sum(made.disk.failed for made in self.lives.values())
 
     def seen_committed(self, made: SharingLife, writes: Sequence[Write], fences: Mapping[int, int]) -> None:
-        """Learn of a commit that the server has just done."""
+        """Take note of a commit that the server has just done."""
         for see in self.seen:
             see(made, writes, fences)
 
     def seen_acknowledged(self, made: SharingLife, writes: Sequence[Write], fences: Mapping[int, int]) -> None:
-        """Learn of a commit of which its life has just heard that it is there."""
+        """Take note of a commit of which its life has just learned."""
         for see in self.acknowledged:
             see(made, writes, fences)
 
     def committed(self, made: SharingLife, writes: Sequence[Write]) -> None:
-        """Learn of a commit that is there, and of whose life it is."""
+        """Take note of a commit, and of its life."""
         before, self._writer = self._writer, made.life.number
         try:
             self._committed(writes)
@@ -164,7 +164,7 @@ class HostsWorld(BaseWorld):
         self.loop.call_later(seconds, self.network.heal, sender.machine, receiver.machine, context=self.loop.outside)
 
     async def heal(self) -> None:
-        """End all faults, and see that all hosts are up."""
+        """End all faults, and bring all hosts up."""
         self.choices.calmed = True
         self.network.heal_all()
         self.database.heal()

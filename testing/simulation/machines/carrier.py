@@ -1,8 +1,8 @@
-"""The way to a SQLite file in a world: functions run in the event loop, where a host has a thread for them.
+"""The way to a SQLite file in a world: functions run in the event loop, in the place of a host's thread.
 
-The one law: functions run in the order of the calls, each as a whole and a moment after it was called, and its caller
-hears of it a moment later still. A host that is killed in one of these moments leaves the file with the function's work
-or without it.
+The rule: functions run in the order of the calls, each as a whole and a moment after it was called, and its caller
+gets the result another moment later. A host that is killed in one of these moments leaves the file with the function's
+work or without it.
 
 `testing/simulation/machines/sqlite_file.py` gives these to the store in the place of
 `actors/store/sqlite/connection.py`.
@@ -33,7 +33,7 @@ class InlineCarrier:
         connection: The connection, which nothing else uses.
 
     Attributes:
-        when_done: Called when the function that is called next has done its work, before its caller hears of it.
+        when_done: Called when the function that is called next has done its work, before its caller gets the result.
     """
 
     def __init__(self, connection: sqlite3.Connection) -> None:

@@ -1,6 +1,6 @@
 """The clock of a simulated machine: the loop's time, and a date that can be set.
 
-The one law: it outlives the hosts, as the clock of a machine does.
+The rule: it outlives the hosts, as the clock of a machine does.
 """
 
 from ..loop import SimLoop
@@ -13,8 +13,8 @@ class MachineClock:
 
     Args:
         loop: Its virtual time is the monotonic clock.
-        may_be_set: Whether the world sets the date. An engine looks at such a clock each second, and a month of virtual
-            time is not over in a moment.
+        may_be_set: Whether the world sets the date. An engine looks at such a clock each second, so that a month of
+            virtual time takes long.
     """
 
     def __init__(self, loop: SimLoop, *, may_be_set: bool = False) -> None:

@@ -1,17 +1,17 @@
 """The disk of a simulated machine: a store behind pauses and faults, which outlives the hosts.
 
-The one law: a commit is on the disk or it is not, as a whole; what dies around it does not change which.
+The rule: a commit is on the disk as a whole or not at all; a kill around it does not change that.
 
 Each place has a stream of choices of its own:
 
     store.open      the store does not open; the host has to begin again
     kill.starting   the host is killed as it opens the store, has opened it, or has claimed it
-    kill.reading    it is killed when it has read, and nobody has seen what
+    kill.reading    it is killed when it has read, before it uses the answer
     store.slow      a commit takes its time
-    store.fail      a commit fails, and nothing is there
-    kill.before     the host is killed, and nothing is there
-    kill.unheard    the host is killed; all is there, and nobody has heard of it
-    store.unknown   a commit fails and is there, or is not; only if asked for, as the contract of a store forbids it
+    store.fail      a commit fails, and nothing is written
+    kill.before     the host is killed, and nothing is written
+    kill.unheard    the host is killed; all is written, and no caller knows of it
+    store.unknown   a commit fails and is written, or is not; only on request, as the contract of a store forbids it
     store.load, store.inspect, store.reminders   a read fails
 """
 
@@ -40,8 +40,8 @@ READ_S = 0.000_020
 THERE, NOT_THERE = 1, 2
 
 
-# What some stores have beside `commit`: it takes a while in which the commit is on the disk already, and its caller has
-# not heard of that. The third argument is called then.
+# A method that some stores have beside `commit`: for a while the commit is on the disk already, and its caller does not
+# know. The third argument is called at that time.
 CommitTelling: TypeAlias = Callable[[Sequence[Write], Mapping[int, int], Callable[[], None]], Awaitable[None]]
 
 
@@ -49,14 +49,14 @@ class SimDisk(PassingStore):
     """A disk, as a store of one life after the other.
 
     Args:
-        choices: Say what fails.
+        choices: Decide which calls fail.
         kill: Kills the host that has it open.
-        committed: Called with the writes of each commit once they are on the disk, before its caller hears of it.
+        committed: Called with the writes of each commit once they are on the disk, before its caller knows.
 
     Attributes:
         inner: The store that the present life has open, or is to open.
-        unknown: Whether commits may fail with an outcome that nobody knows.
-        reads: How often a host has read something.
+        unknown: Whether commits may fail with an unknown outcome.
+        reads: The number of reads by hosts.
     """
 
     inner: LifeStore
@@ -182,7 +182,7 @@ class SimDisk(PassingStore):
 
     @contextmanager
     def _refusing(self, what: str) -> Iterator[None]:
-        """Count what the store itself refuses."""
+        """Count the calls that the store itself refuses."""
         try:
             yield
         except (StoreFailed, StoreUncertain):

@@ -1,6 +1,6 @@
-"""The network between the hosts of a world: what TCP and TLS are to them, in virtual time.
+"""The network between the hosts of a world: a stand-in for TCP and TLS, in virtual time.
 
-The one law: within a connection bytes come in their order, once, or not at all. A cut connection holds back the bytes
+The rule: within a connection bytes come in their order, once, or not at all. A cut connection holds back the bytes
 that were sent; once it has been silent for SILENT_S the connection is over at both ends, and what was on its way is
 lost.
 
@@ -22,9 +22,9 @@ from ..loop import HOST, SimLoop
 
 # From one host to another; the first is the usual time.
 SLOW_S = (0.000_2, 0.01, 0.3, 3.0)
-# A connection over which nothing gets through is over after so long, as TCP's own questions have it.
+# A connection over which nothing gets through is over after this time, as by TCP's keepalive.
 SILENT_S = 3.0
-# Until it is known that nobody answers.
+# Until an attempt to connect fails for want of an answer.
 NO_ANSWER_S = 3.0
 RESET, SILENT = 1, 2
 LOST = 1
@@ -36,7 +36,7 @@ class SimNetwork:
     """Connects the hosts of a world, which have addresses like 10.0.0.1:50123.
 
     Args:
-        tell: Is told of faults.
+        tell: Takes lines about faults.
     """
 
     def __init__(self, loop: SimLoop, choices: Choices, tell: Tell) -> None:
@@ -53,7 +53,7 @@ class SimNetwork:
         return SimTransport(self, address)
 
     def cut(self, one: str, other: str, *, one_way: bool = False) -> None:
-        """Let nothing through from a machine to another one, and back unless it is one way. Nobody is told."""
+        """Let nothing through from a machine to another one, and back unless it is one way. No process is notified."""
         self._cut.add((one, other))
         if not one_way:
             self._cut.add((other, one))
@@ -74,7 +74,7 @@ class SimNetwork:
             connection.go_on()
 
     def kill(self, address: str) -> None:
-        """End a process as its machine's kernel does: nobody listens there, and others see resets."""
+        """End a process as its machine's kernel does: nothing listens there, and others see resets."""
         self._listeners.pop(address, None)
         for connection in list(self._connections):
             connection.lose_end(address)
@@ -100,13 +100,13 @@ class SimNetwork:
         """Connect a wire to the listener at an address.
 
         Raises:
-            OSError: Nobody listens there, or nothing gets through.
+            OSError: Nothing listens there, or nothing gets through.
         """
         fault = self.choices.fault("wire.connect", 3)
         await asyncio.sleep(2 * self.trip_s)
         here, there = caller.address, endpoint.address
         listener = self._listeners.get(there)
-        # A process that stands still shakes no hands.
+        # A process that stands still completes no handshake.
         stands = listener is not None and listener.context.get(HOST, 0) in self.loop.held
         if fault == SILENT or stands or not (self.lets_through(here, there) and self.lets_through(there, here)):
             await asyncio.sleep(NO_ANSWER_S)
@@ -224,7 +224,7 @@ class SimConnection:
             end.take()
 
     def lose_end(self, address: str) -> None:
-        """Take note that the process of one end is no more. The other end gets what that had sent, and then its end."""
+        """Note that the process of one end has ended. The other end gets the bytes that were sent, and then the end."""
         for end in self.ends:
             if end.address == address and not end.over:
                 end.over = True
@@ -293,7 +293,7 @@ class ConnectionEnd(asyncio.Transport):
             self.protocol.data_received(data)
 
     def lose(self) -> None:
-        """Be over, and tell the protocol."""
+        """Be over, and notify the protocol."""
         if not self.over:
             self.over = True
             self._coming.clear()
@@ -310,7 +310,7 @@ class ConnectionEnd(asyncio.Transport):
         self.close()
 
     def close(self) -> None:
-        """End this end; the other one hears of it later."""
+        """End this end; the other one gets it later."""
         if not self.over:
             self._deaf = True
             self.lose()

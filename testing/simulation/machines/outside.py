@@ -1,6 +1,6 @@
 """Systems outside: a fake behind a network that loses, delays and doubles calls. The fake itself never dies.
 
-The one law: a caller on a host may not hear of a call's effect; the story sees it at once.
+The rule: a caller on a host may not learn of a call's effect; the story sees it at once.
 
 Each method of a fake has streams of choices of its own; for `bank.charge`:
 
@@ -38,7 +38,7 @@ class Deed(NamedTuple):
     Args:
         told: Its words in the story, such as "charge order-0".
         key: The keyword arguments, as text; the same for a call that is repeated under the same key.
-        life: On whose behalf.
+        life: The life of the caller.
     """
 
     told: str
@@ -54,7 +54,7 @@ class HasHosts(Protocol):
     trace: WorldTrace
 
     def kill(self, why: str) -> None:
-        """End the host that is at work as SIGKILL does."""
+        """End the running host as SIGKILL does."""
         ...
 
     def touched(self) -> None:
@@ -66,11 +66,11 @@ class BlockingCode(Protocol):
     """Waits, and stops, on behalf of code that blocks."""
 
     def wait(self, seconds: float) -> None:
-        """Let so much virtual time pass. Does not return if the host of the code was killed."""
+        """Let `seconds` of virtual time pass. Does not return if the host of the code was killed."""
         ...
 
     def stop(self) -> None:
-        """Let the code that calls go no further: its host was killed by its call."""
+        """Stop the calling code, whose host was killed by its call."""
         ...
 
 
@@ -78,7 +78,7 @@ class Outside:
     """A fake, and the network before it.
 
     Args:
-        world: Where it stands.
+        world: The world of the fake.
         fake: The user's object.
         name: Its name in stories and streams.
         lost: Makes the error of a call whose request or answer was lost.
@@ -186,7 +186,7 @@ class Outside:
 
 
 class _OneCall:
-    """One call of a method from a host, and the choices for it. As a block: the fake does it."""
+    """One call of a method from a host, and the choices for it. Used with `with`, around the fake's work."""
 
     def __init__(self, outside: Outside, name: str, given: Any, named: Any) -> None:
         fault = outside._world.choices.fault
@@ -211,7 +211,7 @@ class _OneCall:
             raise error
 
     def kills(self) -> bool:
-        """Whether the host has been killed, now that it is done."""
+        """Kill the host after the call, if that was chosen; return whether it was."""
         world = self._outside._world
         if self._life in world.loop.dead:
             return True

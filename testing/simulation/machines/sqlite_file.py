@@ -1,15 +1,15 @@
 """The SQLite file of a simulated machine: the real store on a real file, for one life after the other.
 
-The one law: what a life has had on the disk when it was killed is there for the next, and of its locks and connections
-nothing is, as after the death of a process.
+The rule: the next life finds the file as it was when the last one was killed, and none of its locks and connections,
+as after the death of a process.
 
 SQLite's own errors are faults too, each at a statement of the writing connection:
 
     sqlite.begin    another program has the file
     sqlite.commit   the commit cannot be written, and what it had is rolled back
 
-The file lies in memory where the machine has a file system for that (/dev/shm): a flush costs nothing there, and how
-long it takes is the world's to say (`testing/simulation/machines/disk.py`).
+The file lies in memory if the machine has a file system for that (/dev/shm): a flush costs nothing there, and the
+world decides how long it takes (`testing/simulation/machines/disk.py`).
 """
 
 import os
@@ -32,7 +32,7 @@ IN_MEMORY = "/dev/shm"  # noqa: S108  a folder of our own is made in it
 
 
 class ChosenWorld(Protocol):
-    """The part of a world that a file has to do with."""
+    """The part of a world that a file uses."""
 
     @property
     def choices(self) -> Choices:
@@ -111,7 +111,7 @@ class LifeSqliteStore(SqliteStore):
 
     Args:
         path: The real path of the file.
-        choices: Say which statements fail.
+        choices: Decide which statements fail.
     """
 
     def __init__(self, path: str, instruments: Instruments, choices: Choices) -> None:

@@ -1,6 +1,6 @@
 """The stopwatch of a simulated machine, by which slices of turns and activities end.
 
-The one law: it never runs backwards, and runs ahead only where its choices say so.
+The rule: it never runs backwards, and runs ahead only where its choices say so.
 
     slice.ends   at a look more time has passed than a slice takes
 """
@@ -13,7 +13,7 @@ SLICE_S, SLICE_RATES = 0.01, (0.02, 0.2)
 
 
 class SimStopwatch:
-    """Tells the loop's time, and somewhat more."""
+    """Returns the loop's time, or somewhat more."""
 
     def __init__(self, loop: SimLoop, choices: Choices) -> None:
         self._loop = loop

@@ -1,10 +1,10 @@
 """Threads of a world: real ones, of which one runs at a time, and only while the loop waits for it.
 
-The one law: a thread has the baton or the loop has it. A thread gives it back when it ends, pauses for a virtual time,
+The rule: a thread has the baton or the loop has it. A thread gives it back when it ends, pauses for a virtual time,
 or asks for something to be done in the loop; so code of threads is a part of the world's order of steps.
 
-Of a host that was killed no thread goes on. At the end of the world, when nothing that it does counts any more, each
-gets `HostGone` where it stands, so that it ends and leaves nothing behind.
+No thread of a killed host goes on. At the end of the world, when its actions have no effect any more, each thread gets
+`HostGone` where it stands, so that it ends and leaves nothing behind.
 """
 
 import asyncio
@@ -20,9 +20,9 @@ from ..wall import WorldTooLong
 # in `asyncio.to_thread`, and callbacks that a thread gives to the loop have the thread's.
 RUNNING = threading.local()
 
-# So long may code of a thread run in real time until it gives the baton back.
+# The real time for which code of a thread may run until it gives the baton back.
 AWAY_S_MAX = 30.0
-# So often may it catch `HostGone` and go on, before it is left where it stands.
+# The times that it may catch `HostGone` and go on, before it is left where it stands.
 DENIALS_MAX = 100
 
 
@@ -79,7 +79,7 @@ class SimThread:
         else:
             self._go.release()
         if not self._back.acquire(timeout=AWAY_S_MAX):
-            self._thread, self._dropped = None, True  # nothing more can be had of it
+            self._thread, self._dropped = None, True  # it is of no more use
             self._loop.after_step = _away
             return
         if self.over:
@@ -104,7 +104,7 @@ class SimThread:
     # In the thread.
 
     def pause(self, seconds: float) -> None:
-        """Stand still for so many virtual seconds."""
+        """Stand still for `seconds` of virtual time."""
         self._give_back(lambda: self._loop.call_later(seconds, self.step))
 
     def wait(self, bell: "Bell", seconds: float | None) -> None:

@@ -1,10 +1,9 @@
 """The workshop of a simulated machine: threads of which one runs at a time, and processes that are such threads.
 
-The one law: a host that is killed takes its threads and processes along, in the middle of what they do.
+The rule: the threads and processes of a killed host stop in the middle of their work.
 
 A process of an activity is a thread here: its function is found by its name, and its input and output cross as the
-bytes that they are between processes. A thing that one process cannot see of another, a global variable that was
-changed, it can see here.
+bytes that they are between processes. Unlike a real process it can see a global variable that another one has changed.
 """
 
 import asyncio
@@ -40,10 +39,11 @@ class SimWorkshop:
     """Threads and processes of all hosts of a world.
 
     Args:
-        choices: Say how long threads take to begin (stream `thread.begins`), and which processes die (`process.dies`).
+        choices: Decide how long threads take to begin (stream `thread.begins`), and which processes die
+            (`process.dies`).
 
     Attributes:
-        calls: How many there were, in threads and processes.
+        calls: The number of calls, in threads and processes.
         processes_die: Whether processes die by themselves: their activities fail then.
     """
 
@@ -111,7 +111,7 @@ class SimProcesses:
 
     Args:
         begin: Calls a function in a thread.
-        dies: Says of a process that is about to answer whether it dies.
+        dies: Decides whether a process that is about to answer dies.
     """
 
     def __init__(

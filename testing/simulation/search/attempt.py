@@ -1,6 +1,6 @@
 """An attempt: one world, run to its end or to its failure.
 
-The one law: a failure is believed once it has happened twice, step by step the same.
+The rule: a failure is believed once it has happened twice, step by step the same.
 """
 
 import re
@@ -56,13 +56,13 @@ def attempt(make: Callable[[Choices], SimWorld], story: Callable[[SimWorld], Cor
 
 
 def innermost(error: Exception) -> Exception:
-    """The first error in a group, in however many groups it lies; else the error."""
+    """The first error in a group, at any depth; else the error."""
     while isinstance(error, ExceptionGroup):
         error = error.exceptions[0]
     return error
 
 
-# Numbers, and addresses of objects: of a plain `assert` pytest tells what its objects are, perhaps cut short.
+# Numbers, and addresses of objects: to a plain `assert` pytest adds its objects, perhaps cut short.
 NUMBERS = re.compile(r"(?:0x|\.\.\.)[0-9a-fA-F]+|[0-9]+")
 
 
@@ -72,7 +72,7 @@ def signature(error: Exception) -> str:
 
 
 class NotRepeatable(Exception):
-    """A world failed, and did not do the same again: something in it is not the seed's.
+    """A world failed, and did not do the same again: something in it does not follow from its choices.
 
     Args:
         first, again: The two runs.
@@ -92,7 +92,8 @@ class NotRepeatable(Exception):
 
 
 def failing_again(run: Run, schedule: Mapping[tuple[str, int], int]) -> Attempt | None:
-    """Run a schedule; if it fails, once more. One that took too long is not run again: that is up to the machine.
+    """Run a schedule; if it fails, once more. One that took too long is not run again, because that depends on the
+    machine.
 
     Returns:
         The attempt that failed; None: it is green.

@@ -1,6 +1,6 @@
 """Explores worlds by their seeds, until one fails; then makes its schedule small.
 
-The one law: what it reports has failed twice in the same way, by its schedule and without its seed.
+The rule: what it reports has failed twice in the same way, by its schedule and without its seed.
 """
 
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ def explore(run: Run, seeds: Iterable[int], *, runs_max: int = 400) -> FoundFail
 
     Args:
         run: Runs a world.
-        seeds: Which.
+        seeds: The seeds of the worlds.
         runs_max: How many worlds may be run to make the failure smaller.
 
     Returns:

@@ -1,10 +1,10 @@
-"""Makes the schedule of a failure smaller, as long as the same failure comes of it.
+"""Makes the schedule of a failure smaller, as long as it causes the same failure.
 
-The one law: what it returns has failed, with the same error but for numbers.
+The rule: what it returns has failed, with the same error, apart from numbers.
 
 Whole streams go first, those of the order of steps before all others, because most bugs need no order; then halves,
 quarters and single choices (Zeller's ddmin); then values become smaller. The choices that a run has really made replace
-the ones that it was told to choose, so that choices which it does not come to are gone at once.
+the ones that it was told to choose, so that choices which it does not reach are dropped at once.
 """
 
 import math
@@ -17,12 +17,12 @@ from .attempt import Attempt, FoundFailure, Run, signature
 
 
 def shrink(run: Run, failure: FoundFailure, *, runs_max: int = 400, seconds: float = math.inf) -> FoundFailure:
-    """Make the schedule of a failure smaller; not of a world that took too long, as each try would.
+    """Make the schedule of a failure smaller; not of a world that took too long, as each try would too.
 
     Args:
         run: Runs a world.
         failure: As it was found.
-        runs_max: So many worlds at most.
+        runs_max: The maximum number of worlds.
         seconds: No world begins after that; a livelock takes seconds.
 
     Returns:
@@ -49,7 +49,7 @@ class _Shrinking:
         return self._best
 
     def _pass(self) -> bool:
-        """Try all ways once; say whether one has helped."""
+        """Try all ways once; return whether one has helped."""
         before = self._best.schedule
         for stream in _streams(before):
             self._try({place: value for place, value in self._best.schedule.items() if place[0] != stream})
@@ -70,7 +70,7 @@ class _Shrinking:
                     begin += size
 
     def _try(self, schedule: Schedule) -> bool:
-        """Run a smaller schedule, and keep it if the same failure comes of it."""
+        """Run a smaller schedule, and keep it if it causes the same failure."""
         if schedule == self._best.schedule or self._best.runs >= self._runs_max or time.perf_counter() > self._until_s:
             return False
         tried = self._run(Choices(schedule=schedule))

@@ -1,9 +1,9 @@
 """A sweep: every single fault of a calm world, and then every pair, each in a world of its own.
 
-The one law: it is complete, and says so; or it was cut short, and says that.
+The rule: its result says whether it is complete or was cut short.
 
 A calm run counts the places at which each kind of fault can strike. Each is tried alone; then, where that world was
-green, each with one of the places that it has come to.
+green, each with one of the places that the world has reached.
 """
 
 from collections.abc import Callable, Collection, Iterator
@@ -52,12 +52,12 @@ def sweep(
     Args:
         run: Runs a world.
         pairs: Whether pairs are tried.
-        pairs_of_failing: Whether they are, though a single fault has broken something.
+        pairs_of_failing: Whether pairs are tried even if a single fault has broken something.
         without: Streams that are left out: `kill.between` has a place for each moment.
         only: Says of a stream whether it is taken.
-        runs_max: So many worlds at most.
-        enough: It ends at so many failures.
-        enough_pairs: Once pairs are tried, at so many; None: at as many.
+        runs_max: The maximum number of worlds.
+        enough: The number of failures at which it ends.
+        enough_pairs: The same once pairs are tried; None: as `enough`.
 
     Raises:
         NotRepeatable: A failure did not happen again.
@@ -110,7 +110,7 @@ def _places(of: Attempt, taken: Callable[[str], bool]) -> Iterator[Schedule]:
 
 
 def _take(found: Sweep, run: Run, schedule: Schedule, tried: Attempt, runs: int) -> bool:
-    """Add a failure once it is believed, and say whether the sweep goes on: the next world may take too long, too."""
+    """Add a failure once it is believed; return whether the sweep goes on: the next world may take too long, too."""
     failed: Attempt | None = tried
     goes_on = not isinstance(tried.error, WorldTooLong)
     if goes_on:

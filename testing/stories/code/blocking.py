@@ -1,6 +1,6 @@
-"""Code that blocks: a thread of a world gives the baton back, and the event loop of a host stands still for so long.
+"""Code that blocks: a thread of a world gives the baton back, and the event loop of a host stands still meanwhile.
 
-The one law: virtual time passes, and no other.
+The rule: virtual time passes, and no other.
 """
 
 from ...simulation.loop import HOST, SimLoop
@@ -10,8 +10,8 @@ from ...simulation.machines.threads import current
 class HostKilled(BaseException):
     """The host of the code that runs was killed in the middle of a step of the event loop: it goes no further.
 
-    Code that waits is never woken again. Code that blocks has to be left like this; what it does on the way out counts
-    for nothing, because no further step of its host is taken.
+    Code that waits is never resumed. Code that blocks has to be left like this; its last actions have no effect,
+    because no further step of its host is taken.
     """
 
 
@@ -19,14 +19,14 @@ class Blocking:
     """Waits on behalf of code that blocks.
 
     Attributes:
-        loop: Of the world that runs now.
+        loop: The loop of the world that runs now.
     """
 
     def __init__(self) -> None:
         self.loop: SimLoop | None = None
 
     def wait(self, seconds: float) -> None:
-        """Let so much virtual time pass for the code that calls, and for all that waits for it.
+        """Let `seconds` of virtual time pass for the calling code, and for all code that waits for it.
 
         Raises:
             HostKilled: The host of the code is dead.
@@ -39,7 +39,7 @@ class Blocking:
             self.loop.pass_time(max(0.0, seconds))
 
     def stop(self) -> None:
-        """Let the code that calls go no further: its host was killed by its call."""
+        """Stop the calling code, whose host was killed by its call."""
         if (thread := current()) is not None:
             thread.never()
         raise HostKilled

@@ -1,6 +1,6 @@
 """`datetime` and `date` as the user's own modules see them in a world: today is the world's.
 
-The one law: what they make are dates of the standard library. Only the names differ, and only in these modules, so
+The rule: what they make are dates of the standard library. Only the names differ, and only in these modules, so
 nothing that holds a type of date, as a codec does, ever sees these classes.
 """
 

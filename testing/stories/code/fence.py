@@ -1,7 +1,7 @@
-"""The fence around a world: code that does something real is told what to do instead, with its own line.
+"""The fence around a world: an error for code that does something real, with its line and the remedy.
 
-The one law: nothing real is done. An attempt raises an error where it is made, and ends the world too, because code may
-take it for one of the errors that it knows to handle.
+The rule: nothing real is done. An attempt raises an error where it is made, and ends the world too, because code may
+handle the error.
 """
 
 import _thread
@@ -49,7 +49,7 @@ class Fence:
         own: Knows which line is the user's.
 
     Attributes:
-        escaped: The first that has tried.
+        escaped: The error of the first attempt.
     """
 
     def __init__(self, senses: Senses, own: OwnCode) -> None:
@@ -62,7 +62,7 @@ class Fence:
         self.escaped = None
 
     def check(self) -> None:
-        """End the world if something has tried.
+        """End the world if there was an attempt.
 
         Raises:
             Escaped

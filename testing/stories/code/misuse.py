@@ -1,6 +1,6 @@
-"""Misuse of a world by its story, told with the line to write instead.
+"""Misuse of a world by its story, refused with the line to write instead.
 
-The one law: misuse is refused where the story writes it.
+The rule: misuse is refused where the story writes it.
 """
 
 import inspect
@@ -11,7 +11,7 @@ from ..errors import SimulationMisuse
 
 
 class NotAwaited:
-    """What a call returns that is done at once; a story that awaits it hears so."""
+    """The result of a call that is done at once; an error says so to a story that awaits it."""
 
     def __init__(self, what: str) -> None:
         self._what = what
@@ -45,7 +45,7 @@ def unclear(name: str, holds: object) -> SimulationMisuse:
 
 
 def require_errors(lost: object, errors: object) -> Sequence[Callable[[str], BaseException]]:
-    """Give the errors with which a fake may answer; refuse anything else.
+    """Return the errors with which a fake may answer; refuse anything else.
 
     Args:
         lost: Makes the error of a call that was lost.

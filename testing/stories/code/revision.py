@@ -1,6 +1,6 @@
 """Code as it was at a revision of git, imported beside today's.
 
-The one law: neither sees the other. A module of a revision imports modules of that revision, also later, inside a
+The rule: neither sees the other. A module of a revision imports modules of that revision, also later, inside a
 function; and `sys.modules` is as it was.
 """
 
@@ -38,7 +38,7 @@ def app_at(revision: str, target: str, *, repository: str | Path | None = None) 
         repository: A folder in the clone; that of the code that calls by default.
 
     Raises:
-        SimulationMisuse: There is no such revision, module or app in it; or a story asks, and nobody has before.
+        SimulationMisuse: There is no such revision, module or app in it; or a story is the first to request it.
     """
     module_name, colon, name = target.partition(":")
     if not colon:
@@ -59,7 +59,7 @@ def module_at(revision: str, name: str, *, repository: str | Path | None = None)
         repository: As for `app_at`.
 
     Raises:
-        SimulationMisuse: There is no such revision, or no such module in it; or a story asks, and nobody has before.
+        SimulationMisuse: There is no such revision, or no such module in it; or a story is the first to request it.
     """
     return _code_of(revision, Path(repository) if repository is not None else _callers_folder()).module(name)
 
@@ -69,7 +69,7 @@ class RevisedCode:
 
     Args:
         folder: Its files.
-        paths: Where among them modules are looked for.
+        paths: The folders among them in which modules are looked for.
     """
 
     def __init__(self, revision: str, folder: Path, paths: list[str]) -> None:
@@ -84,7 +84,7 @@ class RevisedCode:
         """A module of it.
 
         Raises:
-            SimulationMisuse: There is none.
+            SimulationMisuse: It has no such module.
         """
         known = self._modules.get(name)
         if known is not None:
@@ -181,15 +181,15 @@ def _code_of(revision: str, inside: Path) -> RevisedCode:
     return asked
 
 
-# Where the code is that was asked for, by the revision's name and a folder of the clone: a story asks git nothing.
+# The code that was requested, by the revision's name and a folder of the clone, so that a story never calls git.
 _ASKED: dict[tuple[str, Path], RevisedCode] = {}
 
 
 def _refuse_in_a_world(what: str) -> None:
-    """Refuse what would make a world another one: it is imported in the first one, and there in all others.
+    """Refuse an import that would make the first world differ from all others, in which the code is there already.
 
     Raises:
-        SimulationMisuse: A story asks, or code of a host.
+        SimulationMisuse: The caller is a story, or code of a host.
     """
     if HOST.get() or isinstance(asyncio._get_running_loop(), SimLoop):
         raise SimulationMisuse(
@@ -205,7 +205,7 @@ def _checked_out(revision: str, inside: Path) -> RevisedCode:
     if known is None:
         # It stays for as long as the process: code of it may import more at any time.
         checked_out = tempfile.TemporaryDirectory(prefix=f"perdure-{commit[:8]}-")
-        atexit.register(checked_out.cleanup)  # by itself it would go with a warning of Python's
+        atexit.register(checked_out.cleanup)  # otherwise Python removes it with a warning
         folder = Path(checked_out.name).resolve()
         with tarfile.open(fileobj=io.BytesIO(_git(root, "archive", "--format=tar", commit))) as archive:
             archive.extractall(folder, filter="data")
@@ -251,7 +251,7 @@ def _is_package(path: Path) -> bool:
 
 
 def _callers_folder() -> Path:
-    """The folder of the code that has asked for a revision."""
+    """The folder of the code that has requested a revision."""
     frame = sys._getframe(1)
     while frame.f_back is not None and frame.f_code.co_filename == __file__:
         frame = frame.f_back

@@ -1,11 +1,12 @@
 """The senses of a world's code: its time and its chance are the world's, and not the machine's.
 
-The one law: only code of the world is served. A thread that has nothing to do with it, of the test runner for example,
-gets the machine's.
+The rule: only code of the world gets these. Another thread, of the test runner for example, gets the time and the
+chance of the machine.
 
 `time`, `time.sleep`, `random`, `uuid`, `os.urandom` and `secrets` follow the world, wherever they are called from. In
-the user's own modules `datetime.now` does too, and what was imported by name (`from time import sleep`). A module that
-is imported in a world gets the machine's: it is there in all later worlds, and might have been there in the first.
+the user's own modules `datetime.now` does too, and so do functions imported by name (`from time import sleep`). A
+module that is imported in a world gets the machine's: it is there in all later worlds, and may be there before the
+first.
 """
 
 import asyncio
@@ -32,7 +33,7 @@ from .switch import Switch
 
 # Modules of the standard library that have imported the time by name, and wait by it.
 NAMING = (threading, queue, sched)
-# Seeds the world's `random`. Its numbers are no choices: nothing is found by other numbers.
+# Seeds the world's `random`. Its numbers are no choices: other numbers would find nothing more.
 SEED = "perdure"
 # A machine has no network card here that ids could be made of.
 NODE = 0x0242_AC11_0002
@@ -49,11 +50,11 @@ class Senses:
     """The senses of the code of one world at a time.
 
     Args:
-        wait: Lets code that blocks wait for so many seconds.
+        wait: Lets code that blocks wait for a number of seconds.
 
     Attributes:
-        world: The world that runs now; None: none does, and all is as the machine has it.
-        dates: What stands for the module `datetime` and its classes, by the id of the real one.
+        world: The world that runs now; None: no world runs, and all calls go to the machine.
+        dates: The substitutes for the module `datetime` and its classes, by the id of the real one.
     """
 
     def __init__(self, wait: Callable[[float], None]) -> None:
@@ -71,7 +72,7 @@ class Senses:
 
     @property
     def here(self) -> Sensed | None:
-        """The world, if the code that asks is of it."""
+        """The world, if the calling code is of it."""
         world = self.world
         if world is None or (self._outside and threading.get_ident() in self._outside):
             return None
@@ -115,7 +116,7 @@ class Senses:
         return world.clock.now_us() / 1e6 if world is not None else None
 
     def _made(self) -> dict[tuple[Any, str], Any]:
-        """The functions, each with where it stands."""
+        """The functions, each with its place."""
         made: dict[tuple[Any, str], Any] = {
             (time, "time"): self._time(time.time, lambda world: world.clock.now_us() / 1e6),
             (time, "time_ns"): self._time(time.time_ns, lambda world: world.clock.now_us() * 1000),

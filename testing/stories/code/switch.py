@@ -1,6 +1,6 @@
 """Switches: attributes that are replaced for as long as a world runs, and put back at its end.
 
-The one law: what was there before is there again, however the world ends.
+The rule: each attribute has its earlier value again, however the world ends.
 """
 
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 
 class Switch(NamedTuple):
-    """One attribute of an object, or one entry of a dict, with what stands there in a world."""
+    """One attribute of an object, or one entry of a dict, with its value in a world."""
 
     where: Any
     name: str

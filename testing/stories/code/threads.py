@@ -1,6 +1,6 @@
 """Threads that the user's code begins itself go to the workshop of the world; and the log of the engine is not written.
 
-The one law: `asyncio.to_thread` and `anyio.to_thread.run_sync` are simulated, because they are waited for.
+The rule: `asyncio.to_thread` and `anyio.to_thread.run_sync` are simulated, because they are waited for.
 """
 
 import logging
@@ -17,7 +17,7 @@ from .switch import Switch
 
 
 def threads_on_loop(world: SimWorld) -> None:
-    """Have the executor of a world's loop, which `asyncio.to_thread` asks, be its workshop."""
+    """Make a world's workshop the executor of its loop, which `asyncio.to_thread` uses."""
 
     def run_in_executor(executor: Any, function: Callable[..., Any], *given: Any) -> Any:
         return world.workshop.begin(partial(function, *given))[1]

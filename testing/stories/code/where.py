@@ -1,6 +1,6 @@
-"""Where code lies: which modules are the user's own, and which line of theirs has led to something.
+"""The places of code: which modules are the user's own, and which of their lines has led to a frame.
 
-The one law: the interpreter's modules, installed ones and this package count as nobody's own.
+The rule: the interpreter's modules, installed ones and this package are not the user's own.
 """
 
 import os
@@ -14,15 +14,15 @@ from typing import Any
 from ...simulation.loop import HOST, SimLoop
 
 PACKAGE = str(Path(__file__).parents[3]) + os.sep
-# Below it lies what runs the test, and not what led to a step.
+# The frames below it run the test, and did not lead to a step.
 LOOP = SimLoop._run_until.__code__.co_filename
 
 
 class OwnCode:
-    """Tells the user's files from others.
+    """Distinguishes the user's files from others.
 
     Attributes:
-        foreign: The folders that are nobody's own.
+        foreign: The folders of code that is not the user's own.
     """
 
     def __init__(self) -> None:

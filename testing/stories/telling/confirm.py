@@ -1,6 +1,6 @@
 """Confirming a failure in a process of its own, whose texts have other hashes.
 
-The one law: the engine does not depend on the hash seed. The user's code may, and then the report says so.
+The rule: the engine does not depend on the hash seed. The user's code may, and then the report says so.
 """
 
 import json
@@ -21,7 +21,7 @@ NOT_AGAIN = "it was not run again, as how long it takes is up to the machine."
 
 
 def write_outcome(file: Path, attempt: Attempt) -> None:
-    """Tell the outcome of a schedule to the process that has asked."""
+    """Write the outcome of a schedule for the process that has requested it."""
     error = attempt.error
     file.write_text(
         json.dumps({"digest": attempt.digest, "signature": signature(error) if error is not None else None})

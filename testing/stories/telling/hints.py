@@ -1,6 +1,6 @@
 """Hints: the usual cause of a failure and its remedy, where they are known.
 
-The one law: a hint is given for what was seen in the world that failed, not for what might be.
+The rule: a hint is given for what was seen in the world that failed, not for what might be.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,6 +1,6 @@
 """Failures that are kept from one run of a test to the next, so that it begins with them.
 
-The one law: a file holds the schedules of one test, as people can read and send them.
+The rule: a file holds the schedules of one test, as people can read and send them.
 """
 
 import hashlib
@@ -32,7 +32,7 @@ def failures_file(root: Path, node: str) -> Path:
 
 
 def write_schedules(file: Path, node: str, schedules: Iterable[Schedule], why: str) -> None:
-    """Write schedules down; without any, the file goes away."""
+    """Write schedules down; without any, delete the file."""
     lines = [told(schedule) for schedule in schedules]
     if not lines:
         file.unlink(missing_ok=True)
@@ -46,7 +46,7 @@ def read_schedules(file: Path) -> list[Schedule]:
     """Read the schedules of kept failures.
 
     Raises:
-        SimulationMisuse: The file is not there, or is none of these.
+        SimulationMisuse: The file does not exist, or has another format.
     """
     try:
         content = json.loads(file.read_text())

@@ -1,6 +1,6 @@
-"""The report of a failure: what broke, the story of it, what usually helps, and the line that replays it.
+"""The report of a failure: its error, its story, the usual remedy, and the line that replays it.
 
-The one law: it is plain text for a person who has not seen this world before.
+The rule: it is plain text for a person who has not seen this world before.
 """
 
 import platform
@@ -20,7 +20,7 @@ MARK = "<- fails here"
 
 
 def report(name: str, finding: Finding, tried: Tried, *, confirmed: str, node: str | None, file: Path | None) -> str:
-    """Tell a failure.
+    """Write the report of a failure.
 
     Args:
         name: Of the test.

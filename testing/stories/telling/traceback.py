@@ -1,4 +1,4 @@
-"""The traceback of a failure, with the user's own lines only: those of the loop and the engine say nothing of it.
+"""The traceback of a failure, with the user's own lines only: lines of the loop and the engine do not explain it.
 
 The rule: a line of the user's is never left out.
 
@@ -12,7 +12,7 @@ from ..errors import InvariantFailed
 
 
 def users_own(error: Exception | None) -> BaseException | None:
-    """The error that the user's code has raised, with its lines; None: none of theirs led to it."""
+    """The error that the user's code has raised, with its lines; None if none of their lines led to it."""
     if isinstance(error, InvariantFailed) and error.__cause__ is not None:
         cause: BaseException = error.__cause__
     elif error is not None:

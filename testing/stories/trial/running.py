@@ -1,6 +1,6 @@
 """Running a plan in one world.
 
-The one law: a world begins as if none had been before it, and leaves nothing behind but what the story itself keeps.
+The rule: a world begins as if it were the first, and leaves nothing behind except the objects that the story keeps.
 """
 
 import random
@@ -40,7 +40,7 @@ class WorldFacts(NamedTuple):
     """The facts of a world beside its lines.
 
     Args:
-        fails_at: After how many of its lines it has failed.
+        fails_at: The number of its lines before the failure.
     """
 
     kills: int
@@ -79,7 +79,7 @@ class WorldRunner:
             keep: Keep each step.
         """
         if self._switches is None:
-            load()  # an import in the first world would take of its chance
+            load()  # an import in the first world would use up random numbers of it
             scopes = globals_of(self.plan.functions, OwnCode())
             self._switches = [
                 *self._senses.switches(scopes),

@@ -1,6 +1,6 @@
 """The session that a simulated test runs in: how much it tries, and where its findings go.
 
-The one law: a test that is called as a plain function, by no plugin, has the defaults.
+The rule: a test that is called as a plain function, by no plugin, has the defaults.
 
 `testing/plugin.py` makes one of the options of pytest.
 """
@@ -17,18 +17,18 @@ def _nobody(text: str) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulationSession:
-    """How a test is run."""
+    """The options of a test run."""
 
     node: str | None = None  # what pytest calls the test; None: it is not run by pytest
     root: Path | None = None  # the folder in which `.perdure` lies
     seeds: int | None = None  # in place of the test's own
-    minutes: float | None = None  # go on with seeds for so long
+    minutes: float | None = None  # go on with seeds for this time
     jobs: int = 1  # processes that share the seeds
     seed: int | None = None  # this world only
     schedule: Path | None = None  # these schedules only
     trace: bool = False  # write down each step
-    outcome: Path | None = None  # where a process that is to confirm a failure says what came of it
-    again: tuple[str, ...] = ()  # what runs the test again, in a process of its own
+    outcome: Path | None = None  # the file in which a process that confirms a failure writes the outcome
+    again: tuple[str, ...] = ()  # the function that runs the test again, in a process of its own
     tell: Callable[[str], None] = _nobody  # takes the lines to be shown at the end
 
 

@@ -1,6 +1,6 @@
-"""Seeds in several processes: each takes every nth, and tells its findings.
+"""Seeds in several processes: each takes every nth, and reports its findings.
 
-The one law: a process that shares the work is a fork of this one, because tests and their values cannot be sent.
+The rule: a process that shares the work is a fork of this one, because tests and their values cannot be sent.
 """
 
 import json
@@ -34,7 +34,7 @@ def spread(jobs: int, seeds: int, until_s: float | None, run: Callable[[int], At
 
     Args:
         jobs: How many forks.
-        seeds: From 0 on, so many.
+        seeds: The number of seeds, from 0 on.
         until_s: Go on with more until then, by `time.perf_counter`.
         run: Runs a world.
 
@@ -72,7 +72,7 @@ def _fork(job: int, jobs: int, seeds: int, until_s: float | None, run: Callable[
         with os.fdopen(writes, "wb") as answers:
             answers.write(json.dumps(told).encode())
     finally:
-        os._exit(0)  # nothing of the parent's is to be ended twice, after any error
+        os._exit(0)  # so that nothing of the parent's is ended twice, even after an error
 
 
 def _run_share(job: int, jobs: int, seeds: int, until_s: float | None, run: Callable[[int], Attempt]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Trying a plan: the schedules that are kept, then the calm world, each single fault, each pair, and then seeds.
 
-The one law: the first failure ends it, and is believed when it has happened twice in the same steps.
+The rule: the first failure ends it, and is believed when it has happened twice in the same steps.
 """
 
 import time
@@ -18,13 +18,13 @@ from .running import WorldRunner
 from .session import SimulationSession
 from .spread import spread
 
-# So many worlds of a sweep at most: some stories have thousands of pairs.
+# The maximum number of worlds of a sweep: some stories have thousands of pairs.
 SWEEP_WORLDS_MAX = 2_000
 SHRINK_WORLDS_MAX = 400
 SHRINK_S_MAX = 30.0
-# So many pairs that break something are enough to know.
+# The number of pairs that break something at which the sweep ends.
 PAIRS_ENOUGH = 3
-# Every so many seeds a world is run twice, and has to take the same steps.
+# The number of seeds between two worlds that are run twice, and have to take the same steps.
 TWICE_EVERY = 100
 # Kinds of faults with so many places, or so seldom the cause, that only seeds try them.
 MOMENTS = frozenset({"host", "clock", "order", "world", "step", "timer", "thread", "process", "caller"})
@@ -46,7 +46,7 @@ class Tried:
     """The worlds that were tried."""
 
     kept: int = 0  # schedules that are kept
-    unmet: list[str] = field(default_factory=list)  # choices of these that their worlds have not come to
+    unmet: list[str] = field(default_factory=list)  # choices of these that their worlds have not reached
     sweep: Sweep | None = None
     seeds: int = 0
     worlds: int = 0
@@ -114,7 +114,7 @@ class Trial:
         self._began_s = time.perf_counter()
 
     def run(self) -> Finding | None:
-        """Try it all.
+        """Try the whole plan.
 
         Returns:
             The first failure, made small; None: there is none.
@@ -239,13 +239,13 @@ def _differs(one: Attempt, other: Attempt) -> bool:
 
 
 def _how_plain(failure: FoundFailure) -> tuple[int, int]:
-    """How much there is to understand: few faults before many, and a host that dies after a deed before all others."""
+    """The sort key of failures: few faults before many, and first of all a host that dies after a call to a fake."""
     strange = sum(0 if is_of_a_deed(stream) else 1 for stream, _ in failure.schedule)
     return len(failure.schedule), strange
 
 
 def is_of_a_deed(stream: str) -> bool:
-    """Whether a stream kills a host that has not heard of what it has had done: `kill.bank.charge`."""
+    """Whether a stream kills a host before it gets the answer of a fake: `kill.bank.charge`."""
     return stream.startswith("kill.") and stream.count(".") == 2
 
 

@@ -1,12 +1,26 @@
 """Tables, JSON and times as the commands show them."""
 
+import io
+import sys
 from datetime import UTC, datetime, timedelta
 
 import click
 import msgspec
 import pytest
 
-from perdure.cli.instances.output import age, cell, fields, lines_of, show_json, span, table, visible
+from perdure.cli.instances.output import (
+    age,
+    cell,
+    done_line,
+    fields,
+    lines_of,
+    show_ids,
+    show_json,
+    span,
+    table,
+    visible,
+    write_line,
+)
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 
@@ -66,3 +80,21 @@ def test_fields_without_a_value_are_left_out() -> None:
 def test_json_has_the_fields_in_their_order(capsys: pytest.CaptureFixture[str]) -> None:
     show_json({"b": "ü", "a": NOW})
     assert capsys.readouterr().out == '{\n  "b": "ü",\n  "a": "2026-11-26T12:00:00Z"\n}\n'
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("strange", ["\x1b[31mred", "\x1b[2J", "\u202eabc", "a\tb", "\x9b31m"])
+def test_an_id_is_whole_for_another_command_and_cannot_steer_a_terminal(
+    strange: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = {}
+    for output in (io.StringIO(), Terminal()):
+        monkeypatch.setattr(sys, "stdout", output)
+        show_ids([strange])
+        write_line(done_line("ids", "", {"id": strange}))
+        said[output.isatty()] = output.getvalue()
+    assert said == {False: f"{strange}\n" * 2, True: f"{visible(strange)}\n" * 2}

@@ -5,17 +5,17 @@ from collections.abc import Iterable
 import pytest
 from prometheus_client import generate_latest
 
-from perdure import Engine
+from perdure import App, Engine, Status, WorkflowContext
 from perdure.daemon.daemon import operations_of
 from perdure.daemon.telemetry.meter import AppMeter, NoMeter
-from perdure.daemon.telemetry.metrics_port import PrometheusMeter
+from perdure.daemon.telemetry.metrics_port import PrometheusMeter, gauges_of
 from perdure.runtime.errors import InstanceNotFound
 from perdure.runtime.history.attribution import By
 from perdure.runtime.settings import Opening, OtherApp, Settings
 from perdure.telemetry.metrics import ExecutionMetrics, Gauges, Metrics
 
 BY = By("ann", "api")
-NOTHING = Gauges(turns=lambda: 0, commits=lambda: 0, active_actors=dict, connected_workers=lambda: 0)
+NOTHING = Gauges(turns=lambda: 0, commits=lambda: 0, apps=dict)
 
 
 def engine_of_two() -> Engine:
@@ -54,6 +54,29 @@ async def test_the_activities_of_workers_count_for_their_app() -> None:
     meter.activities("bank").activity_given("pay", 0.1)
     labels = 'activity_name="pay",app_id="bank",namespace="default",status="success"'
     assert f"dapr_runtime_workflow_activity_operation_count{{{labels}}} 1.0" in lines(metrics)
+
+
+@pytest.mark.anyio
+async def test_workers_and_actors_are_those_of_the_app() -> None:
+    bank = App("bank")
+
+    @bank.workflow
+    async def waits(ctx: WorkflowContext) -> object:
+        return await ctx.wait_for_external_event("go")
+
+    others = (OtherApp("bank", bank),)
+    engine = Engine(data=":memory:", settings=Settings(app_id="shop"), opening=Opening(others=others))
+    async with engine:
+        # Given an app without code or workers, and one with an instance in memory,
+        hosted = engine.apps["bank"]
+        await hosted.facade.start("waits", instance_id="i", input=None)
+        await hosted.facade.wait("i", lambda status: status is Status.RUNNING)
+        # then each shows its own values.
+        assert gauges_of(engine.apps["shop"], alone=False) == ({}, 0)
+        found = gauges_of(hosted, alone=False)
+        assert found.connected_workers == 1
+        assert {kind.rpartition(".")[2] for kind, count in found.active_actors.items() if count} == {"workflow"}
+        assert all(kind.startswith("dapr.internal.default.bank.") for kind in found.active_actors)
 
 
 @pytest.mark.anyio

@@ -12,11 +12,13 @@ from perdure.http.auth import TokenAuth
 from perdure.http.docs.pages import OF_DAPR, STATIC, Pages
 from perdure.http.path import RawPath
 
-from ...support.doors.fake_facade import ask
+from ...support.doors.fake_facade import FakeControl, ask
 
 
-def pages(*, ready: bool = True, version: str = "1.2.3") -> Starlette:
-    return Starlette(routes=Pages(ready=lambda: ready, version=version).routes())
+def pages(*, ready: bool = True, version: str = "1.2.3", dapr: bool = True) -> Starlette:
+    control = FakeControl()
+    control.is_ready, control.runtime_version = ready, version
+    return Starlette(routes=Pages(control, dapr=dapr).routes())
 
 
 @pytest.mark.parametrize(("ready", "text"), [(True, "<strong>ready</strong>"), (False, "<strong>not ready</strong>")])
@@ -50,7 +52,7 @@ def test_the_version_is_told_to_those_that_have_shown_a_token(headers: dict[str,
 
 
 def test_nothing_leads_to_daprs_routes_where_there_are_none() -> None:
-    without = Starlette(routes=Pages(ready=lambda: True, version="1", dapr=False).routes())
+    without = pages(dapr=False)
     for path in ("/", "/docs"):
         text = ask(without, "GET", path).text
         assert not [link for link in links(text) if "v1.0" in link or "#dapr" in link or link == "/openapi.json"]

@@ -23,7 +23,6 @@ def door() -> ManagementDoor:
         management=engine.management,
         sidecar=Sidecar(FakeControl(), app_id="shop"),
         app_id="shop",
-        version="1.0",
         body_bytes_max=1000,
         stopping=anyio.Event(),
         event_json=lambda instance_id, event: {},

@@ -166,6 +166,28 @@ def test_a_client_that_has_closed_its_sending_side_is_answered(requests: int, uv
     with_port(make_app(facade), story, uvloop=uvloop)
 
 
+A_HEAD = b"GET /v1.0/healthz%b HTTP/1.1\r\nhost: x\r\n%bconnection: close\r\n\r\n"
+HEADS = {
+    "a path": (b"/%b" % (b"a" * 100_000), b""),
+    "a query": (b"?%b" % (b"a" * 70_000), b""),
+    "a header": (b"", b"x: %b\r\n" % (b"y" * 100_000)),
+    "many headers": (b"", b"x: y\r\n" * 20_000),
+}
+
+
+@pytest.mark.parametrize("uvloop", BACKENDS)
+@pytest.mark.parametrize("head", HEADS)
+def test_a_head_that_comes_in_one_piece_has_the_same_bound(head: str, uvloop: bool) -> None:
+    async def story(port: Port) -> None:
+        with port.connect() as connection:
+            await anyio.to_thread.run_sync(connection.sendall, A_HEAD % HEADS[head])
+            said = await anyio.to_thread.run_sync(heard, connection)
+        assert said.startswith(b"HTTP/1.1 431 ")
+        assert b"The head of the request has more than 65536 bytes" in said
+
+    with_port(make_app(FakeFacade()), story, uvloop=uvloop)
+
+
 CHUNKED = START % b"a" + b"transfer-encoding: chunked\r\n\r\n"
 BESIDE_THE_BODY = {
     "trailers": (CHUNKED + b"0\r\n", b"x: y\r\n" * 10_000),

@@ -97,4 +97,4 @@ def test_a_host_that_stops_leaves_it_to_the_next_reminder(caplog: pytest.LogCapt
     with caplog.at_level(logging.WARNING):
         forget(actor)
     assert len(actor.asked) == 1
-    assert "values of state store 's' whose time is over stay in the store" in caplog.text
+    assert "expired values of state store 's' stay in the store" in caplog.text

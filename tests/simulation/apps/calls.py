@@ -1,6 +1,6 @@
-"""E5 and E17 of calls: the activities that instances of another app ask for.
+"""E5 and E17 of calls: the activities that instances of another app request.
 
-An activity that crosses begins behind the commit of the call that asks for it, and at rest no call is left.
+An activity that crosses begins after the commit of the call that requests it, and at rest no call is left.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,10 +18,10 @@ class CallsSeen:
 
     Args:
         call_types: Gives the types of the calls of all apps.
-        tell: Is told of what does not hold.
+        tell: Takes violations of invariants.
 
     Attributes:
-        number: How many there were.
+        number: The number of calls.
     """
 
     def __init__(self, call_types: Callable[[], Sequence[str]], tell: Callable[[Broken], None]) -> None:
@@ -34,14 +34,14 @@ class CallsSeen:
         return len(self._asked)
 
     def committed(self, writes: Sequence[Write]) -> None:
-        """Learn of a commit."""
+        """Take note of a commit."""
         for write in writes:
             if write.address.type.startswith(CALL) and write.record is not None:
                 invoke = READ(write.record).invoke
                 self._asked.add((invoke.task_execution_id, invoke.task_id))
 
     def performing(self, ctx: ActivityContext) -> None:
-        """Check an activity that another app has asked for, and that begins."""
+        """Check an activity that another app has requested, and that begins."""
         if (ctx.task_execution_id, ctx.task_id) not in self._asked:
             self._tell(Broken("E5", f"{ctx.activity_name} of {ctx.workflow_id} begins before its call is on the disk"))
 

@@ -1,6 +1,6 @@
-"""Programs of two apps that ask each other.
+"""Programs of two apps that call each other.
 
-Both apps carry out programs, and their code is the same but for its name. A step that crosses asks the other one:
+Both apps carry out programs, and their code is the same but for its name. A step that crosses calls the other app:
 
     ["there", n]           an activity of the other app -> n + 1
     ["tries", n, k]        one that fails k times       -> n
@@ -22,7 +22,7 @@ FIRST, SECOND = NAME, "abroad"
 POLICY = RetryPolicy(first_retry_interval=timedelta(seconds=1), max_number_of_attempts=4)
 STYLES = (0, 1, 3)
 STYLE_WITH_NAME = {0: 1, 3: 4}
-# What a child of the other app does: a step of its own, one that crosses back, a further generation, a grandchild.
+# The steps of a child of the other app: a step of its own, one that crosses back, a further generation, a grandchild.
 ERRANDS: tuple[Program, ...] = (
     [["work", 1]],
     [["there", 2]],
@@ -62,7 +62,7 @@ def steps_to(other: str) -> Steps:
 
 
 def a_crossing_program(choices: Choices, *, named: bool = False) -> Program:
-    """Choose a program with steps that cross; the calm one is an activity of the other app, and one of its own.
+    """Choose a program with steps that cross; the calm program is an activity of the other app, and one of its own.
 
     Args:
         named: All children in the other app have names: else two instances of one id, in two apps, may both have a

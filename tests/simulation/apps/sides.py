@@ -1,4 +1,4 @@
-"""The two sides of a world of two apps: who asks for the instances of each, and what reads their commits.
+"""The two sides of a world of two apps: the callers of the instances of each, and the readers of their commits.
 
 To callers of an app a host is that app, whether it has it or passes requests on. So their world is `WorldOfApp`, in
 which a request gets the app in the place of an engine.
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 class WorldOfApp:
-    """A world, as callers of one of its apps see it. All but requests is that of the world."""
+    """A world, as callers of one of its apps see it. Only its requests differ from the world's."""
 
     def __init__(self, world: BaseWorld, app_id: str) -> None:
         self._world = world

@@ -1,7 +1,7 @@
-"""Two apps in one world: their code, what reads the commits of each, and which host has which of them.
+"""Two apps in one world: their code, the readers of the commits of each, and which host has which of them.
 
 The hosts of a world have the first app, or the second, or both. The second may come late: then no host has it at first,
-and what is asked of it waits.
+and requests to it wait.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -32,7 +32,7 @@ class TwoApps:
         apart: Whether hosts may have one of them alone.
 
     Attributes:
-        apps: Their code.
+        apps: The code of both.
         witnesses: Read the commits of each.
         is_late: No host has the second one.
         comes_s: When it comes, if it does; virtual seconds.
@@ -79,7 +79,7 @@ class TwoApps:
         return performing
 
     def sides(self) -> Sequence[Side]:
-        """The callers of both apps; their world is there by now."""
+        """The callers of both apps; their world exists by now."""
         world = self._world_of()
         world.on_commit.append(self.calls.committed)
         return [self._side(world, number) for number in range(len(APPS))]
@@ -91,7 +91,7 @@ class TwoApps:
         return Side(seen, self.witnesses[number], DoorsOfApp(world), prefix=prefix, workflow=workflow)
 
     def fates(self, kinds: Sequence[str]) -> Sequence[str]:
-        """Those of some fates that befall instances here: none sleeps for ever."""
+        """The fates that instances can have here: none sleeps for ever."""
         return [kind for kind in kinds if kind != "asleep"]
 
     def program(self, choices: Choices) -> Program:

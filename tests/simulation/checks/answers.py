@@ -3,10 +3,10 @@
 `Versions` keeps what each commit has made of an instance, in their order, which is the order of its states. A request
 is answered between two moments, so its answer must be that of a version that was the newest at some time in between.
 
-The newest is that of which the host has heard: from the moment in which a commit is on the disk to that in which its
-host hears of it, the host answers as if the commit took a little longer. A host that begins has heard of all.
+The newest version is the newest that the host knows: from the moment when a commit is on the disk to the moment when
+its host learns of it, the host answers as if the commit took a little longer. A host that begins knows all versions.
 
-Where a server has lost commits, what its copy has is a further version, and the hosts may answer for STALE_S with what
+If a server has lost commits, the state of its copy is a further version, and the hosts may answer for STALE_S with what
 they knew.
 """
 
@@ -26,7 +26,7 @@ from .broken import Broken
 
 # A host without a beat answers nothing that is older.
 STALE_S = 1.5
-# Stands for the time of the newest row where a door does not tell it: the management API tells when the status, the
+# Stands for the time of the newest row at a door without it: the management API has the time when the status, the
 # custom status or the generation has changed last.
 UNTOLD_US = -1
 
@@ -42,12 +42,12 @@ class Version(NamedTuple):
 
     @property
     def word(self) -> str:
-        """What lists and counts call its status."""
+        """The word for its status in lists and counts."""
         return SET_ASIDE if self.set_aside and not self.status.terminal else self.status.name
 
 
 class Unheard(NamedTuple):
-    """A version of which its host has not heard."""
+    """A version that its host does not know yet."""
 
     number: int
     turn: Turn | None  # that has made it; None: it is a further write of the turn before, or changes nothing to be read
@@ -55,17 +55,17 @@ class Unheard(NamedTuple):
 
 
 class VersionsKept(NamedTuple):
-    """Which version of each instance was the newest at some moment."""
+    """The newest version of each instance at some moment."""
 
     numbers: Mapping[str, int]
 
 
 class Versions:
-    """What the commits of a world have made of its instances; None: there is none of that id.
+    """The versions of the instances of a world; None: no instance has the id.
 
     Args:
-        writer: Gives the number of the life whose commit is learnt of.
-        is_over: Whether a life hears of nothing any more.
+        writer: Gives the number of the life whose commit is reported now.
+        is_over: Whether a life is over.
         now_s: The virtual time.
 
     Attributes:
@@ -91,7 +91,7 @@ class Versions:
         return len(self._of)
 
     def committed(self, write: Write, turn: Turn | None) -> None:
-        """Learn of a write that is on the disk, and of the turn that has made it, if it is known."""
+        """Take note of a write that is on the disk, and of the turn that has made it, if that is known."""
         versions = self._of.setdefault(write.address.id, [None])
         self._add(write, versions)
         self._began_s.setdefault((write.address.id, len(versions) - 1), self._now_s())
@@ -101,7 +101,7 @@ class Versions:
             self._of_turn[id(turn)] = write.address.id
 
     def heard(self, turn: Turn) -> None:
-        """Learn that a host has heard that the commit of a turn is on the disk."""
+        """Note that a host knows that the commit of a turn is on the disk."""
         id_ = self._of_turn.pop(id(turn), None)
         if id_ is None:
             return
@@ -136,7 +136,7 @@ class Versions:
         return VersionsKept({id_: len(versions) - 1 for id_, versions in self._of.items()})
 
     def go_back(self, kept: VersionsKept) -> None:
-        """Learn that the server has lost all later versions."""
+        """Note that the server has lost all later versions."""
         self._lost_s = self._now_s()
         for id_, versions in self._of.items():
             self._lost[id_] = versions[(number := kept.numbers.get(id_, 0)) + 1 :]
@@ -146,7 +146,7 @@ class Versions:
         self._of_turn.clear()
 
     def now(self, id_: str) -> int:
-        """The number of the newest version of an instance of which its host has heard, for `since`."""
+        """The number of the newest version of an instance that its host knows, for `since`."""
         unheard = self._unheard.get(id_, deque())
         while unheard and self._is_over(unheard[0].life):
             self._pop(unheard)
@@ -159,25 +159,25 @@ class Versions:
         return list(self._of)
 
     def all_now(self) -> dict[str, int]:
-        """`now` of all instances; one that is not in it is not there yet, which is its version 0."""
+        """`now` of all instances; an instance that is not in it does not exist yet, which is its version 0."""
         return {id_: self.now(id_) for id_ in self._of}
 
     def newest(self, id_: str) -> Version | None:
         return self._of.get(id_, [None])[-1]
 
     def since(self, id_: str, number: int) -> list[Version | None]:
-        """The version that was the newest then, and all later ones."""
+        """The version that was the newest at that time, and all later ones."""
         lost = self._lost.get(id_, ()) if self._now_s() - self._lost_s <= STALE_S else ()
         return [*lost, *self._of.get(id_, [None])[number:]]
 
     def check_read(self, id_: str, since: int, found: WorkflowState | None) -> None:
-        """Check what a client was told of an instance.
+        """Check an answer to a client about an instance.
 
         Args:
-            since: The newest version when the client asked.
+            since: The newest version at the request of the client.
 
         Raises:
-            Broken: E13; I5, if it was that so long ago that a host has answered which must not.
+            Broken: E13; I5, if that was so long ago that a host has answered without a beat.
         """
         could_be = self.since(id_, since)
         read: Version | None = None
@@ -195,7 +195,7 @@ class Versions:
             raise Broken(invariant, f"{id_} is {told} for a client, and was none of that while it asked: {were}")
 
     def _was(self, id_: str, read: Version | None, since: int) -> bool:
-        """Whether an instance was that once, and has been something else for longer than STALE_S."""
+        """Whether an instance was in this state once, and has been in another one for longer than STALE_S."""
         before = self._of.get(id_, [])[:since]
         if read is None or read not in before:
             return False
@@ -203,7 +203,7 @@ class Versions:
         return self._now_s() - self._began_s[id_, last + 1] > STALE_S
 
     def check_done(self, what: str, id_: str, since: int, done: Callable[[Version | None], bool]) -> None:
-        """Check that what a client was told to be done is on the disk.
+        """Check that a change that was acknowledged to a client is on the disk.
 
         Args:
             since: The newest version when the client asked.

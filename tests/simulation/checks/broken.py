@@ -1,4 +1,4 @@
-"""What an invariant says that does not hold."""
+"""The error of an invariant that does not hold."""
 
 
 class Broken(AssertionError):
@@ -6,7 +6,7 @@ class Broken(AssertionError):
 
     Args:
         invariant: Its number in docs/design/simulation.md, as E3.
-        what: What was found, with the instance.
+        what: The finding, with the instance.
     """
 
     def __init__(self, invariant: str, what: str) -> None:

@@ -1,8 +1,8 @@
-"""E5: what an instance has asked for does not begin after it was terminated or purged, nor once it has its answer.
+"""E5: a request of an instance does not begin after the instance was terminated or purged, nor once it has its answer.
 
-Between the moment in which the end is on the disk and the one in which its host hears of that, no engine can know: what
-begins then has begun as if the commit had taken a little longer. So a generation is cut off when its host has heard of
-the end, or has died before; and so is an activity with its answer.
+Between the moment when the end is on the disk and the moment when its host knows that, no engine can tell: a request
+that begins meanwhile has begun as if the commit had taken a little longer. So a generation is cut off when its host
+knows of the end, or has died before; and so is an activity with its answer.
 """
 
 from collections.abc import Collection
@@ -17,8 +17,8 @@ class CutOff(NamedTuple):
     """The end of a generation by a caller."""
 
     life: int  # of the host that has written it
-    turn: Turn | None  # whose commit has the end, as long as its host has not heard of that
-    at_s: float  # when it was on the disk, then when the host has heard of that; virtual seconds
+    turn: Turn | None  # whose commit has the end, as long as its host does not know of it
+    at_s: float  # when it was on the disk, then when the host knows of it; virtual seconds
 
 
 class CutOffs:
@@ -30,10 +30,10 @@ class CutOffs:
         self._unheard: dict[int, list[str]] = {}  # those with a turn, by its id
 
     def ended(self, execution_id: str, turn: Turn | None) -> None:
-        """Learn that the end of a generation, or the answer to an activity, is on the disk.
+        """Note that the end of a generation, or the answer to an activity, is on the disk.
 
         Args:
-            turn: Has written it; None: it is not known, and what begins from now on is too late.
+            turn: Has written it; None if it is unknown: then requests that begin from now on are too late.
         """
         if execution_id not in self._of:
             self._of[execution_id] = CutOff(self._world.writer, turn, self._world.loop.time())
@@ -41,14 +41,14 @@ class CutOffs:
                 self._unheard.setdefault(id(turn), []).append(execution_id)
 
     def heard(self, turn: Turn) -> None:
-        """Learn that a host has heard that the commit of a turn is on the disk."""
+        """Note that a host knows that the commit of a turn is on the disk."""
         for execution_id in self._unheard.pop(id(turn), ()):
             cut = self._of.get(execution_id)
             if cut is not None and cut.turn is turn:
                 self._of[execution_id] = cut._replace(turn=None, at_s=self._world.loop.time())
 
     def go_back(self, execution_ids: Collection[str]) -> None:
-        """Learn that the server has lost commits: of what was cut off no more is than what was at some moment."""
+        """Note that the server has lost commits: only generations that were cut off at some moment still are."""
         self._of = {each: cut for each, cut in self._of.items() if each in execution_ids}
         self._unheard.clear()
 
@@ -58,7 +58,7 @@ class CutOffs:
         return frozenset(self._of)
 
     def begun_again(self, execution_id: str) -> None:
-        """Learn that a generation that was purged is there again: a child, which its parent has begun once more."""
+        """Note that a generation that was purged exists again: a child, which its parent has begun once more."""
         self._of.pop(execution_id, None)
 
     def is_over(self, execution_id: str) -> bool:

@@ -1,7 +1,7 @@
 """E14: only instances are forgotten that a caller has purged, or that have ended for the time of the retention.
 
 An instance that retention forgets has ended for that time at least, by the date of the turn that deletes it. So a world
-without retention loses nothing that nobody has purged. At rest all are gone whose time is over (`rest.py`).
+without retention loses only purged instances. At rest all instances are gone whose time is over (`rest.py`).
 """
 
 from perdure.actors.store.contract import Write
@@ -17,7 +17,7 @@ LATE_US = 61_000_000
 
 
 class Forgetting:
-    """What may be forgotten in a world.
+    """The instances that may be forgotten in a world.
 
     Args:
         purging: The ids of instances that callers are about to purge; those of other apps too, as their children may be
@@ -33,14 +33,14 @@ class Forgetting:
         return self._world.settings.retention
 
     def asked(self, id_: str) -> None:
-        """Learn that a caller is about to purge an instance, and its children with it."""
+        """Note that a caller is about to purge an instance, and its children with it."""
         self._purging.add(id_)
 
     def check(self, write: Write, last: Version | None) -> bool:
         """Check a write that deletes an instance.
 
         Args:
-            last: What the instance was.
+            last: The last version of the instance.
 
         Returns:
             Whether retention has forgotten it.

@@ -7,13 +7,13 @@ from contextlib import contextmanager
 
 from .broken import Broken
 
-# What the log says at ERROR of a disk that fails, by the beginning of the line.
+# Lines at ERROR for a disk that fails, by their beginnings.
 OF_A_FAILING_DISK = ("a commit failed", "reminders cannot be read", "the engine has ended", "the engine did not stop")
 
-# What it says of a database that was replaced by a copy, or that another host has taken over.
+# Lines for a database that was replaced by a copy, or that another host has taken over.
 OF_ANOTHER_DATABASE = ("the server is another one", "another host has taken the store over")
 
-# Of workflows that fail because their program says so.
+# Lines for workflows that fail because their program says so.
 TOLD_TO_FAIL = "failed: ValueError: as it was told to"
 
 
@@ -30,12 +30,12 @@ class LogLines(logging.Handler):
         self.explained = list(OF_ANOTHER_DATABASE)
 
     def emit(self, record: logging.LogRecord) -> None:
-        if asyncio._get_running_loop() is not None:  # what the dead say as they are put away is of no world
+        if asyncio._get_running_loop() is not None:  # lines of dead hosts that are put away are of no world
             self.lines.append(record.getMessage())
 
     @contextmanager
     def kept(self) -> Iterator[None]:
-        """Keep lines until the block ends, and let nobody else have them."""
+        """Keep lines until the block ends, away from all other handlers."""
         logger = logging.getLogger("perdure")
         before = logger.level, logger.propagate, logger.disabled
         logger.addHandler(self)
@@ -48,10 +48,10 @@ class LogLines(logging.Handler):
             logger.level, logger.propagate, logger.disabled = before
 
     def check(self, *, disk_failed: bool) -> None:
-        """Check what was written.
+        """Check the written lines.
 
         Args:
-            disk_failed: Whether the disk has refused something.
+            disk_failed: Whether the disk has refused a call.
 
         Raises:
             Broken: E16.

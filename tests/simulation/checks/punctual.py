@@ -29,7 +29,7 @@ SHORT_US = 60_000_000
 
 
 class Asked(NamedTuple):
-    """When a timer was asked for."""
+    """When a timer was requested."""
 
     at_us: int  # the turn's time; Unix time, microseconds
     at_s: float  # when the turn was on the disk; virtual seconds
@@ -47,7 +47,7 @@ class Punctuality:
         self._felt_until_s = 0.0
 
     def asked(self, at_us: int) -> Asked:
-        """Note that something is asked for now, by a turn of the given time."""
+        """Note a request of a turn of the given time."""
         return Asked(at_us, self._world.loop.time(), self._life)
 
     def check(self, id_: str, timer_id: int, *, due_us: int, asked: Asked | None, fired_us: tuple[int, int]) -> None:
@@ -55,7 +55,7 @@ class Punctuality:
 
         Args:
             due_us: When it was to fire; Unix time in microseconds.
-            asked: When it was asked for; None: with the start of its instance.
+            asked: When it was requested; None: with the start of its instance.
             fired_us: The time of the turn that has it, the earliest and the latest that it may be.
 
         Raises:

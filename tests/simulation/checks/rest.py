@@ -1,4 +1,4 @@
-"""What must hold of a host at rest: all instances have ended or sleep for a stated reason, and all faults are over.
+"""The invariants of a host at rest: all instances have ended or sleep for a stated reason, and all faults are over.
 
 E10 instances that have not ended; E11 active marks; E12 nothing happens, and nothing waits in memory; E14 what was
 purged; E16 the loop's exception handler; E17 what is under way.
@@ -18,14 +18,14 @@ from perdure.testing.simulation.world import SimWorld
 
 from .broken import Broken
 
-# So long must a host at rest do nothing. Where the date may be set it looks at its clocks each second; where its store
-# is on PostgreSQL, at the other hosts twice a second; where what has ended is kept for a second, each second whether a
-# turn was taken.
+# The time for which a host at rest must do nothing. Where the date may be set it looks at its clocks each second; where
+# its store is on PostgreSQL, at the other hosts twice a second; where what has ended is kept for a second, each second
+# whether a turn was taken.
 REST_S, REST_WITH_STEPS_S, REST_WITH_BEATS_S = 86_400.0, 7_200.0, 600.0
 
 
 async def check_idle(world: SimWorld, *, asleep: Collection[str]) -> None:
-    """What must hold of the host that has seen the last instance end.
+    """Check the host that has seen the last instance end.
 
     Args:
         asleep: Instances that have not ended; they keep their active marks until they leave memory.
@@ -64,11 +64,11 @@ def _check_places(app: HostedApp) -> None:
 
 
 async def check_rest(world: SimWorld, *, asleep: Mapping[str, str], tasks: int) -> None:
-    """What must hold once all instances have ended and all faults are over, beside `check_contents`.
+    """Check a world once all instances have ended and all faults are over, in addition to `check_contents`.
 
     Args:
-        asleep: Instances that have not ended, and for what event each waits.
-        tasks: How many there were when another host was at rest that had seen all of them.
+        asleep: Instances that have not ended, each with the event that it waits for.
+        tasks: The number of tasks when another host was at rest that had seen all instances.
 
     Raises:
         Broken
@@ -113,10 +113,10 @@ async def check_contents(
     marked: Collection[str] = (),
     workflow: str = WORKFLOW,
 ) -> None:
-    """A store has what it must have at rest, and nothing else.
+    """A store has the rows that it must have at rest, and no others.
 
     Args:
-        purged: The ids that nothing must be left of.
+        purged: The ids of which nothing must be left.
         workflow: The type of the instances.
         marked: The instances that may have the active mark.
 
@@ -167,19 +167,19 @@ def check_empty(engine: Engine) -> None:
 
 
 async def check_asleep(engine: Engine, id_: str, event: str) -> None:
-    """E10: an instance that has not ended says what it waits for."""
+    """E10: an instance that has not ended has its waits in its description."""
     description = await engine.views.descriptions.describe(id_)
     if description is None:
         raise Broken("E1", f"{id_} sleeps, and is not there")
     waits = [(each.kind.value, each.name) for each in description.waiting_for]
-    # Which events the code of a remote worker waits for, nobody tells the host.
+    # A host does not know which events the code of a remote worker waits for.
     here = engine.app is not None and engine.app.workflows
     if waits != [("event", event) if here else ("code", description.item.name)]:
         raise Broken("E10", f"{id_} sleeps until event {event!r}, and says that it waits for {waits}")
 
 
 def tasks_of(world: SimWorld) -> int:
-    """How many tasks the host has."""
+    """The number of tasks of the host."""
     assert world.life is not None
     return sum(task.life == world.life.number and not task.done() for task in world.loop.tasks)
 

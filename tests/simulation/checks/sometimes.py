@@ -1,7 +1,7 @@
-"""What must happen in some worlds, or they would prove nothing: counters that a night must not leave at 0.
+"""The events that must happen in some worlds, or they would prove nothing: counters that a night must not leave at 0.
 
-Each is something that the engine does seldom, and that most bugs have had to do with. `SOMETIMES` has their names, and
-the faults that must strike somewhere; what needs workers of SDKs is not among them.
+Each is an event that is rare in the engine, and that most bugs have involved. `SOMETIMES` has their names, and
+the faults that must strike somewhere, without events that need workers of SDKs.
 """
 
 from collections import Counter
@@ -83,7 +83,7 @@ STREAMS = (
 
 @contextmanager
 def counted(counts: Counter[str]) -> Iterator[None]:
-    """Count what the engine seldom does until the block ends."""
+    """Count the rare events of the engine until the block ends."""
     fail, abandon, retire = Committer._fail, Failures.abandon, Committer.retire
     tell: Any = vars(steering)["tell_parent_again"]
     drop: Any = vars(turn)["drop_answered"]

@@ -1,7 +1,7 @@
 """E7: the code, replayed over the rows on the disk, stands where the live code stands.
 
 `standing` describes an instance and its code as a plain value; two of the same instance are compared, the one that is
-live and the one that is made of what the disk holds. Nothing of it depends on the process, so that `told` may be
+live and the one that is made from the disk. Nothing of it depends on the process, so that `told` may be
 compared with that of another process, whose hash seed is another.
 """
 
@@ -45,7 +45,7 @@ def check_standing(app: App | None, live: Instance, record: bytes, entries: Sequ
 
 
 def standing_of_stored(app: App | None, instance_id: str, record: bytes, entries: Sequence[bytes]) -> Standing:
-    """Where an instance stands by what the disk holds.
+    """Where an instance stands by its rows on the disk.
 
     Raises:
         Broken: E7: its code does not fit its rows.

@@ -40,12 +40,12 @@ class TurnLog:
 
     Args:
         now_us: The date of its machine; Unix time, microseconds.
-        heard: Told of each turn that writes, once its host has heard that this is on the disk.
+        heard: Called with each turn that writes, once its host knows that the write is on the disk.
         own: Whether a type of actors is that of the instances it sees.
 
     Attributes:
         turns: How many were taken.
-        life: Whose turn is under way, or was last.
+        life: The life whose turn is under way, or was last.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class TurnLog:
             yield
 
     def check(self) -> None:
-        """Say what was found since the last time.
+        """Raise the first finding since the last check.
 
         Raises:
             Broken: E5, E6, E9.
@@ -109,7 +109,7 @@ class TurnLog:
         return self._last[logged.life, logged.activation.address.id].turn is logged.turn
 
     def committed(self, write: Write, life: int) -> LoggedTurn | None:
-        """Learn that a write of a life is on the disk.
+        """Note that a write of a life is on the disk.
 
         Returns:
             The turn that has made it; None: no turn has, or it is a further one of a turn.

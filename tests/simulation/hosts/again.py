@@ -1,6 +1,6 @@
 """An instance whose caller begins it again, and sends its events again, each time that the server has lost commits.
 
-That is what callers are to do behind such a failover: nobody else can know what is gone. Until the faults end the
+Callers have to do that after such a failover: only they can know which changes are lost. Until the faults end the
 instance also runs again each time that it has ended, so that there is always something to lose.
 """
 
@@ -17,13 +17,13 @@ LOOK_S = 0.5
 
 
 class LivingAgain(Living):
-    """Has an instance run over and over until the faults end, and then end with its result."""
+    """Has an instance run repeatedly until the faults end, and then end with its result."""
 
     _world: HostsWorld
     _rounds = 0
 
     async def live(self) -> None:
-        """Do all of it.
+        """Live through the fate.
 
         Raises:
             Broken: E1, E8, E13.
@@ -44,13 +44,13 @@ class LivingAgain(Living):
                     await world.sleep(LOOK_S)
                 if database.losses == losses:
                     break
-                # Until then a host may answer that does not know of it yet.
+                # Until that time a host may answer that does not know of it yet.
                 await world.sleep(2 * STALE_S)
             await self._expect_result()
 
     async def _start_anew(self) -> None:
         self._rounds += 1
-        # What runs is what a failover has brought back.
+        # The running instance is one that a failover has brought back.
         with suppress(RequestRefused):
             await self._start(if_exists="restart", idempotency_key=f"{self.fate.id}.{self._rounds}")
         await self._send()

@@ -10,7 +10,7 @@ from ..apps.two import TwoApps
 from .rows import apps_of_store
 
 LOOK_S = 0.1
-# So long a host that was stopped is waited for. One that other faults keep away comes back with its apps.
+# The time for which a stopped host is waited for. One that other faults keep away comes back with its apps.
 PATIENCE_S = 10.0
 PAUSE_S = 1.0
 
@@ -19,7 +19,7 @@ class TwoHostedApps(TwoApps):
     """The two apps of a world of several hosts.
 
     Attributes:
-        is_coming: Whether some host has not the apps yet that it is to have.
+        is_coming: Whether some host does not have all its apps yet.
     """
 
     def __init__(self, choices: Choices, world_of: Callable[[], HostsWorld], *, standings: int) -> None:

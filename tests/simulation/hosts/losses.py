@@ -1,7 +1,7 @@
-"""What must hold where a copy takes the server's place that has not had the last commits.
+"""The invariants when a copy takes the server's place that lacks the last commits.
 
-The rule: there is one prefix of history, and it is the same for all hosts. The witness goes back to what the copy has,
-and from then on all invariants hold of that: a host that goes on with what it has in memory breaks one of them.
+The rule: there is one prefix of history, and it is the same for all hosts. The witness goes back to the state of the
+copy, and from then on all invariants hold of that: a host that goes on with what it has in memory breaks one of them.
 
 What was acknowledged may be gone. Each host that goes on on the new server says of how many instances the last entry
 that it has acknowledged is not there (`ACKNOWLEDGED_LOST`), and `Losses` counts the same.
@@ -26,10 +26,10 @@ from ..invariants import Witness, WitnessKept
 
 
 class Losses:
-    """Goes back with the server, and counts what was acknowledged and lost.
+    """Goes back with the server, and counts acknowledged commits that were lost.
 
     Attributes:
-        acknowledged: Of how many instances a host has told that their last acknowledged entry is gone.
+        acknowledged: The number of instances whose last acknowledged entry is gone, as hosts report.
     """
 
     def __init__(self, world: HostsWorld, witness: Witness) -> None:
@@ -52,7 +52,7 @@ class Losses:
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """Compare what hosts tell of their losses until the block ends."""
+        """Compare the losses that hosts report until the block ends."""
         handler = _Told(self)
         logger = logging.getLogger("perdure")
         logger.addHandler(handler)
@@ -75,7 +75,7 @@ class Losses:
                 logger.removeHandler(handler)
 
     def told(self, found: int) -> None:
-        """Learn that a host has told of its loss."""
+        """Take note of a loss that a host reports."""
         self.acknowledged += found
         self._told[HOST.get()] = found
 
@@ -118,10 +118,10 @@ class Losses:
                 self._newest[place] = commit, write.shard, fences[write.shard]
 
     def _lost_of(self, life: int, epochs: Mapping[int, int]) -> int:
-        """Of how many actors the newest entry that a life has acknowledged is gone.
+        """The number of actors whose newest entry that a life has acknowledged is gone.
 
         Args:
-            epochs: Of the shards that the life still has.
+            epochs: The epochs of the shards that the life still has.
         """
         newest = [each for (owner, _), each in self._newest.items() if owner == life]
         return sum(
@@ -137,7 +137,7 @@ class Losses:
 
 
 class _Told(logging.Handler):
-    """Hears what hosts tell of their losses."""
+    """Takes the losses that hosts report."""
 
     def __init__(self, losses: Losses) -> None:
         super().__init__(ACKNOWLEDGED_LOST.level)

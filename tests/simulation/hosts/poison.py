@@ -1,8 +1,8 @@
-"""Poison: instances whose code ends each host that takes it up, and I9: what becomes of them, and of all others.
+"""Poison: instances whose code ends each host that runs it, and I9: their fate, and that of all others.
 
 I9 (C, S, Q): a host that shares its store is ended by a poison a few times at most, then that instance is set aside;
-nothing of it begins until it is released; and no other instance is ever set aside, whatever else ends hosts meanwhile.
-At rest no flight note is left.
+nothing of it begins until it is released; and no other instance is ever set aside, even if other faults end hosts
+meanwhile. At rest no flight note is left.
 """
 
 from collections import Counter
@@ -30,10 +30,10 @@ from ..story.fates import Fate, Living
 # Four are usual: the first tells nothing, and of three more two have no other suspect. Where others are suspect too, or
 # two poisons end hosts in turn, it takes more until one is alone: up to nine in two hundred worlds.
 ENDS_MAX = 20
-# How long it takes until the host ends: from its first step, or so long that others begin and end beside it.
+# The time until the host ends: from its first step, or long enough for others to begin and end beside it.
 TAKES_S = (0.0, 0.05, 1.5)
 LOOK_S = 1.0
-# So long nothing begins of what is set aside: a host that takes the shard recovers at once what it recovers.
+# The time for which no work of a set-aside instance begins: a host that takes the shard recovers its instances at once.
 ASIDE_S = 15.0
 WHY = "poison"
 
@@ -42,10 +42,10 @@ class Poisons:
     """The poisons of a world.
 
     Args:
-        witness: Is told of what does not hold.
+        witness: Takes violations of invariants.
 
     Attributes:
-        aside: How many were set aside.
+        aside: The number of instances that were set aside.
     """
 
     _world: HostsWorld
@@ -72,11 +72,11 @@ class Poisons:
         return Fate(id_, "left alone", program, number=choices.draw("poison.number", 4))
 
     def ends(self, id_: str) -> int:
-        """How many hosts a poison has ended in all."""
+        """The number of hosts that a poison has ended."""
         return self._ended[id_]
 
     def mend(self, id_: str) -> None:
-        """Have a poison end no host any more, as by a deploy of mended code."""
+        """Stop a poison from ending hosts, as a deploy of mended code does."""
         self._mended.add(id_)
 
     def strikes(self, id_: str) -> bool:
@@ -141,7 +141,7 @@ class LivingPoison(Living):
         self._poisons = poisons
 
     async def live(self) -> None:
-        """Do all of it.
+        """Live through the fate.
 
         Raises:
             Broken: E1, E8, E13, I9.
@@ -151,7 +151,7 @@ class LivingPoison(Living):
         await self._start()
         while (state := await self.caller.get()) is None or not state.details.set_aside:
             if self._witness.broken is not None:
-                raise self._witness.broken  # a poison that goes on and on makes a world without an end
+                raise self._witness.broken  # a poison that never stops makes a world without an end
             await world.sleep(LOOK_S)
         self._poisons.aside += 1
         ended = self._poisons.ends(id_)

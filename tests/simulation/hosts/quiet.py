@@ -1,4 +1,4 @@
-"""What must hold of several hosts at rest: E11, E12 and E17 of each, I7 and I8 of all together."""
+"""The invariants of several hosts at rest: E11, E12 and E17 of each, I7 and I8 of all together."""
 
 from collections import Counter
 from collections.abc import Collection
@@ -14,7 +14,7 @@ from ..checks.rest import check_engine
 from .rows import lives_up, owners, rows_of
 
 REST_S = 60.0
-# In so long a beat more or less is no news: it is under way at the beginning or at the end.
+# Within this time a beat more or less is no finding: it is under way at the beginning or at the end.
 BEATS = REST_S / BEAT_S
 
 
@@ -81,7 +81,7 @@ async def check_alone(world: HostsWorld) -> None:
     ((host, sent),) = _sent(world).items()
     sent.subtract(before[host])
     found = {name: number for name, number in sent.items() if number}
-    # Now and then it asks whether commits wait for a standby.
+    # From time to time it reads whether commits wait for a standby.
     if found.keys() - {"show"} != {"look"} or abs(found["look"] - BEATS) > 1 or found.get("show", 0) > 1:
         raise Broken("I7", f"in {REST_S:.0f} s of rest {host}, which is alone, has sent {found}")
     if world.database.core.ledger.commits != commits:

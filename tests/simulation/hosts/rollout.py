@@ -24,14 +24,14 @@ from ..programs import STAGE, TAKES_S, Program, Steps
 from ..story.fates import Fate, Living
 from .rows import lives_up
 
-# The names that the newer app has, and the older one has not.
+# The names that the newer app has, and the older one lacks.
 NEWER, NEWBORN = "newer", "newborn"
 # When it begins, and how long it takes from one host to the next.
 BEGINS_S, PAUSES_S = (0.3, 1.0, 3.0), (2.0, 0.2, 8.0)
-# So long a host that was stopped is waited for. One that other faults keep away comes back with the newer code.
+# The time for which a stopped host is waited for. One that other faults keep away comes back with the newer code.
 PATIENCE_S = 10.0
 LOOK_S = 0.1
-# What is done to instances that need the newer code. They take no events.
+# The fates of instances that need the newer code. They take no events.
 FATES = ("left alone", "left alone", "paused", "terminated")
 
 
@@ -80,7 +80,7 @@ class Rollout:
 
 
 def add_newer(app: App) -> None:
-    """Give an app what only the newer one has."""
+    """Give an app the parts that only the newer one has."""
 
     @app.activity(name=NEWER)
     async def newer(ctx: ActivityContext, n: int) -> int:
@@ -135,7 +135,7 @@ class LivingNewer(Living):
             self.caller.workflow = NEWBORN
 
     async def live(self) -> None:
-        """Do all of it.
+        """Live through the fate.
 
         Raises:
             Broken: E1, E8, E13.

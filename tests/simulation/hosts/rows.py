@@ -1,4 +1,4 @@
-"""What the database of several hosts has, as a test reads it: its rows, and not what a host makes of them."""
+"""The rows of the database of several hosts, as a test reads them, without a host between."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -13,14 +13,14 @@ SCHEMA = "perdure"
 
 
 class Owned(NamedTuple):
-    """Whose a shard is, as its row says."""
+    """The owner of a shard, as its row says."""
 
     host: int | None
     epoch: int
 
 
 def table_of(world: HostsWorld, name: str) -> Table | None:
-    """A table; None: there are none yet."""
+    """A table; None if there are none yet."""
     tables = world.database.core.schemas.get(SCHEMA)
     return tables[name] if tables is not None else None
 
@@ -31,7 +31,7 @@ def rows_of(world: HostsWorld, name: str, *columns: str) -> list[Any]:
     if table is None:
         return []
     wanted = table.getter(*columns)
-    # A row that somebody is about to change is the old one, and what he makes of it is not there yet.
+    # Of a row that a transaction is about to change the old version counts, and the new one does not exist yet.
     return [wanted(each.row) for each in table.all() if each.maker.over and (each.ender is None or not each.ender.over)]
 
 
@@ -57,7 +57,7 @@ class Block(NamedTuple):
     hosts: frozenset[int]
 
     def more_than_a_share(self, moved: Collection[int]) -> Sequence[int]:
-        """The shards of some that one more host need not have got."""
+        """The moved shards of this app beyond the share of one host."""
         own = [shard for shard in moved if shard in self.shards]
         return own[-(-len(self.shards) // len(self.hosts)) :]
 
@@ -68,7 +68,7 @@ def apps_of_store(world: HostsWorld) -> Mapping[str, int]:
 
 
 def blocks(world: HostsWorld) -> Sequence[Block]:
-    """The shards of each app that a host has which is up. Those of another app are nobody's, or of one that is gone."""
+    """The shards of each app that a living host has. Shards of another app have no owner, or one that has ended."""
     up = lives_up(world)
     found: list[Block] = []
     for app_id, number in apps_of_store(world).items():

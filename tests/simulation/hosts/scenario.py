@@ -35,8 +35,8 @@ HOSTS = (3, 2, 4)
 # After the faults each shard is open at its owner within this, and evenly: a host that was killed over and over stays
 # away for up to 160 s.
 SETTLED_S = 240.0
-# What hosts had sent to the database before the faults ended is there after this, that of a host that was killed, too:
-# its join is a row of nobody, which the others find dead once more.
+# Statements that hosts sent before the faults ended have reached the database after this, also those of a killed host:
+# its join is a row without a host, which the others find dead once more.
 UNDER_WAY_S = max(FLUSHES_S) + VERY_LATE_S
 
 
@@ -48,7 +48,7 @@ def _app(*, newer: bool = False) -> App:
     return app
 
 
-# Made here, so that none is made while a bug is planted.
+# Made here, so that it is not made while a bug is planted.
 OLDER, NEWER = _app(), _app(newer=True)
 
 
@@ -56,13 +56,13 @@ class HostsScenario(BaseScenario):
     """Runs one world of several hosts.
 
     Args:
-        hosts: How many; None: as chance chooses.
-        may_lose: A copy may take the database's place that has not had the last commits. Then all instances are left
+        hosts: Their number; None: chance chooses.
+        may_lose: A copy may take the database's place that lacks the last commits. Then all instances are left
             alone, and begun again where they may be gone.
         instances_max, fates, program, programs, standings, rests, savers: As for `Scenario`.
-        poisons: So many instances more end each host that takes them up, until they are set aside.
-        newer: So many instances more need newer code, which comes to one host after the other.
-        apps: There are two apps that ask each other, and each host has one of them or both.
+        poisons: The number of further instances that end each host that runs them, until they are set aside.
+        newer: The number of further instances that need newer code, which comes to one host after the other.
+        apps: There are two apps that call each other, and each host has one of them or both.
         activations_max: How many actors a host keeps in memory, where chance does not say otherwise.
     """
 
@@ -195,7 +195,7 @@ class HostsScenario(BaseScenario):
             await saver.look()
         await check_hosts(self.world, asleep=self._asleep)
         made = lives_up(self.world)[0]
-        # What sleeps has its mark as long as it is in memory, and a shard that is given takes it along.
+        # A sleeping instance has its mark as long as it is in memory, and a shard that is given takes it along.
         await self._check_contents(made.store, marked=self._asleep)
         for id_ in self._asleep:
             assert made.life.engine is not None
@@ -219,10 +219,10 @@ class HostsScenario(BaseScenario):
         await check_alone(self.world)
 
     def _check_moves(self, before: Mapping[int, Owned]) -> None:
-        """I8: only as many shards have moved as had to."""
+        """I8: only shards that had to move have moved."""
         after = owners(self.world)
         up = {made.store.host for made in lives_up(self.world)}
-        # One whose app no host has is nobody's: it has not moved yet, and is the first one's that has the app.
+        # A shard whose app no host has has no owner: it has not moved yet, and the first host with the app gets it.
         had = {shard: owned.host for shard, owned in before.items() if owned.host is not None}
         moved = [shard for shard, owned in after.items() if owned != before[shard] and owned.host is not None]
         if gone := {*had.values()} - up:

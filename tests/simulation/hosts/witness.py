@@ -1,6 +1,4 @@
-"""I1 and I6, where the server does what hosts ask of it: a commit is of the owner of its shards, and nobody is killed
-who lives.
-"""
+"""I1 and I6, checked at the server: a commit is of the owner of its shards, and no living host is killed."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,8 +16,8 @@ from ..checks.broken import Broken
 from ..invariants import Witness
 from .rows import owners
 
-# So long after the end of what befell a host it may still be killed for that: two seconds without a beat, and a kill
-# that is long on its way.
+# The time after the end of a fault of a host in which it may still be killed for that: two seconds without a beat, and
+# a kill that is long on its way.
 FELT_S = 8.0
 # A beat waits for several timers: if some of them are late meanwhile, that explains a kill.
 LATE_S = 1.0
@@ -29,10 +27,10 @@ class HostsWitness:
     """Looks at commits and kills.
 
     Args:
-        witness: Is told of what does not hold.
+        witness: Takes violations of invariants.
 
     Attributes:
-        killed: How many hosts others have found dead.
+        killed: The number of hosts that others have found dead.
     """
 
     def __init__(self, world: HostsWorld, witness: Witness) -> None:

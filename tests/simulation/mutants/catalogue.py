@@ -1,4 +1,4 @@
-"""Bugs planted in the engine, to see that the worlds find them: who checks the checkers.
+"""Bugs planted in the engine, to see that the worlds find them: a check of the checks.
 
 Each is a patch of one place, and says which invariants may find it, in what worlds, and within how many of them. There
 is one at least for each invariant, and one for each fault that was ever mended and that a world can show.
@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-# How many worlds a mutant may take, unless it says otherwise.
+# The number of worlds that a mutant may take, unless it says otherwise.
 USUAL_WORLDS = 10
 # In which of its worlds a mutant is found with the fewest steps, as the engine was when that was last looked up; a line
 # `world | mutant` each, of `python -m tests.simulation.mutants.smallest`. It spares the usual tests the worlds before.
@@ -31,7 +31,7 @@ class Mutant(NamedTuple):
     name: str
     plant: Callable[[pytest.MonkeyPatch], None]
     found_by: frozenset[str]  # the invariants of which one finds it
-    within: int  # so many worlds
+    within: int  # the number of worlds
     rates: Mapping[str, float]  # of faults that they need, by stream
     kind: str  # of world
     named: Mapping[str, Any]  # further arguments of `Scenario`

@@ -1,4 +1,4 @@
-"""Mutants of the store on PostgreSQL: what becomes of commits whose connection breaks, and of late ones."""
+"""Mutants of the store on PostgreSQL: commits whose connection breaks, and late ones."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from perdure.actors.store.postgres.writer import Writer
 
 from .catalogue import mutant
 
-# Answers are lost, and the server refuses who comes anew.
+# Answers are lost, and the server refuses new connections.
 DOUBTS = {"database.commit": 0.3, "database.connect": 0.3, "database.cut": 0.0}
 
 

@@ -19,7 +19,7 @@ class Find(NamedTuple):
 
     Args:
         world: Which of its worlds, from 1.
-        steps: How many steps that took.
+        steps: The number of steps that this took.
     """
 
     world: int
@@ -28,7 +28,7 @@ class Find(NamedTuple):
 
 
 def found(mutant: Mutant, worlds: Iterable[int]) -> Find | None:
-    """In which of some worlds a planted bug is found first, and how; None: in none of them.
+    """The first of some worlds in which a planted bug is found, and how; None if no world finds it.
 
     Args:
         worlds: Their numbers, from 1.
@@ -49,7 +49,7 @@ def _found_in(mutant: Mutant, world: int) -> Find | None:
                 raise
         except KeyboardInterrupt as interrupt:
             if str(interrupt) != INTERRUPT:
-                raise  # of whoever runs the tests
+                raise  # an interruption of the tests
             broken = Broken("E16", "the interrupt of an activity has ended the whole world")
         else:
             return None

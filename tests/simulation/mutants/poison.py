@@ -34,6 +34,6 @@ def work_that_is_over_stays_noted(patch: pytest.MonkeyPatch) -> None:
 @mutant("I9", kind="poison")
 def a_suspect_does_not_wait_for_the_floor(patch: pytest.MonkeyPatch) -> None:
     def come(self: Probation, found: object) -> None:
-        """As if nobody were suspect."""
+        """As if no instance were suspect."""
 
     patch.setattr(Probation, "come", come)

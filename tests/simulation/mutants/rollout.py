@@ -1,4 +1,4 @@
-"""Mutants of hosts with old and new code side by side: names that hosts tell, activities elsewhere, turns that wait."""
+"""Mutants of hosts with old and new code side by side: names of hosts, activities elsewhere, turns that wait."""
 
 import pytest
 

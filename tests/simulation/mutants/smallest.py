@@ -2,7 +2,7 @@
 
     python -m tests.simulation.mutants.smallest > tests/simulation/mutants/smallest.txt
 
-What is printed to the other stream says how many worlds each may take, which is a promise, and how many it takes.
+The other stream has the number of worlds that each may take, which is a promise, and the number that it takes.
 """
 
 import logging
@@ -17,7 +17,7 @@ KNOWN = (apps, damage, database, hosting, hosts, instances, lists, poison, rollo
 
 
 def finds(mutant: Mutant) -> list[Find]:
-    """All worlds of a mutant in which it is found by an invariant that is to."""
+    """All worlds of a mutant in which it is found by an expected invariant."""
     tried = (found(mutant, (world,)) for world in mutant.worlds)
     return [find for find in tried if find is not None and find.broken.invariant in mutant.found_by]
 

@@ -1,4 +1,4 @@
-"""Mutants of state stores: conditions, and what a turn writes of them."""
+"""Mutants of state stores: conditions, and the writes of a turn."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Mutants of what stands between instances and workers: tokens, turns that are out, answers."""
+"""Mutants of the parts between instances and workers: tokens, turns that are out, answers."""
 
 from typing import Any
 

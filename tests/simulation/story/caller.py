@@ -1,4 +1,4 @@
-"""A caller: asks a world's host for things, repeats what was not answered, and checks what it is told.
+"""A caller: sends requests to a world's host, repeats the unanswered ones, and checks the answers.
 
 Each answer is checked against the commits of the instance (E13), and each refusal with nothing done likewise (E1).
 """
@@ -29,17 +29,17 @@ def has_ended(version: Version | None) -> bool:
 
 
 class Caller:
-    """Asks for things on behalf of one instance.
+    """Sends requests for one instance.
 
     Args:
-        id: The instance's.
+        id: The id of the instance.
         sendings: Counts the sendings of events of the whole world, so that each has a payload of its own.
         doors: The ways to the host, of which each request takes one.
 
     Attributes:
-        asking: The request that has no answer yet; None: there is none.
-        workflow: Of the instance.
-        sometimes: What has happened.
+        asking: The request that has no answer yet; None if there is none.
+        workflow: The workflow of the instance.
+        sometimes: The events that have happened.
     """
 
     def __init__(
@@ -86,10 +86,10 @@ class Caller:
         self._versions.check_done("the start of", self.id, since, lambda version: version is not None)
 
     async def raise_event(self, name: str, *, key: str | None = None) -> None:
-        """Send an event. What a finished instance, or one that is gone, does with it is its own affair.
+        """Send an event. The effect on a finished or missing instance is not checked.
 
         Args:
-            key: Of the sendings with the same key the first counts. All others have a payload of their own.
+            key: Only the first sending with a key counts. Each sending without a key has a payload of its own.
         """
         since = self._versions.now(self.id)
 
@@ -109,7 +109,7 @@ class Caller:
         await self.steer(f"event {name}", send)
 
     def _over(self, since: int) -> bool:
-        """Whether the generation has ended since then; what it has taken in its last turn is in no history."""
+        """Whether the generation has ended since then; events of its last turn are in no history."""
         versions = self._versions.since(self.id, since)
         runs = {each.execution_id for each in versions if each is not None}
         return any(map(has_ended, versions)) or len(runs) > 1
@@ -133,7 +133,7 @@ class Caller:
             self._versions.check_done("the termination of", self.id, since, has_ended)
 
     async def purge(self, **options: Any) -> None:
-        """Have the instance forgotten; if it is gone already, a repeated request has done that."""
+        """Have the instance forgotten; if it does not exist, a repeated request has done that."""
         since = self._versions.now(self.id)
         self._witness.purging(self.id)
         await self.steer("purge", lambda engine: self._client(engine).purge(self.id, **options))
@@ -147,7 +147,7 @@ class Caller:
         return found
 
     async def wait(self) -> WorkflowState | None:
-        """Wait for the end of the instance; None: it is gone."""
+        """Wait for the end of the instance; None if it does not exist."""
         since = self._versions.now(self.id)
         try:
             state = await self._ask(None, lambda engine: self._client(engine).wait(self.id, timeout=None))
@@ -158,11 +158,11 @@ class Caller:
         return state
 
     def _client(self, engine: Engine) -> Client:
-        """A client that goes by the door which chance has chosen."""
+        """A client that uses the door chosen by chance."""
         return self.doors.client(engine)
 
     async def steer(self, what: str, request: Request[Any]) -> bool:
-        """Ask for something that an instance which has ended, or was purged by a repeated request, refuses.
+        """Send a request that an instance refuses if it has ended, or was purged by a repeated request.
 
         Returns:
             Whether it was done.
@@ -179,7 +179,7 @@ class Caller:
         """Repeat a request until it is answered.
 
         Args:
-            what: The request; None: one that takes as long as it takes.
+            what: The request; None: one without a time limit.
         """
         while True:
             self.asking = what

@@ -1,7 +1,7 @@
-"""Fates: what happens to an instance beside its program.
+"""Fates: the actions of callers on an instance, beside its program.
 
-A fate begins its instance, sends it the events that it waits for, does to it what its kind is, and checks what came of
-it. What a kind may change about the result stands in `check`.
+A fate begins its instance, sends it the events that it waits for, acts on it by its kind, and checks the outcome of
+it. `check` knows which kinds may change the result.
 """
 
 from collections import Counter
@@ -25,7 +25,7 @@ from ..invariants import Witness
 from ..programs import Program, a_program, agrees, awaited, draws_lots, expected, names_children
 from .caller import Caller
 
-# What happens to an instance; the first is what most have.
+# The kinds of fates; the first is the usual one.
 KINDS = (
     "left alone",
     "paused",
@@ -42,7 +42,7 @@ KINDS = (
     "asleep",
     "among many",
 )
-LEFT_ALONE = 6  # so often as any other kind
+LEFT_ALONE = 6  # times as often as any other kind
 
 # A network that delivers requests twice has delivered the second by then.
 SECOND_S = 1.5
@@ -52,7 +52,7 @@ STARTS_US = (1_000_000, 50_000, 20_000_000, -5_000_000)
 
 
 class Fate(NamedTuple):
-    """What happens to an instance."""
+    """The fate of an instance."""
 
     id: str
     kind: str
@@ -60,7 +60,7 @@ class Fate(NamedTuple):
     again: bool = False  # each event is sent twice
     backwards: bool = False  # the last event is sent first
     early: bool = False  # each event is sent before the instance begins, too, which has no effect
-    number: int = 0  # what else is to be chosen
+    number: int = 0  # for further choices
 
 
 def a_fate(
@@ -77,7 +77,7 @@ def a_fate(
 
     Args:
         prefix: Of the instance's id, before its number.
-        forgetful: What has ended may be gone soon, and with it the key of its start.
+        forgetful: An ended instance may be gone soon, and with it the key of its start.
     """
     draw = choices.draw
     drawn = draw("story.steered", len(kinds) + LEFT_ALONE)
@@ -113,7 +113,7 @@ class Living:
         self._given = {"program": fate.program, "so_far": []}
 
     async def live(self) -> None:
-        """Do all of it.
+        """Live through the fate.
 
         Raises:
             Broken: E1, E8, E13.
@@ -126,7 +126,7 @@ class Living:
         await caller.get()
         await KINDS_LIVED[fate.kind](self)
 
-    # What each kind does.
+    # The actions of each kind.
 
     async def _left_alone(self) -> None:
         await self._send()
@@ -198,7 +198,7 @@ class Living:
         await self._left_alone()
 
     async def _repair(self, engine: Engine) -> None:
-        """Have an activity tried again or a timer fired, whichever the instance waits for."""
+        """Have an activity tried again or a timer fired, as the instance waits for one or the other."""
         for wait in await engine.views.descriptions.waiting_for(self.fate.id):
             if wait.event_id is None or wait.kind.value not in ("activity", "timer", "event"):
                 continue
@@ -219,7 +219,7 @@ class Living:
             raise Broken("E13", f"{self.fate.id} runs again, though its start had the key of the first")
 
     async def _asleep(self) -> None:
-        """It stays asleep to the end of the world."""
+        """The instance stays asleep to the end of the world."""
 
     async def _among_many(self) -> None:
         for action in (BulkAction.SUSPEND, BulkAction.RESUME):
@@ -235,7 +235,7 @@ class Living:
         while await ask(lambda engine: doors.bulk_is_running(engine, operation_id)):
             await self._world.sleep(0.5)
 
-    # What they have in common.
+    # The common parts.
 
     async def _start(self, **options: Any) -> None:
         if self.fate.kind == "started by key":
@@ -262,7 +262,7 @@ class Living:
         state = await self.caller.wait()
         if state is None:
             if self.fate.id in self._witness.forgotten:
-                return  # before it was asked for
+                return  # before its result was requested
             raise self._witness.broken or Broken("E1", f"the start of {self.fate.id} was acknowledged, and it is gone")
         self._check(state, *others)
 

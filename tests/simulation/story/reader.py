@@ -1,4 +1,4 @@
-"""A reader: looks at lists and counts while instances change, and checks what it is shown (E18).
+"""A reader: reads lists and counts while instances change, and checks the answers (E18).
 
 A list is read page by page, so between its first request and its last answer an instance may have been several things.
 It must hold that
@@ -29,14 +29,14 @@ ORDERS = (Order.NEWEST, Order.CREATED, Order.UPDATED, Order.LATEST, Order.ID)
 # Of a page. The smallest are for small worlds: each page is a request.
 LIMITS = (100, 7, 2)
 MANY = 40
-# What is filtered by; None: nothing.
+# The filters; None: no filter.
 STATUSES = (None, Status.RUNNING, Status.COMPLETED)
 WORDS = (*(status.name for status in Status), SET_ASIDE)
 LOOKS_MAX, LOOKS_S = 4, (0.0, 0.02, 0.4, 3.0)
 
 
 class Look(NamedTuple):
-    """What a reader asks for."""
+    """A request of a reader."""
 
     order: Order = Order.NEWEST
     limit: int = 100
@@ -60,7 +60,7 @@ class Reader:
         self._doors = doors
 
     async def live(self, looks: int) -> None:
-        """Look now and then, so often.
+        """Read lists from time to time, a number of times.
 
         Raises:
             Broken: E18.
@@ -104,7 +104,7 @@ class Reader:
                 return items
 
     def _were(self, since: dict[str, int]) -> dict[str, Sequence[Version | None]]:
-        """What each instance has been meanwhile."""
+        """The states of each instance meanwhile."""
         return {id_: self._versions.since(id_, since.get(id_, 0)) for id_ in self._versions.ids()}
 
     def _check_list(self, look: Look, listed: Sequence[ListedItem], were: dict[str, Sequence[Version | None]]) -> None:

@@ -1,9 +1,9 @@
-"""A saver: keeps values in a state store while hosts die, and checks what it is shown (E19).
+"""A saver: keeps values in a state store while hosts die, and checks the answers (E19).
 
 Each saver has two keys of its own, which it changes together, and all savers add to one list. Each change has the etag
 of the value that it follows, so that a request which comes twice is done once. A third key counts for a second.
 
-What it asks is repeated until it is answered: a change that got no answer is looked for before it is made again.
+Its requests are repeated until they are answered: after a change without an answer it reads before it repeats it.
 """
 
 import json
@@ -27,10 +27,10 @@ TTL_S = 1
 
 
 class SharedList:
-    """What the savers of a world have added to their list, as far as they know.
+    """The additions of the savers of a world to their list, as far as they know.
 
     Attributes:
-        acknowledged: What was added, and acknowledged, in the order of the answers.
+        acknowledged: The acknowledged additions, in the order of the answers.
     """
 
     def __init__(self) -> None:
@@ -41,10 +41,10 @@ class Saver:
     """Saves, looks, and saves again.
 
     Args:
-        shared: That of all savers of the world.
+        shared: The list of all savers of the world.
 
     Attributes:
-        asking: What has no answer yet; None: nothing.
+        asking: The request without an answer; None if there is none.
     """
 
     def __init__(self, world: BaseWorld, witness: Witness, name: str, shared: SharedList) -> None:
@@ -59,7 +59,7 @@ class Saver:
         self._acknowledged = 0
 
     async def live(self) -> None:
-        """Do all of it.
+        """Save and check until the end.
 
         Raises:
             Broken: E19.
@@ -75,7 +75,7 @@ class Saver:
         await self.look()
 
     async def look(self) -> None:
-        """Read what it has saved, and the list.
+        """Read its own values, and the list.
 
         Raises:
             Broken: E19.
@@ -125,7 +125,7 @@ class Saver:
         self._sometimes["a value expired"] += 1
 
     def _check_pair(self, reads: Sequence[StateRead]) -> int:
-        """E19: both halves are the same, neither older than what was acknowledged nor newer than what was tried."""
+        """E19: both halves are the same, not older than the last acknowledged nor newer than the last tried."""
         left, right = (int(read.value.value) if read.value is not None else 0 for read in reads)
         if left != right:
             self._tell(f"{self.name} has saved two values together, and they are {left} and {right}")
@@ -134,7 +134,7 @@ class Saver:
         return left
 
     def _check_list(self, added: Sequence[str], there: Sequence[str]) -> None:
-        """E19: what was acknowledged before is in the list, and all of it once."""
+        """E19: all earlier acknowledged additions are in the list, each once."""
         if lost := set(added) - set(there):
             self._tell(f"{min(lost)} was added to the list, and is not there: {there}")
         if len(there) != len(set(there)):
@@ -155,7 +155,7 @@ class Saver:
         return await self._ask("a reading", lambda engine: engine.states.get_many(USUAL_STORE, keys))
 
     async def _change(self, changes: Sequence[StateChange]) -> bool:
-        """Make changes, all of them or none; False: they are to be looked for."""
+        """Make changes, all of them or none; False if their outcome is unknown."""
         self.asking = "a save"
         try:
             await self._world.call(lambda engine: engine.states.change(USUAL_STORE, changes, whole=True))

@@ -1,7 +1,7 @@
 """The code of a workflow at a worker: the history of a request in, the answer's actions out, as in Dapr's SDKs.
 
-The one law: nothing is kept between two turns but the events. Each turn runs the code through the whole history, in
-which each thing that was asked for has a number; what the code asks for beyond that is what the turn asks for.
+The rule: nothing is kept between two turns but the events. Each turn runs the code through the whole history, in
+which each request has a number; the requests of the code beyond that are the requests of the turn.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -30,21 +30,21 @@ LAST_ID = 1_000_000  # of the action that ends a generation
 
 
 class Answer(NamedTuple):
-    """What the code asks for in a turn."""
+    """The requests of the code in a turn."""
 
     actions: list[Message]
     custom_status: str | None
 
 
 class Parted(Broken):
-    """The code asks for something else than the history says."""
+    """The code makes another request than the history has."""
 
     def __init__(self, what: str) -> None:
         super().__init__("E7", what)
 
 
 class HistoryTurn(NamedTuple):
-    """A turn of a history: what it was fed, and what the code asked for then."""
+    """A turn of a history: the events that were fed, and the requests of the code."""
 
     at_us: int
     fed: list[Arrival]
@@ -56,7 +56,7 @@ def answer(app: App, instance_id: str, past: Sequence[Message], new: Sequence[Me
 
     Args:
         past: The whole committed history, HistoryEvents.
-        new: What is fed in this turn.
+        new: The events that are fed in this turn.
 
     Raises:
         Parted: The code does not fit the history.
@@ -75,7 +75,7 @@ def answer(app: App, instance_id: str, past: Sequence[Message], new: Sequence[Me
 
 def _run(execution: Execution, turns: Sequence[HistoryTurn], now: HistoryTurn) -> Answer:
     execution.replaying = True
-    unrecorded: dict[int, Any] = {}  # what the code has asked for and the history does not have, by its number
+    unrecorded: dict[int, Any] = {}  # requests of the code that the history does not have, by number
     for turn in turns:
         execution.recall(turn.asked, timeouts=False)
         commands, _ = execution.feed(turn.fed, turn.at_us)
@@ -87,7 +87,7 @@ def _run(execution: Execution, turns: Sequence[HistoryTurn], now: HistoryTurn) -
     execution.replaying = False
     execution.recall(None, timeouts=False)
     commands, taken = execution.feed(now.fed, now.at_us)
-    # In a copy that begins in the middle of a turn the rest of that turn is asked for now.
+    # In a copy that begins in the middle of a turn the rest of that turn is requested now.
     actions = [action_of(command) for command in (unrecorded | _numbered(commands)).values()]
     if isinstance(execution.outcome, ContinuedAsNew):
         # SDKs buffer what comes behind the end of a generation as they buffer what it has not used.

@@ -32,7 +32,7 @@ class Crew:
 
     @property
     def sometimes(self) -> Counter[str]:
-        """What has happened."""
+        """The events that have happened."""
         return Counter(
             {
                 "worker died": sum(worker.deaths for worker in self.workers),
@@ -52,7 +52,7 @@ class Crew:
             await self._world.sleep(LOOK_S)
 
     async def _heal(self) -> None:
-        """Once faults are over, have each worker begin anew: what one has never answered nothing else mends."""
+        """Once faults are over, have each worker begin anew: nothing else mends items that one has never answered."""
         while not self._world.choices.calmed:
             await self._world.sleep(LOOK_S)
         for worker in self.workers:

@@ -1,6 +1,6 @@
 """gRPC between the workers of a world and its host: calls and streams as bytes, without a socket.
 
-The one law: a call is code of the life that serves it, and dies with it. What crosses is the bytes of a message, or a
+The rule: a call is code of the life that serves it, and dies with it. Only the bytes of a message cross, or a
 status.
 
 The methods are those that `rpc/serving/method.py` gives to gRPC's server, with all that stands around them there: how a
@@ -71,7 +71,7 @@ class Hub:
     """The task hub of the host that is up.
 
     Attributes:
-        calls: How many calls there were.
+        calls: The number of calls.
     """
 
     def __init__(self, world: BaseWorld) -> None:
@@ -110,7 +110,7 @@ class Hub:
 
         Args:
             take: Called with each message, as code of the world.
-            opened: Is given the stream once the host serves it.
+            opened: Called with the stream once the host serves it.
 
         Raises:
             CallFailed: It has ended.
@@ -161,7 +161,7 @@ class OpenStream:
     """A stream as the network between has it.
 
     Args:
-        task: Serves it.
+        task: The task that serves it.
     """
 
     def __init__(self, task: "asyncio.Task[Any]", context: SimContext) -> None:
@@ -169,7 +169,7 @@ class OpenStream:
         self._context = context
 
     def cut(self) -> None:
-        """End the connection, as the death of the worker does. The library cancels what serves it."""
+        """End the connection, as the death of the worker does. The library cancels the task that serves it."""
         self._task.cancel()
 
     def fill(self) -> None:

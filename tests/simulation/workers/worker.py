@@ -1,16 +1,16 @@
 """A worker of an SDK as the protocol shows it, which outlives the hosts of a world, and has faults of its own.
 
-The one law: what it answers is true, whatever else it does. It may answer late, twice, under an old token or not at
+The rule: its answers are true, under all its faults. It may answer late, twice, under an old token or not at
 all, and die at any moment; it does not lie about a turn that it has taken.
 
-    worker.dies       it dies with an item in its hands, and another comes in its place a little later
+    worker.dies       it dies while it has an item, and another comes in its place a little later
     worker.cut        its connection ends; it goes on with what it has, answers over the next one under old tokens
     worker.stuck      it reads nothing more, and keeps its connection
     worker.slow       an answer takes long
     worker.twice      an answer is given twice: at once, or a while later
     worker.silent     an item is never answered
     worker.forgets    it forgets the histories that it was sent
-    worker.junk       it says something first that means nothing, within the schema
+    worker.junk       it first sends a meaningless message, within the schema
 
 Source: contract 3.5, 3.20.
 """
@@ -39,13 +39,13 @@ from .hub import CallFailed, Hub, OpenStream
 # Between two connections, and between the death of a worker and the next.
 AGAIN_S = 0.2
 SLOW_S = (0.0, 0.01, 1.0, 45.0)  # the last is beyond the time after which a turn is sent again
-TWICE_S = (0.0, 0.0, 0.05, 20.0)  # the first is no choice of it
+TWICE_S = (0.0, 0.0, 0.05, 20.0)  # the first is never used: 0 is no second answer
 # A completion call is repeated for as long as the host cannot be reached.
 REPEATS = 5
 
 
 class Sdk(NamedTuple):
-    """What SDKs differ in on the wire."""
+    """The differences of SDKs on the wire."""
 
     agent: str
     capabilities: tuple[int, ...]
@@ -66,7 +66,7 @@ class SimWorker:
     Args:
         number: The place's, from 0.
         attempts: How often each activity was begun, by its execution id; of all workers together.
-        broke: Told of an error of the worker's own, which nothing in its world explains.
+        broke: Called with an error of the worker's own, which nothing in its world explains.
     """
 
     def __init__(

@@ -67,6 +67,12 @@ def blocks(page: str) -> tuple[Block, ...]:
     )
 
 
+def inline(page: str) -> Iterator[str]:
+    """The commands of ours that stand in a page's sentences, each on one line."""
+    for found in re.finditer(r"`(perdure [^`]+)`", FENCE.sub("", (ROOT / page).read_text())):
+        yield " ".join(found[1].split())
+
+
 def commands(page: str) -> Iterator[Command]:
     """The commands of a page's blocks for a shell."""
     for block in blocks(page):

@@ -14,6 +14,8 @@ from typing import Any, Self
 import httpx
 import psutil
 
+from .template import Copy, is_like_this_one, template
+
 READY_S = 30.0  # a slow machine under load
 PAUSE_S_MAX = 0.2  # between two looks at an instance
 
@@ -28,6 +30,8 @@ class Daemon:
         stderr: A descriptor in the place of a file beside the store.
         inside: A command that runs the one behind it: in other namespaces, with another clock.
         python: That has Perdure.
+        fresh: Whether Python itself has to start, as for users; else the daemon may be a copy of a process that has
+            imported it (`template.py`).
     """
 
     def __init__(
@@ -39,21 +43,23 @@ class Daemon:
         stderr: int | None = None,
         inside: tuple[str, ...] = (),
         python: str = sys.executable,
+        fresh: bool = False,
     ) -> None:
-        command = [*inside, python, "-m", "perdure", "run"]
-        if app is not None:
-            command.append(str(app))
-        command += ["--http-port", "0", "--grpc-port", "0", "--data", str(data), *options]
+        arguments = ["run"] if app is None else ["run", str(app)]
+        arguments += ["--http-port", "0", "--grpc-port", "0", "--data", str(data), *options]
         self._log = data.with_suffix(".log").open("ab")
         self._http = httpx.Client()
+        variables = {**os.environ, **(env or {})}
+        errors = self._log.fileno() if stderr is None else stderr
         began = time.perf_counter()
-        self.process = subprocess.Popen(
-            command,
-            stdout=subprocess.PIPE,
-            stderr=self._log if stderr is None else stderr,
-            cwd=data.parent,
-            env={**os.environ, **(env or {})},
-        )
+        self.process: Copy | subprocess.Popen[bytes]
+        if fresh or inside or python != sys.executable or not is_like_this_one(variables):
+            command = [*inside, python, "-m", "perdure", *arguments]
+            self.process = subprocess.Popen(
+                command, stdout=subprocess.PIPE, stderr=errors, cwd=data.parent, env=variables
+            )
+        else:
+            self.process = template().copy(arguments, folder=data.parent, env=variables, stderr=errors)
         assert self.process.stdout is not None
         line = self.process.stdout.readline().decode()
         self.ready_s = time.perf_counter() - began
@@ -78,7 +84,7 @@ class Daemon:
         """End it as an operator would: SIGTERM; return its exit code."""
         self.process.send_signal(signal.SIGTERM)
         self.close()
-        return self.process.returncode
+        return self.process.wait()
 
     def close(self) -> None:
         if self.process.poll() is None and not self.process.returncode:

@@ -1,10 +1,10 @@
-"""The SQL of lists on PostgreSQL: each way goes along one index of `actors` or `tags`, and yields rows of actors.
+"""The SQL of lists on PostgreSQL: each way reads one index of `actors` or `tags` in order, and yields rows of actors.
 
-The rule: a statement leaves the planner no choice. Each has one index that it can go along, also when its plan was made
-while the tables were empty.
+The rule: a statement leaves the planner no choice. Each can use one index only, even if its plan was made while the
+tables were empty.
 
-Values stand as `?`, and get their numbers at the end. `actors/store/tables/query.py` says what a way is, and
-`actors/store/tables/paging.py` chooses one; `actors/store/postgres/lists/reading.py` asks.
+Values are written as `?`, and get their numbers at the end. `actors/store/tables/query.py` defines ways, and
+`actors/store/tables/paging.py` chooses one; `actors/store/postgres/lists/reading.py` runs the statements.
 """
 
 from collections.abc import Sequence, Set
@@ -21,29 +21,29 @@ COLUMNS = ("key", "kind", "id", "created_us", "updated_us", "parent", "active")
 
 
 def numbered(sql: str) -> str:
-    """Give the values of a statement their numbers."""
+    """Number the values of a statement: `$1`, `$2`, ..."""
     first, *rest = sql.split("?")
     return "".join([first, *(f"${i}{part}" for i, part in zip(count(1), rest, strict=False))])
 
 
 def columns(alias: str) -> str:
-    """The columns that a way selects, of the table with this alias."""
+    """The columns that a way selects from the table with this alias."""
     return ", ".join(f"{alias}.{name}" for name in COLUMNS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PostgresQuery(ListQuery):
-    """A list or a count that is asked of a database. Conditions are asked of a row of a way, under the name d."""
+    """A list or a count in a database. Conditions apply to a row of a way, which has the name d."""
 
-    arms_max: ClassVar[int] = 50  # to plan a statement costs time for each
+    arms_max: ClassVar[int] = 50  # each arm costs time in planning
     row: ClassVar[str] = "d"
 
-    or_kinds: Sequence[int]  # of the statuses that stand in for idleness
+    or_kinds: Sequence[int]  # of the statuses that replace the condition on the log
 
     # Conditions.
 
     def of_these_kinds(self) -> Clause | None:
-        # An actor without facets has no kind, and stands in no list.
+        # An actor without facets has no kind, and is in no list.
         return Clause("d.kind = ANY(?::int[])", (list(self.kinds),))
 
     def has_prefix(self) -> Clause:
@@ -66,7 +66,7 @@ class PostgresQuery(ListQuery):
         column = self.column
         where, values = self.bounds("a.", column)
         order = self._by(f"a.{column}", "a.key")
-        # With an order and a limit of its own, or PostgreSQL would not merge the arms along the index, but sort them.
+        # Each arm has an order and a limit, otherwise PostgreSQL would sort the arms instead of merging index scans.
         arm = (
             f"(SELECT {columns('a')}, a.{column} AS at FROM actors AS a WHERE a.kind = ?{where}{order} LIMIT {ARM_MAX})"
         )
@@ -170,7 +170,7 @@ TAGGED = (
     " WHERE (t.name, t.value, t.created_us, t.key) = (?::text, ?::text, d.created_us, d.key))"
 )
 
-# In flight: no entry in the log since then, or of a kind that stands in for it.
+# In flight: no entry in the log since a time, or one of the kinds that replace this condition.
 IDLE = (
     "d.active AND (coalesce((SELECT l.at_us FROM log AS l WHERE l.key = d.key ORDER BY l.position DESC LIMIT 1), 0)"
     " < ? OR d.kind = ANY(?::int[]))"

@@ -1,6 +1,6 @@
 """Reading lists, counts and the audit from a store on PostgreSQL.
 
-The rule: all that a page is made of is read from one snapshot. `actors/store/tables/paging.py` and
+The rule: all rows of a page are read from one snapshot. `actors/store/tables/paging.py` and
 `actors/store/tables/auditing.py` make the queries.
 
 `actors/store/postgres/store.py` has a session of its own for it, so that a load of an actor does not wait for a list.
@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 
 async def answer(asking: Asking[T], session: DatabaseSession) -> T:
-    """Answer all questions, and return what follows from them. The caller holds the snapshot."""
+    """Run the statements of all questions, and return the result. The caller holds the snapshot."""
     try:
         question = next(asking)
         while True:
@@ -52,10 +52,10 @@ async def read_page(asked: Asked, limit: int, kinds: KindNumbers, session: Datab
 
 
 async def read_counts(asked: Asked, kinds: KindNumbers, session: DatabaseSession) -> tuple[Mapping[int, int], bool]:
-    """Count what the tallies do not say; see `Store.count`.
+    """Count actors if the tallies do not have the count; see `Store.count`.
 
     Returns:
-        How many actors there are of each kind, and whether the count stopped at its limit.
+        Number of the kind -> number of actors; and whether the count stopped at its limit.
     """
     await session.run(BEGIN_READING)
     counted = await answer(count(await _query(asked, kinds, session)), session)
@@ -76,7 +76,7 @@ AUDITED = f"SELECT {AUDIT_COLUMNS} FROM audit WHERE number = ANY(?::bigint[])"
 
 
 async def _query(asked: Asked, kinds: KindNumbers, session: DatabaseSession) -> PostgresQuery:
-    """Look up the kinds, also kinds that another host has added."""
+    """Make the query with all kinds, including kinds that another host has added."""
     kinds.learn(await session.run(KINDS))
     numbers = list(matching(kinds.all, asked.actor_type, asked.wanted))
     return PostgresQuery(
@@ -99,7 +99,7 @@ LISTED = (
 async def _listed(
     query: PostgresQuery, keys: Sequence[int], kinds: KindNumbers, session: DatabaseSession
 ) -> Sequence[Listed]:
-    """Read what a list shows of actors, in their order."""
+    """Read the listed values of actors, in their order."""
     found: dict[int, Listed] = {}
     for key, id_, record, kind, *facets in await _rows(session, LISTED, [list(keys)]):
         if (seen := facets_in(kinds, kind, *facets)) is None:
@@ -118,6 +118,6 @@ TALLIED = Statement("tallied", "SELECT kind, sum(more), count(*) FROM tallies GR
 
 
 async def read_tallies(session: DatabaseSession) -> tuple[Mapping[int, int], int]:
-    """How many actors there are of each kind; and how many rows say so."""
+    """Number of the kind -> number of actors; and the number of rows of tallies."""
     rows = await session.run(TALLIED)
     return {kind: int(total) for kind, total, _ in rows}, sum(rows_of for _, _, rows_of in rows)

@@ -1,6 +1,7 @@
 """The audit in a store's SQLite file.
 
-The rule: a row goes into the file with the commit that it tells of, and is never changed; rows that are too old go.
+The rule: a row is written in the commit of the change that it describes, and never changed; rows that are too old are
+deleted.
 `actors/store/sqlite/writing.py` writes it, and `actors/store/sqlite/store.py` reads and thins.
 """
 
@@ -27,12 +28,12 @@ def read_audit(wanted: AuditFilter, behind: Position | None, limit: int, connect
     return audit_page(found, rows)
 
 
-# So many rows go with one commit, so that no turn waits for long.
+# The most rows that one commit deletes, so that no turn waits for long.
 THINNED_AT_ONCE = 2_000
 
 
 def thin_audit(before_us: int, connection: sqlite3.Connection) -> int:
-    """Delete some of the rows that were written before that time, and return how many; see `Store.thin_audit`."""
+    """Delete some of the rows that were written before a time, and return how many; see `Store.thin_audit`."""
     return connection.execute(
         "DELETE FROM audit WHERE number IN (SELECT number FROM audit WHERE at_us < ? ORDER BY at_us LIMIT ?)",
         (before_us, THINNED_AT_ONCE),

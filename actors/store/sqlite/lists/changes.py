@@ -1,8 +1,9 @@
-"""Writing what lists show, with the commit that changes it.
+"""Writing the tables of lists, with the commit that changes them.
 
-The rule: after each commit the rows of `facets` and `tags`, and the counts of the kinds, say what it made of them. What
-there was before, the writes say. Where they do not, and the actor may be in the file, it is read on the writer's
-thread: a thread beside a busy event loop waits for the interpreter lock (the GIL) for each row.
+The rule: after each commit the rows of `facets` and `tags`, and the counts of the kinds, agree with it. The writes
+contain the facets before them. If a write does not, and the actor may be in the file, they are read on the writer's
+thread. Such reads are avoided, because a thread beside a busy event loop waits for the interpreter lock (the GIL) for
+each row.
 
 `actors/store/sqlite/writing.py` fills `ListChanges`; `actors/store/sqlite/store.py` corrects the counts of the kinds.
 """
@@ -24,8 +25,8 @@ FacetsRow = tuple[int, int, int, int, int | None, str | None, str | None]
 FACETS_COLUMNS = 7
 
 UPSERT = "INSERT INTO facets (key, kind, created_us, updated_us, ended_us, parent, tags) VALUES "
-# Of a root without tags, as most actors are. Columns that are left out are null at no cost: for each null that is bound
-# `sqlite3` looks for an adapter, which takes longer than the rest of the row.
+# For a root without tags, as most actors are. Columns that are left out become null at no cost; for each null that is
+# bound, `sqlite3` looks for an adapter, which takes longer than the rest of the row.
 UPSERT_ENDED = "INSERT INTO facets (key, kind, created_us, updated_us, ended_us) VALUES "
 UPSERT_OPEN = "INSERT INTO facets (key, kind, created_us, updated_us) VALUES "
 CONFLICT = (
@@ -46,13 +47,13 @@ class Before(NamedTuple):
 
 @dataclass(slots=True)
 class ListChanges:
-    """The changes of a batch of writes to what lists show."""
+    """The changes of a batch of writes to the tables of lists."""
 
-    facets: dict[int, FacetsRow] = field(default_factory=dict)  # by key; the last of a batch counts
-    before: dict[int, Before] = field(default_factory=dict)  # by key, of actors of which a write says it
+    facets: dict[int, FacetsRow] = field(default_factory=dict)  # by key; the last write of a batch wins
+    before: dict[int, Before] = field(default_factory=dict)  # by key, if the writes contain the facets before
     deleted: Sequence[int] = ()  # keys
-    unknown: Sequence[int] = ()  # keys of actors that may be in the file, of which no write says how
-    kinds: Mapping[int, Kind] = field(default_factory=dict)  # that the file may not have yet
+    unknown: Sequence[int] = ()  # keys of actors that may be in the file, with unknown facets before
+    kinds: Mapping[int, Kind] = field(default_factory=dict)  # kinds that the file may not have yet
 
     def add(self, write: Write, kinds: Kinds) -> None:
         """Add the facets of a write."""
@@ -64,7 +65,7 @@ class ListChanges:
         self.facets[key] = facets_row(key, kinds.number_of(type_, facets), facets)
 
     def delete(self, write: Write, kinds: Kinds) -> None:
-        """Forget the facets of an actor."""
+        """Delete the facets of an actor."""
         if self.facets.pop(write.key, None) is None and write.facets_before is not None:
             self._note(write.key, write.address.type, write.facets_before, kinds)
 
@@ -76,8 +77,8 @@ class ListChanges:
         """Add the values that are known once the batch has been written.
 
         Args:
-            deleted: The keys of the actors that it deletes.
-            known_max: No actor of a higher key was in an earlier batch.
+            deleted: The keys of the actors that the batch deletes.
+            known_max: No actor with a higher key was in an earlier batch.
         """
         self.deleted = list(deleted)
         keys = {*self.facets, *self.deleted} if self.deleted else self.facets
@@ -86,9 +87,9 @@ class ListChanges:
             self.kinds = kinds.unsaved(row[1] for row in self.facets.values())
 
     def look(self, connection: sqlite3.Connection) -> Mapping[int, Before]:
-        """Read the facets and tags of actors whose writes do not say them, and delete their tags.
+        """Read the facets and tags of actors whose writes do not contain them, and delete their tags.
 
-        On the writer's thread, inside the transaction and before its statements.
+        Called on the writer's thread, inside the transaction and before its statements.
         """
         looked: dict[int, Before] = {}
         for sql, values in rows_of(
@@ -132,10 +133,10 @@ class ListChanges:
         yield from rows_of(UPSERT_OPEN, 4, open_, CONFLICT)
 
     def delta(self, looked: Mapping[int, Before]) -> Mapping[int, int]:
-        """By number of the kind, how many actors the batch makes more, once it is committed.
+        """Number of the kind -> the increase of its actors by the batch, once it is committed.
 
         Args:
-            looked: What `look` has found.
+            looked: The result of `look`.
         """
         delta: dict[int, int] = {}
         for row in self.facets.values():
@@ -156,5 +157,5 @@ def facets_row(key: int, kind: int, facets: Facets) -> FacetsRow:
 
 
 def tag_rows_of(key: int, created_us: int, tags: str | None) -> list[tuple[str, str, int, int]]:
-    """The rows of `tags` of an actor, whose row of `facets` has these tags."""
+    """The rows of `tags` of an actor whose row of `facets` has these tags."""
     return tag_rows(key, created_us, tags_in(tags))

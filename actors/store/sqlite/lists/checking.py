@@ -1,7 +1,7 @@
 """Checking the tables of lists and the audit of a file.
 
-The rule: every row belongs to an actor and to a kind, and the audit is what was written. Whether the facets of an actor
-are right, only its type can say.
+The rule: every row must belong to an actor and to a kind, and the audit must match its checksums. Only the type of an
+actor can check whether its facets are right.
 
 `actors/store/sqlite/maintenance.py` calls it for `perdure store check`.
 """

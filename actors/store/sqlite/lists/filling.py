@@ -1,9 +1,9 @@
-"""Filling the lists of a file that an earlier release has written: the facets of actors that it did not know.
+"""Filling the lists of a file that an earlier release without facets has written.
 
-The rule: the fill goes along the keys, and the file says how far it has come, in the commit that has got there. So it
-goes on after a crash. A row that a commit of the actor has written meanwhile is newer, and stays.
+The rule: the fill proceeds in the order of the keys, and each of its commits also writes its progress into the file. So
+it goes on after a crash. A row that a commit of the actor has written meanwhile is newer, and stays.
 
-`actors/store/sqlite/store.py` uses it; the host drives it, because only the type of an actor can say its facets.
+`actors/store/sqlite/store.py` uses it; the host drives it, because only the type of an actor can make its facets.
 """
 
 import sqlite3
@@ -26,14 +26,14 @@ from .kinds import Kinds
 
 @dataclass(slots=True)
 class Filling:
-    """How far the fill of a file has come."""
+    """The progress of the fill of a file."""
 
-    listed_key: int = 0  # all actors up to this key are known ...
-    unlisted_key: int = 0  # ... and those behind this one
+    listed_key: int = 0  # the facets of all actors up to this key are known ...
+    unlisted_key: int = 0  # ... and of all actors after this key
 
     @classmethod
     def of(cls, connection: sqlite3.Connection, path: str) -> "Filling":
-        """Read how far the fill of a file has come."""
+        """Read the progress of the fill of a file."""
         listed, unlisted = (
             schema.read_meta(connection, path, name) for name in (schema.LISTED_KEY, schema.UNLISTED_KEY)
         )
@@ -48,18 +48,18 @@ class Filling:
         """Check that lists can be answered.
 
         Raises:
-            ListsUnfinished: Not yet.
+            ListsUnfinished: The fill is not complete.
         """
         if not self.done:
             raise ListsUnfinished(done=self.share)
 
     @property
     def share(self) -> float:
-        """How much is done, from 0 to 1. Keys of actors that are gone count too."""
+        """The completed share, from 0 to 1. Keys of deleted actors count too."""
         return 1.0 if self.done else self.listed_key / self.unlisted_key
 
     def rows_of(self, found: Sequence[tuple[Unlisted, Facets | None]], kinds: Kinds) -> "Filled":
-        """Make the rows of actors whose facets have been found. The last ones reach to the end of the file."""
+        """Make the rows for actors whose facets were made. The last call covers all keys up to the end of the file."""
         rows = [
             facets_row(each.key, kinds.number_of(each.address.type, facets), facets)
             for each, facets in found
@@ -75,17 +75,17 @@ class Filling:
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """The rows that one commit of the fill brings."""
+    """The rows of one commit of the fill."""
 
     rows: Sequence[FacetsRow]
-    kinds: Mapping[int, Kind]  # that the file may not have yet
+    kinds: Mapping[int, Kind]  # kinds that the file may not have yet
     listed_key: int
 
     def apply(self, connection: sqlite3.Connection) -> Mapping[int, int]:
-        """Write them, on the writer's thread and inside its transaction.
+        """Write the rows, on the writer's thread and inside its transaction.
 
         Returns:
-            By number of the kind, how many actors there are more.
+            Number of the kind -> the increase of its actors.
         """
         for number, kind in self.kinds.items():
             connection.execute(INSERT_KIND, (number, *kind))
@@ -104,7 +104,7 @@ class Filled:
         return Counter(row[1] for row in rows)
 
     def _still_there(self, connection: sqlite3.Connection) -> set[int]:
-        """The keys of the actors that have not been deleted meanwhile, and have got no facets."""
+        """The keys of the actors that were not deleted meanwhile, and that have no facets."""
         there: set[int] = set()
         keys: list[Any] = [row[0] for row in self.rows]
         for sql, values in rows_of(
@@ -140,5 +140,5 @@ def _unlisted(unsealed: Unsealed, key: int, type_: str, id_: str, record: Any, u
     try:
         sound = unseal_record(key, type_, id_, record, unsealed)
     except Damaged:
-        sound = b""  # the type says of it what it can
+        sound = b""  # the type makes facets as far as it can
     return Unlisted(key, Address(type_, id_), Inspection(sound, None, None, updated_us))

@@ -1,9 +1,9 @@
 """Opening a store whose lists are damaged.
 
-The rule: lists follow from the actors, so what cannot be read of them is no loss. They are begun anew, and the host
-fills them as it fills those of an earlier release. The audit follows from nothing, and is left as it is.
+The rule: lists follow from the actors, so damaged lists are no loss. They are begun anew, and the host fills them like
+the lists of an earlier release. The audit does not follow from other rows, and is not changed.
 
-`actors/store/sqlite/store.py` asks when it opens a file, before anything writes to it.
+`actors/store/sqlite/store.py` calls it when it opens a file, before any write.
 """
 
 import logging
@@ -16,8 +16,8 @@ from .kinds import COUNT
 logger = logging.getLogger(__name__)
 
 TABLES = ("kinds", "facets", "tags")
-# Every page that a commit may have to change: one that cannot be read would keep the turns of its actors from the disk.
-# 0.2 s for a million actors.
+# These statements read every page that a commit may have to change: with an unreadable page, commits would fail. They
+# take 0.2 s for a million actors.
 PROBES = (
     COUNT,
     "SELECT * FROM kinds",
@@ -29,7 +29,7 @@ PROBES = (
 
 
 def are_damaged(connection: sqlite3.Connection, path: str) -> bool:
-    """Whether the tables of lists cannot be read, or cannot be written to."""
+    """Whether the tables of lists cannot be read or written."""
     try:
         for probe in PROBES:
             connection.execute(probe).fetchall()
@@ -47,8 +47,8 @@ def are_damaged(connection: sqlite3.Connection, path: str) -> bool:
 
 
 def begin_anew(connection: sqlite3.Connection) -> None:
-    """Put empty tables in the place of those of lists. The caller holds the transaction."""
-    # To drop a table, SQLite would read all its pages. It is forgotten instead; the file is written anew later.
+    """Replace the tables of lists by empty ones. The caller holds the transaction."""
+    # To drop a table, SQLite would read all its pages. So only its definition is deleted; later the file is rewritten.
     connection.execute("PRAGMA writable_schema = ON")
     connection.executemany("DELETE FROM sqlite_master WHERE tbl_name = ?", [(table,) for table in TABLES])
     connection.execute("PRAGMA writable_schema = RESET")

@@ -1,9 +1,9 @@
-"""The SQL of lists in SQLite: each way goes along one index of `facets`, `tags` or `actors`, and yields keys.
+"""The SQL of lists in SQLite: each way reads one index of `facets`, `tags` or `actors` in order, and yields keys.
 
-The rule: no statement sorts rows on its way, and none reads a table for what an index has.
+The rule: no statement sorts the rows of a way, and none reads a table for values that an index has.
 
-`actors/store/tables/query.py` says what a way is, and `actors/store/tables/paging.py` chooses one;
-`actors/store/sqlite/lists/reading.py` asks.
+`actors/store/tables/query.py` defines ways, and `actors/store/tables/paging.py` chooses one;
+`actors/store/sqlite/lists/reading.py` runs the statements.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from ...tables.query import CREATED, KINDS, PARENT, PREFIX, TIMES, UPDATED, Clau
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SqliteQuery(ListQuery):
-    """A list or a count that is asked of a file. Conditions are asked of a row of `facets` under the name f."""
+    """A list or a count in a file. Conditions apply to a row of `facets`, which has the name f."""
 
     arms_max: ClassVar[int] = 100  # SQLite allows 500
     row: ClassVar[str] = "f"
@@ -46,7 +46,7 @@ class SqliteQuery(ListQuery):
         return Clause(f"{MARKED} AND (f.kind IN ({kinds}) OR {IDLE})", [*or_statuses, since_us])
 
     def behind_place(self, at: str, key: str, behind: Position) -> Clause:
-        # Not `(at, key) < (?, ?)` alone: SQLite would not seek by it in every index.
+        # Not `(at, key) < (?, ?)` alone: SQLite would not use it to seek in every index.
         side = self.side
         return Clause(f"{at} {side}= ? AND ({at} {side} ? OR {key} {side} ?)", [behind.value, *behind.at])
 
@@ -97,7 +97,7 @@ class SqliteQuery(ListQuery):
     # Statements.
 
     def page_in_order(self, way: Way, where: str) -> str:
-        # No ORDER BY outside: with CROSS JOIN, SQLite takes the rows of the way as they come, and stops at the limit.
+        # No outer ORDER BY: with CROSS JOIN, SQLite takes the rows in the order of the way, and stops at the limit.
         return f"SELECT d.at, d.key FROM ({way.sql} LIMIT ?) AS d {FACETS_OF} WHERE {where} LIMIT ?"  # noqa: S608
 
     def edge(self, way: Way) -> str:
@@ -139,5 +139,5 @@ TAGGED = "EXISTS (SELECT 1 FROM tags AS t WHERE (name, value, t.created_us, t.ke
 
 MARKED = "EXISTS (SELECT 1 FROM active WHERE active.key = f.key)"
 
-# No entry in the log since then.
+# No entry in the log since a time.
 IDLE = "coalesce((SELECT at_us FROM log WHERE position = (SELECT max(position) FROM log WHERE log.key = f.key)), 0) < ?"

@@ -1,7 +1,7 @@
 """Reading lists and counts from a store's SQLite file.
 
-The rule: all that a page is made of is read from one snapshot, and a row that cannot be read keeps no other from its
-list. `actors/store/tables/paging.py` makes the queries.
+The rule: all rows of a page are read from one snapshot, and an unreadable row does not affect the others of its list.
+`actors/store/tables/paging.py` makes the queries.
 
 All functions run on a thread of their own, so that a load of an actor does not wait for a list;
 `actors/store/sqlite/store.py` sends them there.
@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 def answer(asking: Asking[T], connection: sqlite3.Connection) -> T:
-    """Answer all questions, and return what follows from them. The caller holds the snapshot."""
+    """Run the statements of all questions, and return the result. The caller holds the snapshot."""
     try:
         question = next(asking)
         while True:
@@ -46,10 +46,10 @@ def read_page(asked: Asked, limit: int, kinds: Kinds, unsealed: Unsealed, connec
 
 
 def read_counts(asked: Asked, kinds: Kinds, connection: sqlite3.Connection) -> tuple[Mapping[int, int], bool]:
-    """Count what counters do not know; see `Store.count`.
+    """Count actors if the counters do not have the count; see `Store.count`.
 
     Returns:
-        How many actors there are of each kind, and whether the count stopped at its limit.
+        Number of the kind -> number of actors; and whether the count stopped at its limit.
     """
     with snapshot(connection):
         return answer(count(_query(asked, kinds)), connection)
@@ -57,7 +57,7 @@ def read_counts(asked: Asked, kinds: Kinds, connection: sqlite3.Connection) -> t
 
 @contextmanager
 def snapshot(connection: sqlite3.Connection) -> Iterator[None]:
-    """Let all reads of the block see the same commits, from here on."""
+    """Let all reads of the block see the same commits."""
     connection.execute("BEGIN")
     with connection:
         connection.execute("SELECT 1 FROM meta LIMIT 1").fetchall()  # BEGIN alone begins no snapshot
@@ -65,7 +65,7 @@ def snapshot(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 def _query(asked: Asked, kinds: Kinds) -> SqliteQuery:
-    """Look up the kinds. Inside a snapshot, which then has no kind that is not known here."""
+    """Make the query with the matching kinds. Called inside a snapshot, whose kinds are then all known here."""
     total = len(kinds)
     matching = kinds.matching(asked.actor_type, asked.wanted)
     return SqliteQuery(
@@ -81,7 +81,7 @@ def _query(asked: Asked, kinds: Kinds) -> SqliteQuery:
 def _listed(
     query: SqliteQuery, keys: Sequence[int], kinds: Kinds, unsealed: Unsealed, connection: sqlite3.Connection
 ) -> Sequence[Listed]:
-    """Read what a list shows of actors, in their order."""
+    """Read the listed values of actors, in their order."""
     found: dict[int, Listed] = {}
     for sql, values in rows_of(f"{ROWS} (VALUES ", 1, keys, ")"):
         for key, id_, record, kind, *facets in _readable(sql, values, connection):
@@ -97,7 +97,7 @@ def _listed(
 
 
 def _readable(sql: str, keys: Sequence[Any], connection: sqlite3.Connection) -> Sequence[tuple[Any, ...]]:
-    """Read the rows of these keys; if SQLite cannot read all, the ones that it can."""
+    """Read the rows of these keys; if SQLite cannot read all of them, the readable ones."""
     try:
         return connection.execute(sql, keys).fetchall()
     except sqlite3.Error as error:
@@ -111,7 +111,7 @@ def _readable(sql: str, keys: Sequence[Any], connection: sqlite3.Connection) -> 
 
 
 ROWS = (
-    # A record that is no blob any more is none that was written.
+    # A record that is not a blob any more is damaged.
     "SELECT a.key, a.id, CAST(a.record AS BLOB), f.kind, f.created_us, f.updated_us, f.ended_us, f.parent, f.tags"
     " FROM facets AS f CROSS JOIN actors AS a ON a.key = f.key WHERE f.key IN"
 )

@@ -1,7 +1,7 @@
-"""Copying what lists show, and the audit, from the files of a store to the files of another number of hosts.
+"""Copying the tables of lists, and the audit, from the files of a store to files for another number of hosts.
 
-The rule: the numbers of kinds, and the keys of actors, are those of each new file. A fill that is not finished begins
-anew: rows that are there already stay.
+The rule: each new file has its own numbers of kinds and keys of actors. An unfinished fill begins anew: rows that exist
+already stay.
 
 `actors/store/sqlite/layout.py` copies the other tables first, and these with the same function.
 """
@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from .. import schema
 from .filling import Filling
 
-# As in `actors/store/sqlite/layout.py`: one statement reads rows with names instead of keys, and one writes a row. The
-# id of its actor is the last value of each.
+# As in `actors/store/sqlite/layout.py`: the first statement reads rows with names instead of keys, and the second
+# writes a row. The id of the row's actor is its last value.
 COPIED = (
     (
         "SELECT k.status, k.name, k.root, f.created_us, f.updated_us, f.ended_us, f.parent, f.tags, a.type, a.id"
@@ -42,7 +42,7 @@ def copy_kinds(old: sqlite3.Connection, new: Sequence[sqlite3.Connection]) -> No
 
 
 def is_filled(old: sqlite3.Connection, path: str, *, version: int) -> bool:
-    """Whether an old file knows what all of its actors are listed by."""
+    """Whether an old file has the facets of all of its actors."""
     return version >= schema.VERSION_OF_LISTS and Filling.of(old, path).done
 
 

@@ -1,9 +1,9 @@
-"""Putting a backup in the place of a store.
+"""Replacing a store by a backup.
 
-The rule: nothing is overwritten. The files of the store that is replaced get names of their own, and a restore that is
-killed leaves either a store that opens, or one that is refused until the restore is done again.
+The rule: no file is overwritten. The files of the replaced store get other names, and a restore that is killed leaves
+either a store that opens, or a store that is refused until the restore is repeated.
 
-`cli/stores/restore.py` calls `restore`. It is synchronous, because the command line has nothing else to do meanwhile.
+`cli/stores/restore.py` calls `restore`. It is synchronous, because the command line does nothing else meanwhile.
 """
 
 import os
@@ -17,24 +17,24 @@ from ..files import locked, parts_of, paths_of, publish, reading, remove, stamp_
 from ..in_use import flush, has_wal, is_store, number_in
 from ..maintenance import copy
 
-PARTS_MAX = 64  # as many as a store has shards
-BESIDE = ("-wal", "-shm", "-journal", "", ".id")  # of a store, in the order in which they are moved
+PARTS_MAX = 64  # the number of shards of a store
+BESIDE = ("-wal", "-shm", "-journal", "", ".id")  # the endings of a store's files, in the order in which they are moved
 
 
 def restore(backup: str | os.PathLike[str], data: str | os.PathLike[str]) -> str | None:
-    """Put a copy of `backup` in the place of the store at `data`, which need not be there.
+    """Replace the store at `data`, which need not exist, by a copy of `backup`.
 
     Returns:
-        The name that the first file of the old store has now; None if there was no file.
+        The new name of the first file of the old store; None if there was no file.
 
     Raises:
         StoreLocked: A daemon has the store.
-        StoreFailed: `backup` is no backup, or not a sound one, or lacks a part; or the files cannot be written.
+        StoreFailed: `backup` is not a sound backup, or lacks a part; or the files cannot be written.
         StoreTooNew: A newer release made the backup.
     """
     source, target = os.fspath(backup), os.path.realpath(data)
     for file in paths_of(source, PARTS_MAX):
-        require_rest(file)  # before anything opens it: SQLite would fold its -wal into it
+        require_rest(file)  # before SQLite opens it, which would fold its -wal into it
     files = parts_of(source)
     if os.path.realpath(source) == target:
         raise StoreFailed(f"{source} is the store itself, and not a backup of it")
@@ -47,29 +47,29 @@ def restore(backup: str | os.PathLike[str], data: str | os.PathLike[str]) -> str
     with locked(sorted({*new, *old})):
         partials = [f"{path}.partial" for path in new]
         try:
-            remove(partials)  # of a restore that was killed
+            remove(partials)  # left by a restore that was killed
             for file, partial in zip(files, partials, strict=True):
                 with reading(file) as connection:
                     copy(connection, partial)
                 flush(partial)
             aside = set_aside(target, old)
-            # The first part last: only with it there is a store.
+            # The first part last: the store exists only once it has its name.
             for partial, path in reversed(list(zip(partials, new, strict=True))):
                 publish(partial, path)
         except (OSError, sqlite3.Error) as error:
             raise StoreFailed(f"restoring {target} failed: {error}") from error
         finally:
-            # Files that are left are in the way of nothing; the next restore removes them.
+            # Files that are left are harmless; the next restore removes them.
             with suppress(OSError):
                 remove(partials)
     return aside
 
 
 def require_rest(path: str) -> None:
-    """Refuse a file that was copied while a daemon worked on it.
+    """Refuse a file that was copied while a daemon had it in use.
 
     Raises:
-        StoreFailed: It was.
+        StoreFailed: The file was copied in this way.
     """
     if not os.path.isfile(path):
         return
@@ -83,7 +83,7 @@ def require_rest(path: str) -> None:
 
 
 def old_files(target: str, parts: int) -> list[str]:
-    """The files of the store that is there: those whose names are needed, and other parts of it."""
+    """The files of the present store: those whose names the backup needs, and other parts of the store."""
     paths = paths_of(target, PARTS_MAX)
     needed = [path for path in paths[:parts] if any(os.path.lexists(path + beside) for beside in BESIDE)]
     return needed + [path for index, path in enumerate(paths) if index >= parts and is_part(path, index)]
@@ -99,9 +99,9 @@ def is_part(path: str, index: int) -> bool:
 
 
 def set_aside(target: str, old: Sequence[str]) -> str | None:
-    """Give the files of the old store names of their own, and return that of the first; None if there are none.
+    """Rename the files of the old store, and return the new name of the first; None if there are no files.
 
-    The ids are moved last. Until then, what stands in the place of the store is refused.
+    The ids are moved last. Until then, any file at the path of the store is refused.
     """
     if not old:
         return None

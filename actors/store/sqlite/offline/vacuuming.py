@@ -1,9 +1,9 @@
 """Giving the space of deleted rows back to the file system.
 
-The rule: the store is not in use meanwhile, and a crash leaves it as it was or as it becomes: SQLite writes all rows
-anew into a temporary file, and copies that back in one transaction.
+The rule: the store is not in use meanwhile, and after a crash it has its old or its new form: SQLite writes all rows
+anew into a temporary file, and copies that file back in one transaction.
 
-`cli/store.py` calls `vacuum`. It is synchronous, because the command line has nothing else to do meanwhile.
+`cli/store.py` calls `vacuum`. It is synchronous, because the command line does nothing else meanwhile.
 """
 
 import os
@@ -27,12 +27,12 @@ class Vacuumed(NamedTuple):
 
 
 def vacuum(path: str | os.PathLike[str]) -> list[Vacuumed]:
-    """Write all files of a store anew, each without the pages that are free.
+    """Write all files of a store anew, each without its free pages.
 
     Raises:
         StoreLocked: A daemon has the store.
-        StoreFailed: There is no store, or a part of it is missing; or it could not be written, for want of room
-            perhaps, and is as it was.
+        StoreFailed: There is no store, or a part of it is missing; or it could not be written, for example without
+            enough free space, and is unchanged.
         StoreTooNew: A newer release wrote it.
     """
     with holding(os.fspath(path)) as files:
@@ -41,7 +41,7 @@ def vacuum(path: str | os.PathLike[str]) -> list[Vacuumed]:
 
 @contextmanager
 def temporary_files_in(folder: str) -> Iterator[None]:
-    """Let SQLite write its temporary files there. The system's folder for them may be small, or in memory."""
+    """Let SQLite write its temporary files to a folder. The system's folder for them may be small, or in memory."""
     before = os.environ.get(TEMPORARY)
     os.environ[TEMPORARY] = folder
     try:
@@ -61,7 +61,7 @@ def _vacuum(path: str) -> Vacuumed:
     before = os.path.getsize(path)
     free = shutil.disk_usage(os.path.dirname(path)).free
     if free < 2 * before:
-        # The temporary file beside it, and the WAL through which it comes back.
+        # Room for the temporary file, and for the WAL through which it is copied back.
         raise StoreFailed(
             f"{path} has {before:,} bytes, and {free:,} are free on its disk. "
             "To write it anew takes up to twice its size; make room first."

@@ -1,11 +1,12 @@
-"""Checkpoints: the pages of a -wal are copied into the file, beside the commits and not in one of them.
+"""Checkpoints: the pages of a -wal are copied into the file in parallel with commits, and not within a commit.
 
-The rule: no commit waits for more than a few pages. SQLite would copy all pages in the commit that makes them too many,
-and flush the file, which takes seconds on a disk that is busy. Here a thread with a connection of its own copies them
-while commits go on. Pages that these add meanwhile it copies in its next round, until few are left. The writer copies
-the last ones after a commit, because a -wal begins anew only at a commit before which all its pages were copied.
+The rule: no commit waits for more than a few pages. SQLite would copy all pages within the commit that exceeds its
+limit, and flush the file, which takes seconds on a busy disk. Here a thread with a connection of its own copies them
+while commits go on. In its next round the thread copies pages that these commits have added, until few pages are left.
+The writer copies the last pages after a commit, because a -wal begins anew only at a commit before which all its pages
+were copied.
 
-If the thread cannot keep up, the -wal grows, up to a limit at which the writer copies all. A reader that is slow keeps
+If the thread cannot keep up, the -wal grows, up to a limit at which the writer copies all pages. A slow reader prevents
 pages from being copied, here as in SQLite. `actors/store/sqlite/store.py` uses this module.
 """
 
@@ -24,12 +25,11 @@ from .shared_index import SharedIndex
 
 logger = logging.getLogger(__name__)
 
-# A checkpoint begins when the WAL has so many pages (16 MiB). At SQLite's default of
-# 1000 the same pages of the index are copied home again and again: 10 % fewer
-# rows a second.
+# A checkpoint begins when the WAL has this many pages (16 MiB). With SQLite's default of
+# 1000, the same pages of the index are copied again and again: 10 % fewer rows a second.
 BEGIN_PAGES = 4000
-REST_PAGES = 250  # so many the writer copies itself
-PAGES_MAX = 64 * 1024  # 256 MiB: from there on the writer copies them, however many they are
+REST_PAGES = 250  # up to this many pages the writer copies itself
+PAGES_MAX = 64 * 1024  # 256 MiB: from this size on the writer copies all pages
 
 CHECKPOINT = "PRAGMA wal_checkpoint(PASSIVE)"
 
@@ -38,9 +38,9 @@ class Checkpoints:
     """The checkpoints of one file, until `close`.
 
     Args:
-        connect: Connects to the file, as the writer's connection is.
-        index: Of its -wal.
-        beside: Whether a thread may copy; otherwise the writer copies all.
+        connect: Connects to the file, with the settings of the writer's connection.
+        index: The index of its -wal.
+        beside: Whether a thread may copy; otherwise the writer copies all pages.
     """
 
     def __init__(self, connect: Callable[[], sqlite3.Connection], index: SharedIndex, *, beside: bool = True) -> None:
@@ -66,18 +66,18 @@ class Checkpoints:
             self._wanted.set()
 
     async def close(self) -> None:
-        """End the thread, in the middle of a copy too. To be called when no commit follows."""
+        """End the thread, even during a copy. To be called when no commit follows."""
         if self._thread is None:
             self._ended = True
         else:
             await anyio.to_thread.run_sync(self.end)
 
     def end(self) -> None:
-        """End the thread, and wait for that."""
+        """End the thread, and wait for its end."""
         self._ended = True
         self._wanted.set()
         if (connection := self._under_way) is not None:
-            with suppress(sqlite3.ProgrammingError):  # it has ended by itself
+            with suppress(sqlite3.ProgrammingError):  # the thread has ended by itself
                 connection.interrupt()
         if self._thread is not None:
             self._thread.join()
@@ -104,11 +104,11 @@ class Checkpoints:
 
 
 def copy(connection: sqlite3.Connection) -> None:
-    """Copy the pages of the -wal that no reader needs as they are, and flush the file."""
+    """Copy those pages of the -wal whose old versions no reader needs, and flush the file."""
     try:
         connection.execute(CHECKPOINT).fetchall()
     except sqlite3.Error as error:
-        # The pages stand in the -wal and are copied later; a commit that cannot be written tells its caller.
+        # The pages are in the -wal and are copied later; a commit that cannot be written raises an error to its caller.
         logger.debug("a checkpoint failed: %s", error)
 
 

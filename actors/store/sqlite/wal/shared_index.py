@@ -1,12 +1,12 @@
-"""SQLite's index of a -wal (`<path>-shm`), which is mapped into this process, seen by its descriptor.
+"""SQLite's index of a -wal (`<path>-shm`), which SQLite maps into this process, read through a descriptor.
 
-The rule: no transaction begins on an index that was cut short. To read where a mapping has no file behind it ends the
-process; so before each transaction the file has the length that it had, or is made anew while no transaction is under
-way. Made anew it is empty, and SQLite then reads it from the -wal, as after a crash.
+The rule: no transaction begins on an index that was cut short. Reading a mapping beyond the end of its file ends the
+process. So before each transaction the length of the file is checked, and a shortened file is made anew while no
+transaction is under way. The new file is empty, and SQLite then fills it from the -wal, as after a crash.
 
-An index that is cut short in the midst of a transaction ends the process, and that is right: the transaction would take
-the missing entries for pages that are not in the -wal. `actors/store/sqlite/identity.py` has an index for a file that
-is in use, and `actors/store/sqlite/store.py` begins and ends each trip to a connection with it.
+An index that is cut short during a transaction ends the process. That is intended: otherwise the transaction would
+assume that pages of the missing entries are not in the -wal. `actors/store/sqlite/identity.py` has an index for a file
+that is in use, and `actors/store/sqlite/store.py` begins and ends each trip to a connection with it.
 """
 
 import logging
@@ -32,7 +32,7 @@ class Frames(NamedTuple):
     """The pages in a -wal."""
 
     all: int
-    copied: int  # of them stand in the file itself, too
+    copied: int  # how many of them the file itself has too
 
     @property
     def left(self) -> int:
@@ -41,15 +41,15 @@ class Frames(NamedTuple):
 
 
 class SharedIndex:
-    """The index of one -wal, from the connections' opening to their end.
+    """The index of one -wal, while connections are open.
 
-    To close a descriptor of it drops SQLite's locks on it, so `close` comes after the last connection.
+    Closing a descriptor of the index drops SQLite's locks on it, so `close` is called after the last connection's.
 
     Args:
-        path: Of the index.
+        path: The path of the index.
 
     Raises:
-        OSError: It is not there.
+        OSError: There is no index.
     """
 
     def __init__(self, path: str) -> None:
@@ -57,7 +57,7 @@ class SharedIndex:
         self._descriptor = os.open(path, os.O_RDWR | getattr(os, "O_CLOEXEC", 0))
         self._bytes = os.fstat(self._descriptor).st_size
         self._changed = threading.Condition()
-        self._under_way = 0  # transactions
+        self._under_way = 0  # transactions under way
 
     def begin(self) -> None:
         """Begin a transaction on one of the connections, on its thread.
@@ -103,13 +103,13 @@ class SharedIndex:
         while self._under_way:
             self._changed.wait()
         missing = self._bytes
-        while missing:  # a full disk may take a part
+        while missing:  # a full disk may write a part
             missing -= os.pwrite(self._descriptor, bytes(missing), self._bytes - missing)
         logger.warning("%s was cut short by another program, and was made anew from the -wal", self.path)
 
 
 def within(index: SharedIndex | None, function: Callable[[sqlite3.Connection], T], connection: sqlite3.Connection) -> T:
-    """Run a function on the thread of its connection, on an index that is whole when it begins."""
+    """Run a function on the thread of its connection, with an index that is whole at its begin."""
     if index is None:
         return function(connection)
     index.begin()

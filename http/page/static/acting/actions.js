@@ -1,10 +1,10 @@
-// What can be done about instances: the actions, what each says about itself, and when it can be done.
+// The actions on instances: the description of each, and the statuses in which it is possible.
 
 import { ENDED } from "../parts/status.js";
 
 /**
  * @typedef {{verb: string, done: string, says: string, icon: string, final: boolean}} Action
- *   says: its effect, for the dialog that confirms it; final: it cannot be taken back
+ *   says: its effect, for the dialog that confirms it; final: it cannot be undone
  * @typedef {"suspend" | "resume" | "terminate" | "purge" | "rerun"} ActionName
  */
 
@@ -44,7 +44,7 @@ export const ACTIONS = {
 export const NAMES = /** @type {ActionName[]} */ (Object.keys(ACTIONS));
 
 /**
- * Whether an action can be taken on an instance with a status.
+ * Whether an action is possible on an instance with this status.
  * @param {ActionName} name
  * @param {string} status
  */

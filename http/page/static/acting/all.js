@@ -1,4 +1,4 @@
-// An action on all instances that a filter fits: first the number, then an operation of the daemon's with progress.
+// An action on all instances that a filter matches: first the number, then a bulk operation with its progress.
 
 import { html, useEffect, useState } from "../core/ui.js";
 import { path, post } from "../core/api.js";
@@ -18,7 +18,7 @@ const LOOK_MS = 500;
 
 /**
  * @param {{name: import("./actions.js").ActionName, filter: Record<string, any>, flags: string[], close: () => void,
- *   done: () => void}} props filter: as the body of a bulk action has it; flags: the same for `perdure`
+ *   done: () => void}} props filter: the filter for the body of a bulk action; flags: the same for `perdure`
  */
 export function ActOnAll({ name, filter, flags, close, done }) {
   const action = ACTIONS[name];

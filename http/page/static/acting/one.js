@@ -1,5 +1,5 @@
-// An action on one instance: the dialog asks for a reason, whether descendants are included, and, if the action is final,
-// for the id.
+// An action on one instance. The dialog asks for a reason and whether descendants are included; for a final action it
+// also asks for the id.
 
 import { html, useState } from "../core/ui.js";
 import { path, post } from "../core/api.js";
@@ -14,7 +14,7 @@ import { ACTIONS, reachesDown } from "./actions.js";
 
 /**
  * @param {{name: import("./actions.js").ActionName, item: any, close: () => void, done: (answer: any) => void}} props
- *   item: the instance, as a list or a description has it
+ *   item: the instance, as an item of a list or a description
  */
 export function ActOnOne({ name, item, close, done }) {
   const action = ACTIONS[name];

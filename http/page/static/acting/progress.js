@@ -1,11 +1,11 @@
-// How far an action on many instances has come.
+// The progress of an action on many instances.
 
 import { html } from "../core/ui.js";
 import { counted, number } from "../core/words.js";
 
 /**
  * @param {{verb: string, matches: number, done: number, failed: number, skipped: number,
- *   errors: {id: string, message: string}[]}} props verb: what becomes of each, such as "purged"
+ *   errors: {id: string, message: string}[]}} props verb: the past participle of the action, such as "purged"
  */
 export function Progress({ verb, matches, done, failed, skipped, errors }) {
   const gone = done + failed + skipped;

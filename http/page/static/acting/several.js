@@ -9,7 +9,7 @@ import { ENDED } from "../parts/status.js";
 import { ACTIONS, fits, reachesDown } from "./actions.js";
 import { Progress } from "./progress.js";
 
-const AT_ONCE = 4; // browsers have six connections to a host, and one is the stream's
+const AT_ONCE = 4; // browsers open six connections to a host, and the stream uses one
 
 /**
  * @param {{name: import("./actions.js").ActionName, items: any[], close: () => void, done: () => void}} props

@@ -1,5 +1,5 @@
-// The calls of `/api/v1`, and whether the daemon answers them.
-// The rule: a call that fails says so in one sentence, with what the daemon has said.
+// Calls `/api/v1`, and knows whether the daemon answers.
+// The rule: a call that fails gives an error of one sentence, which contains the message of the daemon.
 
 import { signal } from "./ui.js";
 import { APP, ROOT } from "./place.js";
@@ -8,17 +8,17 @@ import { recall, remember } from "./kept.js";
 
 export const API = `${ROOT}api/v1`;
 
-/** Whether a login is needed before anything can be shown. */
+/** Whether the page needs a login before it can show data. */
 export const loginNeeded = signal(false);
-/** Whether this browser has a login, which a logout would end. */
+/** Whether this browser has a login that a logout would end. */
 export const loggedIn = signal(recall("login") === "yes");
 /** Whether the daemon answers. */
 export const answers = signal(true);
 
-/** An answer that tells of a failure, or no answer. */
+/** A failed call: its answer is an error, or there was no answer. */
 export class ApiError extends Error {
   /**
-   * @param {number} status 0: there was no answer
+   * @param {number} status 0: no answer
    * @param {string} code
    * @param {string} message
    */
@@ -33,7 +33,7 @@ export class ApiError extends Error {
 /** @typedef {{query?: Query, body?: unknown, text?: string, headers?: Record<string, string>, signal?: AbortSignal}} Call */
 
 /**
- * Write a path below the prefix; each piece is encoded.
+ * Make a path below the prefix; each segment is encoded.
  * @param {string[]} pieces
  */
 export const path = (...pieces) => `/${pieces.map(encodeURIComponent).join("/")}`;
@@ -50,7 +50,7 @@ export function address(where, query = {}) {
 }
 
 /**
- * Ask the daemon.
+ * Send a request to the daemon.
  * @param {string} method
  * @param {string} where below the prefix
  * @param {Call} [call]
@@ -82,13 +82,13 @@ export async function ask(method, where, { query, body, text, headers, signal: s
 async function refused(answer) {
   const { errorCode = "", message = "" } = await answer.json().catch(() => ({}));
   if (answer.status === 401 && errorCode !== "ERR_TOKEN_UNKNOWN") loginNeeded.value = true;
-  if (answer.status === 502 || answer.status === 504) answers.value = false; // of a proxy before the daemon
+  if (answer.status === 502 || answer.status === 504) answers.value = false; // from a proxy before the daemon
   else answers.value = true;
   return new ApiError(answer.status, errorCode, message || `The daemon has answered with status ${answer.status}.`);
 }
 
 /**
- * Ask for a JSON value.
+ * Get a JSON value.
  * @param {string} where
  * @param {Query} [query]
  * @param {AbortSignal} [stop]
@@ -100,10 +100,10 @@ export async function get(where, query, stop) {
 }
 
 /**
- * Ask the daemon to do something.
+ * Send a request that changes state.
  * @param {string} where
  * @param {Call} [call]
- * @returns {Promise<any>} what the answer holds, or null
+ * @returns {Promise<any>} the value of the answer, or null
  */
 export async function post(where, call) {
   const answer = await ask("POST", where, call);
@@ -126,7 +126,7 @@ export async function logOut() {
 }
 
 /**
- * An error as a sentence.
+ * Describe an error in a sentence.
  * @param {unknown} error
  */
 export const sentence = (error) => (error instanceof Error ? error.message : String(error));

@@ -1,25 +1,25 @@
-// Asking the daemon from a view: the view has the answer, and asks again when it may have changed. Nothing is asked while
-// the page is hidden.
+// A request of a view to the daemon. The view keeps the answer, and repeats the request when the answer may have
+// changed. While the page is hidden it sends no requests.
 
 import { useCallback, useEffect, useRef, useState } from "./ui.js";
 import { address, answers, get } from "./api.js";
 import { onChanges } from "./live.js";
 
-const APART_MS = 1000; // between two questions of a view that changes make it ask
-const RETRY_MS = 2000; // until the next try, while the daemon does not answer
+const APART_MS = 1000; // between two requests because of changes
+const RETRY_MS = 2000; // between two tries while the daemon does not answer
 
 /**
  * @typedef {{data: any, error: unknown, again: () => void, raw: string}} Asked
- *   data: of the last good answer; null: none yet; raw: the address of the answer
+ *   data: of the last successful answer; null: none yet; raw: the address of the answer
  * @typedef {import("./api.js").Query} Query
  */
 
 /**
- * Ask for a value, and keep it up to date.
- * @param {string | null} where null: ask nothing
+ * Get a value, and keep it up to date.
+ * @param {string | null} where null: send no request
  * @param {Query} [query]
  * @param {{changes?: boolean | ((changes: import("./live.js").Changes) => boolean), everyMs?: number}} [when]
- *   changes: ask again when instances change; everyMs: ask again after so many milliseconds too
+ *   changes: repeat when instances change; everyMs: also repeat after this time, in milliseconds
  * @returns {Asked}
  */
 export function useAsked(where, query = {}, { changes = false, everyMs = 0 } = {}) {

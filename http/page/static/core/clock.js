@@ -1,20 +1,20 @@
-// The time of the daemon's clock. It moves once a second, and only while the page can be seen.
+// The time of the daemon's clock. It changes once a second, and only while the page is visible.
 
 import { signal } from "./ui.js";
 
-const SKEW_MS_MIN = 3000; // the header has whole seconds, and an answer takes a while
+const SKEW_MS_MIN = 3000; // the header has whole seconds, and an answer takes time
 
 let skewMs = 0;
 
 /** Unix time in milliseconds, by the daemon's clock. */
 export const clockMs = () => Date.now() + skewMs;
 
-/** The same, as a signal that moves each second. */
+/** The same, as a signal that changes each second. */
 export const now = signal(Date.now());
 
 /**
- * Follow the daemon's clock where this machine's is far from it.
- * @param {string | null} date the header of an answer
+ * Adjust the time to the daemon's clock if this machine's clock is far from it.
+ * @param {string | null} date the Date header of an answer
  */
 export function correctClock(date) {
   const off = date ? Date.parse(date) - Date.now() : Number.NaN;

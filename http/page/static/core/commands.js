@@ -1,4 +1,4 @@
-// Commands that do in a terminal what the page does, quoted for a POSIX shell.
+// Terminal commands with the same effect as the page, quoted for a POSIX shell.
 
 import { address, path } from "./api.js";
 import { APP } from "./place.js";
@@ -23,7 +23,7 @@ export const curlOf = (raw) => `curl ${quoted(new URL(raw, location.origin).href
 
 const server = () => (location.port === "3500" ? "" : ` --server ${location.origin}`);
 
-/** @param {...string} words of `perdure`, behind the name */
+/** @param {...string} words the arguments of `perdure` */
 export const perdure = (...words) => `perdure ${[...words, ...(APP ? ["--app", APP] : [])].map(quoted).join(" ")}${server()}`;
 
 /**
@@ -48,7 +48,7 @@ export function actionCommands(action, id, body) {
  * An event to an instance.
  * @param {string} id
  * @param {string} name
- * @param {string} text JSON; "" is none
+ * @param {string} text JSON; "": no data
  * @returns {Command[]}
  */
 export function eventCommands(id, name, text) {

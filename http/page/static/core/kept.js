@@ -1,4 +1,4 @@
-// What this browser remembers: the theme and the saved views. Without storage it forgets them when the page is closed.
+// The theme and the saved views, which this browser stores. Without storage they are lost when the page is closed.
 
 import { signal } from "./ui.js";
 
@@ -23,11 +23,11 @@ export function remember(name, value) {
     if (value === null) localStorage.removeItem(`perdure-${name}`);
     else localStorage.setItem(`perdure-${name}`, value);
   } catch {
-    // There is no storage: it is forgotten when the page is closed.
+    // There is no storage: the value is lost when the page is closed.
   }
 }
 
-/** "light", "dark", or null: the system's. */
+/** "light", "dark", or null: the theme of the system. */
 export const theme = signal(recall("theme"));
 
 /** @param {string | null} chosen */

@@ -1,7 +1,7 @@
-// Keys: those of the open view, and those of all views.
+// The keys of the open view, and the keys of all views.
 // The rule: a key does nothing in a text field or in a dialog.
 
-/** @typedef {Record<string, () => void>} Keys a key, or two with a space between -> what it does */
+/** @typedef {Record<string, () => void>} Keys a key, or two keys with a space between -> its action */
 
 /** @type {Keys[]} the innermost view last */
 const layers = [];
@@ -10,7 +10,7 @@ let beforeAt = 0;
 const TOGETHER_MS = 1000;
 
 /**
- * Add keys; the function that is returned takes them away.
+ * Add keys; the returned function removes them.
  * @param {Keys} keys
  */
 export function addKeys(keys) {

@@ -1,5 +1,5 @@
-// The stream of changes: from the worker that all tabs share, or of this tab alone where the browser has no shared
-// workers.
+// The stream of changes. All tabs share it through a worker; if the browser has no shared workers, each tab has its
+// own.
 
 import { signal } from "./ui.js";
 import { answers } from "./api.js";
@@ -13,7 +13,7 @@ export const live = signal(false);
 const readers = new Set();
 
 /**
- * Be told of changes; the function that is returned ends it.
+ * Call a reader for each change; the returned function ends that.
  * @param {(changes: Changes) => void} reader
  */
 export function onChanges(reader) {
@@ -26,7 +26,7 @@ export function onChanges(reader) {
 /** @type {(message: unknown) => void} */
 let say = () => {};
 
-/** Connect anew, after a login or a logout. */
+/** Connect again, after a login or a logout. */
 export const reconnect = () => say({ again: true });
 
 /** @param {{kind: string, live?: boolean, ids?: string[], reset?: boolean}} message */
@@ -35,13 +35,13 @@ function heard(message) {
     live.value = message.live === true;
     return;
   }
-  if (message.reset) answers.value = true; // the stream has begun anew, so the daemon is there
+  if (message.reset) answers.value = true; // the stream has begun again, so the daemon answers
   if (!document.hidden) for (const reader of readers) reader({ ids: new Set(message.ids), reset: message.reset === true });
 }
 
 export function startLive() {
   const visible = () => say({ visible: !document.hidden });
-  // A worker for each app that is shown: browsers tell shared workers apart by their address, which has the app in it.
+  // One worker for each app that is shown: browsers identify shared workers by their address, which contains the app.
   const file = new URL(`./live_worker.js?app=${encodeURIComponent(APP)}`, import.meta.url).href;
   if (typeof SharedWorker === "function") {
     const worker = new SharedWorker(trusted(file), { name: "perdure-changes" });
@@ -64,7 +64,7 @@ export function startLive() {
 }
 
 /**
- * Mark an address as one that scripts may be loaded from, where the browser asks for such a mark (Trusted Types).
+ * Mark an address as trusted for scripts, if the browser requires that (Trusted Types).
  * @param {string} file of this page
  * @returns {string}
  */

@@ -1,11 +1,11 @@
-// One stream of changes for all tabs of a browser: HTTP/1.1 allows six connections to a host, so ten tabs with a stream
-// each would hang. It runs while a tab can be seen.
+// One stream of changes for all tabs of a browser: with HTTP/1.1 browsers open six connections to a host, so ten tabs
+// with a stream each would hang. It runs while a tab is visible.
 //
 // To the tabs: {kind: "state", live} and {kind: "changes", ids, reset}. From them: {visible}, {leave: true}, {again: true}.
 
-const GATHER_MS = 200; // many changes are one message
-const CLOSE_MS = 1000; // a tab that is switched to shows itself soon after the other is hidden
-const AGAIN_MS = [500, 1000, 2000, 4000]; // until the next try, after so many that failed
+const GATHER_MS = 200; // the changes of this time are one message
+const CLOSE_MS = 1000; // at a change of tabs, the new tab is visible soon after the old one is hidden
+const AGAIN_MS = [500, 1000, 2000, 4000]; // until the next try, by the number of failed tries
 
 const root = new URL("../../../../", self.location.href);
 const app = new URL(self.location.href).searchParams.get("app");
@@ -65,7 +65,7 @@ function open() {
   source.addEventListener("reset", () => note(null));
   source.addEventListener("error", () => {
     setLive(false);
-    // A browser tries again by itself only where the connection broke, not where the daemon has refused.
+    // A browser tries again by itself only after a broken connection, not after a refusal.
     if (source?.readyState === EventSource.CLOSED) again();
   });
 }

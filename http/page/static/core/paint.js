@@ -4,6 +4,6 @@
     const chosen = localStorage.getItem("perdure-theme");
     if (chosen === "light" || chosen === "dark") document.documentElement.dataset.theme = chosen;
   } catch {
-    // Storage is switched off: the system's theme stays.
+    // Storage is switched off: the page has the system's theme.
   }
 })();

@@ -1,5 +1,5 @@
-// The page's address: its root, which a program may have mounted anywhere, the view that is open, and the query of that.
-// The rule: every view is a URL. The state of a view stands in its query, so that `back` brings it back.
+// The page's address: its root, which depends on where a program mounts it, the open view, and the query of that view.
+// The rule: every view is a URL. The state of a view is in its query, so that `back` restores it.
 
 import { batch, effect, signal } from "./ui.js";
 
@@ -7,7 +7,7 @@ import { batch, effect, signal } from "./ui.js";
 export const ROOT = new URL("../../../../", import.meta.url).pathname;
 export const UI = `${ROOT}ui/`;
 
-/** The app whose instances are shown; "" is the daemon's first. For another app the page is loaded anew. */
+/** The app whose instances are shown; "": the daemon's first app. For another app the page is loaded again. */
 export const APP = appOf(location.search);
 
 /** @param {string} query */
@@ -38,7 +38,7 @@ export const place = signal(read());
 /** Whether the view was opened by `back` or `forward`, and may show its earlier rows. */
 export const returned = signal(false);
 
-/** The address of the list of instances when it was open last, with its filters. */
+/** The last address of the list of instances, with its filters. */
 export const lastList = signal(to(["instances"]));
 
 effect(() => {
@@ -47,7 +47,7 @@ effect(() => {
 });
 
 /**
- * The address of a view, of the same app if the query has no other.
+ * The address of a view. The app stays the same unless the query names another.
  * @param {string[]} pieces
  * @param {Record<string, string | null | undefined> | URLSearchParams} [query]
  */
@@ -66,7 +66,7 @@ function written(query) {
 /**
  * Open a view.
  * @param {string} address
- * @param {{replace?: boolean}} [how] replace: the view before is not gone back to
+ * @param {{replace?: boolean}} [how] replace: `back` skips the present view
  */
 export function go(address, { replace = false } = {}) {
   const { search } = new URL(address, location.origin);
@@ -82,7 +82,7 @@ export function go(address, { replace = false } = {}) {
 
 /**
  * Change the query of the open view.
- * @param {Record<string, string | null>} changes null takes a name away
+ * @param {Record<string, string | null>} changes null: remove the name
  * @param {{replace?: boolean}} [how]
  */
 export function amend(changes, how = {}) {

@@ -1,4 +1,4 @@
-// The building blocks of the views: Preact, its hooks, signals, and `html`, which makes elements of a template.
+// The building blocks of the views: Preact, its hooks, signals, and `html`, which makes elements from a template.
 // The rule: a value in a template becomes text or an attribute, never markup.
 
 import { h, render, Fragment } from "../vendor/preact.js";
@@ -12,7 +12,7 @@ export { signal, computed, effect, batch, useSignal } from "../vendor/signals.js
 export const html = htm.bind(h);
 
 /**
- * Join the names of classes; a value that is false is left out.
+ * Join the names of classes, without false values.
  * @param {...(string | false | null | undefined)} names
  */
 export const classes = (...names) => names.filter(Boolean).join(" ");

@@ -1,4 +1,4 @@
-// Times, lengths of time, sizes and numbers as people read them.
+// Formats times, lengths of time, sizes and numbers for people.
 
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
@@ -84,7 +84,7 @@ export const clockTime = (at) => at.slice(11, 23);
 export const percent = (share) => (share == null ? "–" : `${share > 0 && share < 0.01 ? "<1" : Math.round(share * 100)} %`);
 
 /**
- * A value as JSON that people read; text that is no JSON stays as it is.
+ * Format a value as indented JSON; text that is no JSON is unchanged.
  * @param {string} text
  */
 export function pretty(text) {

@@ -1,4 +1,4 @@
-// Copying: a value, or a command that does in a terminal what the page does.
+// Copies a value, or a terminal command with the same effect as the page.
 
 import { html, useEffect, useRef, useState } from "../core/ui.js";
 import { notify } from "./notices.js";
@@ -12,7 +12,8 @@ export async function copy(text) {
   try {
     await navigator.clipboard.writeText(text);
   } catch {
-    // Browsers give the clipboard only to pages under HTTPS and to those of this machine. `execCommand` works elsewhere.
+    // Browsers allow the clipboard only to pages under HTTPS and to pages of this machine. `execCommand` works
+    // elsewhere.
     const area = document.createElement("textarea");
     area.value = text;
     area.className = "away";
@@ -39,7 +40,7 @@ export function CopyButton({ text, label }) {
   </button>`;
 }
 
-/** A menu of commands that show the same as a view. @param {{commands: Command[], raw: string}} props raw: the API's address */
+/** A menu of commands that show the same data as a view. @param {{commands: Command[], raw: string}} props raw: the API's address */
 export function CopyMenu({ commands, raw }) {
   return html`<${Menu} label="Copy as command" icon="more" plain=${true} right=${true}>${(/** @type {() => void} */ close) => html`
     ${commands.map((command) => html`<${CopyEntry} key=${command.tool} command=${command} close=${close} />`)}
@@ -60,7 +61,7 @@ function CopyEntry({ command, close }) {
 /** @typedef {{tool: string, text: string}} Command */
 
 /**
- * Commands that do the same as the page, to be copied.
+ * Commands with the same effect as the page, to be copied.
  * @param {{commands: Command[]}} props
  */
 export function Commands({ commands }) {

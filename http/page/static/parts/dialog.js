@@ -14,7 +14,7 @@ export function Dialog({ title, close, children, wide = false }) {
   useEffect(() => {
     const before = document.activeElement;
     element.current?.showModal();
-    // The focus goes to the first field, and not to the button that closes.
+    // The focus goes to the first field, not to the close button.
     const first = element.current?.querySelector("form input:not([type=checkbox]), form textarea, form select");
     if (first instanceof HTMLElement) first.focus();
     return () => {

@@ -1,4 +1,4 @@
-// Small drawings. They repeat what a word beside them says, and so are hidden from screen readers.
+// Icons. They repeat the word beside them, and so are hidden from screen readers.
 
 import { html } from "../core/ui.js";
 

@@ -11,7 +11,7 @@ export function Moment({ at }) {
 }
 
 /**
- * How long something has taken, or takes by now.
+ * The time between two moments; without the second, until now.
  * @param {{from: string, until: string | null | undefined}} props
  */
 export function Length({ from, until }) {

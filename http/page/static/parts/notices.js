@@ -1,4 +1,5 @@
-// Notices: short sentences on what was done, which disappear by themselves; and errors, which stay at what they are about.
+// Notices: short sentences about finished actions, which disappear by themselves; and errors, which stay at their
+// place.
 
 import { html, signal } from "../core/ui.js";
 import { answers, ApiError, sentence } from "../core/api.js";
@@ -37,11 +38,11 @@ export function Notices() {
 }
 
 /**
- * An error, shown at what it is about.
+ * An error, shown at its place in the view.
  * @param {{error: unknown, again?: () => void}} props
  */
 export function Problem({ error, again }) {
-  // A bar above the view says that the daemon does not answer; here it would be said a second time.
+  // A bar above the view already says that the daemon does not answer.
   if (!error || (!answers.value && error instanceof ApiError && error.status === 0)) return null;
   return html`<div class="problem" role="alert">
     <${Icon} name="stalled" /><span>${sentence(error)}</span>

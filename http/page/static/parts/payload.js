@@ -1,5 +1,5 @@
-// A payload: an input, a result, the data of an event. It is fetched when it is shown, a large one after a click, and is
-// laid out a piece at a time, so that five megabytes do not stop the page.
+// A payload: an input, a result, the data of an event. It is fetched when it is shown; a large one after a click. It is
+// laid out in pieces, so that five megabytes do not block the page.
 
 import { html, useEffect, useState } from "../core/ui.js";
 import { API, ask, path } from "../core/api.js";
@@ -12,7 +12,7 @@ const PIECE_CHARS = 64 * 1024;
 
 /**
  * @param {{id: string, eventKey: string, part: "input" | "result" | "failure", bytes: number, label: string}} props
- *   bytes: of the whole
+ *   bytes: of the whole payload
  */
 export function Payload({ id, eventKey, part, bytes, label }) {
   const [wanted, setWanted] = useState(bytes <= AT_ONCE_BYTES);
@@ -46,7 +46,7 @@ export function Payload({ id, eventKey, part, bytes, label }) {
 }
 
 /**
- * Text of any length, of which no more is shown at a time than a browser lays out at once.
+ * Text of any length. Only so much is shown at a time as a browser can lay out quickly.
  * @param {{text: string}} props
  */
 export function LongText({ text }) {

@@ -17,7 +17,7 @@ export function Sheet({ columns, items, keyOf, label }) {
 }
 
 /** @param {{title: string, says?: any, asked: import("../core/asked.js").Asked, children: () => any, actions?: any, command?: string[]}} props
- *   command: of `perdure`, that shows the same
+ *   command: the `perdure` command that shows the same data
  */
 export function View({ title, says, asked, children, actions, command }) {
   return html`<header class="head"><h1>${title}</h1><span class="space"></span>${actions ?? null}

@@ -1,4 +1,4 @@
-// The status of an instance: a word, a sign and a colour. The colour never stands alone.
+// The status of an instance: a word, a sign and a colour. The colour is never the only mark.
 
 import { html } from "../core/ui.js";
 import { statusWord } from "../core/words.js";
@@ -20,7 +20,7 @@ export const STATUSES = /** @type {Record<string, {icon: string, tone: string}>}
 
 const UNKNOWN = { icon: "more", tone: "quiet" };
 
-/** The statuses that do not change any more. */
+/** The statuses of instances that have ended. */
 export const ENDED = new Set(["COMPLETED", "FAILED", "TERMINATED", "CANCELED"]);
 
 /** @param {string} status */

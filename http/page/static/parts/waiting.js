@@ -1,4 +1,4 @@
-// What an instance waits for, in a few words.
+// Describes in a few words the events that an instance waits for.
 
 import { html } from "../core/ui.js";
 import { now } from "../core/clock.js";

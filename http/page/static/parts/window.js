@@ -1,4 +1,4 @@
-// Drawing only those rows of a long list that can be seen.
+// Draws only the visible rows of a long list.
 
 import { useEffect, useLayoutEffect, useRef, useState } from "../core/ui.js";
 
@@ -6,10 +6,10 @@ const BEYOND = 8; // rows above and below, so that scrolling shows no gaps
 
 /**
  * @param {{count: number, rowPx: number, headPx?: number, nearEnd?: () => void}} what
- *   rowPx: the height of each row; headPx: of what stands above the rows; nearEnd: called when the last rows come close
+ *   rowPx: the height of each row; headPx: the height of the part above the rows; nearEnd: called near the last rows
  * @returns {{element: {current: HTMLElement | null}, first: number, last: number, before: number, after: number,
  *   show: (index: number) => void}}
- *   first, last: the rows to draw, the last one excluded; before, after: the pixels that the others take
+ *   first, last: the rows to draw, the last one excluded; before, after: the pixels of the rows that are not drawn
  */
 export function useWindow({ count, rowPx, headPx = 0, nearEnd }) {
   const element = useRef(/** @type {HTMLElement | null} */ (null));

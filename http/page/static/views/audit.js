@@ -1,4 +1,4 @@
-// The audit: each change, who made it, and why.
+// The audit: each change, with its author and its reason.
 
 import { html, useEffect, useState } from "../core/ui.js";
 import { get } from "../core/api.js";

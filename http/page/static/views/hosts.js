@@ -1,4 +1,4 @@
-// The hosts of the daemon: which live, what they own, and how much they do.
+// The hosts of the daemon: which of them are alive, their shards, and their load.
 
 import { classes, html } from "../core/ui.js";
 import { useAsked } from "../core/asked.js";

@@ -1,4 +1,4 @@
-// The instances, of which only the rows in sight are drawn; what filters them stands in the address.
+// The list of instances. Only visible rows are drawn, and the filter is in the address.
 
 import { classes, html, useEffect, useRef, useState } from "../core/ui.js";
 import { address } from "../core/api.js";

@@ -1,4 +1,4 @@
-// Bulk operations: how far each has come, and one of them with what went wrong.
+// Bulk operations: the progress of each, and one operation with its errors.
 
 import { html } from "../core/ui.js";
 import { path, post, sentence } from "../core/api.js";
@@ -30,7 +30,7 @@ const COLUMNS = [
   { title: "Began", cell: (each) => html`<${Moment} at=${each.created} />` },
 ];
 
-/** @param {{id: string | null}} props null: all of them */
+/** @param {{id: string | null}} props null: all operations */
 export function Operations({ id }) {
   return id === null ? html`<${All} />` : html`<${One} key=${id} id=${id} />`;
 }

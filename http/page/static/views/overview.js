@@ -1,4 +1,4 @@
-// The overview: counts, figures of the last hour, and the instances that need a person first.
+// The overview: counts, figures of the last hour, and first the instances that need attention.
 
 import { html } from "../core/ui.js";
 import { useAsked } from "../core/asked.js";
@@ -11,7 +11,7 @@ import { Problem } from "../parts/notices.js";
 import { Shares } from "../parts/share.js";
 import { STATUSES, toneOf } from "../parts/status.js";
 
-const LOOK_MS = 10_000; // a step of the figures
+const LOOK_MS = 10_000; // the length of a step of the figures
 const NAMES_SHOWN = 8;
 const ALWAYS_SHOWN = ["RUNNING", "COMPLETED", "FAILED"];
 const FIGURES = "started,completed,failed,terminated,commit_p99_ms,activities_running,activities_waiting,turns";
@@ -59,7 +59,7 @@ function Tiles({ counts }) {
   </ul>`;
 }
 
-/** The entries of `attention`, the most pressing first. @type {{name: string, title: string, tone: string, icon: string, query: Record<string, string>}[]} */
+/** The entries of `attention`, the most urgent first. @type {{name: string, title: string, tone: string, icon: string, query: Record<string, string>}[]} */
 const CONCERNS = [
   { name: "set_aside", title: "set aside", tone: "aside", icon: "aside", query: { status: "set_aside", children: "1" } },
   { name: "stalled", title: "stalled", tone: "stuck", icon: "stalled", query: { status: "stalled", children: "1" } },

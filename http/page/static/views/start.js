@@ -1,4 +1,4 @@
-// Starting a workflow: a form that is made of its input's schema, or JSON.
+// Starts a workflow: its input is a form made from the schema, or JSON.
 
 import { html, useEffect, useState } from "../core/ui.js";
 import { path, post } from "../core/api.js";
@@ -11,7 +11,7 @@ import { notify, Problem } from "../parts/notices.js";
 import { View } from "../parts/sheet.js";
 import { exampleOf, resolved, SchemaForm } from "./start/schema_form.js";
 
-/** @param {{name: string}} props "" : none is chosen yet */
+/** @param {{name: string}} props "": no workflow is chosen yet */
 export function Start({ name }) {
   const asked = useAsked("/workflows");
   return html`<${View} title="Start a workflow" asked=${asked}>${() => html`<${Form} key=${name} name=${name} workflows=${asked.data.items} />`}<//>`;

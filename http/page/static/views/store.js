@@ -37,7 +37,7 @@ export function Store() {
 }
 
 /**
- * The names and values of an object, those of inner ones with a dot.
+ * The names and values of an object; names within inner objects have a dot.
  * @param {any} value
  * @param {string} [before]
  * @returns {[string, string][]}

@@ -1,7 +1,7 @@
 """The server's side of sessions: statements that run, that wait for each other, and that are refused.
 
-The one law: nothing here takes time. A statement runs until it has its rows or waits for a transaction; how long it is
-on its way, and when its commit is on the disk, `sessions.py` says, or a test that goes step by step.
+The rule: nothing here takes time. A statement runs until it has its rows or waits for a transaction. `sessions.py`, or
+a test that goes step by step, decides how long it is on its way, and when its commit is on the disk.
 
 The functions in the place of SQL are in `statements/`.
 """
@@ -36,7 +36,7 @@ class Scene(NamedTuple):
         """The tables of the schema.
 
         Raises:
-            Refused: There are none.
+            Refused: The schema has no tables.
         """
         tables = self.server.schemas.get(self.backend.schema)
         if tables is None:
@@ -75,7 +75,7 @@ class StatementUnderWay:
         return self.rows is not None or self.refused is not None
 
     def begin(self) -> None:
-        """Run it as far as it comes."""
+        """Run it until it ends or waits."""
         try:
             made = self._function()
         except Refused as refused:
@@ -88,7 +88,7 @@ class StatementUnderWay:
             self._end(made)
 
     def go_on(self) -> None:
-        """Run it on, behind the end of who it has waited for."""
+        """Resume it, after the end of the transaction that it has waited for."""
         if self._running is None:
             return
         self.waits_for = None
@@ -140,10 +140,10 @@ Finished: TypeAlias = Callable[[StatementUnderWay], None]
 
 
 class Backend:
-    """A session, as the server has it.
+    """The server's side of a session.
 
     Attributes:
-        transaction: The one that is open; None: none is.
+        transaction: The open transaction, if there is one.
         explicit: Whether it was begun by a statement of its own, and ends by one.
         failed: Whether it was undone, as a statement of it was refused, and has not ended yet.
         execution: The statement under way.
@@ -299,7 +299,7 @@ class ServerCore:
         self.timeline = TIMELINE
 
     def backend_of(self, transaction: Transaction) -> Backend | None:
-        """Whose transaction it is; None: it is over."""
+        """The session of a transaction; None if that is over."""
         for backend in self.backends.values():
             if backend.transaction is transaction:
                 return backend

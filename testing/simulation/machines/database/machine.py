@@ -1,6 +1,6 @@
-"""The database of a world: a server that outlives the hosts, and what happens to it as a whole.
+"""The database of a world: a server that outlives the hosts, and the faults of the server as a whole.
 
-The one law: committed rows are there, after any fault of the server. Only a copy that was behind may have less,
+The rule: committed rows survive any fault of the server. Only a copy that was behind may lack some,
 and then its timeline is another one.
 
     database.restart   the server crashes, and is away for a while
@@ -11,7 +11,7 @@ and then its timeline is another one.
     database.away      nothing gets through between the host and the server
     database.deaf      the server hears the host, and the host not the server
 
-These happen between two steps, at moments that do not depend on what the host does.
+These happen between two steps, at moments that do not depend on the host.
 """
 
 import asyncio
@@ -49,13 +49,13 @@ class SimDatabase:
     """A server, for one life of a host after the other, or for several hosts.
 
     Args:
-        tell: Is told of faults.
+        tell: Takes lines about faults.
 
     Attributes:
         may_lose: Whether a copy that was behind may take the server's place (stream `database.behind`).
         when_behind: Called when the copy begins to be behind.
-        when_lost: Called when such a copy has taken the place, with the number of commits that it has not had.
-        losses: How often one has taken the place that has not had all.
+        when_lost: Called when such a copy has taken the place, with the number of commits that it lacks.
+        losses: How often a copy that lacks commits has taken the place.
     """
 
     def __init__(self, choices: Choices, tell: Tell | None = None, *, trip_s: float | None = None) -> None:
@@ -79,17 +79,17 @@ class SimDatabase:
         """A new way to the server, which is the driver of a store too.
 
         Args:
-            tell: Is told of what befalls it; by default who is told of the server's faults.
+            tell: Takes lines about its faults; by default the function for the server's faults.
         """
         link = Link(self.server, tell or self.tell)
         link.silent_there_until_s, link.silent_back_until_s = self._silent_there_until_s, self._silent_back_until_s
         self.links.append(link)
         return link
 
-    # The faults that befall it.
+    # The faults.
 
     def restart(self, down_s: float, *, promoted: bool = False) -> None:
-        """Crash, and be away for a while; or have a copy that has all in one's place."""
+        """Crash, and be away for a while; with `promoted`, a complete copy takes the place."""
         server, loop = self.server, asyncio.get_running_loop()
         if server.down:
             return
@@ -100,7 +100,8 @@ class SimDatabase:
         loop.call_later(down_s, self._come_back, context=Context())
 
     def fall_behind(self, behind_s: float, down_s: float) -> None:
-        """Have the copy follow no more; after a while crash, and have it in one's place, without what it has not had.
+        """Let the copy fall behind; after a while crash, and let the copy take the place, without the commits that it
+        lacks.
 
         A copy that is behind already stays so. Nothing happens as long as there are no tables.
         """
@@ -150,7 +151,7 @@ class SimDatabase:
     # The weather.
 
     def begin(self) -> None:
-        """Let things happen, until the faults of the world are over."""
+        """Let faults happen, until the faults of the world are over."""
         if not self._strikes:
             self._strikes = True
             self._wait()
@@ -187,11 +188,11 @@ class SimDatabase:
 
 
 def _nobody(what: str) -> None:
-    """Is told, and does nothing."""
+    """Ignore a line."""
 
 
 class WorldOfDatabase(Protocol):
-    """The part of a world that a database has to do with."""
+    """The part of a world that a database uses."""
 
     @property
     def choices(self) -> Choices:
@@ -209,7 +210,7 @@ class WorldOfDatabase(Protocol):
         ...
 
     def kill(self, why: str = ...) -> None:
-        """End the host that is at work as SIGKILL does."""
+        """End the running host as SIGKILL does."""
         ...
 
 
@@ -260,7 +261,7 @@ class LifePostgresStore(PostgresStore):
     async def commit_telling(
         self, writes: Sequence[Write], fences: Mapping[int, int], told: Callable[[], None]
     ) -> None:
-        """Commit; `told` is called once the commit is there, before any host hears of it."""
+        """Commit; `told` is called once the commit is done, before any host knows of it."""
         token = TOLD.set(told)
         try:
             await self.commit(writes, fences)

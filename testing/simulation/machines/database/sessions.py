@@ -1,7 +1,7 @@
 """The driver of a store in a world: sessions with the stand-in for a server, in virtual time and with faults.
 
-The one law: with any end of a connection, the server does a statement whole or not at all, once at most; and
-nobody hears of a commit before it is there. Faults touch only the network between a host and the server.
+The rule: however a connection ends, the server does a statement whole or not at all, and once at most; and
+no host knows of a commit before it is done. Faults touch only the network between a host and the server.
 
 Each place has a stream of choices of its own:
 
@@ -9,11 +9,11 @@ Each place has a stream of choices of its own:
     database.slow      a statement is long on its way
     database.cut       the connection breaks: before the statement, which comes never, or late, or very late; or behind
                        it, and the answer is lost
-    database.late      a session that its host has cut off had sent something: it comes all the same, or never, or late
+    database.late      a statement of a session that its host has cut off: it arrives nevertheless, or never, or late
     database.flush     a commit is long on its way to the disk, and has its locks meanwhile
     database.unheard   a server that crashes has the commit that was on its way to the disk, or has not
 
-`machine.py` has what happens to the server as a whole.
+`machine.py` has the faults of the server as a whole.
 """
 
 import asyncio
@@ -42,7 +42,8 @@ CONNECTING: Sequence[Refused | Lost] = (STARTING, FULL, Lost("the connection was
 DEADLOCK_S = 1.0
 SILENT_S = SILENT_MS / 1000
 ROUNDED_S = 1e-6
-# When TCP asks again for a connection, as Linux does, within CONNECT_S. A silence may have been healed by then.
+# When TCP repeats the request for a connection, as Linux does, within CONNECT_S. A silence may have been healed by
+# then.
 ASKED_AGAIN_S = (1.0,)
 
 # Called by the server once the commit that a task sends is there.
@@ -56,13 +57,13 @@ class Link:
     """The network between one host and the server.
 
     Args:
-        tell: Is told of faults.
+        tell: Takes lines about faults.
 
     Attributes:
-        sessions: All that are not over.
+        sessions: The sessions that are not over.
         silent_there_until_s, silent_back_until_s: Until when nothing gets through; the loop's clock.
-        felt_until_s: Until when what has befallen its statements lasts: slow ones, and such as hold locks; -inf:
-            nothing has.
+        felt_until_s: The end of the last disturbance of its statements, such as slow ones and ones that hold locks;
+            -inf: there was none.
         sent: How often each statement was sent.
     """
 
@@ -93,9 +94,9 @@ class Link:
         return session
 
     async def _be_heard(self, began_s: float) -> None:
-        """Wait until the server hears of a connection that began then.
+        """Wait until the server gets the request for a connection that began at that time.
 
-        The server hears of it at the end of what keeps it away, or if that ends early, when the host asks again.
+        It gets the request at the end of its silence, or if that ends early, when the host repeats the request.
 
         Raises:
             Lost: That takes too long.
@@ -123,11 +124,11 @@ class Link:
                 loop.call_later(SILENT_S, session.fall_silent, context=Context())
 
     def heal(self) -> None:
-        """Let everything through from now on. Messages under way already come when they would have."""
+        """Let everything through from now on. Messages under way already arrive when they would have."""
         self.silent_there_until_s = self.silent_back_until_s = 0.0
 
     def feel(self, seconds: float) -> None:
-        """Take note that something that has befallen a statement lasts for so long."""
+        """Note that a disturbance of a statement lasts for `seconds`."""
         self.felt_until_s = max(self.felt_until_s, asyncio.get_running_loop().time() + seconds)
 
     def abandon(self) -> None:
@@ -140,7 +141,7 @@ class Link:
 
 
 def left_s(until_s: float, now_s: float) -> float:
-    """How long it is until then. The rounding rest of a sum of two times is no time."""
+    """The time until then, in seconds. The rounding error of a sum of two times counts as none."""
     left = until_s - now_s
     return left if left > ROUNDED_S else 0.0
 
@@ -154,7 +155,7 @@ class TimedServer:
     """A server in time: it is up, starting, down, or stands still.
 
     Args:
-        trip_s: How long it usually is to the server; 0 for no time at all.
+        trip_s: The usual time to the server, in seconds; 0 for none.
     """
 
     def __init__(self, core: ServerCore, choices: Choices, *, trip_s: float = TRIPS_S[0]) -> None:
@@ -168,11 +169,11 @@ class TimedServer:
         self.flushing: dict[Trip, None] = {}
 
     def frozen_s(self, now_s: float) -> float:
-        """How long it still stands still; 0 if it does not."""
+        """The rest of the time for which it stands still, in seconds; 0 if it does not."""
         return left_s(self.frozen_until_s, now_s)
 
     def later(self, seconds: float, function: Callable[[], None]) -> None:
-        """Do something at the server, after so many seconds; later, if it stands still then."""
+        """Call a function at the server after `seconds`; later, if it stands still then."""
         loop = asyncio.get_running_loop()
         if seconds:
             loop.call_later(seconds, self._now, function, context=Context())
@@ -241,7 +242,7 @@ class SimSession:
             self.backend.end()
 
     def break_off(self) -> None:
-        """Be lost, as the connection has broken. A statement that was sent may arrive all the same."""
+        """Be lost, because the connection has broken. A statement that was sent may still arrive."""
         if self._lost is None:
             self._be_lost("the connection was cut")
 
@@ -336,7 +337,7 @@ class Trip:
         server.later(max(trip_s, silent_s), self._arrive_in_time)
 
     def be_late(self, how: int) -> None:
-        """Arrive late or never, as the session was cut off; 0: as if it were not."""
+        """Arrive late or never, because the session was cut off; 0: in time."""
         if self._lateness or not how:
             return
         self._lateness = how
@@ -357,7 +358,7 @@ class Trip:
                 execution = backend.start_together(self._arguments, self._executed)
             else:
                 execution = backend.start(self._statement, self._arguments, self._executed)
-        except Exception as error:  # the stand-in's own fault, which is to be seen where the statement comes from
+        except Exception as error:  # an error of the stand-in itself, which is raised where the statement was sent
             if not self.answer.done():
                 self.answer.set_exception(error)
             return

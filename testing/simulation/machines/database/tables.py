@@ -1,6 +1,6 @@
 """Tables of the stand-in: versions of rows, and where they are found.
 
-The one law: a table has the columns and the keys that the store's own CREATE TABLE gives it. Nothing of a table is
+The rule: a table has the columns and the keys that the store's own CREATE TABLE gives it. Nothing of a table is
 written down twice.
 
 `work.py` decides which versions a statement sees.
@@ -32,7 +32,7 @@ class TableMade(NamedTuple):
 
 
 def table_made(sql: str) -> TableMade | None:
-    """Read a CREATE TABLE; None if it is none."""
+    """Read a CREATE TABLE; None for another statement."""
     match = _TABLE.fullmatch(_STORAGE.sub("", sql))
     if match is None:
         return None
@@ -70,7 +70,7 @@ def _parts(text: str) -> list[str]:
 
 
 def index_made(sql: str) -> tuple[str, Sequence[str]] | None:
-    """Read a CREATE INDEX: the table, and the columns; None if it is none."""
+    """Read a CREATE INDEX: the table, and the columns; None for another statement."""
     match = _INDEX.match(sql)
     return (match[1], match[2].split(", ")) if match is not None else None
 

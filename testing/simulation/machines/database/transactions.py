@@ -1,8 +1,8 @@
 """Transactions of the stand-in for a PostgreSQL server: the changes of each, and their visibility to others.
 
-The one law: what a transaction does is seen by others once it is committed, in the order of the commits, and undone
-whole if it is not. A statement sees what was committed before its snapshot, and what its own transaction did in earlier
-statements.
+The rule: the changes of a transaction are visible to others once it is committed, in the order of the commits, and are
+undone as a whole if it is not. A statement sees the changes that were committed before its snapshot, and the changes of
+earlier statements of its own transaction.
 
 Locks of rows are kept with the versions of the rows, and end with their transactions. `work.py` takes them.
 """
@@ -47,7 +47,7 @@ class Transaction:
     """A transaction, open or over.
 
     Attributes:
-        committed_at: Which of all commits its commit is; NEVER: it is open, or was undone.
+        committed_at: The number of its commit; NEVER: it is open, or was undone.
         over: Whether it has ended.
         command: Which of its statements is under way, from 1.
         waiting: The statements that wait for its end, in order.
@@ -117,7 +117,7 @@ class Ledger:
         self._end(transaction)
 
     def undo(self, transaction: Transaction) -> None:
-        """End a transaction without a trace."""
+        """End a transaction, and undo its changes."""
         for version in transaction.ended:
             version.ender = version.newer = None
         for version in reversed(transaction.made):
@@ -138,7 +138,7 @@ class Ledger:
     # Snapshots.
 
     def hold(self, snapshot: int) -> int:
-        """Keep what a snapshot sees until `release` is called with the number that is returned."""
+        """Keep the versions that a snapshot sees until `release` is called with the returned number."""
         number = next(self._snapshot_numbers)
         self._snapshots[number] = snapshot
         return number
@@ -159,7 +159,7 @@ class Ledger:
             version.table.forget(version)
 
     def forget_since(self, snapshot: int, tables: Iterable[KeepsVersions]) -> int:
-        """Make what was committed since a snapshot as if it had not happened, and return how many commits that were.
+        """Undo all commits since a snapshot, and return their number.
 
         The snapshot is held, by its number, and no transaction is open.
         """

@@ -1,7 +1,7 @@
 """The work of a statement on tables: it sees, locks, inserts, changes and deletes rows as READ COMMITTED has it.
 
-The one law: a statement sees one snapshot to its end. Only a row that it locks, changes or deletes is looked at anew
-after a wait, as the one who was waited for has left it, and is left alone if it does not fit any more.
+The rule: a statement sees one snapshot to its end. Only a row that it locks, changes or deletes is read again
+after a wait, as the other transaction has left it, and is left alone if it does not fit any more.
 
 Functions that may have to wait are generators: they yield the transaction that they wait for, and go on behind its end.
 """
@@ -15,7 +15,7 @@ from .transactions import CONFLICT, NEVER, Ledger, Row, Strength, Transaction, V
 
 T = TypeVar("T")
 
-# Yields whom it waits for.
+# Yields the transactions that it waits for.
 Waiting: TypeAlias = Generator[Transaction, None, T]
 Fits: TypeAlias = Callable[[Row], bool]
 
@@ -69,7 +69,7 @@ class Work:
         return [version.row for version in table.versions(columns, key) if self.sees(version)]
 
     def versions(self, table: Table) -> list[Version]:
-        """All rows, as something that can be locked."""
+        """All rows, as versions that can be locked."""
         return [version for version in table.all() if self.sees(version)]
 
     def latest(self, table: Table, columns: tuple[int, ...], key: Any) -> Version | None:
@@ -86,10 +86,10 @@ class Work:
         """Lock a row that the statement sees.
 
         Args:
-            fits: Asked again of the row as it is behind a wait.
+            fits: Checked again on the row as it is after a wait.
 
         Returns:
-            The row as it is now; None: it is gone, or does not fit any more.
+            The row as it is now; None: it was deleted, or does not fit any more.
         """
         own = self._transaction
         seen = version
@@ -114,7 +114,7 @@ class Work:
         return version if version is seen or fits(version.row) else None
 
     def delete(self, version: Version, fits: Fits = always) -> Waiting[Row | None]:
-        """Delete a row; return it, or None if it is gone or does not fit any more."""
+        """Delete a row; return it, or None if it was deleted or does not fit any more."""
         found = yield from self.lock(version, Strength.UPDATE, fits)
         if found is None:
             return None
@@ -129,7 +129,7 @@ class Work:
         *,
         strength: Strength = Strength.NO_KEY_UPDATE,
     ) -> Waiting[Row | None]:
-        """Change a row; return it as it is then, or None if it is gone or does not fit any more."""
+        """Change a row; return it as it is then, or None if it was deleted or does not fit any more."""
         found = yield from self.lock(version, strength, fits)
         if found is None:
             return None
@@ -171,7 +171,7 @@ class Work:
         """Wait until it is certain that no row has a key of another one.
 
         Raises:
-            Refused: One has.
+            Refused: A row has the key.
         """
         for columns in table.keys:
             key = row[columns[0]] if len(columns) == 1 else tuple(row[at] for at in columns)
@@ -191,7 +191,7 @@ class Work:
     def _holder(
         self, table: Table, columns: tuple[int, ...], key: Any, but: Version | None
     ) -> tuple[bool, Transaction | None]:
-        """Whether a key is taken; and who must end before that is known."""
+        """Whether a key is taken; and the transaction that must end before that is known."""
         own = self._transaction
         for version in table.versions(columns, key):
             if version is but:

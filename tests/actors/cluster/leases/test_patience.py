@@ -1,9 +1,11 @@
 """What a store refuses is tried again, after pauses that grow, as long as there is any sense in it."""
 
+import logging
+
 import anyio
 import pytest
 
-from perdure.actors.cluster.leases.patience import RETRY_MAX_S, RETRY_MIN_S, patiently
+from perdure.actors.cluster.leases.patience import RETRY_MAX_S, RETRY_MIN_S, TOLD_AFTER_S, patiently
 from perdure.actors.store.errors import StoreFailed
 from perdure.testing.virtual_time import run_virtually
 
@@ -49,3 +51,17 @@ def test_what_is_no_error_of_a_store_is_raised() -> None:
 
     with pytest.raises(LookupError):
         run_virtually(lambda: patiently(fail))
+
+
+@pytest.mark.parametrize(("times", "told"), [(4, []), (40, ["cannot agree on their shards", "can agree"])])
+def test_a_store_that_refuses_for_long_is_told_of_once_and_when_it_does_no_more(
+    times: int, told: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    async def story() -> None:
+        assert await patiently(Refusing(times).do) == "done"
+
+    assert 4 * RETRY_MAX_S < TOLD_AFTER_S < 40 * RETRY_MAX_S
+    run_virtually(story)
+    said = [each.getMessage() for each in caplog.records if each.levelno == logging.WARNING]
+    assert len(said) == len(told)
+    assert all(words in line for words, line in zip(told, said, strict=True))

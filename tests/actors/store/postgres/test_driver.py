@@ -24,6 +24,7 @@ from perdure.actors.store.postgres.driver import (
     Statement,
 )
 from perdure.actors.store.postgres.settings import session_settings
+from perdure.actors.store.postgres.store import PostgresStore
 from perdure.actors.store.postgres.url import parse_url
 
 from ....support.postgres import PostgresServer
@@ -153,7 +154,7 @@ async def test_a_server_that_only_reads_is_not_taken(own_server: PostgresServer,
         ((writes,),) = await session.run(Statement("x", "SHOW transaction_read_only"))
         assert writes == "off"
         await session.close()
-    with pytest.raises(Lost):
+    with pytest.raises(Lost, match="it takes no writes: it is a standby, or default_transaction_read_only is on"):
         await session_of(own_server.url())
 
 
@@ -163,6 +164,29 @@ async def test_the_word_of_a_server_that_does_not_know_the_database_counts_at_on
         with pytest.raises(Refused) as refused:
             await session_of(url)
     assert refused.value.state == "3D000"
+
+
+@pytest.mark.parametrize(
+    ("message", "passes"),
+    [("unsupported startup parameter: plan_cache_mode", False), ("pgbouncer cannot connect to server", True)],
+)
+async def test_a_pooler_that_takes_no_settings_is_told_at_once(
+    message: str, passes: bool, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def connect(*_: object, **__: object) -> None:
+        raise asyncpg.ProtocolViolationError(message)
+
+    store = PostgresStore(url, shards=4, patience_s=0.0)
+    monkeypatch.setattr(AsyncpgDriver, "_connect_to", connect)
+    with pytest.raises(StoreFailed, match="does not answer" if passes else r"is a pooler.*\?prepare=off"):
+        await store.open()
+
+
+async def test_a_schema_may_have_a_word_of_sql_as_its_name(server: PostgresServer) -> None:
+    store = PostgresStore(server.url(schema="select"), shards=4)
+    await store.open()
+    await store.close()
+    server.sql('DROP SCHEMA "select" CASCADE')
 
 
 async def test_connections_that_come_second_are_ended(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -60,7 +60,7 @@ async def hosts_in(url: str) -> list[int]:
 
 async def test_a_second_host_is_refused_while_the_first_lives(bench: Bench, url: str) -> None:
     before = await hosts_in(url)
-    with pytest.raises(StoreInUse, match=r"is in use by the host on .* which lives. What was asked for needs"):
+    with pytest.raises(StoreInUse, match=r"is in use by the host on .* which lives. This operation needs"):
         await PostgresStore(url, shards=SHARDS).open()
     # And it leaves nothing, and the first works on.
     assert await hosts_in(url) == before

@@ -1,9 +1,11 @@
 """The address of a store says where it is, and is shown without its password."""
 
+from pathlib import Path
+
 import pytest
 
 from perdure.actors.store.errors import StoreFailed
-from perdure.actors.store.postgres.url import is_url, parse_url, without_password
+from perdure.actors.store.postgres.url import OURS, UNKNOWN, addresses_of, is_url, parse_url, without_password
 
 
 @pytest.mark.parametrize(
@@ -82,7 +84,94 @@ def test_what_cannot_be_taken_apart_is_no_address_and_not_shown(data: str) -> No
     assert "secret" not in str(refused.value)
 
 
-@pytest.mark.parametrize("more", ["schema=A", "schema=a-b", "schema=", "schema=pg_x", "schema=a%22b", "prepare=maybe"])
+@pytest.mark.parametrize(
+    "more",
+    ["schema=A", "schema=a-b", "schema=", "schema=pg_x", "schema=a%22b", "schema=information_schema", "prepare=maybe"],
+)
 def test_what_cannot_be_is_refused(more: str) -> None:
     with pytest.raises(StoreFailed, match="which must be"):
         parse_url(f"postgresql://h/d?{more}")
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        *(f"{name}=7" for name in sorted(OURS)),
+        *(f"{name}={value}" for name, values in UNKNOWN.items() for value in values),
+    ],
+)
+def test_words_of_postgresqls_own_programs_that_change_nothing_are_left_out(more: str) -> None:
+    url = parse_url(f"postgresql://h/d?{more}&sslmode=require")
+    assert url.dsn == url.shown == "postgresql://h/d?sslmode=require"
+
+
+@pytest.mark.parametrize("more", [f"{name}=require" for name in UNKNOWN])
+def test_a_word_that_the_driver_cannot_heed_is_refused(more: str) -> None:
+    with pytest.raises(StoreFailed, match=f"the driver cannot do {more}. Leave it out"):
+        parse_url(f"postgresql://me:secret@h/d?{more}")
+
+
+@pytest.mark.parametrize(
+    ("data", "shown"),
+    [
+        ("postgresql://", "postgresql://"),
+        ("postgresql:///d", "postgresql:///d"),
+        ("postgres://?user=a", "postgres://?user=a"),
+    ],
+)
+def test_an_address_without_a_server_keeps_its_slashes(data: str, shown: str) -> None:
+    assert parse_url(data).shown == without_password(data) == shown
+
+
+SERVICES = """
+# of the team
+[orders]
+host=db1,db2
+port=5433
+dbname=orders
+user=me
+password=a%b=c
+"""
+
+
+@pytest.fixture
+def services(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = tmp_path / "services.conf"
+    path.write_text(SERVICES)
+    monkeypatch.setenv("PGSERVICEFILE", str(path))
+    return path
+
+
+@pytest.mark.parametrize("by", ["the address", "PGSERVICE", "a file of the address"])
+def test_a_service_says_where_the_database_is(by: str, services: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = "postgresql://?service=orders&schema=s1"
+    if by == "PGSERVICE":
+        monkeypatch.setenv("PGSERVICE", "orders")
+        data = "postgresql://?schema=s1"
+    if by == "a file of the address":
+        monkeypatch.delenv("PGSERVICEFILE")
+        data += f"&servicefile={services}"
+    url = parse_url(data)
+    assert url.dsn == "postgresql://?host=db1%2Cdb2&port=5433&dbname=orders&user=me&password=a%25b%3Dc"
+    assert addresses_of(url.dsn, {}) == [("db1", 5433), ("db2", 5433)]
+    assert "a%25b" not in url.shown
+
+
+@pytest.mark.parametrize(
+    ("address", "dsn"),
+    [
+        ("postgresql://h/", "postgresql://h?dbname=orders&user=me&password=a%25b%3Dc"),
+        ("postgresql://you:x@h/d", "postgresql://you:x@h/d"),
+        ("postgresql:///d?user=you", "postgresql:///d?user=you&host=db1%2Cdb2&port=5433&password=a%25b%3Dc"),
+    ],
+)
+@pytest.mark.usefixtures("services")
+def test_the_address_comes_before_its_service(address: str, dsn: str) -> None:
+    assert parse_url(f"{address}{'&' if '?' in address else '?'}service=orders").dsn == dsn
+
+
+@pytest.mark.parametrize("text", ["[other]\nhost=h\n", "", "host=h\n", "\xff"])
+def test_a_service_that_is_not_there_is_no_other_database(text: str, services: Path) -> None:
+    services.write_bytes(text.encode("latin-1"))
+    with pytest.raises(StoreFailed, match=f"there is no service 'orders' in {services}"):
+        parse_url("postgresql://me:secret@h?service=orders")

@@ -7,7 +7,16 @@ import pytest
 
 from perdure.actors.store.errors import StoreFailed, StoreLocked
 from perdure.actors.store.part import Part
-from perdure.actors.store.sqlite.files import holding, locked, making, new_layout, parts_of, paths_of, stamp_of
+from perdure.actors.store.sqlite.files import (
+    holding,
+    locked,
+    making,
+    new_layout,
+    parts_of,
+    paths_of,
+    reading,
+    stamp_of,
+)
 
 from ....support.actors.store_parts import files, make
 
@@ -116,3 +125,41 @@ def test_all_files_of_a_store_are_held_or_none(tmp_path: Path) -> None:
             assert paths == paths_of(data, 3)
             with pytest.raises(StoreLocked), locked([f"{data}.1"]):
                 raise AssertionError("not locked")
+
+
+# On a file system that is mounted read-only.
+
+
+class ReadOnly:
+    """The answer of statvfs(3) for such a one."""
+
+    f_flag = os.ST_RDONLY
+
+
+def test_a_store_on_a_read_only_file_system_is_read_without_files_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = str(tmp_path / "p.db")
+    make(Path(path), 1)
+    (tmp_path / "p.db.lock").unlink(missing_ok=True)
+    before = set(files(tmp_path))
+    with reading(path) as connection:
+        connection.execute("SELECT count(*) FROM actors").fetchone()
+        assert set(files(tmp_path)) > before  # as it would be anywhere else
+    monkeypatch.setattr(os, "statvfs", lambda path: ReadOnly)
+    with reading(path) as connection:
+        connection.execute("SELECT count(*) FROM actors").fetchone()
+        assert set(files(tmp_path)) == before
+
+
+def test_a_store_with_a_wal_on_a_read_only_file_system_has_to_be_copied_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = str(tmp_path / "p.db")
+    make(Path(path), 1)
+    (tmp_path / "p.db-wal").write_bytes(b"frames")
+    monkeypatch.setattr("perdure.actors.store.sqlite.files.require_own", lambda path: None)
+    monkeypatch.setattr(os, "statvfs", lambda path: ReadOnly)
+    with pytest.raises(StoreFailed, match=r"mounted read-only.*Copy the file with its -wal and its .id"), reading(path):
+        pass
+    assert files(tmp_path)["p.db-wal"] == b"frames"

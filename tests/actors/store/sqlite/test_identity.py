@@ -366,3 +366,29 @@ def test_a_disk_that_does_not_read_is_a_sentence_at_a_start_and_no_proof_of_a_mo
         hold.header()
     assert hold.moved() is None
     hold.release()
+
+
+@pytest.mark.parametrize(
+    ("number", "asks"),
+    [
+        (errno.EACCES, True),
+        (errno.EPERM, True),
+        (errno.EROFS, False),
+        (errno.ENAMETOOLONG, False),
+        (errno.EMFILE, False),
+    ],
+)
+def test_the_user_is_asked_for_rights_where_they_are_the_reason(
+    number: int, asks: bool, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    really = os.open
+
+    def refuse(name: Any, *rest: Any, **named: Any) -> int:
+        if str(name).endswith(".lock"):
+            raise OSError(number, os.strerror(number), name)
+        return really(name, *rest, **named)
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(StoreFailed, match=rf"\.lock cannot be written: {os.strerror(number)}") as failed:
+        Hold.take(str(path), create=True)
+    assert ("May this user write there?" in str(failed.value)) is asks

@@ -169,7 +169,7 @@ def test_a_gate_that_cannot_tell_of_its_workers_is_given_no_jobs(caplog: pytest.
         assert bench.peers.called.count(("old", STREAMS.name)) == 1
 
     story(tell)
-    assert "old does not tell of its workers, and is given no jobs for them: no such method" in caplog.text
+    assert "old does not announce its workers, and gets no jobs for them: no such method" in caplog.text
 
 
 def test_a_host_that_cannot_write_items_uses_no_workers_of_others() -> None:

@@ -1,16 +1,16 @@
-// The events of a history, read page by page from the newest end, and followed while the instance goes on.
+// The events of a history, read page by page from the newest end, and updated while the instance runs.
 
 import { useEffect, useRef, useState } from "../../core/ui.js";
 import { get, path } from "../../core/api.js";
 
 const PAGE = 500;
-const AT_ONCE = 2000; // events that are read without being asked for
+const AT_ONCE = 2000; // events that are read without a request of the user
 
-/** @typedef {Record<string, any>} HistoryEvent Dapr's, as protobuf's JSON has it, with a `key` */
+/** @typedef {Record<string, any>} HistoryEvent a HistoryEvent of Dapr in protobuf's JSON, with a `key` */
 /** @typedef {{events: HistoryEvent[], cursor: string | null, complete: boolean}} Read events: the newest first */
 
 /**
- * @param {any} details the instance as described; null: not known yet
+ * @param {any} details the description of the instance; null: not known yet
  */
 export function useEvents(details) {
   const [state, setState] = useState({ events: /** @type {HistoryEvent[]} */ ([]), cursor: /** @type {string | null} */ (null), complete: false, busy: false, all: false, error: /** @type {unknown} */ (null) });
@@ -26,7 +26,7 @@ export function useEvents(details) {
     setState(now.current);
   };
 
-  /** Read further back, until there is enough. */
+  /** Read older pages, until there are enough events. */
   const back = async (/** @type {boolean} */ first) => {
     if (now.current.busy || (!first && now.current.cursor === null)) return;
     const own = stop.current;
@@ -43,7 +43,7 @@ export function useEvents(details) {
         const page = await get(where, { order: "newest", limit: PAGE, payloads: "none", after: cursor }, own.signal);
         if (own.signal.aborted) return;
         cursor = page.cursor;
-        // Pages that nobody looks at yet are put in place in one step at the end, but for the count.
+        // Pages that are not shown yet only update the count; their events are added in one step at the end.
         now.current.events.push(...page.items);
         set({ cursor, complete: cursor === null, events: cursor === null ? [...now.current.events] : now.current.events });
       }
@@ -54,7 +54,7 @@ export function useEvents(details) {
     set({ busy: false });
   };
 
-  /** Read what has come since. */
+  /** Read the events since the last read. */
   const forth = async () => {
     const own = stop.current;
     const newest = now.current.events[0];

@@ -14,7 +14,7 @@ export function Failure({ type, message, traceback, open = false }) {
 }
 
 /**
- * Why an instance has failed: the failed step on top, the workflow's own error below it, folded.
+ * The reason why an instance has failed: the failed step, and below it the workflow's own error, folded.
  * @param {{failure: any, show: ((eventId: number) => void) | null}} props show: go to the step
  */
 export function WhyFailed({ failure, show }) {

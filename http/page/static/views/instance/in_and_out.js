@@ -1,4 +1,4 @@
-// The input of an instance and what it has returned, each fetched when it is looked at.
+// The input and the result of an instance, each fetched when it is opened.
 
 import { html, useEffect, useState } from "../../core/ui.js";
 import { get, path } from "../../core/api.js";
@@ -6,7 +6,7 @@ import { size } from "../../core/words.js";
 import { Payload } from "../../parts/payload.js";
 import { Problem } from "../../parts/notices.js";
 
-const FIRST = 8; // the input stands among the first events
+const FIRST = 8; // the input is in one of the first events
 
 /** @typedef {import("./events.js").HistoryEvent} HistoryEvent */
 
@@ -26,7 +26,7 @@ async function findInput(id, events, complete) {
 }
 
 /** @param {{label: string, part: "input" | "result", bytes: number, id: string, find: () => Promise<string | null>,
- *   known: number}} props known: how many events it can be found among */
+ *   known: number}} props known: the number of events to search */
 function Part({ label, part, bytes, id, find, known }) {
   const [key, setKey] = useState(/** @type {string | null} */ (null));
   const [error, setError] = useState(/** @type {unknown} */ (null));

@@ -1,4 +1,5 @@
-// One instance: on top why it failed or what it waits for; then its timeline, its events, its tree, and the actions on it.
+// One instance: first its failure or the events that it waits for; then its timeline, its events, its tree, and the
+// actions.
 
 import { classes, html, useEffect, useMemo, useRef, useState } from "../../core/ui.js";
 import { API, path } from "../../core/api.js";
@@ -27,9 +28,9 @@ import { Timeline } from "./timeline.js";
 import { Tree } from "./tree.js";
 import { InAndOut } from "./in_and_out.js";
 
-const LOOK_MS = 2000; // at one that has not ended: its turns make no change that is told
+const LOOK_MS = 2000; // between two requests for a running instance, because the stream does not report its turns
 const TABS = /** @type {[string, string][]} */ ([["", "Timeline"], ["events", "Events"], ["tree", "Tree"], ["raw", "Raw"]]);
-const OLDEST_FIRST_MAX = 500; // steps; of more the newest stand first
+const OLDEST_FIRST_MAX = 500; // steps; if there are more, the newest come first
 
 /** @param {{id: string}} props */
 export function Instance({ id }) {
@@ -43,7 +44,7 @@ export function Instance({ id }) {
   return html`<${Described} details=${details} again=${again} error=${error} />`;
 }
 
-/** @param {{id: string, parent?: string | null, app?: string}} props app: of its parent; none: the page's */
+/** @param {{id: string, parent?: string | null, app?: string}} props app: the parent's app; missing: the page's app */
 function Crumbs({ id, parent, app }) {
   return html`<nav class="crumbs" aria-label="Where this is">
     <a href=${lastList.value}>Instances</a>

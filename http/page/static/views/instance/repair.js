@@ -1,4 +1,4 @@
-// Giving an instance what it waits for: an event, or in its place a person's answer to an activity, a child or a timer.
+// Sends an instance the event that it waits for, or a person's answer in place of an activity, a child or a timer.
 
 import { html, useState } from "../../core/ui.js";
 import { path, post } from "../../core/api.js";
@@ -18,14 +18,14 @@ const CHOICES = {
   release: [["release", "Release it"]],
 };
 
-/** What can be chosen for an entry: one that pauses before its next attempt can only begin that. @param {any} entry */
+/** The choices for an entry. An activity that pauses before its next attempt can only begin the attempt. @param {any} entry */
 function choicesFor(entry) {
   const all = CHOICES[entry.kind] ?? [];
   const pauses = entry.kind === "activity" && entry.state === "queued" && entry.due !== null && entry.attempt > 1;
   return all.filter(([name]) => (pauses ? name === "retry" : name !== "fire" || entry.event_id !== null));
 }
 
-/** Whether a person can answer what is waited for. @param {any} entry */
+/** Whether a person can answer an entry. @param {any} entry */
 export const canAnswer = (entry) => entry.kind in CHOICES && (entry.event_id !== null || entry.kind === "release" || entry.kind === "event");
 
 /** @param {{details: any, entry: any, close: () => void, done: () => void}} props entry: of `waiting_for` */
@@ -86,7 +86,7 @@ export function Repair({ details, entry, close, done }) {
   <//>`;
 }
 
-/** Sending an event that nothing waits for yet. @param {{details: any, close: () => void, done: () => void}} props */
+/** The dialog for an event that the instance does not wait for yet. @param {{details: any, close: () => void, done: () => void}} props */
 export function SendEvent({ details, close, done }) {
   const [name, setName] = useState("");
   const [text, setText] = useState("");

@@ -1,4 +1,4 @@
-// Running an instance again, whole or from an event on, with what would be kept and repeated.
+// The dialog that runs an instance again, from its beginning or from an event, with lists of kept and repeated steps.
 
 import { html, useEffect, useState } from "../../core/ui.js";
 import { path, post } from "../../core/api.js";

@@ -1,4 +1,4 @@
-// The details of a step: its attempts, its payloads, its events, and the actions that can begin at it.
+// The details of a step: its attempts, its payloads, its events, and the actions that start from it.
 
 import { html, useState } from "../../core/ui.js";
 import { amend, to } from "../../core/place.js";

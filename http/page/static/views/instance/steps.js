@@ -1,6 +1,6 @@
-// The steps of an instance, made of its events: an activity with its attempts, a timer, a child, an event that it waits
-// for or has got, and an action of a person on the instance.
-// The rule: a function of the events alone. The same events give the same steps.
+// Makes the steps of an instance from its events. A step is an activity with its attempts, a timer, a child, an event
+// that the instance waits for or has received, or an action of a person.
+// The rule: the steps depend on the events alone.
 
 /** @typedef {import("./events.js").HistoryEvent} HistoryEvent */
 /**
@@ -10,7 +10,7 @@
  * @typedef {{key: string, kind: "activity" | "child" | "timer" | "wait" | "point", name: string, id: number,
  *   from: string, until: string | null, state: "open" | "done" | "failed" | "timeout", due: string | null,
  *   attempts: Attempt[], pauses: Pause[], childId: string | null, event: HistoryEvent | null, tone: string | null}} Step
- *   id: the event id of what was asked for last; -1: it was not asked for
+ *   id: the event id of the last request for the step; -1: there was no request
  */
 
 /** @type {Record<string, {name: (value: any) => string, tone: string}>} */
@@ -27,13 +27,13 @@ const POINTS = {
   detachedWorkflowInstanceCreated: { name: (value) => `started ${value.instanceId}`, tone: "running" },
 };
 
-/** What an event is: the name of its field. @param {HistoryEvent} event */
+/** The kind of an event: the name of its field. @param {HistoryEvent} event */
 export const typeOf = (event) => Object.keys(event).find((name) => !NOT_TYPES.has(name)) ?? "event";
 const NOT_TYPES = new Set(["key", "eventId", "timestamp", "router", "payloadBytes", "began"]);
 
 /**
  * @param {HistoryEvent[]} events the oldest first; the first ones may not have been read yet
- * @returns {Step[]} in the order in which they were asked for
+ * @returns {Step[]} in the order of their requests
  */
 export function stepsOf(events) {
   const found = new Steps();
@@ -45,11 +45,11 @@ class Steps {
   constructor() {
     /** @type {Step[]} */
     this.all = [];
-    /** @type {Map<number, {step: Step, attempt: Attempt | null, pause: Pause | null}>} by the event that asked */
+    /** @type {Map<number, {step: Step, attempt: Attempt | null, pause: Pause | null}>} by the event of the request */
     this.asked = new Map();
     /** @type {Map<string, Step>} activities that may be tried again */
     this.tried = new Map();
-    /** @type {Map<string, Step[]>} by the name of the event in small letters */
+    /** @type {Map<string, Step[]>} by the name of the event in lower case */
     this.waiting = new Map();
   }
 
@@ -127,7 +127,7 @@ class Steps {
   answered(event, value, outcome) {
     let found = this.asked.get(value.taskScheduledId);
     if (!found) {
-      // What asked for it stands further back than has been read.
+      // The event of the request has not been read yet.
       const kind = "taskCompleted" in event || "taskFailed" in event ? "activity" : "child";
       const attempt = { ...attemptOf(event), id: value.taskScheduledId, askedEvent: null };
       const step = this.add({ ...blank(event, kind, `${kind} #${value.taskScheduledId}`), id: value.taskScheduledId, attempts: [attempt] });
@@ -139,7 +139,7 @@ class Steps {
     Object.assign(step, { until: event["timestamp"], state: outcome, due: null });
   }
 
-  /** @param {HistoryEvent} event @param {any} value @returns {boolean} whether something has waited for it */
+  /** @param {HistoryEvent} event @param {any} value @returns {boolean} whether a step has waited for it */
   raised(event, value) {
     const queue = this.waiting.get(String(value.name).toLowerCase()) ?? [];
     const step = queue.find((each) => each.state === "open");

@@ -1,5 +1,5 @@
-// The timeline: a table of the steps with a bar for each, of which only the rows in sight are drawn. Queued is light,
-// running is solid, attempts follow one another, pauses between them and timers are hatched, events are points.
+// The timeline: a table of the steps with a bar for each. Only visible rows are drawn. A bar is light while the step is
+// queued and solid while it runs; attempts follow one another; pauses and timers are hatched; events are points.
 
 import { classes, html, useEffect, useRef } from "../../core/ui.js";
 import { clockMs, now } from "../../core/clock.js";
@@ -20,7 +20,7 @@ const SAID = { open: "under way", done: "completed", failed: "failed", timeout: 
 /**
  * @param {{steps: Step[], from: string, until: string | null, chosen: Step | null, running: Map<number, string>,
  *   newest: boolean, nearEnd?: () => void}} props
- *   running: the state of open activities by their event id; newest: the newest step stands first
+ *   running: the state of open activities by their event id; newest: the newest step comes first
  */
 export function Timeline({ steps, from, until, chosen, running, newest, nearEnd }) {
   const shown = newest ? [...steps].reverse() : steps;

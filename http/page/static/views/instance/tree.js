@@ -1,4 +1,4 @@
-// An instance among its relatives: from its oldest ancestor down.
+// The tree of an instance, from its oldest ancestor down.
 
 import { classes, html, useEffect, useState } from "../../core/ui.js";
 import { path } from "../../core/api.js";
@@ -15,7 +15,7 @@ export function Tree({ id, root }) {
   const [top, setTop] = useState(root);
   const { data, error, again } = useAsked(path("instances", top, "tree"), { depth: DEPTHS[depth] ?? 3 }, { changes: true });
   useEffect(() => {
-    // An ancestor of another app is not one of this app's.
+    // This app has no description of an ancestor in another app.
     if (/** @type {any} */ (error)?.status === 404) setTop(id);
   }, [error]);
   return html`<section class="tree" aria-label="Tree">
@@ -24,7 +24,7 @@ export function Tree({ id, root }) {
   </section>`;
 }
 
-/** @param {{node: any, id: string, deeper: (() => void) | null, app?: string}} props app: of its parent; none: the page's */
+/** @param {{node: any, id: string, deeper: (() => void) | null, app?: string}} props app: the parent's app; missing: the page's app */
 function Branch({ node, id, deeper, app }) {
   const own = node.app_id ?? app;
   const of = own ? { app: own } : {};

@@ -1,4 +1,4 @@
-// What filters the list: menus to choose from, and a chip for each choice, which can be negated or removed.
+// The filters of the list: menus of choices, and a chip for each choice, which can be negated or removed.
 
 import { html, useEffect, useState } from "../../core/ui.js";
 import { useAsked } from "../../core/asked.js";
@@ -123,7 +123,7 @@ function SavedViews() {
   <//>`;
 }
 
-/** The choices that are made. */
+/** The present choices. */
 export function Chips() {
   const query = place.value.query;
   /** @type {{name: string, label: string, text: string, not?: boolean, turn?: () => void}[]} */

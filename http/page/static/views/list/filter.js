@@ -3,7 +3,7 @@
 
 import { clockMs } from "../../core/clock.js";
 
-/** Names of the address that the API takes as they are. */
+/** Names in the page's address that are passed to the API unchanged. */
 const AS_THEY_ARE = ["status", "name", "id_prefix", "parent", "stuck_for"];
 
 /** Choices of `since`, in milliseconds. */
@@ -11,7 +11,7 @@ export const SINCE = /** @type {Record<string, number>} */ ({ "15m": 900e3, "1h"
 export const STUCK = ["1m", "15m", "1h", "1d"];
 
 /**
- * The filter of an address, as the query of the API has it. Children are left out unless `children` asks for them.
+ * Convert the filter of an address to a query of the API. Children are left out unless the address has `children`.
  * @param {URLSearchParams} query
  * @returns {Record<string, string>}
  */
@@ -20,14 +20,14 @@ export function filterOf(query) {
   const made = {};
   for (const [name, value] of query) if (AS_THEY_ARE.includes(name) || name.startsWith("tag.")) made[name] = value;
   const since = SINCE[query.get("since") ?? ""];
-  // To the minute, so that a list that is asked for again within it is the same question.
+  // Rounded to the minute, so that a repeated request within the minute has the same query.
   if (since) made["created_after"] = new Date(Math.floor((clockMs() - since) / 60e3) * 60e3).toISOString();
   if (!query.has("children") && !query.has("parent")) made["root"] = "true";
   return made;
 }
 
 /**
- * The same as the body of a bulk action has it.
+ * Convert a query of the API to the filter of a bulk action.
  * @param {Record<string, string>} filter
  */
 export function bodyOf(filter) {
@@ -43,7 +43,7 @@ export function bodyOf(filter) {
 }
 
 /**
- * The same as flags of `perdure`.
+ * Convert a query of the API to flags of `perdure`.
  * @param {Record<string, string>} filter
  */
 export function flagsOf(filter) {
@@ -54,7 +54,7 @@ export function flagsOf(filter) {
   });
 }
 
-/** A list of values with its sign: `!failed,stalled`. */
+/** A list of values that may be negated: `!failed,stalled`. */
 export class Values {
   /** @param {string | null} text */
   constructor(text) {

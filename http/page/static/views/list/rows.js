@@ -1,19 +1,19 @@
-// The rows of the list: fetched page by page while the user scrolls, kept while an instance is open, and brought up to
-// date as instances change.
+// The rows of the list: fetched page by page while the user scrolls, kept while an instance is open, and updated when
+// instances change.
 
 import { useEffect, useRef, useState } from "../../core/ui.js";
 import { get, path } from "../../core/api.js";
 import { onChanges } from "../../core/live.js";
 import { returned } from "../../core/place.js";
 
-const PAGE = 50; // as many as the API gives with what they wait for
-const APART_MS = 1000; // between two looks at the list because of changes
-const LOOKED_UP_MAX = 10; // rows further down that are asked for one by one after a change
+const PAGE = 50; // the most rows that the API returns with `waiting_for`
+const APART_MS = 1000; // between two requests for the list because of changes
+const LOOKED_UP_MAX = 10; // rows below the first page that are requested one by one after a change
 const KEPT_LISTS = 8;
 
 /** @typedef {{items: any[], cursor: string | null, newer: number, scrollTop: number}} Rows */
 
-/** @type {Map<string, Rows>} of the lists that were looked at last, for the way back */
+/** @type {Map<string, Rows>} of the last lists, for `back` */
 const kept = new Map();
 
 /** @type {(key: string, rows: Rows) => void} */
@@ -27,7 +27,7 @@ function keep(key, rows) {
 /**
  * @param {Record<string, string>} filter
  * @param {string} order
- * @param {{current: HTMLElement | null}} box what scrolls
+ * @param {{current: HTMLElement | null}} box the element that scrolls
  */
 export function useRows(filter, order, box) {
   const key = JSON.stringify([filter, order]);
@@ -111,12 +111,12 @@ export function useRows(filter, order, box) {
       const there = new Set(now.current.rows.items.map((item) => item.id));
       const items = [...now.current.rows.items, ...page.items.filter((/** @type {any} */ item) => !there.has(item.id))];
       set({ busy: false, rows: { ...now.current.rows, items, cursor: page.cursor } });
-      if (!page.items.length && page.cursor) more(); // a page may be empty and not the last
+      if (!page.items.length && page.cursor) more(); // an empty page may not be the last one
     } catch (error) {
       if (!own.signal.aborted) set({ busy: false, error });
     }
   };
-  /** Show what has begun above the rows that are shown. */
+  /** Show newer instances above the present rows. */
   const showNewer = async () => {
     box.current?.scrollTo(0, 0);
     const page = await get("/instances", question).catch(() => null);
@@ -127,10 +127,10 @@ export function useRows(filter, order, box) {
 }
 
 /**
- * The rows with a newer first page.
+ * Replace the first page of the rows by a newer one.
  * @param {Rows} rows
  * @param {{items: any[], cursor: string | null}} page
- * @param {boolean} top whether the first row is in sight, so that others may come above it
+ * @param {boolean} top whether the first row is visible, so that new rows may be added above it
  * @returns {Rows}
  */
 export function withHead(rows, page, top) {
@@ -142,7 +142,7 @@ export function withHead(rows, page, top) {
   const added = page.items.filter((item) => !known.has(item.id));
   const last = page.items.at(-1);
   const reach = last ? rows.items.findIndex((item) => item.id === last.id) : -1;
-  // A row that stood above the last row of the new page and is not in that page does not fit the filter any more.
+  // A row above the last row of the new page that is not in this page does not match the filter any more.
   const rest = rows.items.flatMap((item, at) => (fresh.has(item.id) ? [fresh.get(item.id)] : at <= reach ? [] : [item]));
   if (page.cursor === null) return { ...rows, items: page.items, cursor: null, newer: 0 };
   if (added.length >= page.items.length) return top ? { ...rows, items: page.items, cursor: page.cursor, newer: 0 } : { ...rows, newer: added.length };

@@ -1,4 +1,4 @@
-// A form made of a JSON Schema, for objects of plain values; what is deeper is given as JSON.
+// A form made from a JSON Schema, for objects of plain values; nested values are entered as JSON.
 
 import { html, useState } from "../../core/ui.js";
 import { Choice, Field, Tick } from "../../parts/field.js";
@@ -6,7 +6,7 @@ import { Choice, Field, Tick } from "../../parts/field.js";
 /** @typedef {any} Schema */
 
 /**
- * Follow a reference to the definitions of the whole, and leave the null out of "this or null".
+ * Resolve a reference to the definitions of the whole schema, and reduce "this or null" to "this".
  * @param {Schema} schema
  * @param {Schema} whole
  * @returns {Schema}
@@ -21,7 +21,7 @@ export function resolved(schema, whole) {
 }
 
 /**
- * A value to begin with: defaults where there are any.
+ * An initial value, with the defaults of the schema.
  * @param {Schema} schema
  * @param {Schema} whole
  * @returns {any}

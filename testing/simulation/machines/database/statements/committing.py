@@ -1,6 +1,6 @@
 """The commit, part by part: a function on tables for each statement in `actors/store/postgres/statements.py`.
 
-The one law: all parts see one snapshot, and none is done without the fence. The parts whose rows must be there are done
+The rule: all parts see one snapshot, and none is done without the fence. The parts whose rows must be there are done
 first, because the server computes the answer first; the others follow from the last to the first.
 """
 
@@ -68,10 +68,10 @@ def commit(scene: Scene, statement: Statement, *arguments: Any) -> Waiting[Seque
 
 
 def require_text(arguments: Sequence[Any]) -> None:
-    """Look that each text is one that a server takes.
+    """Check that a server takes each text.
 
     Raises:
-        Refused: One is none.
+        Refused: It does not take one of them.
     """
     for column in arguments:
         for value in column if isinstance(column, list) else (column,):
@@ -139,7 +139,7 @@ def _update(made: Committing, columns: Sequence[Column]) -> Waiting[int]:
 
 
 def _changed(made: Committing, rows: Any) -> Waiting[int]:
-    """Change the records, marks and facets of actors, and return of how many."""
+    """Change the records, marks and facets of actors, and return their number."""
     actors, work = made.scene.tables["actors"], made.scene.work
     record_at, active_at, kind_at = actors.at["record"], actors.at["active"], actors.at["kind"]
     matched = 0

@@ -1,7 +1,7 @@
 """The statements of hosts and their shards: who lives, who owns which shard, and the counts for all.
 
-The one law: each does what its SQL in `actors/store/postgres/statements.py` does, in the order in which the server does
-it: the main query first, then the parts that nobody has asked for, from the last to the first.
+The rule: each does what its SQL in `actors/store/postgres/statements.py` does, in the order in which the server does
+it: the main query first, then the parts whose rows are not read, from the last to the first.
 """
 
 from collections import Counter
@@ -28,7 +28,7 @@ def join(scene: Scene, statement: Statement, *arguments: Any) -> Waiting[Sequenc
     for version in work.find(meta, meta.keys[0], "format"):
         locked = yield from work.lock(version, Strength.SHARE, lambda row: row[written] <= format_max)
     if locked is None or locked.row[written] > format_max:
-        return []  # hosts write what this one does not read
+        return []  # other hosts write a format that this one does not read
     at = hosts.getter("place", "address")
     # Of an earlier life of the same process.
     old = [row[hosts.at["host"]] for row in work.scan(hosts) if address and at(row) == (place, address)]
@@ -163,7 +163,7 @@ def leave(scene: Scene, statement: Statement, host: int) -> Waiting[Sequence[Row
 
 
 def _disown(scene: Scene, host: int) -> Waiting[None]:
-    """Make the shards of a host nobody's."""
+    """Take its shards from a host, so that they have no owner."""
     shards, work = scene.tables["shards"], scene.work
     at = shards.at["host"]
     for version in work.versions(shards):
@@ -229,7 +229,7 @@ def missing_entries(scene: Scene, statement: Statement, keys: Sequence[int], pos
 def missing_items(
     scene: Scene, statement: Statement, keys: Sequence[int], names: Sequence[bytes], versions: Sequence[int]
 ) -> Sequence[Row]:
-    """The keys of those of some items that are not there as they were written; of version 0: that are there."""
+    """The keys of the items that are not there as they were written; for version 0, that are there."""
     items = scene.tables["items"]
     missing: list[Row] = []
     for key, name, version in zip(keys, names, versions, strict=True):
@@ -354,7 +354,7 @@ def flights(scene: Scene, statement: Statement) -> Sequence[Row]:
 def strike(
     scene: Scene, statement: Statement, host: int, life: int, timeline: str, *columns: Sequence[int]
 ) -> Waiting[Sequence[Row]]:
-    """Strike what was noted of shards before an epoch, and signs of life of hosts that are gone."""
+    """Strike the notes of shards from before an epoch, and signs of life of hosts that have ended."""
     table, hosts, work = scene.tables["flights"], scene.tables["hosts"], scene.work
     if not (yield from passes_fence(scene, host, life, timeline)):
         return []

@@ -1,6 +1,6 @@
 """The statements of lists and counts: their SQL, run by SQLite on the rows that the snapshot sees.
 
-The one law: the SQL is the store's own. What SQLite writes otherwise is put into its words, and nothing is decided
+The rule: the SQL is the store's own. Its parts with another form in SQLite are translated, and nothing is decided
 here: lists have more forms than functions could follow.
 
 Where an order matters, the SQL says it. Texts are compared by their bytes, in both.
@@ -19,7 +19,7 @@ from .committing import require_text
 
 LISTED = ("actors", "tags", "log", "audit")
 
-# What PostgreSQL writes -> what SQLite does.
+# The form in PostgreSQL -> the form in SQLite.
 _REWRITTEN: Sequence[tuple[re.Pattern[str], str]] = [
     (re.compile(r"= ANY\(\$(\d+)::\w+\[\]\)"), r"IN (SELECT value FROM json_each(?\1))"),
     (re.compile(r"::\w+"), ""),

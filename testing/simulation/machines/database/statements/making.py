@@ -1,6 +1,6 @@
 """Making the tables of a store: statements without arguments, in one transaction.
 
-The one law: the tables are there once the transaction is committed, all of them, as the product's own statements say.
+The rule: the tables are there once the transaction is committed, all of them, as the product's own statements say.
 """
 
 import re
@@ -23,7 +23,7 @@ _FORMAT = re.compile(r"UPDATE meta SET value = (\d+) WHERE name = 'format' AND v
 _SHARDS = re.compile(r"INSERT INTO shards \(shard\) SELECT generate_series\((\d+), (\d+)\)")
 # Fails if there is another number of apps than there was.
 _APPS = re.compile(r"INSERT INTO meta .* WHERE name LIKE 'app:%' HAVING count\(\*\) <> (\d+)")
-# Of no consequence where nothing takes time and nothing is on a disk.
+# Statements without an effect where nothing takes time and nothing is on a disk.
 _IGNORED = ("CREATE SCHEMA IF NOT EXISTS ", "ALTER TABLE ", "SET LOCAL lock_timeout = ")
 # No host of an earlier version of the tables is ever there.
 _FIRST_VERSION = "UPDATE meta SET value = greatest(value, "

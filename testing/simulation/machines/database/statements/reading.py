@@ -1,6 +1,6 @@
 """The statements that read actors, logs and reminders, for a host and for a copy.
 
-The one law: a read waits for nobody. Where its SQL says no order, neither does it promise one.
+The rule: a read never waits. If its SQL names no order, it promises none.
 """
 
 from collections.abc import Iterable, Sequence

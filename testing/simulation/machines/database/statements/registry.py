@@ -1,6 +1,6 @@
 """The statements that the stand-in knows, by their names.
 
-The one law: a statement of the store has its function here, or stands in LACKING with the reason why it has none.
+The rule: a statement of the store has its function here, or stands in LACKING with the reason why it has none.
 `tests/testing/simulation/machines/database/test_registry.py` holds that.
 """
 
