@@ -1,6 +1,6 @@
 """Imports by code of a world: what a module does as it is imported is the machine's, and `datetime` is the world's.
 
-The one law: a world does not depend on which modules were there before it.
+The rule: a world does not depend on which modules were there before it.
 
 An import in a function happens in the first world only. If the module asked for a port, a process or a random number,
 it would be told of a world's fence, or take of the first world's chance and of no other's.

@@ -1,6 +1,6 @@
 """Waits of code that blocks, for a condition or a socket: they take virtual time, and no other.
 
-The one law: while a thread of a world waits, all others go on. What waits in the event loop stops its host for so long.
+The rule: while a thread of a world waits, all others go on. What waits in the event loop stops its host for so long.
 
 `threading.Condition.wait` is below `Event`, `Semaphore`, `Barrier`, `queue.Queue` and the futures of
 `concurrent.futures`; `select` is below `asyncio.run` in a thread. A bare `Lock` is the interpreter's own and waits in

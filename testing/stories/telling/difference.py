@@ -1,6 +1,6 @@
 """Where two runs of the same choices part, in words.
 
-The one law: of bytes that were written the text is shown which differs, for a person who knows the app and no format.
+The rule: of bytes that were written the text is shown which differs, for a person who knows the app and no format.
 """
 
 import re
