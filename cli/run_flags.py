@@ -96,13 +96,16 @@ def checked(parse: Callable[[str], Any]) -> Callable[[click.Context, click.Param
     return callback
 
 
-DATA_OPTION = Setting(
-    "--data",
-    parse=parse_path,
-    metavar="PATH",
-    default="./perdure.db",
-    help="The file that everything is kept in, or the address of a PostgreSQL database; :memory: keeps nothing.",
+def data_option(help: str) -> Setting:  # noqa: A002  click's word
+    """The flag that names the store."""
+    return Setting("--data", parse=parse_path, metavar="PATH", default="./perdure.db", help=help)
+
+
+DATA_OPTION = data_option(
+    "The file that everything is kept in, or the address of a PostgreSQL database; :memory: keeps nothing."
 )
+# The same for commands on a store that exists.
+STORE_OPTION = data_option("The store: its file, or the address of its PostgreSQL database.")
 
 RUN_OPTIONS = (
     Setting(

@@ -13,7 +13,7 @@ from ..actors.errors import PerdureError
 from ..actors.store.postgres.url import is_url, without_password
 from ..daemon.config import RUN_FLAGS
 from ..daemon.hints import explain
-from .run_flags import DATA_OPTION
+from .run_flags import STORE_OPTION
 from .stores.copy import copy
 from .stores.databases import BACKUP, SPREAD, VACUUM, check_database, refuse_database
 from .stores.instances import INSTANCE_COMMANDS
@@ -46,7 +46,7 @@ store.add_command(copy)
 store.add_command(rotate_keys)
 
 
-@store.command(params=[DATA_OPTION])
+@store.command(params=[STORE_OPTION])
 def check(data: str) -> None:
     """Say whether a store is sound.
 
@@ -70,7 +70,7 @@ def check(data: str) -> None:
     click.echo(f"{without_password(data)} is sound.")
 
 
-@store.command(params=[click.Argument(["file"], type=click.Path(path_type=Path)), DATA_OPTION])
+@store.command(params=[click.Argument(["file"], type=click.Path(path_type=Path)), STORE_OPTION])
 def backup(file: Path, data: str) -> None:
     """Copy a store to FILE.
 
@@ -91,7 +91,7 @@ def backup(file: Path, data: str) -> None:
 @store.command(
     params=[
         click.Argument(["new"], type=click.Path(path_type=Path)),
-        DATA_OPTION,
+        STORE_OPTION,
         click.Option(
             ["--processes"],
             type=click.IntRange(min=1),
@@ -116,7 +116,7 @@ def spread(new: Path, data: str, processes: int) -> None:
     click.echo(f"{data} is laid out for --processes {processes} at {new}.")
 
 
-@store.command(params=[DATA_OPTION])
+@store.command(params=[STORE_OPTION])
 def vacuum(data: str) -> None:
     """Give the space of what was deleted back to the disk.
 

@@ -285,7 +285,7 @@ class HostedApp:
             happened: See `RetentionLoop`.
         """
         source = self._parts.source
-        looks = count()  # this host does not hear of the turns of other hosts
+        looks = count()  # this host does not know of turns of other hosts
         mark = Address(self.own.worker_mark, CONNECTED)
         return RetentionLoop(
             self._parts.store,

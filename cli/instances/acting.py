@@ -29,23 +29,23 @@ PAST = {
 }
 
 SELECTION_OPTIONS = (
-    click.Option(["--all-matching"], is_flag=True, help="All that the filters fit, in place of IDs."),
-    click.Option(["--yes"], is_flag=True, help="With --all-matching: do not ask."),
+    click.Option(["--all-matching"], is_flag=True, help="All instances that the filters match, in place of IDs."),
+    click.Option(["--yes"], is_flag=True, help="With --all-matching: do not ask for confirmation."),
     click.Option(
         ["--rate"],
         type=click.FloatRange(min=0, min_open=True),
         metavar="N",
-        help="With --all-matching: so many a second.",
+        help="With --all-matching: instances a second.",
     ),
-    click.Option(["--no-wait"], is_flag=True, help="With --all-matching: print the operation's id, and do not wait."),
+    click.Option(
+        ["--no-wait"], is_flag=True, help="With --all-matching: print the id of the operation, and do not wait for it."
+    ),
     ACTION_OUTPUT_OPTION,
     *FILTER_OPTIONS,
 )
-RECURSE = click.Option(
-    ["--recurse/--no-recurse"], default=True, show_default=True, help="Its children, and theirs, too."
-)
+RECURSE = click.Option(["--recurse/--no-recurse"], default=True, show_default=True, help="Include all descendants.")
 RECURSE_OFF = click.Option(
-    ["--recurse/--no-recurse"], default=False, show_default=True, help="Its children, and theirs, too."
+    ["--recurse/--no-recurse"], default=False, show_default=True, help="Include all descendants."
 )
 
 
@@ -126,14 +126,14 @@ def words_of(action: str, done: "ActionDone") -> str:
     "suspend",
     RECURSE_OFF,
     example="perdure suspend order-17 --reason 'stock is being counted'",
-    describe="Let instances take no further step until they are resumed. Messages that arrive meanwhile are kept.",
+    describe="Suspend instances until they are resumed. Messages that arrive meanwhile are kept.",
 )
 def suspend(recurse: bool) -> dict[str, Any]:
     """Return the options of a suspension."""
     return {"recurse": recurse}
 
 
-@_action("resume", RECURSE_OFF, example="perdure resume order-17", describe="Let suspended instances go on.")
+@_action("resume", RECURSE_OFF, example="perdure resume order-17", describe="Resume suspended instances.")
 def resume(recurse: bool) -> dict[str, Any]:
     """Return the options of a resumption."""
     return {"recurse": recurse}
@@ -142,9 +142,9 @@ def resume(recurse: bool) -> dict[str, Any]:
 @_action(
     "terminate",
     RECURSE,
-    payload_option("--output", "The result that it then has."),
+    payload_option("--output", "The result of the instance."),
     example="perdure terminate order-17 --reason 'customer called'",
-    describe="End instances without asking their code. Stalled ones and ones that are set aside end too.",
+    describe="End instances without running their code. Instances that are stalled or set aside end too.",
 )
 def terminate(recurse: bool, output: msgspec.Raw | None) -> dict[str, Any]:
     """Return the options of a termination."""
@@ -156,7 +156,7 @@ def terminate(recurse: bool, output: msgspec.Raw | None) -> dict[str, Any]:
     RECURSE,
     click.Option(["--force"], is_flag=True, help="With any status."),
     example="perdure purge --all-matching --status completed --updated-before 7d",
-    describe="Forget instances that have ended. With --force also instances that have not ended.",
+    describe="Delete instances that have ended. With --force also instances that have not ended.",
 )
 def purge(recurse: bool, force: bool) -> dict[str, Any]:
     """Return the options of a purge."""
@@ -169,11 +169,11 @@ def purge(recurse: bool, force: bool) -> dict[str, Any]:
         ["--from-event"],
         type=int,
         metavar="N",
-        help="Keep what was before this event id, which `perdure history` shows.",
+        help="Keep the events before this event id, which `perdure history` shows.",
     ),
     click.Option(["--id", "new_id"], type=word, metavar="ID", help="The new instance's id; a new one by default."),
-    payload_option("--input", "Another input; with --from-event that event's."),
-    click.Option(["--dry-run"], is_flag=True, help="Only say which steps are kept and which are repeated."),
+    payload_option("--input", "Another input; with --from-event for that event."),
+    click.Option(["--dry-run"], is_flag=True, help="Only show which steps are kept and which are repeated."),
     REASON_OPTION,
     *SELECTION_OPTIONS,
     example="perdure rerun order-17 --from-event 4",
@@ -188,7 +188,7 @@ def rerun(
     reason: str | None,
     **options: Any,
 ) -> None:
-    """Run instances again, each as a new one, and print the new ids. The old ones stay as they are."""
+    """Run instances again, each as a new one, and print the new ids. The old ones are not changed."""
     single = from_event is not None or new_id is not None or input is not None or dry_run
     if single and (options["all_matching"] or len(ids) != 1):
         raise click.UsageError("--from-event, --id, --input and --dry-run go with a single ID.")

@@ -42,7 +42,7 @@ BEGIN_WORDS = "@$"  # readline's rl_special_prefixes: they end a word, and begin
 def completion(shell: str) -> None:
     """Let a shell complete perdure's commands.
 
-    It prints a script for the shell to read. Behind a command it completes options and statuses, and asks
+    It prints a script for the shell. After a command it completes options and statuses, and asks
     the daemon for the ids of instances, the names of workflows and of events that an instance waits for, and
     operations. A daemon that does not answer within a second is left alone.
 

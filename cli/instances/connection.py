@@ -33,10 +33,10 @@ TIME_OVER = 6
 
 EXIT_CODES = (
     (DONE, "done"),
-    (FAILED, "the instance has failed, or some of the selected ones have"),
-    (USAGE, "the command is not written as it should be"),
+    (FAILED, "the instance has failed, or some of several instances have"),
+    (USAGE, "the command line is wrong"),
     (NOT_FOUND, "there is no such instance"),
-    (REFUSED, "the daemon has refused it"),
+    (REFUSED, "the daemon has refused the request"),
     (UNREACHABLE, "the daemon cannot be reached"),
     (TIME_OVER, "the time is over"),
 )
@@ -78,7 +78,7 @@ SERVER_OPTIONS = (
         show_default=True,
         show_envvar=True,
         metavar="URL",
-        help="Where the daemon serves HTTP.",
+        help="The HTTP address of the daemon.",
     ),
     click.Option(
         ["--token-file"],
@@ -92,7 +92,7 @@ SERVER_OPTIONS = (
         envvar="PERDURE_APP",
         show_envvar=True,
         metavar="ID",
-        help="The app whose instances are meant.  [default: the first app of the daemon]",
+        help="The app of the instances.  [default: the first app of the daemon]",
     ),
 )
 

@@ -21,14 +21,15 @@ WIDE = (*COLUMNS, "PID", "ADDRESS", "BEAT", "SILENT", "KILLS", "COMMITS", "PASSE
 
 
 @daemon_command(
-    output_option("-o", "--output", help="How it is shown; wide has addresses and beats; ids is a name a line."),
+    output_option("-o", "--output", help="The form of the output; wide has addresses and beats; ids is a name a line."),
     example="perdure hosts -o wide",
 )
 def hosts(where: Where, output: str) -> None:
-    """List the hosts of a daemon: what each owns, and how it is.
+    """List the hosts of a daemon, with their shards and their states.
 
-    A daemon of several machines on one database has a host for each process. IN MEMORY counts the instances that are
-    loaded; TURNS are those since the host began; WORKERS are those of SDKs that are connected to it, and work for all.
+    A daemon of several machines on one database has a host for each process. IN MEMORY counts the loaded instances,
+    TURNS the turns since the host began, and WORKERS the SDK workers that are connected to the host; they work for all
+    hosts.
     """
 
     async def work(client: "RemoteClient") -> None:

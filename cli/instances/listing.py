@@ -28,16 +28,20 @@ ORDERS = ("-created", "created", "-updated", "updated", "id")
 @daemon_command(
     *FILTER_OPTIONS,
     click.Option(
-        ["--order"], type=click.Choice(ORDERS), default="-created", show_default=True, help="- is newest first."
+        ["--order"],
+        type=click.Choice(ORDERS),
+        default="-created",
+        show_default=True,
+        help="A leading - means newest first.",
     ),
-    limit_option(LIMIT, help="At most so many; 0: all."),
+    limit_option(LIMIT, help="The highest number of instances; 0: all."),
     OUTPUT_OPTION,
     example="perdure ls --status failed,stalled --updated-after 1h",
 )
 def ls(where: Where, order: str, limit: int, output: str, **options: Any) -> None:
     """List instances, the newest first.
 
-    `-o wide` also shows what each of the first 50 waits for.
+    `-o wide` also shows the events that each of the first 50 waits for.
     """
     filters = filter_of(options)
 
@@ -135,7 +139,7 @@ def waiting(entry: Any) -> str:
         default="status",
         show_default=True,
         metavar="status,name,root",
-        help="The values that are counted apart; empty: none.",
+        help="The fields to group by; empty: none.",
     ),
     PLAIN_OUTPUT_OPTION,
     example="perdure count --by status,name --root",

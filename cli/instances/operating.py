@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     example="perdure operations cancel 01a2178e-b5ee-7148-a9d3-8668f3dad50a",
 )
 def operations(where: Where, what: str, operation_id: str | None, output: str) -> None:
-    """List the bulk operations; show one; let one go no further."""
+    """List bulk operations, show one, or cancel one."""
     if (what == "list") is (operation_id is not None):
         raise click.UsageError(f"{what} needs the ID of an operation" if operation_id is None else "list takes no ID")
 
@@ -68,10 +68,10 @@ COLUMNS = ("at", "actor", "door", "action", "id", "reason", "operation")
         type=word,
         metavar="ID",
         shell_complete=suggesting.ids,
-        help="Only what was done to this instance.",
+        help="Only changes of this instance.",
     ),
-    click.Option(["--actor"], type=word, metavar="NAME", help="Only what this token's owner has done."),
-    click.Option(["--action"], type=word, metavar="ACTION", help="Only this: suspend, purge, repair and so on."),
+    click.Option(["--actor"], type=word, metavar="NAME", help="Only changes by the owner of this token."),
+    click.Option(["--action"], type=word, metavar="ACTION", help="Only this action: suspend, purge, repair and so on."),
     click.Option(["--before"], callback=moment, metavar="MOMENT|AGO", help="Only before it."),
     click.Option(["--limit"], type=click.IntRange(1, 500), default=50, show_default=True, metavar="N"),
     PLAIN_OUTPUT_OPTION,
@@ -86,7 +86,7 @@ def audit(
     limit: int,
     output: str,
 ) -> None:
-    """Show who changed what, why and when, the newest first."""
+    """Show the changes, with author and reason, newest first."""
 
     async def work(client: "RemoteClient") -> None:
         page = await client.audit(instance_id=instance_id, actor=actor, action=action, before=before, limit=limit)

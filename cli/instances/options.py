@@ -127,17 +127,17 @@ FILTER_OPTIONS = (
         multiple=True,
         metavar="STATUS[,STATUS]",
         shell_complete=suggesting.statuses,
-        help="Only these: running, failed, stalled, set_aside and so on; with ! in front, all but these.",
+        help="Only these statuses: running, failed, stalled, set_aside and so on; with a leading !, all others.",
     ),
     click.Option(
         ["--name"],
         multiple=True,
         metavar="NAME[,NAME]",
         shell_complete=suggesting.names,
-        help="Only these workflows; ! as above.",
+        help="Only these workflows; with a leading !, all others.",
     ),
     click.Option(
-        ["--id-prefix"], type=word, metavar="TEXT", shell_complete=suggesting.ids, help="Only ids that begin so."
+        ["--id-prefix"], type=word, metavar="TEXT", shell_complete=suggesting.ids, help="Only ids with this beginning."
     ),
     click.Option(
         ["--parent"],
@@ -146,13 +146,13 @@ FILTER_OPTIONS = (
         shell_complete=suggesting.ids,
         help="Only the children of this instance.",
     ),
-    click.Option(["--root/--no-root"], default=None, help="Only those without a parent; only those with one."),
+    click.Option(["--root/--no-root"], default=None, help="Only instances without a parent; only instances with one."),
     *(
         click.Option(
             [f"--{what}-{side}"],
             callback=moment,
             metavar="MOMENT|AGO",
-            help=f"{what.capitalize()} at or {side} this moment, in RFC 3339, or so long ago: 15m, 7d."
+            help=f"{what.capitalize()} at or {side} this moment, in RFC 3339 or as a time before now: 15m, 7d."
             if side == "after"
             else f"{what.capitalize()} {side} it.",
         )
@@ -163,7 +163,7 @@ FILTER_OPTIONS = (
     click.Option(
         ["--stuck-for"],
         metavar="LENGTH",
-        help="Only instances that are stalled, set aside, or have an activity open and took no turn for so long: 15m.",
+        help="Only instances that are stalled, set aside, or have an open activity and no turn for this time: 15m.",
     ),
 )
 FILTER_NAMES = tuple(str(option.name) for option in FILTER_OPTIONS)
@@ -180,16 +180,18 @@ def limit_option(default: int, help: str) -> click.Option:  # noqa: A002
     return click.Option(["--limit"], type=kind, default=default, show_default=True, metavar="N", help=help)
 
 
-OUTPUT_OPTION = output_option("-o", "--output", help="How it is shown; ids is one a line, for other commands.")
+OUTPUT_OPTION = output_option(
+    "-o", "--output", help="The form of the output; ids is one id a line, for other commands."
+)
 # For commands without a wide table, which accept `wide` all the same.
-PLAIN_OUTPUT_OPTION = output_option("-o", "--output", help="How it is shown; ids is one a line.")
+PLAIN_OUTPUT_OPTION = output_option("-o", "--output", help="The form of the output; ids is one id a line.")
 # For commands that change instances. It has no long name, because --output of `terminate` is the instance's result.
 ACTION_OUTPUT_OPTION = output_option(
     "-o", "shape", help="The output for each instance: a line, an object of JSON on a line, or the id."
 )
 IDS_ARGUMENT = click.Argument(["ids"], type=word, nargs=-1, metavar="[ID|-]...", shell_complete=suggesting.ids)
 ID_ARGUMENT = click.Argument(["instance_id"], type=word, metavar="ID", shell_complete=suggesting.ids)
-REASON_OPTION = click.Option(["--reason"], metavar="TEXT", help="Why; it stands in the audit.")
+REASON_OPTION = click.Option(["--reason"], metavar="TEXT", help="The reason, for the audit.")
 
 
 def filter_of(options: dict[str, Any]) -> dict[str, Any]:

@@ -25,11 +25,11 @@ ACTIONS = ("retry", "complete", "fail", "fire", "release")
         ["--event-id"],
         type=int,
         metavar="N",
-        help="The entry that is answered; `perdure show` has its id. Not for release.",
+        help="The id of the entry, from `perdure show`. Not for release.",
     ),
-    payload_option("--result", "Of complete: the result."),
-    click.Option(["--failure"], metavar="TEXT", help="Of fail: the message of the failure."),
-    click.Option(["--failure-type"], metavar="NAME", help="Of fail: the type of the failure, such as ValueError."),
+    payload_option("--result", "For complete: the result."),
+    click.Option(["--failure"], metavar="TEXT", help="For fail: the message of the failure."),
+    click.Option(["--failure-type"], metavar="NAME", help="For fail: the type of the failure, such as ValueError."),
     REASON_OPTION,
     ACTION_OUTPUT_OPTION,
     example="perdure repair order-17 complete --event-id 3 --result '\"paid\"' --reason 'paid by phone'",
@@ -44,16 +44,16 @@ def repair(
     failure_type: str | None,
     **options: Any,
 ) -> None:
-    """Answer what an instance waits for.
+    """Answer an open entry of an instance.
 
-    It goes on as if the answer had come by itself; its history is not rewritten.
+    The instance goes on as if the answer had arrived by itself; its history is not rewritten.
 
     \b
-    retry     try an activity again now, or give one that hangs out again
+    retry     try an activity again now, or dispatch one that hangs again
     complete  answer an activity or a child with --result
-    fail      answer it with a failure
+    fail      answer an activity or a child with a failure
     fire      end a timer now
-    release   let an instance go on that is set aside
+    release   resume an instance that is set aside
     """
     if (action == "release") is (event_id is not None):
         raise click.UsageError("--event-id is needed" if event_id is None else "release takes no --event-id")

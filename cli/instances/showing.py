@@ -30,15 +30,15 @@ def missing(instance_id: str) -> CommandEnded:
 @daemon_command(
     ID_ARGUMENT,
     PLAIN_OUTPUT_OPTION,
-    click.Option(["--input/--no-input", "with_input"], default=False, help="Its input too, as it was given."),
+    click.Option(["--input/--no-input", "with_input"], default=False, help="Also show its input, unchanged."),
     click.Option(["--result/--no-result", "with_result"], default=False, help="Its result too."),
     example="perdure show order-17",
 )
 def show(where: Where, instance_id: str, output: str, with_input: bool, with_result: bool) -> None:
     """Describe an instance.
 
-    It says why the instance has failed, or what it waits for and since when. With --input or --result the payload
-    follows, as the text that it is. No code of the instance runs for it.
+    It shows the failure of the instance, or the events that it waits for. With --input or --result the payload follows
+    as text. No code of the instance is run.
     """
 
     async def work(client: "RemoteClient") -> None:
@@ -139,16 +139,15 @@ def failure(report: "FailureReport", *, cause: bool = False) -> str:
         type=click.Choice(["none", "head", "full"]),
         default="head",
         show_default=True,
-        help="Their first characters; or whole payloads that are not too long.",
+        help="Show the first characters of payloads, or whole payloads up to a limit.",
     ),
     PLAIN_OUTPUT_OPTION,
     example="perdure history order-17 --newest --limit 20",
 )
 def history(where: Where, instance_id: str, newest: bool, limit: int, payloads: str, output: str) -> None:
-    """Show what has happened to an instance, event by event.
+    """Show the history of an instance, event by event.
 
-    The table has the event's id where it has one, which `perdure rerun --from-event` takes. JSON has Dapr's
-    HistoryEvent.
+    The table has the ids of events, for `perdure rerun --from-event`. JSON has Dapr's HistoryEvents.
     """
 
     async def work(client: "RemoteClient") -> None:
@@ -216,7 +215,7 @@ def words_of(kind: str, body: dict[str, Any], event: dict[str, Any]) -> str:
     example="perdure tree order-17 --depth 5",
 )
 def tree(where: Where, instance_id: str, depth: int, output: str) -> None:
-    """Show an instance with its children, and theirs."""
+    """Show an instance with its descendants."""
 
     async def work(client: "RemoteClient") -> None:
         root = await client.tree(instance_id, depth=depth)
@@ -255,9 +254,9 @@ def branches(node: "InstanceTree", before: str = "", mark: str = "", below: str 
         ["--until"],
         metavar="STATUS[,STATUS]",
         shell_complete=suggesting.statuses,
-        help="Wait for one of these, and not for the end.",
+        help="Wait for one of these statuses, not for the end.",
     ),
-    click.Option(["--timeout"], callback=length, metavar="LENGTH", help="Exit with 6 after so long: 90s, 15m, 2h."),
+    click.Option(["--timeout"], callback=length, metavar="LENGTH", help="Exit with 6 after this time: 90s, 15m, 2h."),
     PLAIN_OUTPUT_OPTION,
     example="perdure wait order-17 --timeout 5m && echo done",
 )

@@ -17,30 +17,36 @@ from .showing import failure, waited
 if TYPE_CHECKING:
     from ...client.remote_client import RemoteClient
 
-KEY_OPTION = click.Option(["--idempotency-key"], metavar="TEXT", help="The same key twice is done once.")
+KEY_OPTION = click.Option(
+    ["--idempotency-key"], metavar="TEXT", help="Requests with the same key have their effect once."
+)
 
 
 @daemon_command(
     click.Argument(["workflow"], type=word, metavar="WORKFLOW", shell_complete=suggesting.workflows),
     payload_option("--input", "The input."),
     click.Option(["--id", "instance_id"], type=word, metavar="ID", help="Its id; a new one by default."),
-    click.Option(["--start-at"], callback=date, metavar="MOMENT", help="When its code is to begin, in RFC 3339."),
-    click.Option(["--tag", "tags"], multiple=True, callback=pairs, metavar="KEY=VALUE", help="Up to 16 of them."),
+    click.Option(
+        ["--start-at"], callback=date, metavar="MOMENT", help="The time at which its code begins, in RFC 3339."
+    ),
+    click.Option(
+        ["--tag", "tags"], multiple=True, callback=pairs, metavar="KEY=VALUE", help="A tag; up to 16 may be given."
+    ),
     click.Option(
         ["--if-exists"],
         type=click.Choice(["reject", "return", "restart"]),
-        help="If the id has a holder: refuse (the default); return the holder; begin anew if it has ended.",
+        help="If an instance has the id: refuse (the default); return it; start again if it has ended.",
     ),
-    click.Option(["--force"], is_flag=True, help="With restart: terminate a holder that has not ended."),
+    click.Option(["--force"], is_flag=True, help="With restart: first terminate an instance that has not ended."),
     KEY_OPTION,
     click.Option(["--wait", "wait"], is_flag=True, help="Wait for its end, and print its result."),
-    click.Option(["--timeout"], callback=length, metavar="LENGTH", help="With --wait: exit with 6 after so long."),
+    click.Option(["--timeout"], callback=length, metavar="LENGTH", help="With --wait: exit with 6 after this time."),
     click.Option(
         ["-o", "--output"],
         type=click.Choice(OUTPUTS),
         default="ids",
         show_default=True,
-        help="json describes the instance in place of its id, or of its result.",
+        help="json prints the description of the instance in place of its id or its result.",
     ),
     example="perdure start OrderProcessing --id order-17 --input '{\"total\": 99.95}'",
 )
@@ -93,7 +99,7 @@ def event(
     idempotency_key: str | None,
     shape: str,
 ) -> None:
-    """Send an event to an instance. One that does not wait for it keeps it until it does."""
+    """Send an event to an instance. The event is kept until the instance waits for it."""
 
     async def work(client: "RemoteClient") -> None:
         await client.raise_event(instance_id, name, input, idempotency_key=idempotency_key)

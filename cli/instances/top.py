@@ -47,15 +47,15 @@ WORKFLOWS_MAX = 15
         default=2.0,
         show_default=True,
         metavar="SECONDS",
-        help="How often it looks.",
+        help="The time between two updates.",
     ),
-    click.Option(["--once"], is_flag=True, help="One look, and the end."),
+    click.Option(["--once"], is_flag=True, help="Print once, and end."),
     example="perdure top --every 5",
 )
 def top(where: Where, every: float, once: bool) -> None:
     """Watch the instances of a daemon.
 
-    It shows counts by workflow and status, what runs, and what needs a look. Ctrl-C ends it.
+    It shows counts by workflow and status, running instances, and instances that need attention. Ctrl-C ends it.
     """
     from rich.console import Console  # noqa: PLC0415  `--help` does not need it
     from rich.live import Live  # noqa: PLC0415

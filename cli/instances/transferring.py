@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 def export_history(where: Where, instance_id: str, file: Path | None) -> None:
     """Write the whole history of an instance.
 
-    It is a line of JSON that says what follows, and one for each event.
+    It has a line of JSON as a header, and a line for each event.
     """
 
     async def work(client: "RemoteClient") -> None:
@@ -58,16 +58,15 @@ def export_history(where: Where, instance_id: str, file: Path | None) -> None:
 
 @daemon_command(
     click.Argument(["file"], type=click.Path(path_type=Path), metavar="FILE|-"),
-    click.Option(["--id", "new_id"], type=word, metavar="ID", help="Another id than it had."),
+    click.Option(["--id", "new_id"], type=word, metavar="ID", help="Another id for the instance."),
     ACTION_OUTPUT_OPTION,
     example="perdure import order-17.ndjson",
     name="import",
 )
 def import_history(where: Where, file: Path, new_id: str | None, shape: str) -> None:
-    """Take in what `perdure export` has written.
+    """Import an instance that `perdure export` has written.
 
-    It becomes an instance that has ended, and its id is printed. The id must be free. Nothing of it is performed, sent
-    or armed.
+    The instance has ended, and its id is printed. The id must be free. No activity, message or timer follows from it.
     """
     try:
         content = read_input(str(file))

@@ -19,7 +19,7 @@ from ...daemon.config import RUN_FLAGS
 from ...daemon.hints import explain
 from ..instances.options import word
 from ..instances.output import show_ids
-from ..run_flags import DATA_OPTION
+from ..run_flags import STORE_OPTION
 
 if TYPE_CHECKING:
     from ...runtime.history.attribution import By
@@ -67,7 +67,7 @@ REASON_OPTION = click.Option(["--reason"], metavar="TEXT", help="Why; it stands 
 
 @click.command(
     params=[
-        DATA_OPTION,
+        STORE_OPTION,
         APP_OPTION,
         click.Option(
             ["--status"],
@@ -113,7 +113,7 @@ def words_of(line: InstanceLine) -> frozenset[str]:
 
 
 @click.command(
-    params=[IDS_ARGUMENT, DATA_OPTION, APP_OPTION, RECURSE_OPTION, REASON_OPTION],
+    params=[IDS_ARGUMENT, STORE_OPTION, APP_OPTION, RECURSE_OPTION, REASON_OPTION],
     epilog=example("perdure store terminate order-17 --data perdure.db --reason 'it ends the daemon'"),
 )
 def terminate(ids: Sequence[str], data: str, app_id: str | None, recurse: bool, reason: str | None) -> None:
@@ -135,7 +135,7 @@ def terminate(ids: Sequence[str], data: str, app_id: str | None, recurse: bool, 
 @click.command(
     params=[
         IDS_ARGUMENT,
-        DATA_OPTION,
+        STORE_OPTION,
         APP_OPTION,
         RECURSE_OPTION,
         click.Option(["--force"], is_flag=True, help="Also instances that are not finished. Their work is lost."),
@@ -157,7 +157,7 @@ def purge(ids: Sequence[str], data: str, app_id: str | None, recurse: bool, forc
 
 
 @click.command(
-    params=[IDS_ARGUMENT, DATA_OPTION, APP_OPTION, REASON_OPTION],
+    params=[IDS_ARGUMENT, STORE_OPTION, APP_OPTION, REASON_OPTION],
     epilog=example("perdure store release order-17 --data perdure.db"),
 )
 def release(ids: Sequence[str], data: str, app_id: str | None, reason: str | None) -> None:

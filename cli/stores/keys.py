@@ -7,12 +7,12 @@ authority are trusted until the next rotation.
 import click
 
 from ...actors.store.postgres.url import is_url, without_password
-from ..run_flags import DATA_OPTION
+from ..run_flags import STORE_OPTION
 
 PATIENCE_S = 10.0
 
 
-@click.command("rotate-keys", params=[DATA_OPTION])
+@click.command("rotate-keys", params=[STORE_OPTION])
 def rotate_keys(data: str) -> None:
     """Make new keys for the connections between hosts.
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import click
 
-from ..run_flags import DATA_OPTION
+from ..run_flags import STORE_OPTION
 from .databases import RESTORE, refuse_database
 
 
-@click.command(params=[click.Argument(["backup"], type=click.Path(path_type=Path)), DATA_OPTION])
+@click.command(params=[click.Argument(["backup"], type=click.Path(path_type=Path)), STORE_OPTION])
 def restore(backup: Path, data: str) -> None:
     """Put BACKUP in the place of a store.
 

@@ -28,8 +28,8 @@ class RetryPolicy:
 
     first_retry_interval: timedelta  # the pause after the first try
     max_number_of_attempts: int  # the first try counts, so 1 is no retry
-    backoff_coefficient: float = 1.0  # each pause is so many times the one before
-    max_retry_interval: timedelta | None = None  # the longest pause; None: there is none
+    backoff_coefficient: float = 1.0  # each pause is the one before, multiplied by this
+    max_retry_interval: timedelta | None = None  # the longest pause; None: no limit
     retry_timeout: timedelta | None = None  # no try begins later than this after the first; None: any may
     non_retryable_error_types: Collection[str] = ()  # class names, as in FailureDetails.error_type
     jitter: float = 0.0  # 0 to 1: up to this share is taken off each delay, the same at every replay

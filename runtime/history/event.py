@@ -136,8 +136,8 @@ class TaskFailed(NamedTuple):
     failure: tuple[Any, ...]  # FailureDetails.pack
     task_execution_id: str | None = None
     wire: bytes | None = None
-    began_us: int | None = None  # as of TaskCompleted
-    repair: str | None = None  # as of TaskCompleted
+    began_us: int | None = None  # as in TaskCompleted
+    repair: str | None = None  # as in TaskCompleted
 
 
 class ChildCreated(NamedTuple):
@@ -186,7 +186,7 @@ class ChildCompleted(NamedTuple):
     task_id: int
     result: str | None
     wire: bytes | None = None
-    repair: str | None = None  # as of TaskCompleted
+    repair: str | None = None  # as in TaskCompleted
 
 
 class ChildFailed(NamedTuple):
@@ -195,7 +195,7 @@ class ChildFailed(NamedTuple):
     task_id: int
     failure: tuple[Any, ...] | None  # None: terminated
     wire: bytes | None = None
-    repair: str | None = None  # as of TaskCompleted
+    repair: str | None = None  # as in TaskCompleted
 
 
 class TimerCreated(NamedTuple):
@@ -215,7 +215,7 @@ class TimerFired(NamedTuple):
     timer_id: int  # -1: the scheduled start of the instance
     fire_at_us: int
     wire: bytes | None = None
-    repair: str | None = None  # as of TaskCompleted
+    repair: str | None = None  # as in TaskCompleted
 
 
 class EventRaised(NamedTuple):

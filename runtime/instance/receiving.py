@@ -298,7 +298,7 @@ def _is_full(sheet: TurnSheet, envelope: Envelope) -> bool:
 def _receive_sent_event(sheet: TurnSheet, envelope: Envelope) -> None:
     """Take an event of another instance once; the sender repeats it until it knows that the event was taken.
 
-    A stalled instance takes it too: the sender cannot be told to try later.
+    A stalled instance takes it too: the sender has no way to learn that it should try later.
     """
     event: RaiseEvent = envelope.body
     assert event.key is not None

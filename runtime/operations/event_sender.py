@@ -129,7 +129,7 @@ class EventSender(Attendance):
 
 def _values(message: SendEvent) -> dict[str, Any]:
     event = message.event
-    what = "asked for the detached workflow" if isinstance(event, DetachedCreated) else "sent event"
+    what = "requested the detached workflow" if isinstance(event, DetachedCreated) else "sent event"
     to = "as" if isinstance(event, DetachedCreated) else "to"
     return {
         "instance_id": message.sender_id,

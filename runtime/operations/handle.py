@@ -35,8 +35,8 @@ class WorkflowState:
     status: Status  # as last committed
     created_at: datetime  # when this generation was started
     last_updated_at: datetime  # the newest event
-    input: Any  # None: there is none
-    output: Any  # of a completed instance, or given with its termination; None: there is none
+    input: Any  # None without an input
+    output: Any  # of a completed instance, or given with its termination; None without an output
     custom_status: str | None  # text as it is, any other value as JSON
     details: InstanceState  # all facts of the instance, payloads as text
 

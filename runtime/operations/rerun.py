@@ -183,7 +183,7 @@ def _asked_behind(commands: Sequence[Command], event_id: int, waited_us: int) ->
             continue
         if isinstance(command, ExecutionCompleted):
             raise RerunRefused(
-                f"event '{event_id}' was asked for in the turn that ended the instance, so nothing would follow from it"
+                f"event '{event_id}' was requested in the turn that ended the instance, so nothing would follow from it"
             )
         if isinstance(command, TimerCreated):
             command = command._replace(fire_at_us=command.fire_at_us + waited_us)  # noqa: PLW2901

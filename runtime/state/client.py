@@ -139,7 +139,7 @@ class StateClient:
             ttl_s, rest = divmod(asked.ttl, timedelta(seconds=1))
             ttl_s += bool(rest)
             if ttl_s < 1:
-                raise InvalidRequest(f"the ttl of {asked.key!r} is {asked.ttl}, and must be more than nothing")
+                raise InvalidRequest(f"the ttl of {asked.key!r} is {asked.ttl}, and must be more than 0 seconds")
         text = self._encoder.encode(asked.value)
         value = b"null" if text is None else text.encode()
         return StateChange(checked_key(asked.key), value, asked.etag or "", ttl_s=ttl_s)

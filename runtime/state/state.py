@@ -102,7 +102,7 @@ class States:
         """Look whether there is a store of a name.
 
         Raises:
-            StateStoreNotFound: There is none.
+            StateStoreNotFound: There is no such store.
         """
         self.stores.find(store)
 

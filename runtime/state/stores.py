@@ -110,7 +110,7 @@ class StateStores:
         """The store of a name.
 
         Raises:
-            StateStoreNotFound: There is none.
+            StateStoreNotFound: There is no such store.
         """
         for store in self.stores:
             if store.name == name:

@@ -52,7 +52,7 @@ class ActivitySpans:
             if token == answering:
                 self._tell(invoke, token, sent_us, error)
             elif sent_us is not None:
-                self._tell(invoke, token, sent_us, "it was given out twice, and the other worker has answered first")
+                self._tell(invoke, token, sent_us, "it was dispatched twice, and the other worker has answered first")
 
     def _tell(self, invoke: Invoke, token: str, sent_us: int | None, error: str | None) -> None:
         above = context_of(invoke.trace)

@@ -45,7 +45,7 @@ class Stuck(Exception):
     """No step is ready, no timer is set, and the awaited value has not come."""
 
     def __init__(
-        self, what: str = "nothing is left that could happen, and the story waits: it awaits what nobody will give"
+        self, what: str = "nothing is left that could happen, and the story waits for a result that will not come"
     ) -> None:
         super().__init__(what)
 

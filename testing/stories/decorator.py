@@ -77,7 +77,7 @@ class Simulated:
         """
 
         if inspect.isfunction(app):
-            raise SimulationMisuse(f"write @simulated(app) above {app.__name__}: simulated is told what its hosts run")
+            raise SimulationMisuse(f"write @simulated(app) above {app.__name__}: simulated takes the app of its hosts")
 
         def make(story: Story) -> Callable[..., None]:
             others = parameters_of(story)

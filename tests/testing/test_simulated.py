@@ -159,7 +159,7 @@ def test_one_seed_and_one_schedule_are_told(tmp_path: Path) -> None:
     write_schedules(tmp_path / "s.json", "x", [{("kill.unheard", 0): 1, ("gone.stream", 4): 1}], "")
     run_plan(plan, {}, SimulationSession(schedule=tmp_path / "s.json", trace=True, tell=told.append))
     assert len(told[1].splitlines()) > 50  # each step
-    assert "killed: a commit is on the disk, and nobody has heard of it" in told[2]
+    assert "killed: a commit is on the disk, and no caller knows of it" in told[2]
     assert told[2].endswith("not met any more: gone.stream#4")
 
 

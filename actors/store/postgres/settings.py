@@ -51,6 +51,7 @@ REQUIRED: Mapping[str, frozenset[str]] = {
     "enable_sort": frozenset({"off"}),
     "statement_timeout": frozenset({"0"}),
 }
+CERTIFICATE = "CERTIFICATE_VERIFY_FAILED"  # OpenSSL's word, in an error that is a ValueError
 STANDBYS = "standbys"  # not a setting: the number of copies that follow the server
 SHOW = Statement(
     "show",
@@ -129,6 +130,11 @@ def why_closed(shown: str, error: Exception) -> str:
     match error.state[:2], error.state:
         case "28", _:
             return f"{shown} does not let this user in: {error.message}"
+        case "22", _ if CERTIFICATE in error.message:
+            return (
+                f"{shown} has a certificate that this machine does not accept: {error.message}. sslrootcert names the "
+                "authority, and sslmode=verify-full needs the host as the certificate has it"
+            )
         case "22", _:
             return f"{shown} cannot be an address of a database: {error.message}"
         case _, "3D000":

@@ -230,11 +230,12 @@ REVIVE = Statement(
     " RETURNING life, substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)",
 )
 FIND_ENTRY = Statement("find entry", "SELECT 1 FROM log WHERE key = $1 AND position = $2")
-# The entries that a host has acknowledged and a server that took over lacks.
+# The entries that a host has acknowledged and a server that took over lacks. If an actor has a later one, a commit that
+# the host never had an answer to came behind the acknowledged one, which was there, and may have deleted it.
 MISSING_ENTRIES = Statement(
     "missing entries",
     "SELECT u.key FROM unnest($1::bigint[], $2::bigint[]) AS u (key, position)"
-    " WHERE NOT EXISTS (SELECT FROM log l WHERE l.key = u.key AND l.position = u.position)",
+    " WHERE NOT EXISTS (SELECT FROM log l WHERE l.key = u.key AND l.position >= u.position)",
 )
 # The same for items. The deletion of an item (version 0) is lost if the item exists.
 MISSING_ITEMS = Statement(

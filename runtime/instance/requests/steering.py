@@ -3,7 +3,7 @@ and to set aside.
 
 The rule: a request that an instance refuses changes nothing. A request of a caller that changes the instance writes a
 row for the audit in the same turn; a request of the engine itself writes none. If the instance has the requested status
-already, or has ended, the answer is the name of its status, so that no caller is told of a change that did not happen.
+already, or has ended, the answer is the name of its status, so that no caller learns of a change that did not happen.
 
 `runtime/instance/receiving.py` has these in its table.
 """

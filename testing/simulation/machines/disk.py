@@ -108,7 +108,7 @@ class SimDisk(PassingStore):
             else:
                 await self.inner.commit(writes, fences)
                 self._written(writes)
-        await self._mortal("kill.unheard", "a commit is on the disk, and nobody has heard of it")
+        await self._mortal("kill.unheard", "a commit is on the disk, and no caller knows of it")
         if unknown == THERE:
             raise self._failed(f"does not say whether it has a commit of {len(writes)} writes, and has it")
 
@@ -122,7 +122,7 @@ class SimDisk(PassingStore):
         await self._read("store.load")
         with self._refusing("does not answer"):
             found = await self.inner.load(addresses)
-        await self._mortal("kill.reading", "it has just read, and nobody has seen what")
+        await self._mortal("kill.reading", "it has just read, and has not used the answer")
         return found
 
     async def inspect(self, addresses: Sequence[Address]) -> Sequence[Inspection | StoreError | None]:

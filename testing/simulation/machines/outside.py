@@ -8,7 +8,7 @@ Each method of a fake has streams of choices of its own; for `bank.charge`:
     bank.charge.lost      1: the request is lost, and nothing was done; 2: it was done, and the answer is lost
     bank.charge.error     one of the errors that the fake may answer with, and nothing was done
     bank.charge.doubled   the request arrives twice
-    kill.bank.charge      it was done, and the host is killed before it hears of it
+    kill.bank.charge      it was done, and the host is killed before it knows
 
 A plain method may be called from a thread, or from code that blocks the event loop.
 """

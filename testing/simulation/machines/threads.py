@@ -1,7 +1,7 @@
 """Threads of a world: real ones, of which one runs at a time, and only while the loop waits for it.
 
 The rule: a thread has the baton or the loop has it. A thread gives it back when it ends, pauses for a virtual time,
-or asks for something to be done in the loop; so code of threads is a part of the world's order of steps.
+or has a function called in the loop; so code of threads is a part of the world's order of steps.
 
 No thread of a killed host goes on. At the end of the world, when its actions have no effect any more, each thread gets
 `HostGone` where it stands, so that it ends and leaves nothing behind.

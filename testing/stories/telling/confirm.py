@@ -17,7 +17,7 @@ from .kept import write_schedules
 PATIENCE_S = 120.0
 PARALLEL = ("PYTEST_XDIST", "PYTEST_CURRENT_TEST")
 TWICE = "it has failed twice in the same steps"
-NOT_AGAIN = "it was not run again, as how long it takes is up to the machine."
+NOT_AGAIN = "it was not run again, because its duration depends on the machine."
 
 
 def write_outcome(file: Path, attempt: Attempt) -> None:

@@ -361,3 +361,31 @@ async def test_saved_values_that_a_copy_lacks_are_told_by_count(
         assert (told["found"], store.doubts.acknowledged_lost) == (3, 3)
     finally:
         await store.close()
+
+
+async def test_an_entry_is_not_lost_that_a_later_commit_without_an_answer_has_deleted(
+    postgres_server: ServerOf, caplog: pytest.LogCaptureFixture
+) -> None:
+    server, schema = postgres_server(NEWEST), f"conformance_{SHARDS}"
+    store = PostgresClusterStore(await emptied(server, schema=schema), shards=SHARDS, patience_s=5)
+    await store.open()
+    try:
+        # Given a host that has acknowledged an entry of each of two actors,
+        await store.join(HostCard("machine", "10.0.0.1:1", "boot/1/1", "0", 1, 1))
+        again, gone = store.new_key(), store.new_key()
+        for id_, key in (("again", again), ("gone", gone)):
+            shard = shard_of(id_, SHARDS)
+            fences = await store.take([(shard, 0)])
+            begun = Write(key=key, address=Address("order", id_), shard=shard, at_us=1, record=b"r", entry=b"e")
+            await store.commit([begun], fences)
+        # when a server takes over on which one has begun its log anew, in a commit that the host was not told of, and
+        # which has nothing of the other,
+        log = f"{schema}.log"
+        await asyncio.to_thread(server.sql, f"UPDATE {log} SET position = position + 1 WHERE key = {again}")
+        await asyncio.to_thread(server.sql, f"DELETE FROM {log} WHERE key = {gone}")
+        assert await store.resume()
+        # then the host says that one entry is lost.
+        [told] = [vars(each) for each in caplog.records if getattr(each, "event", "") == "acknowledged_lost"]
+        assert told["found"] == 1
+    finally:
+        await store.close()

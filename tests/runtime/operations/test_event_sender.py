@@ -183,7 +183,7 @@ async def test_a_detached_instance_that_cannot_be_is_a_line_in_the_log(
     assert await told(facade, message) == [("s", EventsTaken((b"s1",)))]
     assert facade.started == []
     [line] = [record.message for record in caplog.records if record.levelno == logging.WARNING]
-    assert line.startswith("workflow 's' has asked for the detached workflow 'w'")
+    assert line.startswith("workflow 's' has requested the detached workflow 'w'")
     assert said in line
     assert "it is dropped" in line
 

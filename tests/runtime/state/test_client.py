@@ -68,7 +68,7 @@ def test_a_value_may_count_for_a_time() -> None:
             assert await state.get("k") == 1
             await anyio.sleep(1.1)
             assert await state.get("k") is None
-            with pytest.raises(InvalidRequest, match="must be more than nothing"):
+            with pytest.raises(InvalidRequest, match="must be more than 0 seconds"):
                 await state.set("k", 1, ttl=timedelta())
 
     run_virtually(run)

@@ -23,6 +23,7 @@ from click.testing import CliRunner
 
 from perdure.cli.main import main
 
+from ..processes.template import Copy, begin
 from .blocks import Command
 
 PATIENCE_S = 30.0
@@ -55,7 +56,7 @@ class Reader:
         self._environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
         self._exported: dict[str, str] = {}
         self._ports: dict[str, str] = {}  # as the page has them -> as they are
-        self._daemons: list[subprocess.Popen[str]] = []
+        self._daemons: list[Copy | subprocess.Popen[bytes]] = []
         self._apps: list[subprocess.Popen[bytes]] = []
         (folder / ".curlrc").write_text("silent\nfail-with-body\nmax-time = 20\n")
 
@@ -121,13 +122,11 @@ class Reader:
             command = METRICS.sub(f"--metrics-port={self._ports[said[1]]}", command)
         log = self.folder / "daemon.log"
         with log.open("w") as errors:
-            daemon = subprocess.Popen(
-                [sys.executable, "-m", *shlex.split(self._with_real_ports(command))],
-                stdout=subprocess.PIPE, stderr=errors, cwd=self.folder, env=environment, text=True,
-            )  # fmt: skip
+            words = shlex.split(self._with_real_ports(command))
+            daemon = begin(words[1:], folder=self.folder, env=environment, stderr=errors.fileno())
         self._daemons.append(daemon)
         assert daemon.stdout is not None
-        line = daemon.stdout.readline()
+        line = daemon.stdout.readline().decode()
         if (at := READY.search(line)) is None:
             return Said(line + log.read_text(), daemon.wait(PATIENCE_S))
         self._ports["3500"] = at[1]
@@ -141,7 +140,7 @@ class Reader:
         with (self.folder / "web.log").open("a") as errors:
             server = subprocess.Popen(
                 [sys.executable, "-m", *[str(real) if word == said else word for word in words]],
-                stdout=subprocess.PIPE, stderr=errors, cwd=self.folder, env=self._environment, text=True,
+                stdout=subprocess.PIPE, stderr=errors, cwd=self.folder, env=self._environment,
             )  # fmt: skip
         self._daemons.append(server)
 

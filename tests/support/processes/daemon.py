@@ -14,7 +14,7 @@ from typing import Any, Self
 import httpx
 import psutil
 
-from .template import Copy, is_like_this_one, template
+from .template import Copy, begin
 
 READY_S = 30.0  # a slow machine under load
 PAUSE_S_MAX = 0.2  # between two looks at an instance
@@ -53,13 +53,13 @@ class Daemon:
         errors = self._log.fileno() if stderr is None else stderr
         began = time.perf_counter()
         self.process: Copy | subprocess.Popen[bytes]
-        if fresh or inside or python != sys.executable or not is_like_this_one(variables):
+        if inside or python != sys.executable:
             command = [*inside, python, "-m", "perdure", *arguments]
             self.process = subprocess.Popen(
                 command, stdout=subprocess.PIPE, stderr=errors, cwd=data.parent, env=variables
             )
         else:
-            self.process = template().copy(arguments, folder=data.parent, env=variables, stderr=errors)
+            self.process = begin(arguments, folder=data.parent, env=variables, stderr=errors, fresh=fresh)
         assert self.process.stdout is not None
         line = self.process.stdout.readline().decode()
         self.ready_s = time.perf_counter() - began

@@ -158,6 +158,23 @@ def close_template() -> None:
         template.cache_clear()
 
 
+def begin(
+    arguments: Sequence[str], *, folder: Path, env: Mapping[str, str], stderr: int, fresh: bool = False
+) -> Copy | subprocess.Popen[bytes]:
+    """Start `perdure` with arguments, its standard output a pipe: as a copy, if its variables allow it.
+
+    Args:
+        folder: Its working folder.
+        env: All of its variables.
+        stderr: A descriptor.
+        fresh: Whether Python itself has to start.
+    """
+    if not fresh and is_like_this_one(env):
+        return template().copy(arguments, folder=folder, env=env, stderr=stderr)
+    command = [sys.executable, "-m", "perdure", *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, cwd=folder, env=env)
+
+
 def is_like_this_one(env: Mapping[str, str]) -> bool:
     """Whether a copy can have these variables: none works earlier than it gets them."""
     return sys.platform == "linux" and _early(env) == _early(os.environ) and "COVERAGE_PROCESS_CONFIG" not in env

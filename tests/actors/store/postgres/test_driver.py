@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import ssl
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -166,19 +167,29 @@ async def test_the_word_of_a_server_that_does_not_know_the_database_counts_at_on
     assert refused.value.state == "3D000"
 
 
-@pytest.mark.parametrize(
-    ("message", "passes"),
-    [("unsupported startup parameter: plan_cache_mode", False), ("pgbouncer cannot connect to server", True)],
-)
-async def test_a_pooler_that_takes_no_settings_is_told_at_once(
-    message: str, passes: bool, url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+REFUSALS = {
+    "a pooler": (asyncpg.ProtocolViolationError("unsupported startup parameter: jit"), r"is a pooler.*\?prepare=off"),
+    "a pooler whose server is away": (
+        asyncpg.ProtocolViolationError("pgbouncer cannot connect to server"),
+        "does not answer: ProtocolViolationError",
+    ),
+    "a certificate": (
+        ssl.SSLCertVerificationError(1, "[SSL: CERTIFICATE_VERIFY_FAILED] IP address mismatch"),
+        "has a certificate that this machine does not accept: .*IP address mismatch.*sslrootcert",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", REFUSALS)
+async def test_a_start_says_what_is_in_the_way(what: str, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    error, says = REFUSALS[what]
+
     async def connect(*_: object, **__: object) -> None:
-        raise asyncpg.ProtocolViolationError(message)
+        raise error
 
     store = PostgresStore(url, shards=4, patience_s=0.0)
     monkeypatch.setattr(AsyncpgDriver, "_connect_to", connect)
-    with pytest.raises(StoreFailed, match="does not answer" if passes else r"is a pooler.*\?prepare=off"):
+    with pytest.raises(StoreFailed, match=says):
         await store.open()
 
 

@@ -227,7 +227,7 @@ async def test_an_error_of_ours_ends_the_run_and_not_the_daemon(caplog: pytest.L
                 while not caplog.records:
                     await anyio.sleep(0.001)
 
-    assert "operation op stands still" in caplog.text
+    assert "operation op is stopped until the next start" in caplog.text
 
 
 class SlowInstances(Instances):

@@ -220,10 +220,11 @@ def find_entry(scene: Scene, statement: Statement, key: int, position: int) -> S
 
 
 def missing_entries(scene: Scene, statement: Statement, keys: Sequence[int], positions: Sequence[int]) -> Sequence[Row]:
-    """MISSING_ENTRIES: the keys of entries that are not there."""
-    log = scene.tables["log"]
+    """MISSING_ENTRIES: the keys of entries that are not there, and behind which none is."""
+    log, work = scene.tables["log"], scene.work
+    by_key, at = log.places("key"), log.at["position"]
     asked = zip(keys, positions, strict=True)
-    return [(key,) for key, position in asked if not any(scene.work.find(log, log.keys[0], (key, position)))]
+    return [(key,) for key, position in asked if all(row[at] < position for row in work.rows(log, by_key, key))]
 
 
 def missing_items(
