@@ -197,8 +197,7 @@ class SimLoop(asyncio.AbstractEventLoop):
         self._timers: list[tuple[float, int, SimHandle]] = []
         self._timer_numbers = count()
         self._now_s = 0.0
-        self._running = self._closed = False
-        self._collecting = False
+        self._running = self._closed = self._collecting = False
         self.tasks: list[SimTask[Any]] = []
         self._tasks_max = TASKS_KEPT
         self._graveyard: list[SimHandle] = []
@@ -243,10 +242,11 @@ class SimLoop(asyncio.AbstractEventLoop):
         # each would be a step more.
         self.tasks.append(task)
         if len(self.tasks) > self._tasks_max:
-            self.tasks = [each for each in self.tasks if not each.done()]
+            self.tasks = [each for each in self.tasks if not each.done() or each._log_traceback]
             self._tasks_max = 2 * len(self.tasks) + TASKS_KEPT
         return task
 
+    call_soon_threadsafe = call_soon  # type: ignore[assignment]  # threads of a world run one at a time
     get_debug = staticmethod(bool)  # asyncio asks for each future, and `bool()` is False
 
     def is_running(self) -> bool:

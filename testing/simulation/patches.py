@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from weakref import WeakSet
 
 from anyio._backends import _asyncio
+from anyio._core._eventloop import claim_worker_thread, threadlocals
 
 from .loop import SimLoop
 
@@ -62,6 +63,18 @@ def patched() -> Iterator[None]:
         yield
     finally:
         del module.set
+
+
+@contextmanager
+def worker_thread(loop: SimLoop) -> Iterator[None]:
+    """Have anyio take this thread for one of its own until the block ends, so that `anyio.from_thread` finds a loop."""
+    local: Any = threadlocals
+    with claim_worker_thread(_asyncio.AsyncIOBackend, loop):
+        local.current_cancel_scope = None
+        try:
+            yield
+        finally:
+            del local.current_cancel_scope
 
 
 @contextmanager

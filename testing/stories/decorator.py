@@ -10,9 +10,11 @@ that fixtures work as before.
 import asyncio
 import functools
 import inspect
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from types import MethodType
 from typing import Any, TypeVar
 
 from ...runtime.authoring.app import App
@@ -23,14 +25,15 @@ from ..simulation.search.attempt import NotRepeatable
 from ..simulation.wall import WorldTooLong
 from .errors import SimulationFailed, SimulationMisuse
 from .faults import Faults
-from .plan import SimulationPlan, Story, apps_of
+from .plan import SimulationPlan, Story, apps_of, parameters_of
 from .telling.confirm import NOT_AGAIN, TWICE, confirm, write_outcome
+from .telling.difference import difference
 from .telling.kept import failures_file, read_schedules, write_schedules
 from .telling.report import headline, report, story_of
 from .telling.traceback import users_own
 from .trial.running import WorldRunner
 from .trial.session import SESSION, SimulationSession
-from .trial.trying import Finding, Trial, Tried, difference
+from .trial.trying import Finding, Trial, Tried
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -77,10 +80,7 @@ class Simulated:
             raise SimulationMisuse(f"write @simulated(app) above {app.__name__}: simulated takes the app of its hosts")
 
         def make(story: Story) -> Callable[..., None]:
-            if not inspect.iscoroutinefunction(story):
-                raise SimulationMisuse(f"{story!r} is no story: simulated takes an `async def` of (world)")
-            if not inspect.signature(story).parameters:
-                raise SimulationMisuse(f"{story.__name__} is no story: its first parameter is the world")
+            others = parameters_of(story)
             plan = SimulationPlan(
                 story=story,
                 apps=apps_of(app, versions),
@@ -94,14 +94,14 @@ class Simulated:
             )
 
             @functools.wraps(story)
-            def test(**given: Any) -> None:
+            def test(*instance: Any, **given: Any) -> None:
                 __tracebackhide__ = True
                 kept = [read_schedule(line) for line in getattr(test, SCHEDULES, ())]
-                run_plan(replace(plan, schedules=kept), given, SESSION.get())
+                # A method of a class of tests has its object in front of the world.
+                bound = MethodType(story, *instance) if instance else story
+                run_plan(replace(plan, story=bound, schedules=kept), given, SESSION.get())
 
-            signature = inspect.signature(story)
-            others = list(signature.parameters.values())[1:]
-            test.__signature__ = signature.replace(parameters=others, return_annotation=None)  # type: ignore[attr-defined]
+            test.__signature__ = inspect.Signature(others)  # type: ignore[attr-defined]
             setattr(test, MARK, plan)
             return test
 
@@ -129,7 +129,9 @@ class Simulated:
 
         Raises:
             SimulationFailed: Something is broken.
+            SimulationMisuse: That cannot be simulated.
         """
+        parameters_of(story)
         plan = SimulationPlan(
             story=story,
             apps=[app],
@@ -181,6 +183,22 @@ def run_plan(plan: SimulationPlan, given: dict[str, Any], session: SimulationSes
         raise SimulationMisuse(
             "a simulation has an event loop of its own: call it from a plain function, not in a loop"
         )
+    if not _ALONE.acquire(blocking=False):
+        raise SimulationMisuse(
+            "another simulation runs in this process: one runs at a time; pytest-xdist has processes"
+        )
+    try:
+        return _run_alone(plan, given, session)
+    finally:
+        _ALONE.release()
+
+
+# A world changes names of the whole process.
+_ALONE = threading.Lock()
+
+
+def _run_alone(plan: SimulationPlan, given: dict[str, Any], session: SimulationSession) -> Tried:
+    __tracebackhide__ = True
     file = failures_file(session.root, session.node) if session.root and session.node else None
     kept = list(plan.schedules)
     if file is not None and file.exists():

@@ -5,6 +5,7 @@ The rule: a value that no simulation can use is an error where the decorator sta
 `testing/stories/decorator.py` makes it.
 """
 
+import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -55,7 +56,8 @@ class SimulationPlan:
             )
         for name, kind in KINDS_OF_VALUES.items():
             value = getattr(self, name)
-            if not isinstance(value, kind) and not (name == "settings" and value is None):
+            fits = isinstance(value, kind) and not isinstance(value, bool)
+            if not fits and not (name == "settings" and value is None):
                 raise SimulationMisuse(f"{name} is a {kind.__module__}.{kind.__qualname__}, not {value!r}")
         if not self.apps or not all(isinstance(app, App) for app in self.apps):
             raise SimulationMisuse("simulated(app) or simulated(versions=[old, new]) takes one or more perdure.App")
@@ -65,6 +67,8 @@ class SimulationPlan:
             raise SimulationMisuse(f"sweep is 0, 1 or 2, not {self.sweep!r}")
         if self.seeds < 0:
             raise SimulationMisuse(f"seeds is how many worlds are tried at random, not {self.seeds}")
+        if self.within <= timedelta(0):
+            raise SimulationMisuse(f"within is how long the work under way may take to end, not {self.within}")
 
     @property
     def name(self) -> str:
@@ -79,6 +83,23 @@ class SimulationPlan:
             found += [definition.function for definition in app.workflows.values()]
             found += [definition.function for definition in app.activities.values()]
         return found
+
+
+def parameters_of(story: Story) -> list[inspect.Parameter]:
+    """The parameters of a story beside its world: those of fixtures, and the object if it is a method.
+
+    Raises:
+        SimulationMisuse: It is no story.
+    """
+    name = getattr(story, "__name__", repr(story))
+    if not inspect.iscoroutinefunction(story):
+        raise SimulationMisuse(f"{name} is no story: simulated takes an `async def` of (world)")
+    others = list(inspect.signature(story).parameters.values())
+    at = 1 if others and others[0].name in ("self", "cls") else 0
+    if len(others) <= at or any(each.name == "world" for each in others[at + 1 :]):
+        raise SimulationMisuse(f"{name} is no story: its first parameter is the world")
+    del others[at]
+    return others
 
 
 def apps_of(app: App | None, versions: Sequence[App] | None) -> Sequence[App]:

@@ -1,9 +1,10 @@
 """The rules that must hold in the world of any app, without a check of its own.
 
-    no instance stalls, nor is set aside       at each commit
-    work under way ends or falls asleep        at the end, after the last fault
-    the code stands where its history ends     at the end
-    no error reaches the event loop            at the end
+    no instance stalls, nor is set aside      at each commit
+    work under way ends or falls asleep       at the end, after the last fault
+    the code stands where its history ends    at the end
+    no error reaches the event loop           at the end
+    no error of a task is lost                at the end
 
 The rule: the rules read the disk, and change nothing.
 """
@@ -49,11 +50,7 @@ class Rules:
         """
         await settle(self._world, within, ended=False)
         await self._check_standing()
-        for error in self._world.loop.errors:
-            raised = error.get("exception")
-            if raised is not None and not isinstance(raised, Exception):
-                continue  # code that was killed in the middle of a step
-            raise InvariantFailed("no error reaches the event loop", f"{error.get('message')}: {raised!r}")
+        self._check_loop()
 
     def _read(self, writes: Sequence[Write]) -> None:
         for write in writes:
@@ -72,6 +69,25 @@ class Rules:
     def _raise(self) -> None:
         if self.broken is not None:
             raise self.broken
+
+    def _check_loop(self) -> None:
+        loop = self._world.loop
+        for error in loop.errors:
+            raised = error.get("exception")
+            if raised is not None and not isinstance(raised, Exception):
+                continue  # code that was killed in the middle of a step
+            raise InvariantFailed("no error reaches the event loop", f"{error.get('message')}: {raised!r}")
+        for task in loop.tasks:
+            if (
+                not task._log_traceback
+                or task.life in loop.dead
+                or not isinstance(raised := task.exception(), Exception)
+            ):
+                continue
+            name = getattr(task.get_coro(), "__qualname__", "a task")
+            raise InvariantFailed(
+                "no error is lost", f"{name} ended with {raised!r}, and nothing awaited its task"
+            ) from raised
 
     async def _check_standing(self) -> None:
         """Run the code through the histories that it has to fit: of all instances, or with several apps, of those under

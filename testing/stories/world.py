@@ -28,7 +28,7 @@ from ..simulation.loop import Stuck
 from ..simulation.machines.outside import BlockingCode, Deed, Outside
 from ..simulation.world import SimWorld
 from .chance import ChosenRandom
-from .code.misuse import NotAwaited, require_check, require_errors
+from .code.misuse import NotAwaited, require_check, require_errors, unclear
 from .errors import InvariantFailed, SimulationMisuse
 from .faults import RESERVED
 from .histories import save_histories
@@ -124,7 +124,7 @@ class World:
         """Check something after each step that touched a system outside, and after each commit.
 
         Args:
-            check: Returns False, or fails with an assert, if it does not hold.
+            check: Returns False, or fails with an assert, if it does not hold; True or nothing, if it does.
             name: Its name; the function's own by default.
         """
         return self._noted(self._always, check, name)
@@ -137,7 +137,7 @@ class World:
         """Check something at the end, when the faults are over and the work under way has ended; as `always`.
 
         Args:
-            check: Returns False, or fails with an assert, if it does not hold.
+            check: Returns False, or fails with an assert, if it does not hold; True or nothing, if it does.
             name: Its name; the function's own by default.
         """
         return self._noted(self._finally, check, name)
@@ -328,6 +328,8 @@ def _check(name: str, check: Check) -> None:
         raise InvariantFailed(name, str(error) or "it does not hold") from error
     if holds is False:
         raise InvariantFailed(name, "it does not hold")
+    if holds is not None and holds is not True:
+        raise unclear(name, holds)
 
 
 async def _save(engine: Engine, path: Path) -> int:

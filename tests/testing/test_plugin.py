@@ -111,13 +111,15 @@ def test_a_failure_is_a_story_with_the_line_that_replays_it(suite: Suite) -> Non
 
 
 def test_how_much_is_tried_is_an_option(suite: Suite) -> None:
-    # Without a sweep, which would use up the time of the last run where the machine is busy.
     suite.write("test_x.py", GREEN.replace("sweep=1", "sweep=0"))
     assert " 3 seeds; " in suite.run("--perdure-seeds=3")
     assert " 40 seeds; " in suite.run("--perdure-seeds=40", "--perdure-jobs=2")
-    more = re.search(r" (\d+) seeds; ", suite.run("--perdure-seeds=1", "--perdure-minutes=0.01"))
-    assert more
-    assert int(more[1]) > 1
+    # There is time for more than one: for as many as it takes to find something.
+    rare = "await world.client.run"
+    suite.write("test_x.py", GREEN.replace("sweep=1", "sweep=0").replace(rare, f"assert world.pick(0, 9) < 9; {rare}"))
+    found = re.search(r"Found by seed (\d+)", suite.run("--perdure-seeds=1", "--perdure-minutes=60", code=1))
+    assert found
+    assert int(found[1]) > 0
 
 
 def test_one_seed_is_run_with_its_story_and_its_steps(suite: Suite) -> None:
@@ -220,16 +222,14 @@ def test_it_is_found_by_itself_and_loads_nothing_where_it_is_not_used(suite: Sui
     assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
-def test_it_costs_less_than_five_milliseconds(tmp_path: Path) -> None:
+def test_it_costs_a_module_of_its_own_and_nothing_else(tmp_path: Path) -> None:
+    # Given a process with pytest and what pytest needs, when the plugin is loaded, then so little comes with it:
     program = """
-import pytest, sys, time
-def took_s():
-    for name in [name for name in sys.modules if name.partition(".")[0] == "perdure"]:
-        del sys.modules[name]
-    began_s = time.perf_counter()
-    import perdure.testing.plugin
-    return time.perf_counter() - began_s
-print(min(took_s() for _ in range(20)))
+import pytest, sys
+before = set(sys.modules)
+import perdure.testing.plugin
+print(*sorted(set(sys.modules) - before))
 """
     ran = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True, cwd=tmp_path)
-    assert float(ran.stdout) < 0.005
+    # the package with its table of names, the package of the plugin, and the plugin.
+    assert ran.stdout.split() == ["perdure", "perdure.testing", "perdure.testing.plugin"]

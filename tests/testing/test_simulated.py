@@ -1,7 +1,9 @@
 """`simulated` makes a plain test of a story; what it finds is told as a story, and kept for the next run."""
 
+import asyncio
 import inspect
 import re
+import unittest
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -48,6 +50,42 @@ async def test_a_green_story_is_a_green_test(world: World, tmp_path: Path) -> No
     # Fixtures come along.
     assert tmp_path.is_dir()  # noqa: ASYNC240  nothing else runs
     await two_waits(world)
+
+
+class TestOfAClass:
+    """A method is a test as a function is."""
+
+    @simulated(shop.app, seeds=1, sweep=0)
+    async def test_a_method_gets_its_object_and_its_world(self, world: World, tmp_path: Path) -> None:
+        assert isinstance(self, TestOfAClass)
+        assert isinstance(world, World)
+        assert tmp_path.is_dir()  # noqa: ASYNC240  nothing else runs
+
+
+class TestOfUnittest(unittest.TestCase):
+    """So it is in a class of unittest's."""
+
+    @simulated(shop.app, seeds=1, sweep=0)
+    async def test_a_method_gets_its_object_and_its_world(self, world: World) -> None:
+        assert isinstance(self, unittest.TestCase)
+        assert isinstance(world, World)
+
+
+@pytest.mark.parametrize("kind", [asyncio.CancelledError, GeneratorExit])
+def test_a_story_that_ends_with_what_is_no_exception_has_failed(kind: type[BaseException]) -> None:
+    async def story(world: World) -> None:
+        raise kind
+
+    with pytest.raises(SimulationFailed, match=kind.__name__):
+        simulated.run(shop.app, story, seeds=1, sweep=0)
+
+
+def test_a_second_simulation_beside_one_that_runs_is_refused() -> None:
+    async def story(world: World) -> None:
+        await asyncio.to_thread(lambda: simulated.run(shop.app, one_order))
+
+    with pytest.raises(SimulationFailed, match="another simulation runs in this process"):
+        simulated.run(shop.app, story, seeds=1, sweep=0)
 
 
 def test_what_is_made_is_a_plain_function_without_the_world() -> None:

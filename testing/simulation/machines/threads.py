@@ -10,11 +10,15 @@ No thread of a killed host goes on. At the end of the world, when its actions ha
 import asyncio
 import threading
 from collections.abc import Callable
-from contextvars import ContextVar, copy_context
+from contextvars import copy_context
 from typing import Any
 
-# The thread whose code runs; None: the loop's.
-BATON: ContextVar["SimThread | None"] = ContextVar("perdure_simulated_thread", default=None)
+from ..loop import SimLoop
+from ..wall import WorldTooLong
+
+# Of each thread of the interpreter: whose code it runs. A context would not do: code may run in a copy of another, as
+# in `asyncio.to_thread`, and callbacks that a thread gives to the loop have the thread's.
+RUNNING = threading.local()
 
 # The real time for which code of a thread may run until it gives the baton back.
 AWAY_S_MAX = 30.0
@@ -26,7 +30,7 @@ class HostGone(BaseException):
     """The host of this thread was killed, and its world is over."""
 
 
-class ThreadAway(Exception):
+class ThreadAway(WorldTooLong):
     """A thread has the baton and does not give it back."""
 
     def __str__(self) -> str:
@@ -47,7 +51,7 @@ class SimThread:
 
     def __init__(
         self,
-        loop: asyncio.AbstractEventLoop,
+        loop: SimLoop,
         function: Callable[[], Any],
         ended: Callable[[Any, BaseException | None], None],
     ) -> None:
@@ -55,7 +59,8 @@ class SimThread:
         self._function = function
         self._ended = ended
         self._context = copy_context()
-        self._go, self._back = threading.Semaphore(0), threading.Semaphore(0)
+        # Locks of the interpreter's: a semaphore or an event, which are made of them, would wait in virtual time.
+        self._go, self._back = _shut(), _shut()
         self._thread: threading.Thread | None = None  # from the first step on
         self._wish: Callable[[], object] = _nothing  # what the loop is to do when it has the baton back
         self._outcome: tuple[Any, BaseException | None] = (None, None)
@@ -65,11 +70,7 @@ class SimThread:
     # In the loop.
 
     def step(self) -> None:
-        """Let the thread run until it gives the baton back.
-
-        Raises:
-            ThreadAway: It does not.
-        """
+        """Let the thread run until it gives the baton back. If it does not, the world ends with `ThreadAway`."""
         if self._dropped:
             return
         if self._thread is None:
@@ -79,7 +80,8 @@ class SimThread:
             self._go.release()
         if not self._back.acquire(timeout=AWAY_S_MAX):
             self._thread, self._dropped = None, True  # it is of no more use
-            raise ThreadAway
+            self._loop.after_step = _away
+            return
         if self.over:
             self._ended(*self._outcome)
         else:
@@ -105,6 +107,10 @@ class SimThread:
         """Stand still for `seconds` of virtual time."""
         self._give_back(lambda: self._loop.call_later(seconds, self.step))
 
+    def wait(self, bell: "Bell", seconds: float | None) -> None:
+        """Stand still until a bell rings, or for so many virtual seconds; None: for ever."""
+        self._give_back(lambda: bell.hang(self._loop, self.step, seconds))
+
     def do(self, function: Callable[..., Any], *given: Any) -> Any:
         """Have a function called in the loop, and return its result, or raise its error."""
         outcome: tuple[Any, BaseException | None] = (None, None)
@@ -126,7 +132,7 @@ class SimThread:
             self._give_back(_nothing)
 
     def _main(self) -> None:
-        BATON.set(self)
+        RUNNING.thread = self
         self._outcome = _outcome_of(self._function, ())
         self.over = True
         self._back.release()
@@ -140,9 +146,59 @@ class SimThread:
             raise HostGone
 
 
+class Bell:
+    """Wakes one thread that waits, once: when it is rung, or when the time of the wait is over.
+
+    Attributes:
+        rung: Whether it was rung, and not only late.
+    """
+
+    def __init__(self) -> None:
+        self.rung = False
+        self._wake: Callable[[], object] | None = None  # while the thread waits
+
+    def release(self) -> None:
+        """Ring it. `threading.Condition.notify` calls it by this name, as it does the locks of its waiters."""
+        self.rung = True
+        wake, self._wake = self._wake, None
+        if wake is not None:
+            wake()
+
+    def hang(self, loop: asyncio.AbstractEventLoop, step: Callable[[], None], seconds: float | None) -> None:
+        """Begin to wait: in the loop, in the context of a step of the thread's life."""
+        context = copy_context()  # that of the one who rings is another's
+        timer = loop.call_later(seconds, self._end, step) if seconds is not None else None
+
+        def wake() -> None:
+            if timer is not None:
+                timer.cancel()
+            loop.call_soon(self._end, step, context=context)
+
+        if self.rung:
+            wake()
+        else:
+            self._wake = wake
+
+    def _end(self, step: Callable[[], None]) -> None:
+        self._wake = None
+        step()
+
+
 def current() -> SimThread | None:
     """The thread whose code runs; None: the loop's."""
-    return BATON.get()
+    thread: SimThread | None = getattr(RUNNING, "thread", None)
+    return thread
+
+
+def _away() -> None:
+    raise ThreadAway
+
+
+def _shut() -> "threading.Lock":
+    """A lock that is held: the next `acquire` waits for a `release`."""
+    lock = threading.Lock()
+    lock.acquire()
+    return lock
 
 
 def _outcome_of(function: Callable[..., Any], given: tuple[Any, ...]) -> tuple[Any, BaseException | None]:

@@ -21,6 +21,7 @@ from ....runtime.activities.worker_protocol import LENGTH, packed, unpacked
 from ....runtime.authoring.fence import Performed
 from ....runtime.history.failure import FailureDetails
 from ..choices import Choices
+from ..patches import worker_thread
 from .threads import SimThread, current
 
 T = TypeVar("T")
@@ -85,8 +86,12 @@ class SimWorkshop:
         Args:
             ended: Called when it has ended, also if nothing waits for its answer.
         """
-        loop = asyncio.get_running_loop()
+        loop: Any = asyncio.get_running_loop()
         answer: asyncio.Future[Any] = loop.create_future()
+
+        def perform() -> Any:
+            with worker_thread(loop):
+                return function()
 
         def end(result: Any, error: BaseException | None) -> None:
             self._threads.pop(thread, None)
@@ -94,7 +99,7 @@ class SimWorkshop:
             if not answer.done():
                 _settle(answer, result, error)
 
-        thread = SimThread(loop, function, end)
+        thread = SimThread(loop, perform, end)
         self._threads[thread] = None
         self.calls += 1
         loop.call_later(BEGINS_S[self._choices.fault("thread.begins", len(BEGINS_S))], thread.step)

@@ -86,8 +86,8 @@ class NotRepeatable(Exception):
     def __str__(self) -> str:
         return (
             f"a world of the same choices came out in two ways: {self.first.error!r}, and then {self.again.error!r}. "
-            "Something in it is not up to its choices: the machine's time or chance, the order of a set, or what an "
-            "earlier world has left behind. Compare the steps of both (WorldTrace(keep=True), first_difference)."
+            "Something in it is not up to its choices: the machine's time or chance, an address of an object, the "
+            "order of a set, or what an earlier world has left behind, as in a variable of a module."
         )
 
 

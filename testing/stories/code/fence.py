@@ -4,12 +4,17 @@ The rule: nothing real is done. An attempt raises an error where it is made, and
 handle the error.
 """
 
+import _thread
+import asyncio
+import importlib
 import os
+import signal
 import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any
 
 from ...simulation.loop import SimLoop
@@ -24,6 +29,12 @@ NO_THREADS = (
     "Threads side by side do not repeat: call `asyncio.to_thread` or `anyio.to_thread.run_sync`, or give it a fake "
     "with `world.outside`."
 )
+NO_SIGNALS = "There are no signals in a simulation, and its process is that of the tests: `world.kill` ends a host."
+NO_END = (
+    "Nothing can happen to it meanwhile, as the event loop of its host stands still: await it, or give the wait a "
+    "timeout."
+)
+WORLDS_LOOP = "The event loop is the world's, and has no part of the machine: give it a fake with `world.outside`."
 NO_LOCKS = (
     "A lock of a file outlives no kill of a simulation, and is held by one process for all hosts: give it a fake with "
     "`world.outside`."
@@ -62,35 +73,30 @@ class Fence:
     def switches(self) -> list[Switch]:
         """The names to replace, with their substitutes."""
         found = [
-            Switch(socket.socket, name, self._fenced(_own(socket.socket, name), _connecting, NO_NETWORK))
-            for name in ("connect", "connect_ex", "sendto")
-        ]
-        found.append(Switch(socket.socket, "bind", self._fenced(socket.socket.bind, _binding, NO_NETWORK)))
-        found += [
-            Switch(socket, name, self._fenced(getattr(socket, name), _looking_up, NO_NETWORK))
-            for name in ("getaddrinfo", "gethostbyname", "gethostbyname_ex")
-        ]
-        found.append(
-            Switch(subprocess.Popen, "__init__", self._fenced(subprocess.Popen.__init__, _starting, NO_PROCESSES))
-        )
-        found += [
-            Switch(os, name, self._fenced(getattr(os, name), _running(name), NO_PROCESSES))
-            for name in ("fork", "forkpty", "posix_spawn", "posix_spawnp", "system")
-            if hasattr(os, name)
+            Switch(where, name, self._fenced(getattr(where, name), told, instead))
+            for where, names, told, instead in _fenced_names()
+            for name in names.split()
+            if hasattr(where, name)
         ]
         found.append(Switch(threading.Thread, "start", self._thread_start(threading.Thread.start)))
-        if (fcntl := _fcntl()) is not None:
-            found += [
-                Switch(fcntl, name, self._fenced(getattr(fcntl, name), _locking, NO_LOCKS))
-                for name in ("flock", "lockf")
-            ]
         return found
+
+    def endless(self) -> None:
+        """Refuse a wait in the event loop that nothing can end.
+
+        Raises:
+            Escaped
+        """
+        self._escape("waited in the event loop for another thread, without an end", NO_END)
 
     def _thread_start(self, real: Any) -> Any:
         def start(thread: Any) -> Any:
             # The world's own threads are real ones too, of which one runs at a time.
-            if self._senses.here is None or sys._getframe(1).f_code.co_filename.startswith(PACKAGE):
+            if self._senses.here is None:
                 return real(thread)
+            if sys._getframe(1).f_code.co_filename.startswith(PACKAGE):
+                with self._senses.outside():
+                    return real(thread)
             return self._escape(f"started the thread {thread.name!r}", NO_THREADS)
 
         return start
@@ -111,6 +117,8 @@ class Fence:
             self._escape("started a process", NO_PROCESSES)
 
         made: Any = loop
+        for name in _lacking(type(loop)):
+            setattr(made, name, self._lacking(name))
         made.getaddrinfo = network
         made.create_connection = create_connection
         made.create_unix_connection = made.sock_connect = create_connection
@@ -118,11 +126,16 @@ class Fence:
         made.create_server = made.create_unix_server = listen
         made.subprocess_exec = made.subprocess_shell = process
 
-    def _fenced(self, real: Any, told: Callable[..., str], instead: str) -> Any:
+    def _lacking(self, name: str) -> Callable[..., Any]:
+        def lacking(*given: Any, **named: Any) -> Any:
+            self._escape(f"called {name} of the event loop", WORLDS_LOOP)
+
+        return lacking
+
+    def _fenced(self, real: Any, told: Callable[..., str | None], instead: str) -> Any:
         def fenced(*given: Any, **named: Any) -> Any:
-            if self._senses.here is None:
-                return real(*given, **named)
-            return self._escape(told(*given, **named), instead)
+            deed = told(*given, **named) if self._senses.here is not None else None
+            return real(*given, **named) if deed is None else self._escape(deed, instead)
 
         return fenced
 
@@ -136,8 +149,45 @@ class Fence:
         raise escaped
 
 
-def _own(kind: Any, name: str) -> Any:
-    return getattr(kind, name)
+def _fenced_names() -> "list[tuple[Any, str, Callable[..., str | None], str]]":
+    """The fenced names: where they stand, the names, the words for a call (None: it is harmless), and the remedy."""
+    fcntl = _module("fcntl")
+    return [
+        (socket.socket, "connect connect_ex sendto", _connecting, NO_NETWORK),
+        (socket.socket, "sendmsg", _sending, NO_NETWORK),
+        (socket.socket, "bind", _binding, NO_NETWORK),
+        (socket.socket, "listen", _told("listened for connections"), NO_NETWORK),
+        (socket, "getaddrinfo gethostbyname gethostbyname_ex gethostbyaddr", _looking_up, NO_NETWORK),
+        (socket, "getnameinfo", _looking_up_pair, NO_NETWORK),
+        (subprocess.Popen, "__init__", _starting, NO_PROCESSES),
+        *((os, name, _running(name), NO_PROCESSES) for name in PROCESSES),
+        # Of multiprocessing; `subprocess` has it by a name of its own.
+        (_module("_posixsubprocess"), "fork_exec", _told("started a process"), NO_PROCESSES),
+        *((os, name, _told(f"called os.{name}"), NO_SIGNALS) for name in ("kill", "killpg", "_exit", "abort")),
+        *((signal, name, _told(f"called signal.{name}"), NO_SIGNALS) for name in SIGNALS),
+        (_thread, "start_new_thread", _told("started a thread"), NO_THREADS),
+        (ThreadPoolExecutor, "submit", _told("gave work to a pool of threads"), NO_THREADS),
+        (_pool_of_processes(), "submit", _told("gave work to a pool of processes"), NO_PROCESSES),
+        (fcntl, "flock lockf", _told("locked a file"), NO_LOCKS),
+        (fcntl, "fcntl", _controlling, NO_LOCKS),
+        (os, "lockf", _told("locked a file"), NO_LOCKS),
+    ]
+
+
+PROCESSES = ("fork", "forkpty", "posix_spawn", "posix_spawnp", "system", "execv", "execve")
+SIGNALS = ("alarm", "raise_signal", "pthread_kill", "pause", "sigwait", "sigwaitinfo", "sigtimedwait")
+
+
+def _lacking(kind: type[SimLoop]) -> list[str]:
+    """The methods of an event loop that a loop of a world does not have."""
+    abstract = asyncio.AbstractEventLoop
+    return [
+        name for name in vars(abstract) if not name.startswith("_") and getattr(kind, name) is getattr(abstract, name)
+    ]
+
+
+def _told(what: str) -> Callable[..., str]:
+    return lambda *given, **named: what
 
 
 def _connecting(sock: Any, address: Any = None, *rest: Any, **named: Any) -> str:
@@ -163,8 +213,18 @@ def _running(name: str) -> Callable[..., str]:
     return told
 
 
-def _locking(*given: Any, **named: Any) -> str:
-    return "locked a file"
+def _sending(sock: Any, buffers: Any = None, extra: Any = None, flags: Any = 0, address: Any = None) -> str | None:
+    return f"sent to {_place(address)}" if address is not None else None
+
+
+def _looking_up_pair(address: Any = None, flags: Any = 0) -> str:
+    return f"opened a connection to {_place(address)}"
+
+
+def _controlling(file: Any, command: int, *rest: Any) -> str | None:
+    fcntl = _module("fcntl")
+    locks = {getattr(fcntl, name, None) for name in ("F_SETLK", "F_SETLKW", "F_OFD_SETLK", "F_OFD_SETLKW")}
+    return "locked a file" if command in locks else None
 
 
 def _place(address: Any) -> str:
@@ -175,9 +235,14 @@ def _place(address: Any) -> str:
     return str(address)
 
 
-def _fcntl() -> Any:
+def _module(name: str) -> Any:
+    """A module of the standard library that not every system has."""
     try:
-        import fcntl  # noqa: PLC0415  not on Windows
+        return importlib.import_module(name)
     except ImportError:
         return None
-    return fcntl
+
+
+def _pool_of_processes() -> type[Executor] | None:
+    """The pool of processes, if the program has one: its module takes long to import."""
+    return getattr(sys.modules.get("concurrent.futures.process"), "ProcessPoolExecutor", None)

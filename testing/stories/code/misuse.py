@@ -34,6 +34,16 @@ def require_check(check: object) -> None:
         raise SimulationMisuse("what must hold is a plain function: it looks, and does not wait")
 
 
+def unclear(name: str, holds: object) -> SimulationMisuse:
+    """The error for an answer of a check that is neither yes nor no, as the coroutine of a method of a fake."""
+    if inspect.iscoroutine(holds):
+        holds.close()
+    return SimulationMisuse(
+        f"{name!r} returned {holds!r}; what must hold returns True or False, or nothing and asserts: compare it, as "
+        "in `len(bank.charges) <= 1`"
+    )
+
+
 def require_errors(lost: object, errors: object) -> Sequence[Callable[[str], BaseException]]:
     """Return the errors with which a fake may answer; refuse anything else.
 

@@ -48,11 +48,15 @@ def thread_switches(senses: Senses, scopes: Iterable[dict[str, Any]]) -> list[Sw
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep the engine from filling the log of a test with thousands of faults, until the block ends."""
-    logger = logging.getLogger("perdure")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL + 1)
+    """Keep the engine from filling the log of a test with thousands of faults, until the block ends.
+
+    And asyncio, which tells of each task that was left by a thread of a host that was killed.
+    """
+    before = [(logger, logger.level) for logger in map(logging.getLogger, ("perdure", "asyncio"))]
+    for logger, _ in before:
+        logger.setLevel(logging.CRITICAL + 1)
     try:
         yield
     finally:
-        logger.setLevel(level)
+        for logger, level in before:
+            logger.setLevel(level)

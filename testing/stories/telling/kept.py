@@ -3,6 +3,7 @@
 The rule: a file holds the schedules of one test, as people can read and send them.
 """
 
+import hashlib
 import json
 import re
 from collections.abc import Iterable
@@ -12,6 +13,7 @@ from ...simulation.choices import Schedule, read_schedule, told
 from ..errors import SimulationMisuse
 
 FOLDER = Path(".perdure") / "failures"
+NAME_MAX = 200  # of the 255 bytes that a name has in most file systems; parameters can be long texts
 FORMAT = "perdure-schedules-1"
 
 
@@ -22,7 +24,11 @@ def failures_file(root: Path, node: str) -> Path:
         root: The folder of pytest.
         node: The name of the test in pytest.
     """
-    return root / FOLDER / f"{re.sub(r'[^A-Za-z0-9._-]+', '-', node).strip('-')}.json"
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", node).strip("-")
+    if len(name) > NAME_MAX:
+        mark = hashlib.sha256(node.encode(errors="surrogatepass")).hexdigest()
+        name = f"{name[:NAME_MAX]}-{mark[:8]}"
+    return root / FOLDER / f"{name}.json"
 
 
 def write_schedules(file: Path, node: str, schedules: Iterable[Schedule], why: str) -> None:

@@ -20,9 +20,11 @@ from ...simulation.trace import WorldTrace
 from ...simulation.world import SimWorld
 from ..code.blocking import Blocking
 from ..code.fence import Fence
+from ..code.imports import import_switches
 from ..code.senses import SEED, Senses
 from ..code.switch import Switch, switched
 from ..code.threads import quiet, thread_switches, threads_on_loop
+from ..code.waits import BlockingWaits
 from ..code.where import OwnCode, globals_of
 from ..faults import ChosenFaults
 from ..plan import STOP_GRACE_S, SimulationPlan
@@ -82,7 +84,9 @@ class WorldRunner:
             self._switches = [
                 *self._senses.switches(scopes),
                 *self._fence.switches(),
+                *BlockingWaits(self._senses, self._blocking.wait, self._fence.endless).switches(),
                 *thread_switches(self._senses, scopes),
+                *import_switches(self._senses, scopes),
             ]
         self.worlds += 1
         chosen = ChosenFaults.of(choices, self.plan.faults)
@@ -103,9 +107,9 @@ class WorldRunner:
         except Exception as raised:
             error = innermost(raised)
         except BaseException as raised:
-            if not _is_pytests_fail(raised):
+            if not _is_failure(raised):
                 raise
-            error = AssertionError(str(raised))
+            error = AssertionError(str(raised) or repr(raised))
         finally:
             self._senses.world = None
             random.setstate(chance)
@@ -154,7 +158,12 @@ def _facts(machine: SimWorld, world: World) -> WorldFacts:
     )
 
 
-def _is_pytests_fail(error: BaseException) -> bool:
-    """Whether it is what `pytest.fail` and `pytest.raises` raise; pytest need not be there."""
+def _is_failure(error: BaseException) -> bool:
+    """Whether it is a failure of the story, and not the end of the whole run, or what `pytest.skip` raises.
+
+    `pytest.fail` and `pytest.raises` raise a `Failed`; pytest need not be there.
+    """
     kinds = [kind.__name__ for kind in type(error).__mro__]
-    return kinds[0] == "Failed" and "OutcomeException" in kinds
+    if "OutcomeException" in kinds:
+        return kinds[0] == "Failed"
+    return not isinstance(error, KeyboardInterrupt | SystemExit)

@@ -13,7 +13,6 @@ from ...simulation.choices import Choices, Schedule
 from ...simulation.search.attempt import Attempt, FoundFailure, NotRepeatable, failing_again, signature
 from ...simulation.search.shrink import shrink
 from ...simulation.search.sweep import Sweep, sweep
-from ...simulation.trace import first_difference
 from ...simulation.wall import WorldTooLong
 from .running import WorldRunner
 from .session import SimulationSession
@@ -231,16 +230,6 @@ class Trial:
         found = FoundFailure(schedule, failed.error, failed.story, 0, failed)
         small = shrink(self._world, found, runs_max=SHRINK_WORLDS_MAX, seconds=SHRINK_S_MAX)
         return Finding(small, f"by seed {seed}", len(schedule), ())
-
-
-def difference(runner: WorldRunner, schedule: Schedule) -> str | None:
-    """The first difference of two runs of a schedule, as a line; None if they take the same steps."""
-    one, other = (runner.run(Choices(schedule=schedule), keep=True) for _ in range(2))
-    found = first_difference(one.facts.steps, other.facts.steps)
-    if found is None:
-        return None
-    at, left, right = found
-    return f"step {at} was {left!r} and then {right!r}"
 
 
 def _differs(one: Attempt, other: Attempt) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from perdure.testing.simulation import wall
 from perdure.testing.simulation.choices import Choices
 from perdure.testing.simulation.loop import SimLoop
 from perdure.testing.simulation.search.attempt import Attempt, FoundFailure, failing_again
@@ -54,6 +55,26 @@ def test_a_world_is_ended_wherever_it_stands(story: Callable[[], Coroutine[Any, 
     loop.close()
     assert signal.getitimer(signal.ITIMER_VIRTUAL) == (0.0, 0.0)
     assert signal.getsignal(signal.SIGVTALRM) is signal.SIG_DFL
+
+
+async def waits_for_a_lock(lock: threading.Lock) -> None:
+    with lock:
+        pass
+
+
+def test_code_that_waits_in_real_time_is_ended_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wall, "LOOK_S", 0.05)
+    monkeypatch.setattr(wall, "_is_debugged", bool)  # a run with coverage is traced
+    loop, lock = SimLoop(), threading.Lock()  # type: ignore[abstract]
+    # A lock that is not released is no error of this test's: a signal ends the wait for it.
+    lock.acquire()
+    with (
+        pytest.raises(WorldTooLong, match=r"has waited for .* of real time, .* It stands in waits_for_a_lock"),
+        walled(loop, 1_000),
+    ):
+        loop.run(waits_for_a_lock(lock))
+    loop.close()
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
 
 
 def test_where_the_timer_is_not_ours_there_is_no_wall() -> None:

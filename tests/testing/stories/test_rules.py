@@ -123,3 +123,30 @@ def test_what_is_under_way_must_end() -> None:
     error = in_world(app, story, "", within=timedelta(minutes=1)).error
     assert "o (w) waits for activity 'hang' since" in str(error)
     assert told([], timedelta(minutes=1))
+
+
+def test_an_error_of_a_task_that_nothing_awaits_is_no_secret() -> None:
+    async def check() -> None:
+        raise AssertionError("charged twice")
+
+    async def story(world: World) -> None:
+        checking = asyncio.create_task(check())
+        await world.sleep(1)
+        assert checking.done()
+
+    error = calm(App("tasks"), story).error
+    assert isinstance(error, InvariantFailed)
+    assert error.name == "no error is lost"
+    assert "check ended with AssertionError('charged twice')" in error.what
+
+
+def test_a_task_that_is_asked_for_its_error_is_no_failure() -> None:
+    async def check() -> None:
+        raise ValueError("known")
+
+    async def story(world: World) -> None:
+        checking = asyncio.create_task(check())
+        await asyncio.wait([checking])
+        assert isinstance(checking.exception(), ValueError)
+
+    succeed(calm(App("tasks"), story))

@@ -27,7 +27,7 @@ def run(story: Coroutine[Any, Any, T], loop: SimLoop | None = None) -> T:
 
 
 def begin(function: Callable[[], Any]) -> "tuple[SimThread, asyncio.Future[Any]]":
-    loop = asyncio.get_running_loop()
+    loop: Any = asyncio.get_running_loop()
     answer: asyncio.Future[Any] = loop.create_future()
 
     def ended(result: Any, error: BaseException | None) -> None:
@@ -144,14 +144,15 @@ def test_a_thread_that_waits_for_another_is_an_error_and_no_hang(monkeypatch: py
         with lock:
             here().pause(10)
 
-    async def story() -> tuple[SimThread, SimThread]:
-        holding, waiting = begin(hold)[0], begin(lock.acquire)[0]
-        await asyncio.sleep(1)
-        return holding, waiting
+    begun: list[SimThread] = []
 
-    loop = new_loop()
-    holding, waiting = run(story(), loop)
-    assert isinstance(loop.errors[0]["exception"], ThreadAway)
+    async def story() -> None:
+        begun.extend([begin(hold)[0], begin(lock.acquire)[0]])
+        await asyncio.sleep(1)
+
+    with pytest.raises(ThreadAway):
+        run(story())
+    holding, waiting = begun
     waiting.bury()  # which does not wait for it once more
     holding.bury()
     assert holding.over

@@ -1,12 +1,17 @@
 """Real steps are refused in a world: with the line of the user's code, and with the remedy."""
 
+import _thread
 import asyncio
 import fcntl
+import multiprocessing
 import os
+import signal
 import socket
+import struct
 import subprocess
 import threading
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -101,12 +106,85 @@ def test_processes_servers_and_threads_are_refused(do: Any, said: str, plain: bo
     assert said in str(escape(do, plain=plain))
 
 
-def test_a_lock_of_a_file_is_refused(tmp_path: Path) -> None:
-    def lock() -> None:
-        with (tmp_path / "lock").open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+def send() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sending:
+        sending.sendmsg([b"x"], [], 0, ("192.0.2.1", 9))
 
-    assert "locked a file" in str(escape(lock))
+
+def listen() -> None:
+    with socket.socket() as listening:
+        listening.listen()
+
+
+def spawn() -> None:
+    multiprocessing.get_context("spawn").Process(target=print).start()
+
+
+POOL = ThreadPoolExecutor(1)
+
+
+@pytest.mark.parametrize(
+    ("do", "said"),
+    [
+        (send, "sent to 192.0.2.1:9"),
+        (listen, "listened for connections"),
+        (lambda: socket.gethostbyaddr("192.0.2.1"), "opened a connection to 192.0.2.1"),
+        (lambda: socket.getnameinfo(("192.0.2.1", 9), 0), "opened a connection to 192.0.2.1:9"),
+        (spawn, "started a process"),
+        (lambda: os.execv("/bin/true", ["true"]), "os.execv"),  # noqa: S606
+        (lambda: os._exit(1), "called os._exit"),
+        (lambda: os.kill(os.getpid(), signal.SIGTERM), "called os.kill"),
+        (lambda: signal.alarm(1), "called signal.alarm"),
+        (lambda: signal.raise_signal(signal.SIGTERM), "called signal.raise_signal"),
+        (lambda: _thread.start_new_thread(print, ()), "started a thread"),
+        # Its threads may be older than the world.
+        (lambda: POOL.submit(print), "gave work to a pool of threads"),
+    ],
+)
+@pytest.mark.parametrize("plain", [False, True])
+def test_the_siblings_of_what_is_refused_are_refused(do: Any, said: str, plain: bool) -> None:
+    found = str(escape(do, plain=plain))
+    assert said in found
+    assert "test_fence.py:" in found
+
+
+CLOSED = socket.socket()
+CLOSED.close()
+
+
+def loops() -> asyncio.AbstractEventLoop:
+    return asyncio.get_running_loop()
+
+
+@pytest.mark.parametrize(
+    ("name", "use"),
+    [
+        ("add_reader", lambda: loops().add_reader(0, print)),
+        ("add_signal_handler", lambda: loops().add_signal_handler(signal.SIGTERM, print)),
+        ("connect_read_pipe", lambda: loops().connect_read_pipe(asyncio.Protocol, None)),
+        ("set_default_executor", lambda: loops().set_default_executor(POOL)),
+        ("sock_recv", lambda: loops().sock_recv(CLOSED, 1)),
+        ("stop", lambda: loops().stop()),
+    ],
+)
+def test_what_the_event_loop_of_a_world_does_not_have_is_told_by_name(name: str, use: Any) -> None:
+    assert f"an activity called {name} of the event loop" in str(escape(use))
+
+
+@pytest.mark.parametrize(
+    "lock",
+    [
+        lambda file: fcntl.flock(file, fcntl.LOCK_EX),
+        lambda file: fcntl.fcntl(file, fcntl.F_SETLK, struct.pack("hhqqhh", fcntl.F_WRLCK, 0, 0, 0, 0, 0)),
+        lambda file: os.lockf(file.fileno(), os.F_LOCK, 0),
+    ],
+)
+def test_a_lock_of_a_file_is_refused(tmp_path: Path, lock: Any) -> None:
+    def locks() -> None:
+        with (tmp_path / "lock").open("w") as file:
+            lock(file)
+
+    assert "locked a file" in str(escape(locks))
 
 
 def test_a_file_itself_is_read_and_written(tmp_path: Path) -> None:

@@ -9,6 +9,8 @@ from perdure.testing import Faults, SimulationMisuse, World
 
 from ..shop import Bank, Shop, calm
 
+shop = Shop()
+
 
 async def awaits_a_kill(world: Any) -> None:
     await world.kill()
@@ -48,6 +50,16 @@ async def gives_a_text_for_what_is_lost(world: Any) -> None:
     world.outside(Bank(), lost="no answer")
 
 
+async def looks_with_a_method_that_waits(world: Any) -> None:
+    bank = world.outside(Bank())
+    world.always(lambda: bank.charge("o"), name="charged")
+    await world.client.run(shop.buy, input="o", instance_id="o")
+
+
+async def gives_a_number_for_an_answer(world: Any) -> None:
+    world.finally_(lambda: 0, name="sold")
+
+
 MISUSES: dict[str, Callable[[World], Awaitable[None]]] = {
     "write world.kill(...) without await": awaits_a_kill,
     "write world.set_clock(...) without await": awaits_the_clock,
@@ -57,12 +69,14 @@ MISUSES: dict[str, Callable[[World], Awaitable[None]]] = {
     "it looks, and does not wait": waits_in_a_check,
     "as errors=(ValueError,), and not <class 'ValueError'>": gives_one_error,
     "as errors=(ValueError,), and not ('no money',)": gives_errors_that_are_none,
+    "'charged' returned <coroutine": looks_with_a_method_that_waits,
+    "'sold' returned 0; what must hold returns True or False, or nothing": gives_a_number_for_an_answer,
     "as lost=ConnectionError, and not 'no answer'": gives_a_text_for_what_is_lost,
 }
 
 
 @pytest.mark.parametrize("said", MISUSES)
 def test_a_story_that_is_written_wrongly_is_told_what_to_write(said: str) -> None:
-    error = calm(Shop().app, MISUSES[said], faults=Faults(clock=True)).error
+    error = calm(shop.app, MISUSES[said], faults=Faults(clock=True)).error
     assert isinstance(error, SimulationMisuse)
     assert said in str(error)

@@ -7,10 +7,12 @@ import random
 import secrets
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import uuid
 from datetime import UTC, date, datetime
+from random import seed as imported_seed
 from time import sleep as imported_sleep
 from typing import Any
 
@@ -62,6 +64,10 @@ DATES = [
     lambda: dt.datetime.now(dt.UTC).timestamp(),
     lambda: datetime.today().timestamp(),
     lambda: datetime.utcnow().replace(tzinfo=UTC).timestamp(),
+    lambda: time.clock_gettime(time.CLOCK_REALTIME),
+    lambda: time.clock_gettime_ns(time.CLOCK_REALTIME) / 1e9,
+    lambda: time.mktime(time.strptime(time.strftime("%Y-%m-%d %H:%M:%S"), "%Y-%m-%d %H:%M:%S")),
+    lambda: time.mktime(time.strptime(time.asctime())),
     lambda: uuid.uuid1().time / 1e7 - 12_219_292_800,
 ]
 
@@ -71,6 +77,21 @@ DATES = [
 def test_the_date_is_the_worlds(sense: Any, plain: bool) -> None:
     [at_s] = sensed(sense=sense, plain=plain)
     assert 0 <= at_s - NEW_YEAR_2026_S < 2
+
+
+@pytest.mark.parametrize(
+    "sense",
+    [
+        lambda: time.monotonic(),  # noqa: PLW0108  the function of that moment
+        lambda: time.process_time(),  # noqa: PLW0108
+        lambda: time.thread_time(),  # noqa: PLW0108
+        lambda: time.thread_time_ns() / 1e9,
+        lambda: time.clock_gettime(time.CLOCK_MONOTONIC),
+    ],
+)
+def test_how_long_it_has_been_is_up_to_the_world(sense: Any) -> None:
+    first, second = sensed(sense=sense)[0], sensed(sense=sense)[0]
+    assert first == second < 1
 
 
 def test_today_is_the_worlds() -> None:
@@ -96,6 +117,11 @@ CHANCES = [
     secrets.token_hex,
     lambda: secrets.randbelow(10**9),
     lambda: random.SystemRandom().random(),
+    lambda: random.Random().random(),
+    lambda: (random.seed(), random.random()),
+    lambda: (imported_seed(), random.random()),
+    lambda: os.getrandom(8),
+    tempfile.mktemp,
 ]
 
 
@@ -189,19 +215,22 @@ def test_all_is_the_machines_again_behind_a_world() -> None:
 
 def test_a_thread_that_is_not_of_the_world_has_the_machines_time() -> None:
     # Given a thread of a test runner's, say, that reads the date while a world runs,
-    go, done, read = threading.Event(), threading.Event(), list[float]()
+    # and with bare locks, as it waits in real time,
+    go, done, read = threading.Lock(), threading.Lock(), list[float]()
+    go.acquire()
+    done.acquire()
 
     def other() -> None:
-        go.wait(10)
+        go.acquire(timeout=10)
         read.append(time.perf_counter())
-        done.set()
+        done.release()
 
     thread = threading.Thread(target=other, daemon=True)
     thread.start()
 
     def sense() -> float:
-        go.set()
-        done.wait(10)
+        go.release()
+        done.acquire(timeout=10)
         return time.perf_counter()
 
     # then it is not the world's.
@@ -209,3 +238,28 @@ def test_a_thread_that_is_not_of_the_world_has_the_machines_time() -> None:
     assert inside < 2
     assert read[0] != inside
     assert read[0] > 2 or time.perf_counter() < 2
+
+
+@pytest.mark.parametrize("seconds", [-1, float("nan")])
+def test_a_sleep_that_is_none_is_refused_as_it_is_outside(seconds: float) -> None:
+    def sense() -> str:
+        with pytest.raises(ValueError, match=r".") as refused:
+            time.sleep(seconds)
+        return str(refused.value)
+
+    said = sensed(sense=sense)[0]
+    assert said == sense()
+
+
+def test_code_in_a_thread_of_the_story_is_of_the_world() -> None:
+    seen: list[float] = []
+
+    def sense() -> None:
+        time.sleep(3_600)
+        seen.append(time.monotonic())
+
+    async def story(world: World) -> None:
+        await asyncio.to_thread(sense)
+
+    succeed(calm(App("threads"), story))
+    assert 3_600 <= seen[0] < 3_601

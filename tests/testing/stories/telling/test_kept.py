@@ -18,6 +18,13 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert '"kill.bank.charge#0"' in file.read_text()
 
 
+def test_a_test_with_a_long_name_has_a_file_too(tmp_path: Path) -> None:
+    one, other = (failures_file(tmp_path, f"test_x.py::test_x[{'x' * 500}{end}]") for end in "ab")
+    assert one != other
+    write_schedules(one, "x", SCHEDULES, "")
+    assert read_schedules(one) == SCHEDULES
+
+
 def test_without_a_failure_the_file_goes(tmp_path: Path) -> None:
     file = tmp_path / "x.json"
     write_schedules(file, "x", SCHEDULES, "")

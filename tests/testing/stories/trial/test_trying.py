@@ -11,10 +11,11 @@ from perdure.testing import World
 from perdure.testing.simulation.choices import read_schedule
 from perdure.testing.simulation.search.attempt import NotRepeatable
 from perdure.testing.stories.plan import SimulationPlan
+from perdure.testing.stories.telling.difference import difference
 from perdure.testing.stories.trial import trying
 from perdure.testing.stories.trial.running import WorldRunner
 from perdure.testing.stories.trial.session import SimulationSession
-from perdure.testing.stories.trial.trying import Finding, Trial, difference, is_swept
+from perdure.testing.stories.trial.trying import Finding, Trial, is_swept
 
 from ..shop import Bank, Shop
 
