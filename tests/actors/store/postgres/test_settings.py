@@ -7,8 +7,8 @@ import pytest
 
 from perdure.actors.store.errors import StoreFailed
 from perdure.actors.store.postgres.cluster_store import PostgresClusterStore
-from perdure.actors.store.postgres.driver import AsyncpgDriver, Statement
-from perdure.actors.store.postgres.settings import SESSION, figures_of, require_settings, session_settings
+from perdure.actors.store.postgres.driver import AsyncpgDriver, Lost, Refused, Statement
+from perdure.actors.store.postgres.settings import SESSION, figures_of, require_settings, session_settings, why_closed
 from perdure.actors.store.postgres.store import PostgresStore
 from perdure.actors.store.postgres.url import parse_url
 
@@ -47,6 +47,26 @@ async def test_another_setting_is_refused_and_the_error_says_where_to_put_it(url
         await require_settings(session, parsed)
     assert why in str(failed.value)
     session.terminate()
+
+
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (Lost("connection refused"), "db does not answer: connection refused"),
+        (Refused("08P01", "unsupported startup parameter: x"), "db is a pooler, which takes no settings from sessions"),
+        (Refused("28P01", "password authentication failed"), "db does not let this user in: password"),
+        (Refused("22023", "CERTIFICATE_VERIFY_FAILED: self-signed"), "db has a certificate that this machine does not"),
+        (Refused("22023", "invalid port"), "db cannot be an address of a database: invalid port"),
+        (Refused("3D000", 'database "x" does not exist'), 'db is not there: database "x" does not exist. Make it:'),
+        (
+            Refused("42501", "permission denied"),
+            "db does not allow this user to make the tables of a store: permission",
+        ),
+        (Refused("53300", "too many clients"), "db cannot be opened: too many clients (SQLSTATE 53300)"),
+    ],
+)
+async def test_a_store_that_cannot_be_opened_says_why(error: Exception, why: str) -> None:
+    assert why_closed("db", error).startswith(why)
 
 
 async def test_behind_a_pooler_the_role_has_to_have_them(server: PostgresServer) -> None:
