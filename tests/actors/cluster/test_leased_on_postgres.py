@@ -7,6 +7,7 @@ import asyncio
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 
 import anyio
 import pytest
@@ -328,15 +329,25 @@ async def test_what_a_copy_lacks_of_what_was_acknowledged_is_told_by_count(
         group.cancel_scope.cancel()
 
 
-async def test_saved_values_that_a_copy_lacks_are_told_by_count(
-    postgres_server: ServerOf, caplog: pytest.LogCaptureFixture
-) -> None:
-    server, schema = postgres_server(NEWEST), f"conformance_{SHARDS}"
+@asynccontextmanager
+async def one_host(server: PostgresServer) -> AsyncIterator[tuple[PostgresClusterStore, str]]:
+    """The store of a host that has joined, and the schema."""
+    schema = f"conformance_{SHARDS}"
     store = PostgresClusterStore(await emptied(server, schema=schema), shards=SHARDS, patience_s=5)
     await store.open()
     try:
-        # Given a host that has saved values, one of them twice, and deleted one,
         await store.join(HostCard("machine", "10.0.0.1:1", "boot/1/1", "0", 1, 1))
+        yield store, schema
+    finally:
+        await store.close()
+
+
+async def test_saved_values_that_a_copy_lacks_are_told_by_count(
+    postgres_server: ServerOf, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = postgres_server(NEWEST)
+    async with one_host(server) as (store, schema):
+        # Given a host that has saved values, one of them twice, and deleted one,
         address = Address("state", "cars")
         shard, key = shard_of(address.id, SHARDS), store.new_key()
         fences = await store.take([(shard, 0)])
@@ -359,19 +370,14 @@ async def test_saved_values_that_a_copy_lacks_are_told_by_count(
         # then the host says that three are not as it has acknowledged.
         [told] = [vars(each) for each in caplog.records if getattr(each, "event", "") == "acknowledged_lost"]
         assert (told["found"], store.doubts.acknowledged_lost) == (3, 3)
-    finally:
-        await store.close()
 
 
 async def test_an_entry_is_not_lost_that_a_later_commit_without_an_answer_has_deleted(
     postgres_server: ServerOf, caplog: pytest.LogCaptureFixture
 ) -> None:
-    server, schema = postgres_server(NEWEST), f"conformance_{SHARDS}"
-    store = PostgresClusterStore(await emptied(server, schema=schema), shards=SHARDS, patience_s=5)
-    await store.open()
-    try:
+    server = postgres_server(NEWEST)
+    async with one_host(server) as (store, schema):
         # Given a host that has acknowledged an entry of each of two actors,
-        await store.join(HostCard("machine", "10.0.0.1:1", "boot/1/1", "0", 1, 1))
         again, gone = store.new_key(), store.new_key()
         for id_, key in (("again", again), ("gone", gone)):
             shard = shard_of(id_, SHARDS)
@@ -387,5 +393,3 @@ async def test_an_entry_is_not_lost_that_a_later_commit_without_an_answer_has_de
         # then the host says that one entry is lost.
         [told] = [vars(each) for each in caplog.records if getattr(each, "event", "") == "acknowledged_lost"]
         assert told["found"] == 1
-    finally:
-        await store.close()
