@@ -85,6 +85,12 @@ def test_the_advice_of_an_error_names_the_flags_of_commands(told: PerdureError, 
     assert "=" not in message
 
 
+def test_an_id_is_shown_as_it_is_whatever_it_looks_like() -> None:
+    message = ended(IdTaken("force=true", name="w", status="RUNNING", restart=True)).message
+    assert message.startswith("ID 'force=true' belongs")
+    assert "Add --force" in message
+
+
 @pytest.mark.parametrize(
     "name",
     [name for name, (module, _, _) in COMMANDS.items() if module.startswith(".instances") and name != "completion"],
