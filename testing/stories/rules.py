@@ -4,7 +4,7 @@
     work under way ends or falls asleep       at the end, after the last fault
     the code stands where its history ends    at the end
     no error reaches the event loop           at the end
-    no error of a task is lost                at the end
+    no error is lost                          at the end
 
 The rule: the rules read the disk, and change nothing.
 """
