@@ -14,6 +14,7 @@ import click
 from click.core import ParameterSource
 
 from ...actors.errors import PerdureError
+from .advice import worded
 from .connection import UNREACHABLE, Where, ask, code_of, daemon_command
 from .listing import waiting
 from .output import COLORS, age, cell, visible
