@@ -106,7 +106,7 @@ def test_without_a_terminal_and_with_every_it_prints_until_it_is_stopped(
         return "a picture"
 
     monkeypatch.setattr(top_module, "look", look)
-    monkeypatch.setattr(top_module.anyio, "sleep", lambda seconds: anyio.lowlevel.checkpoint())
+    monkeypatch.setattr(anyio, "sleep", lambda seconds: anyio.lowlevel.checkpoint())
     said = run("top", "--every", "0.2")
     # then each look is printed, and the refusal ends it.
     lines = [line.rstrip() for line in said.lines]
