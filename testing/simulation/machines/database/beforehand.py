@@ -15,7 +15,7 @@ from .backend import Backend, ServerCore, StatementUnderWay
 from .transactions import Row
 
 
-class InstantSession:
+class _InstantSession:
     """A session of which each statement is done at once, as no other session is there that it could wait for."""
 
     lost = False
@@ -52,12 +52,12 @@ def make_tables(core: ServerCore, url: DatabaseUrl, *, shards: int, now_us: int,
         now_us: Unix time, microseconds.
         apps: The ids of apps that are entered; the first is the store's first app.
     """
-    made = _make(InstantSession(core, url.schema), url, shards=shards, now_us=now_us, apps=apps)
+    made = _make(_InstantSession(core, url.schema), url, shards=shards, now_us=now_us, apps=apps)
     done = object()
     assert next(made.__await__(), done) is done, "the making of tables has waited"
 
 
-async def _make(session: InstantSession, url: DatabaseUrl, *, shards: int, now_us: int, apps: Sequence[str]) -> None:
+async def _make(session: _InstantSession, url: DatabaseUrl, *, shards: int, now_us: int, apps: Sequence[str]) -> None:
     await make_ready(session, url, shards=shards, now_us=now_us)
     await enter_apps(session, url, AppNames(apps))
     await raise_format(session, FORMAT_MAX)
