@@ -149,7 +149,7 @@ async def main(
             stopping = Stopping(tasks.cancel_scope)
             control = Control(
                 engine,
-                app,
+                engine.apps[app_id],
                 stopping,
                 stopping.tell if member is None else partial(ask_supervisor, member),
                 parts=engine.peers if not is_url(config.data) else None,

@@ -21,6 +21,7 @@ from .support.examples import examples
 from .support.paths import ROOT
 from .support.postgres import PostgresServer, PostgresServers
 from .support.processes.template import close_template
+from .support.rewriting import rewrite_share
 
 # httpx loads the certificates of the world for each client, which takes longer than to start a thread or a hundred
 # requests. Tests talk to this machine alone, without TLS: there are none in this folder.
@@ -127,10 +128,11 @@ def pytest_collectstart(collector: pytest.Collector) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_collection() -> Generator[None, object, object]:
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
     """Collect the tests without Python's garbage collector, and have it never look at them: all of them stay."""
     gc.disable()
     try:
+        rewrite_share(session.config.args, session.config)
         return (yield)
     finally:
         gc.freeze()

@@ -32,6 +32,7 @@ MODULES = "reference/modules.md"
 FENCED = re.compile(r"(^ *```.*?^ *```[^\n]*$|`[^`\n]+`)", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[([^\]]*)\]\((?![a-z]+:)([^)#\s]*)(#[^)\s]*)?\)")
 CODE = re.compile("\x00(\\d+)\x00")
+STYLE = "assets/site.css"
 # What lets the search box work on pages that are opened from a folder; the theme would load it from the network.
 SHIM = "https://unpkg.com/iframe-worker/shim"
 OWN_SHIM = "assets/javascripts/iframe-worker.js"
@@ -53,11 +54,12 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the pages of the root, and that of all modules."""
+    """Add the pages of the root, that of all modules, and the site's style."""
     for source, name in PAGES.items():
         files.append(File.generated(config, name, abs_src_path=str(ROOT / source)))
     modules = runpy.run_path(str(Path(__file__).with_name("modules.py")))
     files.append(File.generated(config, MODULES, content=modules["page"]()))
+    files.append(File.generated(config, STYLE, abs_src_path=str(Path(__file__).with_name("site.css"))))
     return files
 
 
