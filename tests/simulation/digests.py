@@ -39,7 +39,7 @@ HEALS, HEALS_OF_HOSTS = (1, 1, 0), (0, 0, 0)
 # begun; one world in ten lasts until the host that came second is given shards, as most steps before that are looks at
 # clocks. Where many faults strike hardly a host comes up, and the world goes on for a few kills more.
 CUT_S = 0.15
-FEW_FAULTS_CUT_S, MANY_FAULTS_CUT_S, DEALT_CUT_S = 0.3, 2.0, 1.3
+FEW_FAULTS_CUT_S, MANY_FAULTS_CUT_S, DEALT_CUT_S = 0.3, 0.6, 1.3
 DEALT_ONE_IN = 10
 WHOLE_ONE_IN, WHOLE_ONE_IN_OF_HOSTS = 50, 100
 # A database has its tables in the others: their making takes a third of the steps of a world that is cut.
