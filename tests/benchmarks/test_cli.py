@@ -19,9 +19,6 @@ def test_help_lists_the_workloads() -> None:
         assert f"{workload.name}  {workload.title}: {workload.what}" in output
 
 
-SDK = f"--driver sdk --sdk-python {sys.executable}"
-
-
 @pytest.mark.parametrize("name", cli.COMMANDS)
 def test_the_list_of_commands_has_the_first_line_of_each_help(name: str) -> None:
     command = cli.bench.get_command(click.Context(cli.bench), name)

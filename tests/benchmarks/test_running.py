@@ -1,6 +1,7 @@
 """`perdure bench`: real runs, but short ones, and what goes together."""
 
 import json
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -74,6 +75,9 @@ def test_curves_rates_and_several_processes_are_shown(
     result = bench("--workload", "W1", "--driver", "process", *arguments)
     assert result.exit_code == 0, result.output
     assert all(each in result.stdout for each in shown)
+
+
+SDK = f"--driver sdk --sdk-python {sys.executable}"
 
 
 @pytest.mark.parametrize(
