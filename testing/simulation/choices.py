@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
 from math import log
 from random import Random
-from typing import ClassVar, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 # (stream, number of the draw) -> the drawn value, if it was not 0.
 Schedule: TypeAlias = dict[tuple[str, int], int]
@@ -56,7 +56,7 @@ class Choices:
         generator: The class of the generators of streams.
     """
 
-    generator: ClassVar[type[Generator]] = Random
+    generator: type[Generator] = Random
 
     def __init__(
         self,

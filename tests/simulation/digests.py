@@ -89,11 +89,11 @@ class QuickGenerator:
 class CutWorld(SmallWorld):
     """The same, for a world that is cut: still smaller, and with many faults or few."""
 
-    generator = QuickGenerator
-
     def __init__(self, kind: str, seed: int) -> None:
         super().__init__(kind, seed)
         self._faults = MANY_FAULTS if seed % 2 else FEW_FAULTS
+        if kind not in OF_HOSTS:  # of which a world is much else than the making of generators
+            self.generator = QuickGenerator
 
     def draw(self, stream: str, below: int) -> int:
         return min(super().draw(stream, below), CUT_LIMITS.get(stream, below))
