@@ -90,10 +90,10 @@ class CutWorld(SmallWorld):
     """The same, for a world that is cut: still smaller, and with many faults or few."""
 
     def __init__(self, kind: str, seed: int) -> None:
+        if kind not in OF_HOSTS:  # a world of several hosts spends little of its time on generators
+            self.generator = QuickGenerator
         super().__init__(kind, seed)
         self._faults = MANY_FAULTS if seed % 2 else FEW_FAULTS
-        if kind not in OF_HOSTS:  # of which a world is much else than the making of generators
-            self.generator = QuickGenerator
 
     def draw(self, stream: str, below: int) -> int:
         return min(super().draw(stream, below), CUT_LIMITS.get(stream, below))
