@@ -57,7 +57,7 @@ def folder_or_database(_context: click.Context, _parameter: click.Parameter, val
 OPTIONS: list[click.Parameter] = [
     option(["--suite"], type=click.Choice([*SUITES, ALL]), default=BASIC, help="Which workloads to run."),
     option(["--workload", "names"], multiple=True, type=click.Choice(list(BY_NAME)), metavar="NAME",
-           help="Run only this one, whatever its suite; may be repeated."),
+           help="Run only this workload, of any suite; may be repeated."),
     option(["--driver"], type=click.Choice([*DRIVERS, BOTH, SDK]), default=BOTH,
            help="process: the engine in the load's process. http: a daemon. sdk: a daemon, and a worker on Dapr's "
            "Python SDK, beside a server that stores nothing (W1, W2 and a long history)."),
@@ -71,28 +71,28 @@ OPTIONS: list[click.Parameter] = [
     option(["--in-flight"], multiple=True, type=click.IntRange(1),
            help="Instances under way at once; repeat it for a curve.  [default: each workload's own]"),
     option(["--rate", "rates"], multiple=True, type=click.FloatRange(0, min_open=True),
-           help="Start so many instances a second, whether or not others have ended; repeat it for a curve. Runs "
+           help="Start this number of instances a second, even if earlier ones still run; repeat it for a curve. Runs "
            f"{ARRIVING} unless a workload is named."),
     option(["--seconds"], type=click.FloatRange(0, min_open=True),
-           help="How long a run goes on that has no number of instances of its own.  "
+           help="The length of a run, for workloads without a fixed number of instances.  "
            f"[default: {SECONDS:g}, or the workload's own]"),
-    option(["--instances"], type=click.IntRange(10), help="How many instances a run has, instead of a time."),
-    option(["--quick"], is_flag=True, help=f"Only see that it works: {SECONDS_QUICK:g} seconds each."),
+    option(["--instances"], type=click.IntRange(10), help="The number of instances of a run, in place of its length."),
+    option(["--quick"], is_flag=True, help=f"Only check that it works: {SECONDS_QUICK:g} seconds each."),
     option(["--repeat"], type=click.IntRange(1), default=1, help="Runs of each; medians are shown."),
     option(["--durability"], type=click.Choice(["full", "relaxed"]), default="full",
-           help="What a commit survives: a power cut, or only a crash of the process."),
+           help="full: a commit survives a power cut. relaxed: it only survives a crash of the process."),
     option(["--processes"], type=click.IntRange(1, PROCESSES_MAX), default=1,
-           help="Processes that share the work, each with a part of the store. Of the workloads there are the loops "
-           "then that have as many instances in flight, and over HTTP also events and rates."),
+           help="Processes that share the work, each with a part of the store. Only loops with at least this number "
+           "of instances in flight are run then, and over HTTP also events and rates."),
     option(["--hosts"], multiple=True, type=click.IntRange(1, PROCESSES_MAX),
-           help="With a database: run the loops also on so many hosts that share it, each with as many instances in "
-           "flight; repeat it for a curve. What a step takes of the CPU, hosts and server together, is compared with "
-           "one host."),
+           help="With a database: run the loops also on this number of hosts that share it, each with the same number "
+           "of instances in flight; repeat it for a curve. The CPU of a step, hosts and server together, is compared "
+           "with one host."),
     option(["--always-replay"], is_flag=True, help="Rebuild each instance from its history at every turn."),
     option(["--data"], metavar="DIRECTORY", callback=folder_or_database,
-           help="A folder on the disk to measure, by default the system's temporary one; or the address of a "
-           "PostgreSQL database, on which each loop is run too, next to each run on SQLite, and so is the peer that "
-           "uses PostgreSQL."),
+           help="A folder on the disk to measure, by default the system's temporary folder; or the address of a "
+           "PostgreSQL database: each loop is run on it too, next to each run on SQLite, and by the peer that uses "
+           "PostgreSQL."),
     option(["--json"], type=NEW_FILE, help="Write all figures here."),
     option(["--html"], type=NEW_FILE, help="Write a page with drawings here."),
 ]
@@ -108,8 +108,8 @@ OPTIONS: list[click.Parameter] = [
 def bench(context: click.Context, /, **values: Any) -> None:
     """Measure this build on this machine.
 
-    Each run has a process and a store of its own. The engine's defaults hold unless said otherwise, so every figure
-    is of commits that were flushed to the disk.
+    Each run has its own process and store. The engine's defaults apply unless an option changes them, so all figures
+    are of commits that were flushed to the disk.
     """
     if context.invoked_subcommand is not None:
         refuse_options(context)

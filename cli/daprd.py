@@ -117,9 +117,9 @@ def _notes(
 def daprd(ctx: click.Context, /, *, install: str | None, version: bool, build_info: bool, **values: Any) -> None:
     """Stand in for Dapr's sidecar.
 
-    Takes daprd's flags; flags that are not below are ignored, with one line in the log. Options that daprd has no flag
-    for are set by the variables of `perdure run`: PERDURE_DATA (by default ./perdure-ID.db), PERDURE_DURABILITY and so
-    on.
+    Takes daprd's flags. Flags of daprd that are not listed below are ignored, with one line in the log. Variables of
+    `perdure run` set the options that daprd does not have: PERDURE_DATA (by default ./perdure-ID.db),
+    PERDURE_DURABILITY and so on.
     """
     if install is not None:
         folder = Path(install)

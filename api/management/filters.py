@@ -85,7 +85,7 @@ def filter_of_query(pairs: Iterable[tuple[str, str]], *, app_id: str) -> Instanc
         if name in LISTS:
             found.setdefault(name, []).extend(value.split(","))
         elif name in found or name[len(TAG) :] in tags:
-            raise _invalid(f"the filter {name!r} stands twice; it takes one value")
+            raise _invalid(f"the filter {name!r} is given twice; it takes one value")
         elif name.startswith(TAG):
             tags[name[len(TAG) :]] = value
         elif name == "root":
