@@ -13,7 +13,15 @@ from typing import Any, NamedTuple
 
 from ..actors.errors import HostSilent, HostStopping, HostUnreachable, MailboxFull, PerdureError, RingUnknown
 from ..actors.store.errors import StoreFailed
-from ..runtime.errors import ChildUnfinished, InstanceExists, InstanceNotFound, LimitExceeded, NulRefused
+from ..runtime.errors import (
+    Advice,
+    Advised,
+    ChildUnfinished,
+    InstanceExists,
+    InstanceNotFound,
+    LimitExceeded,
+    NulRefused,
+)
 
 ID_BYTES_MAX = 64  # Dapr's limit, for state stores with short keys
 
@@ -127,6 +135,14 @@ class Refusal(PerdureError):
 
     def __str__(self) -> str:
         return self.answer.message.format(**self.fields)
+
+    def parts(self) -> tuple[str, Advice | None]:
+        """Return the text without the advice of the engine's error, and this advice; None: there is none."""
+        error = self.fields.get("error")
+        if not isinstance(error, Advised):
+            return str(self), None
+        problem, advice = error.parts()
+        return self.answer.message.format(**self.fields | {"error": problem}), advice
 
 
 def refusal(operation: str, error: PerdureError, **fields: Any) -> Refusal:

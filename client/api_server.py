@@ -19,7 +19,7 @@ import msgspec
 from ..api.management.lines import LineCutter
 from ..api.management.paths import path_piece
 from ..runtime.errors import InstanceNotFound, InvalidRequest
-from .errors import ServerRefused, TokenInvalid, error_of
+from .errors import ServerRefused, TokenInvalid, Told, error_of
 from .trace import trace_headers
 
 T = TypeVar("T")
@@ -195,20 +195,20 @@ class ApiServer(ABC):
         """
         if given.good:
             return given
-        code, message = "", f"{self.url} has answered {given.status} {given.reason}".rstrip()
+        message = f"{self.url} has answered {given.status} {given.reason}".rstrip()
         try:
             said: Any = msgspec.json.decode(given.content)
         except (ValueError, RecursionError):
             said = None
         if isinstance(said, dict) and isinstance(said.get("message"), str):
-            code, message = str(said.get("errorCode", "")), said["message"]
-        elif text := given.text.strip():
-            message = f"{message}: {text[:200]}"
-        if given.status == 404 and code in ("", NO_ROUTE_OF_DAPR):
-            message = (
-                f"{self.url} has no management API. Is it the address of `perdure run`, with the path before {PREFIX}?"
-            )
-        raise error_of(given.status, code, message, instance_id=instance_id)
+            told = Told.of(said)
+        else:
+            text = given.text.strip()
+            told = Told("", f"{message}: {text[:200]}" if text else message)
+        if given.status == 404 and told.code in ("", NO_ROUTE_OF_DAPR):
+            where = f"Is it the address of `perdure run`, with the path before {PREFIX}?"
+            told = Told(told.code, f"{self.url} has no management API. {where}")
+        raise error_of(given.status, told, instance_id=instance_id)
 
 
 def path_of(*pieces: str) -> str:

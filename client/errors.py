@@ -14,12 +14,13 @@ The rule: a program catches the same errors of an embedded engine and of a daemo
 """
 
 from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, Self
 
 from ..actors.errors import PerdureError
-from ..runtime.errors import InstanceExists, InstanceNotFound, InstanceStalled, InstanceUnfinished
+from ..runtime.errors import Advice, Advised, InstanceExists, InstanceNotFound, InstanceStalled, InstanceUnfinished
 
 
-class ServerUnreachable(PerdureError):
+class ServerUnreachable(Advised, PerdureError):
     """No answer has arrived: no server listens there, or the connection broke."""
 
     def __init__(self, server: str, why: str, *, sent: bool) -> None:
@@ -28,12 +29,9 @@ class ServerUnreachable(PerdureError):
         self.why = why
         self.sent = sent  # True: the request may have arrived
 
-    def __str__(self) -> str:
+    def parts(self) -> tuple[str, Advice]:
         done = "it may have happened" if self.sent else "nothing of this request was done"
-        return (
-            f"{self.server} cannot be reached: {self.why}; {done}. Is `perdure run` running there? Another address is "
-            "given with --server or PERDURE_SERVER."
-        )
+        return f"{self.server} cannot be reached: {self.why}; {done}.", Advice.FIND_SERVER
 
 
 class ServerAddressInvalid(PerdureError):
@@ -72,38 +70,71 @@ class ClientClosed(PerdureError):
         )
 
 
-class ServerRefused(PerdureError):
-    """The server has answered with an error."""
+class Told(NamedTuple):
+    """The error in an answer."""
 
-    def __init__(self, status: int, code: str, message: str) -> None:
-        super().__init__(status, code, message)
-        self.status = status  # of HTTP
-        self.code = code  # the `errorCode`; empty if the answer is not Perdure's
-        self.message = message
+    code: str  # the `errorCode`; empty if the answer has none
+    message: str  # the `message`, or the text of the answer
+    problem: str = ""  # the message without its advice
+    advice: Advice | None = None
+
+    @classmethod
+    def of(cls, said: Mapping[str, Any]) -> Self:
+        """Read the members of an error. Advice of a newer daemon that has no word here is left in the message."""
+        code, message, problem = str(said.get("errorCode", "")), str(said["message"]), said.get("problem")
+        if isinstance(problem, str) and said.get("advice") in list(Advice):
+            return cls(code, message, problem, Advice(said["advice"]))
+        return cls(code, message)
+
+    def parts(self) -> tuple[str, Advice | None]:
+        """As `Advised.parts`."""
+        return (self.message, None) if self.advice is None else (self.problem, self.advice)
+
+
+class InWordsOfServer(Advised):
+    """An error whose text is the message of the server."""
+
+    told: Told
+
+    @property
+    def message(self) -> str:
+        """The message of the server."""
+        return self.told.message
+
+    def parts(self) -> tuple[str, Advice | None]:
+        return self.told.parts()
 
     def __str__(self) -> str:
         return self.message
+
+
+class ServerRefused(InWordsOfServer, PerdureError):
+    """The server has answered with an error."""
+
+    def __init__(self, status: int, code: str, message: str, told: Told | None = None) -> None:
+        super().__init__(status, code, message)
+        self.status = status  # of HTTP
+        self.code = code  # the `errorCode`; empty if the answer is not Perdure's
+        self.told = told or Told(code, message)
 
 
 class TokenRefused(ServerRefused):
     """The server requires a token, or another one."""
 
+    def parts(self) -> tuple[str, Advice]:
+        return self.message, Advice.GIVE_TOKEN
+
     def __str__(self) -> str:
-        return (
-            f"{self.message} Give a token with --token-file or PERDURE_API_TOKEN; in Python, connect(..., token=...)."
-        )
+        return Advised.__str__(self)
 
 
-class IdHeld(InstanceExists):
+class IdHeld(InWordsOfServer, InstanceExists):
     """Another instance has the id of a new one; the message of the server describes it."""
 
-    def __init__(self, instance_id: str, message: str) -> None:
+    def __init__(self, instance_id: str, told: Told) -> None:
         super().__init__(instance_id)
-        self.args = (instance_id, message)
-        self.message = message
-
-    def __str__(self) -> str:
-        return self.message
+        self.args = (instance_id, told)
+        self.told = told
 
 
 # By `errorCode`; each is made from the id of the instance in the request.
@@ -115,21 +146,20 @@ OF_INSTANCES: Mapping[str, Callable[[str], PerdureError]] = {
 }
 
 
-def error_of(status: int, code: str, message: str, *, instance_id: str | None) -> PerdureError:
+def error_of(status: int, told: Told, *, instance_id: str | None) -> PerdureError:
     """Return the error for an answer.
 
     Args:
         status: The status of the answer.
-        code: The `errorCode`; empty if the answer has none.
-        message: The `message`, or the text of the answer.
+        told: The error in it.
         instance_id: The instance in the request; None: there is none.
     """
     if status in (401, 403):
-        return TokenRefused(status, code, message)
-    if instance_id is not None and code == "ERR_INSTANCE_EXISTS":
-        return IdHeld(instance_id, message)
-    if instance_id is not None and (kind := OF_INSTANCES.get(code)) is not None:
+        return TokenRefused(status, told.code, told.message)
+    if instance_id is not None and told.code == "ERR_INSTANCE_EXISTS":
+        return IdHeld(instance_id, told)
+    if instance_id is not None and (kind := OF_INSTANCES.get(told.code)) is not None:
         error = kind(instance_id)
-        error.add_note(message)
+        error.add_note(told.message)
         return error
-    return ServerRefused(status, code, message)
+    return ServerRefused(status, told.code, told.message, told)

@@ -34,7 +34,7 @@ from ..runtime.errors import InstanceNotFound
 from ..runtime.operations.client import Client, Operations, id_of
 from ..runtime.operations.handle import Handle
 from .api_server import ApiServer, path_of
-from .errors import error_of
+from .errors import Told, error_of
 from .filters import Filter, Moment, body_of, query_of, text_of_value
 from .remote import RemoteOperations
 
@@ -447,8 +447,7 @@ async def checked(lines: AsyncIterator[str], instance_id: str) -> AsyncGenerator
     """
     async for line in lines:
         if line.startswith('{"errorCode"'):
-            told = json.loads(line)
-            raise error_of(200, told["errorCode"], told["message"], instance_id=instance_id)
+            raise error_of(200, Told.of(json.loads(line)), instance_id=instance_id)
         yield line
 
 

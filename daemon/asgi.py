@@ -100,7 +100,7 @@ class EmbeddedControl:
         logger.warning("a request to shut down was ignored: the engine belongs to the program in which it runs")
 
     def connected_workers(self) -> int:
-        return self._engine.dispatcher.connected + (self._engine.app is not None)
+        return self._engine.apps[self._engine.app_id].connected_workers()
 
     def active_actors(self) -> Mapping[str, int]:
         return self._engine.active_actors()

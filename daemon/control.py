@@ -9,7 +9,6 @@ from typing import Protocol
 
 from ..actors.release import own_release
 from ..api.sidecar import OtherHosts
-from ..runtime.authoring.app import App
 from ..runtime.engine import Engine
 from ..runtime.hosted_app import HostedApp
 from .stopping import Stopping
@@ -27,33 +26,30 @@ class Control:
     """The control of a daemon, or of one of its hosts. `api/control.py` describes each method.
 
     Args:
-        app: The app that this process hosts; None if only remote workers execute workflows.
+        hosted: The app that the answers are about.
         stopping: Whether this process was told to stop.
         shut_down: Called by a request to shut down.
         parts: The other processes of a daemon whose processes each own a part of the store; None: there are no others.
-        hosted: The app that the answers are about; None: the first app.
     """
 
     def __init__(
         self,
         engine: Engine,
-        app: App | None,
+        hosted: HostedApp,
         stopping: Stopping,
         shut_down: ShutDown,
         *,
         parts: OtherHosts | None = None,
-        hosted: HostedApp | None = None,
     ) -> None:
         self._engine = engine
         self._hosted = hosted
-        self._app = app
         self._stopping = stopping
         self._shut_down = shut_down
         self._parts = parts
 
     def of(self, hosted: HostedApp) -> "Control":
         """Return the control of the same daemon for the clients of another of its apps."""
-        return Control(self._engine, hosted.app, self._stopping, self._shut_down, parts=self._parts, hosted=hosted)
+        return Control(self._engine, hosted, self._stopping, self._shut_down, parts=self._parts)
 
     def ready(self) -> bool:
         return self.unready() is None
@@ -74,12 +70,9 @@ class Control:
         self._shut_down(force=force)
 
     def connected_workers(self) -> int:
-        dispatcher = self._engine.dispatcher if self._hosted is None else self._hosted.dispatcher
-        return dispatcher.connected + (0 if self._app is None else 1)
+        return self._hosted.connected_workers()
 
     def active_actors(self) -> Mapping[str, int]:
-        if self._hosted is None:
-            return self._engine.active_actors()
         return self._hosted.active_actors(alone=len(self._engine.apps) == 1)
 
     @property

@@ -52,6 +52,7 @@ from .control import Control
 from .event_loop import new_event_loop, run_as_owner
 from .process.garbage_collector import tune_garbage_collector
 from .process.grace import Grace
+from .process.hangup import Hangup, hangup_heard
 from .process.inheritance import Inheritance
 from .process.interpreter_guard import guard_interpreter
 from .process.mapped_files import mending
@@ -149,7 +150,7 @@ async def main(
             stopping = Stopping(tasks.cancel_scope)
             control = Control(
                 engine,
-                app,
+                engine.apps[app_id],
                 stopping,
                 stopping.tell if member is None else partial(ask_supervisor, member),
                 parts=engine.peers if not is_url(config.data) else None,
@@ -240,6 +241,9 @@ async def hear_orders(
     ports.enter_context(signals_heard(stopping))
     if config.api_token_file is not None:
         await tasks.start(watch_reload, reload)
+    else:
+        act = Hangup(stopping.tell).act
+        ports.enter_context(hangup_heard(partial(asyncio.get_running_loop().call_soon_threadsafe, act)))
 
 
 class FrontDoor:

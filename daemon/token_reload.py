@@ -1,7 +1,7 @@
 """The tokens of a daemon, and how they are read again while it works.
 
-The rule: SIGHUP means "read the tokens again" only if there is a file of tokens; else it ends the process, as usual. If
-the file cannot be read, the tokens stay as they are.
+The rule: SIGHUP means "read the tokens again" only if there is a file of tokens (else see `daemon/process/hangup.py`).
+If the file cannot be read, the tokens stay as they are.
 
 A daemon of one process listens to the signal; a supervisor of several hosts sends them a message
 (`daemon/supervision.py`).

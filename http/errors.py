@@ -1,7 +1,8 @@
 """Maps every error to an HTTP response.
 
-The rule: the body is `{"errorCode": …, "message": …}` and has no further members. Dapr's workflow API kept this shape
-when its newer APIs got `details`, which some errors of the state API have.
+The rule: the body is `{"errorCode": …, "message": …}`, and on Dapr's routes it has no further members. Dapr's workflow
+API kept this shape when its newer APIs got `details`, which some errors of the state API have. On the routes of the
+management API an error with advice has `problem` and `advice` too.
 
 The words that gRPC shares are in `api/words.py`, and the words that only HTTP uses in this file. The words are part of
 the interface, and each is here once.
@@ -49,9 +50,21 @@ RETRY_AFTER_S = 1
 
 
 def answer(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> Response:
+    """Encode an error."""
+    return Response(error_json(code, message), status, headers, "application/json")
+
+
+def error_json(code: str, message: str, **more: str) -> bytes:
     """Encode an error. A character that is not valid Unicode (in a file name, for example) becomes "?"."""
-    body = {"errorCode": code, "message": message.encode("utf-8", "replace").decode()}
-    return Response(msgspec.json.encode(body), status, headers, "application/json")
+    texts = {"errorCode": code, "message": message, **more}
+    return msgspec.json.encode({name: text.encode("utf-8", "replace").decode() for name, text in texts.items()})
+
+
+def refusal_json(error: Refusal) -> bytes:
+    """Encode a refusal, and its advice if it has any."""
+    problem, advice = error.parts()
+    more = {} if advice is None else {"problem": problem, "advice": advice.value}
+    return error_json(error.answer.code, str(error), **more)
 
 
 async def answer_refusal(request: Request, error: Exception) -> Response:
@@ -62,7 +75,7 @@ async def answer_refusal(request: Request, error: Exception) -> Response:
         headers = {"retry-after": str(error.fields.get("seconds", RETRY_AFTER_S))}
     elif error.answer is BODY_TOO_LARGE:
         headers = {"connection": "close"}  # the rest of the body is not read
-    return answer(error.answer.status, error.answer.code, str(error), headers)
+    return Response(refusal_json(error), error.answer.status, headers, "application/json")
 
 
 async def answer_engine_error(request: Request, error: Exception) -> Response:

@@ -34,13 +34,56 @@ MailboxFull
 └── InstanceFull                   the instance holds the maximum number of arrivals
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
 
 from ..actors.address import Address
 from ..actors.errors import MailboxFull, PerdureError
 from .history.failure import CarriesFailure, FailedCall, FailureDetails
 from .history.instance_state import InstanceState
 from .history.status import Status
+
+
+class Advice(StrEnum):
+    """What a caller may do about an error, as a word, so that each kind of caller gets the advice in its own words.
+
+    The management API sends the word beside the text, because commands word the errors of a daemon too.
+    """
+
+    IF_EXISTS = "if_exists"  # say what to do with the instance that has the id
+    FORCE = "force"  # terminate the instance that has the id first
+    START_ANEW = "start_anew"  # or rerun it
+    LIST_WORKFLOWS = "list_workflows"
+    LIST_OPERATIONS = "list_operations"
+    FIND_SERVER = "find_server"  # this and the next one are of clients
+    GIVE_TOKEN = "give_token"  # noqa: S105  no token
+
+
+# For callers of the API and of Python's clients. `cli/instances/advice.py` has the words for the commands.
+ADVICE_WORDS: Mapping[Advice, str] = {
+    Advice.IF_EXISTS: (
+        "Choose another ID, or ask with if_exists=return for the instance that is there if it is of the same "
+        "workflow, or with if_exists=restart for a new run of it."
+    ),
+    Advice.FORCE: "Add force=true to terminate it first.",
+    Advice.START_ANEW: "Start it anew (if_exists=restart), or rerun it.",
+    Advice.LIST_WORKFLOWS: "GET /api/v1/workflows lists its workflows.",
+    Advice.LIST_OPERATIONS: "GET /api/v1/operations lists them.",
+    Advice.FIND_SERVER: "Is `perdure run` running there? Another address is given with perdure.connect(url).",
+    Advice.GIVE_TOKEN: "Give a token with perdure.connect(..., token=...).",
+}
+
+
+class Advised:
+    """An error that may have advice; it stands before the other classes of the error."""
+
+    def parts(self) -> tuple[str, Advice | None]:
+        """Return what has happened, in whole sentences, and the advice; None: there is none."""
+        raise NotImplementedError
+
+    def __str__(self) -> str:
+        problem, advice = self.parts()
+        return problem if advice is None else f"{problem} {ADVICE_WORDS[advice]}"
 
 
 class RequestRefused(PerdureError):
@@ -146,7 +189,7 @@ class InstanceNotSetAside(RequestRefused):
         return f"instance {self.instance_id!r} is {self.status} and not set aside; there is nothing to release"
 
 
-class EventRefused(RequestRefused):
+class EventRefused(Advised, RequestRefused):
     """The instance has ended and takes no event any more."""
 
     def __init__(self, instance_id: str, event: str, status: str) -> None:
@@ -155,14 +198,15 @@ class EventRefused(RequestRefused):
         self.event = event  # its name
         self.status = status  # of the instance, by its name
 
-    def __str__(self) -> str:
-        return (
+    def parts(self) -> tuple[str, Advice]:
+        problem = (
             f"event {self.event!r} was not taken: instance {self.instance_id!r} is {self.status}, and what has ended "
-            "takes no events. Start it anew (if_exists=restart), or rerun it."
+            "takes no events."
         )
+        return problem, Advice.START_ANEW
 
 
-class IdTaken(InstanceExists):
+class IdTaken(Advised, InstanceExists):
     """The id of a new instance already belongs to another one, finished or not, which the error describes."""
 
     def __init__(self, instance_id: str, *, name: str, status: str, restart: bool | None) -> None:
@@ -172,16 +216,13 @@ class IdTaken(InstanceExists):
         self.status = status  # of the holder, by its name
         self.restart = restart  # whether a restart was requested; None for a rerun or an import
 
-    def __str__(self) -> str:
+    def parts(self) -> tuple[str, Advice | None]:
         taken = f"ID {self.instance_id!r} belongs to an instance of workflow {self.name!r}, which is {self.status}"
         if self.restart:
-            return f"{taken}; only a finished one is restarted. Add force=true to terminate it first."
+            return f"{taken}; only a finished one is restarted.", Advice.FORCE
         if self.restart is None:
-            return f"{taken}; nothing was written. Choose another ID, or purge that one first."
-        return (
-            f"{taken}; nothing was started. Choose another ID, or ask with if_exists=return for the instance that is "
-            "there if it is of the same workflow, or with if_exists=restart for a new run of it."
-        )
+            return f"{taken}; nothing was written. Choose another ID, or purge that one first.", None
+        return f"{taken}; nothing was started.", Advice.IF_EXISTS
 
 
 class KeyReused(RequestRefused):
@@ -199,7 +240,7 @@ class KeyReused(RequestRefused):
         )
 
 
-class WorkflowUnknown(RequestRefused):
+class WorkflowUnknown(Advised, RequestRefused):
     """The app does not have the workflow, and no worker that might have it has ever been connected."""
 
     def __init__(self, name: str, *, app: str, nearest: tuple[str, ...]) -> None:
@@ -208,10 +249,11 @@ class WorkflowUnknown(RequestRefused):
         self.app = app
         self.nearest = nearest  # the names that are most like it
 
-    def __str__(self) -> str:
-        near = f"The nearest names are {', '.join(map(repr, self.nearest))}." if self.nearest else ""
-        advice = near or "GET /api/v1/workflows lists its workflows."
-        return f"app {self.app!r} has no workflow {self.name!r}; nothing was started. {advice}"
+    def parts(self) -> tuple[str, Advice | None]:
+        unknown = f"app {self.app!r} has no workflow {self.name!r}; nothing was started."
+        if not self.nearest:
+            return unknown, Advice.LIST_WORKFLOWS
+        return f"{unknown} The nearest names are {', '.join(map(repr, self.nearest))}.", None
 
 
 class RepairRefused(RequestRefused):

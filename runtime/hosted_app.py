@@ -369,6 +369,15 @@ class HostedApp:
             instances = self._host.activations_of(self.own.workflow)
         return {WORKFLOW: instances, ACTIVITY: len(self.activities)}
 
+    def connected_workers(self, *, here: bool = False) -> int:
+        """Count the processes with workflow code: each worker, and the app itself (1 or 0).
+
+        Args:
+            here: Count only the workers that are connected to this host.
+        """
+        workers = len(self.dispatcher.own) if here else self.dispatcher.connected
+        return workers + (self.app is not None)
+
     def waits_for_workers(self) -> bool:
         """Whether workflows and activities that the app does not have are left to workers."""
         return self._settings.wait_for_workers or self._workers_known

@@ -82,7 +82,7 @@ HISTORY_UNREADABLE = ErrorAnswer(
 )
 EVENT_MISSING = ErrorAnswer(404, "ERR_EVENT_NOT_FOUND", "{error}")
 HISTORY_CHANGED = ErrorAnswer(409, "ERR_HISTORY_CHANGED", "{error}")
-OPERATION_MISSING = ErrorAnswer(404, "ERR_OPERATION_NOT_FOUND", "{error}. GET /api/v1/operations lists them.")
+OPERATION_MISSING = ErrorAnswer(404, "ERR_OPERATION_NOT_FOUND", "{error}")
 PLAN_EXPIRED = ErrorAnswer(409, "ERR_PLAN_EXPIRED", "{error}")
 STATE_STORE_MISSING = ErrorAnswer(404, "ERR_STATE_STORE_NOT_FOUND", "{error}")
 STATE_KEY_INVALID = ErrorAnswer(400, "ERR_STATE_KEY_INVALID", "{error}")

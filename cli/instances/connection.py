@@ -46,16 +46,6 @@ AGAIN_S = 0.5
 
 TOKEN_VARIABLES = ("PERDURE_API_TOKEN", "DAPR_API_TOKEN")
 
-# The advice in the daemon's errors is for callers of its API. The same for a command line. The words around a parameter
-# are a part of it, as an id in the error may look like a parameter.
-ADVICE = {
-    "with if_exists=return for": "with --if-exists return for",
-    "with if_exists=restart for": "with --if-exists restart for",
-    "anew (if_exists=restart)": "anew (--if-exists restart)",
-    "Add force=true to": "Add --force to",
-    "GET /api/v1/operations lists": "`perdure operations` lists",
-}
-
 
 class CommandEnded(click.ClickException):
     """The end of a command with an exit code and a sentence."""
@@ -218,10 +208,10 @@ async def patiently(work: Callable[[], Awaitable[T]], *, reached: bool) -> T:
 
 def ended(error: PerdureError, instance_id: str | None = None) -> CommandEnded:
     """Return the end of a command for an error."""
+    from .advice import worded  # noqa: PLC0415  `--help` needs no errors
+
     told = getattr(error, "instance_id", instance_id)
-    text = next(iter(getattr(error, "__notes__", ())), None) or str(error)
-    for advice, same in ADVICE.items():
-        text = text.replace(advice, same)
+    text = next(iter(getattr(error, "__notes__", ())), None) or worded(error)
     return CommandEnded(
         text if not told or told in text or repr(told)[1:-1] in text else f"{told}: {text}", code_of(error)
     )

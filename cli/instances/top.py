@@ -4,15 +4,18 @@ The rule: it requests only counts and short lists, so that the cost for the daem
 store.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Never
 
 import anyio
 import click
+from click.core import ParameterSource
 
 from ...actors.errors import PerdureError
-from .connection import Where, ask, code_of, daemon_command
+from .advice import worded
+from .connection import UNREACHABLE, Where, ask, code_of, daemon_command
 from .listing import waiting
 from .output import COLORS, age, cell, visible
 
@@ -49,34 +52,52 @@ WORKFLOWS_MAX = 15
         metavar="SECONDS",
         help="The time between two updates.",
     ),
-    click.Option(["--once"], is_flag=True, help="Print once, and end."),
+    click.Option(["--once"], is_flag=True, help="Print once, and end. The default if the output is no terminal."),
     example="perdure top --every 5",
 )
 def top(where: Where, every: float, once: bool) -> None:
     """Watch the instances of a daemon.
 
-    It shows counts by workflow and status, running instances, and instances that need attention. Ctrl-C ends it.
+    It shows counts by workflow and status, running instances, and instances that need attention. Ctrl-C ends it. Into
+    a file or a pipe it prints once, and again and again if --every is given.
     """
     from rich.console import Console  # noqa: PLC0415  `--help` does not need it
     from rich.live import Live  # noqa: PLC0415
 
+    asked_for = click.get_current_context().get_parameter_source("every") is not ParameterSource.DEFAULT
+
     async def work(client: "RemoteClient") -> None:
         console = Console()
-        if once:
-            console.print(await look(client))
-            return
-        with Live(await look(client), console=console, screen=console.is_terminal, auto_refresh=False) as live:
-            while True:
-                await anyio.sleep(every)
-                try:
-                    live.update(await look(client), refresh=True)
-                except PerdureError as error:
-                    # A daemon that is restarted answers again later.
-                    if code_of(error) != 5:
-                        raise
-                    live.update(f"{datetime.now(UTC):%H:%M:%S}  {error}", refresh=True)
+        first = await look(client)
+        if once or not (console.is_terminal or asked_for):
+            console.print(first)
+        elif console.is_terminal:
+            with Live(first, console=console, screen=True, auto_refresh=False) as live:
+                await show(client, every, partial(live.update, refresh=True))
+        else:
+            console.print(first)
+            await show(client, every, console.print)
 
     ask(where, work)
+
+
+async def show(client: "RemoteClient", every: float, write: "Callable[[RenderableType], object]") -> Never:
+    """Look again and again, until cancelled.
+
+    Args:
+        every: The time between two looks; seconds.
+        write: Gets what each look has found.
+    """
+    while True:
+        await anyio.sleep(every)
+        try:
+            found = await look(client)
+        except PerdureError as error:
+            # A daemon that is restarted answers again later.
+            if code_of(error) != UNREACHABLE:
+                raise
+            found = f"{datetime.now(UTC):%H:%M:%S}  {worded(error)}"
+        write(found)
 
 
 async def look(client: "RemoteClient") -> "RenderableType":

@@ -23,6 +23,7 @@ from ...api.token_file import read_tokens
 from ..config import Config
 from ..loader import ImportFailed
 from ..process.early_signals import STOP_SIGNALS
+from ..process.hangup import Hangup, is_left_to_us
 from ..stopping import LEAVE_S
 from ..supervision import Failed
 from .host_processes import HostProcesses, Target
@@ -64,8 +65,8 @@ def supervise(config: Config, announce: Callable[[str], None], target: Target = 
     """
     if config.api_token_file is not None:
         read_tokens(config.api_token_file)  # one error for a bad file, instead of one from each host
-    reloading = (signal.SIGHUP,) if config.api_token_file is not None else ()
-    with Signals(*reloading) as signals, ExitStack() as held:
+    hangup = (signal.SIGHUP,) if config.api_token_file is not None or is_left_to_us() else ()
+    with Signals(*hangup) as signals, ExitStack() as held:
         config = take_ports(config, held)
         if not is_url(config.data):
             # Before the first host starts, because each host would make a new file if its own is missing.
@@ -80,8 +81,9 @@ def supervise(config: Config, announce: Callable[[str], None], target: Target = 
             patience_s=patience_s,
             loop_age_max_s=config.loop_age_max_s(),
         )
+        hang_up = Hangup(lambda: supervisor.stop(time.monotonic())).act
         supervisor.start(time.monotonic())
-        watch(supervisor, processes, signals)
+        watch(supervisor, processes, signals, hang_up if config.api_token_file is None else supervisor.reload)
     if supervisor.failed is not None:
         raise_failed(supervisor.failed)
     if not supervisor.in_order:
@@ -94,8 +96,14 @@ def raise_failed(failed: Failed) -> NoReturn:
     raise ImportFailed(failed.why) if failed.is_traceback else HostFailed(failed.why)
 
 
-def watch(supervisor: Supervisor, processes: HostProcesses, signals: Signals) -> None:
-    """Pass signals, messages of hosts, ends of hosts and the time to a supervisor, until all hosts have ended."""
+def watch(
+    supervisor: Supervisor, processes: HostProcesses, signals: Signals, hang_up: Callable[[], None] = lambda: None
+) -> None:
+    """Pass signals, messages of hosts, ends of hosts and the time to a supervisor, until all hosts have ended.
+
+    Args:
+        hang_up: Called at SIGHUP.
+    """
     while not supervisor.done:
         wait([signals.reader, *processes.pipes()], supervisor.wait_s(time.monotonic()))
         # The order matters. Signals are read first: a host that ends after the call of `ended` sends a SIGCHLD, which
@@ -111,7 +119,7 @@ def watch(supervisor: Supervisor, processes: HostProcesses, signals: Signals) ->
             supervisor.handle_end(index, code, now_s)
         for number in received:
             if number == signal.SIGHUP:
-                supervisor.reload()
+                hang_up()
             if number in STOP_SIGNALS:
                 supervisor.handle_signal(signal.Signals(number).name, now_s)
         supervisor.act(time.monotonic())

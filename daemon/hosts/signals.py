@@ -1,7 +1,8 @@
 """The signals that stop a daemon of several hosts.
 
 The rule: only the supervisor acts on them. A terminal or a service manager sends SIGTERM and SIGINT to all processes
-of a daemon at once; the hosts ignore both signals, and the supervisor tells the hosts to stop in order.
+of a daemon at once, and `pkill` sends SIGHUP so; the hosts ignore these signals, and the supervisor tells them
+what to do.
 """
 
 import contextlib
@@ -13,18 +14,21 @@ from types import TracebackType
 from typing import Self
 
 from ..process.early_signals import STOP_SIGNALS, received_early
+from ..process.hangup import HangupHandler, is_left_to_us
 
 
 def leave_signals_to_the_supervisor() -> None:
-    """Ignore SIGTERM and SIGINT from now on, in a process that is a host.
+    """Ignore SIGTERM, SIGINT and SIGHUP from now on, in a process that is a host.
 
     The process becomes the leader of a new group, so that the supervisor can kill it together with the processes that
     it starts.
     """
     os.setsid()
+    # Handlers, and not SIG_IGN, because the processes that activities start would inherit it.
     for number in STOP_SIGNALS:
-        # Not SIG_IGN, because the processes that activities start would inherit it.
         signal.signal(number, lambda *_: None)
+    if is_left_to_us():
+        signal.signal(signal.SIGHUP, HangupHandler())
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
 
 

@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Self
 
 from .early_signals import STOP_SIGNALS
+from .hangup import is_ours
 
 DESCRIPTORS = ("/proc/self/fd", "/dev/fd")  # folders that list the open files of a process
 
@@ -55,7 +56,7 @@ class Inheritance:
         # The child shares the loop's descriptor for signals with the daemon, which would receive the child's signals.
         with contextlib.suppress(ValueError):
             signal.set_wakeup_fd(-1)
-            for number in STOP_SIGNALS:
+            for number in (*STOP_SIGNALS, *((signal.SIGHUP,) if is_ours() else ())):
                 signal.signal(number, signal.SIG_DFL)
         for descriptor in open_descriptors():
             if self.is_ours(descriptor):

@@ -40,6 +40,7 @@ from typing import Any, NamedTuple
 
 from ...actors.waiting.ownership import CodeOwner, owner
 from .early_signals import STOP_SIGNALS
+from .hangup import is_ours
 from .inheritance import open_descriptors
 from .interpreter_guard import limits_of_the_process
 from .signal_fence import name_of
@@ -283,4 +284,6 @@ def _stops(number: int) -> bool:
     """Whether a signal would stop this process in order, or suspend it."""
     if number in STOP_SIGNALS:
         return signal.getsignal(number) is not signal.SIG_IGN  # a host of several ignores them
+    if number == signal.SIGHUP:
+        return is_ours()
     return number == signal.SIGSTOP or (number in STANDS_STILL and signal.getsignal(number) is signal.SIG_DFL)

@@ -118,11 +118,11 @@ def gauges_of(hosted: HostedApp, *, alone: bool) -> AppGauges:
     Args:
         alone: Whether this is the only app of the host.
     """
-    own = hosted.app is not None
-    actors = by_types_of_dapr(
-        hosted.active_actors(alone=alone), hosted.app_id, served=own or hosted.dispatcher.connected > 0
+    served = hosted.connected_workers() > 0
+    return AppGauges(
+        active_actors=by_types_of_dapr(hosted.active_actors(alone=alone), hosted.app_id, served=served),
+        connected_workers=hosted.connected_workers(here=True),
     )
-    return AppGauges(active_actors=actors, connected_workers=len(hosted.dispatcher.own) + own)
 
 
 class PrometheusMeter:

@@ -282,7 +282,7 @@ def schemas(endpoints: Sequence[Endpoint]) -> Json:
     text: Json = {"type": "string"}
     error: Json = {
         "type": "object",
-        "properties": {"errorCode": text, "message": text},
+        "properties": {"errorCode": text, "message": text, "problem": text, "advice": text},
         "required": ["errorCode", "message"],
         "additionalProperties": False,
     }

@@ -26,7 +26,9 @@ same description is at `/docs` of each daemon, and as OpenAPI 3.1 at `/api/v1/op
 * **Times** are RFC 3339 in UTC, with six fractional digits. **Lengths of time** are `90s`, `15m`,
   `2h`, `7d`; a bare number is seconds.
 * **Ids** may be any text. Percent-encode them in paths.
-* **Errors** are `{"errorCode", "message"}`, and the message says what to do. Those of each route
+* **Errors** are `{"errorCode", "message"}`, and the message says what to do. Where that is a
+  parameter or another route, `advice` names it in one word, such as `start_anew`, and `problem` is
+  the message without it, so that a program can say it in its own words. The errors of each route
   are below. Any route may answer 400 to a path or a query that it does not understand, 401
   without a token, 405 with `Allow` to another method, and 429 or 503 with `Retry-After` when it
   cannot answer now.

@@ -45,14 +45,13 @@ class PlainHttp(HttpToolsProtocol):
     cycle: Any  # the last request that arrived; None before the first
     under_way: Any = None  # the request whose handler runs, or was the last to run
     in_head = False
-    head_bytes = 0  # that have come while the head has not ended
-    parsed_bytes = 0  # of the head; it may end in the piece in which it begins
+    head_bytes = 0  # of the lines of the head, as the parser has told them
+    beside_bytes = 0  # that came later, and are neither head nor body to the parser: half a line, chunk heads, trailers
     since_s = 0.0
     unread_bytes = float("inf")
     moved_s = 0.0
     received = 0  # bytes, in total
     body_from = 0  # the value of `received` at the beginning of the body
-    beside_bytes = 0  # bytes of chunk heads and trailers since the last byte of the body
     lingering = False
     held_back = False  # the next request waits until the client has read the previous answer
     half_closed = False  # the client has closed its sending end, and may still read
@@ -135,8 +134,7 @@ class PlainHttp(HttpToolsProtocol):
             else:
                 break
         if self.in_head:
-            self.head_bytes += len(data)
-            if self.head_bytes > HEAD_BYTES_MAX:
+            if self.head_bytes + self.beside_bytes > HEAD_BYTES_MAX:
                 self.refuse(*HEAD_TOO_LARGE)
         elif (cycle := self.cycle) is not None and cycle.more_body:
             if self.beside_bytes > HEAD_BYTES_MAX:
@@ -159,7 +157,7 @@ class PlainHttp(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Begin to count the head of a request."""
         self.in_head = True
-        self.head_bytes = self.parsed_bytes = 0
+        self.head_bytes = self.beside_bytes = 0
         self.since_s = self.crowd.now_s
         super().on_message_begin()
 
@@ -176,9 +174,10 @@ class PlainHttp(HttpToolsProtocol):
             super().on_header(name, value)
 
     def _count(self, size: int) -> None:
-        """Count bytes of a head that has come in one piece with its end."""
-        self.parsed_bytes += size
-        if self.parsed_bytes > HEAD_BYTES_MAX:
+        """Count bytes of a line of the head, which its end may follow in the same piece."""
+        self.head_bytes += size
+        self.beside_bytes = 0
+        if self.head_bytes > HEAD_BYTES_MAX:
             self.invalid = HEAD_TOO_LARGE
             raise ValueError("the head is too large")  # it ends the parser
 

@@ -11,7 +11,7 @@ A world makes thousands of choices, and nearly all of them are 0. So a stream of
 draw that is not 0, and uses its generator only then.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
 from math import log
 from random import Random
@@ -164,31 +164,28 @@ class _Chosen(_Stream):
     def __init__(self, name: str, seed: str, rate: float) -> None:
         super().__init__(name)
         self._seed = seed
+        self._rate = rate
         self._random: Random | None = None  # not made for the many streams that never strike
-        self._gaps = _gaps(self._generator(), rate) if rate > 0 else iter(())
-        self.next = next(self._gaps, NEVER)
+        if rate > 0:
+            self.next = self._gap(self._generator())
 
     def number(self, index: int, below: int) -> int:
         # Not `randrange`, which takes six times as long to be exact to the last bit.
         return int((self._random or self._generator()).random() * below)
 
     def strike(self, below: int) -> int:
-        value = 1 + self.number(self.next, below - 1)
-        self.next = next(self._gaps)
+        random = self._random or self._generator()
+        value = 1 + int(random.random() * (below - 1))
+        self.next += 1 + self._gap(random)
         return value
 
     def _generator(self) -> Random:
         self._random = random = Random(self._seed)  # noqa: S311  no secret
         return random
 
-
-def _gaps(random: Random, rate: float) -> Iterator[int]:
-    """The numbers of the draws that strike, each with a probability of `rate`."""
-    index = -1
-    while True:
-        # The number of draws before the next that strikes: the geometric distribution, by its inverse.
-        index += 1 + (int(log(1.0 - random.random()) / log(1.0 - rate)) if rate < 1 else 0)
-        yield index
+    def _gap(self, random: Random) -> int:
+        """The number of draws before the next that strikes: the geometric distribution, by its inverse."""
+        return int(log(1.0 - random.random()) / log(1.0 - self._rate)) if self._rate < 1 else 0
 
 
 def _rate(seed: str, rates: Sequence[float]) -> float:

@@ -133,6 +133,11 @@ class SimTask(asyncio.Task[T]):
     def __hash__(self) -> int:
         return self.number
 
+    def __repr__(self) -> str:
+        # anyio writes the task into the reason of each cancellation, and asyncio's own form is slow.
+        coroutine = self.get_coro()
+        return f"<SimTask {self.number}: {getattr(coroutine, '__qualname__', coroutine)}>"
+
 
 class SimFuture(asyncio.Future[T]):
     """A future whose hash is a number. It has none until it is hashed, which is seldom."""
@@ -390,7 +395,8 @@ class SimLoop(asyncio.AbstractEventLoop):
                 del ready[at]
             if handle.gone:
                 continue
-            if (dead or held) and not self._is_alive(handle):
+            if (dead or held) and ((life := handle.context.get(HOST, 0)) in dead or life in held):
+                self._set_aside(handle, life)
                 continue
             now_s = self._now_s
             if on_step is not None:
@@ -458,16 +464,9 @@ class SimLoop(asyncio.AbstractEventLoop):
             at = next(number for number, other in enumerate(ready) if not other.number)
         return at
 
-    def _is_alive(self, handle: SimHandle) -> bool:
-        """Whether a step may be taken now. Steps of the dead are kept: nothing of them is collected before the end."""
-        life = handle.life
-        if life in self.dead:
-            self._graveyard.append(handle)
-        elif life in self.held:
-            self.held[life].append(handle)
-        else:
-            return True
-        return False
+    def _set_aside(self, handle: SimHandle, life: int) -> None:
+        """Keep a step of a stopped life until it goes on, and of a dead one until the end, when all is collected."""
+        (self._graveyard if life in self.dead else self.held[life]).append(handle)
 
 
 def _whose(handle: SimHandle) -> str:

@@ -75,7 +75,7 @@ def raw(status: str, body: str) -> bytes:
     ("answer", "kind", "words"),
     [
         (raw("409 Conflict", '{"errorCode":"ERR_X","message":"so it is"}'), ServerRefused, "so it is"),
-        (raw("401 Unauthorized", '{"errorCode":"ERR_X","message":"who?"}'), TokenRefused, "--token-file"),
+        (raw("401 Unauthorized", '{"errorCode":"ERR_X","message":"who?"}'), TokenRefused, "connect"),
         (raw("502 Bad Gateway", "<html>nginx</html>"), ServerRefused, "502 Bad Gateway: <html>nginx"),
         (raw("302 Found", ""), ServerRefused, "302 Found"),
         (b"HTTP/1.1 302 Found\r\nlocation: /login\r\ncontent-length: 0\r\n\r\n", ServerRefused, "302 Found, to /login"),

@@ -21,11 +21,16 @@ def host_of_two() -> Any:
     return SimpleNamespace(ready=True, peers=daemon_of(2)[0])
 
 
+def hosted(*, app: Any = None) -> Any:
+    """An app of the host, without workers."""
+    return SimpleNamespace(connected_workers=lambda: int(app is not None))
+
+
 @pytest.mark.anyio
 async def test_a_request_to_a_host_is_for_the_supervisor_to_carry_out() -> None:
     pair = Pair(Part(0, 2))
     stopping = Stopping(anyio.CancelScope())
-    control = Control(host_of_two(), None, stopping, partial(ask_supervisor, pair.member))
+    control = Control(host_of_two(), hosted(), stopping, partial(ask_supervisor, pair.member))
     control.shutdown(True)
     assert pair.parent.recv() == ShutdownAsked(force=True)
     assert not stopping.told.is_set()
@@ -35,7 +40,7 @@ async def test_a_request_to_a_host_is_for_the_supervisor_to_carry_out() -> None:
 async def test_a_host_is_ready_only_while_it_takes_requests_and_says_why_it_does_not() -> None:
     engine = host_of_two()
     stopping = Stopping(anyio.CancelScope())
-    control = Control(engine, None, stopping, stopping.tell, parts=engine.peers)
+    control = Control(engine, hosted(), stopping, stopping.tell, parts=engine.peers)
     assert control.unready() == "it is starting"
     stopping.started = True
     assert control.unready() is None
@@ -50,7 +55,15 @@ async def test_a_host_is_ready_only_while_it_takes_requests_and_says_why_it_does
     assert control.ready()
     # Of hosts that share a store each takes over from others: whether it reaches them now says nothing.
     other.away = True
-    assert Control(engine, None, stopping, stopping.tell).ready()
+    assert Control(engine, hosted(), stopping, stopping.tell).ready()
     other.away = False
     stopping.tell()
     assert control.unready() == "it is stopping"
+
+
+@pytest.mark.anyio
+async def test_the_control_of_each_app_counts_its_workers() -> None:
+    stopping = Stopping(anyio.CancelScope())
+    control = Control(host_of_two(), hosted(), stopping, stopping.tell)
+    assert control.connected_workers() == 0
+    assert control.of(hosted(app=object())).connected_workers() == 1

@@ -4,7 +4,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -84,22 +83,6 @@ def test_a_daemon_reads_its_file_again_at_sighup_and_goes_on(tmp_path: Path, fil
             time.sleep(0.02)
         assert status(daemon, "new") == 404
         assert daemon.stop() == 0
-
-
-@pytest.fixture
-def _heard_sighup() -> Iterator[None]:
-    """SIGHUP ends what is started: under `nohup` a test's processes would ignore it."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    yield
-    signal.signal(signal.SIGHUP, before)
-
-
-@pytest.mark.usefixtures("_heard_sighup")
-def test_without_a_file_sighup_ends_the_daemon_as_ever(tmp_path: Path) -> None:
-    with Daemon(None, tmp_path / "p.db", env={"PERDURE_API_TOKEN": "t"}) as daemon:
-        daemon.process.send_signal(signal.SIGHUP)
-        daemon.close()
-        assert daemon.process.returncode == -signal.SIGHUP
 
 
 @pytest.mark.parametrize("processes", ["1", "2"])

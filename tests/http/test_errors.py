@@ -1,5 +1,7 @@
 """Errors leave with Dapr's codes, statuses and words: every row of contract 1.4, and ours for trying again."""
 
+import json
+
 import pytest
 
 from perdure.actors.address import Address
@@ -13,9 +15,11 @@ from perdure.actors.errors import (
     PerdureError,
 )
 from perdure.actors.store.errors import StoreError, StoreFailed, StoreHangs
-from perdure.api.words import FAILURES, TRY_AGAIN
+from perdure.api.management.words import RERUN_REFUSED, management_refusal
+from perdure.api.words import FAILURES, TRY_AGAIN, Refusal
 from perdure.http.dapr.workflows import OPERATIONS
-from perdure.runtime.errors import InvalidRequest
+from perdure.http.errors import refusal_json
+from perdure.runtime.errors import Advice, EventRefused, InvalidRequest
 from perdure.runtime.history.row import CorruptHistory
 from perdure.runtime.history.status import Status
 
@@ -320,3 +324,29 @@ def test_only_what_perdure_adds_has_codes_of_its_own() -> None:
         "ERR_MAILBOX_FULL",
         "ERR_STORE_FAILED",
     ]
+
+
+def test_advice_is_a_member_of_its_own_on_the_management_api_alone() -> None:
+    error = EventRefused("i", "go", "COMPLETED")
+    problem, advice = error.parts()
+    assert json.loads(refusal_json(management_refusal(error))) == {
+        "errorCode": "ERR_EVENT_REFUSED",
+        "message": f"{problem} Start it anew (if_exists=restart), or rerun it.",
+        "problem": problem,
+        "advice": "start_anew",
+    }
+    assert advice is Advice.START_ANEW
+    # On Dapr's routes the shape is Dapr's.
+    facade = FakeFacade()
+    facade.failure = error
+    said = ask(make_app(facade), *REQUESTS["raise_event"]).json()
+    assert sorted(said) == ["errorCode", "message"]
+    assert said["message"].endswith(str(error))
+
+
+def test_an_error_around_one_with_advice_has_its_problem_and_advice_too() -> None:
+    around = Refusal(RERUN_REFUSED, instance_id="i", error=EventRefused("i", "go", "COMPLETED"))
+    problem, advice = around.parts()
+    assert problem.startswith("instance 'i' was not run again: event 'go' was not taken")
+    assert f"{problem} Start it anew (if_exists=restart), or rerun it." == str(around)
+    assert advice is Advice.START_ANEW

@@ -11,7 +11,12 @@ from perdure.actors import errors as actor_errors
 from perdure.actors.errors import PerdureError
 from perdure.runtime import errors
 from perdure.runtime.errors import (
+    ADVICE_WORDS,
+    Advice,
+    Advised,
     ChildUnfinished,
+    EventRefused,
+    IdTaken,
     InstanceExists,
     InstanceNotFound,
     InstanceStalled,
@@ -22,8 +27,10 @@ from perdure.runtime.errors import (
     RequestRefused,
     TaskFailedError,
     WorkflowFailed,
+    WorkflowUnknown,
 )
 from perdure.runtime.history.instance_state import InstanceState
+from perdure.runtime.operations.bulk.actor import OperationNotFound
 
 
 def drawn(docstring: str) -> set[tuple[str, str]]:
@@ -142,3 +149,35 @@ def test_an_error_survives_a_trip_between_processes(error: PerdureError) -> None
     # As concurrent.futures and multiprocessing send them.
     again = pickle.loads(pickle.dumps(error))  # noqa: S301
     assert (type(again), str(again)) == (type(error), str(error))
+
+
+@pytest.mark.parametrize(
+    ("error", "advice"),
+    [
+        (IdTaken("i", name="w", status="FAILED", restart=False), Advice.IF_EXISTS),
+        (IdTaken("i", name="w", status="RUNNING", restart=True), Advice.FORCE),
+        (IdTaken("i", name="w", status="RUNNING", restart=None), None),
+        (EventRefused("i", "go", "COMPLETED"), Advice.START_ANEW),
+        (WorkflowUnknown("w", app="shop", nearest=()), Advice.LIST_WORKFLOWS),
+        (WorkflowUnknown("w", app="shop", nearest=("v",)), None),
+        (OperationNotFound("x"), Advice.LIST_OPERATIONS),
+    ],
+)
+def test_an_error_says_what_has_happened_and_then_what_to_do(error: Advised, advice: Advice | None) -> None:
+    problem, found = error.parts()
+    assert found is advice
+    assert problem.endswith(".")
+    assert str(error) == (f"{problem} {ADVICE_WORDS[advice]}" if advice is not None else problem)
+    assert pickle.loads(pickle.dumps(error)).parts() == error.parts()  # noqa: S301  our own
+
+
+def test_the_words_that_are_on_the_wire_stay() -> None:
+    assert [*map(str, Advice)] == [
+        "if_exists",
+        "force",
+        "start_anew",
+        "list_workflows",
+        "list_operations",
+        "find_server",
+        "give_token",
+    ]

@@ -21,6 +21,7 @@ from ....runtime.errors import InstanceNotFound
 from ....runtime.operations.management import InstanceOperations
 from ....runtime.operations.reading.listing import InstanceFilter
 from ....runtime.operations.reading.status_wait import TERMINAL_WORDS
+from ...errors import refusal_json
 from ..call import ManagementCall
 from ..endpoint import JSON, NDJSON
 from ..live import LiveStream, Write, wait_for
@@ -147,8 +148,7 @@ def waited_for(call: ManagementCall) -> frozenset[str]:
 
 def error_line(error: PerdureError) -> bytes:
     """Return the last line of a stream that cannot go on."""
-    refused = management_refusal(error)
-    return encode({"errorCode": refused.answer.code, "message": str(refused)}) + b"\n"
+    return refusal_json(management_refusal(error)) + b"\n"
 
 
 STOPPED = encode({"errorCode": HOST_STOPPING.code, "message": "the daemon stops; this is not all"}) + b"\n"

@@ -20,7 +20,7 @@ from ....actors.store.contract import Inspection, Stored
 from ....actors.store.listing import Facets
 from ....actors.turn import Envelope, Recover, Turn
 from ...directory import OPERATION, AppAddresses
-from ...errors import RequestRefused
+from ...errors import Advice, Advised, RequestRefused
 from ...history.attribution import By
 from ...history.audit import AuditAction, audit_entry, row_of
 from ...history.row import CorruptHistory
@@ -77,15 +77,15 @@ class OperationStatus(NamedTuple):
     errors: Sequence[ItemError]  # the first ERRORS_MAX
 
 
-class OperationNotFound(RequestRefused):
+class OperationNotFound(Advised, RequestRefused):
     """There is no such operation."""
 
     def __init__(self, operation_id: str) -> None:
         super().__init__(operation_id)
         self.operation_id = operation_id
 
-    def __str__(self) -> str:
-        return f"there is no operation {self.operation_id!r}"
+    def parts(self) -> tuple[str, Advice]:
+        return f"there is no operation {self.operation_id!r}.", Advice.LIST_OPERATIONS
 
 
 class OperationActorType:

@@ -25,8 +25,14 @@ from perdure.cli.instances.connection import (
     token_of,
 )
 from perdure.cli.main import COMMANDS, main
-from perdure.client.errors import ServerAddressInvalid, ServerRefused, ServerUnreachable, TokenInvalid, TokenRefused
-from perdure.runtime.errors import EventRefused, IdTaken, InvalidRequest
+from perdure.client.errors import (
+    ServerAddressInvalid,
+    ServerRefused,
+    ServerUnreachable,
+    TokenInvalid,
+    TokenRefused,
+)
+from perdure.runtime.errors import InvalidRequest
 
 from ...support.cli.fake_client import FakeClient
 from ...support.processes.daemon import Daemon
@@ -64,31 +70,6 @@ def test_the_sentence_of_an_error_names_the_id_once() -> None:
     assert ended(InstanceNotFound("order-17")).message == "order-17: no such instance exists"
     assert ended(InstanceExists("order-17")).message == "an active workflow with ID 'order-17' already exists"
     assert ended(ServerRefused(409, "", "it cannot be"), "order-17").message == "order-17: it cannot be"
-
-
-@pytest.mark.parametrize(
-    ("told", "shown"),
-    [
-        (IdTaken("i", name="w", status="FAILED", restart=False), "--if-exists return"),
-        (IdTaken("i", name="w", status="FAILED", restart=False), "--if-exists restart"),
-        (IdTaken("i", name="w", status="RUNNING", restart=True), "Add --force to terminate it first."),
-        (EventRefused("i", "go", "COMPLETED"), "(--if-exists restart)"),
-        (
-            ServerRefused(404, "", "no operation x. GET /api/v1/operations lists them."),
-            "`perdure operations` lists them.",
-        ),
-    ],
-)
-def test_the_advice_of_an_error_names_the_flags_of_commands(told: PerdureError, shown: str) -> None:
-    message = ended(told).message
-    assert shown in message
-    assert "=" not in message
-
-
-def test_an_id_is_shown_as_it_is_whatever_it_looks_like() -> None:
-    message = ended(IdTaken("force=true", name="w", status="RUNNING", restart=True)).message
-    assert message.startswith("ID 'force=true' belongs")
-    assert "Add --force" in message
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from perdure.daemon.process.hangup import HangupHandler
 from perdure.daemon.process.inheritance import Inheritance
 
 from ...support.processes.lines import PATIENCE_S, Lines, ended
@@ -149,3 +150,15 @@ def test_after_its_end_a_child_keeps_what_it_has(tmp_path: Path) -> None:
             pass
         inheritance.renounce()
         assert ours.getsockname()
+
+
+def test_a_hangup_of_a_child_is_no_hangup_of_the_daemon(tmp_path: Path) -> None:
+    before = signal.signal(signal.SIGHUP, HangupHandler())
+    try:
+        with Inheritance([], str(tmp_path / "p.db")):
+            if not (child := os.fork()):
+                os._exit(0 if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL else 1)
+            assert os.waitpid(child, 0) == (child, 0)
+        assert isinstance(signal.getsignal(signal.SIGHUP), HangupHandler)
+    finally:
+        signal.signal(signal.SIGHUP, before)

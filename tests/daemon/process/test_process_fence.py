@@ -17,6 +17,7 @@ import pytest
 from perdure.actors.store.errors import StoreLocked
 from perdure.actors.store.sqlite.identity import Hold
 from perdure.actors.waiting.ownership import CodeOwner, call_as
+from perdure.daemon.process.hangup import HangupHandler
 from perdure.daemon.process.inheritance import path_of
 from perdure.daemon.process.process_fence import FENCED, ProcessFence, process_fenced
 
@@ -155,6 +156,14 @@ def test_a_signal_that_ends_the_process_at_once_passes(fence: ProcessFence, name
     # The next process finds the culprit, as it finds that of an os._exit.
     number = getattr(signal, name)
     assert fence.kill(os.getpid(), number) is fence.killpg(0, number) is fence.raise_signal(number) is None
+
+
+def test_a_hangup_that_would_stop_the_daemon_is_refused(fence: ProcessFence) -> None:
+    before = signal.signal(signal.SIGHUP, HangupHandler())
+    try:
+        assert "sends SIGHUP" in (fence.kill(os.getpid(), signal.SIGHUP) or "")
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_a_function_that_is_called_for_all_others_is_noted_if_it_is_the_apps(fence: ProcessFence) -> None:

@@ -6,12 +6,15 @@ import pytest
 from prometheus_client import generate_latest
 
 from perdure import App, Engine, Status, WorkflowContext
+from perdure.api.sidecar import INTERNAL_TYPES
 from perdure.daemon.daemon import operations_of
 from perdure.daemon.telemetry.meter import AppMeter, NoMeter
 from perdure.daemon.telemetry.metrics_port import PrometheusMeter, gauges_of
 from perdure.runtime.errors import InstanceNotFound
 from perdure.runtime.history.attribution import By
 from perdure.runtime.settings import Opening, OtherApp, Settings
+from perdure.runtime.workers.items import Worker
+from perdure.runtime.workers.stream import Stream, StreamRoom
 from perdure.telemetry.metrics import ExecutionMetrics, Gauges, Metrics
 
 BY = By("ann", "api")
@@ -77,6 +80,21 @@ async def test_workers_and_actors_are_those_of_the_app() -> None:
         assert found.connected_workers == 1
         assert {kind.rpartition(".")[2] for kind, count in found.active_actors.items() if count} == {"workflow"}
         assert all(kind.startswith("dapr.internal.default.bank.") for kind in found.active_actors)
+
+
+@pytest.mark.anyio
+async def test_a_worker_at_another_host_serves_the_app_and_counts_for_that_host() -> None:
+    async with engine_of_two() as engine:
+        # Given an app without code, whose only worker is connected to another host,
+        hosted = engine.apps["bank"]
+        worker = Worker("peer", "agent", stateful=True)
+        elsewhere = Stream(worker, lambda job: None, gate="b", room=StreamRoom(1, 1), now_us=lambda: 0)
+        hosted.dispatcher.streams.append(elsewhere)
+        # then its actors are counted here, and the worker only where it is connected.
+        found = gauges_of(hosted, alone=False)
+        assert found.connected_workers == 0
+        assert hosted.connected_workers() == 1
+        assert found.active_actors == {f"dapr.internal.default.bank.{kind}": 0 for kind in INTERNAL_TYPES}
 
 
 @pytest.mark.anyio

@@ -182,4 +182,4 @@ def test_only_what_has_ended_is_forgotten(begun: Restarted) -> None:
 def test_an_operation_that_is_not_there_is_said_to_be_missing(body: Any) -> None:
     error = answered(Restarted().tell(body))
 
-    assert str(error) == "there is no operation 'op'"
+    assert str(error) == "there is no operation 'op'. GET /api/v1/operations lists them."
