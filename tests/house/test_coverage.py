@@ -123,8 +123,7 @@ def test_of_both(backend): pass
 def test_a_test_is_not_measured_twice_nor_if_it_is_marked(tmp_path: Path, request: pytest.FixtureRequest) -> None:
     (tmp_path / "marked.py").write_text(MARKED)
     module = pytest.Module.from_parent(request.session, path=tmp_path / "marked.py")
-    items = [item for item in request.session.genitems(module) if isinstance(item, pytest.Item)]
-    assert [item.name for item in items if is_measured(item)] == [
+    assert [item.name for item in request.session.genitems(module) if is_measured(item)] == [
         "test_plain",
         "test_on_both[asyncio]",
         "test_of_both[asyncio]",
