@@ -23,14 +23,14 @@ NEW_FILE = click.Path(dir_okay=False, path_type=Path)
 
 @click.command()
 @click.option(
-    "--budget", "path", type=NEW_FILE, default=DEFAULT_PATH, show_default=True, help="The file with the counts allowed."
+    "--budget", "path", type=NEW_FILE, default=DEFAULT_PATH, show_default=True, help="The file with the allowed counts."
 )
-@click.option("--accept", is_flag=True, help="Take the counts found now for the budget.")
+@click.option("--accept", is_flag=True, help="Make these counts the new budget.")
 def gate(path: Path, *, accept: bool) -> None:
     """Compare the counts of a fixed load with a budget.
 
-    Commits, statements, rows, bytes, calls and memory for each step, rather than seconds: the same on a busy
-    machine as on a quiet one.
+    The counts are commits, statements, rows, bytes, calls and memory for each step. Unlike seconds, they are the same
+    on a busy machine as on a quiet one.
     """
     if not accept and not path.exists():
         raise click.ClickException(f"there is no {path}. Name another file with --budget, or make it with --accept.")
@@ -40,11 +40,11 @@ def gate(path: Path, *, accept: bool) -> None:
     show(counts_table(compared(budget, found)))
     if accept:
         write_budget(path, found)
-        click.echo(f"{path} is written. Commit it with what changed these counts, and say why.")
+        click.echo(f"{path} is written. Commit it together with the change that caused these counts, and say why.")
     if wrong := list(beyond_limits(found)) if accept else failures(budget, found):
         click.echo("\n".join(wrong), err=True)
         if not accept:
-            click.echo("If that is meant: perdure bench gate --accept", err=True)
+            click.echo("If this is intended: perdure bench gate --accept", err=True)
         raise click.exceptions.Exit(1)
 
 
@@ -53,10 +53,10 @@ def gate(path: Path, *, accept: bool) -> None:
 @click.option("--html", type=NEW_FILE, help="Write a page that needs no network.")
 @click.option("--png", type=click.Path(file_okay=False, path_type=Path), help="Write each drawing into this folder.")
 def report(files: Sequence[Path], html: Path | None, png: Path | None) -> None:
-    """Draw what was measured.
+    """Draw the figures of results documents.
 
-    Runs with the same options on the same machine are put together, whatever files they come from: drawn are
-    medians and ranges.
+    Runs with the same options on the same machine are combined, also from several files. The charts show medians and
+    ranges.
     """
     if html is None and png is None:
         raise click.UsageError("Name the output: --html FILE, --png FOLDER or both.")

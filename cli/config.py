@@ -57,11 +57,11 @@ def apps_of(
     """
     count = max(len(targets), len(app_ids), 1)
     if len(set(app_ids)) < len(app_ids):
-        raise click.UsageError("an --app-id stands twice; each app is named once.")
+        raise click.UsageError("the same --app-id is given twice; give each app once.")
     if len(grpc_ports) not in (1, count):
         raise click.UsageError(
-            f"--grpc-port is given {len(grpc_ports)} times for {count} apps; give one for each app, or that of the "
-            "first, and the others have the next ones."
+            f"--grpc-port is given {len(grpc_ports)} times for {count} apps; give one for each app, or only the "
+            "first one, and the others have the next ports."
         )
     first = grpc_ports[0]
     ports = grpc_ports if len(grpc_ports) == count else [first + number if first else 0 for number in range(count)]
@@ -108,7 +108,7 @@ def build_config(
     for one, other in itertools.combinations(("http_port", "grpc_port", "metrics_port"), 2):
         port = getattr(config, one)
         if port == getattr(config, other) != 0:
-            raise click.UsageError(f"{flags[one]} and {flags[other]} are both {port}; each needs one of its own.")
+            raise click.UsageError(f"{flags[one]} and {flags[other]} are both {port}; each needs its own port.")
     taken = {config.http_port: "http_port", config.metrics_port: "metrics_port", config.grpc_port: "grpc_port"}
     for other_app in config.others:
         if other_app.grpc_port and (name := taken.get(other_app.grpc_port)):
@@ -129,12 +129,12 @@ def build_config(
     if config.api_tokens and config.api_token_file:
         raise click.UsageError(
             "there are tokens in --api-token-file and in --api-token (or PERDURE_API_TOKEN, DAPR_API_TOKEN). "
-            "Give them in one place, so that a token that is taken away there is refused."
+            "Give all tokens in one place, so that a token that is removed there is refused."
         )
     if not (config.api_tokens or config.api_token_file or allow_unauthenticated or is_loopback(config.host)):
         raise click.UsageError(
-            f"{flags['host']} {config.host} can be reached from other machines, and there is no token to ask them "
-            f"for. {flags['unauthenticated']}"
+            f"{flags['host']} {config.host} can be reached from other machines, and there is no token for "
+            f"callers. {flags['unauthenticated']}"
         )
     return config
 

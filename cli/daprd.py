@@ -10,12 +10,12 @@ import logging
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..actors.release import own_release
 from ..daemon.config import Config
 from ..daemon.process.early_signals import EarlySignals
 from .config import build_config
@@ -117,9 +117,9 @@ def _notes(
 def daprd(ctx: click.Context, /, *, install: str | None, version: bool, build_info: bool, **values: Any) -> None:
     """Stand in for Dapr's sidecar.
 
-    Takes daprd's flags; flags that are not below are ignored, with one line in the log. Options that daprd has no flag
-    for are set by the variables of `perdure run`: PERDURE_DATA (by default ./perdure-ID.db), PERDURE_DURABILITY and so
-    on.
+    Takes daprd's flags. Flags of daprd that are not listed below are ignored, with one line in the log. Variables of
+    `perdure run` set the options that daprd does not have: PERDURE_DATA (by default ./perdure-ID.db),
+    PERDURE_DURABILITY and so on.
     """
     if install is not None:
         folder = Path(install)
@@ -127,7 +127,7 @@ def daprd(ctx: click.Context, /, *, install: str | None, version: bool, build_in
             click.echo(f"Wrote {path}.")
         return
     if version or build_info:
-        click.echo(f"Perdure {our_version()}, in the place of daprd" if build_info else our_version())
+        click.echo(f"Perdure {own_release()}, in the place of daprd" if build_info else own_release())
         return
     from ..actors.errors import PerdureError  # noqa: PLC0415  an error of a flag needs neither engine nor servers
 
@@ -159,14 +159,6 @@ def daprd(ctx: click.Context, /, *, install: str | None, version: bool, build_in
 def announce(line: str) -> None:
     """Print a line to standard output and flush it, for the program that waits for it."""
     print(line, flush=True)
-
-
-def our_version() -> str:
-    """Return the version of the installed package; `unknown` in a source tree that is not installed."""
-    try:
-        return version("perdure")
-    except PackageNotFoundError:  # a source tree that was never installed
-        return "unknown"
 
 
 def take_name(comm: Path = Path("/proc/self/comm")) -> None:

@@ -171,7 +171,7 @@ def parse_grace(text: str) -> float:
 
 
 DAPRD_OPTIONS = (
-    Flag("--app-id", parse=parse_app_id, metavar="ID", help="The app's name, and the sidecar's. Needed."),
+    Flag("--app-id", parse=parse_app_id, metavar="ID", help="The id of the app and of its sidecar. Required."),
     Flag(
         "--dapr-http-port",
         "http_port",
@@ -194,7 +194,7 @@ DAPRD_OPTIONS = (
         parse=parse_addresses,
         metavar="ADDRESS[,ADDRESS]",
         default="127.0.0.1",
-        help="Address to listen on: the first of them. One that others can reach needs a token.",
+        help="Addresses, of which the first is listened on. An address that other machines can reach needs a token.",
     ),
     Flag(
         "--max-body-size",
@@ -222,14 +222,14 @@ DAPRD_OPTIONS = (
         "config_paths",
         multiple=True,
         metavar="FILE",
-        help="A Configuration, for its spec.workflow and spec.tracing; may be repeated.",
+        help="A Configuration, of which spec.workflow and spec.tracing are used; may be repeated.",
     ),
     Flag(
         "--resources-path",
         "resources_paths",
         multiple=True,
         metavar="FOLDER",
-        help="Resources, of which state stores have a meaning here; may be repeated.",
+        help="A folder of resources, of which only state stores are used; may be repeated.",
     ),
     Flag("--components-path", metavar="FOLDER", help="The old name of --resources-path."),
     Flag(
@@ -238,7 +238,7 @@ DAPRD_OPTIONS = (
         parse=parse_grace,
         metavar="SECONDS",
         default=f"{GRACE_S_DEFAULT:.0f}",
-        help="How long running requests may take to finish when the sidecar is told to stop.",
+        help="How long running requests may still take when the sidecar is stopped.",
     ),
     Flag(
         "--log-level",
@@ -247,15 +247,19 @@ DAPRD_OPTIONS = (
         default="info",
         help=f"The least severe messages to log: {', '.join(LEVELS)}.",
     ),
-    Flag("--log-as-json", parse=parse_truth, metavar="TRUTH", default="false", help="Log JSON, one object a line."),
+    Flag("--log-as-json", parse=parse_truth, metavar="TRUTH", default="false", help="Log one JSON object a line."),
     Flag("--version", parse=parse_truth, metavar="TRUTH", default="false", help="Print Perdure's version."),
     Flag(
-        "--build-info", parse=parse_truth, metavar="TRUTH", default="false", help="Print Perdure's version, in words."
+        "--build-info",
+        parse=parse_truth,
+        metavar="TRUTH",
+        default="false",
+        help="Print Perdure's version in a sentence.",
     ),
     Flag(
         "--install",
         metavar="FOLDER",
-        help="Write an executable named daprd there, and what Dapr's command line needs beside it, and do no more.",
+        help="Only write an executable named daprd, and the files that Dapr's command line needs, to this folder.",
     ),
 )
 

@@ -19,7 +19,7 @@ from .first_line import FirstLine
 # the list imports no command; a test compares it with the command's own help.
 COMMANDS = {
     "run": (".run", "run", "Host apps, or serve SDK workers."),
-    "store": (".store", "store", "Look after a store."),
+    "store": (".store", "store", "Check, copy and repair a store."),
     "daprd": (".daprd", "daprd", "Stand in for Dapr's sidecar."),
     "bench": ("..benchmarks.cli", "bench", "Measure this build on this machine."),
     "ls": (".instances.listing", "ls", "List instances, the newest first."),

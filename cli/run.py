@@ -28,12 +28,12 @@ logger = logging.getLogger(__name__)
 def run(ctx: click.Context, /, **values: Any) -> None:
     """Host apps, or serve SDK workers.
 
-    APP is FILE.py or a module's name, with :name behind it where there are several apps in it. Without APP the
-    daemon runs no workflows itself. Apps on one daemon may call each other's activities and workflows.
+    APP is FILE.py or a module's name, followed by :name if it contains several apps. Without APP the daemon runs no
+    workflows itself. Apps on one daemon may call each other's activities and workflows.
 
-    When it is ready it writes one line to standard output, with its addresses; all else goes to standard error.
-    SIGTERM and SIGINT stop it: no new work is taken, running activities may finish, the exit code is 0. A second
-    signal stops it at once.
+    When the daemon is ready it writes one line with its addresses to standard output; all other lines go to standard
+    error. SIGTERM and SIGINT stop it: it takes no new work, running activities may finish, the exit code is 0. A
+    second signal stops it at once.
     """
     config = build_config(**apps_of(**values))
     handler = configure_logging(config.log_level, config.log_format)

@@ -70,7 +70,7 @@ class Setting(click.Option):
             for variable in self.variables:
                 if variable in os.environ:
                     raise click.BadParameter(
-                        "it is set, and empty. To do without it, leave it out altogether.", param_hint=variable
+                        "it is set, and empty. Unset it if no value is meant.", param_hint=variable
                     )
         return value
 
@@ -102,7 +102,7 @@ def data_option(help: str) -> Setting:  # noqa: A002  click's word
 
 
 DATA_OPTION = data_option(
-    "The file that everything is kept in, or the address of a PostgreSQL database; :memory: keeps nothing."
+    "The store: a file, or the address of a PostgreSQL database; :memory: keeps nothing after the end."
 )
 # The same for commands on a store that exists.
 STORE_OPTION = data_option("The store: its file, or the address of its PostgreSQL database.")
@@ -124,36 +124,37 @@ RUN_OPTIONS = (
         multiple=True,
         metavar="PORT",
         default=[50_001],
-        help="Port of the gRPC API, for Dapr's SDKs; 0 picks a free one. Each app has one: say them all, or the first.",
+        help="Port of the gRPC API, for Dapr's SDKs; 0 picks a free one. Each app has a port: give all of them, or the "
+        "first.",
     ),
     Setting(
         "--metrics-port",
         parse=parse_port,
         metavar="PORT",
         default=0,
-        help="Port of the metrics for Prometheus; 0 serves none. Of several processes each has one, from there up.",
+        help="Port of the metrics for Prometheus; 0 serves none. Several processes use this port and the next ones.",
     ),
-    Setting("--metrics-open", is_flag=True, help="Show the metrics without a token, where the API asks for one."),
+    Setting("--metrics-open", is_flag=True, help="Serve the metrics without a token, even if the API needs one."),
     Setting(
         "--host",
         parse=parse_host,
         metavar="ADDRESS",
         default="127.0.0.1",
-        help="Address to listen on. One that others can reach needs a token.",
+        help="Address to listen on. An address that other machines can reach needs a token.",
     ),
     DATA_OPTION,
     Setting(
         "--durability",
         type=click.Choice(["full", "relaxed"]),
         default="full",
-        help="full: an accepted request outlives a power cut. relaxed: it outlives a crash of this process.",
+        help="full: an accepted request survives a power cut. relaxed: it only survives a crash of this process.",
     ),
     Setting(
         "--processes",
         parse=parse_processes,
         metavar="COUNT",
         default=1,
-        help="Processes that share the work of APP: each with a part of the store in a file of its own, or a host on a "
+        help="Processes that share the work of APP: each has a part of the store in its own file, or is a host on a "
         "PostgreSQL database.",
     ),
     Setting(
@@ -162,8 +163,8 @@ RUN_OPTIONS = (
         parse=parse_app_id,
         multiple=True,
         metavar="ID",
-        help="An app by its id: of each APP in turn, and of apps whose code workers have. May be given several times.  "
-        "[default: the name of the app]",
+        help="The id of an app: of each APP in order, then of apps whose code only workers have. May be given several "
+        "times.  [default: the name of the app]",
     ),
     Setting(
         "--api-token",
@@ -172,14 +173,14 @@ RUN_OPTIONS = (
         parse=parse_tokens,
         metavar="TOKEN[,TOKEN]",
         refuses_empty=True,
-        help="What callers must send as dapr-api-token. The flag shows in the process list; prefer the variable.",
+        help="Token that callers must send as dapr-api-token. The process list shows the flag; prefer the variable.",
     ),
     Setting(
         "--api-token-file",
         parse=parse_path,
         metavar="PATH",
         refuses_empty=True,
-        help="A file with such tokens, a line for each: TOKEN or NAME=TOKEN. Read again at SIGHUP.",
+        help="A file of tokens, one a line: TOKEN or NAME=TOKEN. Read again at SIGHUP.",
     ),
     Setting("--allow-unauthenticated", is_flag=True, help="Listen on any --host without a token."),
     Setting(
@@ -188,7 +189,8 @@ RUN_OPTIONS = (
         parse=parse_host_names,
         metavar="NAME[,NAME]",
         default="",
-        help="Names with a dot under which it is reached without a token; .example.com is all names there, * is any.",
+        help="Host names with a dot that callers may use without a token; .example.com allows this name and all below "
+        "it, * allows any.",
     ),
     Setting("--no-ui", is_flag=True, help="Serve no page at /ui/."),
     Setting(
@@ -204,7 +206,7 @@ RUN_OPTIONS = (
         parse=parse_seconds,
         metavar="SECONDS",
         default=LIMITS.stop_grace_s,
-        help="How long running requests and activities, together, may take when the daemon is told to stop.",
+        help="How long running requests and activities, together, may still take when the daemon is stopped.",
     ),
     Setting(
         "--drain",
@@ -213,7 +215,7 @@ RUN_OPTIONS = (
         metavar="SECONDS",
         default=5.0,
         help="How long a host that leaves others on the same database still takes requests after /healthz/ready has "
-        "become 503, so that balancers hear of it.",
+        "become 503, so that load balancers notice.",
     ),
     Setting(
         "--workflow-step-max",
@@ -221,7 +223,7 @@ RUN_OPTIONS = (
         parse=parse_seconds,
         metavar="SECONDS",
         default=10.0,
-        help="How long workflow code may block the event loop before its instance is stalled; 0: for ever.",
+        help="How long workflow code may block the event loop before its instance is stalled; 0: no limit.",
     ),
     Setting(
         "--activity-step-max",
@@ -229,7 +231,7 @@ RUN_OPTIONS = (
         parse=parse_seconds,
         metavar="SECONDS",
         default=60.0,
-        help="How long an async def activity may block the event loop before its attempt fails; 0: for ever.",
+        help="How long an async def activity may block the event loop before its attempt fails; 0: no limit.",
     ),
     Setting(
         "--commit-max",
@@ -237,7 +239,7 @@ RUN_OPTIONS = (
         parse=parse_seconds,
         metavar="SECONDS",
         default=5.0,
-        help="How long a commit may last before the daemon is unhealthy and refuses new work; 0: for ever.",
+        help="How long a commit may last before the daemon is unhealthy and refuses new work; 0: no limit.",
     ),
     Setting(
         "--store-patience",
@@ -245,15 +247,15 @@ RUN_OPTIONS = (
         parse=parse_seconds,
         metavar="SECONDS",
         default=30.0,
-        help="How long commits, reads and the start wait for a PostgreSQL database that is away.",
+        help="How long commits, reads and the start wait for a PostgreSQL database that does not answer.",
     ),
     Setting(
         "--peer-address",
         parse=parse_peer_address,
         metavar="HOST[:PORT]",
         refuses_empty=True,
-        help="Where other hosts on the same PostgreSQL database reach this one.  [default: the address of this machine "
-        "that reaches the database, and any free port]",
+        help="The address at which other hosts on the same PostgreSQL database reach this one.  [default: the address "
+        "of this machine in its connection to the database, and any free port]",
     ),
     Setting(
         "--activations-max",
@@ -267,7 +269,7 @@ RUN_OPTIONS = (
         parse=parse_count,
         metavar="COUNT",
         default=LIMITS.mailbox_messages_max,
-        help="Messages that one instance may have waiting.",
+        help="Messages that may wait for one instance.",
     ),
     Setting(
         "--activities-max",
@@ -295,14 +297,14 @@ RUN_OPTIONS = (
         parse=parse_count,
         metavar="COUNT",
         default=LIMITS.limits.turn_commands_warn,
-        help="A workflow that asks for more activities, children and timers in one turn is logged.",
+        help="A workflow that requests more activities, children and timers in one turn is logged.",
     ),
     Setting(
         "--turn-commands-max",
         parse=parse_count,
         metavar="COUNT",
         default=LIMITS.limits.turn_commands_max,
-        help="A workflow that asks for more of them in one turn fails.",
+        help="A workflow that requests more activities, children and timers in one turn fails.",
     ),
     Setting(
         "--payload-bytes-warn",
@@ -316,40 +318,40 @@ RUN_OPTIONS = (
         parse=parse_size,
         metavar="SIZE",
         default="32Mi",
-        help="A workflow or an activity fails with a larger one.",
+        help="A workflow or an activity with a larger input, result or custom status fails.",
     ),
     Setting(
         "--name-bytes-max",
         parse=parse_size,
         metavar="SIZE",
         default="1Ki",
-        help="Longest name of a workflow, an activity or an event, and longest instance ID that is chosen.",
+        help="Longest name of a workflow, an activity or an event, and longest instance ID that a caller may choose.",
     ),
     Setting(
         "--history-events-warn",
         parse=parse_count,
         metavar="COUNT",
         default=LIMITS.limits.history_events_warn,
-        help="An instance whose history has more events is logged once; it never fails for that.",
+        help="An instance whose history has more events is logged once; it does not fail.",
     ),
     Setting(
         "--held-events-max",
         parse=parse_count,
         metavar="COUNT",
         default=LIMITS.limits.held_events_max,
-        help="An instance that takes no events, because it is suspended or has no worker, refuses more with 429.",
+        help="Events that are held for an instance while it is suspended or has no worker; more are refused with 429.",
     ),
     Setting(
         "--max-concurrent-workflows",
         parse=parse_count,
         metavar="COUNT",
-        help="Workflows that remote workers may work on at once.  [default: no limit]",
+        help="Turns of workflows that remote workers may have at once.  [default: no limit]",
     ),
     Setting(
         "--max-concurrent-activities",
         parse=parse_count,
         metavar="COUNT",
-        help="Activities that remote workers may work on at once.  [default: no limit]",
+        help="Activities that remote workers may have at once.  [default: no limit]",
     ),
     Setting(
         "--worker-answer-timeout",
@@ -357,7 +359,7 @@ RUN_OPTIONS = (
         parse=parse_seconds,
         metavar="SECONDS",
         default=LIMITS.dispatch.answer_timeout_s,
-        help="After this time without an answer a remote worker is sent a workflow's turn again; 0 is never.",
+        help="A remote worker that has not answered a workflow's turn after this time is sent it again; 0: never.",
     ),
     Setting(
         "--retention",
@@ -369,13 +371,14 @@ RUN_OPTIONS = (
     Setting(
         "--wait-for-workers",
         is_flag=True,
-        help="Leave what the app does not have to remote workers, even before the first of them has come.",
+        help="Leave workflows and activities that the app has not registered to remote workers, even before the first "
+        "worker has connected.",
     ),
     Setting(
         "--set-aside",
         multiple=True,
         metavar="ID",
-        help="Begin nothing of this instance until `perdure repair ID release`; may be given several times.",
+        help="Begin no work of this instance until `perdure repair ID release`; may be given several times.",
     ),
     Setting(
         "--always-replay",
@@ -385,7 +388,7 @@ RUN_OPTIONS = (
     Setting(
         "--trace-turns",
         is_flag=True,
-        help="Where there are traces (OTEL_EXPORTER_OTLP_ENDPOINT and so on), make a span for each turn too.",
+        help="If traces are exported (OTEL_EXPORTER_OTLP_ENDPOINT and so on), make a span for each turn too.",
     ),
     Setting(
         "--log-level",

@@ -38,7 +38,7 @@ class StoreGroup(click.Group):
 
 @click.group(cls=StoreGroup)
 def store() -> None:
-    """Look after a store."""
+    """Check, copy and repair a store."""
 
 
 store.add_command(restore)
@@ -50,10 +50,10 @@ store.add_command(rotate_keys)
 def check(data: str) -> None:
     """Say whether a store is sound.
 
-    Reads every page and every table, and compares what they say of each other: also the timers of each instance with
-    its history. A daemon may go on working meanwhile. Of a store of several processes, all files are read. Errors
-    are listed, and the exit code is 1 then. Of a store on PostgreSQL its rows are compared; of the server's pages
-    its own programs tell (pg_amcheck).
+    Reads every page and every table, and compares tables that depend on each other, for example the timers of each
+    instance with its history. A daemon may use the store meanwhile. Of a store of several processes, all files are
+    read. If there are errors, they are listed, and the exit code is 1. Of a store on PostgreSQL only the rows are
+    checked; PostgreSQL's own programs check the pages (pg_amcheck).
     """
     from ..actors.store.sqlite import maintenance  # noqa: PLC0415  `perdure store --help` needs no SQLite
     from ..actors.store.tables.expected import Expected  # noqa: PLC0415  as above
@@ -74,11 +74,11 @@ def check(data: str) -> None:
 def backup(file: Path, data: str) -> None:
     """Copy a store to FILE.
 
-    FILE must not exist. It will hold the store as it was at one moment; a daemon may go on working meanwhile. To go
-    back to it, stop the daemon and call `perdure store restore FILE`.
+    FILE must not exist. The copy has the state of the store at one moment; a daemon may use the store meanwhile. To
+    return to this state, stop the daemon and call `perdure store restore FILE`.
 
-    A store of several processes is copied to FILE, FILE.1, FILE.2 and so on. Its files have no moment in common while
-    they are written to, so its daemon must be stopped.
+    A store of several processes is copied to FILE, FILE.1, FILE.2 and so on. While a daemon writes to these files they
+    cannot be copied at the same moment, so the daemon must be stopped.
     """
     refuse_database(data, BACKUP)
 
@@ -102,27 +102,27 @@ def backup(file: Path, data: str) -> None:
     ]
 )
 def spread(new: Path, data: str, processes: int) -> None:
-    """Lay a store out for N processes, at NEW.
+    """Copy a store to NEW, with a file for each of N processes.
 
-    The daemon must be stopped. The new store is NEW, NEW.1, NEW.2 and so on, of which none may exist; the old one
-    stays as it is. Start the daemon with --data NEW --processes N then, and never again on the old one: what both had
-    under way would be done twice.
+    The daemon must be stopped. The new store is NEW, NEW.1, NEW.2 and so on, of which none may exist; the old one does
+    not change. Then start the daemon with --data NEW --processes N. Never start a daemon on the old store again: the
+    work under way would be done twice.
     """
     refuse_database(data, SPREAD)
 
     from ..actors.store.sqlite import layout  # noqa: PLC0415  as above
 
     layout.spread(data, new, parts=processes)
-    click.echo(f"{data} is laid out for --processes {processes} at {new}.")
+    click.echo(f"{data} is copied for --processes {processes} at {new}.")
 
 
 @store.command(params=[STORE_OPTION])
 def vacuum(data: str) -> None:
-    """Give the space of what was deleted back to the disk.
+    """Give the space of deleted rows back to the disk.
 
     The daemon must be stopped. SQLite uses the pages of purged instances again for new ones, and its files never
-    shrink by themselves. All rows are written anew; that takes about a second for each 100 MB, and as much room beside
-    the store as it has now, twice. A crash meanwhile leaves the store as it was.
+    shrink by themselves. All rows are written again; that takes about a second for each 100 MB, and free space of twice
+    the size of the store. A crash meanwhile leaves the store unchanged.
 
     For example: perdure store vacuum --data perdure.db
     """

@@ -86,7 +86,9 @@ def _measure(text: str) -> None:
             if anchor:
                 sizes[anchor] = counted - before
         if counted > VALUES_MAX:
-            problem = f"it stands for more than {VALUES_MAX} values, with each alias counted as all that it stands for."
+            problem = (
+                f"it has more than {VALUES_MAX} values, where each alias counts as all the values that it repeats."
+            )
             raise YamlRefused(problem, event.start_mark)
 
 

@@ -354,7 +354,7 @@ class BlockingInstances(BlockingCalls):
         Args:
             output: The result that the instance then has; any value that JSON can hold.
             recurse: End its children too.
-            reason: Stands in the audit.
+            reason: For the audit.
 
         Returns:
             False if nothing was changed, because it had ended already.
@@ -370,7 +370,7 @@ class BlockingInstances(BlockingCalls):
         Args:
             recurse: Forget its descendants too; all of them must be finished.
             force: Forget it with any status.
-            reason: Stands in the audit.
+            reason: For the audit.
 
         Raises:
             InstanceNotFound: There is no such instance.

@@ -55,8 +55,8 @@ class TokenInvalid(PerdureError):
 
     def __str__(self) -> str:
         return (
-            "what was given as the API token cannot be one: a token has printable ASCII characters only, and character "
-            f"{self.position} is none. Was it copied without the end of its line?"
+            "this text cannot be an API token: a token has printable ASCII characters only, and character "
+            f"{self.position} is none. Was it copied together with the end of its line?"
         )
 
 

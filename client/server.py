@@ -47,7 +47,7 @@ class Server(ApiServer):
             self._http = self._made_client()
         except (ValueError, ImportError, OSError) as error:
             # The environment names an invalid proxy, a proxy that needs a package, or missing certificates.
-            why = f"the environment does not do for HTTP ({error})"
+            why = f"the environment has settings that HTTP cannot use ({error})"
             raise ServerUnreachable(self.url, why, sent=False) from error
         await self._http.__aenter__()
         return self

@@ -86,11 +86,11 @@ class Unending:
             except RuntimeError as error:
                 if awaited.done() or running.is_running() or running.is_closed():
                     raise
-                log("the event loop was stopped, not by the daemon; it goes on", error)
+                log("code other than the daemon's stopped the event loop; the loop continues", error)
             except BaseException as error:
                 if _is_outcome(awaited, error) or _cannot_go_on(error):
                     raise
-                log("user code left something on the event loop that would have ended it; it goes on", error)
+                log("an error of user code would have ended the event loop; the loop continues", error)
             else:
                 return result
 
@@ -129,7 +129,7 @@ class OwnedTask(asyncio.Task[Any]):
             # The future has a class of the app. The code that cancels the task, such as another turn, goes on.
             if not self._told:
                 self._told = True
-                log("a future of the app's cannot be cancelled, and the task that awaits it goes on", error)
+                log("a future of the app cannot be cancelled, and the task that awaits it continues", error)
             return False
 
     def _may_cancel(self, who: Any, msg: Any | None) -> bool:

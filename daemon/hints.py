@@ -36,7 +36,7 @@ def explain(error: PerdureError, flags: Mapping[str, str]) -> str:
         case StoreDivided(path=path, found=found, asked=asked) if found.of != asked.of:
             return (
                 f"{path} is {found}: start with {flags['processes']} {found.of}, "
-                f"or lay the store out anew with `perdure store spread --processes {asked.of}`."
+                f"or copy the store with `perdure store spread --processes {asked.of}`."
             )
         case StoreForeign(path=path):
             return f"{path} is a database of another program. Name another file with {flags['data']}."

@@ -46,7 +46,7 @@ TOKEN_MISSING = ErrorAnswer(
 TOKEN_UNKNOWN = ErrorAnswer(
     401,
     "ERR_TOKEN_UNKNOWN",
-    "the API token is none that this daemon knows. Look at its PERDURE_API_TOKEN or --api-token-file.",
+    "this daemon does not know the API token. Compare it with its PERDURE_API_TOKEN or --api-token-file.",
 )
 WRITE_BY_COOKIE = ErrorAnswer(
     403,

@@ -22,7 +22,7 @@ HOST_REFUSED = ErrorAnswer(
     403,
     "ERR_HOST_NOT_ALLOWED",
     "the Host {host!r} is no name of this daemon. Without an API token, only addresses, names without a dot and names "
-    "given with --allowed-host are answered, so that no web page can reach it under a name of its own. Add "
+    "given with --allowed-host are answered, so that no web page can reach it under another name. Add "
     "--allowed-host NAME, or set a token.",
 )
 ORIGIN_REFUSED = ErrorAnswer(

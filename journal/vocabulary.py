@@ -312,13 +312,13 @@ REMINDERS_UNREADABLE = LogLine(
     "reminders_unreadable", ERROR, "reminders cannot be read yet: {reason}", ("error_type",), 1
 )
 RETENTION_FAILED = LogLine(
-    "retention_failed", WARNING, "finished instances cannot be forgotten; trying again in a minute: {reason}",
+    "retention_failed", WARNING, "finished instances cannot be deleted; trying again in a minute: {reason}",
     ("error_type",), 1,
 )  # fmt: skip
 RETENTION_SKIPS = LogLine(
     "retention_skips",
     WARNING,
-    "{instance_id} cannot be forgotten: {reason}",
+    "{instance_id} cannot be deleted: {reason}",
     ("instance_id", "error_type"),
 )
 OPERATION_STANDS = LogLine(
@@ -424,7 +424,7 @@ HOST_ENDED = LogLine(
 HOST_CONTINUED = LogLine(
     "host_continued",
     WARNING,
-    "{host} was stopped by a signal and has not been heard for {silent_s:.1f} s: it is told to go on",
+    "{host} was stopped by a signal and has sent no beat for {silent_s:.1f} s: it is told to go on",
     ("host",),
 )
 HOST_KILLED = LogLine("host_killed", ERROR, "{reason}: it is killed", ("host", "duration_ms"))

@@ -29,7 +29,7 @@ def compile_protos() -> bytes:
         well_known = Path(protoc.__file__).parent / "_proto"
         arguments = [f"-I{PROTOS}", f"-I{well_known}", "--include_imports", f"--descriptor_set_out={out}", *sources]
         if protoc.main(["protoc", *arguments]) != 0:
-            raise SystemExit("protoc has refused; its words stand above")
+            raise SystemExit("protoc has failed; its output is above")
         return out.read_bytes()
 
 

@@ -58,7 +58,7 @@ class BulkRequest(Struct, forbid_unknown_fields=True, kw_only=True):
         if self.plan is not None and self.dry_run:
             raise _invalid("it is either a dry run or a plan: leave out `dry_run` to begin, or `plan` to count again")
         if self.dry_run and self.filter is UNSET:
-            raise _invalid("`filter` is missing; an empty object fits all instances")
+            raise _invalid("`filter` is missing; an empty object matches all instances")
 
     @property
     def options(self) -> ActionOptions:

@@ -13,16 +13,13 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 from msgspec import Meta
 
-from ...runtime.history.facets import SET_ASIDE
-from ...runtime.history.status import Status
+from ...runtime.history.status import STATUS_WORDS
 from ...runtime.operations.reading.listing import InstanceFilter
 from ..words import Refusal
 from .moments import parse_length, parse_moment
 from .words import FILTER_INVALID
 
 Value = TypeVar("Value")
-
-STATUSES = (*(status.name for status in Status if status is not Status.CONTINUED_AS_NEW), SET_ASIDE)
 
 TAG = "tag."
 LISTS = ("status", "name")
@@ -85,7 +82,7 @@ def filter_of_query(pairs: Iterable[tuple[str, str]], *, app_id: str) -> Instanc
         if name in LISTS:
             found.setdefault(name, []).extend(value.split(","))
         elif name in found or name[len(TAG) :] in tags:
-            raise _invalid(f"the filter {name!r} stands twice; it takes one value")
+            raise _invalid(f"the filter {name!r} is given twice; it takes one value")
         elif name.startswith(TAG):
             tags[name[len(TAG) :]] = value
         elif name == "root":
@@ -141,9 +138,9 @@ def _choice(
 
 
 def _status(text: str) -> str:
-    if (word := text.upper()) in STATUSES:
+    if (word := text.upper()) in STATUS_WORDS:
         return word
-    raise ValueError(f"{text!r} is no status; there are {', '.join(STATUSES)}")
+    raise ValueError(f"{text!r} is no status; there are {', '.join(STATUS_WORDS)}")
 
 
 def _boolean(text: str) -> bool:

@@ -44,7 +44,7 @@ class RequestQuery:
                 there = [*names, *(["tag.KEY"] if tags else []), *(["the filters"] if filters else [])]
                 raise self.refusal(f"{name!r} is not known here; there are {', '.join(there) or 'none'}")
             if key in known:
-                raise self.refusal(f"{name!r} stands twice; it takes one value")
+                raise self.refusal(f"{name!r} is given twice; it takes one value")
             known[key] = value
 
     def filter(self, *, app_id: str) -> InstanceFilter:

@@ -8,9 +8,9 @@ from functools import partial
 from .workload import BASIC, DAPR, HTTP, PROCESS, SCALE, SDK, SDK_DRIVERS, THROUGH_SDK, Mark, Shape, Workload
 
 SUITES = {
-    BASIC: "the first look, in about a minute",
+    BASIC: "an overview, in about a minute",
     DAPR: "the shapes and sizes of Dapr's own performance tests",
-    SCALE: "much of one thing",
+    SCALE: "large numbers",
 }
 
 # fmt: off
@@ -72,7 +72,7 @@ SCALES = (
     scale("S2", "wide", "20 instances of 1 000 activities at once, all started at once",
           "fan_out", 1_000, 500_500, units=1_000, in_flight=20, instances=20),
     # An activity sends the events with the engine's client, which a daemon's app does not have.
-    in_process("S3", "ping-pong", "two instances that send each other an event, 1 000 times forth and back",
+    in_process("S3", "ping-pong", "two instances that send each other an event, 1 000 round trips",
                "ping", 1_000, 1_000, unit="trips", units=1_000, in_flight=1, instances=1),
     in_process("S4", "timers", "100 000 workflows asleep, all due at once", "sleeper", None, None,
                shape=Shape.TIMER_STORM, unit="timers", in_flight=500, marks_from=100_000,
@@ -100,7 +100,7 @@ SCALES = (
           marks=(Mark(HTTP, "ready_s", "s until ready", digits=2, at_most=1),
                  Mark(HTTP, "moving_s", "s until all have taken a step", digits=2, at_most=3),
                  Mark(HTTP, "steps_lost", "steps lost", at_most=0))),
-    in_process("S10", "soak", "W1 for three minutes: does it get slower, or larger?", "chain", 5, 5,
+    in_process("S10", "soak", "W1 for three minutes, to see whether it gets slower or larger", "chain", 5, 5,
                shape=Shape.SOAK, units=5, in_flight=50, seconds=180.0,
                marks=(Mark(PROCESS, "throughput_drift_percent_per_h", "% an hour of throughput, beyond doubt", digits=1,
                            at_most=3),

@@ -51,7 +51,7 @@ async def run_bulk(
             click.echo(begun.id)
         return DONE
     click.echo(
-        f"Operation {begun.id} has begun: {number}. It goes on if this command ends; "
+        f"Operation {begun.id} has begun: {number}. It continues if this command ends; "
         f"`perdure operations cancel {begun.id}` stops it.",
         err=True,
     )

@@ -77,7 +77,7 @@ def pairs(_context: click.Context, parameter: click.Parameter, texts: Sequence[s
         if not equals or not key:
             raise click.BadParameter(f"{text!r} is not KEY=VALUE", param=parameter)
         if key in found:
-            raise click.BadParameter(f"{key!r} stands twice; it takes one value", param=parameter)
+            raise click.BadParameter(f"{key!r} is given twice; it takes one value", param=parameter)
         found[key] = value
     return found
 

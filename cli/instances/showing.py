@@ -272,7 +272,7 @@ def wait(where: Where, instance_id: str, until: str | None, timeout: float | Non
     async def work(client: "RemoteClient") -> int | None:
         found = await waited(client, instance_id, words, timeout)
         if found is None:
-            raise CommandEnded(f"{instance_id}: it has not come to that in {span(timeout or 0)}", TIME_OVER)
+            raise CommandEnded(f"{instance_id}: it has not reached such a status in {span(timeout or 0)}", TIME_OVER)
         if output == "json":
             show_json(found)
         elif output == "ids":

@@ -29,18 +29,18 @@ def store_option(flag: str, name: str, text: str) -> click.Option:
 
 @click.command(
     params=[
-        store_option("--from", "source", "The store that is copied: a file, or the address of a database."),
-        store_option("--to", "target", "The store that is made: a file that does not exist, or a database."),
+        store_option("--from", "source", "The store to copy: a file, or the address of a database."),
+        store_option("--to", "target", "The new store: a file that does not exist, or the address of a database."),
     ]
 )
 def copy(source: str, target: str) -> None:
-    """Copy a store to another one, of the same kind or the other.
+    """Copy a store to a new one, in a file or on a database.
 
-    No daemon may have either. The source stays as it is; of a store of several processes all files are read, and the
-    copy has one. Everything comes along: instances, histories, timers, lists, the audit. At the end both are read and
-    compared. If it is interrupted, call it again: it goes on where it was.
+    No daemon may use either. The source does not change; of a store of several processes all files are read, and the
+    copy has one file. The whole content is copied: instances, histories, timers, lists, the audit. At the end both are
+    read and compared. If the command is interrupted, call it again: it continues.
 
-    Never start a daemon on both: what had been under way would be done twice.
+    Never start a daemon on both: the work under way would be done twice.
 
     For example: perdure store copy --from perdure.db --to postgresql://me@db.example.com/orders
     """

@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 # The replacement for each command. {schema} is the schema of the tables.
 BACKUP = (
-    "Back it up with the server, or with `pg_dump --format=custom --schema={schema}`. A daemon may go on working; the "
-    "dump is of one moment"
+    "Back it up with the server, or with `pg_dump --format=custom --schema={schema}`. A daemon may use the store "
+    "meanwhile; the dump has the state of one moment"
 )
 RESTORE = (
-    "Stop the daemon, drop the schema, and call `pg_restore --dbname=...` with a dump, or restore the server. What was "
-    "acknowledged after the backup is not in the store then"
+    "Stop the daemon, drop the schema, and call `pg_restore --dbname=...` with a dump, or restore the server. Work "
+    "that was acknowledged after the backup is not in the restored store"
 )
-SPREAD = "It has no files to lay out. `perdure store copy` makes a store of another kind of it"
+SPREAD = "It has no files. `perdure store copy` copies it into one"
 VACUUM = "The server gives space back by itself (autovacuum); `VACUUM FULL` returns it to the disk"
 
 

@@ -60,9 +60,9 @@ def example(text: str) -> str:
 
 
 IDS_ARGUMENT = click.Argument(["ids"], type=word, nargs=-1, required=True, metavar="ID...")
-RECURSE_OPTION = click.Option(["--recurse/--no-recurse"], default=True, show_default=True, help="Its children too.")
-APP_OPTION = click.Option(["--app", "app_id"], metavar="ID", help="Of this app.  [default: the first app of the store]")
-REASON_OPTION = click.Option(["--reason"], metavar="TEXT", help="Why; it stands in the audit.")
+RECURSE_OPTION = click.Option(["--recurse/--no-recurse"], default=True, show_default=True, help="Children too.")
+APP_OPTION = click.Option(["--app", "app_id"], metavar="ID", help="The app.  [default: the first app of the store]")
+REASON_OPTION = click.Option(["--reason"], metavar="TEXT", help="The reason, for the audit.")
 
 
 @click.command(
@@ -81,7 +81,7 @@ REASON_OPTION = click.Option(["--reason"], metavar="TEXT", help="Why; it stands 
             type=click.Choice(["table", "json", "ids"]),
             default="table",
             show_default=True,
-            help="How they are shown.",
+            help="The form of the output.",
         ),
         click.Option(["--json", "form"], flag_value="json", help="The same as -o json: an array of objects."),
     ],
@@ -90,8 +90,9 @@ REASON_OPTION = click.Option(["--reason"], metavar="TEXT", help="Why; it stands 
 def ls(data: str, app_id: str | None, status: frozenset[str], form: str) -> None:
     """List the instances of a store.
 
-    No daemon may have the store. Each line has the id, the workflow, the status, when the instance was created and last
-    updated, and why it is stalled or set aside. An instance whose rows cannot be read is STALLED too.
+    No daemon may use the store. Each line has the id, the workflow, the status, the times of creation and of the last
+    update, and the reason why the instance is stalled or set aside. An instance whose rows cannot be read is STALLED
+    too.
     """
     lines: list[InstanceLine] = []
 
@@ -117,10 +118,10 @@ def words_of(line: InstanceLine) -> frozenset[str]:
     epilog=example("perdure store terminate order-17 --data perdure.db --reason 'it ends the daemon'"),
 )
 def terminate(ids: Sequence[str], data: str, app_id: str | None, recurse: bool, reason: str | None) -> None:
-    """End instances without asking their code.
+    """End instances without running their code.
 
-    No daemon may have the store. An instance that is stalled or set aside can be terminated too. The news that its
-    parent and its children have to hear of it, they hear at the next start of a daemon at the latest.
+    No daemon may use the store. An instance that is stalled or set aside can be terminated too. Its parent and its
+    children are notified at the next start of a daemon at the latest.
     """
     each(
         data,
@@ -144,9 +145,9 @@ def terminate(ids: Sequence[str], data: str, app_id: str | None, recurse: bool, 
     epilog=example("perdure store purge order-17 --data perdure.db"),
 )
 def purge(ids: Sequence[str], data: str, app_id: str | None, recurse: bool, force: bool, reason: str | None) -> None:
-    """Forget instances.
+    """Delete instances.
 
-    No daemon may have the store. Instances that are finished, stalled, set aside, or cannot be read can be purged;
+    No daemon may use the store. Instances that are finished, stalled, set aside, or cannot be read can be purged;
     --force purges others too.
     """
 
@@ -161,9 +162,9 @@ def purge(ids: Sequence[str], data: str, app_id: str | None, recurse: bool, forc
     epilog=example("perdure store release order-17 --data perdure.db"),
 )
 def release(ids: Sequence[str], data: str, app_id: str | None, reason: str | None) -> None:
-    """Let instances that are set aside go on.
+    """Release instances that are set aside.
 
-    No daemon may have the store. The next daemon begins the open entries, and delivers the messages that have arrived
+    No daemon may use the store. The next daemon begins the open entries, and delivers the messages that have arrived
     meanwhile. If an instance ends that daemon too, it is set aside again after three ends.
     """
     each(data, ids, lambda facade, one, by: facade.release(one, begin=False, by=by), "is released", reason, app_id)

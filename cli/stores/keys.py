@@ -16,10 +16,10 @@ PATIENCE_S = 10.0
 def rotate_keys(data: str) -> None:
     """Make new keys for the connections between hosts.
 
-    Hosts that share a PostgreSQL database know each other by certificates that the store signs. After this command a
-    host that starts has a certificate of new keys, and hosts with older ones still reach it. To void certificates that
-    a stranger may have read: rotate the keys, restart all hosts one after the other, rotate them again, and restart all
-    once more.
+    Hosts that share a PostgreSQL database recognise each other by certificates that the store signs. After this command
+    a host that starts has a certificate with new keys, and hosts with older certificates still reach it. To make leaked
+    certificates invalid: rotate the keys, restart all hosts one after the other, rotate the keys again, and restart all
+    hosts once more.
 
     For example: perdure store rotate-keys --data postgresql://me@db.example.com/orders
     """

@@ -14,19 +14,19 @@ from .databases import RESTORE, refuse_database
 
 @click.command(params=[click.Argument(["backup"], type=click.Path(path_type=Path)), STORE_OPTION])
 def restore(backup: Path, data: str) -> None:
-    """Put BACKUP in the place of a store.
+    """Replace a store by BACKUP.
 
-    The daemon must be stopped. BACKUP is one that `perdure store backup` has made; it is checked, copied and stays as
-    it is. The files of the store that it replaces are kept, as PATH.before-1 and so on. What was acknowledged after the
-    backup is not in the store any more.
+    The daemon must be stopped. BACKUP is a file that `perdure store backup` has made; it is checked and copied, and
+    does not change. The replaced files are kept as PATH.before-1 and so on. Work that was acknowledged after the backup
+    is not in the restored store.
 
-    Of a store of several processes all files are put in place.
+    Of a store of several processes all files are replaced.
     """
     refuse_database(data, RESTORE)
 
     from ...actors.store.sqlite.offline import restoring  # noqa: PLC0415  `perdure store --help` needs no SQLite
 
     aside = restoring.restore(backup, data)
-    click.echo(f"{data} is as it was in {backup}.")
+    click.echo(f"{data} is restored from {backup}.")
     if aside is not None:
-        click.echo(f"The store that was there is {aside} now.")
+        click.echo(f"The replaced store is kept as {aside}.")

@@ -246,7 +246,7 @@ class Supervisor:
                 continue
             if silent_s <= (SILENT_S if host.is_ready else STARTING_SILENT_S) + GO_ON_S * host.told_to_go_on:
                 continue
-            self._tell_killed(host, f"{host.name} has not been heard for {silent_s:.1f} s")
+            self._tell_killed(host, f"{host.name} has sent no beat for {silent_s:.1f} s")
             self._kill(host)
 
     def _tell_killed(self, host: SupervisedHost, reason: str) -> None:

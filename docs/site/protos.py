@@ -17,12 +17,12 @@ HEAD = """# The gRPC API
 After this page you know which calls the gRPC port answers, and the messages of each. Dapr's SDKs
 make these calls; a program seldom does so itself. The port is 50001 unless `--grpc-port` says
 otherwise, and the services are described to tools by reflection (`grpcurl -plaintext
-localhost:50001 list`). Where a call differs from Dapr on purpose is told in
-[Compatibility](../dapr-compatibility.md#different-on-purpose-over-grpc), and the facts of the wire
-in [Dapr's contract](../dapr/contract.md).
+localhost:50001 list`). [Compatibility](../dapr-compatibility.md#different-on-purpose-over-grpc)
+lists the deliberate differences from Dapr, and [Dapr's contract](../dapr/contract.md) the facts of
+the wire.
 
-* **Token.** If the daemon asks for one: metadata `dapr-api-token: TOKEN`.
-* **App.** Each app of a daemon has a port of its own ([several apps](../several-apps.md)).
+* **Token.** If the daemon needs one: metadata `dapr-api-token: TOKEN`.
+* **App.** Each app of a daemon has its own port ([several apps](../several-apps.md)).
 * **Other calls** of Dapr's services answer `UNIMPLEMENTED`.
 
 This page is made from the files: `python docs/site/protos.py > docs/reference/grpc.md`.

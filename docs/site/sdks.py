@@ -19,16 +19,15 @@ HEAD = """# What each call of Dapr's SDKs did
 
 `make test-sdks` runs Dapr's published SDKs against this build: the programs of
 [tests/sdk](../../tests/sdk) use them with real daemons. This page has a row for each call: through
-which SDK and version it was made, how it was tried, and what came of it. Where Perdure differs from
-Dapr on purpose is told in [Compatibility with Dapr](../dapr-compatibility.md). The page is made
-anew with
+which SDK and version it was made, how it was tried, and its result. [Compatibility with
+Dapr](../dapr-compatibility.md) lists the deliberate differences from Dapr. To make the page again:
 
 ```sh
 make SDK_RESULTS=build/sdks.json test-sdks
 python docs/site/sdks.py build/sdks.json > docs/dapr/sdks.md
 ```
 
-After a run of some SDKs alone (`ONLY="Go Java"`), their file is given behind that of a whole run.
+After a run of some SDKs only (`ONLY="Go Java"`), name its file after that of a whole run.
 """
 
 

@@ -36,15 +36,15 @@ SUMMARIES = {
     "pause": "Suspend an instance",
     "resume": "Resume a suspended instance",
     "terminate": "Terminate an instance and its children",
-    "purge": "Forget a finished instance and its children",
+    "purge": "Delete a finished instance and its children",
 }
 
 SUFFIXES = {"v1.0": "", "v1.0-beta1": "Beta1", "v1.0-alpha1": "Alpha1"}
 
 PATH_PIECES = {
     "component": "The workflow component, `dapr` by convention. Its value is ignored.",
-    "workflow_name": "The name of the workflow. That a worker knows it is not checked.",
-    "instance_id": "The id of the instance. It may hold anything; percent-encode it.",
+    "workflow_name": "The name of the workflow. The daemon does not check that a worker knows it.",
+    "instance_id": "The id of the instance. It may be any text; percent-encode it.",
     "event_name": "The name of the event. Workflows compare it without regard to case.",
 }
 
@@ -105,13 +105,13 @@ def workflow_operation(operation: Operation, version: str) -> Json:
     if name in ("start", "raise_event"):
         what = "The workflow's input" if name == "start" else "The event's data"
         described["requestBody"] = {
-            "description": f"{what}: any UTF-8 text, kept as it is. SDKs expect JSON.",
+            "description": f"{what}: any UTF-8 text, kept unchanged. SDKs expect JSON.",
             "required": False,
             "content": ANY_BODY,
         }
     elif operation.method == "POST":
         described["requestBody"] = {
-            "description": "Nothing is needed. A JSON object is taken and ignored.",
+            "description": "No body is needed. A JSON object is accepted and ignored.",
             "required": False,
             "content": {"application/json": {"schema": {"type": "object"}}},
         }
@@ -145,7 +145,7 @@ def query_parameters(operation: str) -> list[Json]:
     app_id: Json = {
         "name": "appID",
         "in": "query",
-        "description": "The app that the request is for. A daemon hosts one, so there is no need to name it.",
+        "description": "The app that the request is for; by default the first app of the daemon.",
         "schema": {"type": "string", "pattern": r"^[\p{L}\p{Nd}_-]*$"},
     }
     if operation != "start":
@@ -270,7 +270,7 @@ def sidecar_paths() -> dict[str, Json]:
         },
         "/v1.0/metadata/{key}": {
             "put": {
-                **sidecar_operation("putMetadata", "Add to the description of the daemon, for as long as it runs"),
+                **sidecar_operation("putMetadata", "Add to the description of the daemon, until the daemon ends"),
                 "parameters": [key],
                 "requestBody": {"required": False, "content": ANY_BODY},
                 "responses": {
@@ -361,13 +361,13 @@ def components() -> Json:
 def workflow_properties() -> Json:
     """Describe the properties of an instance. Payloads are text as stored, usually JSON."""
     names = {
-        "dapr.workflow.input": "What the instance was started with",
-        "dapr.workflow.custom_status": "What its code last said of itself",
-        "dapr.workflow.output": "What it returned, unless it failed",
+        "dapr.workflow.input": "The input of the instance",
+        "dapr.workflow.custom_status": "The custom status that its code set last",
+        "dapr.workflow.output": "Its result, unless it failed",
         "dapr.workflow.failure.error_type": "FAILED: the type of the error",
         "dapr.workflow.failure.error_message": "FAILED: its message",
         "dapr.workflow.failure.stack_trace": "FAILED: its stack trace, if there is one",
-        "perdure.workflow.stall": "UNKNOWN: why the instance stopped",
+        "perdure.workflow.stall": "UNKNOWN: the reason why the instance is stalled",
     }
     described = {name: {"type": "string", "description": text} for name, text in names.items()}
     return closed(described, optional=tuple(described))

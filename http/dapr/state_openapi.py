@@ -39,7 +39,7 @@ ITEM: Json = {
     "type": "object",
     "properties": {
         "key": {**KEY, "minLength": 1},
-        "value": {"description": "Any JSON; it is kept as it stands"},
+        "value": {"description": "Any JSON, kept unchanged"},
         "etag": {"type": ["string", "null"]},
         "metadata": METADATA,
         "options": OPTIONS,

@@ -117,7 +117,7 @@ def app_named(request: Request, endpoint: Endpoint) -> str | None:
     if not named:
         return None
     if len(named) > 1 or not named[0]:
-        wrong = "stands twice; it takes one value" if len(named) > 1 else "is empty; leave it out, or give it a value"
+        wrong = "is given twice; it takes one value" if len(named) > 1 else "is empty; leave it out, or give it a value"
         raise Refusal(FILTER_INVALID if endpoint.filters else QUERY_INVALID, detail=f"{APP_ID!r} {wrong}")
     return named[0]
 

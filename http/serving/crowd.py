@@ -112,7 +112,7 @@ class Crowd:
             many=f"more than {self.limits.connections_max}",
             limit="connections_max",
             maximum=self.limits.connections_max,
-            then=f"{len(longest)} that had idled longest were closed" if longest else "a new one was refused",
+            then=f"{len(longest)} that were idle longest were closed" if longest else "a new one was refused",
         )
         return len(longest) >= over
 

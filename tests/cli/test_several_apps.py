@@ -35,7 +35,7 @@ def test_ports_are_said_for_each_app_or_follow_the_first() -> None:
 
 
 def test_an_app_is_named_once() -> None:
-    assert "stands twice" in refusal_of("--app-id", "shop", "--app-id", "shop")
+    assert "is given twice" in refusal_of("--app-id", "shop", "--app-id", "shop")
 
 
 def test_ports_of_two_apps_cannot_be_one() -> None:

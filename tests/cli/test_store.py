@@ -117,7 +117,7 @@ def test_a_store_is_laid_out_for_several_processes_and_back(data: str, tmp_path:
         result = store_command("spread", *arguments)
         assert (result.exit_code, result.stderr) == (0, "")
         new, _, old, _, processes = arguments
-        assert result.stdout == f"{old} is laid out for --processes {processes} at {new}.\n"
+        assert result.stdout == f"{old} is copied for --processes {processes} at {new}.\n"
         assert store_command("check", "--data", new).stdout == f"{new} is sound.\n"
     assert {file.name for file in tmp_path.glob("*.db*") if file.suffix not in (".lock", ".id")} == {
         "perdure.db", "wide.db", "wide.db.1", "wide.db.2", "narrow.db",

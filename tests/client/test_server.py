@@ -143,11 +143,11 @@ async def test_another_server_that_says_yes_has_done_nothing(call: str, body: st
         ("SSL_CERT_FILE", "/nowhere/certificates.pem"),
     ],
 )
-async def test_an_environment_that_does_not_do_for_http_is_told(
+async def test_an_environment_that_http_cannot_use_is_an_error(
     variable: str, value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(variable, value)
-    with pytest.raises(ServerUnreachable, match=r"the environment does not do for HTTP .*nothing of this") as caught:
+    with pytest.raises(ServerUnreachable, match=r"settings that HTTP cannot use .*nothing of this") as caught:
         async with Server("https://perdure.example"):
             pass
     assert not caught.value.sent

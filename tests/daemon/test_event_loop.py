@@ -83,7 +83,7 @@ def test_what_is_left_behind_and_would_end_the_process_is_a_line_in_the_log(
         return "done"
 
     assert run(factory, main) == "done"
-    assert f"it goes on: {type(error).__name__}" in caplog.text
+    assert f"the loop continues: {type(error).__name__}" in caplog.text
     assert "in raise_it" in caplog.text or "in coroutine_that_raises" in caplog.text
 
 
@@ -116,7 +116,7 @@ def test_a_loop_that_is_stopped_all_the_same_goes_on(factory: Any, caplog: pytes
         return "done"
 
     assert run(factory, main) == "done"
-    assert "the event loop was stopped, not by the daemon; it goes on" in caplog.text
+    assert "code other than the daemon's stopped the event loop; the loop continues" in caplog.text
 
 
 # What code of users can reach of the loop, as soon as it runs.

@@ -41,7 +41,7 @@ NO_METRICS = (
     "Choose another port with {} (0 serves no metrics)."
 )
 LOCKED = "p.db is in use by another Perdure process. Stop that process, or give this one a file of its own with {}."
-DIVIDED = "p.db is part 1 of 4: start with {} 4, or lay the store out anew with `perdure store spread --processes 1`."
+DIVIDED = "p.db is part 1 of 4: start with {} 4, or copy the store with `perdure store spread --processes 1`."
 MIXED_UP = (
     "p.db.1 is part 3 of 4, and should be part 2 of 4. "
     "Its files have each other's names: give them back their own, the first part that without a number."

@@ -117,7 +117,7 @@ def test_a_rerun_from_an_event_shows_what_is_kept_first(visitor: Visitor, shop: 
     assert "reserve" not in repeated.inner_text()
     visitor.page.get_by_label("Another input for that event").check()
     visitor.fill("Input", '{"item": "sofa", "quantity": 1, "price": 9', within="dialog")
-    visitor.see("no JSON yet", within="dialog")
+    visitor.see("not JSON yet", within="dialog")
     visitor.fill("Input", '{"item": "sofa", "quantity": 1, "price": 9}', within="dialog")
     visitor.fill("Id of the new instance", "payout-2b", within="dialog")
     visitor.fill("Reason", "the price was wrong", within="dialog")

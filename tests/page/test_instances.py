@@ -220,7 +220,7 @@ def test_an_action_on_all_that_match_shows_their_number_first_and_then_its_progr
     visitor.click("Suspend 60 instances")
     # and how far it has come, there and in the list of operations.
     visitor.see("60 of 60 suspended", within="dialog")
-    visitor.click("Watch it there", role="link")
+    visitor.click("Show the operation", role="link")
     visitor.see("a holiday")
     visitor.see("60 of 60 suspended")
     assert asked(shop, "count", id_prefix="bulk-", status="suspended")["counts"][0]["count"] == 60

@@ -43,7 +43,7 @@ PICTURES = {
     "hosts": ("hosts", "local"),
     "store": ("store", "Configuration"),
     "audit": ("audit", "the warehouse is closed"),
-    "operations": ("operations", "There have been none"),
+    "operations": ("operations", "There have been no operations"),
     "start": ("start/Checkout", "What a customer wants."),
 }
 

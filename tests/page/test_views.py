@@ -26,7 +26,7 @@ VIEWS = {
     "hosts": ["local", "Actors in memory"],
     "store": ["Write-ahead log", "Configuration", "durability"],
     "audit": ["the warehouse is closed", "terminate"],
-    "operations": ["There have been none."],
+    "operations": ["There have been no operations."],
     "start": ["Choose one"],
     "start/Checkout": ["quantity", "What a customer wants."],
     "nowhere": ["There is no such view"],

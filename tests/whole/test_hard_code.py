@@ -167,7 +167,7 @@ def test_every_exception_everywhere_leaves_the_daemon_alive_before_and_after_a_r
         assert daemon.get(id_of("by_clean_up", "interrupt"))["runtimeStatus"] == "RUNNING"
         assert daemon.stop() == 0
     log = data.with_suffix(".log").read_text()
-    assert "user code left something on the event loop that would have ended it; it goes on: SystemExit: 3" in log
+    assert "an error of user code would have ended the event loop; the loop continues: SystemExit: 3" in log
     assert "code of the app has called stop() of the daemon's event loop; nothing was done" in log
     assert "Logging error" not in log
 

@@ -164,7 +164,7 @@ def test_a_process_that_hangs_is_killed_and_comes_back(start: Start) -> None:
     daemon.until_healthy()
     # When a process stands still, then it is killed after 5 s of silence, and another one takes its place.
     httpx.post(f"{daemon.url}/v1.0/workflows/dapr/hangs/start?instanceID=hangs")
-    assert re.search(r"host-\d has not been heard for", daemon.err.hear("has not been heard for"))
+    assert re.search(r"host-\d has sent no beat for", daemon.err.hear("has sent no beat for"))
     name, pid = daemon.heard_host()
     assert pid != daemon.hosts[name]
 

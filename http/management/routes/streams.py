@@ -28,9 +28,9 @@ RETRY_MS = 1000  # how long a browser waits before it connects again
 
 TEXT = (
     "Each event has a name, an id and a JSON object. `ready` comes first. `change`: the item of an instance that "
-    "matches the filter, after a change of status, custom status or generation. `leave`: `{id, status}` of one that "
-    "does not match any more. `gone`: `{id}` of a purged one. `reset`: changes were missed; read the list again. A "
-    "comment is sent every 15 s. The stream ends when the daemon stops."
+    "matches the filter, after a change of status, custom status or generation. `leave`: `{id, status}` of an "
+    "instance that no longer matches. `gone`: `{id}` of a purged instance. `reset`: changes were missed; read the list "
+    "again. A comment is sent every 15 s. The stream ends when the daemon stops."
 )
 
 ALL_EVENTS = Endpoint(
@@ -79,7 +79,9 @@ class StreamRoutes:
         """Stream the changes of the instances that a filter matches."""
         wanted = call.query.filter(app_id=self.app_id)
         if wanted.stuck_for_us is not None:
-            raise call.query.refusal("'stuck_for' cannot be followed: it changes without an event. Ask the list.")
+            raise call.query.refusal(
+                "'stuck_for' cannot be followed: it changes without an event. Read the list instead."
+            )
         return self.stream(call, wanted, None)
 
     async def follow_instance(self, call: ManagementCall) -> Response:

@@ -92,7 +92,7 @@ function Frame() {
       </div>
     </nav>
     <main id="main" tabindex="-1">
-      ${answers.value ? null : html`<div class="banner" role="alert"><${Icon} name="stalled" /><span>The daemon does not answer. What you see is from before; the page goes on by itself when it is back.</span></div>`}
+      ${answers.value ? null : html`<div class="banner" role="alert"><${Icon} name="stalled" /><span>The daemon does not answer. This view is out of date; it is updated when the daemon answers again.</span></div>`}
       <${View} />
     </main>`;
 }
@@ -117,7 +117,7 @@ function Foot({ system }) {
   const next = /** @type {Record<string, string | null>} */ ({ light: "dark", dark: null, system: "light" });
   const chosen = theme.value ?? "system";
   return html`<div class="foot">
-    <span class=${classes("liveness", live.value && "on")} role="status" title=${live.value ? "Changes come in as they happen" : "Changes do not come in"}>
+    <span class=${classes("liveness", live.value && "on")} role="status" title=${live.value ? "Changes arrive as they happen" : "No changes arrive"}>
       <i></i>${live.value ? "live" : "not live"}
     </span>
     <button class="plain" title=${`Colours: ${chosen}. Change them`} aria-label=${`Colours: ${chosen}`} onClick=${() => setTheme(next[chosen] ?? null)}>

@@ -19,7 +19,7 @@ def found(**counts: int) -> CountedLoad:
 
 def test_the_engine_keeps_within_its_budget(tmp_path: Path) -> None:
     wrong = budget.failures(budget.read_budget(ROOT / budget.DEFAULT_PATH), count_all(tmp_path))
-    assert not wrong, "\n".join((*wrong, "If that is meant: perdure bench gate --accept"))
+    assert not wrong, "\n".join((*wrong, "If this is intended: perdure bench gate --accept"))
 
 
 @pytest.mark.parametrize(

@@ -179,7 +179,7 @@ def test_a_filter_without_a_value_fits_nothing(run: Run, new_id: str, flag: str)
         (["start", "order", "--timeout", "5s"], "--timeout goes with --wait"),
         (["start", "order", "--force"], "--force goes with --if-exists restart"),
         (["start", "order", "--if-exists", "return", "--force"], "--force goes with --if-exists restart"),
-        (["start", "order", "--tag", "a=1", "--tag", "a=2"], "'a' stands twice"),
+        (["start", "order", "--tag", "a=1", "--tag", "a=2"], "'a' is given twice"),
         (["start", "order", "--input", "@"], "behind @"),
         (["wait", "i", "--until", ","], "names no status"),
         (["wait", "i", "--until", ""], "names no status"),
@@ -235,7 +235,7 @@ def test_an_address_of_something_else_is_told_from_an_instance_that_is_not_there
 def test_a_token_with_the_end_of_its_line_is_said_to_be_so(run: Run, daemon: Daemon) -> None:
     said = CliRunner().invoke(main, ["count", "--server", daemon.url], env={"PERDURE_API_TOKEN": f"{TOKEN}\n"})
     assert said.exit_code == USAGE
-    assert "API token cannot be one" in said.stderr
+    assert "this text cannot be an API token" in said.stderr
     assert TOKEN not in said.stderr
 
 

@@ -13,7 +13,7 @@ URL = "postgresql://me:secret@127.0.0.1:1/orders?schema=s1"
     [
         (["backup", "x.db"], "pg_dump --format=custom --schema=s1"),
         (["restore", "x.db"], "pg_restore"),
-        (["spread", "x.db", "--processes", "2"], "no files to lay out"),
+        (["spread", "x.db", "--processes", "2"], "It has no files"),
         (["vacuum"], "autovacuum"),
     ],
 )

@@ -26,7 +26,7 @@ def test_it_says_what_was_put_where(data: Path) -> None:
     copy = data.with_name("copy.db")
     result = restore(str(copy), "--data", str(data))
     assert (result.exit_code, result.stderr) == (0, "")
-    assert result.stdout == f"{data} is as it was in {copy}.\nThe store that was there is {data}.before-1 now.\n"
+    assert result.stdout == f"{data} is restored from {copy}.\nThe replaced store is kept as {data}.before-1.\n"
     assert seen(data, 1) == seen(copy, 1)
 
 

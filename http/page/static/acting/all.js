@@ -56,10 +56,10 @@ export function ActOnAll({ name, filter, flags, close, done }) {
           ${plan.sample.slice(0, 5).map((/** @type {any} */ item) => html`<li key=${item.id}><${Status} status=${item.status} /><code>${item.id}</code></li>`)}
           ${plan.matches > 5 ? html`<li class="quiet">and ${number(plan.matches - 5)} more</li>` : null}
         </ul>` : html`<p class="large quiet" aria-busy=${!error}>Counting…</p>`}
-      <p>${action.says} What begins after this moment is left alone.</p>
-      <${Field} label="Reason" hint="stands in the audit" value=${reason} set=${setReason} />
+      <p>${action.says} Instances that begin after this moment are not included.</p>
+      <${Field} label="Reason" hint="for the audit" value=${reason} set=${setReason} />
       ${reachesDown(name) ? html`<${Tick} label="Their descendants too" value=${recurse} set=${setRecurse} />` : null}
-      ${name === "purge" ? html`<${Tick} label="Also those that have not ended" value=${force} set=${setForce} />` : null}
+      ${name === "purge" ? html`<${Tick} label="Also instances that have not ended" value=${force} set=${setForce} />` : null}
       ${action.final && plan ? html`<${Field} label="Type the number to confirm" hint=${String(plan.matches)} value=${typed} set=${setTyped} mono=${true} />` : null}
       <${Problem} error=${error} />
       <${Commands} commands=${[
@@ -81,7 +81,7 @@ function UnderWay({ action, begun, close }) {
   const over = state.state !== "RUNNING";
   return html`<${Dialog} title=${over ? `${action.verb}: ${state.state.toLowerCase()}` : `${action.verb}: under way`} close=${close}>
     <${Progress} verb=${action.done} matches=${state.matches} done=${state.done} failed=${state.failed} skipped=${state.skipped} errors=${state.errors ?? []} />
-    <p class="quiet">The daemon goes on with it when this page is closed, and after a restart. <a href=${to(["operations", begun.id])}>Watch it there</a>.</p>
+    <p class="quiet">The daemon continues it when this page is closed, and after a restart. <a href=${to(["operations", begun.id])}>Show the operation</a>.</p>
     <footer>
       ${over ? null : html`<button onClick=${() => post(path("operations", begun.id, "cancel"), { body: {} })}>Cancel the rest</button>`}
       <button class="primary" onClick=${close}>${over ? "Close" : "Leave it running"}</button>

@@ -47,8 +47,8 @@ export function ActOnOne({ name, item, close, done }) {
   return html`<${Dialog} title=${`${action.verb} ${item.id}`} close=${close}>
     <form onSubmit=${act}>
       <p>${action.says}</p>
-      ${running ? html`<p class="warning"><${Icon} name="stalled" />It has not ended. What it has under way is lost too.</p>` : null}
-      <${Field} label="Reason" hint="stands in the audit" value=${reason} set=${setReason} />
+      ${running ? html`<p class="warning"><${Icon} name="stalled" />It has not ended. Its work under way is lost too.</p>` : null}
+      <${Field} label="Reason" hint="for the audit" value=${reason} set=${setReason} />
       ${reachesDown(name) ? html`<${Tick} label="Its descendants too" value=${recurse} set=${setRecurse} />` : null}
       ${action.final ? html`<${Field} label="Type the id to confirm" hint=${item.id} value=${typed} set=${setTyped} mono=${true} />` : null}
       <${Problem} error=${error} />

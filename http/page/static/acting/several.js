@@ -58,7 +58,7 @@ export function ActOnSeveral({ name, items, close, done }) {
       ${total < items.length ? html`<p class="warning">${counted(items.length - total, "instance")} of the selected cannot be ${action.done} and are left out.</p>` : null}
       ${state.begun ? html`<${Progress} verb=${action.done} matches=${total} done=${state.done} failed=${state.failed} skipped=${0} errors=${state.errors} />` : html`
         <p>${action.says}</p>
-        <${Field} label="Reason" hint="stands in the audit" value=${reason} set=${setReason} />
+        <${Field} label="Reason" hint="for the audit" value=${reason} set=${setReason} />
         ${reachesDown(name) ? html`<${Tick} label="Their descendants too" value=${recurse} set=${setRecurse} />` : null}
         ${unfinished ? html`<${Tick} label=${`Also the ${unfinished} that have not ended`} value=${force} set=${setForce} />` : null}
         ${action.final ? html`<${Field} label="Type the number to confirm" hint=${String(total)} value=${typed} set=${setTyped} mono=${true} />` : null}`}

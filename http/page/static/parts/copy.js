@@ -21,7 +21,7 @@ export async function copy(text) {
     area.select();
     const done = document.execCommand("copy");
     area.remove();
-    if (!done) notify("This browser lets no page copy here.", { bad: true });
+    if (!done) notify("This browser does not let this page copy.", { bad: true });
   }
 }
 

@@ -18,7 +18,7 @@ const COLUMNS = [
   { title: "p50", right: true, cell: (each) => length(each.p50_ms) },
   { title: "p99", right: true, cell: (each) => length(each.p99_ms) },
   { title: "Failed", right: true, cell: (each) => html`<span class=${classes(each.failure_share > SHARE_BAD && "tone-bad")}>${percent(each.failure_share)}</span>` },
-  { title: "Attempts", hint: "That the figures are of", right: true, cell: (each) => number(each.attempts) },
+  { title: "Attempts", hint: "The number behind these figures", right: true, cell: (each) => number(each.attempts) },
 ];
 
 export function Activities() {

@@ -43,7 +43,7 @@ export function Audit() {
   const filtered = Object.values(filter).some((each) => each !== null);
   return html`<${View} title="Audit" command=${["audit", ...Object.entries(filter).flatMap(([flag, value]) => (value ? [`--${flag}`, value] : []))]} says="Each change of an instance, with its author and the reason. Starts and events stand in the history of their instance." asked=${asked} actions=${html`<${Filter} filter=${filter} />`}>${() => html`
     ${items.length ? html`<${Sheet} label="Audit" columns=${COLUMNS} items=${items} keyOf=${(/** @type {any} */ each) => JSON.stringify(each)} />`
-      : html`<${Empty} title=${filtered ? "Nothing matches." : "Nothing has been changed yet."}>${filtered ? html`<a href=${to(["audit"])}>Show all</a>` : "Actions by any door stand here."}<//>`}
+      : html`<${Empty} title=${filtered ? "Nothing matches." : "Nothing has been changed yet."}>${filtered ? html`<a href=${to(["audit"])}>Show all</a>` : "Every action on an instance is listed here."}<//>`}
     ${mine.cursor ? html`<button onClick=${more}>Show older</button>` : null}`}<//>`;
 }
 

@@ -37,10 +37,10 @@ export function Operations({ id }) {
 
 function All() {
   const asked = useAsked("/operations", {}, { everyMs: LOOK_MS });
-  return html`<${View} title="Operations" command=${["operations"]} asked=${asked} says="Actions on all instances that match a filter. The daemon goes on with them after a restart.">${() =>
+  return html`<${View} title="Operations" command=${["operations"]} asked=${asked} says="Actions on all instances that match a filter. The daemon continues them after a restart.">${() =>
     asked.data.items.length
       ? html`<${Sheet} label="Operations" columns=${COLUMNS} items=${asked.data.items} keyOf=${(/** @type {any} */ each) => each.id} />`
-      : html`<${Empty} title="There have been none.">They begin in the <a href=${to(["instances"])}>list of instances</a>: filter it, then act on all that match.<//>`}<//>`;
+      : html`<${Empty} title="There have been no operations.">They begin in the <a href=${to(["instances"])}>list of instances</a>: filter it, then act on all that match.<//>`}<//>`;
 }
 
 /** @param {{id: string}} props */

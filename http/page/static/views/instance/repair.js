@@ -14,7 +14,7 @@ const CHOICES = {
   activity: [["retry", "Retry it now"], ["complete", "Complete it with a result"], ["fail", "Fail it"]],
   child: [["complete", "Complete it with a result"], ["fail", "Fail it"]],
   timer: [["fire", "Fire it now"]],
-  event: [["send", "Send the event"], ["fire", "Let the time be over"]],
+  event: [["send", "Send the event"], ["fire", "Let it time out"]],
   release: [["release", "Release it"]],
 };
 
@@ -63,7 +63,7 @@ export function Repair({ details, entry, close, done }) {
     event.preventDefault();
     try {
       await post(where, { ...call, headers: { "If-Match": `"${details.first_execution_id}"` } });
-      notify(`Done: ${details.id} has what it waited for.`);
+      notify(`${details.id} has the answer that it waited for.`);
       done();
     } catch (failure) {
       setError(failure);
@@ -75,7 +75,7 @@ export function Repair({ details, entry, close, done }) {
       ${action === "fail" ? html`<${Field} label="Class of the error" hint="as the workflow sees it" value=${type} set=${setType} mono=${true} />
         <${Field} label="Message" value=${text} set=${setText} />` : null}
       ${withText ? html`<${Field} label=${action === "send" ? "Payload" : "Result"} hint="JSON" value=${text} set=${setText} lines=${5} mono=${true} />` : null}
-      ${action === "send" ? null : html`<${Field} label="Reason" hint="stands in the audit" value=${reason} set=${setReason} />`}
+      ${action === "send" ? null : html`<${Field} label="Reason" hint="for the audit" value=${reason} set=${setReason} />`}
       <${Problem} error=${error} />
       <${Commands} commands=${action === "send" ? eventCommands(details.id, entry.name, text) : [{ tool: "curl", text: curl("POST", where, call) }, { tool: "perdure", text: perdure("repair", details.id, action, ...flags) }]} />
       <footer>

@@ -31,7 +31,7 @@ export function Rerun({ details, fromEvent, close }) {
     try {
       given = { input: JSON.parse(input) };
     } catch (failure) {
-      wrong = "The input is no JSON yet.";
+      wrong = "The input is not JSON yet.";
     }
   }
   const body = { ...base, ...(newId ? { id: newId } : {}), ...(reason ? { reason } : {}), ...given };
@@ -48,12 +48,12 @@ export function Rerun({ details, fromEvent, close }) {
   };
   return html`<${Dialog} title=${fromEvent === null ? `Rerun ${details.id}` : `Rerun ${details.id} from event ${fromEvent}`} close=${close} wide=${true}>
     <form onSubmit=${begin}>
-      <p>A new instance runs. This one stays as it is.</p>
+      <p>A new instance runs. This one does not change.</p>
       ${preview ? html`<div class="preview">
-        <${StepsOf} title="Kept" says="with the answers that they have had" steps=${preview.kept} />
-        <${StepsOf} title="Done again" says="as far as the code decides as it did" steps=${preview.repeated} />
+        <${StepsOf} title="Kept" says="with their answers" steps=${preview.kept} />
+        <${StepsOf} title="Done again" says="if the code decides the same" steps=${preview.repeated} />
       </div>` : error ? null : html`<p class="quiet" aria-busy="true">…</p>`}
-      <${Field} label="Reason" hint="stands in the audit" value=${reason} set=${setReason} />
+      <${Field} label="Reason" hint="for the audit" value=${reason} set=${setReason} />
       <${Field} label="Id of the new instance" hint="a new one if it is empty" value=${newId} set=${setNewId} mono=${true} />
       <${Tick} label=${fromEvent === null ? "Another input" : "Another input for that event"} value=${other} set=${setOther} />
       ${other ? html`<${Field} label="Input" hint="JSON" value=${input} set=${setInput} lines=${5} mono=${true} />` : null}

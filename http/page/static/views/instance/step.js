@@ -11,7 +11,7 @@ import { Failure } from "./failure.js";
 
 /** @typedef {import("./steps.js").Step} Step */
 
-const KINDS = { activity: "Activity", child: "Child", timer: "Timer", wait: "Event that is waited for", point: "" };
+const KINDS = { activity: "Activity", child: "Child", timer: "Timer", wait: "Awaited event", point: "" };
 
 /**
  * @param {{step: Step, details: any, rerun: (fromEvent: number) => void, repair: (entry: any) => void}} props

@@ -91,5 +91,5 @@ function Json({ name, hint, value, set }) {
       setWrong(true);
     }
   };
-  return html`<${Field} label=${name} hint=${wrong ? "this is no JSON yet" : `JSON${hint ? `; ${hint}` : ""}`} value=${text} set=${typed} lines=${3} mono=${true} />`;
+  return html`<${Field} label=${name} hint=${wrong ? "this is not JSON yet" : `JSON${hint ? `; ${hint}` : ""}`} value=${text} set=${typed} lines=${3} mono=${true} />`;
 }
