@@ -62,7 +62,7 @@ REPORT = $(BIN)/python -m tests.support.coverage.report
 
 test: $(VENV)/package $(VENV)/extra-test
 	rm -rf $(MEASURED)/by_own && mkdir -p $(MEASURED)/by_own
-	$(BIN)/python -m pytest $(HANG) -n 4 --dist worksteal --coverage $(CURDIR)/$(MEASURED)/by_own || $(ALONE)
+	$(BIN)/python -m pytest $(HANG) -n 4 --dist worksteal --coverage=$(CURDIR)/$(MEASURED)/by_own || $(ALONE)
 	$(REPORT) by_own $(MEASURED)/by_own
 
 COVERED = actors runtime api journal rpc
