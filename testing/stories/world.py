@@ -158,6 +158,9 @@ class World:
 
         Args:
             name: The name of the choice; by default the name of the calling function.
+
+        Raises:
+            SimulationMisuse: `high` is less than `low`.
         """
         if high < low:
             raise SimulationMisuse(f"there is no number from {low} to {high}")
