@@ -109,7 +109,7 @@ def _on_asyncio(story: Callable[[], Awaitable[T]]) -> T:
     loop = ThreadedLoop()  # type: ignore[abstract]  # without sockets, signals and processes
     with patched():
         try:
-            return loop.run(_to_its_end(story))
+            return loop.run(_to_its_end(loop, story))
         except Stuck:
             with suppress(Stuck):
                 loop.run(_cancel_all())
@@ -120,8 +120,8 @@ def _on_asyncio(story: Callable[[], Awaitable[T]]) -> T:
                 logger.error("%s", error.get("message"), exc_info=error.get("exception"))
 
 
-async def _to_its_end(story: Callable[[], Awaitable[T]]) -> T:
-    """Run a story, and then cancel the tasks that it has left running, as `asyncio.run` does."""
+async def _to_its_end(loop: SimLoop, story: Callable[[], Awaitable[T]]) -> T:
+    """Run a story, and then end the tasks and the generators that it has left, as `asyncio.run` does."""
     name_library()
     # In a task of its own: anyio's threads end with the task that they were begun in, a round of the loop later.
     task = asyncio.ensure_future(story())
@@ -129,6 +129,7 @@ async def _to_its_end(story: Callable[[], Awaitable[T]]) -> T:
         await asyncio.wait([task])
     finally:
         await _cancel_all()
+        await loop.generators.close_all()
     return task.result()
 
 

@@ -167,8 +167,11 @@ class OwnTask:
             await asyncio.wait({self._task}, timeout=seconds)
 
 
-def name_library() -> None:
-    """Set sniffio's library in the present context, and in all tasks that it begins, to asyncio.
+def name_library(name: str | None = "asyncio") -> None:
+    """Set sniffio's library in the present context, and in all tasks that it begins.
+
+    Args:
+        name: asyncio; None in a thread beside the loop, which may have a loop of its own.
 
     Where sniffio is installed, anyio asks sniffio, and sniffio looks for the current task. Turns run outside of any
     task (`actors/waiting/taskless.py`), and their effects begin tasks at once. `anyio.run` sets the library too, so
@@ -177,7 +180,7 @@ def name_library() -> None:
     with suppress(ImportError):
         from sniffio import current_async_library_cvar  # noqa: PLC0415  no dependency: anyio uses it if installed
 
-        current_async_library_cvar.set("asyncio")
+        current_async_library_cvar.set(name)
 
 
 def only_exception(group: BaseException) -> BaseException:

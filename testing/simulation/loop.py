@@ -14,7 +14,6 @@ import asyncio
 import asyncio.events
 import gc
 import heapq
-import inspect
 import math
 import sys
 from collections import deque
@@ -23,6 +22,8 @@ from contextlib import contextmanager, suppress
 from contextvars import Context, ContextVar, copy_context
 from itertools import count, islice
 from typing import Any, Protocol, TypeAlias, TypeVar
+
+from ..unfinished import LeftGenerators, to_close
 
 T = TypeVar("T")
 
@@ -174,6 +175,7 @@ class SimLoop(asyncio.AbstractEventLoop):
         on_step: Called before each step.
         after_step: Called once after the present step; an error of it ends the run.
         delay: Replaces a timer of a life by a late one, or returns it unchanged.
+        generators: Closes the async generators that code leaves behind.
         long_steps: Steps that take longer than others: which, and for how many virtual seconds.
         busy_steps_max: The maximum number of steps between two jumps of time; None: no limit.
     """
@@ -206,6 +208,7 @@ class SimLoop(asyncio.AbstractEventLoop):
         self.tasks: list[SimTask[Any]] = []
         self._tasks_max = TASKS_KEPT
         self._graveyard: list[SimHandle] = []
+        self.generators = LeftGenerators(self)
 
     # The methods that asyncio calls.
 
@@ -309,6 +312,8 @@ class SimLoop(asyncio.AbstractEventLoop):
 
         Their last actions have no effect: no loop runs, and their steps are discarded.
         """
+        if self._running:
+            raise RuntimeError("Cannot close a running event loop")
         self._closed = True
         hook, sys.unraisablehook = sys.unraisablehook, lambda unraisable: None
         try:
@@ -316,7 +321,7 @@ class SimLoop(asyncio.AbstractEventLoop):
                 task._log_destroy_pending = False  # type: ignore[attr-defined]
                 if task.done():
                     continue
-                for coroutine in _to_close(task.get_coro()):
+                for coroutine in to_close(task.get_coro()):
                     with suppress(BaseException):
                         coroutine.close()
             self._forget_in_anyio()
@@ -348,7 +353,8 @@ class SimLoop(asyncio.AbstractEventLoop):
             self._collecting = self._collecting or gc.isenabled()
             gc.disable()
             self._collect_what_is_over()
-            yield
+            with self.generators.watched():
+                yield
         finally:
             self._running = False
             asyncio._set_running_loop(None)
@@ -475,16 +481,6 @@ def _whose(handle: SimHandle) -> str:
     if not isinstance(task, SimTask):
         return handle.where
     return f"{getattr(task.get_coro(), '__qualname__', 'a task')} (at {handle.where})"
-
-
-def _to_close(coroutine: Any) -> "list[Coroutine[Any, Any, Any]]":
-    """A task's coroutine, and the inner one of a coroutine that has not begun: anyio has one of its own around each."""
-    if not inspect.iscoroutine(coroutine):
-        return []
-    inside: list[Any] = []
-    if inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED:
-        inside = [getattr(value, "_coro", value) for value in inspect.getcoroutinelocals(coroutine).values()]
-    return [coroutine, *filter(inspect.iscoroutine, inside)]
 
 
 class _Never:

@@ -6,13 +6,16 @@ world. If anyio does not have the names that are patched any more, the world doe
 anyio's cancel scopes keep their child scopes and their tasks in sets, and cancel in the order of these, which is that
 of addresses. So anyio's module for asyncio has another `set` here, which keeps the order in which its items came.
 
+`asyncio.as_completed` and `asyncio.wait` put what they are given into a set first, and coroutines have their addresses
+for a hash. So `set` keeps the order there, too.
+
 asyncio keeps all tasks in a set of weak references, which costs a small world a twelfth of its time. A loop of a world
 has a list of its own tasks in any case, and `asyncio.all_tasks` looks there. Where a release of asyncio keeps its tasks
 in another way, it goes on doing so.
 """
 
 import asyncio.tasks
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, TypeVar
 from weakref import WeakSet
@@ -51,10 +54,12 @@ class PatchMissed(Exception):
 
 @contextmanager
 def patched() -> Iterator[None]:
-    """Put anyio's sets in order until the block ends."""
+    """Put the sets of anyio and asyncio in order until the block ends."""
     module: Any = _asyncio
+    asyncios: Any = asyncio.tasks
     assert "set" not in vars(module), "one world at a time"
     module.set = OrderedSet
+    asyncios.set = _in_order
     try:
         made = module.CancelScope()
         for name in ("_child_scopes", "_tasks"):
@@ -62,7 +67,12 @@ def patched() -> Iterator[None]:
                 raise PatchMissed
         yield
     finally:
-        del module.set
+        del module.set, asyncios.set
+
+
+def _in_order(given: Iterable[T] = ()) -> "set[T] | dict[T, None]":
+    """In the place of `set` in asyncio, which puts its arguments into one; the empty ones are results, for the user."""
+    return dict.fromkeys(given) or set()
 
 
 @contextmanager

@@ -85,6 +85,8 @@ class BaseScenario(ABC):
                 watching.enter_context(side.witness.watching(self.world))
             watching.enter_context(counted(self.witness.sometimes))
             watching.enter_context(STAGE.taken(self.world, self.performing, self.strikes))
+            if self.two is not None:
+                watching.enter_context(self.two.on_stage(self.world, self.strikes))
             try:
                 self.world.run(self._story, cpu_s=CPU_S)
             except Stuck as stuck:

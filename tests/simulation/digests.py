@@ -29,24 +29,34 @@ from .kinds import OF_HOSTS, scenario_of
 # several hosts each step costs much.
 INSTANCES_MAX = {"mixed": 3, **dict.fromkeys(OF_HOSTS, 1)}
 INSTANCES_MAX_ELSEWHERE = 2
+# Several hosts take so long to come up that four instances, where any begins, cost little more than one.
+INSTANCES_MAX_CUT = 4
 STEPS_MAX = 2  # of a program, beside its first
 # Which draw of how long the faults last is taken for which: half a second for most. Hosts need a few seconds to join.
 HEALS, HEALS_OF_HOSTS = (1, 1, 0), (0, 0, 0)
 
 # When a world is cut, in virtual seconds. Of several hosts two have joined by then, as a rule, and an instance has
 # begun; one world in ten lasts until the host that came second is given shards, as most steps before that are looks at
-# clocks. Where many faults strike they have done so early, and hardly a host comes up.
+# clocks. Where many faults strike hardly a host comes up, and the world goes on for a few kills more.
 CUT_S = 0.15
-FEW_FAULTS_CUT_S, MANY_FAULTS_CUT_S, DEALT_CUT_S = 0.5, 0.3, 1.5
+FEW_FAULTS_CUT_S, MANY_FAULTS_CUT_S, DEALT_CUT_S = 0.3, 2.0, 1.3
 DEALT_ONE_IN = 10
 WHOLE_ONE_IN, WHOLE_ONE_IN_OF_HOSTS = 50, 100
+# A database has its tables in the others: their making takes a third of the steps of a world that is cut.
+EMPTY_ONE_IN = 7
 # Additions of a kind to its usual instances: one, in these.
 ONE_BESIDE = {"values": {"savers": 1}, "shared": {"savers": 1}, "rolling": {"newer": 1}}
-# In every other one faults strike so often that each stream does in some of a hundred worlds, and hardly an instance
-# begins; in the others it does.
+# In every other one, and in three of five of several hosts, faults strike so often that each stream does in some of a
+# hundred worlds, and hardly an instance begins; in the others it does.
 MANY_FAULTS, FEW_FAULTS = (0.05, 0.15, 0.4), (0.004, 0.01, 0.04)
 # The most that is drawn in them where less will do.
 CUT_LIMITS = {"program.steps": 1, "crossing.steps": 0, "story.looks": 1, "saver.rounds": 1, "worker.places": 1}
+LIMITS_OF_HOSTS = {**CUT_LIMITS, "story.begins": 0, "saver.rests": 0}
+
+
+def has_few_faults(kind: str, seed: int) -> bool:
+    """Whether a world that is cut has few faults, so that an instance begins."""
+    return seed % 5 < 2 if kind in OF_HOSTS else seed % 2 == 0
 
 
 class SmallWorld(Choices):
@@ -75,10 +85,11 @@ class CutWorld(SmallWorld):
 
     def __init__(self, kind: str, seed: int) -> None:
         super().__init__(kind, seed)
-        self._faults = MANY_FAULTS if seed % 2 else FEW_FAULTS
+        self._faults = FEW_FAULTS if has_few_faults(kind, seed) else MANY_FAULTS
+        self._limits = LIMITS_OF_HOSTS if kind in OF_HOSTS else CUT_LIMITS
 
     def draw(self, stream: str, below: int) -> int:
-        return min(super().draw(stream, below), CUT_LIMITS.get(stream, below))
+        return min(super().draw(stream, below), self._limits.get(stream, below))
 
     def fault(self, stream: str, below: int = 2, *, rates: Sequence[float] = MANY_FAULTS) -> int:
         return super().fault(stream, below, rates=self._faults)
@@ -108,7 +119,12 @@ def cut_s(kind: str, seed: int) -> float:
         return CUT_S
     if seed % DEALT_ONE_IN == 0:
         return DEALT_CUT_S
-    return MANY_FAULTS_CUT_S if seed % 2 else FEW_FAULTS_CUT_S
+    return FEW_FAULTS_CUT_S if has_few_faults(kind, seed) else MANY_FAULTS_CUT_S
+
+
+def instances_max_of(kind: str, seed: int) -> int:
+    """How many instances a world has at most that is cut."""
+    return INSTANCES_MAX_CUT if kind in OF_HOSTS and has_few_faults(kind, seed) else 1
 
 
 def plant() -> None:
@@ -132,9 +148,12 @@ def run(kind: str, seed: int, size: str) -> Outcome:
     """
     is_cut = size == "cut"
     named = ONE_BESIDE.get(kind, {}) if is_cut else {}
-    instances_max = 1 if is_cut else INSTANCES_MAX.get(kind, INSTANCES_MAX_ELSEWHERE)
+    instances_max = instances_max_of(kind, seed) if is_cut else INSTANCES_MAX.get(kind, INSTANCES_MAX_ELSEWHERE)
     choices = (CutWorld if is_cut else SmallWorld)(kind, seed)
-    with scenario_of(kind, choices, instances_max=instances_max, rests=False, **named) as scenario:
+    begins_empty = seed % EMPTY_ONE_IN == 0
+    with scenario_of(
+        kind, choices, begins_empty=begins_empty, instances_max=instances_max, rests=False, **named
+    ) as scenario:
         if is_cut and seed % (WHOLE_ONE_IN_OF_HOSTS if kind in OF_HOSTS else WHOLE_ONE_IN):
             cut(scenario, cut_s(kind, seed))
         with suppress(Cut):

@@ -33,6 +33,7 @@ from perdure.testing.simulation.machines.database.machine import DatabaseStores
 from perdure.testing.simulation.machines.sqlite_file import SqliteFile
 
 from .base_scenario import BaseScenario
+from .hosts.quiet import SHORT_REST_S
 from .hosts.scenario import HostsScenario
 from .programs import Program
 from .rotten import RottenScenario
@@ -95,6 +96,11 @@ OTHER_FAULTS = (
 )  # fmt: skip
 
 
+def short_rest(kind: str) -> Mapping[str, Any]:
+    """The further argument of `scenario_of` for usual tests: hosts at rest are watched for a short time."""
+    return {"rest_s": SHORT_REST_S} if kind in OF_HOSTS else {}
+
+
 def choices_of(kind: str, seed: int) -> Choices:
     """The choices of a world of a kind."""
     if kind != "crowd":
@@ -145,15 +151,16 @@ def of_hosts(kind: str, choices: Choices) -> Mapping[str, Any] | None:
 
 
 @contextmanager
-def scenario_of(kind: str, choices: Choices, **named: Any) -> Iterator[BaseScenario]:
+def scenario_of(kind: str, choices: Choices, *, begins_empty: bool = True, **named: Any) -> Iterator[BaseScenario]:
     """A world of a kind, until the block ends.
 
     Args:
+        begins_empty: Whether the first host makes the tables of a database; otherwise they are there.
         named: Further arguments of `Scenario`, or of `HostsScenario`.
     """
     hosted = of_hosts(kind, choices)
     if hosted is not None:
-        yield HostsScenario(choices, **{**hosted, **named})
+        yield HostsScenario(choices, begins_empty=begins_empty, **{**hosted, **named})
         return
     if kind == "rotten":
         with SqliteFile() as file:
@@ -185,5 +192,5 @@ def scenario_of(kind: str, choices: Choices, **named: Any) -> Iterator[BaseScena
         if in_file or (mixed and draw("world.sqlite", 8) == 1):
             made["store"] = stack.enter_context(SqliteFile()).store
         elif kind == "postgres" or (mixed and draw("world.postgres", 8) == 1):
-            made["store"] = DatabaseStores().store
+            made["store"] = DatabaseStores(begins_empty=begins_empty).store
         yield Scenario(choices, **{**made, **named})

@@ -187,8 +187,8 @@ NO_MORE: Steps = {}
 
 
 class Stage:
-    """Where the code of shared apps runs: the world that happens now. One happens at a time, so there is one stage, and
-    an app is made once for all worlds: that would take a fifth of a small one.
+    """Where the code of shared apps runs: the world that happens now. One happens at a time, so an app has one
+    stage, and is made once for all worlds: that would take a fifth of a small one.
     """
 
     _world: BaseWorld

@@ -2,12 +2,14 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import pytest
 
 from perdure.testing.simulation.choices import Choices, told
 
 from .doors import DOORS
+from .hosts.quiet import REST_S, SHORT_REST_S
 from .kinds import KINDS, OF_HOSTS, scenario_of
 from .mutants.hosts import LOSSES
 from .scenario import Scenario
@@ -19,7 +21,7 @@ def quiet(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def run_worlds(
-    seeds: Iterable[int], kind: str = "plain", rates: Mapping[str, float] | None = None, **named: int
+    seeds: Iterable[int], kind: str = "plain", rates: Mapping[str, float] | None = None, **named: Any
 ) -> Counter[str]:
     """Run worlds, and count what happened in them; `named` is for `scenario_of`."""
     sometimes: Counter[str] = Counter()
@@ -82,9 +84,12 @@ def test_worlds_whose_callers_go_by_the_doors_keep_every_promise() -> None:
     assert min(sometimes[f"door: {door}"] for door in DOORS) > 50
 
 
-@pytest.mark.parametrize(("seeds", "instances"), [pytest.param(range(4), 12, marks=pytest.mark.slow), ((0, 1, 4), 6)])
-def test_worlds_of_several_hosts_keep_every_promise(seeds: Iterable[int], instances: int) -> None:
-    sometimes = run_worlds(seeds, "hosts", instances_max=instances)
+@pytest.mark.parametrize(
+    ("seeds", "instances", "rest_s"),
+    [pytest.param(range(4), 12, REST_S, marks=pytest.mark.slow), ((0, 1, 4), 6, SHORT_REST_S)],
+)
+def test_worlds_of_several_hosts_keep_every_promise(seeds: Iterable[int], instances: int, rest_s: float) -> None:
+    sometimes = run_worlds(seeds, "hosts", instances_max=instances, rest_s=rest_s)
     assert min(sometimes[what] for what in ("kill", "a host was found dead", "repeated request", "move")) > 2
 
 
@@ -95,27 +100,36 @@ def test_worlds_whose_programs_keep_values_keep_every_promise() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seeds", "savers", "others"), [pytest.param(range(4), 4, 3, marks=pytest.mark.slow), ((7, 11, 17), 3, 2)]
+    ("seeds", "savers", "others", "rest_s"),
+    [pytest.param(range(4), 4, 3, REST_S, marks=pytest.mark.slow), ((7, 11, 17), 3, 2, SHORT_REST_S)],
 )
-def test_values_on_several_hosts_keep_every_promise(seeds: Iterable[int], savers: int, others: int) -> None:
-    sometimes = run_worlds(seeds, "shared", savers=savers, instances_max=others)
+def test_values_on_several_hosts_keep_every_promise(
+    seeds: Iterable[int], savers: int, others: int, rest_s: float
+) -> None:
+    sometimes = run_worlds(seeds, "shared", savers=savers, instances_max=others, rest_s=rest_s)
     assert min(sometimes[what] for what in ("kill", "save", "a save was refused", "a value expired", "move")) > 2
 
 
-@pytest.mark.parametrize(("seeds", "others"), [pytest.param(range(4), 6, marks=pytest.mark.slow), ((8, 11, 15), 2)])
-def test_a_poison_among_hosts_is_set_aside_and_nothing_else_is(seeds: Sequence[int], others: int) -> None:
-    sometimes = run_worlds(seeds, "poison", instances_max=others)
+@pytest.mark.parametrize(
+    ("seeds", "others", "rest_s"),
+    [pytest.param(range(4), 6, REST_S, marks=pytest.mark.slow), ((8, 11, 15), 2, SHORT_REST_S)],
+)
+def test_a_poison_among_hosts_is_set_aside_and_nothing_else_is(
+    seeds: Sequence[int], others: int, rest_s: float
+) -> None:
+    sometimes = run_worlds(seeds, "poison", instances_max=others, rest_s=rest_s)
     assert sometimes["a poison was set aside"] == len(seeds)
     assert sometimes["kill"] > 12
 
 
 @pytest.mark.parametrize(
-    ("seeds", "newer", "others"), [pytest.param(range(4), 4, 3, marks=pytest.mark.slow), ((0, 3, 7), 2, 1)]
+    ("seeds", "newer", "others", "rest_s"),
+    [pytest.param(range(4), 4, 3, REST_S, marks=pytest.mark.slow), ((0, 3, 7), 2, 1, SHORT_REST_S)],
 )
 def test_where_newer_code_comes_to_one_host_after_the_other_all_that_needs_it_completes(
-    seeds: Iterable[int], newer: int, others: int
+    seeds: Iterable[int], newer: int, others: int, rest_s: float
 ) -> None:
-    sometimes = run_worlds(seeds, "rolling", newer=newer, instances_max=others)
+    sometimes = run_worlds(seeds, "rolling", newer=newer, instances_max=others, rest_s=rest_s)
     assert min(sometimes[what] for what in ("newer code among older", "kill", "move")) > 1
 
 
@@ -125,20 +139,24 @@ def test_two_apps_of_one_host_that_ask_each_other_keep_every_promise() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seeds", "instances", "savers"), [pytest.param(range(4), 3, 2, marks=pytest.mark.slow), ((7, 15, 17), 2, 1)]
+    ("seeds", "instances", "savers", "rest_s"),
+    [pytest.param(range(4), 3, 2, REST_S, marks=pytest.mark.slow), ((7, 15, 17), 2, 1, SHORT_REST_S)],
 )
 def test_hosts_of_which_each_has_one_of_two_apps_or_both_keep_every_promise(
-    seeds: Iterable[int], instances: int, savers: int
+    seeds: Iterable[int], instances: int, savers: int, rest_s: float
 ) -> None:
-    sometimes = run_worlds(seeds, "guests", instances_max=instances, savers=savers)
+    sometimes = run_worlds(seeds, "guests", instances_max=instances, savers=savers, rest_s=rest_s)
     assert min(sometimes[what] for what in ("kill", "move", "call of another app", "child")) > 2
 
 
-@pytest.mark.parametrize(("seeds", "instances"), [pytest.param((3, 4), 12, marks=pytest.mark.slow), ((7, 8), 6)])
+@pytest.mark.parametrize(
+    ("seeds", "instances", "rest_s"),
+    [pytest.param((3, 4), 12, REST_S, marks=pytest.mark.slow), ((7, 8), 6, SHORT_REST_S)],
+)
 def test_worlds_of_hosts_whose_server_loses_commits_go_on_from_what_the_copy_has(
-    seeds: Iterable[int], instances: int
+    seeds: Iterable[int], instances: int, rest_s: float
 ) -> None:
-    sometimes = run_worlds(seeds, "losing", LOSSES, instances_max=instances)
+    sometimes = run_worlds(seeds, "losing", LOSSES, instances_max=instances, rest_s=rest_s)
     assert min(sometimes[what] for what in ("commits were lost", "an acknowledged turn was lost, and told of")) > 1
 
 

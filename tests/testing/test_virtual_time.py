@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from collections.abc import AsyncIterator
 
 import anyio
 import anyio.to_thread
@@ -110,6 +111,28 @@ def test_tasks_that_a_story_leaves_behind_are_cancelled() -> None:
         await asyncio.sleep(1)
 
     tasks: list[asyncio.Task[None]] = []
+    run_virtually(story)
+    assert ended == ["cleaned up"]
+
+
+@both
+@pytest.mark.filterwarnings("error")
+def test_a_generator_that_a_story_leaves_open_is_closed_in_the_loop() -> None:
+    ended: list[str] = []
+
+    async def numbers() -> AsyncIterator[int]:
+        try:
+            yield 1
+        finally:
+            with anyio.CancelScope(shield=True):  # as trio cancels it
+                await anyio.sleep(1)
+            ended.append("cleaned up")
+
+    kept = numbers()
+
+    async def story() -> None:
+        await anext(kept)
+
     run_virtually(story)
     assert ended == ["cleaned up"]
 

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import anyio
 from anyio.abc import TaskGroup
 
+from ....actors.waiting.own_task import name_library
 from ....runtime.activities.process_call import Outcome, Reference, perform_elsewhere
 from ....runtime.activities.process_pool import Call, broken
 from ....runtime.activities.worker_protocol import LENGTH, packed, unpacked
@@ -90,6 +91,7 @@ class SimWorkshop:
         answer: asyncio.Future[Any] = loop.create_future()
 
         def perform() -> Any:
+            name_library(None)  # the thread's context is a copy of that of the code which has begun it
             with worker_thread(loop):
                 return function()
 

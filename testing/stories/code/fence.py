@@ -165,7 +165,9 @@ def _fenced_names() -> "list[tuple[Any, str, Callable[..., str | None], str]]":
         (_module("_posixsubprocess"), "fork_exec", _told("started a process"), NO_PROCESSES),
         *((os, name, _told(f"called os.{name}"), NO_SIGNALS) for name in ("kill", "killpg", "_exit", "abort")),
         *((signal, name, _told(f"called signal.{name}"), NO_SIGNALS) for name in SIGNALS),
-        (_thread, "start_new_thread", _told("started a thread"), NO_THREADS),
+        (signal, "signal", _handling, NO_SIGNALS),
+        # `_thread.start_joinable_thread` since Python 3.13.
+        (_thread, "start_new_thread start_joinable_thread", _told("started a thread"), NO_THREADS),
         (ThreadPoolExecutor, "submit", _told("gave work to a pool of threads"), NO_THREADS),
         (_pool_of_processes(), "submit", _told("gave work to a pool of processes"), NO_PROCESSES),
         (fcntl, "flock lockf", _told("locked a file"), NO_LOCKS),
@@ -175,7 +177,10 @@ def _fenced_names() -> "list[tuple[Any, str, Callable[..., str | None], str]]":
 
 
 PROCESSES = ("fork", "forkpty", "posix_spawn", "posix_spawnp", "system", "execv", "execve")
-SIGNALS = ("alarm", "raise_signal", "pthread_kill", "pause", "sigwait", "sigwaitinfo", "sigtimedwait")
+SIGNALS = (
+    *("alarm", "setitimer", "siginterrupt", "set_wakeup_fd"),
+    *("raise_signal", "pthread_kill", "pause", "sigwait", "sigwaitinfo", "sigtimedwait"),
+)
 
 
 def _lacking(kind: type[SimLoop]) -> list[str]:
@@ -188,6 +193,11 @@ def _lacking(kind: type[SimLoop]) -> list[str]:
 
 def _told(what: str) -> Callable[..., str]:
     return lambda *given, **named: what
+
+
+def _handling(number: int, *rest: Any) -> str | None:
+    # A debugger takes Ctrl-C while the code that it has stopped goes on.
+    return "called signal.signal" if number != signal.SIGINT else None
 
 
 def _connecting(sock: Any, address: Any = None, *rest: Any, **named: Any) -> str:

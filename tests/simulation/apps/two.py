@@ -4,7 +4,8 @@ The hosts of a world have the first app, or the second, or both. The second may 
 and requests to it wait.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from perdure import ActivityContext, App
@@ -12,7 +13,7 @@ from perdure.testing.simulation.base import BaseWorld
 from perdure.testing.simulation.choices import Choices
 
 from ..invariants import Witness
-from ..programs import Program, app_of
+from ..programs import Program, Stage, app_of
 from ..side import Side
 from .calls import CallsSeen
 from .crossing import FIRST, SECOND, a_crossing_program, steps_to
@@ -22,6 +23,12 @@ APPS = (FIRST, SECOND)
 # Which apps the hosts have, one after the other, and then again from the front. The first host has the first app first.
 LAYOUTS = (((0, 1),), ((0,), (1,)), ((0, 1), (1,), (0,)), ((0,), (1, 0)))
 COMES_S = (0.3, 1.0, 3.0)
+# The apps are made once, as all apps of worlds: each has a stage, because each has a witness.
+STAGES = (Stage(), Stage())
+BOTH = tuple(
+    app_of(stage.world, stage.performing, name=own, more=steps_to(other))
+    for stage, own, other in zip(STAGES, APPS, reversed(APPS), strict=True)
+)
 
 
 class TwoApps:
@@ -57,13 +64,18 @@ class TwoApps:
         first = Witness(standings=standings, own=self._is_of(FIRST))
         self.witnesses = (first, Witness(standings=standings, own=self._is_of(SECOND), first=first))
         self.calls = CallsSeen(lambda: [self._rings.call(app_id) for app_id in APPS], first.tell)
-        self.apps: Sequence[App] = [
-            app_of(world_of, self._performing(number), name=app_id, more=steps_to(APPS[1 - number]))
-            for number, app_id in enumerate(APPS)
-        ]
+        self.apps: Sequence[App] = BOTH
 
     def _is_of(self, app_id: str) -> Callable[[str], bool]:
         return lambda actor_type: actor_type == self._rings.workflow(app_id)
+
+    @contextmanager
+    def on_stage(self, world: BaseWorld, strikes: Callable[[str], bool]) -> Iterator[None]:
+        """Have a world on the stages of both apps until the block ends; see `Stage.taken`."""
+        with ExitStack() as taken:
+            for number, stage in enumerate(STAGES):
+                taken.enter_context(stage.taken(world, self._performing(number), strikes))
+            yield
 
     def _performing(self, number: int) -> Callable[[ActivityContext], None]:
         own, other = self.witnesses[number], self.witnesses[1 - number]

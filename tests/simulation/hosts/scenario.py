@@ -25,7 +25,7 @@ from .again import LivingAgain
 from .apps import TwoHostedApps
 from .losses import Losses
 from .poison import POISONED, LivingPoison, Poisons, add_poison
-from .quiet import check_alone, check_hosts, check_quiet
+from .quiet import REST_S, check_alone, check_hosts, check_quiet
 from .rollout import STEPS, LivingNewer, Rollout, a_newer_fate, add_newer
 from .rows import Owned, blocks, is_even, is_settled, lives_up, owners, picture
 from .witness import HostsWitness
@@ -64,6 +64,8 @@ class HostsScenario(BaseScenario):
         newer: The number of further instances that need newer code, which comes to one host after the other.
         apps: There are two apps that call each other, and each host has one of them or both.
         activations_max: How many actors a host keeps in memory, where chance does not say otherwise.
+        rest_s: For how long hosts are watched at rest; virtual seconds.
+        begins_empty: Whether the first host makes the tables of the database; otherwise they are there.
     """
 
     world: HostsWorld
@@ -85,11 +87,13 @@ class HostsScenario(BaseScenario):
         poisons: int = 0,
         newer: int = 0,
         apps: bool = False,
+        rest_s: float = REST_S,
+        begins_empty: bool = True,
         keep: bool = False,
     ) -> None:
         two = TwoHostedApps(choices, lambda: self.world, standings=standings) if apps else None
         super().__init__(choices, standings=standings, rests=rests, two=two)
-        self.hosted = two
+        self.hosted, self._rest_s = two, rest_s
         self.poisons = Poisons(self.witness)
         versions = [two.apps[0] if two is not None else OLDER]
         self.rollout: Rollout | None = None
@@ -106,6 +110,9 @@ class HostsScenario(BaseScenario):
         self.hosts_witness = HostsWitness(self.world, self.witness)
         self.poisons.watch(self.world)
         self.world.database.may_lose = may_lose
+        if not begins_empty:
+            now_us = self.world.clock.now_us()
+            self.world.database.make_tables(shards=self.world.shards, now_us=now_us, apps=(versions[0].name,))
         self.losses = Losses(self.world, self.witness) if may_lose else None
         self.sides = (
             two.sides() if two is not None else [Side(self.world, self.witness, Doors(self.world, (EMBEDDED,)))]
@@ -200,7 +207,7 @@ class HostsScenario(BaseScenario):
         for id_ in self._asleep:
             assert made.life.engine is not None
             await check_asleep(made.life.engine, id_, ASLEEP_FOR)
-        await check_quiet(self.world)
+        await check_quiet(self.world, self._rest_s)
         await self._check_alone()
         check_no_errors(self.world)
         self._require_unbroken()
@@ -216,7 +223,7 @@ class HostsScenario(BaseScenario):
         while any(host.alive for host in self.world.hosts[1:]):
             await self.world.sleep(0.1)
         await self._settle()
-        await check_alone(self.world)
+        await check_alone(self.world, self._rest_s)
 
     def _check_moves(self, before: Mapping[int, Owned]) -> None:
         """I8: only shards that had to move have moved."""

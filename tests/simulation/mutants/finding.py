@@ -6,7 +6,7 @@ from typing import NamedTuple
 from perdure.testing.simulation.choices import Choices
 
 from ..checks.broken import Broken
-from ..kinds import scenario_of
+from ..kinds import scenario_of, short_rest
 from ..programs import INTERRUPT
 from .catalogue import Mutant, planted
 
@@ -39,7 +39,7 @@ def found(mutant: Mutant, worlds: Iterable[int]) -> Find | None:
 
 def _found_in(mutant: Mutant, world: int) -> Find | None:
     choices = Choices((world - 1) // 2, rates=mutant.rates)
-    named = {"instances_max": SIZES[(world - 1) % 2], "standings": 3, **mutant.named}
+    named = {"instances_max": SIZES[(world - 1) % 2], "standings": 3, **short_rest(mutant.kind), **mutant.named}
     with scenario_of(mutant.kind, choices, **named) as scenario:
         try:
             scenario.run()

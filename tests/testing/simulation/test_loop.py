@@ -402,3 +402,12 @@ def test_any_number_of_steps_may_be_taken_if_time_passes_now_and_then() -> None:
     loop.busy_steps_max = 100
     run(story(), loop)
     assert loop.steps > 1_000
+
+
+def test_a_loop_that_runs_is_not_closed() -> None:
+    async def story() -> None:
+        with pytest.raises(RuntimeError, match="Cannot close a running event loop"):
+            asyncio.get_running_loop().close()
+        await asyncio.sleep(1)
+
+    assert run(story()) is None

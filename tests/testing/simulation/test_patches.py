@@ -46,10 +46,32 @@ def test_scopes_are_cancelled_in_the_order_of_their_making() -> None:
     assert seen == list(range(50))
 
 
+def test_coroutines_begin_in_the_order_in_which_asyncio_got_them() -> None:
+    seen: list[int] = []
+
+    async def part(number: int) -> int:
+        seen.append(number)
+        return number
+
+    async def story() -> None:
+        # Their hashes are their addresses, which are in no order that repeats: made from the last to the first.
+        parts = [part(number) for number in reversed(range(50))][::-1]
+        assert [await answer for answer in asyncio.as_completed(parts)] == seen
+        done, pending = await asyncio.wait([asyncio.ensure_future(part(50))])
+        assert (type(done), type(pending)) == (set, set)
+
+    loop = SimLoop()  # type: ignore[abstract]
+    with patched():
+        loop.run(story())
+    loop.close()
+    assert seen == list(range(51))
+
+
 def test_the_patch_is_gone_afterwards() -> None:
     with patched():
         assert isinstance(_asyncio.CancelScope()._tasks, OrderedSet)
     assert not hasattr(_asyncio, "set")
+    assert "set" not in vars(asyncio.tasks)
 
 
 def test_all_tasks_are_those_of_the_loop() -> None:

@@ -22,10 +22,12 @@ from typing import Protocol
 from .....actors.instruments import Instruments
 from .....actors.store.contract import Write
 from .....actors.store.postgres.store import PATIENCE_S, SHARDS_DEFAULT, PostgresStore
+from .....actors.store.postgres.url import parse_url
 from ...choices import Choices
 from ...loop import SimLoop
 from ...trace import WorldTrace
 from .backend import ServerCore
+from .beforehand import make_tables
 from .sessions import TOLD, Link, Tell, TimedServer
 from .statements.registry import FUNCTIONS
 
@@ -74,6 +76,10 @@ class SimDatabase:
         self.when_lost: list[Callable[[int], None]] = []
         self.losses = 0
         self._silent_there_until_s = self._silent_back_until_s = 0.0  # for all, also later ones
+
+    def make_tables(self, *, shards: int, now_us: int, apps: Sequence[str] = ()) -> None:
+        """Have the tables of a store before the first host comes; see `make_tables` for the arguments."""
+        make_tables(self.core, parse_url(URL), shards=shards, now_us=now_us, apps=apps)
 
     def link(self, tell: Tell | None = None) -> Link:
         """A new way to the server, which is the driver of a store too.
@@ -218,10 +224,14 @@ class DatabaseStores:
     """Gives each life of a world its store on one database.
 
     SimWorld(app, choices, store=DatabaseStores().store).run(story)
+
+    Args:
+        begins_empty: Whether the first host makes the tables; otherwise they are there.
     """
 
-    def __init__(self, *, shards: int = 16) -> None:
+    def __init__(self, *, shards: int = 16, begins_empty: bool = True) -> None:
         self._shards = shards
+        self._begins_empty = begins_empty
         self.database: SimDatabase | None = None
         self._store: LifePostgresStore | None = None
 
@@ -232,6 +242,8 @@ class DatabaseStores:
             self.database = SimDatabase(
                 world.choices, lambda what: trace.tell(loop.time(), "database", what, fault=True)
             )
+            if not self._begins_empty:
+                self.database.make_tables(shards=self._shards, now_us=instruments.time_ns() // 1000)
             self._watch(world)
         self.database.begin()
         self._store = LifePostgresStore(self.database, instruments, shards=self._shards)

@@ -8,6 +8,7 @@ written down twice.
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import cache
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -31,6 +32,7 @@ class TableMade(NamedTuple):
     keys: Sequence[Sequence[str]]  # the primary key first
 
 
+@cache
 def table_made(sql: str) -> TableMade | None:
     """Read a CREATE TABLE; None for another statement."""
     match = _TABLE.fullmatch(_STORAGE.sub("", sql))
@@ -69,6 +71,7 @@ def _parts(text: str) -> list[str]:
     return [part.strip() for part in [*parts, text[begin:]]]
 
 
+@cache
 def index_made(sql: str) -> tuple[str, Sequence[str]] | None:
     """Read a CREATE INDEX: the table, and the columns; None for another statement."""
     match = _INDEX.match(sql)

@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from typing import Any, TypeVar
 
 import pytest
@@ -21,8 +21,19 @@ def run(story: Coroutine[Any, Any, T]) -> T:
         loop.close()
 
 
+MADE: list[sqlite3.Connection] = []
+
+
+@pytest.fixture(autouse=True)
+def _all_are_closed() -> Iterator[None]:
+    yield
+    while MADE:
+        MADE.pop().close()
+
+
 def carrier() -> InlineCarrier:
-    return InlineCarrier(sqlite3.connect(":memory:", isolation_level=None))
+    MADE.append(sqlite3.connect(":memory:", isolation_level=None))
+    return InlineCarrier(MADE[-1])
 
 
 def insert(number: int) -> Any:

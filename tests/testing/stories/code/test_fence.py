@@ -120,6 +120,14 @@ def spawn() -> None:
     multiprocessing.get_context("spawn").Process(target=print).start()
 
 
+def start_joinable_thread(function: Any) -> None:
+    module: Any = _thread
+    if hasattr(module, "start_joinable_thread"):  # since Python 3.13
+        module.start_joinable_thread(function)
+    else:
+        module.start_new_thread(function, ())
+
+
 POOL = ThreadPoolExecutor(1)
 
 
@@ -136,7 +144,11 @@ POOL = ThreadPoolExecutor(1)
         (lambda: os.kill(os.getpid(), signal.SIGTERM), "called os.kill"),
         (lambda: signal.alarm(1), "called signal.alarm"),
         (lambda: signal.raise_signal(signal.SIGTERM), "called signal.raise_signal"),
+        # The wall of a world is a timer.
+        (lambda: signal.setitimer(signal.ITIMER_REAL, 1), "called signal.setitimer"),
+        (lambda: signal.signal(signal.SIGALRM, signal.SIG_IGN), "called signal.signal"),
         (lambda: _thread.start_new_thread(print, ()), "started a thread"),
+        (lambda: start_joinable_thread(print), "started a thread"),
         # Its threads may be older than the world.
         (lambda: POOL.submit(print), "gave work to a pool of threads"),
     ],

@@ -11,7 +11,9 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
+import anyio
 import anyio.from_thread
+import anyio.to_thread
 import pytest
 
 from perdure import ActivityContext, App, WorkflowContext
@@ -140,6 +142,7 @@ async def an_hour() -> float:
     "ways",
     [
         lambda: asyncio.run(an_hour()),
+        lambda: anyio.run(an_hour),
         lambda: anyio.from_thread.run(an_hour),
     ],
 )
@@ -168,3 +171,22 @@ def test_a_thread_asks_the_loop_that_it_was_begun_in() -> None:
 def test_a_wait_in_the_event_loop_that_nothing_can_end_is_refused() -> None:
     with pytest.raises(Escaped, match="an activity waited in the event loop for another thread, without an end"):
         performed(lambda: threading.Event().wait(), plain=False)
+
+
+def test_anyio_begins_a_loop_where_it_does_outside_of_a_world_and_nowhere_else() -> None:
+    app = App("asking")
+
+    @app.activity
+    async def act(ctx: ActivityContext) -> float:
+        with pytest.raises(RuntimeError, match="Already running asyncio"):
+            await asyncio.to_thread(anyio.run, an_hour)  # which copies the variables of its caller
+        return await anyio.to_thread.run_sync(anyio.run, an_hour)
+
+    @app.workflow
+    async def w(ctx: WorkflowContext) -> Any:
+        return await ctx.call_activity(act)
+
+    async def story(world: World) -> None:
+        assert await world.client.run(w, instance_id="o") == 3_600
+
+    succeed(calm(app, story))
