@@ -120,7 +120,7 @@ def pipe(tmp_path: Path) -> Iterator[tuple[Path, int]]:
         os.close(writing)
 
 
-def test_a_pipe_that_somebody_writes_to_is_read_to_its_end(pipe: tuple[Path, int]) -> None:
+def test_a_pipe_with_a_writer_is_read_to_its_end(pipe: tuple[Path, int]) -> None:
     path, writing = pipe
     read = threading.Event()
 
