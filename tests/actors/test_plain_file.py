@@ -1,4 +1,4 @@
-"""Whatever stands at the name of a file, reading it ends at once: with what it has, or with a sentence."""
+"""Whatever a file's name leads to, reading it ends at once: with its content, or with a sentence."""
 
 import math
 import os

@@ -1,4 +1,4 @@
-"""Hosts on machines with addresses of their own, whose cables are pulled, and which are parted from one another."""
+"""Hosts on machines with their own addresses, whose cables are pulled, and which are separated from one another."""
 
 import asyncio
 import time

@@ -121,7 +121,7 @@ def lay(server: PostgresServer, ports: list[int], links: list[Link]) -> None:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody has now."""
+    """Ports that are free now."""
     held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [each.getsockname()[1] for each in held]
     for each in held:

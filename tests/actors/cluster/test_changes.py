@@ -1,4 +1,4 @@
-"""Readers of the feed see each change in its order, or learn that they have missed one; nobody waits for them."""
+"""Readers of the feed get each change in its order, or a note that they have missed one; nothing waits for them."""
 
 import anyio
 import anyio.lowlevel

@@ -1,4 +1,4 @@
-"""An error of the actor layer comes to another host as what it was; another error comes in words. None runs code."""
+"""An error of the actor layer is the same at another host; any other error becomes a text. None runs code."""
 
 import inspect
 from typing import Any

@@ -1,4 +1,4 @@
-"""The flight record outlives its process, and says of it what was under way and nothing else."""
+"""The flight record outlives its process, and lists exactly the work that was under way."""
 
 import os
 import stat

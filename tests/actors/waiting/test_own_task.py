@@ -1,4 +1,4 @@
-"""A context manager that lives in a task of its own: entered in one task, left in another."""
+"""A context manager in its own task: entered in one task, left in another."""
 
 import asyncio
 from collections.abc import AsyncIterator

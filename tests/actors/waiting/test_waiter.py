@@ -1,4 +1,4 @@
-"""A waiter lets one task go on, whichever comes first: the waiting or the waking."""
+"""A waiter lets one task continue, whether the wait or the wake comes first."""
 
 import anyio
 import pytest

@@ -1,4 +1,4 @@
-"""A port is taken or it is not, and a program that cannot have it is told what to do."""
+"""A port is taken or not, and the error for a port in use says what to do."""
 
 import re
 import socket

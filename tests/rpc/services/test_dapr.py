@@ -1,4 +1,4 @@
-"""Dapr's own API over gRPC says what it says over HTTP, in the same words."""
+"""Dapr's own API gives the same answers over gRPC as over HTTP, in the same words."""
 
 from typing import Any
 

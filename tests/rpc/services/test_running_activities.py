@@ -14,7 +14,7 @@ ANSWER = ActivityAnswer("I1", 3, "k1", "2", None)
 
 
 class Watch:
-    """Writes down what it is told."""
+    """Records its calls."""
 
     def __init__(self) -> None:
         self.given: list[tuple[str, float]] = []

@@ -1,4 +1,4 @@
-"""The task hub manages instances as Dapr's does: what waits, what a missing instance is, and how errors end."""
+"""The task hub manages instances as Dapr's does: its waits, its answers for missing instances, and its errors."""
 
 from typing import Any
 

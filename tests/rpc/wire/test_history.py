@@ -1,4 +1,4 @@
-"""Every event goes over the wire and back, and what the wire says beyond our fields comes back as it was."""
+"""Every event is the same after a round trip over the wire, and fields of the wire that ours lack are kept."""
 
 import random
 from typing import Any, get_args

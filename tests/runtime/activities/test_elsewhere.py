@@ -1,4 +1,4 @@
-"""An activity that its host does not have is performed by one that has it, once, and fails only if nobody has it."""
+"""An activity that its host does not have is performed once by a host that has it, and fails only if no host has it."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import cast

@@ -1,4 +1,4 @@
-"""An activity that is under way when its instance moves to another host goes on where it is, and is performed once."""
+"""An activity under way when its instance moves to another host continues at its host, and is performed once."""
 
 from collections.abc import Awaitable, Callable, Sequence
 

@@ -1,4 +1,4 @@
-"""What the code has asked for is answered by its event, once: calls and their tries, timers, waits for events."""
+"""Each request of code is answered by its event, once: calls and their tries, timers, waits for events."""
 
 from collections.abc import Generator
 from datetime import UTC, datetime, timedelta, timezone

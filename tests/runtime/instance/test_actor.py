@@ -1,4 +1,4 @@
-"""A workflow actor remembers an instance from what the store holds of it."""
+"""A workflow actor rebuilds an instance from the store's rows."""
 
 import pytest
 

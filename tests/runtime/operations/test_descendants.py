@@ -1,4 +1,4 @@
-"""The family of an instance: who belongs to it, and who only holds an id that it once asked for."""
+"""The family of an instance: its members, and other instances with an id that it once requested."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Events for other instances are delivered in their order, and their sender is told when they are taken."""
+"""Events for other instances are delivered in their order, and their sender is notified when they are taken."""
 
 import logging
 from typing import Any

@@ -1,4 +1,4 @@
-"""The facade: what callers can ask of instances, and what they are told."""
+"""The facade: the requests of callers on instances, and the answers."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

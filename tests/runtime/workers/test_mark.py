@@ -1,4 +1,4 @@
-"""Once a worker has been there, what the app does not have waits for workers, also before one is back."""
+"""Once a worker was connected, names that the app does not have wait for workers, even before one reconnects."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Nobody is judged but by a host whose own beats work; who stands still for two seconds is judged then."""
+"""Only a host whose own beats work declares others dead; a host without a beat for two seconds is declared dead."""
 
 import itertools
 from typing import Any

@@ -1,4 +1,4 @@
-"""Of a shard the row with the higher epoch counts, in whatever order rows and tidings come."""
+"""The row of a shard with the higher epoch counts, in whatever order rows and news arrive."""
 
 from hypothesis import given
 from hypothesis import strategies as st

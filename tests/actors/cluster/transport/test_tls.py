@@ -1,4 +1,4 @@
-"""Over TCP nobody talks to a host but a host of the same store that is the one it says, and nobody holds it up."""
+"""Over TCP only hosts of the same store, each under its own name, reach a host, and no connection blocks it."""
 
 import asyncio
 import socket

@@ -1,4 +1,4 @@
-"""A store on PostgreSQL: keys, what it counts, what it refuses, and how it waits for its database."""
+"""A store on PostgreSQL: its keys, its counts, its refusals, and its waits for the database."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""A store is laid out for any number of hosts, whole or not at all, and the one that it is made from stays as it is."""
+"""A store is spread over any number of hosts, completely or not at all, and its source does not change."""
 
 import os
 import signal

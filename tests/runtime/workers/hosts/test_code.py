@@ -1,4 +1,4 @@
-"""Hosts tell each other which workflows and activities they have, and a name that is gone is waited for."""
+"""Hosts exchange the names of their workflows and activities, and work with a missing name waits."""
 
 import anyio
 

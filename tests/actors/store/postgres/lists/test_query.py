@@ -1,4 +1,4 @@
-"""A way to find actors goes along one index, and says what it leaves to be asked."""
+"""A way to find actors uses one index, and names the conditions that it does not cover."""
 
 from typing import Any
 
