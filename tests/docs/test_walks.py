@@ -38,6 +38,7 @@ WALKED_ELSEWHERE = {
 NOT_RUN = {
     "make": "its targets are looked up; they take minutes",
     ".ci/run": "runs these tests",
+    ".venv/bin/coverage": "needs the data that make test writes",
     "git tag": "of a release; the rest of docs/releasing.md is looked up",
     "pip wheel": "tests/house/test_wheel.py has the wheel",
     "pip install": "the extras are looked up; the wheel is built and installed before any test",
