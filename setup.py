@@ -21,20 +21,21 @@ from setuptools.errors import BaseError, CCompilerError
 ROOT = Path(__file__).resolve().parent
 COMPILER = "mypy[mypyc]>=1.14"
 
-# Besides the types that the modules need. Whether a remark in the source is still of use depends on the versions of
-# mypy and of the libraries, and is for `make check` to say.
+# Options beside the config file. `make check` reports ignores and casts that are no longer needed; that depends on the
+# versions of mypy and of the libraries, so a build does not.
 OPTIONS = ["--namespace-packages", "--explicit-package-bases", "--no-warn-unused-ignores", "--no-warn-redundant-casts"]
 
 WITHOUT = "Without PERDURE_COMPILE=1 the same package is built in Python and needs none of this."
 NO_MYPYC = f"""
 PERDURE_COMPILE=1 asks for a compiled build, and mypyc is not installed where the build runs ({{error}}).
-Expected: {COMPILER}, which pip brings along unless it is told --no-build-isolation.
+Expected: {COMPILER}, which pip installs for the build unless --no-build-isolation is given.
 Leave that option out, or first run: pip install '{COMPILER}' and the dependencies in pyproject.toml.
 {WITHOUT}"""
 MYPYC_FAILED = f"""
-PERDURE_COMPILE=1 asks for a compiled build, and mypyc did not accept the sources; its errors stand above.
-Expected: where the build runs, the dependencies in the versions that pyproject.toml allows. pip brings them along
-unless it is told --no-build-isolation. Leave that option out, or first install them: PERDURE_COMPILE=0 pip install .
+PERDURE_COMPILE=1 asks for a compiled build, and mypyc did not accept the sources; its errors are above.
+Expected: where the build runs, the dependencies in the versions that pyproject.toml allows. pip installs them for the
+build unless --no-build-isolation is given. Leave that option out, or install them first:
+PERDURE_COMPILE=0 pip install .
 {WITHOUT}"""
 NO_C = f"""
 PERDURE_COMPILE=1 asks for a compiled build, and the C compiler failed: {{error}}
@@ -55,34 +56,36 @@ class BuildExtensions(build_ext):
 
 
 def arguments() -> dict[str, Any]:
-    """What `setup` is told beyond pyproject.toml: the requirements of a compiled build when pip asks for these, and
-    else what to compile. An archive of the sources holds the sources only.
+    """Return the arguments of `setup` beyond pyproject.toml: the requirements of a compiled build if pip asks for them,
+    else the modules to compile. A source archive needs neither.
     """
     if os.environ.get("PERDURE_COMPILE") != "1" or "sdist" in sys.argv:
         return {}
     config = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    # pip asks for the requirements and the metadata first, when mypyc may not be there yet.
+    # pip asks for the requirements and the metadata first, when mypyc may not be installed yet.
     if {"egg_info", "dist_info"} & set(sys.argv):
         return {"setup_requires": requirements(config["project"])}
     return {"ext_modules": extensions(config["tool"]), "cmdclass": {"build_ext": BuildExtensions}}
 
 
 def requirements(project: dict[str, Any]) -> list[str]:
-    """The files that have to be there while mypyc runs.
+    """Return the packages that must be installed while mypyc runs.
 
-    mypyc compiles what mypy understands, and mypy follows every import from
-    `perdure/__init__` on: so all that the package itself depends on, and the
-    types of libraries that have none of their own, as `make check` uses them.
+    mypyc needs mypy's types, and mypy follows every import from `perdure/__init__` on. So these are the dependencies of
+    the package, and the stubs for libraries without types of their own, as `make check` uses them.
     """
     stubs = [name for name in project["optional-dependencies"]["check"] if name.startswith("types-")]
     return [COMPILER, *project["dependencies"], *stubs]
 
 
 def extensions(tool: dict[str, Any]) -> list[Any]:
-    """Turn the listed modules into C; give the `Extension` objects that mypyc makes of them.
+    """Compile the listed modules to C, and return the `Extension` objects that mypyc makes.
 
-    From a copy in a folder with the package's name, because mypyc names
-    modules after folders, and the checkout may be called anything.
+    It compiles a copy in a folder with the package's name, because mypyc names modules after folders, and the checkout
+    may have any name.
+
+    Raises:
+        SystemExit: mypyc is not installed, or did not accept the sources.
     """
     try:
         from mypyc.build import mypycify  # noqa: PLC0415  not there when nothing is compiled
@@ -102,10 +105,10 @@ def extensions(tool: dict[str, Any]) -> list[Any]:
 
 
 def copy_sources(packages: list[str], build: Path) -> None:
-    """Lay the modules of the packages into `build`, each under its full name, and nothing else.
+    """Copy the modules of the packages into `build`, each under its full name.
 
-    Without what an earlier build left beside it: setuptools would pack that
-    too, and Python would take a compiled module before its source.
+    The results of an earlier build are removed first: setuptools would pack them too, and Python would import a
+    compiled module before its source.
     """
     shutil.rmtree(build.parent, ignore_errors=True)
     for package in packages:
@@ -116,5 +119,5 @@ def copy_sources(packages: list[str], build: Path) -> None:
                 shutil.copy(source, target)
 
 
-# Named, so that setuptools knows this file from the package's modules: pip calls it from a script of its own.
+# The name distinguishes this file from the package's modules: pip runs it through a script of its own.
 setup(script_name="setup.py", **arguments())

@@ -22,7 +22,7 @@ COMMANDS = {
     "compare": (".commands", "Compare two results documents."),
     "gate": (".commands", "Compare the counts of a fixed load with a budget."),
     "lists": (".studies.lists", "Measure pages and counts in a store with many instances."),
-    "report": (".commands", "Draw what was measured."),
+    "report": (".commands", "Draw the figures of results documents."),
     "state": (".studies.state", "Measure saves and gets of the state API."),
 }
 

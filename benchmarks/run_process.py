@@ -77,6 +77,9 @@ def run_in_child(
         perform: A function of a module; called with the run, the folder and its progress.
         folder: An empty folder for the store.
         watch: Called with the finished share (0 to 1) and units, a few times a second.
+
+    Raises:
+        RunFailed: The process ended without a result.
     """
     with child(child_main, perform, run, folder) as (_, pipe), suppress(EOFError):
         while isinstance(said := pipe.recv(), tuple):

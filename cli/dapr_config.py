@@ -196,14 +196,22 @@ def _mapping(path: Path, key: str, value: Any) -> dict[str, Any]:
 
 
 def read_limit(value: Any) -> int:
-    """Read a number of invocations; 0 means no limit."""
+    """Read a number of invocations; 0 means no limit.
+
+    Raises:
+        ValueError: It is no such number.
+    """
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= INT32_MAX:
         raise ValueError(f"{_shown(value)} is not a whole number from 0 up, where 0 is no limit.")
     return value
 
 
 def read_named_limits(value: Any) -> dict[str, int]:
-    """Read `[{name, maxConcurrent}]`."""
+    """Read `[{name, maxConcurrent}]`.
+
+    Raises:
+        ValueError: It has another form.
+    """
     if not isinstance(value, list):
         raise ValueError(f"a list of name and maxConcurrent was expected, not {_shown(value)}.")
     limits = {}

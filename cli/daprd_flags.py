@@ -126,7 +126,11 @@ class Flag(click.Option):
 
 
 def parse_truth(text: str) -> bool:
-    """Parse a truth value as Go does."""
+    """Parse a truth value as Go does.
+
+    Raises:
+        ValueError: It is no truth value.
+    """
     if text not in TRUTHS:
         raise ValueError(f"{text!r} is neither true nor false.")
     return TRUTHS[text]
@@ -142,7 +146,11 @@ LEVELS = {"debug": "debug", "info": "info", "warn": "warning", "error": "error",
 
 
 def parse_level(text: str) -> str:
-    """Parse Dapr's name of a log level, and return ours."""
+    """Parse Dapr's name of a log level, and return ours.
+
+    Raises:
+        ValueError: It is no level of Dapr.
+    """
     level = LEVELS.get(text.lower())
     if level is None:
         raise ValueError(f"{text!r} is not one of {', '.join(LEVELS)}.")
@@ -164,7 +172,11 @@ GRACE_S_DEFAULT = 5.0
 
 
 def parse_grace(text: str) -> float:
-    """Parse whole seconds; as in daprd, a negative number means the default."""
+    """Parse whole seconds; as in daprd, a negative number means the default.
+
+    Raises:
+        ValueError: It is no whole number.
+    """
     if not re.fullmatch(r"-?[0-9]{1,9}", text):
         raise ValueError(f"{text!r} is not a whole number of seconds.")
     return float(text) if int(text) >= 0 else GRACE_S_DEFAULT

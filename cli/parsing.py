@@ -18,35 +18,55 @@ PORT_MAX = 65_535
 
 
 def parse_port(text: str) -> int:
-    """Parse a port number; 0 means any free port."""
+    """Parse a port number; 0 means any free port.
+
+    Raises:
+        ValueError: It is no port.
+    """
     if not re.fullmatch(r"[0-9]{1,5}", text) or int(text) > PORT_MAX:
         raise ValueError(f"{text!r} is not a port: a whole number from 0 to {PORT_MAX}, where 0 picks a free one.")
     return int(text)
 
 
 def parse_count(text: str) -> int:
-    """Parse a limit that is at least 1."""
+    """Parse a limit that is at least 1.
+
+    Raises:
+        ValueError: It is no such number.
+    """
     if not re.fullmatch(r"[0-9]{1,18}", text) or int(text) == 0:
         raise ValueError(f"{text!r} is not a whole number from 1 up.")
     return int(text)
 
 
 def parse_processes(text: str) -> int:
-    """Parse the number of processes of a daemon."""
+    """Parse the number of processes of a daemon.
+
+    Raises:
+        ValueError: It is no whole number from 1 to `PROCESSES_MAX`.
+    """
     if not re.fullmatch(r"[0-9]{1,3}", text) or not 1 <= int(text) <= PROCESSES_MAX:
         raise ValueError(f"{text!r} is not a whole number from 1 to {PROCESSES_MAX}.")
     return int(text)
 
 
 def parse_count_or_zero(text: str) -> int:
-    """Parse a limit that may be 0."""
+    """Parse a limit that may be 0.
+
+    Raises:
+        ValueError: It is no such number.
+    """
     if not re.fullmatch(r"[0-9]{1,18}", text):
         raise ValueError(f"{text!r} is not a whole number from 0 up.")
     return int(text)
 
 
 def parse_seconds(text: str) -> float:
-    """Parse a time in seconds that is neither negative nor infinite."""
+    """Parse a time in seconds that is neither negative nor infinite.
+
+    Raises:
+        ValueError: It is no such number.
+    """
     if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]+)?", text):
         raise ValueError(f"{text!r} is not a number of seconds, such as 10 or 2.5.")
     return float(text)
@@ -63,7 +83,11 @@ KEPT = {
 
 
 def parse_retention(text: str) -> Retention:
-    """Parse how long finished instances and the audit are kept."""
+    """Parse how long finished instances and the audit are kept.
+
+    Raises:
+        ValueError: It has another form, or a kind twice.
+    """
     kept: dict[str, int] = {}
     for part in text.split(","):
         word, equals, length = part.strip().partition("=")
@@ -84,7 +108,11 @@ BYTES_PER = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "Ki": 2**10, "Mi": 2**20
 
 
 def parse_size(text: str) -> int:
-    """Parse a number of bytes, plain or with a unit."""
+    """Parse a number of bytes, plain or with a unit.
+
+    Raises:
+        ValueError: It is no number of bytes above 0.
+    """
     match = re.fullmatch(r"([0-9]{1,18})([kMG]|[KMG]i)?", text)
     if match is None or int(match[1]) == 0:
         raise ValueError(f"{text!r} is not a size above 0, in bytes or as in 512Ki, 4Mi, 1Gi.")
@@ -92,7 +120,11 @@ def parse_size(text: str) -> int:
 
 
 def parse_tokens(text: str) -> tuple[str, ...]:
-    """Parse a token, or several separated by commas, for the time in which a token is replaced."""
+    """Parse a token, or several separated by commas, for the time in which a token is replaced.
+
+    Raises:
+        ValueError: A token is empty.
+    """
     tokens = tuple(token.strip() for token in text.split(","))
     if not all(tokens):
         # Usually a script uses an unset variable. Without a token the API would be open, which was not intended. The
@@ -102,7 +134,11 @@ def parse_tokens(text: str) -> tuple[str, ...]:
 
 
 def parse_path(text: str) -> str:
-    """Parse the path of a store, or the address of its database."""
+    """Parse the path of a store, or the address of its database.
+
+    Raises:
+        ValueError: It is neither.
+    """
     if not text or ("://" in text and not is_url(text)):
         raise ValueError(
             f"{without_password(text)!r} is neither the path of a file, such as ./perdure.db, nor the address of a "
@@ -112,7 +148,11 @@ def parse_path(text: str) -> str:
 
 
 def parse_host(text: str) -> str:
-    """Parse an address or a host name."""
+    """Parse an address or a host name.
+
+    Raises:
+        ValueError: It is neither.
+    """
     if not re.fullmatch(r"[0-9A-Za-z.:_%-]+", text):
         raise ValueError(f"{text!r} is not an address or a host name, such as 127.0.0.1 or localhost.")
     return text
@@ -124,7 +164,11 @@ def parse_peer_address(text: str) -> str:
 
 
 def parse_host_names(text: str) -> tuple[str, ...]:
-    """Parse names of this daemon, separated by commas; may be empty."""
+    """Parse names of this daemon, separated by commas; may be empty.
+
+    Raises:
+        ValueError: A name has another form.
+    """
     names = tuple(name.strip() for name in text.split(",")) if text.strip() else ()
     for name in names:
         if name != "*" and not re.fullmatch(r"\.?[0-9A-Za-z_-]+(\.[0-9A-Za-z_-]+)*\.?", name):
@@ -136,7 +180,11 @@ def parse_host_names(text: str) -> tuple[str, ...]:
 
 
 def parse_app_id(text: str) -> str:
-    """Parse an app id, which has the characters that Dapr allows."""
+    """Parse an app id, which has the characters that Dapr allows.
+
+    Raises:
+        ValueError: It has other characters.
+    """
     if not re.fullmatch(r"[A-Za-z0-9_-]+", text):
         raise ValueError(f"{text!r} is not an app id: letters, digits, dashes and underscores only.")
     return text
@@ -154,6 +202,9 @@ def read_duration(value: Any) -> int:
     """Parse a duration in Go's form, such as 72h or 1h30m. Returns microseconds, rounded up.
 
     Source: Go, `time.ParseDuration`. A bare number is no duration, except "0".
+
+    Raises:
+        ValueError: It is no duration, or longer than `DURATION_US_MAX`.
     """
     wrong = f"{value!r:.80} is not a duration such as 72h, 1h30m or 0s."
     if not isinstance(value, str):

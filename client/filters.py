@@ -33,7 +33,11 @@ class Filter(TypedDict, total=False):
 
 
 def query_of(filter: Filter | Mapping[str, Any]) -> list[tuple[str, str]]:  # noqa: A002  the API's word
-    """Convert a filter to a query. A list becomes an entry for each value, because values may contain commas."""
+    """Convert a filter to a query. A list becomes an entry for each value, because values may contain commas.
+
+    Raises:
+        InvalidRequest: A value has a type that the filter does not take.
+    """
     pairs: list[tuple[str, str]] = []
     for name, value in filter.items():
         match value:
@@ -53,7 +57,11 @@ def query_of(filter: Filter | Mapping[str, Any]) -> list[tuple[str, str]]:  # no
 
 
 def body_of(filter: Filter | Mapping[str, Any]) -> dict[str, Any]:  # noqa: A002
-    """Convert a filter to the body of a bulk operation."""
+    """Convert a filter to the body of a bulk operation.
+
+    Raises:
+        InvalidRequest: A value has a type that the filter does not take.
+    """
     body: dict[str, Any] = {}
     for name, value in filter.items():
         match value:

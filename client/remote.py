@@ -99,7 +99,11 @@ class RemoteOperations:
         return None
 
     async def wait(self, instance_id: str, until: Callable[[Status], bool] = finished) -> InstanceState:
-        """Wait until the committed status satisfies `until`."""
+        """Wait until the committed status satisfies `until`.
+
+        Raises:
+            InvalidRequest: No status satisfies `until`.
+        """
         words = [status.name for status in Status if status.name in STATUS_WORDS and until(status)]
         if not words:
             raise InvalidRequest("no status of an instance satisfies `until`; the wait would never end")

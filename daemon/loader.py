@@ -67,7 +67,11 @@ def check_target(target: str) -> None:
 
 
 def split_target(target: str) -> tuple[str, str | None]:
-    """Split `orders.py:billing` into the file or module and the name of the app; None: the target has no name."""
+    """Split `orders.py:billing` into the file or module and the name of the app; None: the target has no name.
+
+    Raises:
+        AppNotFound: It has another form.
+    """
     source, colon, name = target.rpartition(":")
     if not colon:
         return target, None
@@ -77,7 +81,11 @@ def split_target(target: str) -> tuple[str, str | None]:
 
 
 def file_at(source: str) -> Path:
-    """Return the real path of a file of code."""
+    """Return the real path of a file of code.
+
+    Raises:
+        AppNotFound: There is no such file, or it is no file of Python code.
+    """
     path = Path(os.path.realpath(source))
     if not os.path.lexists(path):
         raise AppNotFound(f"there is no file {path}.")
@@ -89,7 +97,12 @@ def file_at(source: str) -> Path:
 
 
 def import_file(source: str) -> ModuleType:
-    """Import a file as a module named like it, with its folder first on the path, as if Python ran it."""
+    """Import a file as a module named like it, with its folder first on the path, as if Python ran it.
+
+    Raises:
+        AppNotFound: Another module has its name.
+        ImportFailed: Its code has raised an error.
+    """
     path = file_at(source)
     known = sys.modules.get(path.stem)
     if known is not None and getattr(known, "__file__", None) == str(path):
@@ -117,7 +130,11 @@ def import_file(source: str) -> ModuleType:
 
 
 def check_module(name: str) -> None:
-    """Refuse a text that is no name of a module, and a module whose package is not found."""
+    """Refuse a text that is no name of a module, and a module whose package is not found.
+
+    Raises:
+        AppNotFound: It is no name of a module, or its package is not found.
+    """
     if not all(part.isidentifier() for part in name.split(".")):
         raise AppNotFound(f"{name!r} is neither a file that ends in .py nor the name of a module.")
     package, here = name.partition(".")[0], str(Path.cwd())
@@ -138,7 +155,12 @@ def no_module(name: str) -> AppNotFound:
 
 
 def import_module(name: str) -> ModuleType:
-    """Import a module by its dotted name, from the current folder or wherever Python finds it."""
+    """Import a module by its dotted name, from the current folder or wherever Python finds it.
+
+    Raises:
+        AppNotFound: There is no such module.
+        ImportFailed: Its code has raised an error.
+    """
     check_module(name)
     sys.path.insert(0, str(Path.cwd()))
     try:
@@ -154,7 +176,11 @@ def import_module(name: str) -> ModuleType:
 
 
 def pick_app(module: ModuleType, source: str, name: str | None) -> App:
-    """Return the app called `name`, or the only app of the module."""
+    """Return the app called `name`, or the only app of the module.
+
+    Raises:
+        AppNotFound: There is no such app, or there are several and no name.
+    """
     if name is not None:
         if not hasattr(module, name):
             raise AppNotFound(f"{source} has no {name!r}. {offer(module, source)}")

@@ -40,7 +40,11 @@ class HealthRoutes:
         return Response(IS_LIVE, headers=NOT_KEPT, media_type="application/json")
 
     async def ready(self, request: Request) -> Response:
-        """Answer whether a load balancer may send requests here."""
+        """Answer whether a load balancer may send requests here.
+
+        Raises:
+            Refusal: The daemon takes no requests now.
+        """
         if (why := self.control.unready()) is not None:
             raise Refusal(UNREADY, why=why)
         return Response(IS_READY, headers=NOT_KEPT, media_type="application/json")

@@ -42,6 +42,7 @@ class Journal:
 
     Args:
         name: The name of the logger for the lines.
+        interval_s: The length of the interval, in seconds.
         clock: A monotonic clock, in seconds.
     """
 

@@ -264,7 +264,11 @@ class MemoryClusterStore(JoiningMemoryStore):
     # As a store.
 
     async def claim(self, host: str, *, now_us: int) -> Mapping[int, int]:
-        """As if one host had the store for itself."""
+        """As if one host had the store for itself.
+
+        Raises:
+            StoreInUse: Another host is a member.
+        """
         if not self.alive:
             await self.join(HostCard(host, "", "", "", 0, 0))
         others = [each for each in self.database.hosts if each != self.host]

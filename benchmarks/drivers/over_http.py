@@ -89,7 +89,11 @@ class HttpDriver(Driver):
         return [self._ends[instance_id] for instance_id in instance_ids]
 
     async def completed(self, instance_id: str, *, pause_s: float = 0.0) -> End:
-        """Poll an instance until it has ended; the time is the daemon's."""
+        """Poll an instance until it has ended; the time is the daemon's.
+
+        Raises:
+            UnexpectedAnswer: The daemon has answered with an unknown status.
+        """
         path = f"{PREFIX}/{instance_id}"
         while True:
             answer = await self._client.get(path)

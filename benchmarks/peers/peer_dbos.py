@@ -74,7 +74,11 @@ async def dbos(home: Path, folder: Path, url: str, settings: dict[str, Any]) -> 
 
 @contextmanager
 def postgres(home: Path, folder: Path, sockets: Path) -> Iterator[subprocess.Popen[str]]:
-    """Start a PostgreSQL server on new data, with its defaults and only a socket."""
+    """Start a PostgreSQL server on new data, with its defaults and only a socket.
+
+    Raises:
+        PeerFailed: The server cannot be made.
+    """
     data = folder / "postgres"
     data.mkdir()
     tools = binaries_of(home)
@@ -90,7 +94,11 @@ def postgres(home: Path, folder: Path, sockets: Path) -> Iterator[subprocess.Pop
 
 
 def as_nobody(data: Path, sockets: Path, tools: Path) -> dict[str, Any]:
-    """For root: give the folders to the user nobody, and return the options that start a process as nobody."""
+    """For root: give the folders to the user nobody, and return the options that start a process as nobody.
+
+    Raises:
+        PeerFailed: The user nobody cannot reach a folder.
+    """
     if os.geteuid() != 0:
         return {}
     import pwd  # noqa: PLC0415  only where there is root

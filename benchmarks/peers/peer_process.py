@@ -32,7 +32,12 @@ class PeerFailed(Exception): ...
 
 @contextmanager
 def logged(command: Sequence[str], folder: Path, name: str, **options: Any) -> Iterator[subprocess.Popen[str]]:
-    """Run a process with its output in a file of this name, and end it with the context."""
+    """Run a process with its output in a file of this name, and end it with the context.
+
+    Raises:
+        PeerFailed: The block has failed
+        the error has the last lines of the output.
+    """
     path = folder / f"{name}.log"
     with path.open("w") as log, started(command, folder, stdout=log, stderr=subprocess.STDOUT, **options) as process:
         try:

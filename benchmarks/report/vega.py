@@ -35,7 +35,11 @@ class NothingToDrawWith(click.ClickException):
 
 
 def demand_vl_convert() -> None:
-    """Check before the runs that drawing will work."""
+    """Check before the runs that drawing will work.
+
+    Raises:
+        NothingToDrawWith: The package vl-convert is not installed.
+    """
     if importlib.util.find_spec("vl_convert") is None:
         raise NothingToDrawWith
 

@@ -137,7 +137,11 @@ async def start_and_kill(
 
 
 async def all_held(log: Path, running: int) -> None:
-    """Wait until the second step of all instances has begun, so that the result of the first is durable."""
+    """Wait until the second step of all instances has begun, so that the result of the first is durable.
+
+    Raises:
+        TooSlow: It took longer than `PATIENCE_S`.
+    """
     held = 0
     with anyio.move_on_after(PATIENCE_S):
         while held < running:

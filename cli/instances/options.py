@@ -27,6 +27,9 @@ def word(text: str) -> str:
 
     An empty text usually comes from an unset variable of a script, and would mean all instances, any id, or another
     path.
+
+    Raises:
+        click.BadParameter: It is empty.
     """
     if not text:
         raise click.BadParameter("it is empty")
@@ -34,7 +37,11 @@ def word(text: str) -> str:
 
 
 def moment(_context: click.Context, parameter: click.Parameter, text: str | None) -> str | None:
-    """Parse a moment, or a time before now, and return it in the API's form."""
+    """Parse a moment, or a time before now, and return it in the API's form.
+
+    Raises:
+        click.BadParameter: It is neither.
+    """
     if text is None:
         return None
     try:
@@ -52,7 +59,11 @@ def moment(_context: click.Context, parameter: click.Parameter, text: str | None
 
 
 def date(_context: click.Context, parameter: click.Parameter, text: str | None) -> datetime | None:
-    """Parse a moment."""
+    """Parse a moment.
+
+    Raises:
+        click.BadParameter: It is no moment.
+    """
     try:
         return from_us(parse_moment(text)) if text is not None else None
     except ValueError as error:
@@ -60,7 +71,11 @@ def date(_context: click.Context, parameter: click.Parameter, text: str | None) 
 
 
 def length(_context: click.Context, parameter: click.Parameter, text: str | None) -> float | None:
-    """Parse a length of time. Returns seconds."""
+    """Parse a length of time. Returns seconds.
+
+    Raises:
+        click.BadParameter: It is no length of time.
+    """
     if text is None:
         return None
     try:
@@ -70,7 +85,11 @@ def length(_context: click.Context, parameter: click.Parameter, text: str | None
 
 
 def pairs(_context: click.Context, parameter: click.Parameter, texts: Sequence[str]) -> dict[str, str]:
-    """Parse `KEY=VALUE` texts."""
+    """Parse `KEY=VALUE` texts.
+
+    Raises:
+        click.BadParameter: A text has another form, or a key is given twice.
+    """
     found: dict[str, str] = {}
     for text in texts:
         key, equals, value = text.partition("=")
@@ -97,7 +116,11 @@ def read_input(name: str) -> bytes:
 
 
 def payload(_context: click.Context, parameter: click.Parameter, text: str | None) -> msgspec.Raw | None:
-    """Parse a payload: JSON, `@FILE`, or `-` for standard input."""
+    """Parse a payload: JSON, `@FILE`, or `-` for standard input.
+
+    Raises:
+        click.BadParameter: It is not JSON, or the file cannot be read.
+    """
     if text is None:
         return None
     if text == "@":

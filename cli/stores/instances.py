@@ -47,7 +47,11 @@ class InstanceLine(NamedTuple):
 
 
 def statuses(_context: click.Context, _parameter: click.Parameter, values: Sequence[str]) -> frozenset[str]:
-    """Parse the values of --status: names in any case, separated by commas."""
+    """Parse the values of --status: names in any case, separated by commas.
+
+    Raises:
+        click.BadParameter: A name is no status.
+    """
     names = frozenset(name.strip().upper() for value in values for name in value.split(","))
     if unknown := sorted(names - {*STATUSES, SET_ASIDE}):
         raise click.BadParameter(f"{unknown[0]!r} is no status; they are {', '.join((*STATUSES, SET_ASIDE))}")

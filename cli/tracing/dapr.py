@@ -21,7 +21,11 @@ OTLP_HTTP_PATH = "/v1/traces"
 
 
 def read_rate(value: Any) -> float:
-    """Parse the share of traces to sample. As in Dapr, a text that is no number means Dapr's default."""
+    """Parse the share of traces to sample. As in Dapr, a text that is no number means Dapr's default.
+
+    Raises:
+        ValueError: It is not from 0 to 1.
+    """
     try:
         rate = float(value)
     except (TypeError, ValueError):
@@ -43,7 +47,11 @@ def read_text(value: Any) -> str:
 
 
 def read_protocol(value: Any) -> TraceProtocol | None:
-    """Parse the protocol of OTLP; None: it is empty, and there is no collector."""
+    """Parse the protocol of OTLP; None: it is empty, and there is no collector.
+
+    Raises:
+        ValueError: The protocol is not supported.
+    """
     name = read_text(value)
     if name and name not in PROTOCOLS:
         raise ValueError(f"{name!r} is not one of {', '.join(PROTOCOLS)}.")
@@ -62,7 +70,11 @@ def read_truth(value: Any) -> bool:
 
 
 def read_headers(value: Any) -> tuple[tuple[str, str], ...]:
-    """Parse a list of `name=value`."""
+    """Parse a list of `name=value`.
+
+    Raises:
+        ValueError: It has another form.
+    """
     if not isinstance(value, list) or not all(isinstance(each, str) and "=" in each for each in value):
         raise ValueError("a list of texts name=value was expected.")
     return tuple((name.strip(), text) for name, _, text in (each.partition("=") for each in value))

@@ -116,6 +116,7 @@ async def guard_interpreter(
     Args:
         tracers: As in `ProcessFence`. No code of the app runs during a check, so the app has left these functions
             behind.
+        interval_s: The time between two checks, in seconds.
     """
     before = [setting.read() for setting in SETTINGS]
     told: dict[str, list[Any]] = {setting.name: [] for setting in SETTINGS}

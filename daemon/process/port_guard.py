@@ -30,6 +30,7 @@ async def guard_ports(
         ports: The ports of the daemon, on which both servers listen already.
         stopping: Whether the daemon itself closes its ports.
         end: Ends the process at once, with an exit code.
+        interval_s: The time between two checks, in seconds.
     """
     listening = listening_at(ports)
     while not stopping():

@@ -26,6 +26,7 @@ async def guard_signals(pulse: Collection[int] = (), *, interval_s: float = LOOK
 
     Args:
         pulse: The signals of the pulse (`daemon/pulse/watchdog.py`).
+        interval_s: The time between two checks, in seconds.
     """
     if threading.current_thread() is not threading.main_thread():
         return  # embedded: the program around it owns the signals

@@ -39,7 +39,11 @@ class SidecarRoutes:
         ]
 
     async def healthz(self, request: Request) -> Response:
-        """Answer 204 if the engine is ready, and if a given app id is this daemon's."""
+        """Answer 204 if the engine is ready, and if a given app id is this daemon's.
+
+        Raises:
+            Refusal: The engine is not ready, or the app id is another.
+        """
         if not self.sidecar.control.ready():
             raise Refusal(NOT_READY, detail="engine")
         # A prober that names the app wants to know whether another app has the port now.
@@ -49,7 +53,11 @@ class SidecarRoutes:
         return Response(status_code=204)
 
     async def healthz_outbound(self, request: Request) -> Response:
-        """Answer 204 if the engine is ready."""
+        """Answer 204 if the engine is ready.
+
+        Raises:
+            Refusal: The engine is not ready.
+        """
         # In Dapr this probe is ready earlier, because it does not wait for the app. Here no probe waits for the app.
         if not self.sidecar.control.ready():
             raise Refusal(OUTBOUND_NOT_READY)

@@ -73,7 +73,11 @@ class StateRoutes:
         return Response(value.value, 200, headers, JSON)
 
     async def save_state(self, request: Request) -> Response:
-        """Save the values of the body, a list of keys and values."""
+        """Save the values of the body, a list of keys and values.
+
+        Raises:
+            Refusal: The body has another form, or a key is empty.
+        """
         store = parameter(request, "store")
         with self.told("save", store):
             self.of(store)
@@ -99,7 +103,11 @@ class StateRoutes:
         return nothing()
 
     async def get_bulk_state(self, request: Request) -> Response:
-        """Answer with the values of many keys, each with its etag or its error."""
+        """Answer with the values of many keys, each with its etag or its error.
+
+        Raises:
+            Refusal: The body has another form.
+        """
         store = parameter(request, "store")
         with self.told("get_bulk", store):
             self.of(store)
@@ -112,7 +120,11 @@ class StateRoutes:
         return Response(msgspec.json.encode([bulk_item(each) for each in found]), media_type=JSON)
 
     async def transact_state(self, request: Request) -> Response:
-        """Make all changes of the body, or none."""
+        """Make all changes of the body, or none.
+
+        Raises:
+            Refusal: The body has another form.
+        """
         store = parameter(request, "store")
         with self.told("transact", store):
             self.of(store)

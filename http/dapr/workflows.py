@@ -87,7 +87,11 @@ class WorkflowRoutes:
         return Response(msgspec.json.encode({"instanceID": started}), 202, media_type=JSON)
 
     async def get(self, request: Request) -> Response:
-        """Describe an instance."""
+        """Describe an instance.
+
+        Raises:
+            InstanceNotFound: There is no such instance.
+        """
         instance_id = parameter(request, "instance_id")
         state = await self.facade_of(request).inspect(instance_id)
         if state is None:

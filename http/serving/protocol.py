@@ -187,7 +187,12 @@ class PlainHttp(HttpToolsProtocol):
         super().on_body(body)
 
     def on_headers_complete(self) -> None:
-        """Check the head of a request, and begin to count its body."""
+        """Check the head of a request, and begin to count its body.
+
+        Raises:
+            ValueError: The head is refused, or too many requests wait
+            this ends the connection.
+        """
         self.in_head = False
         self.beside_bytes = 0
         self.since_s = self.crowd.now_s

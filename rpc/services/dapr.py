@@ -98,7 +98,11 @@ class DaprWorkflows:
         self._actor = actor
 
     async def start(self, request: Message, context: Context) -> Message:
-        """Start an instance (`StartWorkflow`)."""
+        """Start an instance (`StartWorkflow`).
+
+        Raises:
+            Refusal: The name is missing, or the id is not allowed.
+        """
         instance_id = request.instance_id or None
         if instance_id is not None:
             check_new_id(instance_id)
@@ -123,7 +127,11 @@ class DaprWorkflows:
         return GetWorkflowResponse(**workflow(state))
 
     async def raise_event(self, request: Message, context: Context) -> Message:
-        """Send an event to an instance (`RaiseEventWorkflow`)."""
+        """Send an event to an instance (`RaiseEventWorkflow`).
+
+        Raises:
+            Refusal: The id or the name is missing.
+        """
         if not request.instance_id:
             raise Refusal(ID_MISSING)
         if not request.event_name:

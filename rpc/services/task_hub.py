@@ -218,7 +218,11 @@ class Management:
         return GetInstanceHistoryResponse(events=writer.write_all(Timeline.of(rows).events))
 
     async def rerun(self, request: Message, context: Context) -> Message:
-        """Run an instance again from one of its events, and wait until the code of the copy has begun."""
+        """Run an instance again from one of its events, and wait until the code of the copy has begun.
+
+        Raises:
+            RerunRefused: The id of the source is missing, or equal to the new one.
+        """
         facade = self._target(request)
         rerun = Rerun(
             source_id=request.sourceInstanceID,

@@ -73,6 +73,7 @@ class WorkItems:
 
     Args:
         writer: Serializes the items of this host.
+        send_timeout_s: The time in seconds after which a worker that reads nothing is disconnected.
     """
 
     def __init__(
@@ -99,6 +100,9 @@ class WorkItems:
         As in Dapr, the stream always ends with an error, so that no worker takes its end for the end of all work. The
         error is UNAVAILABLE, after which clients connect again; Dapr's is CANCELLED, which a client also sees when it
         ends the stream itself.
+
+        Raises:
+            HostStopping: The host stops.
         """
         worker = worker_of(request, context)
         async with self._source.connect(worker) as items:

@@ -51,6 +51,7 @@ class CodeStep:
 
         Args:
             stack: The innermost frame of that thread.
+            limit_s: The time limit in seconds that the code has exceeded, for the error.
 
         Raises:
             CodeInterrupted: The code is in this step.

@@ -292,6 +292,7 @@ def activity_span(
 
     Args:
         above: The span of the generation that requested it.
+        began_us, ended_us: Unix time, microseconds.
     """
     attributes: tuple[Attribute, ...] = (
         ("durabletask.type", "activity"),

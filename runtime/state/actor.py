@@ -264,7 +264,8 @@ def refusal(change: ItemChange, there: SeenItem, now_us: int) -> str | None:
     """Why a change cannot be made, in Dapr's words; None if it can.
 
     Args:
-        there: The item that is there.
+        there: The present item.
+        now_us: Unix time, microseconds.
 
     Source: components-contrib `state/in-memory/in_memory.go`.
     """

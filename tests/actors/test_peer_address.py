@@ -1,4 +1,4 @@
-"""The address of a host is read as it was meant, or refused with what it should look like."""
+"""The address of a host is read, or refused with the expected form."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Whatever stands at the name of a file, reading it ends at once: with what it has, or with a sentence."""
+"""Whatever a file's name leads to, reading it ends at once: with its content, or with a sentence."""
 
 import math
 import os
@@ -120,7 +120,7 @@ def pipe(tmp_path: Path) -> Iterator[tuple[Path, int]]:
         os.close(writing)
 
 
-def test_a_pipe_that_somebody_writes_to_is_read_to_its_end(pipe: tuple[Path, int]) -> None:
+def test_a_pipe_with_a_writer_is_read_to_its_end(pipe: tuple[Path, int]) -> None:
     path, writing = pipe
     read = threading.Event()
 

@@ -187,7 +187,7 @@ def test_braces_in_what_was_asked_and_in_what_was_said_are_only_text() -> None:
     )
 
 
-def test_an_operation_that_nobody_knows_is_a_bug() -> None:
+def test_an_unknown_operation_is_a_bug() -> None:
     with pytest.raises(KeyError, match="rewind"):
         refusal("rewind", InstanceStalled("order-1"), **FIELDS)
 

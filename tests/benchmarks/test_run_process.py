@@ -40,7 +40,7 @@ def test_the_collector_is_calmed_before_anything_runs(monkeypatch: pytest.Monkey
     assert done == ["calm", "run"]
 
 
-def test_progress_is_not_told_more_often_than_anybody_looks() -> None:
+def test_progress_is_not_reported_more_often_than_a_reader_looks() -> None:
     class Pipe:
         sent = 0
 

@@ -26,7 +26,7 @@ def allowed() -> bool:
 
 
 class Cables:
-    """A switch, and so many machines at it. This machine is at it too, as `switch`.
+    """A switch with a number of machines. This machine is connected too, as `switch`.
 
     Args:
         net: The network, without the last number: 10.77.3.

@@ -27,7 +27,7 @@ class OwnClock:
         }
 
     def set(self, ahead_s: int) -> None:
-        """Set it so many seconds ahead of the machine's; behind if they are negative."""
+        """Set it this number of seconds ahead of the machine's clock; behind it if the number is negative."""
         new = self._file.with_suffix(".new")
         new.write_text(f"{ahead_s:+d}\n")
         new.replace(self._file)

@@ -50,7 +50,7 @@ class Pair:
             time.sleep(0.05)
 
     def fall_behind(self) -> None:
-        """Let the copy hear nothing more of its server."""
+        """Disconnect the copy from its server."""
         self.copy.sql("ALTER SYSTEM SET primary_conninfo = ''")
         self.copy.sql("SELECT pg_reload_conf()")
         end_s = time.monotonic() + WAIT_S

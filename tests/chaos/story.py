@@ -31,7 +31,7 @@ def again_and_again(storm: Storm) -> Storm:
 
 
 async def judged(bed: Bed, folder: Path, storm: Storm) -> Verdict:
-    """Let a storm blow, print what it has left, and see that it is sound."""
+    """Run a storm, print its results, and check that they are sound."""
     verdict, fleet = await weather(bed, folder, storm)
     print(f"\n{verdict.told()}")
     assert verdict.sound, verdict.told()

@@ -1,4 +1,4 @@
-"""Hosts on machines with addresses of their own, whose cables are pulled, and which are parted from one another."""
+"""Hosts on machines with their own addresses, whose cables are pulled, and which are separated from one another."""
 
 import asyncio
 import time
@@ -73,7 +73,7 @@ def test_a_machine_whose_cable_is_pulled_is_taken_over_and_joins_again(
     assert verdict.killed_by_hosts >= 1
 
 
-def test_machines_that_cannot_reach_one_another_kill_nobody_and_split_nothing(
+def test_machines_that_cannot_reach_one_another_kill_no_host_and_split_nothing(
     reached: PostgresServer, cables: Cables, tmp_path: Path
 ) -> None:
     async def storm(sky: Sky) -> None:

@@ -23,7 +23,7 @@ WRONG_S = 10.0  # that a clock may be off what it was set to, on a machine under
 
 
 @pytest.mark.parametrize("whose", ["a host", "the database"])
-def test_nobody_is_killed_and_nothing_waits_an_hour(
+def test_no_host_is_killed_and_nothing_waits_an_hour(
     postgres_servers: PostgresServers, tmp_path: Path, whose: str
 ) -> None:
     server = postgres_servers.new(wal_level="logical")

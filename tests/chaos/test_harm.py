@@ -110,7 +110,7 @@ async def ended(fleet: Fleet) -> int:
 
 
 async def stall_of(fleet: Fleet, id_: str) -> str | None:
-    """Why an instance is set aside; None: it is not, or nobody answers."""
+    """Why an instance is set aside; None: it is not, or no host answers."""
     async with httpx.AsyncClient(timeout=5) as http:
         try:
             answer = await http.get(f"{fleet.address()}/v1.0/workflows/dapr/{id_}")

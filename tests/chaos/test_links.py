@@ -60,7 +60,7 @@ def test_a_host_that_is_cut_off_from_the_database_is_taken_over_and_joins_again(
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_hosts_that_cannot_reach_one_another_kill_nobody_and_split_nothing(
+def test_hosts_that_cannot_reach_one_another_kill_no_host_and_split_nothing(
     server: PostgresServer, tmp_path: Path, way: str
 ) -> None:
     begin_decoding(server)
@@ -121,7 +121,7 @@ def lay(server: PostgresServer, ports: list[int], links: list[Link]) -> None:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody has now."""
+    """Ports that are free now."""
     held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [each.getsockname()[1] for each in held]
     for each in held:

@@ -183,7 +183,7 @@ def test_a_duration_is_read_as_go_reads_it(text: str, microseconds: int) -> None
 
 
 @pytest.mark.parametrize("text", ["", "+", "5", "h", ".h", "-1s", "1 h", "1d", "1h ", "999999999h", 5, None])
-def test_what_go_would_not_read_or_nobody_can_wait_for_is_no_duration(text: object) -> None:
+def test_a_text_that_go_does_not_read_or_that_is_too_long_is_no_duration(text: object) -> None:
     with pytest.raises(ValueError, match="not a duration such as 72h"):
         read_duration(text)
 

@@ -257,7 +257,7 @@ def test_what_is_wrong_is_said_without_a_traceback(tmp_path: Path, arguments: li
 
 
 @pytest.mark.parametrize("flag", ["--dapr-http-port", "--dapr-grpc-port"])
-def test_a_port_that_somebody_has_ends_it_with_the_flag_that_chooses_another(tmp_path: Path, flag: str) -> None:
+def test_a_port_that_is_in_use_ends_it_with_the_flag_that_chooses_another(tmp_path: Path, flag: str) -> None:
     free = {"--dapr-http-port": "0", "--dapr-grpc-port": "0", "--metrics-port": "0"}
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])

@@ -70,7 +70,7 @@ def test_an_app_that_cannot_be_found_is_one_line(tmp_path: Path, arguments: tupl
     assert_one_line(result)
 
 
-def test_a_port_that_somebody_has_is_one_line_and_the_store_is_left_alone(tmp_path: Path) -> None:
+def test_a_port_that_is_in_use_is_one_line_and_the_store_is_left_alone(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

@@ -110,7 +110,7 @@ async def test_the_last_update_is_the_newest_event(client: ManagementClient, new
     assert datetime.fromisoformat(newest["timestamp"]) == after.last_updated_at
 
 
-async def test_histories_and_payloads(client: ManagementClient, new_id: str) -> None:
+async def test_a_client_reads_histories_in_pages_and_payloads(client: ManagementClient, new_id: str) -> None:
     await client.run("order", input=12.5, instance_id=new_id)
     history = await client.history(new_id, limit=3, payloads="none")
     assert history.cursor is not None

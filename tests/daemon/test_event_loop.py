@@ -286,7 +286,7 @@ def test_what_a_handler_of_a_signal_raises_in_the_middle_of_the_loop_ends_nothin
 
 
 @pytest.mark.parametrize("name", sorted(HARD_EXCEPTIONS))
-def test_an_error_that_nobody_awaits_is_logged_whatever_it_is(name: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_error_that_is_not_awaited_is_logged_whatever_it_is(name: str, caplog: pytest.LogCaptureFixture) -> None:
     told = f"the task of {name} was forgotten"  # a collection of garbage may report tasks of other tests meanwhile
     loop = new_event_loop()
     try:

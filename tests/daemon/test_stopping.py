@@ -124,7 +124,7 @@ def test_a_host_leaves_the_others_before_its_ports_are_closed(
 
 
 @pytest.mark.parametrize("after_s", [0.0, 1.0, 6.0])
-def test_a_forced_stop_leaves_nobody_and_cuts_short_one_that_does(after_s: float) -> None:
+def test_a_forced_stop_does_not_leave_first_and_cuts_a_leaving_short(after_s: float) -> None:
     async def story() -> None:
         stopping = Stopping(anyio.CancelScope())
         stopping.started = True

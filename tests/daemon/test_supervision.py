@@ -30,7 +30,7 @@ def test_what_a_host_says_is_heard_in_its_order(pair: Pair) -> None:
     assert [pair.parent.recv() for _ in said] == said
 
 
-def test_a_host_says_nothing_to_nobody(pair: Pair) -> None:
+def test_a_word_of_a_host_without_its_supervisor_is_dropped(pair: Pair) -> None:
     pair.parent.close()
     pair.member.say(Ready("here"))
 

@@ -86,7 +86,7 @@ def test_the_guide_shows_what_a_copy_counts() -> None:
 
 
 @pytest.mark.slow
-def test_the_guide_from_one_machine_to_three(tmp_path: Path, own_server: PostgresServer) -> None:
+def test_the_guide_from_one_machine_to_three_works(tmp_path: Path, own_server: PostgresServer) -> None:
     page = (ROOT / PAGE).read_text()
     own_server.sql("CREATE DATABASE shop ENCODING 'UTF8' TEMPLATE template0")
     data = f"postgresql://postgres@127.0.0.1:{own_server.port}/shop"

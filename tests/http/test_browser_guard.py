@@ -1,4 +1,4 @@
-"""Without a token a web page may neither read under a name of its own nor change anything."""
+"""Without a token a web page of another site may neither read nor change anything."""
 
 import socket
 

@@ -42,7 +42,7 @@ class Inside:
         self.diary.append("stop")
 
     async def live(self, *kinds: str) -> list[Message]:
-        """Be a server that tells it of its start and its stop."""
+        """Be a server that notifies the app of its start and its stop."""
         told = iter({"type": f"lifespan.{kind}"} for kind in kinds)
         sent: list[Message] = []
 

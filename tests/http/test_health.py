@@ -1,4 +1,4 @@
-"""The probes: *live* is a process that answers, *ready* one that takes requests; no token is asked for."""
+"""The probes: a *live* process answers, a *ready* process takes requests; neither needs a token."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A cookie stands for a token for twelve hours, on every host, and tells nothing of it."""
+"""A cookie replaces a token for twelve hours, on every host, and does not reveal it."""
 
 import pytest
 from starlette.types import Scope

@@ -15,7 +15,7 @@ def axe() -> str:
 
 
 def serious(page: Any) -> list[str]:
-    """Name what is serious in the view that is open, each with an element."""
+    """Name the serious problems of the open view, each with an element."""
     page.evaluate(axe())
     found = page.evaluate("options => axe.run(document, options)", OPTIONS)
     return [

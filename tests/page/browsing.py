@@ -1,4 +1,4 @@
-"""Someone with a browser: opens views, looks, and is told of everything that goes wrong in the page."""
+"""A visitor with a browser: opens views, reads them, and gets every error of the page."""
 
 import os
 import re
@@ -110,7 +110,7 @@ class Visitor:
 
 
 def told(figures: Mapping[str, object]) -> None:
-    """Print what was measured, a line each."""
+    """Print the measurements, one a line."""
     for name, value in figures.items():
         shown = f"{value:.2f}" if isinstance(value, float) else value
         print(f"  {name}: {shown}")

@@ -37,6 +37,6 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def visitor(browser: Any, shop: Daemon) -> Iterator[Visitor]:
-    """Someone with a browser who looks at the shop."""
+    """A visitor with a browser who looks at the shop."""
     with Visitor(browser, shop.url) as visitor:
         yield visitor

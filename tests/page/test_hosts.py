@@ -39,7 +39,7 @@ class Hosts:
         return Daemon(SHOP, self._folder / f"host-{self._started}.db", "--data", self._data, *options)
 
     def until(self, count: int) -> None:
-        """Wait until so many hosts have all shards, as the first one sees it."""
+        """Wait until this number of hosts has all shards, as the first one sees it."""
         deadline = time.monotonic() + PATIENCE_S
         while True:
             seen = asked(self.here, "hosts")
@@ -69,7 +69,7 @@ def hosts(postgres_servers: PostgresServers, tmp_path_factory: pytest.TempPathFa
 
 
 def shown(visitor: Visitor, count: int, status: str | None = None) -> None:
-    """Wait until the list shows so many instances, of a status if one is given."""
+    """Wait until the list shows this number of instances, of a status if one is given."""
     within = f".filter(row => row.textContent.includes('{status}'))" if status else ""
     rows = f"[...document.querySelectorAll('tbody tr:not(.gap)')].filter(row => row.querySelector('.c-id a')){within}"
     visitor.until(f"count => {rows}.length === count", count)
@@ -251,7 +251,7 @@ def test_a_page_of_several_processes_goes_on_when_one_of_them_is_killed(browser:
 
 
 def until_served(daemon: Daemon, count: int) -> None:
-    """Wait until so many processes are ready."""
+    """Wait until this number of processes is ready."""
     deadline = time.monotonic() + PATIENCE_S
     while True:
         try:

@@ -1,4 +1,4 @@
-"""One instance: why it failed, what it waits for, its steps, and what can be done about it."""
+"""One instance: its failure, the events that it waits for, its steps, and the actions on it."""
 
 from urllib.parse import quote
 

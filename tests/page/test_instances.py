@@ -1,4 +1,4 @@
-"""The list of instances: filters that stand in the address, keys, changes as they come, actions on many."""
+"""The list of instances: filters in the address, keys, changes as they happen, actions on many."""
 
 import shlex
 import subprocess

@@ -181,7 +181,7 @@ def test_a_hidden_page_asks_nothing(browser: Any, crowded: Daemon) -> None:
         assert any("/count" in url for url in asks)
 
 
-def test_the_weight_of_the_page(looking: Visitor) -> None:
+def test_the_first_view_sends_less_than_its_limit(looking: Visitor) -> None:
     weights: list[int] = []
     looking.page.on("response", lambda answer: weights.append(_sent(answer)) if "/ui/" in answer.url else None)
     took_s = looking.open()

@@ -1,4 +1,4 @@
-"""Each view opens, says what the daemon knows, is readable in light and dark, and usable on a phone."""
+"""Each view opens, shows the daemon's data, is readable in light and dark, and usable on a phone."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The descriptors in the tree are what the protos compile to."""
+"""The descriptors in the tree are the compiled protos."""
 
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 

@@ -257,7 +257,7 @@ async def test_a_plain_function_that_exits_fails_its_instance_and_the_engine_liv
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
-async def test_a_scope_of_the_event_loop_in_a_workflow_fails_it_at_once_and_cancels_nobody(engine: Make) -> None:
+async def test_a_scope_of_the_event_loop_in_a_workflow_fails_it_at_once_and_cancels_no_task(engine: Make) -> None:
     async with engine() as running:
         with pytest.raises(WorkflowFailed, match="inside a task"):
             await running.client.run("opens_a_scope")
@@ -265,7 +265,7 @@ async def test_a_scope_of_the_event_loop_in_a_workflow_fails_it_at_once_and_canc
         assert await running.client.run("chain", input=0) == 3
 
 
-async def test_code_that_raises_while_it_is_put_away_harms_nobody(world: World) -> None:
+async def test_code_that_raises_while_it_is_put_away_harms_no_other_instance(world: World) -> None:
     settings = Settings(activations_max=1)
     async with Engine(world.app, data=":memory:", settings=settings) as running:
         await running.client.start("noisy_end")

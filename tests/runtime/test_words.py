@@ -1,4 +1,4 @@
-"""Whatever an actor of this layer takes, answers or raises comes to another host as what it was."""
+"""Each message, answer and error of this layer's actors is the same at another host."""
 
 import importlib
 import pkgutil

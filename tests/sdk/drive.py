@@ -266,7 +266,7 @@ def programs() -> list[Program]:
 
 
 def run(program: Program) -> Iterator[Row]:
-    """Run a program, and say what it did."""
+    """Run a program, and report its results."""
     missing = [need for need in program.needs if shutil.which(need) is None]
     if missing:
         why = ", ".join(f"no {Path(each).name if '/' not in each else each}" for each in missing)

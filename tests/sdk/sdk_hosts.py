@@ -53,7 +53,7 @@ DOTNET_CHAIN = Work("Chain", "4", "4", None)
 
 
 def work_of(command: Sequence[str]) -> Work:
-    """Tell what the worker of a command has."""
+    """Return the workflows and activities of a command's worker."""
     if "--serve" in command:
         return DOTNET_CHAIN
     return JAVA_CRASH if command[0] == "java" else CRASH
@@ -63,7 +63,7 @@ class Hosts(Protocol):
     """The hosts of a run, which are killed."""
 
     def url(self) -> str:
-        """The address of one that lives."""
+        """The address of a host that is alive."""
         ...
 
     def workers_env(self) -> Sequence[dict[str, str]]:

@@ -20,7 +20,7 @@ async def native_child(ctx: perdure.WorkflowContext, n: int) -> int:
 
 @app.workflow(name="NativeOrder")
 async def native_order(ctx: perdure.WorkflowContext, order: Any) -> dict[str, Any]:
-    """Start, hear `go`, end: what clients without a worker manage."""
+    """Start, receive `go`, end: the instance of clients without a worker."""
     await ctx.call_activity(native_double, input=1)
     return {"order": order, "heard": await ctx.wait_for_external_event("go")}
 

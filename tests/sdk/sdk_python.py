@@ -51,7 +51,7 @@ def waiting_for(instance_id: str) -> list[dict]:
 
 
 class Scenarios:
-    """The sync client's methods, and what the worker can do."""
+    """The methods of the sync client, and the features of the worker."""
 
     def __init__(self, client) -> None:
         self.client = client
@@ -349,7 +349,7 @@ class Scenarios:
         assert self.run(uses_native_code, 4) == [8, 10]
 
     def remote_code_from_native(self) -> None:
-        """The other way round: what a native workflow asks for is in this worker."""
+        """The other way round: this worker has the activities and children of a native workflow."""
         state = self.finish(self.named("native_parent", 1))
         assert json.loads(state.serialized_output) == [2, 6]
 

@@ -15,7 +15,7 @@ import grpc
 
 
 class Seen(grpc.UnaryStreamClientInterceptor):
-    """Looks at what the daemon sends on the stream of work, from inside the SDK."""
+    """Reads the items that the daemon sends on the stream of work, from inside the SDK."""
 
     def __init__(self) -> None:
         self.full = 0
@@ -92,7 +92,7 @@ def breaks(ctx, text):
 
 @runtime.activity
 def breaks_until(ctx, given):
-    """Fail until it was tried as often as it is told."""
+    """Fail until the attempt with the given number."""
     tries = count(given["key"])
     if tries < given["succeeds_at"]:
         raise RuntimeError(f"try {tries}")
@@ -213,7 +213,7 @@ def parent_of_a_failure(ctx, _=None):
 
 @runtime.workflow
 def waits(ctx, _=None):
-    """Run until it hears `go`."""
+    """Run until it receives `go`."""
     value = yield ctx.wait_for_external_event("go")
     return value
 

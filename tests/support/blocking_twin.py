@@ -188,7 +188,7 @@ def method(source: str, node: Function, *, within: bool) -> str:
 
 
 def arguments(node: Function) -> Iterator[str]:
-    """The arguments with which a method passes on what it was given."""
+    """The arguments with which a method passes its own arguments on."""
     yield from (each.arg for each in (*node.args.posonlyargs, *node.args.args)[1:])
     yield from (f"{each.arg}={each.arg}" for each in node.args.kwonlyargs)
     if node.args.kwarg is not None:

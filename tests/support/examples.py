@@ -11,5 +11,5 @@ SEEDS = ["--perdure-seeds=20"] if SHARE > 1 else []
 
 
 def examples(number: int) -> int:
-    """Of so many examples, how many are tried here."""
+    """The number of examples that are tried here, of a given number."""
     return max(1, number // SHARE)

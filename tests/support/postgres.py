@@ -181,7 +181,7 @@ class PostgresServer:
             time.sleep(0.02)
 
     def url(self, *, schema: str | None = None, port: int | None = None, user: str = "postgres") -> str:
-        """The address of a store that nobody else has."""
+        """The address of a store that is not in use."""
         schema = schema or f"s{os.getpid()}_{next(self._schemas)}"
         return f"postgresql://{user}@127.0.0.1:{port or self.port}/postgres?schema={schema}"
 

@@ -74,7 +74,7 @@ def test_an_error_of_a_story_comes_out() -> None:
         run_virtually(story)
 
 
-def test_what_nobody_will_ever_wake_is_stuck(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wait_that_nothing_can_end_is_stuck(monkeypatch: pytest.MonkeyPatch) -> None:
     async def story() -> None:
         await anyio.sleep_forever()
 
@@ -137,7 +137,7 @@ def test_a_generator_that_a_story_leaves_open_is_closed_in_the_loop() -> None:
     assert ended == ["cleaned up"]
 
 
-def test_an_error_that_nobody_hears_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_error_without_a_waiter_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     async def story() -> None:
         asyncio.get_running_loop().call_soon(int, "x")
         await asyncio.sleep(1)

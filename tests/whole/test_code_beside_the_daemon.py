@@ -373,11 +373,11 @@ def test_whatever_code_does_to_the_process_the_daemon_and_the_others_go_on(
 
 
 @pytest.mark.slow
-def test_the_same_from_threads(daemon: Daemon) -> None:
+def test_whatever_a_thread_does_to_the_process_the_daemon_and_the_others_go_on(daemon: Daemon) -> None:
     test_whatever_code_does_to_the_process_the_daemon_and_the_others_go_on(daemon, "by_thread", misdeeds())
 
 
-def test_a_daemon_that_nobody_can_reach_any_more_ends(tmp_path: Path) -> None:
+def test_a_daemon_that_no_caller_can_reach_any_more_ends(tmp_path: Path) -> None:
     app = tmp_path / "closes.py"
     app.write_text(
         "import ctypes, os, stat, perdure\n"

@@ -69,7 +69,7 @@ def test_a_web_page_changes_nothing_and_reads_nothing_under_its_own_name(daemon:
         assert client.get("workflows/dapr/mine").json()["runtimeStatus"] == "RUNNING"
 
 
-def test_silent_connections_to_either_port_keep_nobody_out(daemon: Daemon) -> None:
+def test_silent_connections_to_either_port_keep_no_other_client_out(daemon: Daemon) -> None:
     # Given more silent connections than the daemon may have files,
     silent = [connect(address) for address in (daemon.url, daemon.grpc) for _ in range(FILES_MAX + 50)]
     try:

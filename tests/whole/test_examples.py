@@ -170,7 +170,7 @@ async def test_order_processing_releases_what_is_not_approved(shop: Shop) -> Non
 
 
 @pytest.mark.anyio
-async def test_order_processing_releases_what_nobody_approves(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_order_processing_releases_an_order_without_approval(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shop.module, "PATIENCE", timedelta(milliseconds=10))
     assert (await shop.order(4, None))["processed"] is False
     assert shop.deeds() == ["release", "reserve"]

@@ -777,7 +777,7 @@ def test_the_attempts_of_a_worker_say_how_long_they_took(who: str, caplog: pytes
     assert 2_000 <= line["duration_ms"] < 2_100
 
 
-def test_the_attempt_of_an_activity_that_nobody_waits_for_says_so_too(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_attempt_of_an_activity_without_a_waiter_says_so_too(caplog: pytest.LogCaptureFixture) -> None:
     app = App("shop")
 
     @app.activity

@@ -354,7 +354,7 @@ def test_a_start_for_another_app_is_refused(api: httpx.Client) -> None:
     get(api, "/instances/elsewhere", 404)
 
 
-def test_a_workflow_that_nobody_has_is_answered_with_the_nearest_names(api: httpx.Client) -> None:
+def test_an_unregistered_workflow_is_answered_with_the_nearest_names(api: httpx.Client) -> None:
     response = api.post("/workflows/ordr/instances")
     assert response.status_code == 422
     assert "'order'" in response.json()["message"]

@@ -82,7 +82,7 @@ def test_a_store_that_is_deleted_under_its_daemon_stops_all_promises(app: Path, 
     assert "says that there was a store" in refusal(app, data)
 
 
-def test_a_store_that_goes_away_is_told_though_nobody_asks(app: Path, tmp_path: Path) -> None:
+def test_a_store_that_goes_away_is_reported_without_a_request(app: Path, tmp_path: Path) -> None:
     data = tmp_path / "p.db"
     with Daemon(app, data) as daemon:
         data.rename(tmp_path / "elsewhere.db")

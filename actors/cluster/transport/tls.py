@@ -118,7 +118,11 @@ class TlsTransport:
             _notice_silence(found)
 
     def verify(self, endpoint: Endpoint, connection: asyncio.BaseTransport) -> None:
-        """Check that the other end is the expected host."""
+        """Check that the other end is the expected host.
+
+        Raises:
+            PermissionError: The other end is another host.
+        """
         assert isinstance(endpoint, TcpEndpoint), endpoint
         found = self._name_in(connection)
         if found != endpoint.name:

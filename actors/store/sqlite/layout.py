@@ -141,7 +141,11 @@ def spread(path: str | os.PathLike[str], target: str | os.PathLike[str], *, part
 
 
 def stamp_for(old: Sequence[str], *, parts: int) -> Stamp:
-    """Make the stamp of the first of `parts` parts of a store that is made from these files."""
+    """Make the stamp of the first of `parts` parts of a store that is made from these files.
+
+    Raises:
+        StoreFailed: The store cannot have this number of parts.
+    """
     stamps = [stamp_of(file) for file in old]
     shards = stamps[0].shards
     try:
@@ -219,7 +223,11 @@ def pour(old: sqlite3.Connection, new: Sequence[sqlite3.Connection], *, shards: 
 
 
 def compare(old: Sequence[str], new: Sequence[str]) -> None:
-    """Check that the new files are sound, and have the same number of rows as the old files."""
+    """Check that the new files are sound, and have the same number of rows as the old files.
+
+    Raises:
+        StoreFailed: A new file is not sound, or rows are missing.
+    """
     for path in new:
         if wrong := faults_in(path):
             raise StoreFailed(f"{path} has not become sound: {'; '.join(wrong)}")

@@ -236,7 +236,11 @@ def misplaced(connection: sqlite3.Connection, path: str, meta: Mapping[str, int]
 
 
 def copy(source: sqlite3.Connection, unfinished: str) -> None:
-    """Copy all pages in one step, so that the copy is a snapshot, and check the copy."""
+    """Copy all pages in one step, so that the copy is a snapshot, and check the copy.
+
+    Raises:
+        StoreFailed: The store is not sound.
+    """
     make_private(unfinished)
     with closing(sqlite3.connect(unfinished, isolation_level=None)) as copied:
         source.backup(copied)

@@ -37,6 +37,7 @@ def facets_in(
 
     Args:
         kinds: The kinds of the store; None if they are not known.
+        created_us, updated_us, ended_us: Unix time, microseconds.
 
     Returns:
         None if it has no facets, or if they cannot be read, which `perdure store check` reports.

@@ -180,7 +180,11 @@ class ActionRoutes:
         return Response(encode(ActionDone(id=instance_id, affected=affected)), media_type=JSON)
 
     async def repair_instance(self, call: ManagementCall) -> Response:
-        """Give an instance the answer that it waits for, or release one that was set aside."""
+        """Give an instance the answer that it waits for, or release one that was set aside.
+
+        Raises:
+            Refusal: A field that the action needs is missing.
+        """
         instance_id, run, asked = call.id, condition_of(call), await call.body(RepairRequest)
         by = by_of(call, asked.reason)
         if asked.action == "release":

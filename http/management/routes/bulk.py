@@ -114,7 +114,11 @@ class BulkRoutes:
         self.app_id = app_id
 
     async def bulk_action(self, call: ManagementCall) -> Response:
-        """Plan an action on all instances that a filter matches, or begin a planned action."""
+        """Plan an action on all instances that a filter matches, or begin a planned action.
+
+        Raises:
+            Refusal: There is no such action.
+        """
         name = call.piece("action")
         if name not in ACTIONS:
             raise Refusal(NO_SUCH_ROUTE, path=own_path(call.request.scope))

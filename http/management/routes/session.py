@@ -46,6 +46,7 @@ class SessionRoutes:
 
     Args:
         tokens: None: no login is needed.
+        now_s: The clock: Unix time in seconds.
     """
 
     def __init__(self, tokens: Tokens | None, *, now_s: Callable[[], float] = time.time) -> None:
@@ -54,7 +55,11 @@ class SessionRoutes:
         self.throttle = Throttle()
 
     async def log_in(self, call: ManagementCall) -> Response:
-        """Answer a known token with a session cookie."""
+        """Answer a known token with a session cookie.
+
+        Raises:
+            Refusal: The token is unknown, the address must wait, or the request comes from another page.
+        """
         request = call.request
         # A page of another site must not use up the failures of its reader's address.
         if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):

@@ -85,7 +85,11 @@ class StreamRoutes:
         return self.stream(call, wanted, None)
 
     async def follow_instance(self, call: ManagementCall) -> Response:
-        """Stream the changes of an instance."""
+        """Stream the changes of an instance.
+
+        Raises:
+            InstanceNotFound: There is no such instance.
+        """
         instance_id = call.id
         if await self.descriptions.outline(instance_id) is None:
             raise InstanceNotFound(instance_id)

@@ -68,6 +68,8 @@ class Bulk:
         """Make a plan, and count the instances that it is for.
 
         Args:
+            stuck_for_us: Only instances that are stalled, set aside, or have an open activity and no turn for this
+                time, in microseconds.
             rate: Instances a second, at most.
 
         Raises:

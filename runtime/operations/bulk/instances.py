@@ -46,7 +46,11 @@ class SelectedInstances:
         return Matching(tuple(item.id for item in page.items), page.cursor)
 
     async def act(self, operation_id: str, operation: BulkOperation, instance_id: str) -> None:
-        """Do the action to one instance; see `Instances.act`."""
+        """Do the action to one instance; see `Instances.act`.
+
+        Raises:
+            Skipped: The instance does not match any more, does not exist, or is in that state already.
+        """
         wanted = wanted_by(operation.selection)
         stuck_for_us = wanted.stuck_for_us
         stuck_since_us = self._clock.now_us() - stuck_for_us if stuck_for_us is not None else None

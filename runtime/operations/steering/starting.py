@@ -95,7 +95,11 @@ class Starting:
         self._elsewhere = elsewhere
 
     async def start(self, request: StartRequest, by: By) -> Begun:
-        """Start an instance, or find the present one; see `Steering.start`."""
+        """Start an instance, or find the present one; see `Steering.start`.
+
+        Raises:
+            IdTaken: Another instance has the id.
+        """
         name, key, if_exists = request.name, request.key, request.if_exists
         self.check_workflow(name)
         instance_id = request.instance_id

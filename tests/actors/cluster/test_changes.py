@@ -1,4 +1,4 @@
-"""Readers of the feed see each change in its order, or learn that they have missed one; nobody waits for them."""
+"""Readers of the feed get each change in its order, or a note that they have missed one; nothing waits for them."""
 
 import anyio
 import anyio.lowlevel
@@ -88,7 +88,7 @@ def test_a_reader_that_comes_back_soon_has_missed_nothing_and_later_the_ring_is_
         assert ring.behind(place, limit=100).missed
 
 
-def test_a_ring_that_nobody_reads_is_closed() -> None:
+def test_a_ring_without_readers_is_closed() -> None:
     assert not Ring(SharedSignal()).open
 
 

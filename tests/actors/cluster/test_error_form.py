@@ -1,4 +1,4 @@
-"""An error of the actor layer comes to another host as what it was; another error comes in words. None runs code."""
+"""An error of the actor layer is the same at another host; any other error becomes a text. None runs code."""
 
 import inspect
 from typing import Any
@@ -40,7 +40,7 @@ def test_each_error_keeps_its_arguments_under_their_names(kind: type[PerdureErro
         assert hasattr(error, parameter.name), parameter
 
 
-def test_a_subclass_that_nobody_knows_is_told_as_the_nearest_that_takes_a_text() -> None:
+def test_an_unknown_subclass_is_raised_as_the_nearest_class_that_takes_a_text() -> None:
     class DiskFull(StoreFailed):
         pass
 

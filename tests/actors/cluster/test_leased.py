@@ -201,7 +201,7 @@ def test_a_host_that_was_cut_off_for_a_second_keeps_all_it_has() -> None:
         pytest.param(60, 3, marks=pytest.mark.slow),
     ],
 )
-def test_nobody_is_killed_while_the_database_is_away_and_nothing_moves(down_s: float, later_s: float) -> None:
+def test_no_host_is_killed_while_the_database_is_away_and_nothing_moves(down_s: float, later_s: float) -> None:
     async def story(cluster: LeasedHosts, group: TaskGroup) -> None:
         before = dict(cluster.database.owners)
         for host in cluster.hosts:
@@ -325,7 +325,7 @@ def test_a_host_that_cannot_give_leaves_when_its_time_is_over() -> None:
     play(story)
 
 
-def test_a_rolling_restart_leaves_no_shard_to_nobody() -> None:
+def test_a_rolling_restart_leaves_no_shard_unowned() -> None:
     async def story(cluster: LeasedHosts, group: TaskGroup) -> None:
         for host in list(cluster.hosts):
             await cluster.add(group)

@@ -185,7 +185,7 @@ async def test_a_host_whose_loop_is_held_up_for_three_seconds_lives_and_one_with
 
 
 @pytest.mark.parametrize("down_s", [2.0])
-async def test_nobody_is_killed_while_the_server_is_down(own_server: PostgresServer, down_s: float) -> None:
+async def test_no_host_is_killed_while_the_server_is_down(own_server: PostgresServer, down_s: float) -> None:
     async with anyio.create_task_group() as group:
         hosts = Hosts(own_server.url(), group)
         for _ in range(3):

@@ -28,7 +28,7 @@ def anyio_backend() -> str:
     return "asyncio"  # which the wires need
 
 
-async def test_a_message_is_answered_by_whoever_owns_the_actor() -> None:
+async def test_a_message_is_answered_by_the_owner_of_the_actor() -> None:
     async with several_hosts(3) as daemon:
         for index in range(3):
             there = daemon.counter_of(index)
@@ -120,7 +120,7 @@ async def test_who_stops_before_an_acknowledgement_leaves_a_mark_and_recovers() 
         await until(lambda: one.counters.recovered == [here.id])
 
 
-async def test_a_caller_whose_answer_was_lost_with_the_host_learns_that_nobody_knows() -> None:
+async def test_a_caller_whose_answer_was_lost_with_the_host_learns_that_the_outcome_is_unknown() -> None:
     async with several_hosts() as daemon:
         one, other = daemon.members
         there = daemon.counter_of(1)
@@ -207,7 +207,7 @@ async def test_an_address_that_was_just_made_up_needs_no_look_into_any_store() -
         assert [member.store.loads for member in daemon.members] == [0, 0]
 
 
-async def test_a_message_for_nobodys_actor_gets_an_error_and_breaks_nothing() -> None:
+async def test_a_message_for_an_actor_of_no_type_gets_an_error_and_breaks_nothing() -> None:
     # It cannot come to that while all hosts agree; a host that is wrong must not end the other.
     async with several_hosts() as daemon:
         one, other = daemon.members

@@ -9,7 +9,7 @@ from perdure.actors.errors import HostNotRunning, NotOwner
 A = Address("workflow", "a")
 
 
-def test_a_shard_that_nobody_claimed_has_no_owner() -> None:
+def test_a_shard_that_was_not_claimed_has_no_owner() -> None:
     placement = Placement("here")
     placement.claimed({}, shards=64)
     with pytest.raises(NotOwner, match="belongs to no host"):
@@ -45,7 +45,7 @@ def test_a_shard_is_claimed_again_only_at_a_higher_epoch() -> None:
         placement.claimed({0: 8}, shards=1)
 
 
-def test_who_else_has_an_actor_is_told_only_if_somebody_else_has_it() -> None:
+def test_the_owner_of_an_actor_is_named_only_if_it_is_another_host() -> None:
     placement = Placement("here")
     placement.claimed(dict.fromkeys(range(64), 7), shards=64)
     assert placement.elsewhere(A) is None

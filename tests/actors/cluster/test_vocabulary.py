@@ -1,4 +1,4 @@
-"""Hosts say to each other what stands in their vocabulary, and nothing else; what they hear is data of known types."""
+"""Hosts send each other only the messages of their vocabulary, and receive only data of known types."""
 
 import contextlib
 import pickle

@@ -124,7 +124,7 @@ async def test_each_end_learns_that_the_other_is_gone_and_may_send_into_the_void
         await anyio.lowlevel.checkpoint()
 
 
-async def test_nobody_at_the_socket_is_an_os_error() -> None:
+async def test_a_socket_without_a_listener_is_an_os_error() -> None:
     with socket_directory() as directory, pytest.raises(OSError, match="No such file"):
         await connect(f"{directory}/nobody", Wire(nothing, nothing))
 

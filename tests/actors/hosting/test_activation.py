@@ -46,7 +46,7 @@ def test_the_least_recently_used_leaves_first() -> None:
 
 
 @pytest.mark.parametrize("busy", ["loading", "mailbox", "runnable", "uncommitted"])
-def test_nobody_leaves_while_something_hangs_on_it(busy: str) -> None:
+def test_no_activation_leaves_memory_while_something_depends_on_it(busy: str) -> None:
     table = Activations(0)
     activation = idle("a")
     match busy:
@@ -62,7 +62,7 @@ def test_nobody_leaves_while_something_hangs_on_it(busy: str) -> None:
     assert list(table.surplus()) == []
 
 
-def test_the_search_for_somebody_who_may_leave_is_bounded() -> None:
+def test_the_search_for_an_activation_that_may_leave_is_bounded() -> None:
     table = Activations(0)
     for number in range(1_000):
         activation = idle(str(number))

@@ -146,7 +146,7 @@ async def test_a_group_that_waited_for_the_last_one_takes_in_what_that_one_lets_
 
 
 @pytest.mark.parametrize("urgent", [Turn(record=b"r"), Turn(messages=[(counter("x"), "m")], entry=b"e")])
-async def test_a_turn_that_nobody_waits_for_shares_the_commit_of_the_next_one_that_somebody_does(urgent: Turn) -> None:
+async def test_a_turn_without_a_waiter_shares_the_commit_of_the_next_one_with_a_waiter(urgent: Turn) -> None:
     world = World()
     world.committer.PATIENCE_S = 60
     await world.open()
@@ -164,7 +164,7 @@ async def test_a_turn_that_nobody_waits_for_shares_the_commit_of_the_next_one_th
     assert world.committer.commits == 2
 
 
-async def test_a_turn_that_nobody_waits_for_is_committed_soon_by_itself_and_at_once_when_the_host_stops() -> None:
+async def test_a_turn_without_a_waiter_is_committed_soon_by_itself_and_at_once_when_the_host_stops() -> None:
     world = World()
     await world.open()
     async with anyio.create_task_group() as tasks:

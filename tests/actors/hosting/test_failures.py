@@ -87,7 +87,7 @@ async def test_who_asks_a_damaged_actor_is_told_and_the_others_go_on() -> None:
         assert await store.inner.load([counter("b")]) == [None]
 
 
-async def test_a_message_that_nobody_waits_for_is_delivered_again_after_a_failed_commit() -> None:
+async def test_a_message_without_a_waiter_is_delivered_again_after_a_failed_commit() -> None:
     store = FaultyStore(MemoryStore())
     async with World(store).running() as world:
         await world.host.ask(counter("a"), Add(1))

@@ -1,4 +1,4 @@
-"""The flight record outlives its process, and says of it what was under way and nothing else."""
+"""The flight record outlives its process, and lists exactly the work that was under way."""
 
 import os
 import stat
@@ -48,7 +48,7 @@ def suspected(record: FlightRecord) -> list[tuple[bytes, bytes]]:
     return [(suspect.name, suspect.what) for suspect in record.suspects]
 
 
-def test_the_first_process_suspects_nobody(processes: Processes) -> None:
+def test_the_first_process_suspects_no_instance(processes: Processes) -> None:
     assert processes.begin().suspects == []
 
 

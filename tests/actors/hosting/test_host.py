@@ -108,7 +108,7 @@ async def test_a_deleted_actor_is_gone_and_can_be_created_again() -> None:
         assert await world.host.ask(counter("a"), Read()) == 1
 
 
-async def test_inspection_shows_what_is_committed_and_activates_nobody() -> None:
+async def test_inspection_shows_the_committed_state_and_activates_no_actor() -> None:
     async with World(limits=HostLimits(activations_max=0)).running() as world:
         await world.host.ask(counter("a"), Add(5))
         await world.host.ask(counter("a"), Add(6))

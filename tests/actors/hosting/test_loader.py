@@ -210,7 +210,7 @@ async def test_the_next_are_read_while_the_last_are_filled_in() -> None:
     assert world.loaded == [str(number) for number in range(2 * Loader.BATCH)]
 
 
-async def test_whoever_brings_thousands_waits_until_few_are_in_line() -> None:
+async def test_a_caller_with_thousands_waits_until_few_are_in_line() -> None:
     # Given more in line than one batch,
     world = World()
     await world.store.open()

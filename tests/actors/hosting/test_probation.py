@@ -158,7 +158,7 @@ async def test_an_orderly_stop_leaves_no_suspect(world: World) -> None:
         assert world.record.suspects == []
 
 
-async def test_a_suspect_that_does_not_exist_keeps_nobody_waiting(world: World) -> None:
+async def test_a_suspect_that_does_not_exist_keeps_no_other_waiting(world: World) -> None:
     await world.end_with("a", "gone")
     async with world.process() as host:
         await until(lambda: len(world.counters.recovered) == 3)

@@ -103,7 +103,7 @@ async def test_hosts_write_what_all_of_them_read_and_one_that_does_not_read_it_i
     assert late.format == FORMAT_MAX + 1
 
 
-async def test_a_new_store_has_shards_that_are_nobodys(cluster: ClusterBench) -> None:
+async def test_a_new_store_has_unowned_shards(cluster: ClusterBench) -> None:
     store = await cluster.host()
     await store.join(card(1))
     assert await store.owners() == [ShardRow(shard, None, 0) for shard in range(SHARDS)]
@@ -186,7 +186,7 @@ async def test_one_that_wants_the_store_for_itself_is_refused_while_a_host_lives
 # Taking.
 
 
-async def test_shards_that_are_nobodys_are_taken_each_under_its_next_epoch(cluster: ClusterBench) -> None:
+async def test_unowned_shards_are_taken_each_under_its_next_epoch(cluster: ClusterBench) -> None:
     store = await cluster.host()
     await store.join(card(1))
     assert await store.take([(0, 0), (3, 0)]) == {0: 1, 3: 1}
@@ -566,7 +566,7 @@ async def test_notes_outlive_a_host_that_is_killed_and_which_writes_none_afterwa
     assert await other.flights() == [flight(first)]
 
 
-async def test_a_host_that_leaves_takes_its_notes_along_and_leaves_its_shards_to_nobody(cluster: ClusterBench) -> None:
+async def test_a_host_that_leaves_deletes_its_notes_and_leaves_its_shards_unowned(cluster: ClusterBench) -> None:
     one, other = await cluster.host(), await cluster.host()
     first, second = await one.join(card(1)), await other.join(card(2))
     await one.take([(SHARD, 0)])

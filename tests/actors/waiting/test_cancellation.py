@@ -14,7 +14,7 @@ pytestmark = pytest.mark.anyio
 on_asyncio = pytest.mark.parametrize("anyio_backend", ["asyncio"])
 
 
-async def test_a_task_that_nobody_touched_is_as_it_was() -> None:
+async def test_an_untouched_task_is_as_it_was() -> None:
     lent = LentTask()
     assert not lent.touched
     await lent.put_right()

@@ -1,4 +1,4 @@
-"""A context manager that lives in a task of its own: entered in one task, left in another."""
+"""A context manager in its own task: entered in one task, left in another."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -51,7 +51,7 @@ def anyio_backend() -> str:
 pytestmark = pytest.mark.anyio
 
 
-async def test_it_is_entered_and_left_in_the_same_task_whoever_asks() -> None:
+async def test_it_is_entered_and_left_in_the_same_task_by_any_caller() -> None:
     room = Room()
     await asyncio.create_task(room.own.enter(guard=False))
     await asyncio.create_task(room.own.leave())

@@ -1,4 +1,4 @@
-"""Whose code runs is told by the context, and what that code begins has the same mark."""
+"""The context says whose code runs, and tasks that this code begins have the same mark."""
 
 import asyncio
 import threading

@@ -1,4 +1,4 @@
-"""A waiter lets one task go on, whichever comes first: the waiting or the waking."""
+"""A waiter lets one task continue, whether the wait or the wake comes first."""
 
 import anyio
 import pytest
@@ -33,7 +33,7 @@ async def test_who_was_woken_before_does_not_wait() -> None:
         await waiter
 
 
-async def test_waking_somebody_who_has_given_up_is_harmless() -> None:
+async def test_waking_a_waiter_that_has_given_up_is_harmless() -> None:
     waiter: Waiter = new_waiter()
     with anyio.move_on_after(0.001) as scope:
         await waiter

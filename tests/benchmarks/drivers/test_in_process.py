@@ -32,7 +32,7 @@ async def test_an_instance_runs_to_its_end_on_a_file(tmp_path: Path) -> None:
     assert setup.store.stat().st_size > 0
 
 
-async def test_the_end_of_an_instance_that_nobody_waited_for_is_known_too(tmp_path: Path) -> None:
+async def test_the_end_of_an_instance_without_a_waiter_is_known_too(tmp_path: Path) -> None:
     async with process_driver(EngineSetup(folder=tmp_path)) as driver:
         instance_id = await driver.start("signal", None)
         await driver.raise_event(instance_id, "go", 7)

@@ -54,7 +54,7 @@ async def test_hosts_run_all_instances_and_each_has_its_part_of_the_store(tmp_pa
     assert {name for name in os.listdir(tmp_path) if name.endswith((".db", ".1"))} == {"perdure.db", "perdure.db.1"}
 
 
-async def test_nobody_sums_up_before_all_loads_are_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_no_process_sums_up_before_all_loads_are_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Given two hosts that say what hosts say,
     said = iter(("connected", "over", "sum"))
     notes: list[str] = []
@@ -96,7 +96,7 @@ def test_of_all_hosts_it_is_heard_how_far_they_are_and_that_one_of_them_is_gone(
 
 
 @pytest.mark.slow
-async def test_a_host_that_fails_ends_the_run_says_why_and_leaves_nobody(
+async def test_a_host_that_fails_ends_the_run_says_why_and_leaves_no_process(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(ProcessEnded, match="did not end in order; why stands above"):

@@ -65,7 +65,7 @@ async def test_an_error_is_raised_where_it_was_asked_for(speaking: Speaking) -> 
             await lines.ask("anything", "chain", "a", None)
 
 
-async def test_a_process_that_ends_fails_whoever_waits_for_it(speaking: Speaking) -> None:
+async def test_a_process_that_ends_fails_its_waiters(speaking: Speaking) -> None:
     async with speaking(ENDS) as lines:
         with pytest.raises(PeerFailed, match="has ended"):
             await lines.ask("anything", "chain", "a", None)

@@ -46,7 +46,7 @@ async def test_an_answer_that_is_an_error_ends_the_run() -> None:
         await ask(cast(HttpClient, Script(500)), "call", "chain", "a", 5)
 
 
-def test_the_server_listens_on_loopback_only_and_reports_to_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_server_listens_on_loopback_only_and_sends_no_reports(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RESTATE_LISTEN_MODE", "unix")
     found = variables(1, 2, 3)
     addresses = {name: value for name, value in found.items() if name.endswith("BIND_ADDRESS")}

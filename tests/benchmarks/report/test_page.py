@@ -53,7 +53,7 @@ def drawn_page() -> str:
     return page([results(*RUNS), results(*PAIR)])
 
 
-def test_it_asks_nobody_for_anything_and_is_well_formed(drawn_page: str) -> None:
+def test_the_page_requests_nothing_and_is_well_formed(drawn_page: str) -> None:
     assert "<script" not in drawn_page
     assert not re.findall(r'(?:src|href)="(?!#)', drawn_page)
     assert not re.findall(r"url\((?!#)|@import", drawn_page)

@@ -18,7 +18,7 @@ CONFIG = host_config("shop.py")
 
 
 @pytest.mark.parametrize("name", ["http_port", "grpc_port", "metrics_port"])
-def test_a_port_that_somebody_has_is_named_with_its_flag(name: str) -> None:
+def test_a_port_that_is_in_use_is_named_with_its_flag(name: str) -> None:
     with listen("127.0.0.1", 0) as taken, ExitStack() as held:
         port = taken.getsockname()[1]
         with pytest.raises(CannotListen, match=f":{port}") as raised:

@@ -99,7 +99,7 @@ MISDEEDS: dict[str, Callable[[BaseException], object]] = {
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
 @pytest.mark.parametrize("name", MISDEEDS)
-def test_what_fails_reaches_nobody_and_the_line_is_written_and_the_failure_told_once(
+def test_an_error_in_logging_reaches_no_caller_and_the_line_is_written_and_the_failure_reported_once(
     ours: Lines, name: str, error: BaseException
 ) -> None:
     try:

@@ -158,7 +158,9 @@ def test_in_the_step_of_another_it_is_a_line_in_the_log(
 
 
 @pytest.mark.parametrize("number", COMES)
-def test_in_the_event_loop_too(number: signal.Signals, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_signal_handler_that_raises_in_the_event_loop_harms_no_code(
+    number: signal.Signals, caplog: pytest.LogCaptureFixture
+) -> None:
     [state] = run(app_with_signals(number, raises), ("calls", "awaits_beside_it"))
     if state.status is Status.COMPLETED:  # it came in the loop, and not in one of the activity's steps
         assert f"a handler of {number.name} that code of the app has set raised TooLate" in caplog.text

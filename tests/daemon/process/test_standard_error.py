@@ -280,7 +280,7 @@ async def chat(ctx, lines):
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-def test_a_daemon_whose_standard_error_nobody_reads_works_and_stops(tmp_path: Path, processes: int) -> None:
+def test_a_daemon_whose_standard_error_is_not_read_works_and_stops(tmp_path: Path, processes: int) -> None:
     (tmp_path / "chatty.py").write_text(CHATTY)
     reader, writer = os.pipe()
     try:

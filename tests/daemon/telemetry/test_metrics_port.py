@@ -19,7 +19,7 @@ from perdure.http.serving.listener import address, listen
 from ...support.processes.host_config import host_config
 
 
-def test_a_port_that_somebody_has_is_named_with_the_flag_that_chooses_it() -> None:
+def test_a_port_that_is_in_use_is_named_with_the_flag_that_chooses_it() -> None:
     with closing(listen("127.0.0.1", 0)) as taken:
         _, port = address(taken)
         with pytest.raises(CannotListen) as refusal:

@@ -38,7 +38,7 @@ def test_a_probe_for_another_app_fails(query: str) -> None:
     assert response.json() == {"errorCode": "ERR_HEALTH_APPID_NOT_MATCH", "message": "dapr app-id does not match"}
 
 
-def test_the_metadata_of_a_daemon_with_a_worker() -> None:
+def test_the_metadata_of_a_daemon_with_a_worker_are_as_in_dapr() -> None:
     response = ask(make_app(), "GET", "/v1.0/metadata")
     actors = [
         {"type": "dapr.internal.default.orders.workflow", "count": 3},

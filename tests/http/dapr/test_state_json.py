@@ -18,7 +18,7 @@ def shown(*args: Any, **fields: Any) -> dict[str, Any]:
     return body
 
 
-def test_a_running_instance_byte_for_byte() -> None:
+def test_a_running_instance_is_described_byte_for_byte_as_in_dapr() -> None:
     assert state_json(state()) == (
         b'{"instanceID":"order-1","workflowName":"OrderProcessing",'
         b'"createdAt":"2026-11-23T04:00:00.123456Z","lastUpdatedAt":"2026-11-23T04:00:01.123456Z",'

@@ -102,7 +102,7 @@ CELLS = [
 
 
 @pytest.mark.parametrize(("operation", "status", "answer"), CELLS)
-def test_the_behaviour_matrix(operation: str, status: Status | None, answer: int) -> None:
+def test_each_operation_is_answered_as_in_dapr(operation: str, status: Status | None, answer: int) -> None:
     # Given an instance in some status, or none,
     app = make_app(FakeFacade(*([] if status is None else [state("order-1", status)])))
     # when an operation is asked for,
@@ -175,7 +175,7 @@ def test_event_data_is_kept_as_it_came(body: bytes, data: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["Order/start", "order-1/raiseEvent/approval"])
-def test_a_payload_that_is_no_text_is_refused_and_reaches_nobody(path: str) -> None:
+def test_a_payload_that_is_no_text_is_refused_and_not_delivered(path: str) -> None:
     facade = FakeFacade(state())
     response = ask(make_app(facade), "POST", f"/v1.0/workflows/dapr/{path}", content=b"ab\xff")
     assert response.status_code == 400
@@ -195,7 +195,7 @@ def test_an_operation_that_needs_no_body_takes_an_object_or_none(operation: str,
 
 
 @pytest.mark.parametrize("operation", ["pause", "resume", "terminate", "purge"])
-def test_members_that_nobody_knows_are_ignored(operation: str) -> None:
+def test_unknown_members_are_ignored(operation: str) -> None:
     app = make_app(FakeFacade(state("order-1", Status.COMPLETED)))
     response = ask(app, "POST", f"/v1.0/workflows/dapr/order-1/{operation}", content=b'{"reason": "lunch"}')
     assert response.status_code == 202

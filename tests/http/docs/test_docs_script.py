@@ -1,4 +1,4 @@
-"""The script of the reference page shows all of a description, and asks for a token if it needs one."""
+"""The script of the reference page shows a whole description, and requests a token if it needs one."""
 
 import json
 import shutil
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(NODE is None, reason="there is no node to run it
 
 
 def shown(tmp_path: Path, described: dict[str, Any], *arguments: str) -> dict[str, Any]:
-    """Run the script on a description, and give what it shows and asks for."""
+    """Run the script on a description, and return its output and its requests."""
     assert NODE is not None
     path = tmp_path / "document.json"
     path.write_text(json.dumps(described))

@@ -1,4 +1,4 @@
-"""The pages show what a stranger may know, load nothing from elsewhere, and let no other script run."""
+"""The pages show only public facts, load nothing from elsewhere, and let no other script run."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""What takes long ends when the caller hangs up and when the daemon stops, at once, and tells the truth."""
+"""Long requests end at once when the caller disconnects or the daemon stops, and say so."""
 
 import anyio
 import anyio.lowlevel
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.anyio
 
 
 class Caller:
-    """A caller that may hang up, and what it was sent."""
+    """A caller that may disconnect, and the messages that it was sent."""
 
     def __init__(self) -> None:
         self.gone = anyio.Event()

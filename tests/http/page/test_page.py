@@ -1,4 +1,4 @@
-"""The page is served whole, with a policy that lets no other script run, and its files are asked for once."""
+"""The page is served completely, with a policy that lets no other script run, and its files are requested once."""
 
 import gzip
 import re

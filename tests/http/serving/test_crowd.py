@@ -1,4 +1,4 @@
-"""One client's slowness costs that client: who has idled longest makes room, who has stood still longest is cut off."""
+"""A slow client harms only itself: the longest idle connection is closed, and the longest stopped reader is cut off."""
 
 import logging
 import os

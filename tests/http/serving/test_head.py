@@ -1,4 +1,4 @@
-"""A head has at most 64 KiB, in whatever pieces it comes and whatever comes before it on the connection."""
+"""A head has at most 64 KiB, in pieces of any size and after any earlier request on the connection."""
 
 import asyncio
 from collections.abc import Callable, Iterable

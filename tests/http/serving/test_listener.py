@@ -1,4 +1,4 @@
-"""A port is taken or it is not, and a program that cannot have it is told what to do."""
+"""A port is taken or not, and the error for a port in use says what to do."""
 
 import re
 import socket
@@ -52,7 +52,7 @@ def test_the_port_is_free_again_at_once() -> None:
     listen("127.0.0.1", port).close()
 
 
-def test_a_port_is_shared_by_those_who_say_so_and_by_nobody_else() -> None:
+def test_a_port_is_shared_only_by_sockets_that_ask_for_it() -> None:
     # Given two that listen on one port,
     with share("127.0.0.1", 0) as one:
         host, port = address(one)
@@ -66,7 +66,7 @@ def test_a_port_is_shared_by_those_who_say_so_and_by_nobody_else() -> None:
                     take(host, port)
 
 
-def test_a_reserved_port_is_kept_while_nobody_listens() -> None:
+def test_a_reserved_port_is_kept_while_no_socket_listens() -> None:
     # Given a port that is reserved,
     with reserve("127.0.0.1", 0) as reserved:
         host, port = address(reserved)

@@ -317,7 +317,7 @@ class FirstTwoAreSlow:
 
 
 @pytest.mark.parametrize("uvloop", BACKENDS)
-def test_a_client_that_has_hung_up_on_a_wait_keeps_nobody_out(uvloop: bool) -> None:
+def test_a_client_that_has_hung_up_on_a_wait_keeps_no_other_client_out(uvloop: bool) -> None:
     async def story(port: Port) -> None:
         # Given clients that have hung up on answers that take long, as many as there may be,
         for _ in range(2):
@@ -404,7 +404,7 @@ def test_clients_that_hang_up_on_their_answers_leave_no_traceback(
 
 
 @pytest.mark.parametrize("uvloop", BACKENDS)
-def test_silent_connections_keep_nobody_out(uvloop: bool, caplog: pytest.LogCaptureFixture) -> None:
+def test_silent_connections_keep_no_other_client_out(uvloop: bool, caplog: pytest.LogCaptureFixture) -> None:
     async def story(port: Port) -> None:
         silent = [port.connect() for _ in range(50)]
         for each in silent[::2]:

@@ -1,4 +1,4 @@
-"""A server takes a port, tells which, and ends when it is told to: politely, and within its grace period."""
+"""A server takes a port, reports it, and stops on request: in order, and within its grace period."""
 
 import os
 import signal

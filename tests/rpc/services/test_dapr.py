@@ -1,4 +1,4 @@
-"""Dapr's own API over gRPC says what it says over HTTP, in the same words."""
+"""Dapr's own API gives the same answers over gRPC as over HTTP, in the same words."""
 
 from typing import Any
 
@@ -178,7 +178,7 @@ def test_ids_from_elsewhere_are_reachable() -> None:
         ("PurgeWorkflowAlpha1", "NOT_FOUND", "unable to find workflow with the provided instance ID: a"),
     ],
 )
-def test_a_missing_instance_is_an_error_to_whoever_wants_to_change_it(name: str, code: str, text: str) -> None:
+def test_a_change_of_a_missing_instance_is_an_error(name: str, code: str, text: str) -> None:
     named = {"event_name": "go"} if "Raise" in name else {}
     assert fail(make_host(), name, instance_id="a", **named) == (code, text)
 

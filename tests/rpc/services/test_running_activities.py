@@ -14,7 +14,7 @@ ANSWER = ActivityAnswer("I1", 3, "k1", "2", None)
 
 
 class Watch:
-    """Writes down what it is told."""
+    """Records its calls."""
 
     def __init__(self) -> None:
         self.given: list[tuple[str, float]] = []
@@ -77,7 +77,7 @@ def test_an_execution_whose_activity_is_given_again_is_recoverable_and_its_answe
     assert running.watch.ended[1:] == [("reserve", "success", 0.0)]
 
 
-def test_an_answer_that_nobody_wants_is_no_execution_nor_is_one_that_was_never_given() -> None:
+def test_an_unwanted_answer_is_no_execution_nor_is_one_that_was_never_given() -> None:
     running = Activities()
     running.answered(ANSWER, wanted=True)
     running.send(ITEM)

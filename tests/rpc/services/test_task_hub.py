@@ -1,4 +1,4 @@
-"""The task hub manages instances as Dapr's does: what waits, what a missing instance is, and how errors end."""
+"""The task hub manages instances as Dapr's does: its waits, its answers for missing instances, and its errors."""
 
 from typing import Any
 
@@ -88,7 +88,7 @@ def test_a_start_at_a_time_does_not_wait() -> None:
     assert host.facade.calls == [("start", "Order", "a", None, END_OF_TIME_US, False, None)]
 
 
-def test_a_start_that_nobody_waits_for_any_more_is_let_go() -> None:
+def test_a_start_without_a_waiter_is_let_go() -> None:
     host = make_host(begins=False)
 
     async def test(client: Client) -> None:

@@ -174,7 +174,7 @@ def test_an_answer_that_is_not_taken_ends_as_in_dapr(failure: Exception, code: s
 
 
 def step(number: int) -> list[TimedEvent]:
-    """What a turn adds to a history, anew each time it is asked for."""
+    """The events that a turn adds to a history, made again at each call."""
     return [
         TimedEvent(-1, number, TurnStarted()),
         TimedEvent(-1, number, TaskCompleted(number - 1, "1")),
@@ -183,7 +183,7 @@ def step(number: int) -> list[TimedEvent]:
 
 
 class CountedPasts(PastEvents):
-    """What a service keeps, and how often it was asked for it."""
+    """The histories that a service keeps, and the number of requests for them."""
 
     asked = 0
 

@@ -1,4 +1,4 @@
-"""A caller with one of the tokens comes in; others hear whether theirs is missing or wrong."""
+"""A caller with one of the tokens is accepted; the error for others says whether theirs is missing or wrong."""
 
 from typing import Any
 

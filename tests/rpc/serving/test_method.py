@@ -44,7 +44,7 @@ def test_a_method_that_is_not_served_says_why(path: str, why: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/grpc.health.v1.Health/Check", "/x", "/a/b/c"])
-def test_a_service_that_nobody_knows_is_left_to_grpc(path: str) -> None:
+def test_an_unknown_service_is_left_to_grpc(path: str) -> None:
     async def test(client: Client) -> None:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await client.channel.unary_unary(path)(b"")

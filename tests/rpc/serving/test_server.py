@@ -32,7 +32,7 @@ def test_port_0_takes_a_free_port_and_names_it() -> None:
     run(host, test)
 
 
-def test_a_port_that_somebody_has_is_not_shared() -> None:
+def test_a_port_that_is_in_use_is_not_shared() -> None:
     async def main() -> None:
         with closing(socket.create_server(("127.0.0.1", 0))) as taken:
             port = taken.getsockname()[1]
@@ -48,7 +48,7 @@ def test_a_port_that_somebody_has_is_not_shared() -> None:
     anyio.run(main)
 
 
-def test_a_port_is_shared_among_the_processes_of_a_daemon_and_with_nobody_else() -> None:
+def test_a_port_is_shared_only_among_the_processes_of_a_daemon() -> None:
     async def main() -> None:
         # Given a port that is reserved, and two servers that share it,
         with closing(reserve("127.0.0.1", 0)) as reserved:

@@ -1,4 +1,4 @@
-"""What gRPC's clients do not read is bounded: of each client by waiting, of all by cutting off who stands still."""
+"""Unread answers over gRPC are bounded: for each client by waiting, for all by cutting off clients that do not read."""
 
 import gc
 from contextlib import ExitStack, closing

@@ -1,4 +1,4 @@
-"""Every event goes over the wire and back, and what the wire says beyond our fields comes back as it was."""
+"""Every event is the same after a round trip over the wire, and fields of the wire that ours lack are kept."""
 
 import random
 from typing import Any, get_args
@@ -57,7 +57,7 @@ def test_what_they_do_not_hold_comes_back_as_it_was(name: str) -> None:
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_whatever_anybody_says_comes_back_as_it_was(seed: int) -> None:
+def test_every_event_comes_back_unchanged(seed: int) -> None:
     chance = random.Random(seed)
     for _ in range(300):
         said = random_event(chance)
@@ -115,7 +115,7 @@ def test_a_missing_text_and_an_empty_one_are_two_things() -> None:
 
 
 @pytest.mark.parametrize("kind", ["workflowCompleted", "continueAsNew"])
-def test_events_that_nobody_may_be_sent_are_not_read(kind: str) -> None:
+def test_events_that_may_not_be_sent_are_not_read(kind: str) -> None:
     with pytest.raises(UnreadableEvent, match=kind):
         WRITER.read(event(kind))
 

@@ -1,4 +1,4 @@
-"""An activity or a child sees what its caller lets it see, and of the callers above only if it is asked for."""
+"""An activity or a child gets the history that its caller passes on, and those above it only on request."""
 
 from perdure.rpc.messages import HistoryEvent, PropagatedHistory
 from perdure.rpc.wire.history import HistoryWriter

@@ -1,4 +1,4 @@
-"""Moments keep what they can, and are never due too early."""
+"""Moments keep their precision as far as possible, and are never due too early."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""An activity that its host does not have is performed by one that has it, once, and fails only if nobody has it."""
+"""An activity that its host does not have is performed once by a host that has it, and fails only if no host has it."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import cast
@@ -391,7 +391,7 @@ def test_what_waits_for_a_host_is_counted_and_placed_when_one_comes() -> None:
     assert hosts.asked == [("new", [0, 1])]
 
 
-def test_nobody_is_asked_for_what_may_be_lent_until_it_is_kept() -> None:
+def test_no_host_is_asked_for_a_job_that_may_be_lent_until_it_is_kept() -> None:
     # Given an activity that a host performs, one that its host has not agreed to yet, and one that waits for a host,
     hosts = ScriptedHosts(lambda invokes: [True] * len(invokes))
     hosts.names, hosts.awaited = ["only"], True

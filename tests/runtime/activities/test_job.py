@@ -1,4 +1,4 @@
-"""A job tells which activity it is, and which jobs of the same activity came before it."""
+"""A job names its activity, and the earlier jobs of the same activity."""
 
 from itertools import pairwise
 

@@ -1,4 +1,4 @@
-"""A lane performs so many jobs at once, oldest first, with few tasks, and each as if it were alone."""
+"""A lane performs a number of jobs at once, oldest first, with few tasks, and each as if it were alone."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine

@@ -1,4 +1,4 @@
-"""An activity that is under way when its instance moves to another host goes on where it is, and is performed once."""
+"""An activity under way when its instance moves to another host continues at its host, and is performed once."""
 
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -231,7 +231,7 @@ def test_it_is_said_to_run_by_its_new_owner() -> None:
     story(tell)
 
 
-def test_what_has_not_begun_is_begun_by_the_new_owner_and_by_nobody_else() -> None:
+def test_work_that_has_not_begun_is_begun_by_the_new_owner_only() -> None:
     async def tell(engines: SharedEngines, works: Works) -> None:
         first, second = engines.engines
         running = await begun_at(first, engines, works)

@@ -1,4 +1,4 @@
-"""Activities whose instances move are begun by one host, go on where they have begun, and end with their instance."""
+"""Activities whose instances move are begun by one host, continue there, and end with their instance."""
 
 from collections.abc import Callable, Sequence
 

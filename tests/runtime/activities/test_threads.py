@@ -116,7 +116,7 @@ async def test_an_error_that_looks_like_a_cancellation_is_the_functions_own(worl
     assert world.told == []
 
 
-async def test_after_the_close_a_thread_that_ends_tells_nobody(world: World) -> None:
+async def test_after_the_close_a_thread_that_ends_notifies_no_loop(world: World) -> None:
     async with world.abandoning(1):
         world.threads.close()
     await anyio.sleep(0.02)

@@ -1,4 +1,4 @@
-"""The workshop of the operating system has threads that go on when nothing waits for them, and processes."""
+"""The workshop of the operating system has processes, and threads that continue without a waiter."""
 
 import threading
 

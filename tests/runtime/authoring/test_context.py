@@ -1,4 +1,4 @@
-"""What workflow and activity code is given: the same at every replay, and silent about what was said before."""
+"""The contexts of workflow and activity code: the same at every replay, which logs nothing again."""
 
 import inspect
 import logging

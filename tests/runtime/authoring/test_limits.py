@@ -1,4 +1,4 @@
-"""What code asks for beyond a limit fails the instance with the limit's name, in new turns and never in replay."""
+"""A request of code beyond a limit fails the instance with the limit's name, in new turns and never in replay."""
 
 import contextlib
 import logging

@@ -1,4 +1,4 @@
-"""What workflow code must not do is told in Perdure's words: what was done, and the way to do it."""
+"""The error for forbidden workflow code is in Perdure's words: it names the misuse and the right way."""
 
 import asyncio
 import inspect

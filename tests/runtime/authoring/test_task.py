@@ -85,7 +85,7 @@ def test_listeners_hear_of_the_end_once_in_their_order_and_at_once_if_it_was_bef
     assert heard == ["first", "second", "late"]
 
 
-def test_awaiting_a_task_hands_it_to_whoever_drives_the_code() -> None:
+def test_awaiting_a_task_hands_it_to_the_driver_of_the_code() -> None:
     task = new()
     awaiting = task.__await__()
     assert next(awaiting) is task

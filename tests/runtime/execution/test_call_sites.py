@@ -1,4 +1,4 @@
-"""Of a function's bytecode it is told what the function calls; nothing of it runs."""
+"""The calls of a function are read from its bytecode; nothing of it runs."""
 
 import functools
 from collections.abc import Callable

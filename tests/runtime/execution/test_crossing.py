@@ -1,4 +1,4 @@
-"""What code has asked for is the same at another host, and what code cannot ask for is refused there."""
+"""The requests of code are the same at another host, and requests that code cannot make are refused there."""
 
 import pytest
 

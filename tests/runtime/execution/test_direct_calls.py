@@ -1,4 +1,4 @@
-"""An activity that workflow code calls as a function is told, whatever its body does; any other call of it is plain."""
+"""An activity that workflow code calls as a function is an error, whatever its body does; any other call is allowed."""
 
 import functools
 import sys

@@ -334,7 +334,7 @@ def test_events_after_the_end_are_not_taken() -> None:
     assert lone.taken == 0
 
 
-def test_events_that_are_for_nobody_are_taken_and_change_nothing() -> None:
+def test_events_for_missing_instances_are_taken_and_change_nothing() -> None:
     async def one(ctx: WorkflowContext) -> Any:
         return await ctx.call_activity("a")
 
@@ -390,7 +390,7 @@ async def collects(ctx: WorkflowContext, keep: bool) -> None:
 
 
 @pytest.mark.parametrize("keep", [True, False])
-def test_events_that_nobody_waited_for_go_along_only_if_wanted_and_in_their_order(keep: bool) -> None:
+def test_events_without_a_wait_go_along_only_if_wanted_and_in_their_order(keep: bool) -> None:
     lone = started(collects, keep)
     early = [raised("B", 1), raised("a", 2), raised("a", 3), raised("b", 4)]
     lone.feed(*early)

@@ -1,4 +1,4 @@
-"""Workflow code is closed once; whatever it raises or does then counts for nothing."""
+"""Workflow code is closed once; its errors and requests during that are ignored."""
 
 from collections.abc import Callable, Generator
 from contextvars import copy_context

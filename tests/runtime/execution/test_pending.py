@@ -1,4 +1,4 @@
-"""What the code has asked for is answered by its event, once: calls and their tries, timers, waits for events."""
+"""Each request of code is answered by its event, once: calls and their tries, timers, waits for events."""
 
 from collections.abc import Generator
 from datetime import UTC, datetime, timedelta, timezone
@@ -383,7 +383,7 @@ def test_events_of_another_name_wait_for_their_turn() -> None:
     assert lone.result == [2, 1, 3]
 
 
-def test_events_that_came_before_anybody_waited_are_had_in_their_order() -> None:
+def test_events_that_came_before_their_waits_are_had_in_their_order() -> None:
     async def late(ctx: WorkflowContext) -> list[Any]:
         await ctx.call_activity("a")
         return [await ctx.wait_for_external_event(name) for name in ("e", "f", "E", "e")]

@@ -1,4 +1,4 @@
-"""A call that was never awaited is told when the code is over: that it is under way, or that it has failed."""
+"""A call that was never awaited is reported when the code ends: that it is under way, or that it has failed."""
 
 import contextlib
 from collections.abc import Callable, Generator

@@ -1,4 +1,4 @@
-"""Open waits: followed event by event, and settled by what the rows of the app's own code tell."""
+"""Open waits: followed event by event, and settled by the rows of the app's own code."""
 
 from perdure.runtime.dates import END_OF_TIME_US
 from perdure.runtime.history.event import (

@@ -102,7 +102,7 @@ def test_nothing_but_a_new_start_follows_a_final_status(status: Status) -> None:
     assert [step for step in Step if (status, step) in TRANSITIONS] == [Step.START]
 
 
-def test_no_step_leads_to_a_status_that_nobody_may_see() -> None:
+def test_no_step_leads_to_a_status_that_callers_may_not_see() -> None:
     # CONTINUED_AS_NEW is never observable, and CANCELED is known to SDKs only.
     assert {Status.CONTINUED_AS_NEW, Status.CANCELED}.isdisjoint(TRANSITIONS.values())
 

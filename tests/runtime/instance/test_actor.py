@@ -1,4 +1,4 @@
-"""A workflow actor remembers an instance from what the store holds of it."""
+"""A workflow actor rebuilds an instance from the store's rows."""
 
 import pytest
 
@@ -29,7 +29,7 @@ def make_app() -> App:
     return app
 
 
-def test_an_id_that_nobody_has_is_an_actor_without_a_record() -> None:
+def test_an_unused_id_is_an_actor_without_a_record() -> None:
     actor = WorkflowActorType(Surroundings(make_app())).activate(workflow_address("i"), None)
     assert actor.record is None
 

@@ -1,4 +1,4 @@
-"""A condition says what an instance must still be, and the refusal says what it is."""
+"""A condition names a state that an instance must still have, and the refusal names its state."""
 
 import pytest
 

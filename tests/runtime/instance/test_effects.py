@@ -154,7 +154,7 @@ def test_a_parent_with_a_child_of_its_own_naming_is_busy_until_it_is_confirmed(a
     assert start.parent is not None
 
 
-def test_a_finished_parent_does_not_replace_whoever_has_the_id_of_a_child_by_now(actor: LoneActor) -> None:
+def test_a_finished_parent_does_not_replace_another_instance_that_has_the_id_of_its_child(actor: LoneActor) -> None:
     app = make_app()
 
     @app.workflow

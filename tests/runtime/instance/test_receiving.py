@@ -74,7 +74,7 @@ def test_a_finished_instance_is_not_replaced_by_a_start_that_wants_the_id_for_th
     assert "enforces instance ID uniqueness" in str(error)
 
 
-def test_a_finished_instance_with_children_is_replaced_only_after_somebody_looked_at_them(actor: LoneActor) -> None:
+def test_a_finished_instance_with_children_is_replaced_only_after_a_look_at_them(actor: LoneActor) -> None:
     actor.start("parent")
     actor.child_done(1, Status.COMPLETED, "[1,2]")
     assert isinstance(actor.start("steps"), DescendantsUnknown)
@@ -247,7 +247,7 @@ def test_a_purged_id_is_free_again(actor: LoneActor) -> None:
 
 
 @pytest.mark.parametrize("body", [RaiseEvent("e", None), Suspend(None), Resume(None), Terminate(None, recurse=True)])
-def test_a_request_to_nobody_is_refused(actor: LoneActor, body: Any) -> None:
+def test_a_request_to_a_missing_instance_is_refused(actor: LoneActor, body: Any) -> None:
     assert isinstance(actor.send(body), InstanceNotFound)
     assert actor.record is None
     assert actor.entries == []
@@ -270,7 +270,7 @@ def test_a_stalled_instance_can_be_purged_by_force(actor: LoneActor) -> None:
     assert actor.purge(force=True) is None
 
 
-def test_recovery_of_nobody_is_harmless(actor: LoneActor) -> None:
+def test_recovery_of_a_missing_instance_is_harmless(actor: LoneActor) -> None:
     actor.send(RECOVER)
     assert actor.entries == []
 

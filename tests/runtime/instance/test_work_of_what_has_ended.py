@@ -132,14 +132,14 @@ def check(actor: LoneActor, ending: Ending) -> None:
 
 @pytest.mark.parametrize("forgetful", [False, True], ids=["in memory", "rebuilt"])
 @pytest.mark.parametrize("name", ENDINGS)
-def test_native_code(name: str, forgetful: bool) -> None:
+def test_work_of_native_code_that_has_ended_is_withdrawn(name: str, forgetful: bool) -> None:
     actor, ending = native(forgetful), ENDINGS[name]
     actor.send(*ending.native)
     check(actor, ending)
 
 
 @pytest.mark.parametrize("name", ENDINGS)
-def test_code_of_a_worker(name: str) -> None:
+def test_work_of_a_workers_code_that_has_ended_is_withdrawn(name: str) -> None:
     actor, ending = remote(forgetful=False), ENDINGS[name]
     if isinstance(ending.remote, dict):
         answer(actor, **ending.remote)

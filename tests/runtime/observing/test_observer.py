@@ -1,4 +1,4 @@
-"""An observer is told of each end, once, after the commit that holds it."""
+"""An observer is notified of each end, once, after its commit."""
 
 from datetime import timedelta
 from typing import Any

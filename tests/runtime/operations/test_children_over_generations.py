@@ -1,4 +1,4 @@
-"""Children of different generations do not meet, and one that could not be started is told, awaited or not."""
+"""Children of different generations do not meet, and a child that could not be started is reported, awaited or not."""
 
 import logging
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""The family of an instance: who belongs to it, and who only holds an id that it once asked for."""
+"""The family of an instance: its members, and other instances with an id that it once requested."""
 
 from collections.abc import Callable
 
@@ -123,7 +123,7 @@ async def test_a_member_whose_app_no_host_has_counts_as_unfinished(
         assert await descendants.unfinished("r") == ("child",)
 
 
-async def test_nobody_has_no_family(settings: Settings) -> None:
+async def test_a_missing_instance_has_no_family(settings: Settings) -> None:
     async with Engine(make_app(), data=":memory:", settings=settings) as engine:
         assert await descendants_of(engine).family("nobody") == []
 

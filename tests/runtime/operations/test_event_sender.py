@@ -1,4 +1,4 @@
-"""Events for other instances are delivered in their order, and their sender is told when they are taken."""
+"""Events for other instances are delivered in their order, and their sender is notified when they are taken."""
 
 import logging
 from typing import Any
@@ -121,7 +121,7 @@ async def test_an_event_that_is_sent_again_while_it_waits_is_one() -> None:
         (InvalidRequest("missing workflow event name"), "missing workflow event name; it is dropped"),
     ],
 )
-async def test_what_nobody_can_take_is_a_line_in_the_log_and_no_failure_of_the_sender(
+async def test_an_event_without_a_receiver_is_a_line_in_the_log_and_no_failure_of_the_sender(
     error: Exception, said: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     facade = Facade(error)

@@ -1,4 +1,4 @@
-"""The facade: what callers can ask of instances, and what they are told."""
+"""The facade: the requests of callers on instances, and the answers."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -66,7 +66,7 @@ async def test_an_event_needs_a_name(engine: Engine) -> None:
             await engine.facade.raise_event("i", "")
 
 
-async def test_what_nobody_started_is_not_there(engine: Engine) -> None:
+async def test_an_instance_that_was_not_started_does_not_exist(engine: Engine) -> None:
     async with engine:
         facade = engine.facade
         assert await facade.inspect("i") is None
@@ -117,7 +117,7 @@ async def test_waiting_for_one_that_is_purged_ends(engine: Engine) -> None:
         assert await engine.facade.purge("i", force=True) == 1
 
 
-async def test_a_family_with_a_running_member_is_not_purged_and_loses_nobody(engine: Engine) -> None:
+async def test_a_family_with_a_running_member_is_not_purged_and_loses_no_member(engine: Engine) -> None:
     async with engine:
         await engine.facade.start("parent", instance_id="p", input='"c"')
         while await engine.facade.inspect("c") is None:

@@ -1,4 +1,4 @@
-"""Tags: what an instance can be called by, and what it cannot."""
+"""Tags: the allowed names and values, and the refused ones."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What has expired is forgotten, whatever fails meanwhile; a host that cannot do it leaves it to the next reminder."""
+"""Expired values are deleted, whatever fails meanwhile; a host that cannot do it leaves them to the next reminder."""
 
 import logging
 from typing import Any

@@ -1,4 +1,4 @@
-"""Hosts that share a store: each answers for all keys, and what was acknowledged outlives the host that had them."""
+"""Hosts that share a store: each answers for all keys, and acknowledged changes outlive the host that had the keys."""
 
 import anyio
 import pytest

@@ -1,4 +1,4 @@
-"""Each time an activity is given to a worker is a span, and the worker is told which."""
+"""Each dispatch of an activity to a worker is a span, and the worker gets its context."""
 
 from perdure.actors.address import Address
 from perdure.runtime.history.failure import FailureDetails

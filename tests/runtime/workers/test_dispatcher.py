@@ -71,7 +71,7 @@ async def test_an_answer_without_a_token_counts() -> None:
     assert len(world.sent) == 1
 
 
-async def test_an_answer_that_nobody_waits_for_is_refused_with_daprs_words() -> None:
+async def test_an_answer_without_a_waiter_is_refused_with_daprs_words() -> None:
     world = World()
     with pytest.raises(WorkUnknown, match=r"^unknown instance ID: i$"):
         await world.dispatcher.complete_workflow(WorkflowAnswer("i", "", ()))
@@ -189,7 +189,7 @@ async def test_a_stalled_instance_tries_again_when_a_worker_comes() -> None:
         assert len(world.sent) == 1
 
 
-async def test_stopping_ends_the_streams_and_lets_nobody_in() -> None:
+async def test_stopping_ends_the_streams_and_accepts_no_worker() -> None:
     world = World()
     async with world.worker() as worker:
         world.dispatcher.stop()

@@ -1,4 +1,4 @@
-"""Once a worker has been there, what the app does not have waits for workers, also before one is back."""
+"""Once a worker was connected, names that the app does not have wait for workers, even before one reconnects."""
 
 import pytest
 
@@ -45,7 +45,7 @@ def test_the_mark_is_no_instance_for_lists_purges_and_the_audit() -> None:
     assert kind.facets(Inspection(b"1", None, None, 0)) is None
 
 
-async def test_before_the_first_worker_what_nobody_has_fails_at_once(settings: Settings) -> None:
+async def test_before_the_first_worker_an_unregistered_workflow_fails_at_once(settings: Settings) -> None:
     async with Engine(make_app(), data=MemoryStore(), settings=settings) as engine:
         await engine.facade.start("only remote", instance_id="i")
         assert (await engine.facade.wait("i")).status is Status.FAILED

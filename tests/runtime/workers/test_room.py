@@ -1,4 +1,4 @@
-"""A job goes to the worker that knows its instance, else to one that is near and has little to do."""
+"""A job goes to the worker that knows its instance, else to a near worker with few jobs."""
 
 from typing import Any
 

@@ -21,12 +21,12 @@ def checksums_are_not_compared(patch: pytest.MonkeyPatch) -> None:
 
 
 @mutant("E12", kind="rotten", within=20)
-def what_cannot_be_read_is_tried_for_ever(patch: pytest.MonkeyPatch) -> None:
+def an_instance_that_cannot_be_read_is_tried_for_ever(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Failures, "TRIES", 1_000_000)
 
 
 @mutant("E14", kind="rotten", standings=0)
-def what_cannot_be_read_cannot_be_purged(patch: pytest.MonkeyPatch) -> None:
+def an_instance_that_cannot_be_read_cannot_be_purged(patch: pytest.MonkeyPatch) -> None:
     original = Unreadable.turn
 
     def turn(self: Unreadable, envelopes: Any, now_us: int) -> Turn:

@@ -208,7 +208,7 @@ def a_refused_request_is_done_all_the_same(patch: pytest.MonkeyPatch) -> None:
 
 
 @mutant("E1")
-def who_starts_is_refused_though_it_is_done(patch: pytest.MonkeyPatch) -> None:
+def a_start_is_refused_though_it_is_done(patch: pytest.MonkeyPatch) -> None:
     original = Release.release
     refused: set[Address] = set()
 
@@ -339,7 +339,7 @@ def turns_take_a_time_that_never_goes_back(patch: pytest.MonkeyPatch) -> None:
 
 
 @mutant("E10", "E13")
-def readers_see_what_was_before_the_commit(patch: pytest.MonkeyPatch) -> None:
+def readers_see_the_state_before_the_commit(patch: pytest.MonkeyPatch) -> None:
     original = Activation.committed
 
     def committed(self: Activation, write: Write, *, creates: bool) -> None:
@@ -350,7 +350,7 @@ def readers_see_what_was_before_the_commit(patch: pytest.MonkeyPatch) -> None:
 
 
 @mutant("E13")
-def who_suspends_is_never_answered(patch: pytest.MonkeyPatch) -> None:
+def a_caller_that_suspends_is_never_answered(patch: pytest.MonkeyPatch) -> None:
     original = Release.release
 
     def release(self: Release, group: Sequence[TakenTurn]) -> None:
@@ -386,7 +386,7 @@ def a_lane_does_not_get_its_place_back(patch: pytest.MonkeyPatch) -> None:
 
 
 @mutant("E14")
-def what_was_purged_is_back_after_a_restart(patch: pytest.MonkeyPatch) -> None:
+def a_purged_instance_is_back_after_a_restart(patch: pytest.MonkeyPatch) -> None:
     delete, claim = MemoryStore._delete, MemoryStore.claim
     purged: dict[int, Any] = {}
 
@@ -409,7 +409,7 @@ def what_was_purged_is_back_after_a_restart(patch: pytest.MonkeyPatch) -> None:
 @mutant(
     "E9", rates={"clock.step": 0.3}, clock_is_set=True, programs=lambda choices: [["nap", 5]], fates=("left alone",)
 )
-def a_step_back_is_for_what_is_in_memory_alone(patch: pytest.MonkeyPatch) -> None:
+def a_step_back_is_for_timers_in_memory_only(patch: pytest.MonkeyPatch) -> None:
     original = ReminderWindow.set_back
 
     def set_back(self: ReminderWindow, before: Any, now: Any, *, within_us: int) -> None:

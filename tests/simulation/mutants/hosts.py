@@ -108,7 +108,7 @@ def a_cut_is_never_taken_back(patch: pytest.MonkeyPatch) -> None:
 
 
 @mutant("I4", "E10", "E13", kind="hosts", within=12, rates={"kill.between": 0.1})
-def nobody_takes_what_the_dead_had(patch: pytest.MonkeyPatch) -> None:
+def no_host_takes_the_shards_of_the_dead(patch: pytest.MonkeyPatch) -> None:
     original = LeaseWork._take
 
     async def take(self: LeaseWork) -> None:
@@ -124,7 +124,7 @@ def watches_do_not_follow_a_shard(patch: pytest.MonkeyPatch) -> None:
 
 
 @mutant("E10", "E13", "E11", "E12", "I4", kind="hosts", within=20, rates={"kill.between": 0.1, "wire.slow": 0.1})
-def what_was_sent_to_the_last_owner_is_forgotten(patch: pytest.MonkeyPatch) -> None:
+def messages_to_the_last_owner_are_forgotten(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Peers, "recall", lambda self, wanted: [])
     retire = Outbound.retire
 
@@ -162,7 +162,7 @@ def a_host_answers_without_a_beat(patch: pytest.MonkeyPatch) -> None:
 
 
 @mutant("I6", kind="hosts", rates=OUTAGES, instances_max=2, rests=False)
-def who_got_no_answer_judges_all_the_same(patch: pytest.MonkeyPatch) -> None:
+def a_host_without_an_answer_judges_all_the_same(patch: pytest.MonkeyPatch) -> None:
     def heard(self: BeatTable, beat: Any) -> None:
         self._last = beat
         if beat.beats is not None:
@@ -184,7 +184,7 @@ def a_second_without_a_beat_is_death(patch: pytest.MonkeyPatch) -> None:
 
 
 @mutant("I7", kind="hosts")
-def a_host_reads_who_lives_with_each_beat(patch: pytest.MonkeyPatch) -> None:
+def a_host_reads_the_members_with_each_beat(patch: pytest.MonkeyPatch) -> None:
     original = LeasedMembership._hear
 
     def hear(self: LeasedMembership, life: HostLife, beat: Any, keeper: Any) -> None:
@@ -245,7 +245,7 @@ def a_commit_without_an_answer_counts_as_done(patch: pytest.MonkeyPatch) -> None
 
 
 @mutant("E13", "E10", "E12", "E1", kind="hosts", within=20, rates=MOVES)
-def what_waits_for_a_shard_is_dropped(patch: pytest.MonkeyPatch) -> None:
+def messages_that_wait_for_a_shard_are_dropped(patch: pytest.MonkeyPatch) -> None:
     def let_go(self: ShardGate, shard: int, before: Any = ()) -> None:
         self.room.take(shard)
         self.settle()
@@ -278,5 +278,5 @@ def a_host_goes_on_from_memory_on_a_server_that_has_lost_commits(patch: pytest.M
 
 
 @mutant("I2", kind="losing", rates=LOSSES)
-def nobody_tells_of_acknowledged_turns_that_were_lost(patch: pytest.MonkeyPatch) -> None:
+def no_host_reports_lost_acknowledged_turns(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Acknowledged, "under", lambda self, epochs: [])

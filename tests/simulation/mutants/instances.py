@@ -52,13 +52,13 @@ def answered_activities_are_asked_for_again(patch: pytest.MonkeyPatch) -> None:
 
 
 @mutant("E5", rates={"store.slow": 0.3}, fates=("repaired",))
-def an_answer_calls_nothing_off_that_a_repair_has_asked_for(patch: pytest.MonkeyPatch) -> None:
+def an_answer_does_not_withdraw_a_repaired_activity(patch: pytest.MonkeyPatch) -> None:
     # What the worlds have found: an answer that comes while a repair is being committed.
     patch.setattr(receiving, "drop_asked_again", lambda sheet, task_id: None)
 
 
 @mutant("E5", within=40)
-def work_of_what_was_terminated_goes_on(patch: pytest.MonkeyPatch) -> None:
+def work_of_a_terminated_instance_goes_on(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(ActivityActors, "withdraw", lambda self, message: None)
 
 
@@ -124,7 +124,7 @@ def ids_of_children_do_not_name_their_generation(patch: pytest.MonkeyPatch) -> N
 
 
 @mutant("E3", "E7", "E8", "E10")
-def a_row_lacks_what_was_held(patch: pytest.MonkeyPatch) -> None:
+def a_row_lacks_held_events(patch: pytest.MonkeyPatch) -> None:
     original = RowPacker.pack
 
     def pack(self: RowPacker, at_us: int, turn: Any, held: Any, *rest: Any) -> bytes:
@@ -154,7 +154,7 @@ def the_number_of_an_attempt_is_forgotten_in_a_restart(patch: pytest.MonkeyPatch
 
 
 @mutant("E8", "E10", "E16", within=20)
-def an_error_that_cannot_be_looked_at_is_looked_at(patch: pytest.MonkeyPatch) -> None:
+def an_error_without_a_text_is_described(patch: pytest.MonkeyPatch) -> None:
     def no_text(value: object, method: str, error: BaseException) -> str:
         raise error
 

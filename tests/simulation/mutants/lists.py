@@ -36,7 +36,7 @@ def retention_looks_once_and_never_again(patch: pytest.MonkeyPatch) -> None:
 
 
 @mutant("E14")
-def what_has_ended_is_purged_though_nobody_has_asked(patch: pytest.MonkeyPatch) -> None:
+def ended_instances_are_purged_without_a_request(patch: pytest.MonkeyPatch) -> None:
     async def forget_due(self: RetentionLoop, status: Status, now_us: int) -> None:
         page = await self._store.list(WORKFLOW, ListFilter(), order=Order.ID, cursor=None, limit=1)
         await self._forget_all(page.listed, ANY)

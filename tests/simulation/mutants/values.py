@@ -13,7 +13,7 @@ from .catalogue import mutant
 
 
 @mutant("E19", kind="values")
-def a_state_store_believes_what_callers_have_read(patch: pytest.MonkeyPatch) -> None:
+def a_state_store_trusts_the_reads_of_callers(patch: pytest.MonkeyPatch) -> None:
     original = RecentItems.now
 
     def now(self: RecentItems, name: str, seen: SeenItem | None, seen_at: int) -> SeenItem | None:

@@ -73,7 +73,7 @@ def a_worker_may_end_an_instance_as_it_likes(patch: pytest.MonkeyPatch) -> None:
 
 
 @mutant("E10", "E16", workers=True, fates=("repaired",))
-def what_no_worker_has_is_taken_back_from_one(patch: pytest.MonkeyPatch) -> None:
+def work_that_no_worker_has_is_taken_back_from_one(patch: pytest.MonkeyPatch) -> None:
     original = Dispatcher.receive_activity
 
     def receive(self: Dispatcher, address: Address, invoke: Invoke) -> None:
@@ -87,7 +87,7 @@ def what_no_worker_has_is_taken_back_from_one(patch: pytest.MonkeyPatch) -> None
 
 
 @mutant("E10", workers=True)
-def work_whose_stream_has_ended_is_given_to_nobody(patch: pytest.MonkeyPatch) -> None:
+def work_whose_stream_has_ended_is_not_dispatched_again(patch: pytest.MonkeyPatch) -> None:
     original = Dispatcher._tell_gone
 
     def tell_gone(self: Dispatcher, stream: Any, stayed_s: float) -> None:

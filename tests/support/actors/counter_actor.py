@@ -1,4 +1,4 @@
-"""An actor to test the actor layer with: it counts, and does what it is told."""
+"""An actor for tests of the actor layer: it counts, and carries out the test's orders."""
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -141,7 +141,7 @@ class Counter:
 
 
 class CounterType:
-    """Makes counters, and keeps a diary of what they see."""
+    """Makes counters, and records their events."""
 
     def __init__(self) -> None:
         self.turns: list[tuple[Address, list[Any]]] = []

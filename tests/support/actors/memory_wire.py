@@ -58,7 +58,7 @@ class HandMembership:
 
 
 class Notebook(asyncio.Protocol):
-    """Writes down what comes over a connection."""
+    """Records the messages of a connection."""
 
     def __init__(self) -> None:
         self.connection: asyncio.Transport | None = None

@@ -44,7 +44,7 @@ class Member:
         return self.host.placement.elsewhere(address) is None
 
     async def run(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
-        """Be there until told to stop."""
+        """Run until it is stopped."""
         await self.host.open()
         async with self.host.running():
             await self.peers.wait_for_all()

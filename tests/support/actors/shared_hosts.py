@@ -184,7 +184,7 @@ async def shared_hosts(count: int = 2, *, seed: int = 0, shards: int = SHARDS) -
 
 
 class Load:
-    """Clients that add to counters through any host, and note what they were told."""
+    """Clients that add to counters through any host, and record the answers."""
 
     def __init__(self, hosts: SharedHosts, *, counters: int = 30) -> None:
         self.hosts = hosts
@@ -197,7 +197,7 @@ class Load:
         self._on = True
 
     async def client(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
-        """Add one after another, until told to end."""
+        """Add one after another, until stopped."""
         task_status.started()
         chance = self.hosts.chance
         while self._on:
@@ -224,7 +224,7 @@ class Load:
         self._on = False
 
     async def check(self) -> None:
-        """Look that all that was acknowledged is there once, and nothing that was never asked for."""
+        """Check that each acknowledged addition is there once, and no addition that was never requested."""
         through = self.hosts.running[0].host
         for address in self.counters:
             total = await through.ask(address, Read()) or 0
@@ -237,7 +237,7 @@ class Load:
 
 @asynccontextmanager
 async def load_on(hosts: SharedHosts, *, clients: int = 20) -> AsyncIterator[Load]:
-    """Put hosts under load until the block ends, and check then what has come of it."""
+    """Put hosts under load until the block ends, and then check the results."""
     load = Load(hosts)
     async with anyio.create_task_group() as tasks:
         for _ in range(clients):

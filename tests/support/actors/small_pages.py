@@ -1,4 +1,4 @@
-"""Small limits of lists, so that a few actors are as many as a store of millions has."""
+"""Small limits of lists, so that a few actors have the effect of millions."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""One SQLite store in a file of its own, and what a test does to the file behind its back."""
+"""An SQLite store in its own file, and changes of the file that a test makes without the store."""
 
 import sqlite3
 from collections.abc import AsyncIterator, Callable

@@ -37,7 +37,7 @@ ServerOf = Callable[[int], PostgresServer]
 
 
 async def make_store(variant: Variant, folder: Path, server_of: ServerOf, *, shards: int, part: Part = WHOLE) -> Store:
-    """Make a store of a variant, which nobody else has.
+    """Make a new store of a variant.
 
     Args:
         server_of: Gives the server of a release of PostgreSQL.
@@ -70,7 +70,7 @@ END $$
 
 
 async def emptied(server: PostgresServer, *, schema: str) -> str:
-    """The address of a store without anything in it, which nobody has. Its tables may be there."""
+    """The address of an empty store that is not in use. Its tables may exist."""
     url = server.url(schema=schema)
     session = await AsyncpgDriver(parse_url(url)).connect({"application_name": "tests"})
     await session.run_together([EMPTY.format(schema=schema)])

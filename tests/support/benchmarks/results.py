@@ -1,4 +1,4 @@
-"""Results that nobody measured, and an ear for progress, for the tests of the benchmarks."""
+"""Made-up results, and a receiver of progress, for the tests of the benchmarks."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields

@@ -11,7 +11,7 @@ from perdure.daemon.config import Config
 
 
 def parse(*arguments: str) -> ParsedCommand:
-    """Parse a command line to what the daemon would get."""
+    """Parse a command line to the daemon's configuration."""
     with daprd.make_context("daprd", list(arguments)) as context:
         values = dict(context.params)
         for other in ("install", "version", "build_info"):

@@ -1,4 +1,4 @@
-"""A client that answers as it is told, and notes what it was asked: for commands on what the API does."""
+"""A client with prepared answers that records its calls, for tests of the commands."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager

@@ -68,7 +68,7 @@ def blocks(page: str) -> tuple[Block, ...]:
 
 
 def inline(page: str) -> Iterator[str]:
-    """The commands of ours that stand in a page's sentences, each on one line."""
+    """Perdure's commands in a page's sentences, each on one line."""
     for found in re.finditer(r"`(perdure [^`]+)`", FENCE.sub("", (ROOT / page).read_text())):
         yield " ".join(found[1].split())
 

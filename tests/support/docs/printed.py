@@ -30,7 +30,7 @@ def compared(lines: Sequence[str]) -> list[str]:
 
 
 def shows(printed: Sequence[str], shown: Sequence[str]) -> bool:
-    """Whether what was printed is what a page shows."""
+    """Whether an output is as a page shows it."""
     try:
         said, real = json.loads("".join(shown)), json.loads("".join(printed))
     except ValueError:
@@ -55,6 +55,6 @@ def fits(real: Any, said: Any) -> bool:
 
 
 def shows_text(real: str, said: str) -> bool:
-    """Whether a text is what a page shows of it."""
+    """Whether a text is as a page shows it."""
     pattern = "\n".join(map(_pattern, compared(said.splitlines())))
     return re.fullmatch(pattern, "\n".join(compared(real.splitlines()))) is not None

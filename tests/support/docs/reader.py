@@ -133,7 +133,7 @@ class Reader:
         return Said(line, 0)
 
     def _serve(self, words: Sequence[str]) -> Said:
-        """Begin a web server, at another port than the page has; one that is there is killed before."""
+        """Start a web server, at another port than the page has; a running one is killed before."""
         self.kill()
         said, real = words[words.index("--port") + 1], free_port()
         self._ports[said] = str(real)
@@ -182,7 +182,7 @@ class Reader:
         return self._wait()
 
     def begin_anew(self) -> None:
-        """End all daemons, and forget what they have kept."""
+        """End all daemons, and delete their stores."""
         self.kill()
         for path in self.folder.glob("*.db*"):
             path.unlink()

@@ -45,7 +45,7 @@ class Collector:
             self._news.notify_all()
 
     def wait_for(self, name: str, count: int = 1, within_s: float = 30.0) -> list[Seen]:
-        """Wait for so many spans of a name."""
+        """Wait for this number of spans of a name."""
         with self._news:
             assert self._news.wait_for(lambda: len(self.named(name)) >= count, within_s), [s.name for s in self.spans]
         return self.named(name)

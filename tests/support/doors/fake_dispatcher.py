@@ -1,4 +1,4 @@
-"""A dispatcher without an engine: it gives out what the test says, and remembers what comes back."""
+"""A dispatcher without an engine: it dispatches the test's work, and records the answers."""
 
 from collections import deque
 from collections.abc import AsyncIterator, Callable

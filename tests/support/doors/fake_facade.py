@@ -173,7 +173,7 @@ class FakeFacade(Facade):
 
 
 class FakeControl:
-    """A daemon that is whatever the test says."""
+    """A daemon in a state that the test sets."""
 
     def __init__(self) -> None:
         self.is_ready = True

@@ -1,4 +1,4 @@
-"""A facade without an engine, for both gRPC services: instances in memory, and what was asked."""
+"""A facade without an engine, for both gRPC services: instances in memory, and the requests."""
 
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""A real daemon in a process of its own, for tests that start it, talk to it and kill it."""
+"""A real daemon in its own process, for tests that start it, send it requests and kill it."""
 
 import contextlib
 import json

@@ -29,7 +29,7 @@ def say(member: Member, what: str) -> None:
 
 
 def steady(config: Config, member: Member) -> None:
-    """Is ready, and stops when it is told to."""
+    """Is ready, and stops on request."""
     mode = stat.filemode(os.stat(member.membership.directory).st_mode)
     say(
         member, f"pid {os.getpid()} ports {config.http_port} {config.grpc_port} in {member.membership.directory} {mode}"
@@ -49,7 +49,7 @@ def deaf(config: Config, member: Member) -> None:
 
 
 def polite(config: Config, member: Member) -> None:
-    """Is ready, and asks for the end of all."""
+    """Is ready, and requests the end of all hosts."""
     member.say(Ready("ready"))
     member.say(ShutdownAsked(force=True))
     say(member, f"told {member.pipe.recv()}")

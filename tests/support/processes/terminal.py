@@ -1,4 +1,4 @@
-"""A program at a terminal: what a person would type, and what the program shows."""
+"""A program at a terminal: the input of a person, and the program's output."""
 
 import os
 import pty
@@ -27,7 +27,7 @@ class Terminal:
         os.write(self._terminal, typed.encode())
 
     def until(self, text: str) -> None:
-        """Read until the program has shown a text, and forget what it has shown before."""
+        """Read until the program has shown a text, and drop the output before it."""
         deadline_s = time.monotonic() + PATIENCE_S
         while text not in self.shown:
             ready, _, _ = select.select([self._terminal], [], [], max(0.0, deadline_s - time.monotonic()))

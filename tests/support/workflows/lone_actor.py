@@ -32,7 +32,7 @@ from perdure.runtime.instance.surroundings import Surroundings
 
 
 class LoneActor:
-    """One instance, its rows, and what its turns asked for.
+    """One instance, its rows, and the requests of its turns.
 
     Args:
         forgetful: Rebuild the actor from its rows before every turn, as after an eviction.
@@ -74,7 +74,7 @@ class LoneActor:
         return answers.get(id(envelopes[-1].reply), "unanswered")
 
     def tell(self, body: Any) -> None:
-        """Give the actor a message that nobody waits for, as actors send it."""
+        """Give the actor a message without a waiter, as actors send it."""
         assert self._turn([Envelope(body)]).replies == []
 
     def evict(self, app: App | None = None) -> None:
@@ -138,7 +138,7 @@ class LoneActor:
 
     @property
     def invoked(self) -> list[str]:
-        """The activities asked for since the start (or restart), by name."""
+        """The activities requested since the start (or restart), by name."""
         return [body.name for _, body in self.messages if isinstance(body, Invoke)]
 
     def sent(self, body_type: type) -> list[tuple[str, Any]]:

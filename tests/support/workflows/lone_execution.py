@@ -113,7 +113,7 @@ class LoneExecution:
         return self.feed(raised(name, value))
 
     def replayed(self, function: Callable[..., Any] | None = None, *, rows: Sequence[Row] | None = None) -> Execution:
-        """Build the execution anew from its rows, with other code if given."""
+        """Build the execution again from its rows, with other code if given."""
         app = self.app if function is None else app_of(function, self.name)
         again, _ = replay(
             app.workflows[self.name],
@@ -126,7 +126,7 @@ class LoneExecution:
         return again
 
     def evict(self) -> None:
-        """Go on with an execution that was built anew."""
+        """Continue an execution that was built again."""
         self.execution.close()
         self.execution = self.replayed()
 

@@ -56,7 +56,7 @@ def call(task_id: int = 1, execution_id: str = "x", name: str = "a") -> Invoke:
 
 
 class RemoteWorker:
-    """A worker, and what it was given."""
+    """A worker, and its items."""
 
     def __init__(self, items: AsyncIterator[WorkItem | PassedItem]) -> None:
         self._items = items
@@ -74,7 +74,7 @@ class RemoteWorker:
 
 
 class World:
-    """A dispatcher, with what it has sent to workflow actors."""
+    """A dispatcher, with the messages that it has sent to workflow actors."""
 
     def __init__(self, **limits: Any) -> None:
         self.sent: list[tuple[str, Any]] = []

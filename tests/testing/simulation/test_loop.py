@@ -93,7 +93,7 @@ def test_plain_callbacks_keep_their_order_whatever_is_chosen() -> None:
     assert seen == [0, 1, 2, 3, 4]
 
 
-def test_what_nobody_will_ever_wake_is_stuck() -> None:
+def test_a_wait_that_nothing_can_end_is_stuck() -> None:
     async def story() -> None:
         await never()
 

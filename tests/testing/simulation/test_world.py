@@ -120,7 +120,7 @@ def test_a_host_that_is_stopped_in_order_leaves_its_end_to_the_next() -> None:
     assert world.kills == 0
 
 
-def test_a_story_that_waits_for_a_host_which_nobody_starts_is_stuck() -> None:
+def test_a_story_that_waits_for_a_host_which_is_never_started_is_stuck() -> None:
     async def story(world: SimWorld) -> None:
         await world.stop()
         await world.ask(lambda engine: engine.client.get("i"))

@@ -34,7 +34,7 @@ def test_what_cannot_be_tried_is_refused(wrong: dict[str, object], said: str) ->
         SimulationPlan(**{"story": story, "apps": [APP], **wrong})  # type: ignore[arg-type]
 
 
-def test_an_app_or_versions_and_not_both() -> None:
+def test_a_plan_takes_an_app_or_versions_and_not_both() -> None:
     assert apps_of(APP, None) == [APP]
     assert apps_of(None, [APP, APP]) == [APP, APP]
     for app, versions in ((None, None), (APP, [APP])):

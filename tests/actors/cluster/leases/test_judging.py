@@ -1,4 +1,4 @@
-"""Nobody is judged but by a host whose own beats work; who stands still for two seconds is judged then."""
+"""Only a host whose own beats work declares others dead; a host without a beat for two seconds is declared dead."""
 
 import itertools
 from typing import Any
@@ -60,7 +60,7 @@ def test_the_table_of_beats(beats: list[Heartbeat], dead: dict[int, int]) -> Non
     assert table_of(*beats).dead(now) == dead
 
 
-def test_what_was_seen_a_while_ago_judges_nobody() -> None:
+def test_an_old_look_judges_no_host() -> None:
     table = table_of(*every(3.0, h2=7))
     assert table.dead(3.1) == {OTHER: 7}
     assert table.dead(3.1 + PAUSE_S) == {}

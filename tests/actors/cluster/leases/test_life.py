@@ -1,4 +1,4 @@
-"""What a host knows in one life: who is new, who is said to be gone, whom it cannot reach."""
+"""The knowledge of a host in one life: new hosts, hosts reported as gone, and hosts that it cannot reach."""
 
 from collections.abc import Iterable
 

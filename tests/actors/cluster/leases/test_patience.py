@@ -1,4 +1,4 @@
-"""What a store refuses is tried again, after pauses that grow, as long as there is any sense in it."""
+"""A refused request to a store is tried again, after growing pauses, while it may still succeed."""
 
 import logging
 

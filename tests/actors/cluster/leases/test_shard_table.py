@@ -1,4 +1,4 @@
-"""Of a shard the row with the higher epoch counts, in whatever order rows and tidings come."""
+"""The row of a shard with the higher epoch counts, in whatever order rows and news arrive."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,7 +17,7 @@ def table(*rows: ShardRow, now: float = 0.0) -> ShardTable:
     return made
 
 
-def test_rows_say_what_is_mine_what_is_anothers_and_what_is_nobodys() -> None:
+def test_rows_say_which_shards_are_mine_anothers_and_unowned() -> None:
     made = ShardTable(ME, str)
     rows = [ShardRow(0, ME, 3), ShardRow(1, OTHER, 4), ShardRow(2, DEAD, 5), ShardRow(3, None, 0)]
     changes = made.read(rows, LIVING, 7.0)
@@ -30,7 +30,7 @@ def test_rows_say_what_is_mine_what_is_anothers_and_what_is_nobodys() -> None:
     assert made.free == {2: (5, 7.0), 3: (0, 7.0)}
 
 
-def test_the_shards_of_one_that_dies_are_nobodys_from_then_on() -> None:
+def test_the_shards_of_a_host_that_dies_are_unowned_from_then_on() -> None:
     made = table(ShardRow(1, OTHER, 4))
     assert made.read([ShardRow(1, OTHER, 4)], {ME}, 9.0) == ({}, {1: None}, {})
     assert made.free == {1: (4, 9.0)}

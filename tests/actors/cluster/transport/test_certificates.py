@@ -1,4 +1,4 @@
-"""A store's authority signs the certificates of its hosts, for as long as they will ever run."""
+"""A store's authority signs the certificates of its hosts, which are valid longer than any host runs."""
 
 from datetime import UTC, datetime
 

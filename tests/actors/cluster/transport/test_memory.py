@@ -81,7 +81,7 @@ async def test_each_end_learns_that_the_other_has_closed() -> None:
 
 
 @virtually
-async def test_a_cut_link_swallows_what_is_sent_and_what_is_on_its_way_and_tells_nobody() -> None:
+async def test_a_cut_link_swallows_bytes_that_are_sent_or_under_way_without_an_error() -> None:
     pair = await connected(delay_s=0.5)
     pair.caller.write(b"on its way")
     await anyio.sleep(0.1)
@@ -146,7 +146,7 @@ async def test_a_reset_is_seen_by_both() -> None:
 
 
 @virtually
-async def test_a_host_that_is_killed_learns_nothing_and_nobody_listens_there() -> None:
+async def test_a_host_that_is_killed_learns_nothing_and_does_not_listen() -> None:
     pair = await connected()
     pair.network.kill("b")
     await anyio.sleep(0.1)
@@ -156,7 +156,7 @@ async def test_a_host_that_is_killed_learns_nothing_and_nobody_listens_there() -
 
 
 @virtually
-async def test_a_listener_that_has_closed_takes_nobody_and_does_not_close_its_successor() -> None:
+async def test_a_listener_that_has_closed_takes_no_connection_and_does_not_close_its_successor() -> None:
     network = MemoryNetwork()
     first = await MemoryTransport(network, "b").listen(asyncio.Protocol)
     await MemoryTransport(network, "b").listen(asyncio.Protocol)

@@ -1,4 +1,4 @@
-"""Over TCP nobody talks to a host but a host of the same store that is the one it says, and nobody holds it up."""
+"""Over TCP only hosts of the same store, each under its own name, reach a host, and no connection blocks it."""
 
 import asyncio
 import socket
@@ -232,7 +232,7 @@ async def test_plain_text_gets_no_answer() -> None:
         wire.close()
 
 
-async def test_callers_that_say_nothing_are_sent_away_in_time_and_hold_nobody_up_for_long(
+async def test_callers_that_send_nothing_are_disconnected_in_time_and_block_no_other_for_long(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(tls, "HANDSHAKE_S", 0.3)
@@ -266,7 +266,7 @@ async def test_a_caller_that_goes_in_the_middle_of_its_greeting_leaves_nothing_b
         await until(lambda: not b.listener._greeting)
 
 
-async def test_a_call_to_somebody_who_does_not_greet_ends_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_call_to_a_host_that_does_not_greet_ends_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tls, "CONNECT_S", 0.1)
     async with hosts(ID_A) as [a]:
         server = await asyncio.start_server(lambda reader, writer: writer.close(), "127.0.0.1", 0)

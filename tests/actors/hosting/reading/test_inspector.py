@@ -1,4 +1,4 @@
-"""The inspector reads the outside of actors, together for all who ask together."""
+"""The inspector reads the external state of actors, in one read for requests that come together."""
 
 from collections.abc import Sequence
 

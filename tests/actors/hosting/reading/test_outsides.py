@@ -92,7 +92,7 @@ async def test_of_a_shard_without_an_owner_the_store_that_all_share_is_read_and_
         await Bench(shared=False).outsides.read(A)
 
 
-async def test_a_watch_is_told_by_whoever_has_the_actor_and_its_watcher_looks_again_at_each_move() -> None:
+async def test_a_watch_is_notified_by_the_owner_of_the_actor_and_its_watcher_looks_again_at_each_move() -> None:
     bench = Bench(shared=True)
     other, third = bench.peers.hosts["other"], bench.peers.hosts["third"]
     with bench.outsides.watch(A) as watch:

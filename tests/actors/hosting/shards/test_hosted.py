@@ -45,7 +45,7 @@ def test_any_host_takes_any_message() -> None:
     story(tell)
 
 
-def test_a_reminder_is_fired_once_by_whoever_has_the_shard_when_it_is_due() -> None:
+def test_a_reminder_is_fired_once_by_the_owner_of_its_shard_when_it_is_due() -> None:
     async def tell(hosts: SharedHosts) -> None:
         # Given reminders of actors of two hosts, near and far,
         now_us = LoopClock().now_us()

@@ -1,4 +1,4 @@
-"""Who is suspect follows from the notes of a host that is gone, at the epoch at which it had the shard."""
+"""The suspects follow from the notes of a dead host, at the epoch at which it had the shard."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A store is copied to another kind of store whole, goes on after an interruption, and is compared at the end."""
+"""A store is copied completely to another kind of store; a copy continues after an interruption, and is compared."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager

@@ -1,4 +1,4 @@
-"""Files of a store are read from start to end, over all parts, and none that is not what was written."""
+"""The files of a store are read from start to end, over all parts, and damaged rows are refused."""
 
 import sqlite3
 from contextlib import closing

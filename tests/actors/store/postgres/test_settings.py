@@ -131,7 +131,7 @@ async def test_a_standby_tells_how_far_it_is_behind_to_those_who_may_know(postgr
             each.terminate()
 
 
-async def test_a_server_that_does_not_answer_has_no_figures_and_holds_nobody_up(server: PostgresServer) -> None:
+async def test_a_server_that_does_not_answer_has_no_figures_and_delays_no_scrape(server: PostgresServer) -> None:
     async with cutting_proxy(server.port) as proxy:
         store = PostgresClusterStore(server.url().replace(f":{server.port}/", f":{proxy.port}/"))
         await store.open()

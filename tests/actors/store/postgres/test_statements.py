@@ -1,4 +1,4 @@
-"""A commit is one statement under the lock of its host's row, in whatever parts."""
+"""A commit of any parts is one statement under the lock of its host's row."""
 
 import asyncio
 import re

@@ -1,4 +1,4 @@
-"""A store on PostgreSQL: keys, what it counts, what it refuses, and how it waits for its database."""
+"""A store on PostgreSQL: its keys, its counts, its refusals, and its waits for the database."""
 
 import asyncio
 import logging
@@ -139,7 +139,7 @@ async def test_a_commit_of_any_size_is_one_statement_and_idle_costs_a_small_one_
     await bench.store.close()
 
 
-async def test_text_with_a_nul_is_nobodys_id(bench: Bench) -> None:
+async def test_text_with_a_nul_is_no_id(bench: Bench) -> None:
     assert await bench.load(Address("wf", "a\0b")) is None
     with pytest.raises(StoreFailed):
         await bench.commit(write(bench.store.new_key(), A, record=b"r", audit=[AuditRow("x", "a\0b", b"")]))

@@ -140,7 +140,7 @@ async def test_what_a_cut_session_may_still_send_is_void(server: PostgresServer)
             assert len(await session.run(Statement("now", "SELECT 1 FROM hosts WHERE life = 2"))) == 1
 
 
-async def test_nobody_knows_and_nobody_can_ask(server: PostgresServer) -> None:
+async def test_an_outcome_that_cannot_be_looked_up_stays_unknown(server: PostgresServer) -> None:
     # Given a commit whose answer is lost, and a database that is away from then on,
     async with store_behind(server, patience_s=0.3) as (bench, proxy):
         await bench.commit(start(bench, A))

@@ -1,4 +1,4 @@
-"""What was acknowledged last is known of the actors that were written last, as long as their shards stay."""
+"""The last acknowledged commits are known for the actors written last, while their shards stay."""
 
 from perdure.actors.store.presence.acknowledged import KEPT_MAX, Acknowledged, NotedItem
 

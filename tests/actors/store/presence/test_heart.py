@@ -1,4 +1,4 @@
-"""A heart beats as long as its host's loop lives, in a thread too; what it tells are the beats, in order."""
+"""A heart beats while its host's loop lives, in a thread too, and reports the beats in order."""
 
 import threading
 import time

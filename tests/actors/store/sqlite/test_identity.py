@@ -1,4 +1,4 @@
-"""One process has a file, whatever the file is called, and knows when it has lost it."""
+"""One process has a file, under any of the file's names, and notices when it has lost it."""
 # ruff: noqa: ASYNC221, ASYNC240  what a test does to files need not be quick
 
 import errno

@@ -511,7 +511,7 @@ for nth in range(1, 60):
 
 
 @pytest.mark.parametrize("given", ["new", "stopped", "killed", "without an id"])
-def test_a_kill_at_any_step_of_opening_and_closing_keeps_nobody_out(world: Path, given: str) -> None:
+def test_a_kill_at_any_step_of_opening_and_closing_keeps_no_later_host_out(world: Path, given: str) -> None:
     path = world / given / "p.db"
     path.parent.mkdir(exist_ok=True)
     if given == "without an id":

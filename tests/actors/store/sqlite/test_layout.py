@@ -1,4 +1,4 @@
-"""A store is laid out for any number of hosts, whole or not at all, and the one that it is made from stays as it is."""
+"""A store is spread over any number of hosts, completely or not at all, and its source does not change."""
 
 import os
 import signal
@@ -419,7 +419,7 @@ def test_a_new_store_of_more_parts_than_shards_is_refused(new: Path) -> None:
         make_ready(new, parts=65)
 
 
-def test_a_file_of_somebody_else_is_not_made_a_store(new: Path) -> None:
+def test_a_file_of_another_program_is_not_made_a_store(new: Path) -> None:
     new.write_text("dear diary\n" * 500)
     before = files(new.parent)
     with pytest.raises(StoreError, match="cannot be read as a store"):

@@ -365,7 +365,7 @@ async def test_a_commit_under_way_is_not_torn_by_cancellation(path: Path) -> Non
         assert await log(store) == []
 
 
-async def test_closing_puts_everything_into_the_one_file_even_if_somebody_is_reading_it(path: Path) -> None:
+async def test_closing_puts_everything_into_the_one_file_even_during_a_read(path: Path) -> None:
     async with opened(path) as store:
         await store.commit([write(store.new_key(), record=b"r")], await store.claim("host", now_us=1))
         reader = sqlite3.connect(path)

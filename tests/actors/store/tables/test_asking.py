@@ -1,4 +1,4 @@
-"""What decides is sent answers, and never asks twice what it knows; both stores' drivers give the same end."""
+"""The deciding generator is sent answers, and never asks twice; both stores' drivers lead to the same end."""
 
 import sqlite3
 from contextlib import closing

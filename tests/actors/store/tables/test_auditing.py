@@ -1,4 +1,4 @@
-"""A row of the audit comes back as it was sealed, and a page of them asks for what it examines."""
+"""A row of the audit comes back as it was sealed, and a page reads only the rows that it examines."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What an actor must have and has not is told of; what it has too much of is not."""
+"""Missing rows of an actor are reported; superfluous ones are not."""
 
 from perdure.actors.address import Address
 from perdure.actors.store.tables.expected import SHOWN_MAX, Expected, shortened, unlike

@@ -1,4 +1,4 @@
-"""Rows of items: the last change counts, and a value that is not what was written is told of and not given out."""
+"""Rows of items: the last change counts, and a damaged value is reported and not returned."""
 
 from typing import Any
 

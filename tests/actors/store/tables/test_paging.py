@@ -1,4 +1,4 @@
-"""A page costs what it may and no more, and pages that are short have all together, whichever way they go."""
+"""A page keeps to its limits, and short pages together have all items, by each way."""
 
 from collections.abc import Sequence
 from typing import Any

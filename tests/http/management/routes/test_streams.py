@@ -1,4 +1,4 @@
-"""A stream of events begins with its position, is kept alive, and says what comes in the form that browsers read."""
+"""A stream of events begins with its position, is kept alive, and has the form that browsers read."""
 
 import json
 from collections.abc import AsyncIterator

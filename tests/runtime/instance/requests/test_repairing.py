@@ -335,7 +335,7 @@ def test_a_refusal_names_no_more_than_a_few_open_entries() -> None:
     assert str(refused).endswith("5 (activity 'a') and 3 more.")
 
 
-def test_nobody_and_another_run_are_not_repaired(actor: LoneActor) -> None:
+def test_a_missing_instance_and_another_run_are_not_repaired(actor: LoneActor) -> None:
     assert isinstance(actor.send(repair(RepairAction.RETRY, 1)), InstanceNotFound)
     actor.start("steps")
     condition = of_run("another")

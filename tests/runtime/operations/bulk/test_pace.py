@@ -8,7 +8,7 @@ from perdure.runtime.operations.bulk.pace import LATE_S, REST_MAX_S, SHARE_MIN, 
 IN_TIME, LATE = [0.01] * 10, [LATE_S * 2] * 10
 
 
-def test_an_operation_that_nobody_waits_for_has_its_rate() -> None:
+def test_an_operation_without_a_waiter_has_its_rate() -> None:
     pace = Pace(500.0)
     for _ in range(5):
         assert pace.step_of(0.2) == 100

@@ -1,4 +1,4 @@
-"""The runner asks each instance of a selection, at the pace of the operation, and tells the actor after each step."""
+"""The runner acts on each instance of a selection, at the operation's rate, and reports each step to the actor."""
 
 import logging
 from collections.abc import AsyncIterator, Callable

@@ -1,4 +1,4 @@
-"""The feed tells of each instance that comes into a list, changes in it, leaves it or is gone, and of nothing else."""
+"""The feed reports each instance that enters a list, changes in it, leaves it or is deleted, and nothing else."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -211,7 +211,7 @@ def test_a_child_has_a_time_of_its_own(settings: Settings) -> None:
     story(settings, tell)
 
 
-def test_a_time_that_ended_while_nobody_looked_ends_with_the_first_look(settings: Settings) -> None:
+def test_a_time_that_ended_without_a_look_ends_with_the_first_look(settings: Settings) -> None:
     async def tell(world: World) -> None:
         retention = Retention(any_terminal_us=HOUR_US)
         # Given one that finishes under a loop that is stopped early,

@@ -217,7 +217,7 @@ async def test_a_key_that_cannot_be_is_refused(engine: Engine, key: str) -> None
             await engine.steering.raise_event("i", "go", key=key)
 
 
-async def test_a_workflow_that_nobody_has_is_refused_with_the_nearest_names(engine: Engine) -> None:
+async def test_an_unregistered_workflow_is_refused_with_the_nearest_names(engine: Engine) -> None:
     async with engine:
         with pytest.raises(WorkflowUnknown) as refused:
             await start(engine, "Ordr")
@@ -290,7 +290,7 @@ async def test_the_keys_of_events_are_known_after_a_restart(settings: Settings, 
         await engine.steering.raise_event("i", "tick", "1", key="0")
 
 
-async def test_an_event_for_another_run_or_nobody_is_refused(engine: Engine) -> None:
+async def test_an_event_for_another_run_or_a_missing_instance_is_refused(engine: Engine) -> None:
     async with engine:
         with pytest.raises(InstanceNotFound):
             await engine.steering.raise_event("i", "go", key="k")

@@ -160,7 +160,7 @@ def test_an_answer_is_taken_here_once_its_instance_has_come_here() -> None:
 
 
 @pytest.mark.parametrize(("owner", "named"), [("owner", "owner"), (None, "me")])
-def test_an_answer_that_nobody_takes_is_given_up(
+def test_an_answer_that_no_host_takes_is_given_up(
     owner: str | None, named: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     bench = Bench(Verdict.ELSEWHERE)

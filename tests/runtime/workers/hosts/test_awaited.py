@@ -1,4 +1,4 @@
-"""An instance whose workflow only other hosts have waits, takes what is sent to it, and goes on where its code is."""
+"""An instance whose workflow only other hosts have waits, takes its events, and continues at a host with the code."""
 
 import anyio
 import pytest

@@ -1,4 +1,4 @@
-"""Hosts tell each other which workflows and activities they have, and a name that is gone is waited for."""
+"""Hosts exchange the names of their workflows and activities, and work with a missing name waits."""
 
 import anyio
 
@@ -126,7 +126,7 @@ def test_a_list_that_comes_late_counts_for_nothing() -> None:
     story(tell, "old", "new")
 
 
-def test_a_host_without_code_waits_for_nobody_who_has_not_told() -> None:
+def test_a_host_without_code_does_not_wait_for_a_host_that_has_not_reported() -> None:
     async def tell(engines: SharedEngines, two: TwoCodes) -> None:
         (first,) = engines.engines
         engines.app = None

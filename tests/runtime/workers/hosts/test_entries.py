@@ -1,4 +1,4 @@
-"""An entry is there as long as its gate says so, and its items are passed on until the gate has answered."""
+"""An entry exists while its gate lists it, and its items are passed on until the gate has answered."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, cast

@@ -9,7 +9,7 @@ from perdure.testing.simulation.hosts.world import HostsWorld
 from .worlds import all_up, played, twice
 
 
-def test_a_commit_is_seen_with_its_epochs_before_anybody_hears_of_it() -> None:
+def test_a_commit_is_seen_with_its_epochs_before_its_host_is_notified() -> None:
     seen: list[tuple[Mapping[int, int], int]] = []
 
     def see(made: SharingLife, writes: Sequence[Write], fences: Mapping[int, int]) -> None:

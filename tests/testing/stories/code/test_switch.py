@@ -23,7 +23,7 @@ def test_attributes_and_entries_are_replaced_and_put_back() -> None:
     assert "inherited" not in vars(Below)
 
 
-def test_also_after_an_error_and_of_one_place_twice() -> None:
+def test_switches_are_undone_after_an_error_and_twice_at_one_place() -> None:
     scope: dict[str, Any] = {"x": 1}
     with pytest.raises(RuntimeError), switched([Switch(scope, "x", 2), Switch(scope, "x", 3)]):
         assert scope["x"] == 3

@@ -20,7 +20,7 @@ def test_whose_code_a_file_is() -> None:
     assert not own.has(None)
 
 
-def test_the_innermost_line_of_the_users() -> None:
+def test_the_innermost_line_of_users_code_is_found() -> None:
     def deeper() -> str:
         return OwnCode().line(sys._getframe())
 

@@ -1,4 +1,4 @@
-"""A way to find actors goes along one index, and says what it leaves to be asked."""
+"""A way to find actors uses one index, and names the conditions that it does not cover."""
 
 from typing import Any
 
@@ -60,5 +60,5 @@ def test_every_filter_asks_for_a_kind() -> None:
     assert list(query().conditions()) == ["kinds"]
 
 
-def test_kinds_of_statuses() -> None:
+def test_only_kinds_with_a_wanted_status_are_chosen() -> None:
     assert in_kinds(frozenset({"R"}), [(1, "R"), (2, "C")]) == [1]

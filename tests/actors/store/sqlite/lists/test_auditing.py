@@ -1,4 +1,4 @@
-"""The audit in SQLite: a row that is not what was written is not given out, and thinning is done in pieces."""
+"""The audit in SQLite: a damaged row is not returned, and thinning is done in pieces."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Tags are found by name and value as long as their actor has them, and not longer."""
+"""Tags are found by name and value exactly while their actor has them."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A page of lists that cannot be read costs nothing: lists are made anew from the actors, and the audit stays."""
+"""A page of lists that cannot be read loses nothing: lists are made again from the actors, and the audit stays."""
 
 import sqlite3
 from contextlib import closing

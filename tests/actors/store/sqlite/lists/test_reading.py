@@ -1,4 +1,4 @@
-"""Reading lists from SQLite: what a page may cost, and what it does with rows that are not what was written."""
+"""Reading lists from SQLite: the cost of a page, and its handling of damaged rows."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A store that is laid out anew lists and audits as the old one did, and goes on with a fill that is not finished."""
+"""A spread store has the lists and the audit of the old one, and continues an unfinished fill."""
 
 from collections.abc import Sequence
 from itertools import chain

@@ -1,4 +1,4 @@
-"""A store that is written anew has the rows that it had, and no free pages."""
+"""A vacuumed store has the same rows, and no free pages."""
 
 import os
 import shutil

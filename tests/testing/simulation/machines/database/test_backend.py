@@ -35,7 +35,7 @@ def test_a_transaction_that_was_refused_a_statement_takes_none_until_its_end() -
     assert server.run(0, LOOK, 11)[0][:2] == (11, 1)
 
 
-def test_a_session_that_is_ended_has_done_nothing_and_holds_nobody_up() -> None:
+def test_a_session_that_is_ended_has_done_nothing_and_blocks_no_other() -> None:
     server = joined(3)
     server.run(0, BEGIN)
     server.run(0, BEAT, 11)

@@ -22,7 +22,7 @@ def test_a_killer_waits_for_a_commit_and_the_next_commit_finds_nothing() -> None
     assert server.run(0, LOG, *log_of(0, 2)) == []
 
 
-def test_a_commit_waits_for_a_killer_and_goes_on_if_nobody_is_killed() -> None:
+def test_a_commit_waits_for_a_killer_and_goes_on_if_no_host_is_killed() -> None:
     server = joined()
     server.run(1, BEGIN)
     assert server.run(1, KILL, 11, 0) == [(11,)]
@@ -50,7 +50,7 @@ def test_a_change_of_a_row_passes_those_who_share_its_key_and_they_hold_the_new_
     assert server.run(1, REVIVE, 11) is None
 
 
-def test_nobody_sees_what_is_not_committed() -> None:
+def test_no_reader_sees_uncommitted_state() -> None:
     server = joined()
     server.run(0, BEGIN)
     server.run(0, BEAT, 11)
