@@ -46,6 +46,16 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Iterator[None]:
         SESSION.reset(token)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_exception_interact(node: pytest.Item, call: pytest.CallInfo[Any]) -> None:
+    """Have `--pdb` begin at the line of the user's that has failed, and not where the failure was told."""
+    if not hasattr(getattr(node, "obj", None), MARK) or not node.config.option.usepdb or call.excinfo is None:
+        return
+    cause = call.excinfo.value.__cause__
+    if cause is not None and cause.__traceback__ is not None:
+        call.excinfo = pytest.ExceptionInfo.from_exception(cause)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Add the summary of simulated tests."""
     config.pluginmanager.register(_Summary(), "perdure-summary")

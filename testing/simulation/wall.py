@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from time import process_time
 from types import FrameType
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from .loop import SimLoop
 
@@ -24,6 +24,8 @@ from .loop import SimLoop
 # a thread of a world may be away (`ThreadAway`, which says more).
 LOOK_S, LOOKS = 15.0, 3
 IDLE = 0.01  # a world stands still if it works for less than this part of the time between two looks
+# The modules of debuggers: Python's, and that of several editors.
+DEBUGGERS = frozenset({"bdb", "pdb", "pydevd", "_pydevd_bundle"})
 # The code that is ended may catch the exception; then it is raised again after this many seconds.
 AGAIN_S = 0.5
 
@@ -86,7 +88,7 @@ class _Stillness:
     def for_long(self) -> bool:
         """Look; whether it stands still for long. One who debugs the code may take their time."""
         (steps, cpu_s), self._seen = self._seen, (self._loop.steps, process_time())
-        still = steps == self._seen[0] and self._seen[1] - cpu_s < IDLE * LOOK_S and not _is_debugged()
+        still = steps == self._seen[0] and self._seen[1] - cpu_s < IDLE * LOOK_S and not is_debugged()
         self._looks = self._looks + 1 if still else 0
         return self._looks >= LOOKS
 
@@ -116,11 +118,20 @@ def _is_free(timer: int, number: signal.Signals) -> bool:
     return signal.getitimer(timer)[0] == 0 and signal.getsignal(number) is not None
 
 
-def _is_debugged() -> bool:
-    monitoring: Any = getattr(sys, "monitoring", None)
-    return sys.gettrace() is not None or (
-        monitoring is not None and monitoring.get_tool(monitoring.DEBUGGER_ID) is not None
-    )
+def is_debugged() -> bool:
+    """Whether a thread stands in a debugger, whose user may take their time.
+
+    A trace function would not tell: a tool that measures coverage has one, too.
+    """
+    return any(map(_is_in_debugger, sys._current_frames().values()))
+
+
+def _is_in_debugger(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if str(frame.f_globals.get("__name__")).partition(".")[0] in DEBUGGERS:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _where(frame: FrameType | None) -> str:

@@ -54,8 +54,12 @@ class Suite:
     def write(self, name: str, source: str) -> None:
         (self.folder / name).write_text(source)
 
-    def run(self, *options: str, code: int = 0, plugins: str = "") -> str:
-        """Run pytest with no plugin but perdure's and the named ones."""
+    def run(self, *options: str, code: int = 0, plugins: str = "", typed: str | None = None) -> str:
+        """Run pytest with no plugin but perdure's and the named ones.
+
+        Args:
+            typed: The lines that its user types; None: it has the terminal of this test.
+        """
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
         named = [option for plugin in ("perdure.testing.plugin", *plugins.split()) for option in ("-p", plugin)]
         ran = subprocess.run(
@@ -64,6 +68,7 @@ class Suite:
             capture_output=True,
             text=True,
             cwd=self.folder,
+            input=typed,
             env=environment | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
             timeout=200,
         )
@@ -108,6 +113,20 @@ def test_a_failure_is_a_story_with_the_line_that_replays_it(suite: Suite) -> Non
     suite.write("test_x.py", GREEN)
     assert "1 kept; " in suite.run("--perdure-seeds=3")
     assert not (suite.folder / replay[2]).exists()
+
+
+def test_a_debugger_begins_at_the_line_that_has_failed(suite: Suite) -> None:
+    suite.write("test_x.py", RED.replace("    world.always", "    mine = 41\n    assert mine == 42\n    world.always"))
+    out = suite.run("--pdb", typed="print(mine + 100)\nquit\n", code=2)
+    assert re.search(r"> .*test_x\.py\(\d+\)test_charged\(\)\n-> assert mine == 42\n\(Pdb\) 141", out), out
+
+
+def test_a_debugger_that_is_quit_in_an_activity_ends_the_run(suite: Suite) -> None:
+    suite.write("test_x.py", GREEN)
+    suite.write("shop.py", SHOP.replace("    return await bank", "    breakpoint()\n    return await bank"))
+    out = suite.run(typed="quit\n" * 9, code=2)
+    assert out.count("PDB set_trace") == 1
+    assert "KeyboardInterrupt" in out
 
 
 def test_how_much_is_tried_is_an_option(suite: Suite) -> None:

@@ -14,7 +14,7 @@ from contextvars import copy_context
 from typing import Any
 
 from ..loop import SimLoop
-from ..wall import WorldTooLong
+from ..wall import WorldTooLong, is_debugged
 
 # Of each thread of the interpreter: whose code it runs. A context would not do: code may run in a copy of another, as
 # in `asyncio.to_thread`, and callbacks that a thread gives to the loop have the thread's.
@@ -78,7 +78,9 @@ class SimThread:
             self._thread.start()
         else:
             self._go.release()
-        if not self._back.acquire(timeout=AWAY_S_MAX):
+        while not (back := self._back.acquire(timeout=AWAY_S_MAX)) and is_debugged():
+            pass
+        if not back:
             self._thread, self._dropped = None, True  # it is of no more use
             self._loop.after_step = _away
             return

@@ -84,11 +84,17 @@ class NotRepeatable(Exception):
         self.again = again
 
     def __str__(self) -> str:
+        one, other = (_told(run.error) for run in (self.first, self.again))
+        ways = f"in two ways: {one}, and then {other}" if one != other else f"{one} twice, and not in the same steps"
         return (
-            f"a world of the same choices came out in two ways: {self.first.error!r}, and then {self.again.error!r}. "
-            "Something in it is not up to its choices: the machine's time or chance, an address of an object, the "
-            "order of a set, or what an earlier world has left behind, as in a variable of a module."
+            f"a world of the same choices came out {ways}. Something in it is not up to its choices: the machine's "
+            "time or chance, an address of an object, the order of a set, or what an earlier world has left behind, as "
+            "in a variable of a module."
         )
+
+
+def _told(error: Exception | None) -> str:
+    return "green" if error is None else f"with {type(error).__name__}: {error}"
 
 
 def failing_again(run: Run, schedule: Mapping[tuple[str, int], int]) -> Attempt | None:

@@ -21,6 +21,7 @@ from ...simulation.world import SimWorld
 from ..code.blocking import Blocking
 from ..code.fence import Fence
 from ..code.imports import import_switches
+from ..code.interrupts import interruptible
 from ..code.senses import SEED, Senses
 from ..code.switch import Switch, switched
 from ..code.threads import quiet, thread_switches, threads_on_loop
@@ -102,14 +103,12 @@ class WorldRunner:
         threads_on_loop(machine)
         try:
             random.seed(SEED)
-            with quiet(), switched(self._switches):
+            with quiet(), switched(self._switches), interruptible(machine):
                 machine.run(lambda _: world.live(self.plan.story, self._given), cpu_s=self.plan.cpu_s)
-        except Exception as raised:
-            error = innermost(raised)
         except BaseException as raised:
             if not _is_failure(raised):
                 raise
-            error = AssertionError(str(raised) or repr(raised))
+            error = innermost(raised) if isinstance(raised, Exception) else AssertionError(str(raised) or repr(raised))
         finally:
             self._senses.world = None
             random.setstate(chance)
@@ -161,9 +160,9 @@ def _facts(machine: SimWorld, world: World) -> WorldFacts:
 def _is_failure(error: BaseException) -> bool:
     """Whether it is a failure of the story, and not the end of the whole run, or what `pytest.skip` raises.
 
-    `pytest.fail` and `pytest.raises` raise a `Failed`; pytest need not be there.
+    `pytest.fail` and `pytest.raises` raise a `Failed`, and `pytest.exit` an `Exit`; pytest need not be there.
     """
-    kinds = [kind.__name__ for kind in type(error).__mro__]
-    if "OutcomeException" in kinds:
-        return kinds[0] == "Failed"
+    kind = type(error)
+    if kind.__module__ == "_pytest.outcomes" or any(each.__name__ == "OutcomeException" for each in kind.__mro__):
+        return kind.__name__ == "Failed"
     return not isinstance(error, KeyboardInterrupt | SystemExit)

@@ -2,8 +2,11 @@
 
 import asyncio
 import signal
+import sys
 import threading
 from collections.abc import Callable, Coroutine
+from contextlib import nullcontext
+from functools import partial
 from typing import Any
 
 import pytest
@@ -64,7 +67,6 @@ async def waits_for_a_lock(lock: threading.Lock) -> None:
 
 def test_code_that_waits_in_real_time_is_ended_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wall, "LOOK_S", 0.05)
-    monkeypatch.setattr(wall, "_is_debugged", bool)  # a run with coverage is traced
     loop, lock = SimLoop(), threading.Lock()  # type: ignore[abstract]
     # A lock that is not released is no error of this test's: a signal ends the wait for it.
     lock.acquire()
@@ -75,6 +77,29 @@ def test_code_that_waits_in_real_time_is_ended_too(monkeypatch: pytest.MonkeyPat
         loop.run(waits_for_a_lock(lock))
     loop.close()
     assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize("debugger", [None, "pdb", "pydevd"])
+def test_code_that_stands_in_a_debugger_is_not_ended(debugger: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wall, "LOOK_S", 0.02)
+    loop, lock = SimLoop(), threading.Lock()  # type: ignore[abstract]
+    lock.acquire()
+    # Given a prompt at which nothing happens for several times as long as a world may wait,
+    prompt: dict[str, Any] = {"__name__": f"{debugger}.prompt", "wait": partial(lock.acquire, timeout=0.3)}
+    exec("async def at_prompt(): wait()", prompt)  # noqa: S102
+    # then that is the end of a world only if it is none of a debugger.
+    with nullcontext() if debugger else pytest.raises(WorldTooLong), walled(loop, 1_000):
+        loop.run(prompt["at_prompt"]())
+    loop.close()
+
+
+def test_a_tool_that_traces_is_no_debugger() -> None:
+    before = sys.gettrace()
+    sys.settrace(lambda *_: None)
+    try:
+        assert not wall.is_debugged()
+    finally:
+        sys.settrace(before)
 
 
 def test_where_the_timer_is_not_ours_there_is_no_wall() -> None:

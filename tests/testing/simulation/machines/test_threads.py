@@ -156,3 +156,24 @@ def test_a_thread_that_waits_for_another_is_an_error_and_no_hang(monkeypatch: py
     waiting.bury()  # which does not wait for it once more
     holding.bury()
     assert holding.over
+
+
+def test_a_thread_that_stands_in_a_debugger_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads, "AWAY_S_MAX", 0.01)
+    prompt = threading.Lock()
+    prompt.acquire()
+    looks: list[int] = []
+
+    def is_debugged() -> bool:
+        looks.append(1)
+        if len(looks) == 3:
+            prompt.release()  # its user lets the code go on
+        return True
+
+    monkeypatch.setattr(threads, "is_debugged", is_debugged)
+
+    async def story() -> Any:
+        return await begin(prompt.acquire)[1]
+
+    assert run(story()) is True
+    assert len(looks) >= 3

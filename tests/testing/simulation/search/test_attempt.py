@@ -51,3 +51,16 @@ def test_what_differs_the_second_time_is_not_believed(again: Exception | None) -
 
     with pytest.raises(NotRepeatable, match="Something in it is not up to its choices"):
         failing_again(run, {})
+
+
+@pytest.mark.parametrize(
+    ("errors", "told"),
+    [
+        ((None, ValueError("x")), "came out in two ways: green, and then with ValueError: x. Something"),
+        ((ValueError("x"), ValueError("x")), "came out with ValueError: x twice, and not in the same steps. Something"),
+        ((None, None), "came out green twice, and not in the same steps. Something"),
+    ],
+)
+def test_two_runs_that_differ_are_told_in_words(errors: tuple[Exception | None, Exception | None], told: str) -> None:
+    first, again = (Attempt(error, digest, (), Choices()) for error, digest in zip(errors, "ab", strict=True))
+    assert told in str(NotRepeatable(first, again))

@@ -55,7 +55,7 @@ def test_the_error_of_a_story_is_the_worlds() -> None:
     assert repr(calm(Shop().app, story).error) == "KeyError('x')"
 
 
-def test_what_pytest_raises_to_fail_is_a_failure_and_to_skip_is_not() -> None:
+def test_what_pytest_raises_to_fail_is_a_failure_and_to_skip_or_to_leave_is_not() -> None:
     async def failing(world: World) -> None:
         with pytest.raises(ValueError, match="x"):
             pass
@@ -63,9 +63,14 @@ def test_what_pytest_raises_to_fail_is_a_failure_and_to_skip_is_not() -> None:
     async def skipping(world: World) -> None:
         pytest.skip("not here")
 
+    async def leaving(world: World) -> None:
+        pytest.exit("enough")
+
     assert "DID NOT RAISE" in str(calm(Shop().app, failing).error)
     with pytest.raises(pytest.skip.Exception):
         calm(Shop().app, skipping)
+    with pytest.raises(pytest.exit.Exception):
+        calm(Shop().app, leaving)
 
 
 def test_a_new_version_is_deployed_to_its_end_even_in_the_calm_world() -> None:
