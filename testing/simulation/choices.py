@@ -11,6 +11,7 @@ A world makes thousands of choices, and nearly all of them are 0. So a stream of
 draw that is not 0, and uses its generator only then.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
 from math import log
@@ -25,6 +26,9 @@ Schedule: TypeAlias = dict[tuple[str, int], int]
 INTENSITIES = (0.004, 0.02, 0.08)
 # Half of the kinds are off in a world.
 ON = 0.5
+
+# A choice as text. A value of 0 is that of no fault, which no schedule has; 99 digits are those of a drawn number.
+CHOICE = re.compile(r"([^\s=,]+)#([0-9]{1,9})(?:=([1-9][0-9]{0,98}))?")
 
 # The number of a draw that never comes.
 NEVER = -1
@@ -224,11 +228,13 @@ def read_schedule(line: str) -> Schedule:
 
 
 def _read_choice(text: str) -> tuple[tuple[str, int], int]:
-    stream, hash_sign, rest = text.rpartition("#")
-    number, equals, value = rest.partition("=")
-    if not hash_sign or not number.isdigit() or (equals and not value.isdigit()):
-        raise ValueError(f"a choice is a stream, # and a number, as kill.unheard#3 or store.slow#0=2; not {text!r}")
-    return (stream, int(number)), int(value) if equals else 1
+    found = CHOICE.fullmatch(text)
+    if found is None:
+        raise ValueError(
+            f"a choice is a stream, # and a number, as kill.unheard#3 or store.slow#0=2; not {text[:80]!r}"
+        )
+    stream, number, value = found.groups()
+    return (stream, int(number)), int(value or 1)
 
 
 def union(schedules: Iterable[Mapping[tuple[str, int], int]]) -> Schedule:

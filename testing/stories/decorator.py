@@ -202,7 +202,7 @@ def _run_alone(plan: SimulationPlan, given: dict[str, Any], session: SimulationS
     file = failures_file(session.root, session.node) if session.root and session.node else None
     kept = list(plan.schedules)
     if file is not None and file.exists():
-        kept += read_schedules(file)
+        kept += read_schedules(file).schedules
     runner = WorldRunner(plan, given)
     trial = Trial(runner, session, kept)
     if session.schedule is not None or session.seed is not None:
@@ -234,7 +234,9 @@ def _run_one(runner: WorldRunner, trial: Trial, session: SimulationSession) -> N
         attempts = [(f"seed {session.seed}", trial.run_seed(session.seed))]
     else:
         assert session.schedule is not None
-        attempts = [("the schedule", trial.run_schedule(each)) for each in read_schedules(session.schedule)]
+        kept = read_schedules(session.schedule)
+        whose = "the schedule" if kept.test in (session.node, "None") else f"the schedule of {kept.test}"
+        attempts = [(whose, trial.run_schedule(each)) for each in kept.schedules]
     for what, attempt in attempts:
         if session.outcome is not None:
             write_outcome(session.outcome, attempt)

@@ -8,7 +8,6 @@ The rule: a file is an export (`perdure export` writes the same), so histories o
 import hashlib
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 from ...runtime.authoring.app import App
@@ -17,7 +16,7 @@ from ...runtime.engine import Engine
 from ...runtime.errors import NondeterminismError
 from ...runtime.history.row import unpack_row
 from ...runtime.operations.reading.listing import InstanceFilter
-from ...runtime.operations.steering.exported import ExportReader
+from ...runtime.operations.steering.exported import ExportReader, ImportMalformed
 from .errors import SimulationMisuse
 from .standing import KeptHistory, check_stands
 
@@ -73,15 +72,20 @@ def replay(path: str | Path, app: App) -> int:
 
     Raises:
         HistoriesUnfit: The code does not fit some histories; the error names all of them.
-        SimulationMisuse: There is nothing to replay: no file, or no workflow of the app in them.
-        ImportMalformed: A file is no export.
+        SimulationMisuse: There is nothing to replay: no file, or no workflow of the app in them; or it is no app.
+        ImportMalformed: A file is no export; a note of the error names it.
     """
+    if not isinstance(app, App):
+        raise SimulationMisuse(f"replay takes a perdure.App, as replay({str(path)!r}, app), and not {app!r}")
     fit, unfit, encoder = 0, dict[str, NondeterminismError](), Encoder()
     for file in _files(Path(path)):
         try:
             fit += check_stands(app, read_history(file), encoder)
         except NondeterminismError as error:
             unfit[file.name] = error
+        except ImportMalformed as error:
+            error.add_note(f"The file is {file}.")
+            raise
     if unfit:
         raise HistoriesUnfit(unfit, fit)
     if not fit:
@@ -111,11 +115,13 @@ def _write(file: Path, lines: list[bytes]) -> bool:
     return True
 
 
-def _files(path: Path) -> Iterator[Path]:
-    if path.is_dir():
-        yield from sorted(path.glob(f"*{ENDING}"))
-    elif path.exists():
-        yield path
+def _files(path: Path) -> list[Path]:
+    files = sorted(path.glob(f"*{ENDING}")) if path.is_dir() else [path]
+    if not files:
+        raise SimulationMisuse(f"the folder {path} has no histories (*{ENDING}); `world.save_histories` writes some")
+    if not path.exists():
+        raise SimulationMisuse(f"there is no file or folder {path}")
+    return files
 
 
 def _file_name(workflow: str, lines: list[bytes]) -> str:

@@ -28,7 +28,16 @@ from ..simulation.loop import Stuck
 from ..simulation.machines.outside import BlockingCode, Deed, Outside
 from ..simulation.world import SimWorld
 from .chance import ChosenRandom
-from .code.misuse import NotAwaited, require_check, require_errors, unclear
+from .code.misuse import (
+    NotAwaited,
+    require_check,
+    require_errors,
+    require_fake,
+    require_numbers,
+    require_stream,
+    require_values,
+    unclear,
+)
 from .errors import InvariantFailed, SimulationMisuse
 from .faults import RESERVED
 from .histories import save_histories
@@ -94,11 +103,15 @@ class World:
             errors: Classes of errors that it may answer with; nothing was done then.
 
         Raises:
-            SimulationMisuse: The name is taken, or `errors` has other things than errors.
+            SimulationMisuse: The name is taken, `fake` is no object with methods of its own, or `errors` has other
+                things than errors.
         """
+        require_fake(fake)
+        if type(fake) is OutsideFake:
+            raise SimulationMisuse(f"{fake!r} is behind a network already")
         errors = require_errors(lost, errors)
         name = name if name is not None else type(fake).__name__.lower()
-        if name in self._outsides or name in RESERVED or not name.isidentifier():
+        if name in self._outsides or name in RESERVED or not str(name).isidentifier():
             raise SimulationMisuse(
                 f"{name!r} cannot be the name of a fake, or is that of another; give it one with name="
             )
@@ -158,10 +171,14 @@ class World:
 
         Args:
             name: The name of the choice; by default the name of the calling function.
+
+        Raises:
+            SimulationMisuse: There is no such number, or the name is no word.
         """
-        if high < low:
-            raise SimulationMisuse(f"there is no number from {low} to {high}")
-        return low + self._world.choices.draw(f"story.{name or _caller()}", high - low + 1)
+        require_numbers(low, high)
+        name = name or _caller()
+        require_stream(name)
+        return low + self._world.choices.draw(f"story.{name}", high - low + 1)
 
     def choose(self, values: Sequence[T], *, name: str | None = None) -> T:
         """Choose one of some values; the calm world has the first.
@@ -171,11 +188,12 @@ class World:
             name: The name of the stream of choices; by default the name of the calling function.
 
         Raises:
-            SimulationMisuse: There are no values.
+            SimulationMisuse: There are no values, or they are in no order; or the name is no word.
         """
-        if not values:
-            raise SimulationMisuse("there is nothing to choose from")
-        return values[self._world.choices.draw(f"story.{name or _caller()}", len(values))]
+        require_values(values)
+        name = name or _caller()
+        require_stream(name)
+        return values[self._world.choices.draw(f"story.{name}", len(values))]
 
     # Time.
 

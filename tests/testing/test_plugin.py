@@ -108,6 +108,10 @@ def test_a_failure_is_a_story_with_the_line_that_replays_it(suite: Suite) -> Non
     assert "killed: bank has done charge o" in suite.run(replay[1], f"--perdure-schedule={replay[2]}", code=1)
     kept = json.loads((suite.folder / replay[2]).read_text())
     assert (kept["test"], kept["schedules"]) == ("test_x.py::test_charged", ["kill.bank.charge#0"])
+    # another test that it is given to says whose it is,
+    suite.write("test_y.py", GREEN)
+    assert "the schedule of test_x.py::test_charged:" in suite.run("test_y.py", f"--perdure-schedule={replay[2]}")
+    (suite.folder / "test_y.py").unlink()
     # the next run begins with it, and when it is mended, it is gone.
     assert "Found by a schedule that is kept" in suite.run(code=1)
     suite.write("test_x.py", GREEN)

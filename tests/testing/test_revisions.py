@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -144,13 +145,56 @@ def test_a_folder_that_is_not_there_is_said() -> None:
         ("v9", "PACKAGE.app:app", "there is no revision 'v9'"),
         ("v1", "PACKAGE.app", 'as "shop.app:app"'),
         ("v1", "PACKAGE.app:bank", "no perdure.App with the name 'bank'"),
+        ("v1", "PACKAGE.app:", 'as "shop.app:app"'),
+        ("v1", 3, 'as "shop.app:app", not 3'),
+        *(("v1", f"{name}:app", "is no name of a module") for name in ("", ".app", "PACKAGE/app.py", "PACKAGE..app")),
         ("v1", "PACKAGE.absent:app", "could not be imported at v1"),
         ("v1", "json:app", "json is not in the repository at v1"),
     ],
 )
-def test_what_is_not_there_is_said(repository: Path, revision: str, target: str, said: str) -> None:
+def test_what_is_not_there_is_said(repository: Path, revision: str, target: Any, said: str) -> None:
+    named = target.replace("PACKAGE", repository.name) if isinstance(target, str) else target
     with pytest.raises(SimulationMisuse, match=said):
-        app_at(revision, target.replace("PACKAGE", repository.name), repository=repository)
+        app_at(revision, named, repository=repository)
+
+
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [
+        ("raises", "ValueError: at import"),
+        ("leaves", "SystemExit: 3"),
+        ("of_no_package", "ImportError: attempted relative import with no known parent package"),
+        ("misspelt", "SyntaxError: "),
+        ("of_another_encoding", "SyntaxError: "),
+    ],
+)
+def test_a_module_that_cannot_be_imported_is_said_with_the_reason(broken: Path, name: str, error: str) -> None:
+    with pytest.raises(SimulationMisuse, match=f"{name} could not be imported at HEAD: {error}") as said:
+        app_at("HEAD", f"{name}:app", repository=broken)
+    assert type(said.value.__cause__).__name__ == error.partition(":")[0]  # with the line
+
+
+def test_a_module_may_say_its_encoding(broken: Path) -> None:
+    assert module_at("HEAD", "of_its_encoding", repository=broken).NAME == "Pok\u00e9"
+
+
+@pytest.fixture
+def broken(tmp_path: Path) -> Path:
+    """A clone with modules that Python cannot import."""
+    sources = {
+        "raises": "raise ValueError('at import')",
+        "leaves": "import sys; sys.exit(3)",
+        "of_no_package": "from . import shop",
+        "misspelt": "def (",
+        "of_another_encoding": "NAME = 'Pok\u00e9'",
+        "of_its_encoding": "# coding: latin-1\nNAME = 'Pok\u00e9'",
+    }
+    for name, source in sources.items():
+        (tmp_path / f"{name}.py").write_bytes(source.encode("latin-1"))
+    git = ["git", "-c", "user.name=x", "-c", "user.email=x@example.com"]
+    for arguments in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "x"]):
+        subprocess.run([*git, *arguments], cwd=tmp_path, check=True, capture_output=True)
+    return tmp_path
 
 
 def test_a_process_that_has_asked_for_old_code_ends_without_a_warning(repository: Path) -> None:

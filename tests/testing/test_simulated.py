@@ -141,7 +141,7 @@ def test_a_failure_is_kept_and_goes_first_and_goes_away_when_it_is_mended(tmp_pa
     # Given a failure,
     with pytest.raises(SimulationFailed):
         run_plan(broken, {}, session)
-    assert read_schedules(file) == [{("kill.bank.charge", 0): 1}]
+    assert read_schedules(file).schedules == [{("kill.bank.charge", 0): 1}]
     # when the test is run again, it goes first;
     with pytest.raises(SimulationFailed, match="Found by a schedule that is kept"):
         run_plan(broken, {}, session)

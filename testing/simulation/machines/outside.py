@@ -174,7 +174,15 @@ class Outside:
 
     def _beyond_blocking(self, call: "_OneCall", function: Callable[..., Any]) -> Any:
         with call:
-            return self._world.loop.outside.copy().run(partial(function, *call.given, **call.named))
+            answer = self._world.loop.outside.copy().run(partial(function, *call.given, **call.named))
+            if inspect.isawaitable(answer):
+                if inspect.iscoroutine(answer):
+                    answer.close()
+                raise TypeError(
+                    f"the fake {self.name} answers {call.what} with a {type(answer).__name__}: it has done nothing "
+                    "yet, and its work would not come over the network. Make the method an `async def`"
+                )
+            return answer
 
     def _error(self, what: str) -> BaseException:
         self.tell(what, fault=True)

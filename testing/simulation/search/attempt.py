@@ -68,7 +68,15 @@ NUMBERS = re.compile(r"(?:0x|\.\.\.)[0-9a-fA-F]+|[0-9]+")
 
 def signature(error: Exception) -> str:
     """The part that two equal failures have in common: the class, and the text without numbers and addresses."""
-    return f"{type(error).__qualname__}: {NUMBERS.sub('#', str(error))}"
+    return f"{type(error).__qualname__}: {NUMBERS.sub('#', text_of(error))}"
+
+
+def text_of(error: Exception) -> str:
+    """The text of an error; of one whose class cannot make it, the reason."""
+    try:
+        return str(error)
+    except Exception as broken:
+        return f"its text cannot be made: {type(broken).__name__} in {type(error).__qualname__}.__str__"
 
 
 class NotRepeatable(Exception):
@@ -94,7 +102,7 @@ class NotRepeatable(Exception):
 
 
 def _told(error: Exception | None) -> str:
-    return "green" if error is None else f"with {type(error).__name__}: {error}"
+    return "green" if error is None else f"with {type(error).__name__}: {text_of(error)}"
 
 
 def failing_again(run: Run, schedule: Mapping[tuple[str, int], int]) -> Attempt | None:

@@ -5,6 +5,8 @@ The rule: misuse is refused where the story writes it.
 
 import inspect
 from collections.abc import Callable, Sequence
+from functools import partial
+from types import ModuleType
 from typing import NoReturn
 
 from ..errors import SimulationMisuse
@@ -32,6 +34,54 @@ def require_check(check: object) -> None:
         )
     if inspect.iscoroutinefunction(check):
         raise SimulationMisuse("what must hold is a plain function: it looks, and does not wait")
+
+
+def require_fake(fake: object) -> None:
+    """Refuse anything but an object with methods that can stand for a system outside.
+
+    Raises:
+        SimulationMisuse
+    """
+    if isinstance(fake, type):
+        raise SimulationMisuse(f"outside takes a fake, as outside({fake.__name__}()), and not its class")
+    if isinstance(fake, partial) or (type(fake).__module__ == "builtins" and not isinstance(fake, ModuleType)):
+        raise SimulationMisuse(
+            f"outside takes an object whose methods stand for a system, as outside(Bank()), and not {fake!r}"
+        )
+
+
+def require_stream(name: str) -> None:
+    """Refuse a name of choices that cannot stand in the line of a schedule.
+
+    Raises:
+        SimulationMisuse
+    """
+    if set(str(name)) & set("=,") or len(str(name).split()) != 1:
+        raise SimulationMisuse(f'the name of a choice is a word, as name="orders", and not {name!r}')
+
+
+def require_numbers(low: object, high: object) -> None:
+    """Refuse anything but two whole numbers of which the first is not the larger.
+
+    Raises:
+        SimulationMisuse
+    """
+    if not isinstance(low, int) or not isinstance(high, int):
+        raise SimulationMisuse(f"pick takes two whole numbers, as pick(1, 6), and not {low!r} and {high!r}")
+    if high < low:
+        raise SimulationMisuse(f"there is no number from {low} to {high}")
+
+
+def require_values(values: object) -> None:
+    """Refuse anything but values in an order.
+
+    Raises:
+        SimulationMisuse
+    """
+    if not isinstance(values, Sequence):
+        raise SimulationMisuse(f"choose takes a list or a tuple, whose order repeats, and not {values!r}")
+    if not values:
+        raise SimulationMisuse("there is nothing to choose from")
 
 
 def unclear(name: str, holds: object) -> SimulationMisuse:

@@ -40,8 +40,8 @@ def app_at(revision: str, target: str, *, repository: str | Path | None = None) 
     Raises:
         SimulationMisuse: There is no such revision, module or app in it; or a story is the first to request it.
     """
-    module_name, colon, name = target.partition(":")
-    if not colon:
+    module_name, _, name = str(target).partition(":")
+    if not name:
         raise SimulationMisuse(f'app_at takes a module and a name, as "shop.app:app", not {target!r}')
     module = module_at(revision, module_name, repository=repository or _callers_folder())
     app = getattr(module, name, None)
@@ -84,17 +84,21 @@ class RevisedCode:
         """A module of it.
 
         Raises:
-            SimulationMisuse: It has no such module.
+            SimulationMisuse: It has no such module, or one that raises an error as it is imported.
         """
         known = self._modules.get(name)
         if known is not None:
             return known
+        if not all(part.isidentifier() for part in name.split(".")):
+            raise SimulationMisuse(f'{name!r} is no name of a module; write it with dots, as "shop.app"')
         _refuse_in_a_world(f"{name} of {self._revision}")
         with self._inside():
             try:
                 module = importlib.import_module(name)
-            except ModuleNotFoundError as error:
-                raise SimulationMisuse(f"{name} could not be imported at {self._revision}: {error}") from error
+            except (Exception, SystemExit) as error:
+                raise SimulationMisuse(
+                    f"{name} could not be imported at {self._revision}: {type(error).__name__}: {error}"
+                ) from error
         if not (getattr(module, "__file__", None) or "").startswith(self._folder):
             raise SimulationMisuse(f"{name} is not in the repository at {self._revision}")
         return module

@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 from ...simulation.choices import Schedule, read_schedule, told
 from ..errors import SimulationMisuse
@@ -42,7 +43,19 @@ def write_schedules(file: Path, node: str, schedules: Iterable[Schedule], why: s
     file.write_text(json.dumps(content, indent=2) + "\n")
 
 
-def read_schedules(file: Path) -> list[Schedule]:
+class KeptSchedules(NamedTuple):
+    """The content of a file of schedules.
+
+    Args:
+        test: What pytest called the test that has failed.
+        schedules: One at least.
+    """
+
+    test: str
+    schedules: list[Schedule]
+
+
+def read_schedules(file: Path) -> KeptSchedules:
     """Read the schedules of kept failures.
 
     Raises:
@@ -52,6 +65,12 @@ def read_schedules(file: Path) -> list[Schedule]:
         content = json.loads(file.read_text())
         if content["format"] != FORMAT:
             raise ValueError(f"its format is {content['format']!r}")
-        return [read_schedule(line) for line in content["schedules"]]
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        raise SimulationMisuse(f"{file} holds no schedules ({FORMAT}): {error}") from error
+        lines = content["schedules"]
+        if not isinstance(lines, list) or not lines or not all(isinstance(line, str) for line in lines):
+            raise ValueError("its schedules are no list of lines")
+        return KeptSchedules(str(content.get("test")), [read_schedule(line) for line in lines])
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise SimulationMisuse(
+            f"{file} holds no schedules ({FORMAT}): {error}. Give --perdure-schedule the file that a failure names; if "
+            "this is that file, delete it, and the next failure writes it again"
+        ) from error

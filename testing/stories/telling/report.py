@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from ...simulation.choices import told
-from ...simulation.search.attempt import Attempt
+from ...simulation.search.attempt import Attempt, text_of
 from ...simulation.trace import TracedLine
 from ..errors import InvariantFailed
 from ..trial.trying import Finding, Tried
@@ -50,7 +50,7 @@ def report(name: str, finding: Finding, tried: Tried, *, confirmed: str, node: s
 
 def headline(name: str, error: Exception) -> str:
     """The failure, in a line."""
-    text = str(error).split("\nassert ")[0] or repr(error)
+    text = text_of(error).split("\nassert ")[0] or repr(error)
     if isinstance(error, InvariantFailed):
         return f"{error.name}: {error.what.split(chr(10) + 'assert ')[0]}"
     kind = "" if isinstance(error, AssertionError) else f"{type(error).__name__}: "

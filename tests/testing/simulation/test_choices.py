@@ -96,7 +96,23 @@ def test_a_schedule_is_a_line(schedule: dict[tuple[str, int], int], line: str) -
     assert read_schedule(line) == schedule
 
 
-@pytest.mark.parametrize("line", ["kill", "#", "kill#", "kill#x", "kill#1=", "kill#1=x"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("kill", "#", "kill#", "kill#x", "kill#1=", "kill#1=x"),
+        # No stream, a fault that does not happen, two choices in one, numbers of other scripts, one that is too long.
+        *(
+            "#0",
+            "kill#0=0",
+            "kill#0=00",
+            "kill#-1",
+            "kill#0,store#1",
+            "kill#\u00b2",
+            "kill#\u0663",
+            f"kill#{'9' * 5000}",
+        ),
+    ],
+)
 def test_what_is_no_schedule_is_refused(line: str) -> None:
     with pytest.raises(ValueError, match="a choice is a stream, # and a number"):
         read_schedule(line)

@@ -51,17 +51,21 @@ def test_code_that_does_not_is_told_with_each_file(corpus: Path) -> None:
 
 
 def test_nothing_to_replay_is_no_success(corpus: Path, tmp_path: Path) -> None:
-    for path in (tmp_path / "nowhere", tmp_path):
-        with pytest.raises(SimulationMisuse):
-            replay(path, Shop().app)
-    with pytest.raises(SimulationMisuse):
+    with pytest.raises(SimulationMisuse, match="there is no file or folder"):
+        replay(tmp_path / "nowhere", Shop().app)
+    with pytest.raises(SimulationMisuse, match=r"the folder .* has no histories"):
+        replay(tmp_path, Shop().app)
+    with pytest.raises(SimulationMisuse, match="has no history of a workflow of"):
         replay(corpus, App("another"))
+    with pytest.raises(SimulationMisuse, match=r"replay takes a perdure\.App"):
+        replay(corpus, "shop:app")  # type: ignore[arg-type]
 
 
 def test_what_is_no_export_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x.jsonl").write_text("{}\n")
-    with pytest.raises(ImportMalformed):
+    with pytest.raises(ImportMalformed) as refused:
         replay(tmp_path, Shop().app)
+    assert refused.value.__notes__ == [f"The file is {tmp_path / 'x.jsonl'}."]
 
 
 def test_a_history_is_read_as_it_was(corpus: Path) -> None:

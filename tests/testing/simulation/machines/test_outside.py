@@ -1,5 +1,7 @@
 """A fake stands behind a network: a call from a host may be lost, doubled or unheard, each by a choice of its own."""
 
+from typing import Any
+
 import anyio
 import pytest
 
@@ -150,3 +152,16 @@ def test_the_choices_of_a_call_are_named_by_fake_and_method() -> None:
         attempt.choices.faults
     )
     assert Outside.__doc__
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_plain_method_that_answers_with_a_coroutine_is_told_what_to_be() -> None:
+    class Wrapped(Bank):
+        def balance(self, order: str) -> int:
+            answer: Any = self.charge(order)  # as under a decorator that is no `async def`
+            return answer  # type: ignore[no-any-return]
+
+    shop, bank = Shop(), Wrapped()
+    error = calm(shop.app, one_order(shop, bank, "inquire")).error
+    assert "the fake wrapped answers balance o with a coroutine: it has done nothing yet" in str(error)
+    assert bank.charges == []

@@ -64,3 +64,11 @@ def test_what_differs_the_second_time_is_not_believed(again: Exception | None) -
 def test_two_runs_that_differ_are_told_in_words(errors: tuple[Exception | None, Exception | None], told: str) -> None:
     first, again = (Attempt(error, digest, (), Choices()) for error, digest in zip(errors, "ab", strict=True))
     assert told in str(NotRepeatable(first, again))
+
+
+def test_an_error_without_a_text_has_a_signature() -> None:
+    class Mute(Exception):
+        def __str__(self) -> str:
+            raise LookupError
+
+    assert signature(Mute()).endswith("Mute: its text cannot be made: LookupError in " + Mute.__qualname__ + ".__str__")
