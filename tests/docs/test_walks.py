@@ -36,6 +36,7 @@ WALKED_ELSEWHERE = {
 # Commands that no test runs, by the words that they begin with, and why. What of them can be looked up is: targets of
 # make, extras of the package, flags of our commands.
 NOT_RUN = {
+    ".venv/bin/coverage": "reports what `make test` has measured in this folder",
     "make": "its targets are looked up; they take minutes",
     ".ci/run": "runs these tests",
     "git tag": "of a release; the rest of docs/releasing.md is looked up",
