@@ -42,7 +42,8 @@ class RequestQuery:
                 known, key = self.values, name
             else:
                 there = [*names, *(["tag.KEY"] if tags else []), *(["the filters"] if filters else [])]
-                raise self.refusal(f"{name!r} is not known here; there are {', '.join(there) or 'none'}")
+                known_here = f"there are {', '.join(there)}" if there else "this request takes no parameters"
+                raise self.refusal(f"{name!r} is not known here; {known_here}")
             if key in known:
                 raise self.refusal(f"{name!r} is given twice; it takes one value")
             known[key] = value

@@ -4,7 +4,7 @@ The rule: the Content-Type of a request is ignored.
 """
 
 import re
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import msgspec
 from starlette.requests import Request
@@ -18,6 +18,8 @@ from ..body import read, read_text
 from ..path import parameter, query_pairs
 from ..trace import trace_of
 from .endpoint import APP_ID, Endpoint
+
+NO_SUCH_WORD = re.compile(r"Invalid enum value .* - at `\$\.(?P<field>\w+)`", re.DOTALL)  # msgspec's
 
 Body = TypeVar("Body", bound=msgspec.Struct)
 
@@ -113,9 +115,18 @@ class ManagementCall:
         except msgspec.ValidationError as error:
             # An unknown filter must not be ignored, and has its own code.
             wrong = FILTER_INVALID if "`$.filter" in str(error) else BODY_INVALID
-            raise Refusal(wrong, detail=f"the body: {error}") from None
+            raise Refusal(wrong, detail=f"the body: {error}{words_of(kind, str(error))}") from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise Refusal(BODY_NOT_JSON, detail=error) from None
+
+
+def words_of(kind: type[msgspec.Struct], error: str) -> str:
+    """Return the words that a field takes, in words, if an error is that its value is none of them; else nothing."""
+    if (match := NO_SUCH_WORD.fullmatch(error)) is None:
+        return ""
+    [field] = (field for field in msgspec.structs.fields(kind) if field.encode_name == match["field"])
+    [taken] = (each for each in (field.type, *get_args(field.type)) if get_origin(each) is Literal)
+    return f". It takes {', '.join(get_args(taken))}"
 
 
 def entity_tags(text: str) -> list[tuple[str, bool]]:

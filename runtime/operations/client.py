@@ -171,7 +171,7 @@ class Client:
                 name, instance_id=instance_id, input=content, start_at_us=start_at_us
             )
         else:
-            usual = IfExists.RESTART if instance_id is not None else IfExists.REJECT
+            usual = IfExists.RESTART if instance_id is not None or force else IfExists.REJECT
             request = StartRequest(
                 name=name,
                 instance_id=instance_id,

@@ -23,6 +23,7 @@ from perdure.api.words import (
     PAYLOAD_MALFORMED,
     START_TIME_INVALID,
     TRY_AGAIN,
+    ErrorAnswer,
     Refusal,
     check_new_id,
     is_plain,
@@ -30,7 +31,9 @@ from perdure.api.words import (
     refusal,
 )
 from perdure.runtime.errors import (
+    Advice,
     ChildUnfinished,
+    EventRefused,
     InstanceExists,
     InstanceFull,
     InstanceNotFound,
@@ -264,3 +267,12 @@ def test_plain_is_what_go_calls_letters_and_digits_and_two_signs(text: str) -> N
     letters = [char for char in text if char not in "_-"]
     plain = all(unicodedata.category(char)[0] == "L" or unicodedata.category(char) == "Nd" for char in letters)
     assert is_plain(text) == plain
+
+
+def test_a_refusal_has_the_advice_of_the_error_that_it_tells() -> None:
+    answer = ErrorAnswer(409, "ERR_X", "it was refused: {error}")
+    problem, advice = Refusal(answer, error=EventRefused("i", "go", "COMPLETED")).parts()
+    assert problem.startswith("it was refused: event 'go' was not taken")
+    assert problem.endswith("takes no events.")
+    assert advice is Advice.START_ANEW
+    assert Refusal(answer, error="it is over").parts() == ("it was refused: it is over", None)

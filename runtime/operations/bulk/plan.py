@@ -83,7 +83,7 @@ def read_plan(text: str, *, now_us: int) -> Plan:
         action, selection, options, *rest = fields
         plan = Plan(BulkAction(action), unpack_selection(selection), ActionOptions(*options), *rest)
     except (ValueError, TypeError, binascii.Error) as error:
-        raise InvalidRequest(f"this is no plan that a dry run gave: {error}") from error
+        raise InvalidRequest("this is no plan that a dry run gave, or not the whole of it. Make one first.") from error
     if not 0 <= now_us - plan.selection.moment_us <= LASTS_US:
         raise PlanExpired
     return plan

@@ -101,6 +101,8 @@ class Starting:
             IdTaken: Another instance has the id.
         """
         name, key, if_exists = request.name, request.key, request.if_exists
+        if request.force and if_exists is not IfExists.RESTART:
+            raise InvalidRequest(f"force=true goes with if_exists=restart, not with {if_exists}; nothing was started")
         self.check_workflow(name)
         instance_id = request.instance_id
         if key is not None:
@@ -116,7 +118,7 @@ class Starting:
             tags=checked_tags(request.tags) if request.tags else (),
             keyed=key is not None,
         )
-        ends_left = ENDS_MAX if request.force and if_exists is IfExists.RESTART else 0
+        ends_left = ENDS_MAX if request.force else 0
         while True:
             try:
                 return Begun(await self._facade.begin(instance_id, start), True)

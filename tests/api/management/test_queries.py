@@ -82,3 +82,10 @@ def test_a_route_with_tags_reads_them() -> None:
     for pairs in ([("tag.", "a")], [("tag.a", "1"), ("tag.a", "2")]):
         with pytest.raises(Refusal):
             RequestQuery(pairs, NAMES, tags=True)
+
+
+def test_a_name_that_is_not_known_is_told_with_those_that_are() -> None:
+    with pytest.raises(Refusal, match="'hue' is not known here; there are order, limit, with"):
+        query(hue="red")
+    with pytest.raises(Refusal, match="'hue' is not known here; this request takes no parameters"):
+        RequestQuery([("hue", "red")], ())

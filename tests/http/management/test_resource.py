@@ -11,9 +11,10 @@ from starlette.responses import JSONResponse, Response
 from perdure.actors.address import Address
 from perdure.actors.errors import ActorFailed, HostLost, HostStopping, MailboxFull
 from perdure.actors.store.errors import StoreFailed
+from perdure.api.management.actions import RepairRequest
 from perdure.api.management.words import BODY_INVALID
 from perdure.http.errors import ANSWERS
-from perdure.http.management.call import ManagementCall
+from perdure.http.management.call import ManagementCall, words_of
 from perdure.http.management.endpoint import Endpoint, Payload, QueryField, Success
 from perdure.http.management.resource import routes_of
 from perdure.http.path import RawPath
@@ -231,3 +232,19 @@ def test_a_header_that_cannot_be_is_named(headers: dict[str, str]) -> None:
     response = ask(app(), "PUT", "/api/v1/orders/a", headers=headers)
     assert (response.status_code, response.json()["errorCode"]) == (400, "ERR_HEADER_INVALID")
     assert next(iter(headers)) in response.json()["message"].lower()
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ('{"action": "fly"}', ". It takes retry, complete, fail, fire, release"),
+        ('{"action": "a\\n`$.event_id`"}', ". It takes retry, complete, fail, fire, release"),
+        ('{"action": 1}', ""),
+        ('{"action": "fire", "event_id": "x"}', ""),
+        ("{}", ""),
+    ],
+)
+def test_a_word_that_a_body_cannot_have_is_told_with_those_that_it_can(body: str, words: str) -> None:
+    with pytest.raises(msgspec.ValidationError) as wrong:
+        msgspec.json.decode(body, type=RepairRequest)
+    assert words_of(RepairRequest, str(wrong.value)) == words

@@ -7,7 +7,7 @@ import pytest
 
 from perdure import App, Client, Engine, InstanceExists, Settings, Status, WorkflowContext
 from perdure.actors.store.audit import AuditFilter
-from perdure.runtime.errors import EventRefused, IdTaken, KeyReused, RequestRefused
+from perdure.runtime.errors import EventRefused, IdTaken, InvalidRequest, KeyReused, RequestRefused
 from perdure.runtime.history.audit import unpack_audit
 
 pytestmark = pytest.mark.anyio
@@ -49,6 +49,9 @@ async def test_an_id_that_has_a_holder_is_used_as_was_said(client: Client) -> No
     with pytest.raises(RequestRefused):
         await client.start("waits", instance_id="i", if_exists="restart")
     await client.start("waits", instance_id="i", force=True)
+    assert await client.start("waits", force=True) != "i"
+    with pytest.raises(InvalidRequest, match="force=true goes with"):
+        await client.start("waits", instance_id="i", if_exists="return", force=True)
     await client.terminate("i")
     with pytest.raises(IdTaken):
         await client.start("waits", instance_id="i", if_exists="reject")

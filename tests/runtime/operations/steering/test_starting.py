@@ -142,6 +142,14 @@ async def test_restart_terminates_a_running_one_by_force_only(engine: Engine, re
         assert (await engine.facade.wait("i")).output == "2"
 
 
+@pytest.mark.parametrize("if_exists", [IfExists.REJECT, IfExists.RETURN])
+async def test_force_without_restart_is_refused_and_starts_nothing(engine: Engine, if_exists: IfExists) -> None:
+    async with engine:
+        with pytest.raises(InvalidRequest, match=f"force=true goes with if_exists=restart, not with {if_exists}"):
+            await start(engine, "quick", instance_id="i", if_exists=if_exists, force=True)
+        assert await engine.facade.inspect("i") is None
+
+
 async def test_restart_ends_descendants_by_force_only(engine: Engine) -> None:
     async with engine:
         await engine.facade.start("loose", instance_id="i")
