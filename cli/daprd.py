@@ -10,12 +10,12 @@ import logging
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..actors.release import own_release
 from ..daemon.config import Config
 from ..daemon.process.early_signals import EarlySignals
 from .config import build_config
@@ -127,7 +127,7 @@ def daprd(ctx: click.Context, /, *, install: str | None, version: bool, build_in
             click.echo(f"Wrote {path}.")
         return
     if version or build_info:
-        click.echo(f"Perdure {our_version()}, in the place of daprd" if build_info else our_version())
+        click.echo(f"Perdure {own_release()}, in the place of daprd" if build_info else own_release())
         return
     from ..actors.errors import PerdureError  # noqa: PLC0415  an error of a flag needs neither engine nor servers
 
@@ -159,14 +159,6 @@ def daprd(ctx: click.Context, /, *, install: str | None, version: bool, build_in
 def announce(line: str) -> None:
     """Print a line to standard output and flush it, for the program that waits for it."""
     print(line, flush=True)
-
-
-def our_version() -> str:
-    """Return the version of the installed package; `unknown` in a source tree that is not installed."""
-    try:
-        return version("perdure")
-    except PackageNotFoundError:  # a source tree that was never installed
-        return "unknown"
 
 
 def take_name(comm: Path = Path("/proc/self/comm")) -> None:

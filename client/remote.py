@@ -11,7 +11,6 @@ import anyio
 import msgspec
 
 from ..api.management.actions import ActionDone
-from ..api.management.filters import STATUSES
 from ..api.management.history import HistoryList
 from ..api.management.instances import FailureReport, InstanceDetails, InstanceSummary
 from ..api.management.moments import parse_moment
@@ -20,7 +19,7 @@ from ..runtime.dates import from_us, to_us
 from ..runtime.errors import InstanceNotFound, InvalidRequest
 from ..runtime.history.failure import FailureDetails
 from ..runtime.history.instance_state import InstanceState
-from ..runtime.history.status import Status
+from ..runtime.history.status import SET_ASIDE, STATUS_WORDS, Status
 from ..runtime.operations.facade import finished
 from ..runtime.operations.reading.history_page import execution_of
 from ..runtime.operations.steering.starting import IfExists, StartRequest, check_key
@@ -29,7 +28,6 @@ from .errors import ServerRefused
 from .filters import text_of_value
 from .remote_states import RemoteStates
 
-SET_ASIDE = "SET_ASIDE"
 POLL_S = 60  # seconds of one request of a wait; the server allows 300
 SLACK_S = 15.0  # how late its answer may be
 # The pause before a second read, if the first was of two generations, because a commit is under way.
@@ -102,7 +100,7 @@ class RemoteOperations:
 
     async def wait(self, instance_id: str, until: Callable[[Status], bool] = finished) -> InstanceState:
         """Wait until the committed status satisfies `until`."""
-        words = [status.name for status in Status if status.name in STATUSES and until(status)]
+        words = [status.name for status in Status if status.name in STATUS_WORDS and until(status)]
         if not words:
             raise InvalidRequest("no status of an instance satisfies `until`; the wait would never end")
         if Status.STALLED.name in words:

@@ -13,7 +13,6 @@ from ..actors.store.postgres.url import without_password
 from ..api.tracing import TracingConfig
 from ..runtime.operations.retention.policy import Retention
 from ..runtime.settings import Settings
-from .supervision import END_AFTER_S
 
 LIMITS = Settings()  # the default of every limit
 
@@ -28,6 +27,10 @@ RUN_FLAGS = {
     "peer_address": "--peer-address",
     "unauthenticated": "Set PERDURE_API_TOKEN (or --api-token-file), or say --allow-unauthenticated.",
 }
+
+
+# If the interruption of a step of user code has no effect, its process is ended after this time.
+END_AFTER_S = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -57,9 +57,6 @@ class Reload(NamedTuple):
 FromHost: TypeAlias = Ready | Failed | ShutdownAsked | Beat
 ToHost: TypeAlias = Stop | Reload
 
-# If the interruption of a step of user code has no effect, its process is ended after this time.
-END_AFTER_S = 10.0
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:

@@ -8,19 +8,22 @@ Programs that embed an engine make one; the daemon makes it of its configuration
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import inf
+from typing import TYPE_CHECKING
 
-from ..actors.cluster.leases.shared import Share
 from ..actors.instruments import SYSTEM, Instruments
 from ..actors.peer_address import read_peer_address
-from .activities.workshop import Workshop
-from .authoring.app import App
 from .authoring.limits import WorkflowLimits
 from .directory import NO_APP_ID
-from .instance.surroundings import Propagate
 from .operations.retention.policy import Retention
 from .state.stores import StateStores
-from .workers.items import ItemWriter
 from .workers.limits import DispatchLimits
+
+if TYPE_CHECKING:  # the daemon's configuration has settings, and no engine
+    from ..actors.cluster.leases.shared import Share
+    from .activities.workshop import Workshop
+    from .authoring.app import App
+    from .instance.surroundings import Propagate
+    from .workers.items import ItemWriter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,11 +89,11 @@ class OtherApp:
     """An app that an engine has beside its first one."""
 
     app_id: str
-    app: App | None = None  # its code; None: workers have it
+    app: "App | None" = None  # its code; None: workers have it
     # Writes histories for remote workers that may see them.
-    propagate: Propagate = field(default=lambda instance_id, events, scope, received: None, kw_only=True)
+    propagate: "Propagate" = field(default=lambda instance_id, events, scope, received: None, kw_only=True)
     # Writes work for the workers of other hosts; None: as for the first app.
-    items: ItemWriter | None = field(default=None, kw_only=True)
+    items: "ItemWriter | None" = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         if not self.app_id:
@@ -107,9 +110,9 @@ class Opening:
     set_aside: tuple[str, ...] = ()  # ids of instances that are set aside before any work of theirs starts
     folder: str | None = None  # the working folder of worker processes; None: that of this process when it begins
     instruments: Instruments = SYSTEM  # its readings of the machine, beside the clock
-    workshop: Workshop | None = None  # threads and processes of activities; those of the operating system
-    items: ItemWriter | None = None  # writes work for the workers of other hosts; None: they are given none
-    share: Share | None = None  # how it shares its store with other engines; None: the store is its own
+    workshop: "Workshop | None" = None  # threads and processes of activities; those of the operating system
+    items: "ItemWriter | None" = None  # writes work for the workers of other hosts; None: they are given none
+    share: "Share | None" = None  # how it shares its store with other engines; None: the store is its own
     # A host that shares its store stops its beats when its event loop stands still for longer than this.
     stuck_after_s: float = inf
     others: Sequence[OtherApp] = ()  # the apps beside the first one

@@ -13,16 +13,13 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 from msgspec import Meta
 
-from ...runtime.history.facets import SET_ASIDE
-from ...runtime.history.status import Status
+from ...runtime.history.status import STATUS_WORDS
 from ...runtime.operations.reading.listing import InstanceFilter
 from ..words import Refusal
 from .moments import parse_length, parse_moment
 from .words import FILTER_INVALID
 
 Value = TypeVar("Value")
-
-STATUSES = (*(status.name for status in Status if status is not Status.CONTINUED_AS_NEW), SET_ASIDE)
 
 TAG = "tag."
 LISTS = ("status", "name")
@@ -141,9 +138,9 @@ def _choice(
 
 
 def _status(text: str) -> str:
-    if (word := text.upper()) in STATUSES:
+    if (word := text.upper()) in STATUS_WORDS:
         return word
-    raise ValueError(f"{text!r} is no status; there are {', '.join(STATUSES)}")
+    raise ValueError(f"{text!r} is no status; there are {', '.join(STATUS_WORDS)}")
 
 
 def _boolean(text: str) -> bool:

@@ -22,9 +22,12 @@ SDK_FORGETFUL = "sdk-forgetful"  # as SDK, with a worker that keeps no histories
 SDK_DRIVERS = (STUB, SDK, SDK_FORGETFUL)
 
 SECONDS = 4.0
+SECONDS_QUICK = 0.3  # of `--quick`
 SECONDS_MARKED = 3.0  # a shorter run is mostly warm-up, and has no marks
 
 BASIC, DAPR, SCALE, THROUGH_SDK = "basic", "dapr", "scale", "sdk"
+BOTH, ALL = "both", "all"  # of the drivers, of the suites
+ARRIVING = "W1"  # the default workload at a rate of arrivals
 
 
 class Shape(Enum):

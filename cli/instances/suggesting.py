@@ -14,8 +14,8 @@ import click
 from click.shell_completion import CompletionItem
 
 from ...actors.errors import PerdureError
-from ...api.management.filters import STATUSES
 from ...client.connect import DEFAULT_SERVER
+from ...runtime.history.status import STATUS_WORDS
 from .connection import Where, token_of
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ Suggest = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 def statuses(ctx: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem]:
     """Suggest statuses for the last word of a list."""
     before, last = last_of(begun)
-    return [CompletionItem(before + word.lower()) for word in STATUSES if word.lower().startswith(last.lower())]
+    return [CompletionItem(before + word.lower()) for word in STATUS_WORDS if word.lower().startswith(last.lower())]
 
 
 async def _ids(client: "RemoteClient", ctx: click.Context, begun: str) -> Iterable[CompletionItem]:

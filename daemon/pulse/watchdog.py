@@ -24,8 +24,8 @@ from typing import Any, Protocol
 from ...journal.journal import Journal
 from ...journal.vocabulary import COMMIT_HANGS, COMMIT_WAITS, LOOP_BLOCKED, LOOP_FREE, PROCESS_ENDED, STEP_INTERRUPTED
 from ...runtime.activities.steps import CodeStep, StepKind, line_of, step_in
+from ..config import END_AFTER_S
 from ..process.standard_error import write_out_log
-from ..supervision import END_AFTER_S
 from .cpu_timer import END, INTERRUPTION, CpuTimer
 from .last_resort import LastResort
 from .stand_in import StandIn

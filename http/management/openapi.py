@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from ...api.management.filters import STATUSES, FilterBody
+from ...api.management.filters import FilterBody
 from ...api.management.moments import LENGTH_PATTERN
 from ...api.management.words import (
     BODY_INVALID,
@@ -24,6 +24,7 @@ from ...api.management.words import (
     UNCERTAIN,
 )
 from ...api.words import TRY_AGAIN, ErrorAnswer
+from ...runtime.history.status import STATUS_WORDS
 from ...runtime.operations.bulk.operation import BulkAction
 from ..auth import TOKEN_MISSING, TOKEN_UNKNOWN, WRITE_BY_COOKIE
 from ..dapr.openapi import error_responses, json_response, ref
@@ -242,7 +243,7 @@ def filter_parameters() -> list[Json]:
     """Describe the filters of a query, which are the same as in a body."""
     (_,), components = msgspec.json.schema_components([FilterBody])
     properties: Json = components[FilterBody.__name__]["properties"]
-    status = "|".join(STATUSES)
+    status = "|".join(STATUS_WORDS)
     schemas: Json = {
         "status": {"type": "string", "pattern": f"^!?({status})(,({status}))*$"},
         "root": {"type": "boolean"},

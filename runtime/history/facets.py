@@ -11,9 +11,8 @@ from ...actors.store.contract import Inspection
 from ...actors.store.listing import Facets
 from .record import InstanceRecord, unpack_record
 from .row import CorruptHistory
-from .status import Status
+from .status import SET_ASIDE, Status
 
-SET_ASIDE = "SET_ASIDE"
 OF_APP = "\x1f"  # ids that a caller gives hardly ever have it; reaches the disk
 
 

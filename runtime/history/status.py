@@ -41,6 +41,11 @@ for _status in Status:
 STATUS_OF: Mapping[int, Status] = {status.value: status for status in Status}  # by number; `Status(number)` is slow
 
 
+# The words for statuses in lists and filters. An instance that is set aside is shown as that, and not as STALLED.
+SET_ASIDE = "SET_ASIDE"
+STATUS_WORDS = (*(status.name for status in Status if status is not Status.CONTINUED_AS_NEW), SET_ASIDE)
+
+
 class Step(StrEnum):
     """A step in the life of an instance, after which its status may be another."""
 

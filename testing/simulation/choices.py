@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
 from math import log
 from random import Random
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 # (stream, number of the draw) -> the drawn value, if it was not 0.
 Schedule: TypeAlias = dict[tuple[str, int], int]
@@ -34,6 +34,16 @@ CHOICE = re.compile(r"([^\s=,]+)#([0-9]{1,9})(?:=([1-9][0-9]{0,98}))?")
 NEVER = -1
 
 
+class Generator(Protocol):
+    """The source of a stream's numbers, made from a text that no other stream of any seed has."""
+
+    def __init__(self, seed: str, /) -> None: ...
+
+    def random(self) -> float:
+        """A number from 0 to just below 1."""
+        ...
+
+
 class Choices:
     """The source of choices.
 
@@ -47,7 +57,10 @@ class Choices:
         faults: The streams of faults so far, and how many kinds of fault each has.
         taken: The choices that were not 0.
         calmed: Whether faults are over; `fault` and `noise` then give 0 and do not count.
+        generator: The class of the generators of streams.
     """
+
+    generator: type[Generator] = Random
 
     def __init__(
         self,
@@ -118,7 +131,7 @@ class Choices:
             source = _Told(stream, values)
         else:
             rate = 0.0 if rates is None else self._rates.get(stream, _rate(f"{self.seed}/{stream}/rate", rates))
-            source = _Chosen(stream, f"{self.seed}/{stream}", rate)
+            source = _Chosen(stream, f"{self.seed}/{stream}", rate, self.generator)
         self._streams[stream] = source
         return source
 
@@ -165,11 +178,12 @@ class _Told(_Stream):
 class _Chosen(_Stream):
     """Chooses at random."""
 
-    def __init__(self, name: str, seed: str, rate: float) -> None:
+    def __init__(self, name: str, seed: str, rate: float, generator: type[Generator]) -> None:
         super().__init__(name)
         self._seed = seed
         self._rate = rate
-        self._random: Random | None = None  # not made for the many streams that never strike
+        self._make = generator
+        self._random: Generator | None = None  # not made for the many streams that never strike
         if rate > 0:
             self.next = self._gap(self._generator())
 
@@ -183,11 +197,11 @@ class _Chosen(_Stream):
         self.next += 1 + self._gap(random)
         return value
 
-    def _generator(self) -> Random:
-        self._random = random = Random(self._seed)  # noqa: S311  no secret
+    def _generator(self) -> Generator:
+        self._random = random = self._make(self._seed)
         return random
 
-    def _gap(self, random: Random) -> int:
+    def _gap(self, random: Generator) -> int:
         """The number of draws before the next that strikes: the geometric distribution, by its inverse."""
         return int(log(1.0 - random.random()) / log(1.0 - self._rate)) if self._rate < 1 else 0
 

@@ -53,6 +53,27 @@ def test_help_imports_nothing_that_only_a_command_needs() -> None:
     assert not set(HEAVY) & set(imported)
 
 
+# How many modules of the package the help of a command imports, at most. `run` and its like have the flags of a
+# daemon's configuration.
+MODULES_MAX = {"run": 85, "daprd": 85, "store": 85, "bench": 65}
+OF_OTHERS = 45  # the commands on a daemon, which have no engine and no client
+ENGINE = ("perdure.runtime.engine", "perdure.actors.hosting.host", "perdure.runtime.activities.workshop")
+LATER = (*ENGINE, "perdure.http.app", "perdure.client.remote_client", "asyncio", "httpx2", "grpc", "rich")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_help_of_a_command_imports_what_its_options_need_and_no_more(name: str) -> None:
+    program = (
+        "import sys; from perdure.cli.main import main; "
+        f"main([{name!r}, '--help'], standalone_mode=False); print(*sys.modules)"
+    )
+    output = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout
+    imported = set(output.splitlines()[-1].split())
+    assert imported.isdisjoint(LATER)
+    ours = [module for module in imported if module.partition(".")[0] == "perdure"]
+    assert len(ours) <= MODULES_MAX.get(name, OF_OTHERS)
+
+
 def test_the_module_is_the_command_too() -> None:
     output = subprocess.run(
         [sys.executable, "-m", "perdure", "--help"], check=True, capture_output=True, text=True

@@ -12,10 +12,9 @@ from typing import NamedTuple
 import pytest
 
 from ..support.paths import ROOT
-from .kinds import KINDS, OF_HOSTS
+from .kinds import KINDS
 
 SEEDS = 100  # worlds of each kind
-SEEDS_CUT_OF_HOSTS = 60  # each has more instances, or more kills, than one of one host
 # Worlds that are cut short, and those that go on to their end.
 SIZES = ["cut", pytest.param("small", marks=pytest.mark.slow)]
 # The faults that a kind has and others have not, by the beginning of their streams; all kinds have kills.
@@ -80,8 +79,7 @@ def split(lines: Sequence[str]) -> tuple[list[str], list[Faults]]:
 @pytest.mark.parametrize("size", SIZES)
 def test_worlds_are_the_same_in_two_processes_and_each_kind_of_fault_strikes_in_some(size: str) -> None:
     # A crowd is a plain world with more of the same.
-    of_hosts = SEEDS_CUT_OF_HOSTS if size == "cut" else SEEDS
-    kinds = {kind: of_hosts if kind in OF_HOSTS else SEEDS for kind in KINDS if kind != "crowd"}
+    kinds = {kind: SEEDS for kind in KINDS if kind != "crowd"}
     # Given the worlds of each kind in two processes, with another hash seed and in the other order,
     with begin("1", "forwards", size, kinds) as forwards, begin("2", "backwards", size, kinds) as backwards:
         one, other = digests(forwards), digests(backwards)

@@ -5,10 +5,10 @@ The rule: no path has a fixed word in the place of an id, because an id may be a
 
 from typing import Any
 
-from ....api.management.filters import STATUSES
 from ....api.management.instances import CountResult, InstanceDetails, InstanceList, InstanceTree
 from ....api.management.words import HISTORY_UNREADABLE
 from ....api.words import NOT_FOUND
+from ....runtime.history.status import STATUS_WORDS
 from ..endpoint import NDJSON, Endpoint, QueryField, Success
 
 Json = dict[str, Any]
@@ -121,7 +121,7 @@ WAIT = Endpoint(
     query=(
         QueryField(
             "until",
-            listed("terminal", *(form for word in STATUSES for form in (word, word.lower()))),
+            listed("terminal", *(form for word in STATUS_WORDS for form in (word, word.lower()))),
             "`terminal` (the default), or a list of statuses",
         ),
         QueryField("timeout", WAIT_LENGTH, f"By default 30s, at most {WAIT_MAX_S}s; a bare number is seconds"),

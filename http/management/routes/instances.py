@@ -12,12 +12,12 @@ from starlette.responses import Response
 
 from ....actors.errors import PerdureError
 from ....actors.store.listing import Order
-from ....api.management.filters import STATUSES
 from ....api.management.instances import InstanceDetails, InstanceList, InstanceSummary
 from ....api.management.moments import encode
 from ....api.management.shapes import counts, details, summary, tree
 from ....api.management.words import HOST_STOPPING, management_refusal
 from ....runtime.errors import InstanceNotFound
+from ....runtime.history.status import STATUS_WORDS
 from ....runtime.operations.management import InstanceOperations
 from ....runtime.operations.reading.listing import InstanceFilter
 from ....runtime.operations.reading.status_wait import TERMINAL_WORDS
@@ -140,7 +140,7 @@ def described(found: InstanceDetails) -> Response:
 def waited_for(call: ManagementCall) -> frozenset[str]:
     """Return the statuses that a caller waits for. Raises Refusal."""
     words = frozenset(word.upper() for word in call.query.values.get("until", TERMINAL).split(","))
-    options = (TERMINAL, *STATUSES)
+    options = (TERMINAL, *STATUS_WORDS)
     if unknown := words.difference(options):
         raise call.query.refusal(f"'until' has {sorted(unknown)[0]!r}, and it takes {', '.join(options)}")
     return words - {TERMINAL} | TERMINAL_WORDS if TERMINAL in words else words

@@ -14,8 +14,7 @@ from ....actors.cluster.peers import AppPeers
 from ....actors.hosting.host import Host
 from ....actors.store.listing import Order
 from ...directory import AppAddresses
-from ...history.facets import SET_ASIDE
-from ...history.status import Status
+from ...history.status import SET_ASIDE, Status
 from ...workers.dispatcher import Dispatcher
 from ..reading.item import InstanceItem
 from ..reading.listing import InstanceFilter

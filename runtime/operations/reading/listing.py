@@ -15,10 +15,9 @@ from ....actors.hosting.host import Host
 from ....actors.store.listing import Counted, Grouped, Listed, ListFilter, Order
 from ...directory import AppAddresses
 from ...errors import InvalidRequest
-from ...history.facets import SET_ASIDE
 from ...history.record import InstanceRecord, unpack_record
 from ...history.row import CorruptHistory
-from ...history.status import Status
+from ...history.status import SET_ASIDE, Status
 from .description import Descriptions
 from .item import InstanceItem, item_of
 from .waiting import Waiting

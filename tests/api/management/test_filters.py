@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from perdure.api.management.filters import NAMES, STATUSES, FilterBody, filter_of_body, filter_of_query
+from perdure.api.management.filters import NAMES, FilterBody, filter_of_body, filter_of_query
 from perdure.api.words import Refusal
+from perdure.runtime.history.status import STATUS_WORDS
 from perdure.runtime.operations.reading.listing import InstanceFilter
 
 AT = "2026-11-23T04:00:00Z"
@@ -91,6 +92,6 @@ def test_a_list_without_a_value_is_no_filter_for_all(empty: dict[str, Any]) -> N
 
 
 def test_the_statuses_are_those_that_can_be_seen() -> None:
-    assert set(STATUSES) == {
+    assert set(STATUS_WORDS) == {
         *("PENDING", "RUNNING", "SUSPENDED", "COMPLETED", "FAILED", "TERMINATED", "CANCELED", "STALLED", "SET_ASIDE"),
     }

@@ -19,8 +19,8 @@ from perdure import Status, WorkflowState
 from perdure.actors.store.contract import Write
 from perdure.actors.turn import Turn
 from perdure.runtime.history.event import Event
-from perdure.runtime.history.facets import SET_ASIDE
 from perdure.runtime.history.record import unpack_record
+from perdure.runtime.history.status import SET_ASIDE
 
 from .broken import Broken
 

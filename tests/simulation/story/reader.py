@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from perdure import Status
 from perdure.actors.store.listing import Order
-from perdure.runtime.history.facets import SET_ASIDE
+from perdure.runtime.history.status import SET_ASIDE
 from perdure.runtime.operations.reading.listing import InstanceFilter
 from perdure.testing.simulation.base import BaseWorld
 
