@@ -20,7 +20,7 @@ SOURCES := pyproject.toml README.md LICENSE py.typed \
 help:
 	@echo "make run        start the daemon with examples/order_processing.py"
 	@echo "make demo       an order, an approval and two kills, from start to end"
-	@echo "make test       the tests, in a few minutes at most"
+	@echo "make test       the tests, in a few minutes at most, and which branches a module's own test file runs"
 	@echo "make coverage   the tests of the inner layers, and which lines and branches of these they run, by module"
 	@echo "make test-slow  the long proofs too"
 	@echo "make test-chaos CHAOS_SECONDS=600  hosts on one database under each kind of fault, so long each"
@@ -54,20 +54,23 @@ HANG = -o faulthandler_timeout=300 -o faulthandler_exit_on_timeout=true
 FAILED_ONLY = --last-failed --last-failed-no-failures none
 ALONE = $(BIN)/python -m pytest $(HANG) $(FAILED_ONLY)
 
-test: $(VENV)/package $(VENV)/extra-test
-	$(BIN)/python -m pytest $(HANG) -n 4 --dist worksteal || $(ALONE)
+# Which lines and branches the tests run, by module: it fails if a module is below its floor in tests/support/coverage/floors.toml.
+# `make test` measures what a module's own test file runs of it, and `make coverage` what all tests of these layers run of them:
+# that takes more than twice as long, because a tracer looks at each line. A test that fails under a tracer has to pass without it.
+MEASURED = build/coverage
+REPORT = $(BIN)/python -m tests.support.coverage.report
 
-# Which lines and branches of these layers their tests run: a table by module, which fails if a module is below its floor in
-# tests/support/coverage/floors.toml. Under the tracer a test takes twice as long, so the tests of the other layers go without it.
-# A test that fails under the tracer has to pass without it.
+test: $(VENV)/package $(VENV)/extra-test
+	rm -rf $(MEASURED)/by_own && mkdir -p $(MEASURED)/by_own
+	$(BIN)/python -m pytest $(HANG) -n 4 --dist worksteal --coverage $(CURDIR)/$(MEASURED)/by_own || $(ALONE)
+	$(REPORT) by_own $(MEASURED)/by_own
+
 COVERED = actors runtime api journal rpc
-MEASURED = $(CURDIR)/build/coverage
-coverage: export COVERAGE_FILE := $(MEASURED)/data
+coverage: export COVERAGE_FILE := $(CURDIR)/$(MEASURED)/by_all/data
 coverage: $(VENV)/package $(VENV)/extra-test
-	rm -rf $(MEASURED) && mkdir -p $(MEASURED)
+	rm -rf $(MEASURED)/by_all && mkdir -p $(MEASURED)/by_all
 	$(BIN)/python -m coverage run -m pytest $(HANG) -n 3 --dist worksteal $(COVERED:%=tests/%) || env -u COVERAGE_FILE $(ALONE)
-	$(BIN)/python -m coverage combine --quiet
-	$(BIN)/python -m tests.support.coverage.report
+	$(REPORT) by_all $(MEASURED)/by_all
 
 # Properties are tried with all their examples (tests/support/examples.py).
 test-slow: export EXAMPLES := all

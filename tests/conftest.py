@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Generator, Iterator
 from functools import partial
+from pathlib import Path
 from typing import Literal
 
 import hypothesis
@@ -17,6 +18,8 @@ import pytest
 from perdure import Settings
 from perdure.testing.virtual_time import run_virtually
 
+from .support.coverage.floors import floors, layers
+from .support.coverage.own import OwnTests
 from .support.examples import examples
 from .support.paths import ROOT
 from .support.postgres import PostgresServer, PostgresServers
@@ -48,6 +51,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--compiled",
         action="store_true",
         help="fail unless the installed package is the compiled build, as it is for `make test-compiled`",
+    )
+    parser.addoption(
+        "--coverage",
+        metavar="FOLDER",
+        type=Path,
+        help="measure which branches of a module its own test file runs, and write it into this folder",
     )
 
 
@@ -121,12 +130,6 @@ def virtual_backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPa
     return backend
 
 
-def pytest_collectstart(collector: pytest.Collector) -> None:
-    """Under `make coverage`: what a test file calls for its parameters is by it too."""
-    if isinstance(collector, pytest.Module):
-        _credit(collector)
-
-
 @pytest.hookimpl(wrapper=True)
 def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
     """Collect the tests without Python's garbage collector, and have it never look at them: all of them stay."""
@@ -141,19 +144,6 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
 
 def pytest_sessionfinish() -> None:
     close_template()
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Under `make coverage`: what is measured from here on is by the file of this test."""
-    _credit(item)
-
-
-def _credit(node: pytest.Item | pytest.Module) -> None:
-    coverage = sys.modules.get("coverage")
-    measuring = coverage.Coverage.current() if coverage is not None else None
-    if measuring is not None:
-        measuring.switch_context(str(node.path.relative_to(ROOT)))
 
 
 class _End:
@@ -178,5 +168,7 @@ class _End:
 def pytest_configure(config: pytest.Config) -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in a shell.s background; children inherit it
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if (folder := config.getoption("--coverage")) is not None:
+        config.pluginmanager.register(OwnTests(layers(floors()), folder))
     if not hasattr(config, "workerinput"):  # a worker of pytest-xdist ends when its controller says so
         config.pluginmanager.register(_End())

@@ -189,6 +189,7 @@ def test_a_host_that_was_cut_off_for_a_second_keeps_all_it_has() -> None:
 
 # For how long it is away, and how much later it comes back for one host than for another. One that is back before a
 # beat has failed was hardly away: then the others must not be away for longer.
+@pytest.mark.untraced
 @pytest.mark.parametrize(
     ("down_s", "later_s"),
     [
@@ -506,6 +507,7 @@ def test_a_host_that_cannot_join_says_why() -> None:
 # Many schedules.
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("seed", [*range(6), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(6, 16))])
 def test_any_schedule_of_kills_partitions_and_lost_answers_is_safe_and_ends(seed: int) -> None:
     cluster = LeasedHosts(seed, loses_takes=0.3)

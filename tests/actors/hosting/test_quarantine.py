@@ -170,6 +170,7 @@ def is_condemned(gap_s: Callable[[Random], float], chance: Random, *, kills: int
     return False
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("gaps", KILLS)
 def test_kills_from_outside_condemn_no_innocent(gaps: str) -> None:
     chance = Random(gaps)

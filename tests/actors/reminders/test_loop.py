@@ -198,6 +198,7 @@ def test_a_window_that_takes_several_reads_is_filled_before_the_loop_sleeps() ->
 HOUR_S = 3600.0
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize(
     ("due_s", "step_s", "fires_s"),
     [

@@ -137,6 +137,7 @@ ORDERS = {
 }
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("order", list(Order))
 @pytest.mark.usefixtures("keys")
 async def test_a_list_has_what_its_filter_lets_through_in_its_order(bench: Bench, order: Order) -> None:

@@ -5,7 +5,8 @@ import pytest
 
 from perdure.actors.waiting.waiter import Waiter, new_waiter
 
-pytestmark = pytest.mark.anyio
+# A waiter is another one on each: so both are measured (tests/support/coverage/own.py).
+pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])]
 
 
 async def test_who_waits_goes_on_when_woken() -> None:

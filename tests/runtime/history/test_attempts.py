@@ -1,5 +1,7 @@
 """A failed attempt is one line, which says on which attempt, why, and what follows."""
 
+from collections.abc import Callable
+
 import pytest
 
 from perdure import FailureDetails
@@ -12,35 +14,36 @@ AT_US = 1_767_225_600_000_000
 
 
 @pytest.mark.parametrize(
-    ("note", "said"),
+    ("of_attempt", "said"),
     [
         (
-            failed_attempt("charge", 2, FAILURE, attempt=1, attempts_max=3, retry_us=AT_US),
+            lambda: failed_attempt("charge", 2, FAILURE, attempt=1, attempts_max=3, retry_us=AT_US),
             "activity 'charge' of i failed on attempt 1 of 3: CardDeclined: insufficient funds. "
             "It is tried again at 2026-01-01T00:00:00.000Z",
         ),
         (
-            failed_for_good("charge", 2, FAILURE, attempt=3),
+            lambda: failed_for_good("charge", 2, FAILURE, attempt=3),
             "activity 'charge' of i failed on attempt 3: CardDeclined: insufficient funds. It is not tried again",
         ),
         (
             # A deploy has lowered the policy's number since.
-            failed_for_good("charge", 2, FAILURE, attempt=3, attempts_max=1),
+            lambda: failed_for_good("charge", 2, FAILURE, attempt=3, attempts_max=1),
             "activity 'charge' of i failed on attempt 3: CardDeclined: insufficient funds. It is not tried again",
         ),
         (
-            failed_for_good("charge", 2, FAILURE, then=UNREAD),
+            lambda: failed_for_good("charge", 2, FAILURE, then=UNREAD),
             "activity 'charge' of i failed on an attempt: CardDeclined: insufficient funds. "
             "Its workflow has ended without waiting for it",
         ),
         (
-            failed_child("ship", "kid", 2, FAILURE, attempt=1, attempts_max=2, retry_us=AT_US),
+            lambda: failed_child("ship", "kid", 2, FAILURE, attempt=1, attempts_max=2, retry_us=AT_US),
             "child 'kid' (workflow 'ship') of i failed on attempt 1 of 2: CardDeclined: insufficient funds. "
             "It is tried again at 2026-01-01T00:00:00.000Z",
         ),
     ],
 )
-def test_the_line_says_it_all(note: Note, said: str) -> None:
+def test_the_line_says_it_all(of_attempt: Callable[[], Note], said: str) -> None:
+    note = of_attempt()
     values = {"instance_id": "i", "workflow": "order"} | note.values
     assert sentence(note.line, values) == said
     assert values.keys() >= {*note.line.fields} - {"duration_ms"}

@@ -1,19 +1,21 @@
-"""Which lines and branches of a layer its tests run, by module:  make coverage
+"""Which lines and branches of a layer its tests run, by module, after `make test` or `make coverage`:
 
-The rule: a share is of the installed package, and counts lines and branches together, as coverage.py does. A module has
-two: by all tests of the run, in their processes and in those that they start, and by its own test file alone. The
-second leaves out what runs when a module is imported, because the first test that imports it gets the credit.
+    python -m tests.support.coverage.report by_own build/coverage/by_own
+
+The rule: a share is of the installed package, and counts lines and branches together, as coverage.py does. It is by one
+of two kinds of run: by all tests of these layers, in their processes and in those that they start (`make coverage`),
+and by the module's own test file alone (`make test`). The second leaves out what runs when a module is imported,
+because the first test that imports it would get the credit.
 
 `floors.toml` beside this file has the shares below which no module may fall.
 """
 
 import json
-import re
+import os
 import sys
 import tempfile
-import tomllib
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,14 +23,11 @@ import coverage
 from coverage.exceptions import NoDataError
 
 from ..paths import ROOT
+from .floors import BY_ALL, BY_OWN, floors, layers
+from .own import INSTALLED, own_test_file_of
 
-FLOORS = Path(__file__).with_name("floors.toml")
 PACKAGE = "perdure/"
-# The kinds of share, as floors.toml names them.
-BY_ALL, BY_OWN = "by_all", "by_own"
 TESTS = {BY_ALL: "all tests", BY_OWN: "its own test file"}
-
-Floors = Mapping[str, Mapping[str, float]]  # kind -> layer or module -> percent
 
 
 class Share(NamedTuple):
@@ -46,15 +45,7 @@ class Share(NamedTuple):
         return Share(self.run + other.run, self.of + other.of)
 
 
-class Module(NamedTuple):
-    """A module of the package."""
-
-    path: str  # from the root: actors/turn.py
-    shares: Mapping[str, Share]  # by the kinds above; without BY_OWN if it has no test file of its own
-
-    @property
-    def layer(self) -> str:
-        return self.path.partition("/")[0]
+Shares = Mapping[str, Share]  # module, from the root (`actors/turn.py`) -> share
 
 
 def share_of(summary: Mapping[str, Any]) -> Share:
@@ -69,16 +60,11 @@ def share_in_functions(told: Mapping[str, Any]) -> Share:
     return sum(shares, Share(0, 0))
 
 
-def test_file_of(module: str) -> str:
-    """The test file of a module, as `tests/house/test_house.py` has it."""
-    return str(Path("tests", module).with_name(f"test_{Path(module).name}"))
-
-
 def told_of(measured: coverage.Coverage, **wanted: Any) -> dict[str, Any]:
     """What coverage tells of files.
 
     Args:
-        wanted: Which files, and the runs of which tests, as `Coverage.json_report` takes them.
+        wanted: Which files, as `Coverage.json_report` takes them.
 
     Returns:
         Path -> its part of coverage's report in JSON; empty if none of the tests has run any of the files.
@@ -93,63 +79,74 @@ def told_of(measured: coverage.Coverage, **wanted: Any) -> dict[str, Any]:
     return files
 
 
-def modules(measured: coverage.Coverage, layers: Collection[str]) -> Iterator[Module]:
-    """The modules of some layers with their shares."""
-    files = told_of(measured, include=[f"*/{PACKAGE}{layer}/*" for layer in layers])
-    for file, told in sorted(files.items()):
-        path = file.rpartition(PACKAGE)[2]
-        shares = {BY_ALL: share_of(told["summary"])}
-        if (ROOT / (test_file := test_file_of(path))).is_file():
-            own = told_of(measured, morfs=[file], contexts=[f"^{re.escape(test_file)}$"])
-            shares[BY_OWN] = share_in_functions(own[file]) if own else Share(0, share_in_functions(told).of)
-        yield Module(path, shares)
+def shares_by_all(measured: coverage.Coverage, of: Collection[str]) -> Shares:
+    """The share of each module of some layers, by a run of all tests."""
+    files = told_of(measured, include=[f"*/{PACKAGE}{layer}/*" for layer in of])
+    return {_module(file): share_of(told["summary"]) for file, told in sorted(files.items())}
 
 
-def sums(found: Iterable[Module]) -> dict[str, dict[str, Share]]:
+def shares_by_own(measured: coverage.Coverage, of: Collection[str], installed: Path = INSTALLED) -> Shares:
+    """The share of each module of some layers that has a test file, by that.
+
+    Args:
+        installed: The folder of the package.
+    """
+    files = [file for layer in of for file in (installed / layer).rglob("*.py")]
+    own = [str(file) for file in files if own_test_file_of(str(file.relative_to(installed))).is_file()]
+    told = told_of(measured, morfs=own)
+    return {_module(file): share_in_functions(each) for file, each in sorted(told.items())}
+
+
+def _module(file: str) -> str:
+    return file.rpartition(PACKAGE)[2]
+
+
+def sums(shares: Shares) -> Shares:
     """The shares of the layers."""
-    layers: dict[str, dict[str, Share]] = defaultdict(lambda: defaultdict(lambda: Share(0, 0)))
-    for module in found:
-        for kind, share in module.shares.items():
-            layers[module.layer][kind] += share
-    return layers
+    found: dict[str, Share] = defaultdict(lambda: Share(0, 0))
+    for module, share in shares.items():
+        found[module.partition("/")[0]] += share
+    return found
 
 
-def below(found: Iterable[Module], floors: Floors) -> Iterator[str]:
-    """Sentences on each module that is below its floor. A module has the floor of its layer, or one of its own."""
-    for module in found:
-        for kind, share in module.shares.items():
-            floor = floors[kind].get(module.path, floors[kind][module.layer])
-            if share.percent < floor:
-                yield (
-                    f"{module.path}: {share.percent:.1f} % of its lines and branches are run by {TESTS[kind]}, and the "
-                    f"floor is {floor:g} %. Write a test for what is new, or find the test that has gone."
-                )
+def below(shares: Shares, floor_of: Mapping[str, float], tests: str) -> Iterator[str]:
+    """Sentences on each module that is below its floor.
+
+    Args:
+        floor_of: Layer or module -> percent. A module has the floor of its layer, or one of its own.
+        tests: Whose shares these are: "all tests".
+    """
+    for module, share in shares.items():
+        floor = floor_of.get(module, floor_of[module.partition("/")[0]])
+        if share.percent < floor:
+            yield (
+                f"{module}: {share.percent:.1f} % of its lines and branches are run by {tests}, and the floor is "
+                f"{floor:g} %. Write a test for what is new, or find the test that has gone."
+            )
 
 
-def written(found: Iterable[Module]) -> str:
-    """The table, as text: the layers, then their modules."""
-    found = list(found)
-    rows = [*sums(found).items(), *((module.path, module.shares) for module in found)]
-    head = f"{'percent of lines and branches':64} all tests  own file"
-    return "\n".join(
-        [head, *(f"{name:64} {_cell(shares, BY_ALL):>9}  {_cell(shares, BY_OWN):>8}" for name, shares in rows)]
-    )
+def written(shares: Shares) -> str:
+    """Shares as a table of text."""
+    return "\n".join(f"{name:64} {share.percent:5.1f}" for name, share in shares.items())
 
 
-def _cell(shares: Mapping[str, Share], kind: str) -> str:
-    return f"{shares[kind].percent:.1f}" if kind in shares else "-"
-
-
-def main() -> int:
-    measured = coverage.Coverage(config_file=str(ROOT / "pyproject.toml"))
-    measured.load()
-    floors: Floors = tomllib.loads(FLOORS.read_text())
-    found = list(modules(measured, [name for name in floors[BY_ALL] if "/" not in name]))
-    print(written(found))
-    fallen = list(below(found, floors))
+def main(kind: str, folder: Path) -> int:
+    """Report on what the processes of a run have written into a folder; return 1 if a module is below its floor."""
+    measured = coverage.Coverage(data_file=str(folder / "data"), config_file=str(ROOT / "pyproject.toml"))
+    try:
+        measured.combine([str(folder)], strict=True)
+    except NoDataError:
+        print(f"No test that is measured has run: {folder} has nothing of coverage's.")
+        return 1
+    floor_of = floors()
+    shares = {BY_ALL: shares_by_all, BY_OWN: shares_by_own}[kind](measured, layers(floor_of))
+    (table := folder / "modules.txt").write_text(written(shares) + "\n")
+    print(f"percent of lines and branches that are run by {TESTS[kind]}; by module in {os.path.relpath(table)}")
+    print(written(sums(shares)))
+    fallen = list(below(shares, floor_of[kind], TESTS[kind]))
     print(*fallen, sep="\n")
-    return 1 if fallen or not found else 0
+    return 1 if fallen else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1], Path(sys.argv[2])))

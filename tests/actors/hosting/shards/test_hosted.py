@@ -293,6 +293,7 @@ def test_what_an_actor_has_sent_to_a_host_that_cannot_be_reached_goes_to_the_nex
 # Under load.
 
 
+@pytest.mark.untraced
 def test_a_host_that_joins_gets_shards_without_a_caller_noticing() -> None:
     async def tell(hosts: SharedHosts) -> None:
         async with load_on(hosts) as load:
@@ -340,6 +341,7 @@ def test_a_host_that_is_killed_loses_nothing_that_was_acknowledged(seed: int) ->
     story(tell, 3, seed=seed)
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_host_that_is_cut_off_from_the_database_goes_on_under_another_name(seed: int) -> None:
     async def tell(hosts: SharedHosts) -> None:
@@ -359,6 +361,7 @@ def test_a_host_that_is_cut_off_from_the_database_goes_on_under_another_name(see
     story(tell, 3, seed=seed)
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("seed", SEEDS)
 def test_whatever_befalls_hosts_and_links_all_that_was_acknowledged_is_there_once(seed: int) -> None:
     async def befall(hosts: SharedHosts) -> None:

@@ -36,6 +36,7 @@ async def run(url: str, sql: str) -> list[tuple[object, ...]]:
         session.terminate()
 
 
+@pytest.mark.untraced
 async def test_keys_come_in_blocks_and_the_next_is_taken_in_time(bench: Bench) -> None:
     first = bench.store.new_key()
     keys = [bench.store.new_key() for _ in range(KEYS_AT_ONCE // 2)]

@@ -173,6 +173,7 @@ def test_shards_move_between_hosts_while_workers_work(seed: int) -> None:
     story(tell, 2, seed=seed)
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("one_way", [False, True])
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_link_that_is_cut_for_a_while_loses_no_job(seed: int, one_way: bool) -> None:
@@ -229,6 +230,7 @@ def test_work_goes_to_the_workers_of_its_own_host_unless_they_have_much_to_do() 
     story(tell)
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("count", [1, 2, 4])
 def test_no_worker_has_more_than_its_window_whatever_the_number_of_hosts(count: int) -> None:
     async def tell(scene: Scene) -> None:
