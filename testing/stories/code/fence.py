@@ -35,8 +35,8 @@ NO_END = (
     "timeout."
 )
 WORLDS_LOOP = (
-    "The event loop is the world's, and has no part of the machine: leave it as it is, or give the code that needs it a "
-    "fake with `world.outside`."
+    "The event loop is the world's, and has no part of the machine: leave it as it is, or give the code that needs it "
+    "a fake with `world.outside`."
 )
 NO_LOCKS = (
     "A lock of a file outlives no kill of a simulation, and is held by one process for all hosts: give it a fake with "
