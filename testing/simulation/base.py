@@ -130,8 +130,8 @@ class BaseWorld(ABC):
                     return self.loop.run(self._run(story))
             finally:
                 self._forget_engines()  # they are large, and a world may be kept
-                self.workshop.bury()
-                self.loop.close()
+                with self.workshop.buried():
+                    self.loop.close()
 
     @abstractmethod
     async def _run(self, story: Callable[[Self], Awaitable[T]]) -> T: ...

@@ -8,7 +8,9 @@ bytes that they are between processes. Unlike a real process it can see a global
 
 import asyncio
 import sys
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import Any, TypeVar
 
@@ -73,11 +75,18 @@ class SimWorkshop:
     def _dies(self) -> bool:
         return self.processes_die and bool(self._choices.fault("process.dies"))
 
-    def bury(self) -> None:
-        """End the threads that are left, also those of dead hosts, in the order of their making."""
+    @contextmanager
+    def buried(self) -> Iterator[None]:
+        """End the threads that are left, also those of dead hosts, in the order of their making.
+
+        Until the block ends Python does not warn of the things that they leave: an event loop of a thread's own cannot
+        be closed in order where its host is gone.
+        """
         threads, self._threads = self._threads, {}
-        for thread in threads:
-            thread.bury()
+        with _without_warnings() if threads else nullcontext():
+            for thread in threads:
+                thread.bury()
+            yield
 
     def begin(
         self, function: Callable[[], Any], ended: Callable[[], None] = _nothing
@@ -138,6 +147,17 @@ class SimProcesses:
             return Performed(None, broken(call, "was ended by SIGKILL before it answered"))
         outcome = Outcome(*unpacked(answered))
         return Performed(outcome.result, FailureDetails.unpack(outcome.failure) if outcome.failure else None)
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    hook, sys.unraisablehook = sys.unraisablehook, lambda unraisable: None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        sys.unraisablehook = hook
 
 
 def _perform(sent: bytes) -> bytes:

@@ -34,7 +34,10 @@ NO_END = (
     "Nothing can happen to it meanwhile, as the event loop of its host stands still: await it, or give the wait a "
     "timeout."
 )
-WORLDS_LOOP = "The event loop is the world's, and has no part of the machine: give it a fake with `world.outside`."
+WORLDS_LOOP = (
+    "The event loop is the world's, and has no part of the machine: leave it as it is, or give the code that needs it "
+    "a fake with `world.outside`."
+)
 NO_LOCKS = (
     "A lock of a file outlives no kill of a simulation, and is held by one process for all hosts: give it a fake with "
     "`world.outside`."

@@ -1,10 +1,12 @@
 """Code that blocks waits in virtual time, in a thread of a world as in its event loop, and never without an end."""
 
 import asyncio
+import gc
 import queue
 import select
 import selectors
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -190,3 +192,32 @@ def test_anyio_begins_a_loop_where_it_does_outside_of_a_world_and_nowhere_else()
         assert await world.client.run(w, instance_id="o") == 3_600
 
     succeed(calm(app, story))
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("run_in_thread", [lambda: asyncio.run(an_hour()), lambda: anyio.run(an_hour)])
+def test_a_loop_of_a_thread_whose_host_was_killed_is_no_warning(
+    run_in_thread: Callable[[], float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = App("killed")
+
+    @app.activity
+    def act(ctx: ActivityContext) -> float:
+        return run_in_thread()
+
+    @app.workflow
+    async def w(ctx: WorkflowContext) -> Any:
+        return await ctx.call_activity(act)
+
+    async def story(world: World) -> None:
+        await world.client.start(w, instance_id="o")
+        await world.sleep(60)
+        world.kill()
+        await world.settle()
+
+    # A warning that is an error, in code that nothing calls, comes here.
+    heard: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", heard.append)
+    succeed(calm(app, story))
+    gc.collect()
+    assert heard == []
