@@ -282,10 +282,11 @@ def done(each: Command, reader: Reader) -> Said:
     """Do a command of a page. A look at an instance is repeated until it shows what the page has: the instance goes on
     meanwhile, and a reader types more slowly than a test.
     """
-    for _ in range(LOOKS_MAX if each.shown and each.text.startswith(LOOK) else 1):
-        said = reader.do(each)
+    said = reader.do(each)
+    for _ in range(LOOKS_MAX if each.shown and each.text.startswith(LOOK) else 0):
         if shows(said.text.splitlines(), each.shown):
             break
+        said = reader.do(each)
     return said
 
 
