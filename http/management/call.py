@@ -124,9 +124,9 @@ def words_of(kind: type[msgspec.Struct], error: str) -> str:
     """Return the words that a field takes, in words, if an error is that its value is none of them; else nothing."""
     if (match := NO_SUCH_WORD.fullmatch(error)) is None:
         return ""
-    [field] = (field for field in msgspec.structs.fields(kind) if field.encode_name == match["field"])
-    [taken] = (each for each in (field.type, *get_args(field.type)) if get_origin(each) is Literal)
-    return f". It takes {', '.join(get_args(taken))}"
+    types = [field.type for field in msgspec.structs.fields(kind) if field.encode_name == match["field"]]
+    words = [get_args(each) for of in types for each in (of, *get_args(of)) if get_origin(each) is Literal]
+    return f". It takes {', '.join(words[0])}" if words else ""
 
 
 def entity_tags(text: str) -> list[tuple[str, bool]]:
