@@ -26,7 +26,7 @@ class Link:
         self.mend()
 
     def hold(self, *, there: bool = True, back: bool = True) -> None:
-        """Hold back the bytes to the port, or those from it."""
+        """Hold back the bytes to the port, those from it, or both."""
         for way, held in ((self._there, there), (self._back, back)):
             way.clear() if held else way.set()
 

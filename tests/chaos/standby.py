@@ -64,7 +64,7 @@ class Pair:
         self.copy.sql("SELECT pg_promote()")
 
     def url(self, schema: str) -> str:
-        """The address of the store, at the server or at its copy."""
+        """The address of the store: it names both servers, and the store is at the one that leads."""
         both = f"127.0.0.1:{self.old.port},127.0.0.1:{self.copy.port}"
         return f"postgresql://postgres@{both}/postgres?schema={schema}"
 

@@ -60,7 +60,7 @@ def test_a_copy_that_lags_takes_over_and_what_is_lost_is_told_and_nothing_is_stu
         bed = Bed(
             server=pair.old,
             hosts=HOSTS,
-            callers=0,  # the instances that they started are gone, and they would wait for them
+            callers=0,  # callers would wait for their instances, which are gone
             setup=lambda index: Setup(data=data, options=("--metrics-port", str(ports[index]))),
             log=pair.log,
             forgives=lambda: Forgiven(lost_at_s=lost_at_s[0] if lost_at_s else None),
