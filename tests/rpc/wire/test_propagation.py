@@ -1,4 +1,5 @@
-"""An activity or a child gets the history that its caller passes on, and those above it only on request."""
+"""An activity or a child gets the history that its caller passes on, and older ones only on request.
+"""
 
 from perdure.rpc.messages import HistoryEvent, PropagatedHistory
 from perdure.rpc.wire.history import HistoryWriter
