@@ -1,6 +1,4 @@
-"""A YAML text is measured before it is built: small texts that expand to large values are refused at once, with their
-place.
-"""
+"""A YAML text is measured before it is built: small texts of large values are refused at once, with their place."""
 
 import re
 import time
