@@ -1,4 +1,4 @@
-"""The system's clocks tell Unix time and passed time, both at one moment."""
+"""The system's clocks give Unix time and passed time, both at one moment."""
 
 import time
 
@@ -19,7 +19,7 @@ def test_it_is_the_monotonic_clock_in_microseconds() -> None:
 
 
 def test_a_reading_that_was_interrupted_is_taken_again() -> None:
-    # Given a process that stands still for a second between its first look at the two clocks,
+    # Given a process that stops for a second between its first readings of the two clocks,
     class Interrupted:
         may_be_set = True
 
@@ -33,5 +33,5 @@ def test_a_reading_that_was_interrupted_is_taken_again() -> None:
         def monotonic_us(self) -> int:
             return next(self.monotonic)
 
-    # then the reading is that of the second look.
+    # then the result is that of the second try.
     assert read(Interrupted()) == Reading(3_000_001, 1_000_011)

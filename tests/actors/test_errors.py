@@ -1,4 +1,4 @@
-"""Errors name the fault and the remedy; their tree stands in the docstring."""
+"""Errors name the fault and the remedy; their tree is in the docstring."""
 
 import pickle
 import re
@@ -89,7 +89,7 @@ def test_the_cause_of_a_broken_turn_is_told_in_words() -> None:
     assert type(arrived) is ActorFailed
     assert type(arrived.cause) is ErrorElsewhere
     assert str(arrived) == str(error) == "workflow/a could not take its turn: Local: oh"
-    # Over a second host as over the first.
+    # It is the same after a second host.
     assert str(FORMS.hear(FORMS.tell(arrived))) == str(error)
 
 

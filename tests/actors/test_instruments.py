@@ -1,4 +1,4 @@
-"""The real instruments are the machine's, without a call into Python between."""
+"""The real instruments are functions of the machine, without a call into Python between."""
 
 from types import BuiltinFunctionType
 

@@ -1,4 +1,4 @@
-"""A host on a database has an address by which others reach it, or says why it has none."""
+"""A host on a database has an address by which others reach it, or an error with the reason."""
 
 import asyncio
 import socket
@@ -49,7 +49,7 @@ def transport(
 
 
 class Quiet(asyncio.Protocol):
-    """An end of a connection that says nothing."""
+    """A silent end of a connection."""
 
     def __init__(self) -> None:
         self.made: asyncio.Future[asyncio.BaseTransport] = asyncio.get_running_loop().create_future()

@@ -1,4 +1,4 @@
-"""Whatever a file's name leads to, reading it ends at once: with its content, or with a sentence."""
+"""Reading a file of any kind ends at once: with its content, or with a sentence."""
 
 import math
 import os
@@ -24,7 +24,7 @@ from perdure.daemon.loader import AppNotFound, load_app
 
 T = TypeVar("T")
 
-WITHIN_S = 10.0  # by far; what blocks would block for ever
+WITHIN_S = 10.0  # by far; a blocked read would never end
 HUGE = 1 << 40
 
 
@@ -145,7 +145,7 @@ def parse_with(name: str, path: str) -> object:
     return parse_url(f"postgresql://h/d?{name}={path}")
 
 
-# The doors through which a file comes in: how each opens it, and the error that says why not.
+# The ways in which a file is read: the function of each, and its error.
 DOORS: dict[str, tuple[str, Callable[[str], object], type[Exception]]] = {
     "--api-token-file, --token-file": ("tokens", read_tokens, TokenFileBad),
     "APP": ("app.py", load_app, AppNotFound),
@@ -161,7 +161,7 @@ DOORS: dict[str, tuple[str, Callable[[str], object], type[Exception]]] = {
         for name in FILES
     },
 }
-# These say what is wrong with the content, later.
+# These report faults of the content, later.
 LATER = {("--data", "a file of a terabyte"), ("--data", "a link that leads nowhere")}
 
 
@@ -183,7 +183,7 @@ def test_what_is_beside_a_store_is_a_file_or_nothing(beside: str, odd: str, tmp_
     path = tmp_path / "p.db"
     ODD[odd][0](tmp_path / f"p.db{beside}")
     if odd == "a file of a terabyte":
-        return  # what it holds, the store compares
+        return  # the store compares its content
 
     with pytest.raises(StoreFailed, match=f"p.db{beside} cannot be used beside a store: it is a .*\\. Move it away"):
         ended(lambda: Hold.take(str(path), create=True))

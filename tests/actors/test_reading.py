@@ -1,4 +1,4 @@
-"""Two readings of both clocks tell by how much the wall clock was set."""
+"""Two readings of both clocks show by how much the wall clock was set."""
 
 import pytest
 

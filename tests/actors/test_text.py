@@ -1,4 +1,4 @@
-"""Text that comes from anywhere can be stored and sent."""
+"""Text from any source can be stored and sent."""
 
 import msgpack
 import pytest

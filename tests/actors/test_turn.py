@@ -1,4 +1,4 @@
-"""A turn says what it changes; one that changes nothing needs no commit."""
+"""A turn lists its changes; a turn without changes needs no commit."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""An address is written as in URLs, and one that cannot be taken is named with the reason, and without a flag."""
+"""An address is written as in URLs, and the error for one that cannot be taken has the reason, and no flag."""
 
 import errno
 import os

@@ -81,7 +81,7 @@ CALL = FailedCall(kind=ACTIVITY_CALL, name="charge", id=2, attempt=3)
              "stack_trace": "in charge"},
         ),
         (
-            # As a worker's code said it, in its message alone.
+            # As a worker's code reports it: only in its message.
             FailureDetails(
                 error_type="TaskFailedError",
                 message="m",

@@ -1,4 +1,4 @@
-"""What the sidecar says of itself is one thing, however many APIs say it, and however many hosts it has."""
+"""The metadata of the sidecar is the same over each API, and at each of its hosts."""
 
 import pytest
 
@@ -56,7 +56,7 @@ async def test_metadata_ends_at_its_limit_in_bytes_of_keys_and_values() -> None:
     assert info.value.answer == METADATA_FULL
     assert str(info.value) == "metadata may hold 1048576 bytes in all, and this entry would make it 1048577"
     assert await extended(sidecar) == {"kk": full, **VERSION}
-    # and what is replaced makes room for what replaces it.
+    # and a replaced entry makes room for the new one.
     await sidecar.put("kk", "x")
     await sidecar.put("k", "")
     assert await extended(sidecar) == {"kk": "x", "k": "", **VERSION}
@@ -97,7 +97,7 @@ def test_counting_leaves_the_daemon_s_own_counts_alone() -> None:
 
 
 async def test_each_host_counts_the_actors_of_all() -> None:
-    # Given a daemon of three hosts, one of which has an actor of its own type,
+    # Given a daemon of three hosts, one of which has an actor of a type that the others lack,
     controls = [FakeControl() for _ in range(3)]
     controls[1].actors = {"workflow": 4, "Cart": 7}
     peers = daemon_of(3)
@@ -108,10 +108,10 @@ async def test_each_host_counts_the_actors_of_all() -> None:
         "dapr.internal.default.orders.activity": 4,
         "dapr.internal.default.orders.retentioner": 0,
     }
-    # when any of them is asked, then it speaks for all,
+    # when any of them is asked, then it answers for all,
     for sidecar in sidecars:
         assert (await sidecar.describe()).active_actors == counted
-    # and for those that are left while one is away.
+    # and for the remaining ones while one is away.
     peers[1].away = True
     assert (await sidecars[0].describe()).active_actors == {
         "dapr.internal.default.orders.workflow": 6,

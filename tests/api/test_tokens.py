@@ -1,4 +1,4 @@
-"""Each of the tokens opens the door, nothing else does, and how long that takes tells nothing."""
+"""Exactly the tokens open the door, and the time that a check takes reveals nothing."""
 
 import hmac
 import pickle
@@ -37,7 +37,7 @@ def test_blanks_are_no_token_and_other_whitespace_is_none(given: bytes) -> None:
 def test_every_token_is_compared_at_one_length_whatever_the_others_said(
     token: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Given a count of comparisons, and of what was compared,
+    # Given a record of all comparisons,
     compared: list[tuple[int, int]] = []
     compare = hmac.compare_digest
 
@@ -46,7 +46,7 @@ def test_every_token_is_compared_at_one_length_whatever_the_others_said(
         return compare(given, known)
 
     monkeypatch.setattr(hmac, "compare_digest", counting)
-    # when a token is looked for, then all were looked at, wherever it stands.
+    # when a token is looked up, then all were compared, at any position of the token.
     Tokens(TOKENS).know(token.encode())
     assert compared == [(32, 32)] * len(TOKENS)
 
@@ -72,9 +72,9 @@ def test_a_seal_tells_the_token_that_made_it_for_as_long_as_that_is_known() -> N
     tokens, elsewhere = Tokens(["old", NamedToken("ops", "new")]), Tokens(["old", NamedToken("ops", "new")])
     seal = tokens.seal(b"new", b"text")
     assert seal is not None
-    # then both know by which,
+    # then both know the token,
     assert tokens.sealed_by(b"text", seal) == elsewhere.sealed_by(b"text", seal) == "ops"
-    # another text and another seal are nobody's,
+    # another text and another seal have no token,
     assert tokens.sealed_by(b"other", seal) is None
     assert tokens.sealed_by(b"text", bytes(32)) is None
     assert tokens.sealed_by(b"text", b"") is None

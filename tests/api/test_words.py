@@ -1,4 +1,4 @@
-"""What goes wrong has Dapr's words, whichever API it went wrong over."""
+"""Errors have Dapr's words over every API."""
 
 import unicodedata
 

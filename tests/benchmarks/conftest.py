@@ -1,4 +1,4 @@
-"""What the tests of the benchmarks share: the loop that their drivers are written for."""
+"""The common setting of the tests of the benchmarks: the event loop that their drivers are written for."""
 
 import pytest
 

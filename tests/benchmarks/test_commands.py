@@ -1,4 +1,4 @@
-"""The commands below `perdure bench`: what they say, and how they end."""
+"""The commands below `perdure bench`: their output, and their exit codes."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ def counted(rows: int) -> CountedLoad:
 
 
 def test_the_gate_takes_what_is_accepted_and_stops_what_rose(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Given what a load costs, accepted,
+    # Given the accepted costs of a load,
     budget = ("--budget", str(tmp_path / "budget.toml"))
     monkeypatch.setattr(commands, "count_all", lambda folder: [counted(10)])
     accepted = bench("gate", *budget, "--accept")
@@ -32,7 +32,7 @@ def test_the_gate_takes_what_is_accepted_and_stops_what_rose(tmp_path: Path, mon
     # when it costs more than before,
     monkeypatch.setattr(commands, "count_all", lambda folder: [counted(12)])
     stopped = bench("gate", *budget)
-    # then the gate says what rose and how it can be accepted.
+    # then the gate names the figure that rose and the way to accept it.
     assert stopped.exit_code == 1
     assert "chain: rows_insert_log rose from 10 to 12" in stopped.output
     assert "perdure bench gate --accept" in stopped.output
@@ -93,7 +93,7 @@ def test_two_documents_are_compared_figure_by_figure(tmp_path: Path) -> None:
     assert told.exit_code == 0
     assert "0.80" in told.output
     assert "0 better, 1 worse" in told.output
-    # it fails where less is allowed, and passes where more is.
+    # the command fails if less is allowed, and passes if more is.
     stopped = bench("compare", before, after, "--fail-above", "10")
     assert stopped.exit_code == 1
     assert "units_per_s is worse by 20 %" in stopped.output

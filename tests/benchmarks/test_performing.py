@@ -43,7 +43,7 @@ async def test_a_run_comes_to_figures(
     assert outcome.figures["instances"] == len(outcome.latencies_us) == 10
     assert figure in outcome.figures
     if "processes" in options:
-        # Of each there are two, with a Python in it.
+        # There are two processes, each with a Python.
         assert outcome.figures["rss_mib"] > 40
         assert {"perdure.db", "perdure.db.1"} <= {file.name for file in os.scandir(tmp_path)}
 

@@ -1,4 +1,4 @@
-"""A run in a process of its own: what is set before it, what it tells, its result, and how it fails."""
+"""A run in its own process: its settings, its reports, its result, and its errors."""
 
 from pathlib import Path
 from typing import Any, cast

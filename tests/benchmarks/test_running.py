@@ -1,4 +1,4 @@
-"""`perdure bench`: real runs, but short ones, and what goes together."""
+"""`perdure bench`: short real runs, and the allowed combinations of options."""
 
 import json
 import sys
@@ -112,7 +112,7 @@ def test_what_does_not_go_together_is_a_usage_error(arguments: str, why: str) ->
 
 
 def test_a_peer_that_is_not_installed_is_an_error_before_anything_runs(tmp_path: Path) -> None:
-    # When a peer is named without the folder that it is in, or with one that it is not in,
+    # When a peer is named without its folder, or with a wrong one,
     nowhere = bench("--peer", "restate", "--quick")
     missing = bench("--peer", "restate", "--peers", str(tmp_path), "--quick")
     # then each says what to do.
@@ -162,14 +162,14 @@ DATABASE = "--driver process --data postgresql://h/d --hosts 4"
         # All are run once before any is run again, and peers between Perdure's runs of the same workload.
         ("--workload W1 --workload W5 --repeat 2", f"{W1}, W5 process, {W1}, W5 process"),
         ("--workload W2 --workload W5 --driver process --peer restate --peers D", "W2 process, W2 restate, W5 process"),
-        # What several processes cannot share is left out.
+        # Workloads that several processes cannot share are left out.
         ("--processes 2", f"{W1}, W2 process, W2 http, W4 http".replace(",", " x2,") + " x2"),
         ("--processes 2 --rate 5", "W1 http x2"),
         ("--processes 2 --workload W3 --workload W2 --driver process --in-flight 2", "W2 process x2, W3 process x2"),
         # Several hosts stand alone, beside one host on the database and one on SQLite.
         (f"--workload W2 {DATABASE}", "W2 process, W2 postgresql, W2 postgresql x4"),
         (f"--workload W4 {DATABASE}", "W4 process, W4 postgresql"),
-        # Perdure after the stub; one long chain says enough.
+        # Perdure after the stub; one long chain is enough.
         (f"{SDK} --repeat 2", f"{PAIRS}, history stub, history sdk, history sdk-forgetful, {PAIRS}"),
         (f"{SDK} --workload W1 --processes 2", "W1 sdk, W1 sdk x2"),
     ],

@@ -1,4 +1,4 @@
-"""Values that do not go together are refused, and named with their flags, before anything starts."""
+"""Contradictory values are refused, and named with their flags, before anything starts."""
 
 import pytest
 

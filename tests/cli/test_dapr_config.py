@@ -213,7 +213,7 @@ def test_a_file_whose_aliases_stand_for_too_much_is_refused_with_its_place(tmp_p
     )
     path = write(tmp_path, f"{aliases}spec: {{workflow: *a8}}\n")
     assert refusal_of(path).startswith(f"{path}: line 5, column ")
-    # As a resource it has no meaning here, and is named with its problem.
+    # A resource of this kind has no meaning here, and is named with its problem.
     assert "100000 values" in read_resources([path], app_id="app").ignored[0]
 
 

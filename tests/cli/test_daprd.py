@@ -1,4 +1,4 @@
-"""`perdure daprd` takes what daprd takes, says what it ignores, and is found where daprd is looked for."""
+"""`perdure daprd` takes daprd's flags, names those that it ignores, and is found in daprd's place."""
 
 import json
 import re
@@ -109,7 +109,7 @@ def test_the_files_of_the_command_line_are_read(tmp_path: Path, monkeypatch: pyt
     # when they are named, with a comma or by repetition,
     parsed = parse("--app-id", "x", "--config", f"{one},{two}", "--components-path", str(tmp_path / "resources"))
     again = parse("--app-id=x", f"--config={one}", f"--config={two}", "--resources-path", str(tmp_path / "resources"))
-    # then both count, and what has no meaning is named.
+    # then both count, and settings without a meaning here are named.
     assert parsed == again
     assert parsed.config.limits.dispatch == DispatchLimits(workflows_max=2, activities_max=8)
     assert parsed.config.retention == Retention(any_terminal_us=3_600_000_000)
@@ -131,7 +131,7 @@ def test_its_version_is_one_line_because_daprs_command_line_reads_it() -> None:
     assert "in the place of daprd" in CliRunner().invoke(daprd, ["--build-info"]).output
 
 
-# Where Dapr's command line looks for it.
+# The place in which Dapr's command line looks for it.
 
 
 def test_a_process_takes_its_name_where_the_system_lets_it(tmp_path: Path) -> None:
@@ -180,7 +180,7 @@ def test_it_runs_under_the_name_that_daprs_command_line_looks_for(tmp_path: Path
             assert Path(f"/proc/{process.pid}/comm").read_text() == "daprd\n"
             words = Path(f"/proc/{process.pid}/cmdline").read_text().split("\0")
             assert words[words.index("--app-id") + 1] == "orders"
-        # it answers, takes what `dapr run` tells it, and has a store of its own.
+        # it answers, takes the settings of `dapr run`, and has its own store.
         assert httpx.get(f"{url}/v1.0/healthz").status_code == 204
         assert httpx.put(f"{url}/v1.0/metadata/cliPID", content="7").status_code == 204
         metadata = httpx.get(f"{url}/v1.0/metadata").json()
@@ -214,7 +214,7 @@ def test_its_metrics_are_served_on_a_port_of_their_own(tmp_path: Path) -> None:
 
 
 def test_the_policy_of_a_file_is_kept(tmp_path: Path) -> None:
-    # Given a sidecar that keeps nothing that is finished,
+    # Given a sidecar that keeps no finished instances,
     (tmp_path / "config.yaml").write_text("spec: {workflow: {stateRetentionPolicy: {anyTerminal: 0s}}}")
     command = [sys.executable, "-m", "perdure", "daprd", "--enable-metrics=false", "--config", "config.yaml"]
     with sidecar(tmp_path, command, "--app-id", "orders") as (_, url):
@@ -222,7 +222,7 @@ def test_the_policy_of_a_file_is_kept(tmp_path: Path) -> None:
         workflows = f"{url}/v1.0/workflows/dapr"
         httpx.post(f"{workflows}/echo/start", params={"instanceID": "a"}).raise_for_status()
         httpx.post(f"{workflows}/a/terminate").raise_for_status()
-        # then it goes.
+        # then it is forgotten.
         deadline_s = time.monotonic() + READY_S
         while httpx.get(f"{workflows}/a").status_code != 404:
             assert time.monotonic() < deadline_s

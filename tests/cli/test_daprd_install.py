@@ -1,4 +1,4 @@
-"""An executable named daprd is written where Dapr's command line looks for it, with the files it wants beside it."""
+"""An executable named daprd is written to the place of Dapr's command line, with the files that belong beside it."""
 
 import os
 import subprocess
@@ -27,7 +27,7 @@ def test_an_executable_named_daprd_is_written(tmp_path: Path) -> None:
 def test_in_daprs_own_folder_it_finds_what_dapr_run_takes_for_granted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Given a folder where `dapr init` has never been, named from within,
+    # Given a folder without `dapr init`, named by a relative path,
     home = tmp_path / ".dapr"
     home.mkdir()
     monkeypatch.chdir(home)

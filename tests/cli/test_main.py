@@ -1,4 +1,4 @@
-"""The command: what it offers, and that it offers it fast."""
+"""The command lists its subcommands, and imports little for its help."""
 
 import subprocess
 import sys
@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from perdure.__main__ import main as script
 from perdure.cli.main import COMMANDS, LazyGroup, main
 
-# What takes long to import and only one command needs.
+# Modules that take long to import and that only one command needs.
 HEAVY = ("uvicorn", "starlette", "rich", "perdure.benchmarks", "perdure.http", "perdure.cli.run", "perdure.cli.store")
 
 
@@ -53,7 +53,8 @@ def test_help_imports_nothing_that_only_a_command_needs() -> None:
     assert not set(HEAVY) & set(imported)
 
 
-# How many modules of the package the help of a command imports, at most. `run` and its like have the flags of a
+# The largest number of modules of the package that the help of a command imports. `run` and its like have the flags of
+# a
 # daemon's configuration.
 MODULES_MAX = {"run": 85, "daprd": 85, "store": 85, "bench": 65}
 OF_OTHERS = 45  # the commands on a daemon, which have no engine and no client

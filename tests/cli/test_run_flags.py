@@ -84,7 +84,7 @@ def test_each_limit_of_an_engine_has_a_flag() -> None:
         *("--payload-bytes-max", "3k", "--name-bytes-max", "100", "--history-events-warn", "10"),
         *("--held-events-max", "11", "--data", "postgresql://h/orders", "--peer-address", "10.0.0.7:7070"),
     )
-    # then the engine gets them all.
+    # then the engine gets all of them.
     assert config.settings() == given
 
 

@@ -1,4 +1,4 @@
-"""`perdure store`: look whether a file is sound, and copy it while it is in use."""
+"""`perdure store`: check whether a file is sound, and copy it while it is in use."""
 
 import sqlite3
 from pathlib import Path
@@ -50,7 +50,7 @@ def test_what_is_wrong_is_listed_and_the_exit_code_says_so(data: str) -> None:
         file.write(b"\x5a" * 4096)
     # when it is checked,
     result = store_command("check", "--data", data)
-    # then the faults stand in the answer, without a traceback.
+    # then the answer lists the faults, without a traceback.
     assert result.exit_code == 1
     assert result.stdout == ""
     assert data in result.stderr
@@ -153,7 +153,7 @@ def test_a_store_of_several_processes_in_use_is_checked_and_not_copied(parted: P
     result = while_in_use(parted, "backup", str(tmp_path / "copy.db"), "--data", str(parted))
     assert result.exit_code == 1
     assert "Stop the daemon" in result.stderr
-    # And it is copied when it is not.
+    # A store that is not in use is copied too.
     assert store_command("backup", str(tmp_path / "copy.db"), "--data", str(parted)).exit_code == 0
     assert seen(tmp_path / "copy.db", 3) == seen(parted, 3)
 

@@ -1,4 +1,4 @@
-"""A YAML text is measured before it is built: small texts that stand for much are refused at once, with their place."""
+"""A YAML text is measured before it is built: small texts of large values are refused at once, with their place."""
 
 import re
 import time
@@ -54,7 +54,7 @@ def test_a_text_beyond_a_limit_is_refused_at_once(text: str, problem: str) -> No
     began_s = time.process_time()
     with pytest.raises(YamlRefused, match=problem):
         load_documents(text)
-    assert time.process_time() - began_s < 10  # walked, each of the first would take hours
+    assert time.process_time() - began_s < 10  # a walk over each of the first would take hours
 
 
 def test_values_are_counted_also_without_aliases(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""One daemon for all tests of the client: each has ids of its own."""
+"""One daemon for all tests of the client: each test has its own ids."""
 
 from collections.abc import AsyncIterator, Iterator
 from uuid import uuid4
@@ -13,7 +13,7 @@ from ..support.processes.daemon import Daemon
 from ..support.processes.shop import TOKEN, shop
 from ..support.processes.shop_app import app
 
-# Who has changed something, and by which door, as the audit tells.
+# The person and the door of a change, as in the audit.
 Author = tuple[str, str]
 
 
@@ -31,7 +31,7 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
 
 @pytest.fixture(params=["daemon", "engine"])
 def where(request: pytest.FixtureRequest) -> str:
-    """Whose instances the client sees."""
+    """The daemon or engine whose instances the client sees."""
     where: str = request.param
     return where
 

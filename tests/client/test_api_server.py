@@ -1,4 +1,4 @@
-"""What all servers of the API have in common: paths, tokens, queries, lines."""
+"""The common parts of all servers of the API: paths, tokens, queries, lines."""
 
 from collections.abc import AsyncIterator
 

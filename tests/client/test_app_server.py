@@ -1,4 +1,4 @@
-"""An app in this process is asked as a server is: what it answers, and what it streams as it comes."""
+"""An app in this process is called like a server: its answers arrive whole, and its streams piece by piece."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.anyio
 
 
 class FakeApp:
-    """Answers with pieces, and notes what it was asked and whether the caller has gone."""
+    """Answers with pieces, and records its requests and whether the caller has disconnected."""
 
     def __init__(self, status: int, *pieces: bytes, then_waits: bool = False) -> None:
         self.status, self.pieces, self.then_waits = status, pieces, then_waits
@@ -62,7 +62,7 @@ async def test_lines_come_while_the_app_goes_on() -> None:
     with anyio.fail_after(10):
         async with AppServer(app).stream("GET", "/") as lines:
             assert await anext(aiter(lines)) == "one"
-            # It has not run ahead of its reader by more than a piece.
+            # The app is at most one piece ahead of its reader.
             assert app.sent <= 2
             assert [await anext(aiter(lines)) for _ in range(2)] == ["two", "three"]
             assert not app.left

@@ -1,4 +1,4 @@
-"""The blocking client runs again, repairs, acts on many, and reads the audit, as the other client does."""
+"""The blocking client reruns, repairs, runs bulk operations and reads the audit, as the other client does."""
 
 from collections.abc import Iterator
 
@@ -40,7 +40,7 @@ def test_many_are_acted_on_at_once_and_the_operation_is_told(client: BlockingCli
     begun = client.bulk("terminate", plan.plan)
     for number in range(2):
         client.wait(f"{new_id}-{number}", timeout=30)
-    # then it is told of, and cannot be stopped when it is over.
+    # then it is listed, and cannot be stopped after its end.
     assert client.operation(begun.id).reason == "no use"
     assert begun.id in [each.id for each in client.operations().items]
     assert client.cancel_operation(begun.id).id == begun.id

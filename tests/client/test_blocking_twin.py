@@ -1,4 +1,4 @@
-"""The blocking client is what its source makes."""
+"""The blocking client is the output of its generator."""
 
 import ast
 

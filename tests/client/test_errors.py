@@ -1,4 +1,4 @@
-"""The errors of a client that calls a daemon: those of an embedded engine where there are such."""
+"""The errors of a client that calls a daemon: the classes of an embedded engine where these exist."""
 
 import pickle
 

@@ -99,7 +99,7 @@ async def test_the_last_update_is_the_newest_event(client: ManagementClient, new
     # Given an instance that waits,
     (instance_id,) = await some(client, new_id, 1)
     before = await client.get(instance_id)
-    # when an event arrives for which it does not wait, and which changes no status,
+    # when an event arrives that it does not wait for, and that changes no status,
     await client.raise_event(instance_id, "other", 1)
     after = await client.get(instance_id)
     # then it counts.
@@ -231,12 +231,12 @@ async def test_a_history_goes_out_and_comes_in(client: ManagementClient, new_id:
 
 
 async def test_a_text_with_line_ends_of_unicode_comes_through_whole(client: ManagementClient, new_id: str) -> None:
-    # Given data in which stands what some programs take for the end of a line, and JSON does not,
+    # Given data with characters that end a line for some programs, and not in JSON,
     data = "a\u2028b\u2029c\x85d\x0be\x1cf"
     await some(client, new_id, 1)
     await client.raise_event(f"{new_id}-0", "approval", data)
     assert (await client.wait(f"{new_id}-0")).output == data
-    # when the history goes out and comes in,
+    # when the history is exported and imported,
     async with client.export(f"{new_id}-0") as exported:
         whole = [line async for line in exported]
     taken = await client.import_history("\n".join(whole).encode(), new_id=f"{new_id}-2")

@@ -1,4 +1,4 @@
-"""The operations of a client over HTTP are those of an engine in the same process: one story, told by both."""
+"""The operations of a client over HTTP are those of an engine in the same process: one test for both."""
 
 import pickle
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -202,7 +202,7 @@ def test_what_is_set_aside_is_stalled_for_a_program() -> None:
 
 
 class GoingOn(AppServer):
-    """A server whose instance goes on to its next generation between two reads, once."""
+    """A server whose instance begins its next generation between two reads, once."""
 
     def __init__(self, app: AsgiApp, go_on: Callable[[], Awaitable[None]]) -> None:
         super().__init__(app)

@@ -1,4 +1,4 @@
-"""The client of a daemon over HTTP: its connections, and what no request can hold."""
+"""The client of a daemon over HTTP: its connections, and values that no request can hold."""
 
 import anyio
 import pytest

@@ -1,4 +1,4 @@
-"""The state stores of a daemon are those of an engine in the same process: one story, told by both."""
+"""The state stores of a daemon are those of an engine in the same process: one test for both."""
 
 from dataclasses import dataclass
 from datetime import timedelta

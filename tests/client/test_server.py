@@ -117,7 +117,7 @@ async def followed(client: ManagementClient) -> object:
         return [event async for event in events]
 
 
-# Each request whose good answer is not read as JSON, or has nothing that the caller asks for.
+# Each request whose good answer is not read as JSON, or has no data for the caller.
 CALLS: dict[str, Callable[[ManagementClient], Awaitable[object]]] = {
     "an event": lambda client: client.raise_event("i", "go", 1),
     "a value that is saved": lambda client: client.state("statestore").set("k", 1),

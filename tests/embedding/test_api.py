@@ -1,4 +1,4 @@
-"""The API that only the client in the same process reaches: it needs no token, and the audit knows who has asked."""
+"""The API that only the client in the same process reaches: it needs no token, and the audit names the caller."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""An embedded engine's client has all methods; `tests/client/test_management_client.py` tells what each does."""
+"""An embedded engine's client has all methods; `tests/client/test_management_client.py` tests each."""
 
 import subprocess
 import sys

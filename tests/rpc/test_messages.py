@@ -1,4 +1,4 @@
-"""Our messages are a superset of what the SDKs send, and live apart from theirs."""
+"""Our messages are a superset of the SDKs' messages, and do not clash with them in one process."""
 
 import json
 import subprocess
@@ -12,13 +12,13 @@ from perdure.rpc.messages import DAPR, DESCRIPTORS, POOL, TASK_HUB, HistoryEvent
 
 from ..support.paths import ROOT
 
-# Where `make test-sdks` puts the SDKs; each in an environment of its own, since their stubs clash.
+# The folder of `make test-sdks` for the SDKs; each has its own environment, because their stubs clash.
 SDKS = {
     "dapr 1.19.0": ROOT / ".venv-dapr-1.19",
     "dapr 1.17.5": ROOT / ".venv-dapr-1.17",
 }
 
-# What the generation before called them, where that is not a matter of the words below.
+# Names of the generation before that do not follow from the words below.
 RENAMED = {
     "OrchestratorStartedEvent": "WorkflowStartedEvent",
     "OrchestratorCompletedEvent": "WorkflowCompletedEvent",
@@ -37,7 +37,7 @@ WORDS = {
     "OrchestrationState": "WorkflowState",
 }
 
-# Gone with the RPCs that Dapr dropped. Where a living message has a field of such a type, ours has bytes.
+# Removed with the RPCs that Dapr dropped. If a remaining message has a field of such a type, ours has bytes.
 GONE = ("Entit", "Operation", "TaskHub", "Abandon", "Rewind", "QueryInstances", "InstanceQuery", "SendSignal")
 GONE_TOO = {
     "GenericEvent",
@@ -45,7 +45,7 @@ GONE_TOO = {
     "StartNewOrchestrationAction",
     "StreamInstanceHistoryRequest",
     "HistoryChunk",
-    # What signatures are made of. We pass the signed bytes on and never look into them.
+    # The parts of signatures. Perdure passes the signed bytes on and never reads them.
     "ChildCompletionAttestationPayload",
     "ActivityCompletionAttestationPayload",
     "ExternalSigningCertificate",

@@ -1,4 +1,4 @@
-"""Hosts with different apps share a store: each has the instances of its own, and they ask each other."""
+"""Hosts with different apps share a store: each has the instances of its own app, and the apps call each other."""
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -19,7 +19,7 @@ SEEDS = [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 30
 
 
 class Apps:
-    """Two apps that ask each other."""
+    """Two apps that call each other."""
 
     def __init__(self) -> None:
         self.shop = shop = App("shop")
@@ -53,7 +53,7 @@ class Apps:
 
 
 def run(tell: Callable[[SharedEngines, Apps], Awaitable[None]], *, seed: int = 0, count: int = 0) -> None:
-    """Tell a story of hosts in virtual time; the first ones have the shop."""
+    """Run a test of hosts in virtual time; the first ones have the shop."""
 
     async def told() -> None:
         apps = Apps()
@@ -64,7 +64,7 @@ def run(tell: Callable[[SharedEngines, Apps], Awaitable[None]], *, seed: int = 0
 
 
 async def settled(engines: SharedEngines, *hosts: SharedEngine) -> None:
-    """Wait until each shard is one of theirs that has its app."""
+    """Wait until each shard belongs to a host with its app."""
     living = {each.store.host for each in hosts}
     while not all(row.host in living for row in engines.database.owners.values()):
         await anyio.sleep(0.1)
@@ -75,7 +75,7 @@ async def begin(engine: SharedEngine, instance_id: str, what: int) -> None:
 
 
 async def end_of(engines: SharedEngines, app_id: str, instance_id: str) -> str | None:
-    """Wait for the end of an instance at whichever engine lives, and return its result."""
+    """Wait for the end of an instance at any living engine, and return its result."""
     while True:
         with suppress(PerdureError):
             facade = engines.running[0].engine.facade.of_app(app_id)

@@ -1,4 +1,4 @@
-"""Each app has addresses of its own; those of a store's first app are what they were before there were others."""
+"""Each app has its own addresses; those of a store's first app are the same as in a store of one app."""
 
 from perdure.actors.address import Address
 from perdure.runtime.directory import AppAddresses, AppDirectory
@@ -24,10 +24,10 @@ def test_an_app_is_asked_for_its_own_addresses_without_a_name() -> None:
 
 
 def test_the_store_says_which_app_is_the_first_one() -> None:
-    # Given an engine of the shop, which takes itself for the first app,
+    # Given an engine of the shop, which counts as the first app,
     directory = AppDirectory("shop")
     shop, bank = directory.of("shop"), directory.of("bank")
-    # when its store says that the bank was there before,
+    # when its store says that the bank came first,
     directory.settle({"bank": 0, "shop": 1})
     # then the same objects have other addresses.
     assert (shop.workflow, bank.workflow) == ("workflow@shop", "workflow")

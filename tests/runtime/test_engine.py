@@ -50,7 +50,7 @@ pytestmark = pytest.mark.anyio
 
 
 class World:
-    """An app whose activities keep a diary."""
+    """An app whose activities write into a diary."""
 
     def __init__(self) -> None:
         self.app = App("test")
@@ -348,7 +348,7 @@ async def test_instances_go_on_after_a_stop_where_they_were(engine: Make, world:
         assert (await running.client.wait("working")).output == "working"
         assert world.diary == ["gate working", "gate working"]
         assert len(set(world.keys)) == 1
-        # and the other goes on when its event comes.
+        # and the other continues when its event comes.
         await running.client.raise_event("waiting", "GO", [1])
         assert (await running.client.wait("waiting")).output == [1]
 
@@ -553,7 +553,7 @@ async def test_a_store_that_is_taken_is_the_error_that_it_is(engine: Make, tmp_p
 
 
 async def work(engine: Engine, turns: Callable[[WorkflowItem], dict[str, Any]]) -> None:
-    """Be a worker: answer each turn with what `turns` makes of it."""
+    """Be a worker: answer each turn with the result of `turns`."""
     async with engine.dispatcher.connect(Worker("here", "test", stateful=False)) as items:
         async for item in items:
             assert isinstance(item, WorkflowItem)
@@ -593,7 +593,7 @@ async def test_events_that_workflows_send_arrive_once_and_in_order() -> None:
         assert sorted(got) == TICKS
         assert [tick for tick in got if tick.startswith("sender-0")] == TICKS[:5]
         tasks.cancel_scope.cancel()
-    # Nothing is left to be done.
+    # No work is left.
     async with engine_of_workers(store) as again:
         assert again.active_actors()["workflow"] == 0
 
@@ -612,7 +612,7 @@ async def test_events_that_were_not_delivered_when_the_engine_ended_are_delivere
                 await first.facade.start("send", instance_id=f"sender-{n}")
                 await first.facade.wait(f"sender-{n}")
             tasks.cancel_scope.cancel()
-    # and one that delivers everything, and forgets that it has,
+    # and one that delivers everything and forgets it,
     with monkeypatch.context() as patched:
         patched.setitem(RECEIVERS, EventsTaken, lambda *_: None)
         async with engine_of_workers(store) as second, anyio.create_task_group() as tasks:
@@ -620,7 +620,7 @@ async def test_events_that_were_not_delivered_when_the_engine_ended_are_delivere
             with anyio.fail_after(10):
                 await second.facade.wait("collector")
             tasks.cancel_scope.cancel()
-    # when the next one delivers it again, then all of it has arrived once.
+    # when the next engine delivers everything again, then each event has arrived once.
     async with engine_of_workers(store) as third:
         state = await third.facade.inspect("collector")
         assert state is not None
@@ -719,7 +719,7 @@ anyio.run(main)
 
 
 class Ends(Observer):
-    """Keeps the names of all that ends."""
+    """Keeps the names of everything that ends."""
 
     def __init__(self) -> None:
         self.names: list[str] = []
@@ -745,7 +745,7 @@ async def test_an_engine_says_how_it_is_and_what_it_has_done(world: World, setti
         assert engine.turns >= engine.commits > 0
         assert observer.names == ["add_one"] * 3 + ["chain"]
         assert engine.active_actors()["activity"] == 0
-        # A commit that hangs, and a file that went away, are told to it and by it.
+        # The engine's state shows a commit that hangs, and a file that is gone.
         engine.set_hanging(True)
         assert not engine.ready
         engine.set_hanging(False)
@@ -777,7 +777,7 @@ async def test_an_engine_is_started_and_stopped_without_a_block(
 
 
 class UnclosableStore(MemoryStore):
-    """A store whose end fails."""
+    """A store that fails to close."""
 
     async def close(self) -> None:
         await super().close()
@@ -798,7 +798,7 @@ async def test_an_error_of_the_stop_is_told_and_hides_no_error_of_the_block(
 
 
 async def store_of_apps(*names: str, part: Part = WHOLE) -> MemoryStore:
-    """A store that knows these apps."""
+    """A store with these apps."""
     store = MemoryStore(part=part)
     await store.open()
     await store.enter_apps(AppNames(names))

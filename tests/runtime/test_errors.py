@@ -1,4 +1,4 @@
-"""The errors of the workflow layer: the tree that is drawn is the tree of the classes, and each says what to do."""
+"""The errors of the workflow layer: the drawn tree is the tree of the classes, and each error says what to do."""
 
 import pickle
 import re

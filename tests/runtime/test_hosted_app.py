@@ -1,4 +1,4 @@
-"""Several apps in one engine: each has instances and activities of its own, and asks the others for theirs."""
+"""Several apps in one engine: each has its own instances and activities, and calls those of the others."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.anyio
 
 
 class Apps:
-    """Two apps that ask each other."""
+    """Two apps that call each other."""
 
     def __init__(self) -> None:
         self.billed: list[str] = []

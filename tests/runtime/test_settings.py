@@ -1,4 +1,4 @@
-"""The limits of an engine: one frozen value, with defaults that work and no nonsense."""
+"""The limits of an engine: one frozen value, with defaults that work; impossible values are refused."""
 
 from dataclasses import FrozenInstanceError
 from typing import Any

@@ -226,7 +226,7 @@ def test_each_error_arrives_as_it_was(kind: type[PerdureError]) -> None:
     same(error, FORMS.hear(FORMS.tell(error)))
 
 
-# Errors that are raised where the request came in, and at no other host.
+# Errors that only the host that got the request raises.
 STAY_HOME = {
     "EventKeyInvalid",
     "EventMissing",

@@ -1,7 +1,7 @@
 """Makes the client's blocking twin out of its source: `python tests/support/blocking_twin.py` writes it.
 
 The rule: a method of the twin has the parameters, the types and the docstring of the method that it is made from, and
-waits for it. `tests/client/test_blocking_twin.py` holds that what lies in `client/` is what this makes.
+waits for it. `tests/client/test_blocking_twin.py` compares the module in `client/` with the output of this one.
 
 The idea is unasync's, which httpcore, psycopg and elasticsearch-py generate their blocking clients with. Those drop the
 words `async` and `await` from the code itself. Here only signatures are carried over, because the blocking client runs
@@ -217,7 +217,7 @@ def twin_docstring(original: ast.ClassDef) -> str:
 
 
 def formatted(text: str) -> str:
-    """Have ruff lay it out."""
+    """Format it with ruff."""
     ruff = shutil.which("ruff", path=str(Path(sys.executable).parent)) or shutil.which("ruff")
     if ruff is None:
         raise SystemExit("ruff is needed: make .venv/extra-check")

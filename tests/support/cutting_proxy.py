@@ -12,7 +12,7 @@ from .link_server import link_server
 class CuttingProxy:
     """Forwards connections to a port of this machine.
 
-    What it is told holds for the writer's connections only; `refuses` holds for all.
+    Its settings hold for the writer's connections only, except `refuses`, which holds for all.
     """
 
     to_port: int
@@ -33,7 +33,7 @@ class CuttingProxy:
         server_reader, server_writer = await asyncio.open_connection("127.0.0.1", self.to_port)
         ends = {writer, server_writer}
         self._writers |= ends
-        ours = asyncio.Event()  # once it has said so
+        ours = asyncio.Event()  # set when the connection has shown its purpose
         there = asyncio.ensure_future(self._forward(reader, server_writer, ours, requests=True))
         back = asyncio.ensure_future(self._forward(server_reader, writer, ours, requests=False))
         await asyncio.wait({there, back}, return_when=asyncio.FIRST_COMPLETED)

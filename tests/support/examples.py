@@ -1,7 +1,7 @@
-"""With how many examples a property is tried: all of them in `make test-slow`, a fifth in `make test`.
+"""The number of examples of a property: all in `make test-slow`, a fifth in `make test`.
 
-Simulated tests that are run as users run them have all their seeds in `make test-slow`, and twenty in `make test`. What
-their sweeps try they try there too.
+Simulated tests that are run as users run them have all their seeds in `make test-slow`, and twenty in `make test`.
+Sweeps over seeds do the same.
 """
 
 import os
@@ -11,5 +11,5 @@ SEEDS = ["--perdure-seeds=20"] if SHARE > 1 else []
 
 
 def examples(number: int) -> int:
-    """The number of examples that are tried here, of a given number."""
+    """The number of examples that are tried here, out of a full number."""
     return max(1, number // SHARE)

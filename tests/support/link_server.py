@@ -12,7 +12,7 @@ async def link_server(serve: Serve, *, port: int = 0) -> AsyncIterator[int]:
     """Serve connections until the block ends, and give the port.
 
     Args:
-        serve: Serves one connection. What it has left open is closed.
+        serve: Serves one connection. A connection that it has left open is closed.
         port: Where it listens; 0: at any port that is free.
     """
     tasks: set[asyncio.Task[None]] = set()

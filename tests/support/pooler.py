@@ -18,7 +18,7 @@ ROLE = "pooled"
 
 
 def pooler_installed() -> str | None:
-    """The program; None: there is none here."""
+    """The path of the program; None: it is not installed."""
     return shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 
 

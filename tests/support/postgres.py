@@ -1,4 +1,4 @@
-"""PostgreSQL servers of tests: each alone in a folder of its own, on a free port of this machine, and thrown away.
+"""PostgreSQL servers of tests: each in its own folder, on a free port of this machine, and deleted after use.
 
 `fsync` is off: a test that proves durability turns it on. PostgreSQL refuses to run as root, so a server of a root's
 tests runs as `nobody`.
@@ -40,7 +40,7 @@ def installed() -> Mapping[int, Path]:
 
 
 class PostgresServers:
-    """Makes servers of the releases on this machine. `initdb` runs once for each, and what it has made is copied."""
+    """Makes servers of the releases on this machine. `initdb` runs once for each release, and its output is copied."""
 
     def __init__(self) -> None:
         self._made: dict[int, PostgresServer] = {}
@@ -81,7 +81,7 @@ class PostgresServer:
             self._as = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": ()}
         self.bin: Path = like.bin if like is not None else bin_ if self._may_run(bin_) else self._copied(bin_)
         self.data = self.folder / "data"
-        self.env: dict[str, str] = {}  # more of what the server is started with
+        self.env: dict[str, str] = {}  # further options of the server's start
         self._settings = {
             "fsync": "off",
             "full_page_writes": "off",
@@ -104,7 +104,7 @@ class PostgresServer:
         options = [f"-c{name}={value}" for name, value in self._settings.items()]
         with open(self.folder / "log", "ab") as log:
             other_user = _setpriv(self._as)
-            # As the user it runs as: what is loaded into it makes files that its programs are to open.
+            # As the server's user: modules that it loads make files that its programs must open.
             command = [
                 *other_user,
                 *(["env", *(f"{name}={value}" for name, value in self.env.items())] if self.env else []),
@@ -172,7 +172,7 @@ class PostgresServer:
             follower.wait()
 
     def wait_for_standbys(self, names: str) -> None:
-        """Have commits wait for standbys of these names."""
+        """Make commits wait for standbys of these names."""
         self.sql(f"ALTER SYSTEM SET synchronous_standby_names = '{names}'")
         self.sql("SELECT pg_reload_conf()")
         end = time.monotonic() + WAIT_S
@@ -286,7 +286,7 @@ class PostgresServer:
 
 
 def _setpriv(user: Mapping[str, Any]) -> list[str]:
-    """A program that becomes another user and then the one behind it; none if it is not needed, or not there.
+    """A command that runs the one behind it as another user; empty if it is not needed, or not installed.
 
     Python forks to become another user itself, and gRPC's handlers of forks have ended the child of a test with calls
     under way by signal 11.
@@ -309,7 +309,7 @@ def _children_of(pid: int) -> Iterator[int]:
 
 
 def _free_port() -> int:
-    """A port that the system gives to no connection by itself.
+    """A port that the system does not give to outgoing connections.
 
     While the server is away, a client that connects again and again to a port of that range meets itself in the end
     (both ends of a connection are the same socket), and the server cannot have its port back.

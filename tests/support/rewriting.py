@@ -1,8 +1,8 @@
 """Shares the rewriting of asserts among the workers of a run, in the first run of a clone.
 
 The rule: before a worker collects, it rewrites its share of the test modules that have no rewritten form yet. pytest
-keeps these forms for its next process, but workers that begin together would each rewrite most modules: four of them
-would take three times as long. A module that has changed is left to pytest.
+keeps these forms for its next process, but workers that begin together would each rewrite most modules, and four of
+them would take three times as long. A module that has changed is left to pytest.
 """
 
 import os

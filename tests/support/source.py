@@ -1,6 +1,6 @@
 """The source of the repository, for the tests that hold the rules of the house.
 
-Everything here reads the tree that the tests lie in, and imports nothing of it. So an import inside a function, or for
+The functions read the tree that contains the tests, and import nothing of it. So an import inside a function, or for
 types only, counts like any other. All paths are relative to the root.
 """
 
@@ -34,7 +34,7 @@ LAYERS = (
 
 
 def files() -> list[Path]:
-    """All files of the repository: the ones that git has, and the ones that it would take in."""
+    """All files of the repository: tracked by git, or untracked and not ignored."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT, check=True, capture_output=True, text=True,
@@ -57,7 +57,7 @@ def read(path: Path) -> str:
 
 @cache
 def parsed(module: Path) -> ast.Module:
-    """The tree of a module. It stays, and Python's garbage collector never looks at it: that would take longer."""
+    """The tree of a module. It is kept, outside of Python's garbage collector, which would take longer to scan it."""
     gc.disable()
     try:
         return ast.parse(read(module))
@@ -74,12 +74,12 @@ def modules() -> tuple[Path, ...]:
 
 
 def layer_of(module: Path) -> str:
-    """The layer that a module lies in; for a module of the root, its own name."""
+    """The layer of a module; for a module of the root, its own name."""
     return module.parts[0] if len(module.parts) > 1 else module.stem
 
 
 def entry_of(path: Path, folder: Path) -> str | None:
-    """The entry of a folder that a file is, or lies in; None for a file elsewhere."""
+    """The entry of a folder that is the file or contains it; None for a file elsewhere."""
     return path.relative_to(folder).parts[0] if path.is_relative_to(folder) else None
 
 

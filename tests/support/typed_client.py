@@ -1,4 +1,4 @@
-"""What a type checker makes of the client; `tests/whole/test_typing.py` has mypy look at it, and nothing runs it.
+"""The types of the client; `tests/whole/test_typing.py` checks this module with mypy, and nothing runs it.
 
 Each `assert_type` is a claim. A `type: ignore` names an error that must be there: mypy is strict about unused ones.
 """

@@ -1,4 +1,4 @@
-"""Metrics of hosts: each host tells what it sees, and of what nobody knows there is no sample."""
+"""Metrics of hosts: each host reports its own view, and unknown values have no sample."""
 
 import anyio
 import httpx
@@ -35,7 +35,7 @@ def seen(standing: Standing = Standing.SERVING) -> ClusterSeen:
 
 
 def scraped(found: ClusterSeen | None, server: Server | None, *, times: int = 1) -> dict[tuple[str, str], float]:
-    """The samples of the last of so many scrapes, by name and by the label beside the app."""
+    """The samples of the last of a number of scrapes, by name and by the label beside the app."""
     registry = CollectorRegistry()
     metrics = ClusterMetrics(app_id="orders", registry=registry, owned=lambda: 512, seen=lambda: found, store=server)
 

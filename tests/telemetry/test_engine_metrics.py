@@ -136,7 +136,7 @@ def test_each_app_of_a_daemon_has_its_own_samples(tmp_path: Path) -> None:
     with Daemon(first, tmp_path / "store.db", str(write_app(tmp_path)), "--metrics-port", str(port)) as daemon:
         where = f"{daemon.url}/api/v1/workflows/waits/instances"
         httpx.post(where, params={"app_id": "shop"}, json=str(door)).raise_for_status()
-        # when it is scraped, then these are the second app's, and what the host has is told once.
+        # when it is scraped, then these are the second app's, and the figures of the host are reported once.
         wanted = 'perdure_activities_running{activity_name="blocks",app_id="shop"} 1.0'
         until = time.monotonic() + 20
         while wanted not in (text := scrape(port).text):

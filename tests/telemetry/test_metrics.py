@@ -43,7 +43,7 @@ def scrape(metrics: Metrics) -> str:
 
 
 def samples(metrics: Metrics, name: str) -> dict[tuple[str, ...], float]:
-    """Give the values of a metric, by operation and status or whatever else tells them apart."""
+    """Return the values of a metric, by operation and status or by its other labels."""
     found = {}
     for family in text_string_to_metric_families(scrape(metrics)):
         for sample in family.samples:
@@ -64,7 +64,7 @@ def make_app() -> App:
 
 
 def after(settings: Settings, tell: Callable[[Facade], Awaitable[None]], *others: OtherApp) -> Metrics:
-    """Ask a metered facade of a real engine for things, and return what was counted."""
+    """Send requests to a metered facade of a real engine, and return the counts."""
     metrics = make_metrics()
 
     async def main() -> None:
@@ -83,7 +83,7 @@ def test_each_request_is_counted_as_the_operation_that_dapr_has_for_it(settings:
         await facade.suspend("a")
         await facade.resume("a")
         await facade.raise_event("a", "go")
-        await facade.wait("a")  # not an operation of Dapr's; what it reads on the way is not counted
+        await facade.wait("a")  # not an operation of Dapr's; its reads on the way are not counted
         await facade.purge("a")
         await facade.start("waits", instance_id="b")
         await facade.terminate("b")
@@ -131,7 +131,7 @@ def test_a_request_is_counted_for_the_app_whose_instances_it_is_about(settings: 
     async def tell(facade: Facade) -> None:
         await facade.inspect("a")
         await facade.of_app("bank").start("waits", instance_id="a")
-        # Back in the app of the facade it is one of its own again.
+        # Back in the app of the facade, the request is one of its own again.
         await facade.of_app("bank").of_app("orders").inspect("a")
 
     text = scrape(after(settings, tell, OtherApp("bank", make_app())))
@@ -226,6 +226,6 @@ def test_an_operation_that_dapr_does_not_count_is_let_pass(settings: Settings) -
 def test_every_operation_of_the_facade_is_counted_or_let_pass_on_purpose() -> None:
     methods = {name for name, method in vars(Facade).items() if inspect.iscoroutinefunction(method)}
     let_pass = {"wait", "list_ids", "history", "rerun", "release", "repair"}
-    # `begin`, which `start` calls, and `request_start` are told as a start, and `deliver` as an event that was raised.
+    # `begin`, which `start` calls, and `request_start` count as a start, and `deliver` as a raised event.
     told = {*OPERATIONS, "begin", "request_start", "deliver"} - {"start"}
     assert {name for name in methods if not name.startswith("_")} == told | let_pass

@@ -28,7 +28,7 @@ ALERTS = ROOT / "docs/operations/alerts.yaml"
 STORIES = Path(__file__).with_name("alerts.yaml")
 PATIENCE_S = 40.0
 TOKEN = {"PERDURE_API_TOKEN": "secret"}
-WINDOW = "20s"  # in the place of Grafana's, which follows the time of the board
+WINDOW = "20s"  # instead of Grafana's variable, which follows the time of the board
 
 pytestmark = pytest.mark.skipif(PROMETHEUS is None or PROMTOOL is None, reason="Debian's package prometheus has it")
 
@@ -108,7 +108,7 @@ class Prometheus:
 
 @contextmanager
 def orders(daemon: Daemon) -> Iterator[None]:
-    """Have instances begin and end all the while."""
+    """Let instances begin and end until the block ends."""
     over = threading.Event()
 
     def go_on() -> None:
@@ -130,7 +130,7 @@ def orders(daemon: Daemon) -> Iterator[None]:
 
 @contextmanager
 def standby_of(server: PostgresServer, servers: PostgresServers) -> Iterator[None]:
-    """Have a copy of a server follow it."""
+    """Let a copy of a server follow it."""
     copy = servers.new()
     try:
         shutil.rmtree(copy.data)
@@ -172,7 +172,7 @@ def test_each_panel_of_the_board_has_data_of_real_hosts_and_a_dead_one_raises_an
         # when Prometheus scrapes them while instances begin and end,
         with orders(daemons[0]), orders(daemons[2]):
             prometheus.until(lambda: prometheus.values('sum(up{job="perdure"})') == [3])
-            # then each expression of the board finds numbers.
+            # then each expression of the board has numbers.
             empty = set(panels())
 
             def find() -> bool:
@@ -185,7 +185,7 @@ def test_each_panel_of_the_board_has_data_of_real_hosts_and_a_dead_one_raises_an
             finally:
                 assert empty == set()
         assert prometheus.ask("label/app_id/values") == ["shop"]
-        # And each rule is one that it can evaluate, none of which fires,
+        # Prometheus can evaluate each rule, and none of them fires,
         rules = [rule for group in prometheus.ask("rules")["groups"] for rule in group["rules"]]
         assert len(rules) > 15
         assert [rule["name"] for rule in rules if rule["health"] != "ok" or rule.get("lastError")] == []

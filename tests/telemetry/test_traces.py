@@ -340,7 +340,7 @@ def test_replays_and_restarts_make_no_span_twice_and_keep_the_trace() -> None:
     traced(begin, memory, store=store)
     assert memory.names == ["create_orchestration||waits"]
 
-    # when another one carries it to its end,
+    # when another engine runs it to its end,
     async def end(engine: Engine) -> None:
         await anyio.sleep(60)
         await engine.facade.raise_event("i", "approval", '"yes"')

@@ -1,6 +1,6 @@
-"""A host that stands, or reads slowly, costs the others no memory without bound, and no message of an actor.
+"""A host that is stopped or reads slowly costs the others bounded memory, and no message of an actor.
 
-With real sockets between two ends, of which one reads when the test says so.
+With real sockets between two ends, of which one reads when the test tells it to.
 """
 
 import asyncio
@@ -64,7 +64,7 @@ async def until(seen: Any) -> None:
 
 
 class Standing:
-    """The other end of an outbound: it takes the greeting, and then reads nothing before it is told to."""
+    """The other end of an outbound: it takes the greeting, and then reads nothing until told to."""
 
     def __init__(self) -> None:
         self.codec = FrameCodec()
@@ -121,14 +121,14 @@ async def test_messages_of_actors_wait_for_a_host_that_stands_and_come_in_their_
             host.deliver(LARGE, Envelope(Add(1), None))
             await anyio.lowlevel.checkpoint()
         await anyio.sleep(0.05)
-        # Given ten megabytes for a host that stands: all are kept, and few of them are with the socket.
+        # Given ten megabytes for a stopped host: all are kept, and few of them are in the socket.
         assert host._wire is not None
         assert len(host.posted) == 200
         assert socket_of(host._wire).get_write_buffer_size() < 500_000
-        # What has come a receipt for, and what was recalled, is not sent.
+        # Acknowledged and recalled messages are not sent.
         host.recall(lambda address: False)
         del host.posted[199]
-        # When it goes on, then all come, in their order.
+        # When the host continues, then all come, in their order.
         standing.go_on()
         await until(lambda: len(standing.posts) == 199)
         assert standing.posts == list(range(199))
@@ -160,7 +160,7 @@ async def test_requests_to_a_host_that_stands_are_refused_beyond_a_bound(monkeyp
             host.deliver(LARGE, Envelope(Read(), reply))
         with pytest.raises(HostOverloaded, match=r"b, .* has not answered 3 requests .* nothing of this .* Send again"):
             await replies[3].wait()
-        # It is an error of the kind that says that nothing was done.
+        # The error is of the kind that says that nothing was done.
         assert issubclass(HostOverloaded, HostUnreachable)
         standing.go_on()
         await until(lambda: sum(isinstance(frame, AskFrame) for frame in standing.frames) == 3)
@@ -176,7 +176,7 @@ async def test_requests_are_refused_when_too_many_bytes_wait(monkeypatch: pytest
             refused += isinstance(reply._error, HostOverloaded)
             await anyio.lowlevel.checkpoint()
         assert 20 < refused < 90
-        # Once it takes what it was sent, it is asked again.
+        # Once the host has taken its messages, it gets requests again.
         standing.go_on()
         assert host._wire is not None
         wire = host._wire
@@ -188,7 +188,7 @@ async def test_requests_are_refused_when_too_many_bytes_wait(monkeypatch: pytest
 
 @asynccontextmanager
 async def calling() -> AsyncIterator[tuple[Wire, list[bytes], Side, Peers]]:
-    """A host b, and a caller a that reads nothing before it is told to; what it is sent, and the host's side."""
+    """A host b, and a caller a that reads nothing until told to; returns the frames for it, and the host's side."""
     heard: list[bytes] = []
     with socket_directory() as directory:
         membership = HandMembership("b")
@@ -238,12 +238,12 @@ async def test_a_caller_that_does_not_read_its_answers_is_cut_off(
         for number in range(200):
             wire.send(codec.pack(AskFrame(number, Address("counter", "c"), word, body, False)))
         await until(lambda: len(side.received) == 200)
-        # Its requests are answered while it reads nothing: beyond the bound the connection ends,
+        # Its requests are answered while it reads nothing; beyond the bound the connection ends,
         for envelope in side.received:
             assert envelope.reply is not None
             envelope.reply.fail(ValueError("z" * 20_000))
             await anyio.lowlevel.checkpoint()
         socket_of(wire).resume_reading()
         await until(lambda: wire.over)
-    # with one line that says why.
+    # with one line that gives the reason.
     assert [line for line in caplog.messages if "does not read its answers" in line] == caplog.messages[-1:]

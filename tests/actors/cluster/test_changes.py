@@ -83,7 +83,7 @@ def test_a_reader_that_comes_back_soon_has_missed_nothing_and_later_the_ring_is_
     for number in range(5):
         ring.publish(change(number))
     assert not ring.open
-    # and it begins anew.
+    # and it begins again.
     with ring.reading():
         assert ring.behind(place, limit=100).missed
 
@@ -92,7 +92,7 @@ def test_a_ring_without_readers_is_closed() -> None:
     assert not Ring(SharedSignal()).open
 
 
-# What a host puts into its ring.
+# The changes that a host puts into its ring.
 
 
 def all_of(ring: Ring, place: Place) -> list[tuple[str, str | None, bytes | None, str | None, bool]]:
@@ -116,7 +116,7 @@ async def test_what_changes_in_lists_is_published_after_its_commit_and_nothing_e
             await world.host.ask(counter("b"), Add(3))
             await world.host.ask(counter("b"), Show("OLD"))
             await world.host.ask(counter("a"), Forget())
-            # then a reader sees what lists see of it.
+            # then a reader sees the changes that lists show.
             assert all_of(changes.own, place) == [
                 ("b", "NEW", b"0", None, True),
                 ("b", "OLD", b"3", "NEW", False),
@@ -160,12 +160,12 @@ on_asyncio = pytest.mark.parametrize("anyio_backend", ["asyncio"])  # which the 
 
 
 def ids_of(daemon: Daemon, *, each: int, prefix: str = "c") -> list[str]:
-    """Ids of counters, as many for each host."""
+    """Ids of counters, the same number for each host."""
     return [daemon.counter_of(index, f"{prefix}{n}").id for index in range(len(daemon.members)) for n in range(each)]
 
 
 async def seen(changes: ChangeFeed, places: dict[str, Place], count: int) -> list[str]:
-    """Wait until a reader has so many changes."""
+    """Wait until a reader has this number of changes."""
     found: list[str] = []
     async with changes.reading() as signal:
         with anyio.fail_after(10):

@@ -34,7 +34,7 @@ def test_each_error_arrives_as_it_was(kind: type[PerdureError]) -> None:
 
 @pytest.mark.parametrize("kind", ERRORS, ids=lambda kind: kind.__name__)
 def test_each_error_keeps_its_arguments_under_their_names(kind: type[PerdureError]) -> None:
-    # The form reads them there.
+    # The form reads the fields there.
     error = example(kind)
     for parameter in ErrorForm(kind).parameters or ():
         assert hasattr(error, parameter.name), parameter
@@ -50,7 +50,7 @@ def test_an_unknown_subclass_is_raised_as_the_nearest_class_that_takes_a_text() 
     failed = crossed(DiskFull("no room"))
     assert type(failed) is StoreFailed
     assert str(failed) == "DiskFull: no room"
-    # MailboxFull takes more than a text.
+    # MailboxFull takes more arguments than a text.
     full = crossed(Full(Address("a", "b"), messages_max=3))
     assert type(full) is PerdureError
     assert str(full).startswith("Full: a/b has 3 messages waiting")
@@ -97,7 +97,7 @@ def test_any_bytes_make_an_error(name: str, arguments: bytes, text: str) -> None
 
 
 def test_a_deep_one_stays_what_it_is() -> None:
-    # An error that goes on to a third host is no longer than it was.
+    # An error that is passed to a third host does not grow.
     error: PerdureError = ActorFailed(Address("a", "b"), StoreDamaged(Address("a", "b"), "torn", key=1))
     for _ in range(3):
         again = crossed(error)

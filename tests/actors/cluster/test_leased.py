@@ -1,4 +1,5 @@
-"""A shard has one owner at any moment, and a living one soon: through kills, partitions, and a database that is away.
+"""A shard has at most one owner at any moment, and soon a living one, through kills, partitions and a database that is
+away.
 
 All of it runs in virtual time, on hosts that commit for their shards all the time (`leased_hosts.py`).
 """
@@ -28,7 +29,7 @@ Story = Callable[[LeasedHosts, TaskGroup], Awaitable[None]]
 
 
 def play(story: Story, cluster: LeasedHosts | None = None, *, hosts: int = 3) -> LeasedHosts:
-    """Run a story with hosts that have come one after the other and share the shards evenly."""
+    """Run a test of hosts that have joined one after the other and share the shards evenly."""
     cluster = cluster or LeasedHosts()
 
     async def run() -> None:
@@ -64,7 +65,7 @@ def test_the_first_host_has_all_shards_as_soon_as_it_has_started() -> None:
 def test_hosts_that_come_get_their_share_and_nothing_is_written_by_two() -> None:
     async def story(cluster: LeasedHosts, group: TaskGroup) -> None:
         assert sizes(cluster) == [4, 4, 4]
-        # What another was lent comes along.
+        # The lent jobs of a shard come along with it.
         jobs = {shard: jobs for host in cluster.hosts[1:] for shard, jobs in host.keeper.jobs.items()}
         assert jobs
         assert all(given in ([b"job of %d" % shard], ()) for shard, given in jobs.items())
@@ -94,7 +95,7 @@ def test_a_host_knows_the_others_before_it_takes_anything_of_the_dead() -> None:
         host.membership.watch(lambda: seen.append((gone in host.membership.others(), host.keeper.took_over > took)))
         dead.kill()
         await cluster.wait_settled(10)
-        # At the first change the dead is gone, and nothing was taken yet.
+        # At the first change the dead host is gone, and no shard was taken yet.
         assert seen[0] == (False, False)
 
     play(story)
@@ -112,7 +113,7 @@ def test_the_shards_of_a_host_that_was_killed_go_on_within_five_seconds() -> Non
             await cluster.wait_settled(10, even=True)
         found = [host.membership.seen() for host in cluster.hosts]
         assert sum(seen.killed for seen in found) == 5
-        # What the dead have left was taken, and newcomers were given their share.
+        # The shards of the dead were taken, and newcomers were given their share.
         assert sum(seen.taken for seen in found) > SHARDS
         assert sum(seen.given for seen in found) > 0
         ages = [host.membership.seen().beat_age_s for host in cluster.running]
@@ -152,13 +153,13 @@ def test_a_host_that_is_cut_off_from_the_database_serves_nothing_and_joins_again
         began = anyio.current_time()
         while cut.membership.may_answer:
             await anyio.sleep(0.01)
-        # It serves for no longer than a beat after the last one that was answered.
+        # It serves for no longer than a beat after its last answered beat.
         assert anyio.current_time() - began <= UNCERTAIN_S
         await anyio.sleep(0.2)
         assert not cut.keeper.serving
         assert cut.membership.standing is Standing.UNCERTAIN
         await anyio.sleep(8)
-        assert cut.keeper.abandoned == 0  # it does not know yet
+        assert cut.keeper.abandoned == 0  # the host does not know yet
         cut.link.away = False
         with anyio.fail_after(2):
             while cut.store.host == before:
@@ -187,8 +188,8 @@ def test_a_host_that_was_cut_off_for_a_second_keeps_all_it_has() -> None:
     play(story)
 
 
-# For how long it is away, and how much later it comes back for one host than for another. One that is back before a
-# beat has failed was hardly away: then the others must not be away for longer.
+# How long the database is away, and how much later it comes back for one host than for another. If it is back for one
+# host before a beat has failed, it must not be away for longer for the others.
 @pytest.mark.untraced
 @pytest.mark.parametrize(
     ("down_s", "later_s"),
@@ -207,7 +208,7 @@ def test_no_host_is_killed_while_the_database_is_away_and_nothing_moves(down_s: 
         for host in cluster.hosts:
             host.link.away = True
         await anyio.sleep(down_s)
-        # It comes back for one host sooner than for another: what one sees then is no proof of anything.
+        # It comes back for one host sooner than for another: the beats that one host sees then prove nothing.
         for host in cluster.hosts:
             host.link.away = False
             await anyio.sleep(later_s)
@@ -270,7 +271,7 @@ def test_a_host_that_leaves_gives_all_and_is_done_soon() -> None:
         began = anyio.current_time()
         await leaver.stop()
         assert anyio.current_time() - began < 2
-        # Nothing was nobody's: each shard went from hand to hand.
+        # No shard was without an owner: each went directly from host to host.
         assert leaver.keeper.given_away >= 4
         await cluster.wait_settled(0.1)
         assert sizes(cluster) == [6, 6]
@@ -390,7 +391,7 @@ def test_of_two_hosts_that_cannot_reach_each_other_one_gives_all() -> None:
         while sizes(cluster) != [0, SHARDS]:
             await anyio.sleep(0.1)
         await cluster.wait_settled(5)
-        # It is the one with the lower id that stays.
+        # The host with the lower id stays.
         stays = min(cluster.hosts, key=lambda host: host.store.host)
         assert len(stays.keeper.open) == SHARDS
         # When they reach each other again, they share.
@@ -454,7 +455,7 @@ def test_a_host_that_the_promoted_server_has_never_heard_of_joins_it() -> None:
     play(story, hosts=1)
 
 
-# What is seen.
+# Changes that hosts see.
 
 
 def test_a_host_tells_of_all_hosts() -> None:
@@ -484,7 +485,7 @@ def test_a_host_has_its_name_before_another_one_can_see_its_row() -> None:
             group.start_soon(membership.run, host.keeper)
             while not cluster.database.hosts:
                 await anyio.sleep(0.01)
-            # It has not heard yet that it has joined, and who calls it finds the one that the row names.
+            # It does not know yet that it has joined, and its callers find the host that the row names.
             (id_,) = cluster.database.hosts
             assert (membership.standing, names) == (Standing.JOINING, [name_of_id(id_)])
             group.cancel_scope.cancel()
@@ -519,10 +520,10 @@ def test_any_schedule_of_kills_partitions_and_lost_answers_is_safe_and_ends(seed
             await anyio.sleep(chance.expovariate(0.7))
             cluster.require_safe()
         mend(cluster)
-        # Quiet: whoever judged nobody because of its own beats does so again after a while.
+        # Quiet: a host that judged no other because of its own beats does so again after a while.
         await anyio.sleep(QUIET_S)
         await cluster.wait_settled(5)
-        with anyio.fail_after(180):  # one that was found dead often is away for so long
+        with anyio.fail_after(180):  # a host that was often found dead is away for so long
             while not all(host.keeper.serving for host in cluster.running):
                 await anyio.sleep(0.1)
         await cluster.wait_settled(20, even=True)
@@ -531,7 +532,7 @@ def test_any_schedule_of_kills_partitions_and_lost_answers_is_safe_and_ends(seed
 
 
 async def disturb(cluster: LeasedHosts, group: TaskGroup, chance: random.Random) -> None:
-    """Do something to some host."""
+    """Disturb one host at random."""
     host = chance.choice(cluster.running)
     match chance.choice(["cut", "slow", "lose", "hint", "wrong", "mend", "all", "all", "all", "all"]):
         case "cut":
@@ -551,7 +552,7 @@ async def disturb(cluster: LeasedHosts, group: TaskGroup, chance: random.Random)
 
 
 async def disturb_all(cluster: LeasedHosts, group: TaskGroup, chance: random.Random, host: LeasedHost) -> None:
-    """Change who is there, or whether the database is."""
+    """Let hosts or the database come and go."""
     match chance.choice(["kill", "add", "leave", "away"]):
         case "kill" if len(cluster.running) > 1:
             host.kill()

@@ -38,7 +38,7 @@ def anyio_backend() -> str:
 
 
 class Hosts:
-    """Hosts of one database, in this event loop; each with a heart in a thread of its own."""
+    """Hosts of one database, in this event loop; each with a heart in its own thread."""
 
     def __init__(self, url: str, group: TaskGroup) -> None:
         self.url = url
@@ -80,7 +80,7 @@ class Hosts:
         return self.all_open() and max(sizes) - min(sizes) <= 1
 
     async def require_order(self) -> None:
-        """Look in the log that no two owners have written in turns, and that all has been written."""
+        """Check in the log that no two owners have written alternately, and that all entries were written."""
         store = self.running[0].store
         committed = sum(host.keeper.commits for host in self.all)  # before the look: hosts go on writing
         written = 0
@@ -143,7 +143,7 @@ async def test_hosts_share_take_over_and_leave(hosts: Hosts) -> None:
     assert len(first.keeper.open) == SHARDS
     second, third = await hosts.add(), await hosts.add()
     await hosts.wait_for(hosts.even, within_s=10)
-    # One that is killed: its shards go on within five seconds.
+    # One host is killed: its shards are served again within five seconds.
     took_s = []
     for _ in range(2):
         third.kill()
@@ -171,12 +171,12 @@ async def test_a_host_whose_loop_is_held_up_for_three_seconds_lives_and_one_with
     one, other = await hosts.add(), await hosts.add()
     await hosts.wait_for(hosts.even, within_s=10)
     before = [host.store.host for host in hosts.all]
-    # A turn that does not give the loop back: all hosts of this process stand still, and their hearts beat.
+    # A turn that blocks the loop: all hosts of this process stop, and their hearts beat.
     time.sleep(3.2)  # noqa: ASYNC251
     assert one.membership.may_answer
     await anyio.sleep(1.0)
     assert [host.store.host for host in hosts.all] == before
-    # A heart that stops is that of a dead host; it learns so from the fence, and goes on under another id.
+    # A host whose heart stops is declared dead; it learns so from the fence, and continues under another id.
     other.store.heart.stop()
     await hosts.wait_for(lambda: other.keeper.abandoned == 1, within_s=8)
     await hosts.wait_for(lambda: other.store.host != before[1] and hosts.even(), within_s=10)
@@ -201,7 +201,7 @@ async def test_no_host_is_killed_while_the_server_is_down(own_server: PostgresSe
         await hosts.wait_for(lambda: sum(host.keeper.commits for host in hosts.all) > before + 5, within_s=5)
         assert serving < 5
         await anyio.sleep(3)
-        # Nobody was killed, and nothing has moved.
+        # No host was killed, and no shard has moved.
         assert {host.store.host: dict(host.keeper.open) for host in hosts.all} == owners
         assert all(host.membership.seen().killed == 0 for host in hosts.all)
         await hosts.require_order()
@@ -244,12 +244,12 @@ async def test_on_another_timeline_hosts_drop_all_and_take_the_same_shards_again
     await hosts.wait_for(hosts.even, within_s=10)
     ids, owned = [host.store.host for host in hosts.all], [set(host.keeper.open) for host in hosts.all]
     epochs = {shard: epoch for host in hosts.all for shard, epoch in host.keeper.open.items()}
-    # Given hosts that know another timeline than their server says now, as after a failover,
+    # Given hosts that know another timeline than their server has now, as after a failover,
     for host in hosts.all:
         host.membership._life.timeline = "00000099"
     await hosts.wait_for(lambda: one.keeper.abandoned == other.keeper.abandoned == 1, within_s=3)
     await hosts.wait_for(hosts.all_open, within_s=5)
-    # then each goes on under its id, with the shards it had, each under a new epoch.
+    # then each continues under its id, with its former shards, each under a new epoch.
     assert [host.store.host for host in hosts.all] == ids
     assert [set(host.keeper.open) for host in hosts.all] == owned
     now = {shard: epoch for host in hosts.all for shard, epoch in host.keeper.open.items()}
@@ -259,7 +259,7 @@ async def test_on_another_timeline_hosts_drop_all_and_take_the_same_shards_again
 
 async def test_gifts_reach_their_new_owner_without_a_look_at_the_table(hosts: Hosts) -> None:
     await hosts.add(newcomer_s=0.0)
-    # One of which the table was read first is known without what was lent; it is done again then.
+    # A newcomer whose table was read first is known without its lent jobs; then another one comes.
     for _ in range(4):
         newcomer = await hosts.add(newcomer_s=0.0)
         await hosts.wait_for(hosts.even, within_s=10)
@@ -280,14 +280,14 @@ async def test_after_a_failover_to_a_copy_hosts_go_on_with_the_same_shards_from_
         await hosts.wait_for(hosts.even, within_s=10)
         ids, owned = [host.store.host for host in hosts.all], [set(host.keeper.open) for host in hosts.all]
         epochs = {shard: epoch for host in hosts.all for shard, epoch in host.keeper.open.items()}
-        # A server that comes back as a standby and is promoted begins another timeline.
+        # A server that comes back as a standby and is promoted begins a new timeline.
         await asyncio.to_thread(own_server.stop)
         (own_server.data / "standby.signal").touch()
         await asyncio.to_thread(own_server.start)
         await asyncio.to_thread(own_server.sql, "SELECT pg_promote()")
         await hosts.wait_for(lambda: all(host.keeper.abandoned for host in hosts.all), within_s=15)
         await hosts.wait_for(hosts.all_open, within_s=10)
-        # Nothing is said to be lost, because nothing is; nobody was killed; each has what it had, under a new epoch.
+        # No loss is reported, because there is none; no host was killed; each has its former shards, under a new epoch.
         assert not [each for each in caplog.records if getattr(each, "event", "") == "acknowledged_lost"]
         assert [host.store.host for host in hosts.all] == ids
         assert [set(host.keeper.open) for host in hosts.all] == owned
@@ -309,7 +309,7 @@ async def test_what_a_copy_lacks_of_what_was_acknowledged_is_told_by_count(
             await hosts.add()
         await hosts.wait_for(hosts.even, within_s=10)
         await hosts.wait_for(lambda: all(host.keeper.commits > SHARDS for host in hosts.all), within_s=10)
-        # Given a copy that has nothing of what actors did, made where no host reaches it,
+        # Given a copy without the work of the actors, made where no host reaches it,
         await asyncio.to_thread(own_server.stop)
         port, own_server.port = own_server.port, own_server.port + 1
         await asyncio.to_thread(own_server.start)
@@ -322,7 +322,7 @@ async def test_what_a_copy_lacks_of_what_was_acknowledged_is_told_by_count(
         await asyncio.to_thread(own_server.sql, "SELECT pg_promote()")
         await hosts.wait_for(lambda: all(host.keeper.abandoned for host in hosts.all), within_s=15)
         await hosts.wait_for(hosts.all_open, within_s=10)
-        # then each host says of how many actors it is.
+        # then each host reports the number of its actors with losses.
         told = [vars(each) for each in caplog.records if getattr(each, "event", "") == "acknowledged_lost"]
         assert sum(each["found"] for each in told) == SHARDS
         assert {each["levelname"] for each in told} == {"CRITICAL"}
@@ -359,7 +359,7 @@ async def test_saved_values_that_a_copy_lacks_are_told_by_count(
         saved = ("kept", "gone", "older", "deleted")
         await change(*((name, Item(b"v", version)) for version, name in enumerate(saved, 1)))
         await change(("older", Item(b"w", 5)), ("deleted", None))
-        # when a server takes over that has one of the values only as it is,
+        # when a server takes over that has only one of the values as acknowledged,
         for change_there in (
             "DELETE FROM {0} WHERE name = 'gone'",
             "UPDATE {0} SET version = 3 WHERE name = 'older'",
@@ -367,7 +367,7 @@ async def test_saved_values_that_a_copy_lacks_are_told_by_count(
         ):
             await asyncio.to_thread(server.sql, change_there.format(f"{schema}.items"))
         assert await store.resume()
-        # then the host says that three are not as it has acknowledged.
+        # then the host reports that three differ from the acknowledged ones.
         [told] = [vars(each) for each in caplog.records if getattr(each, "event", "") == "acknowledged_lost"]
         assert (told["found"], store.doubts.acknowledged_lost) == (3, 3)
 
@@ -384,12 +384,12 @@ async def test_an_entry_is_not_lost_that_a_later_commit_without_an_answer_has_de
             fences = await store.take([(shard, 0)])
             begun = Write(key=key, address=Address("order", id_), shard=shard, at_us=1, record=b"r", entry=b"e")
             await store.commit([begun], fences)
-        # when a server takes over on which one has begun its log anew, in a commit that the host was not told of, and
-        # which has nothing of the other,
+        # when a server takes over on which one actor has begun a new log, in a commit that the host does not know, and
+        # which has no row of the other,
         log = f"{schema}.log"
         await asyncio.to_thread(server.sql, f"UPDATE {log} SET position = position + 1 WHERE key = {again}")
         await asyncio.to_thread(server.sql, f"DELETE FROM {log} WHERE key = {gone}")
         assert await store.resume()
-        # then the host says that one entry is lost.
+        # then the host reports that one entry is lost.
         [told] = [vars(each) for each in caplog.records if getattr(each, "event", "") == "acknowledged_lost"]
         assert told["found"] == 1

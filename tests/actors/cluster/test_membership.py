@@ -1,4 +1,4 @@
-"""A membership names the hosts of a daemon; a fixed one names the same for ever."""
+"""A membership names the hosts of a daemon; a fixed one always names the same hosts."""
 
 from perdure.actors.cluster.membership import FixedMembership, Membership, name_of_id
 from perdure.actors.cluster.transport.endpoint import UnixEndpoint

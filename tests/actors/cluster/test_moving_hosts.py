@@ -34,12 +34,12 @@ A = Address("counter", "a")
 
 
 class Side:
-    """A host that writes down what happens to it: a `HostSide`."""
+    """A host that records its calls: a `HostSide`."""
 
     def __init__(self) -> None:
         self.received: list[Envelope] = []
         self.acknowledged: list[Any] = []
-        self.returned_to: list[tuple[Any, Any, Moved | None]] = []  # body, reply or sender, what was said
+        self.returned_to: list[tuple[Any, Any, Moved | None]] = []  # body, reply or sender, the actor's move
         self.origins: dict[Any, Origin] = {}
         self.late: list[Origin] = []
         self.elsewhere: NotOwner | None = None
@@ -145,7 +145,7 @@ async def test_a_caller_that_is_not_known_to_live_waits_until_it_is() -> None:
         assert not a.peers.connected
         with pytest.raises(HostUnreachable):
             await a.to("b").call(WHO)
-        # when that learns of it, then the connection that waits is taken.
+        # when that host learns of it, then the waiting connection is taken.
         b.membership.come("a")
         await anyio.sleep(0.01)
         assert await a.to("b").call(WHO) == "b"
@@ -187,12 +187,12 @@ async def test_requests_to_a_host_that_dies_fail_at_once_and_messages_come_back_
         assert a.side.acknowledged == ["sender of 3"]
         # when it dies,
         a.membership.go("b")
-        # then all of them are over in that very moment.
+        # then all of them end at that moment.
         assert watch.lost
         assert a.side.returned_to == [(Add(2), "sender of 2", None), (Add(4), "sender of 4", None)]
         await anyio.lowlevel.checkpoint()
         assert [str(error) for error in errors] == [str(HostLost("b"))]
-        # What it says afterwards is not heard.
+        # Its later messages are ignored.
         b.side.received[0].reply.succeed(1)  # type: ignore[union-attr]
         b.side.received[1].sender.give()
         await anyio.sleep(1)
@@ -235,7 +235,7 @@ async def test_a_host_answers_moved_for_an_actor_of_another_and_the_sender_gets_
         said = Moved(7, "c", 9)
         assert a.side.returned_to == [(Add(1), reply, said), (Add(2), "sender", said)]
         assert not reply.done()
-        # It is not sent again to the host that does not want it.
+        # The message is not sent again to the host that has refused it.
         world.network.close("a", "b")
         await anyio.sleep(1)
         assert len(a.side.returned_to) == 2
@@ -300,7 +300,7 @@ async def test_a_connection_that_is_made_anew_ends_the_one_before() -> None:
         wire.close()
         await anyio.sleep(0.2)
         assert list(b.peers._inbounds) == [before]
-        # when it connects anew, then the other host has one connection of it.
+        # when it connects again, then the other host has one connection of it.
         world.network._cut.clear()
         await anyio.sleep(0.2)
         [now] = b.peers._inbounds
@@ -316,10 +316,10 @@ async def test_a_refusal_counts_only_where_a_verified_connection_has_been() -> N
         await world.start("b", "a")
         await anyio.sleep(1)
         assert a.membership.told == ["b there"]
-        # when nobody listens there any more,
+        # when no process listens there any more,
         world.network.kill("b")
         await anyio.sleep(Outbound.RECONNECT_S * 3)
-        # then only the second is said to be gone, once.
+        # then only the second is reported as gone, once.
         assert a.membership.told == ["b there", "b gone", "b refused"]
         await anyio.sleep(1)
         assert len(a.membership.told) == 3
@@ -350,7 +350,7 @@ async def test_releases_that_know_no_wire_in_common_do_not_talk() -> None:
 @virtually
 async def test_what_a_host_sends_that_has_not_noticed_a_failover_is_not_taken_until_it_has() -> None:
     async with cluster() as world:
-        # Given two hosts, of which one has seen that the store's server is another one,
+        # Given two hosts, of which one has seen that the store has a new server,
         a, b = await pair(world)
         a.membership.timeline = b.membership.timeline = "1"
         b.membership.timeline = "2"
@@ -361,7 +361,7 @@ async def test_what_a_host_sends_that_has_not_noticed_a_failover_is_not_taken_un
         await anyio.sleep(3)
         assert not a.peers.connected
         assert b.side.received == []
-        # until it has noticed too, and has forgotten what it had sent before.
+        # until it has noticed too, and has forgotten its earlier messages.
         a.membership.timeline = "2"
         a.peers.abandon()
         a.membership.tell()

@@ -75,7 +75,7 @@ async def test_what_one_actor_tells_another_is_counted_until_its_commit_and_its_
     async with several_hosts() as daemon:
         here, there = daemon.counter_of(0), daemon.counter_of(1)
         await daemon.members[0].host.ask(here, Add(1))
-        # Given an actor whose message to another host is not committed there,
+        # Given an actor whose message to another host is not committed there yet,
         daemon.members[1].store.hold()
         await daemon.members[0].host.ask(here, Tell(there, Add(7)))
         await until(lambda: [there] == [address for address, _ in daemon.members[1].counters.turns])
@@ -137,7 +137,7 @@ async def test_a_caller_whose_answer_was_lost_with_the_host_learns_that_the_outc
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(ask)
             await until(lambda: len(other.counters.turns) == 2)
-            # As if it had been killed.
+            # As if the host had been killed.
             one.peers.outbound("host-1")._lose()
         assert isinstance(errors[0], HostLost)
         assert "may have happened" in str(errors[0])
@@ -154,7 +154,7 @@ async def test_a_watcher_sees_the_commits_of_another_host() -> None:
             await one.ask(there, Forget())
             await watch.changed()
             assert watch.deleted
-        # Nobody is told when nobody watches.
+        # No news is sent when no host watches.
         await one.ask(there, Add(1))
         assert daemon.members[1].host._watches == {}
 
@@ -208,7 +208,7 @@ async def test_an_address_that_was_just_made_up_needs_no_look_into_any_store() -
 
 
 async def test_a_message_for_an_actor_of_no_type_gets_an_error_and_breaks_nothing() -> None:
-    # It cannot come to that while all hosts agree; a host that is wrong must not end the other.
+    # This cannot happen while all hosts agree; a host that is wrong must not end the other.
     async with several_hosts() as daemon:
         one, other = daemon.members
         reply = Reply()
@@ -232,9 +232,9 @@ async def test_a_host_that_does_not_answer_is_waited_for_only_so_long(monkeypatc
         await here.ask(there, Add(1))
         # Given a host whose commit hangs,
         daemon.members[1].store.hold()
-        # when it is asked, then the caller hears in time that there is no answer,
+        # when it is asked, then the caller gets an error in time,
         with anyio.fail_after(5), pytest.raises(HostSilent, match=r"has not answered in 0\.2 s; it may have happened"):
             await here.ask(there, Add(10))
-        # and the answer that comes too late does no harm.
+        # and the late answer is ignored.
         daemon.members[1].store.release()
         assert await here.ask(there, Read()) == 11

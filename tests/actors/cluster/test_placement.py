@@ -68,7 +68,7 @@ def test_a_shard_moves_only_to_a_higher_epoch_and_is_freed_at_its_last_one() -> 
     assert placement.owner(0) is None
     assert placement.moved(0, Ownership(host="there", epoch=3))
     assert placement.owner(0) == "there"
-    # What is not newer is old news, from whatever side it comes.
+    # News that is not newer is ignored, from any source.
     assert not placement.moved(0, Ownership(host="elsewhere", epoch=3))
     assert placement.moved(0, None)
     assert not placement.moved(0, None)

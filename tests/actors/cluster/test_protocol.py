@@ -1,5 +1,4 @@
-"""Whatever bytes come over a wire, a host takes them for frames or ends the connection: it raises nothing, and runs no
-code of theirs."""
+"""A host reads any bytes of a wire as frames or ends the connection: it raises nothing, and runs none of them."""
 
 import os
 import pickle
@@ -77,7 +76,7 @@ def test_what_comes_from_a_host_is_read_as_it_was(frame: Any) -> None:
 
 
 def test_tags_and_the_order_of_fields_are_what_they_were() -> None:
-    # Releases that run side by side read each other's frames by them.
+    # Releases that run side by side read each other's frames by these numbers.
     kinds = [each for each in vars(protocol).values() if isinstance(each, type) and issubclass(each, msgspec.Struct)]
     found = {
         each.__name__: (each.__struct_config__.tag, *each.__struct_fields__)
@@ -120,7 +119,7 @@ def test_two_hosts_talk_the_highest_wire_that_both_know() -> None:
     assert wire_for(WIRE_MAX + 1, WIRE_MAX + 5) is None
 
 
-# A live host, and whatever comes.
+# A live host, and any bytes.
 
 frames = st.one_of(
     st.sampled_from(TO_HOST).map(CODEC.pack),
@@ -154,7 +153,7 @@ def test_a_host_that_is_called_by_anything_stays_there_for_others(
             for frame in come:
                 caller.write(frame if broken else framed(frame))
                 await anyio.sleep(0.01)
-            # The next one is taken as ever.
+            # The next connection is taken as usual.
             other = Notebook()
             await MemoryTransport(network, "a").connect(MemoryEndpoint("b"), other)
             other.write(framed(CODEC.pack(HelloFrame("a", 1, 1))))
@@ -186,7 +185,7 @@ def test_a_host_that_is_answered_with_anything_connects_again(come: list[bytes],
             for frame in come:
                 answered[0].write(frame if broken else framed(frame))
                 await anyio.sleep(0.01)
-            # When another one answers at that place, it is connected.
+            # When another host answers at that address, it is connected.
             listener.close()
             network.kill("b")
             other = Node(network, "b", "a")

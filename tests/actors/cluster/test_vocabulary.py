@@ -44,7 +44,7 @@ def test_a_value_is_heard_as_it_was_said(value: Any) -> None:
 
 
 class Marked(str):
-    """A text with methods of its own, as the handle of an instance is."""
+    """A text with its own methods, like the handle of an instance."""
 
 
 def test_a_text_with_methods_is_heard_as_a_text() -> None:

@@ -1,5 +1,6 @@
 """Over links that are cut, reset and slow, with hosts that are killed, die and come again: every message of an actor is
-acknowledged once or given back, in its order, and every caller learns what became of its request."""
+acknowledged once or given back, in order, and every caller learns the outcome of its request.
+"""
 
 from typing import Any
 
@@ -36,7 +37,7 @@ STEPS = st.lists(
 
 
 class Receiver(Side):
-    """A host that answers at once what it is asked, and acknowledges what it gets, unless the actor has moved."""
+    """A host that answers each request and acknowledges each message at once, unless the actor has moved."""
 
     def receive(self, address: Address, envelope: Envelope, *, new: bool = False) -> None:
         super().receive(address, envelope, new=new)
@@ -64,7 +65,7 @@ class Story:
         await self.live(tasks)
         for step in steps:
             await self.take(step, tasks)
-        # All is well again.
+        # The faults are over.
         self.network.heal("a", "b")
         self.lives[-1].side.elsewhere = None
         if "b" not in self.sender.membership.others():
@@ -73,7 +74,7 @@ class Story:
         await anyio.sleep(Outbound.ANSWER_S + 10)
 
     async def live(self, tasks: TaskGroup) -> None:
-        """Begin another life of b, as a process that is started again; the one before is gone without a word."""
+        """Begin another life of b, as a process that is started again; the one before ends silently."""
         self.network.kill("b")
         self.scope.cancel()
         self.scope = anyio.CancelScope()
@@ -83,7 +84,7 @@ class Story:
         await tasks.start(self._live, node, self.scope)
 
     async def take(self, step: Any, tasks: TaskGroup) -> None:
-        """Let the next thing happen."""
+        """Let the next event happen."""
         membership, b = self.sender.membership, self.lives[-1]
         match step:
             case ("post",) | ("ask",):
@@ -125,7 +126,7 @@ MOVED = NotOwner(A, shard=7, owner="c", epoch=9)
 
 @settings(max_examples=examples(250), deadline=None)
 @given(steps=STEPS, delay_s=st.sampled_from([0.0, 0.02, 0.4]))
-# A host that comes and goes before its connection has begun.
+# The host may come and go before its connection has begun.
 @example(steps=[("lives", False), ("lives", True), ("post",), ("lives", False)], delay_s=0.0)
 def test_no_message_is_lost_and_no_caller_waits_for_ever(steps: list[Any], delay_s: float) -> None:
     async def story() -> Story:
@@ -140,19 +141,19 @@ def test_no_message_is_lost_and_no_caller_waits_for_ever(steps: list[Any], delay
     returned = made.sender.side.returned_to
     posted_back = [(sender, moved) for _, sender, moved in returned if not isinstance(sender, Reply)]
     back = [sender for sender, _ in posted_back]
-    # Every message is acknowledged, or it is given back: one of both, once.
+    # Every message is either acknowledged or given back, once.
     assert sorted(acknowledged + back) == list(range(1, made.posts + 1))
-    # What comes back has a reason, and each time in the order in which it was sent.
+    # Returned messages have a reason, and come each time in the order in which they were sent.
     assert all(moved in (None, Moved(7, "c", 9)) for _, moved in posted_back)
-    # What each life of b got first of each message came in the order in which it was sent.
+    # Each life of b got the messages for the first time in the order in which they were sent.
     for life in made.lives:
         amounts = [envelope.body.amount for envelope in life.side.received if envelope.reply is None]
         first = list(dict.fromkeys(amounts))
         assert first == sorted(first)
-    # What was acknowledged was received.
+    # Acknowledged messages were received.
     received = {e.body.amount for life in made.lives for e in life.side.received if e.reply is None}
     assert set(acknowledged) <= received
-    # Every caller has its answer, or its request back, or knows what nobody knows.
+    # Every caller has its answer, or its request back, or an error that says that the outcome is unknown.
     asked_back = [reply for _, reply, _ in returned if isinstance(reply, Reply)]
     for number, reply in enumerate(made.replies, 1):
         assert reply.done() != (reply in asked_back)

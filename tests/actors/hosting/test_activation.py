@@ -1,4 +1,4 @@
-"""Activations are kept up to a limit, and none leaves while something hangs on it."""
+"""Activations are kept up to a limit, and none leaves while work depends on it."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -104,7 +104,7 @@ def test_what_waits_for_an_actor_that_cannot_be_read_leaves_room_for_callers() -
     activation = Activation(counter("a"), 0)
     activation.accept(Envelope("x"), messages_max=1)
     activation.stalled = "unreadable"
-    # then a caller has room, as one who purges it, and the next one has not.
+    # then one caller has room, for a purge, and the next one has none.
     activation.accept(Envelope("x", Reply()), messages_max=1)
     with pytest.raises(MailboxFull):
         activation.accept(Envelope("x", Reply()), messages_max=1)

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.anyio
 
 
 class World:
-    """A committer on a store, and what it released and undid."""
+    """A committer on a store, and its released and undone turns."""
 
     def __init__(self, store: MemoryStore | None = None) -> None:
         self.store = FaultyStore(store or MemoryStore())
@@ -91,7 +91,7 @@ async def test_turns_that_come_while_a_group_is_written_go_together_into_the_nex
 
 
 class ElsewhereStore(MemoryStore):
-    """Stands for a store whose commits are the work of another process."""
+    """Imitates a store whose commits are the work of another process."""
 
     commits_elsewhere = True
 
@@ -102,7 +102,7 @@ class ElsewhereStore(MemoryStore):
         (MemoryStore, 9.0, 2),
         # Both processes had work for most of the commit: the next one goes at once.
         (ElsewhereStore, 9.0, 3),
-        # This one had nothing to do but to wait for it.
+        # This process only waited for the commit.
         (ElsewhereStore, 1.0, 2),
     ],
 )
@@ -317,7 +317,7 @@ async def test_what_was_abandoned_is_neither_released_nor_undone_whatever_comes_
         world.store.release()
         await world.idle()
         assert (world.released, world.undone) == ([], [])
-        # And the next life commits.
+        # The next life commits.
         world.committer.add(world.actor("next"), begin(), (), 1)
         await world.idle()
         assert world.released == ["next"]

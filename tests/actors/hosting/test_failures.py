@@ -83,7 +83,7 @@ async def test_who_asks_a_damaged_actor_is_told_and_the_others_go_on() -> None:
             await world.host.ask(counter("a"), Add(1))
         assert await world.host.ask(counter("a"), Read()) == 3
         assert world.host.healthy
-        # Nothing was written of it.
+        # No row of it was written.
         assert await store.inner.load([counter("b")]) == [None]
 
 
@@ -114,7 +114,7 @@ async def test_an_actor_that_breaks_while_its_last_turn_is_being_written_loses_n
         world.counters.broken = False
         store.fail_next_commit()
         store.release()
-        # then the message that nobody waits for is delivered again.
+        # then the message without a waiting caller is delivered again.
         with world.host.watch(counter("a")) as watch:
             await watch.changed()
         assert await world.host.ask(counter("a"), Read()) == 11
@@ -177,7 +177,7 @@ def test_a_turn_that_breaks_is_tried_three_times_and_the_actor_is_set_aside_then
         assert tries(world, SetAside) == [[SetAside(reason, until_restart=True)]]
         await anyio.sleep(1000)
         assert len(tries(world, Break)) == 3
-        # What arrives from now on reaches it.
+        # Later messages reach it.
         assert await world.host.ask(counter("a"), Add(1)) == 2
 
     in_virtual_time(story)
@@ -205,7 +205,7 @@ def test_an_actor_that_cannot_be_read_is_stalled_in_memory_and_says_so_when_it_i
         world.counters.unreadable.add("a")
         world.host.send(counter("a"), Add(10))
         await anyio.sleep(20)
-        # Stalled, by every way in: looked at, asked, told.
+        # It is stalled for each kind of request: a read, a call, a message.
         found = await world.host.inspect(counter("a"))
         assert found is not None
         assert (found.record, found.stalled) == (b"1", "unreadable on purpose")
@@ -216,7 +216,7 @@ def test_an_actor_that_cannot_be_read_is_stalled_in_memory_and_says_so_when_it_i
         world.counters.unreadable.clear()
         await anyio.sleep(3600)
         assert world.counters.activated == ["a"]
-        # but its purge; what waited for it then begins anew.
+        # except its purge; the messages that waited then begin a new actor.
         await world.host.ask(counter("a"), Forget())
         assert await world.host.ask(counter("a"), Read()) == 110
 
@@ -249,7 +249,7 @@ async def test_a_mark_that_a_failed_commit_was_to_take_away_goes_with_the_next(e
         store.fail_next_commit()
         with pytest.raises(StoreFailed):
             await world.host.ask(counter("a"), ends)
-        # then the actor recovers, and takes the mark away, as it has nothing in flight after all.
+        # then the actor recovers, and takes the mark away, because it has nothing in flight.
         await until_no_marks(store)
         assert world.counters.recovered == ["a"]
 
@@ -267,7 +267,7 @@ async def test_a_mark_that_a_failed_eviction_leaves_goes_with_the_next_commit() 
         for name in ("c", "d", "e"):
             with pytest.raises(StoreFailed):
                 await world.host.ask(counter(name), Add(1))
-        # then no mark is left in the end.
+        # then no mark is left.
         with anyio.fail_after(5):
             await until_no_marks(store)
 

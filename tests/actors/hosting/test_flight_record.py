@@ -58,7 +58,7 @@ def test_only_what_is_under_way_at_the_end_is_suspect(processes: Processes) -> N
     record.end(record.begin(wf("done"), "d:1"))
     record.begin(wf("x"), "x1:3")
     record.turn_begins(Y)
-    # when the process ends without a word, then the next one knows; the turn is the first to be tried.
+    # when the process ends silently, then the next one knows the unfinished two; the turn is tried first.
     assert suspected(processes.begin()) == [(b"y", b""), (b"x", b"x1:3")]
 
 
@@ -71,7 +71,7 @@ def test_actors_that_could_not_be_read_are_known_over_all_ends(processes: Proces
     record.close()
     for _ in range(2):
         record = processes.begin()
-        record.begin(wf("y"), "y1:3")  # and what is suspect stands beside them
+        record.begin(wf("y"), "y1:3")  # and the suspects are beside them
         assert (record.was_unreadable(X), record.was_unreadable(Y)) == (True, False)
         assert record.unreadable == [b"x"]
 
@@ -129,7 +129,7 @@ def test_a_finished_attempt_clears_its_suspect_and_no_other(processes: Processes
     record.end(record.begin(wf("x"), "x1:3"))
     record.end(record.begin(wf("x"), "x1:9"))
     assert suspected(record) == [(b"x", b"x1:4")]
-    # then it begins from nothing if it is under way again.
+    # then its count starts at zero if it is under way again.
     record.begin(wf("x"), "x1:3")
     record.begin(wf("x"), "x1:4")
     assert {suspect.what: suspect.ends for suspect in processes.begin().suspects} == {b"x1:3": 1, b"x1:4": 2}
@@ -193,7 +193,7 @@ def test_actors_of_several_apps_are_told_apart_by_their_types(processes: Process
     record.begin(X, "x1:3")
     record.turn_begins(Address("worker-mark@bank", "x"))  # runs no code of users
     record.turn_begins(bank)
-    # then each is suspect by its own address; that of the first app has the name that it always had.
+    # then each is suspect by its own address; that of the first app has its former name.
     record = processes.begin()
     assert {record.address_of(suspect.name) for suspect in record.suspects} == {bank, call, X}
     assert b"x" in {suspect.name for suspect in record.suspects}
@@ -201,7 +201,7 @@ def test_actors_of_several_apps_are_told_apart_by_their_types(processes: Process
     record.turn_ended(bank)
     record.clear_actor(call)
     assert suspected(record) == [(b"x", b"x1:3")]
-    # Of one that cannot be read the next process knows too.
+    # The next process knows of an unreadable actor too.
     record.is_unreadable(bank)
     record = processes.begin()
     record.types = frozenset(("wf", "wf@bank"))

@@ -1,4 +1,4 @@
-"""A host runs virtual actors: one turn at a time, effects after the commit, nothing lost, nothing invented."""
+"""A host runs virtual actors: one turn at a time, effects after the commit, no message lost, none invented."""
 
 import anyio
 import anyio.lowlevel

@@ -1,4 +1,4 @@
-"""The counts of lines that were left out are written by themselves, and nothing is looked at before."""
+"""The counts of lines that were left out are written without a request, and the journal is not read before."""
 
 import anyio
 import pytest
@@ -14,7 +14,7 @@ LINE = LogLine("refused", 30, "refused: {number}", burst=1)
 
 
 class CountingJournal(Journal):
-    """A journal that counts how often it is looked at."""
+    """A journal that counts its reads."""
 
     looks = 0
 

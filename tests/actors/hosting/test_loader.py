@@ -104,7 +104,7 @@ async def test_a_batch_to_which_nothing_comes_is_read_a_round_later_and_a_full_o
     # Given a loader that never keeps a batch open,
     at_once = World()
     at_once.loader.GATHER_ROUNDS = 0
-    # then the loader as it is takes so many rounds more.
+    # then the real loader takes this number of rounds more.
     assert await rounds_to_the_read(World()) == await rounds_to_the_read(at_once) + rounds
 
 
@@ -121,7 +121,7 @@ async def test_one_is_read_soon_though_each_round_brings_another() -> None:
             assert added < 10, "the batch is never closed"
             await anyio.lowlevel.checkpoint()
         await world.done()
-    # then it was after so many rounds; the loader needs another one to wake.
+    # then this took that number of rounds; the loader needs another one to wake.
     assert added == 1 + Loader.GATHER_ROUNDS
     assert world.loaded == [str(number) for number in range(added)]
 
@@ -150,7 +150,7 @@ def test_one_that_is_stopped_as_it_begins_ends_without_an_error() -> None:
 
         loop = SimLoop()  # type: ignore[abstract]
         loop.order = AnyOrder(Choices(seed), one_in=1)
-        # then neither finds closed what the other has left.
+        # then neither finds a closed stream of the other.
         try:
             with patched():
                 loop.run(story())
@@ -231,5 +231,5 @@ async def test_a_caller_with_thousands_waits_until_few_are_in_line() -> None:
         while not in_line:
             await anyio.lowlevel.checkpoint()
         tasks.cancel_scope.cancel()
-    # then it is told while some of them still wait.
+    # then this is reported while some of them still wait.
     assert 0 < in_line[0] <= 3 * Loader.BATCH

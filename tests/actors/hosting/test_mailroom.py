@@ -47,7 +47,7 @@ async def test_a_full_mailbox_refuses_callers_and_takes_what_actors_send() -> No
             # then a third caller is refused with the limit's name,
             with pytest.raises(MailboxFull, match="mailbox_messages_max"):
                 await world.host.ask(counter("a"), Add(1))
-            # and what nobody waits for is taken all the same.
+            # and a message without a caller is still taken.
             world.host.send(counter("a"), Add(1))
             store.release_loads()
         assert await world.host.ask(counter("a"), Read()) == 3
@@ -93,7 +93,7 @@ async def test_a_reminder_of_a_shard_that_this_host_does_not_own_is_dropped(owne
         await world.host.ask(near, Remind("kept", clock.now_us() + 310_000))
         while not world.counters.reminded:
             await anyio.sleep(0.005)
-        # then the first reaches nobody, the store keeps it, and the host goes on.
+        # then the first reaches no actor, the store keeps it, and the host continues.
         assert [name for _, name, _, _ in world.counters.reminded] == ["kept"]
         assert await world.host.ask(near, Add(1)) == 1  # answered behind the commit of that turn
         assert [each.name for each in await world.store.reminders(after=None, limit=9)] == ["lost"]

@@ -1,4 +1,4 @@
-"""Suspects run one at a time, culprits are set aside before all else, and all other actors recover at once."""
+"""Suspects run one at a time, culprits are set aside first, and all other actors recover at once."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -119,7 +119,7 @@ async def test_a_culprit_is_set_aside_before_it_recovers(world: World) -> None:
         assert "3 ends of the process" in reason
         (first, *_) = [bodies for address, bodies in world.counters.turns if address == counter("a")]
         assert [type(body).__name__ for body in first[:2]] == ["SetAside", "Recover"]
-        # Told once: the record says so from now on.
+        # The actor is told once: its record says so from now on.
         assert world.record.suspects == []
     async with world.process() as host:
         assert await host.ask(counter("a"), Read()) == 1

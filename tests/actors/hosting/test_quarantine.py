@@ -1,4 +1,4 @@
-"""A culprit is found within three ends, and nothing else is ever taken for one."""
+"""A culprit is found within three ends, and no other work counts as one."""
 
 from collections.abc import Callable, Sequence
 from random import Random
@@ -25,7 +25,7 @@ def flight(name: str, *, took_s: float = 0.1, begun: float = 0.0, what: str = "x
 
 
 def ends(*lives: Sequence[Flight]) -> list[Suspect]:
-    """Say who is suspect after lives of the process, in each of which all suspects were let run."""
+    """The suspects after lives of the process, in each of which all suspects ran."""
     suspects: list[Suspect] = []
     for under_way in lives:
         suspects = suspects_after([suspect._replace(tried=True) for suspect in suspects], under_way)
@@ -85,19 +85,19 @@ def test_who_is_condemned(lives: list[list[Flight]], expected: set[str]) -> None
 def test_what_a_process_has_cleared_begins_from_nothing() -> None:
     (twice,) = ends([POISON], [POISON])
     assert (twice.ends, twice.alone) == (2, 1)
-    # Cleared, it is not among the suspects of the process that ends.
+    # A cleared suspect is not among the suspects of the process that ends.
     assert suspects_after([], [POISON]) == [twice._replace(ends=1, early=1, alone=0)]
 
 
 def test_two_culprits_are_both_found_and_do_not_clear_each_other() -> None:
-    # Given two that end the process as soon as they run,
+    # Given two culprits that end the process as soon as they run,
     suspects: list[Suspect] = []
     aside: set[str] = set()
     lives = 0
     while len(aside) < 2:
         lives += 1
         assert lives <= 5
-        # when the first of the suspects is let run, and all others that are none,
+        # when the first of the suspects runs, and all work that is not suspect,
         waiting = [suspect.name.decode() for suspect in suspects if suspect.name.decode() not in aside]
         runs = {name for name in ("one", "two") if name not in waiting[1:] and name not in aside}
         suspects = [suspect._replace(tried=suspect.name.decode() in runs) for suspect in suspects]
@@ -176,7 +176,7 @@ def test_kills_from_outside_condemn_no_innocent(gaps: str) -> None:
     chance = Random(gaps)
     lasts_s = 600_000.0 if gaps == "each night" else 60.0
     found = sum(is_condemned(KILLS[gaps], chance, kills=5, lasts_s=lasts_s) for _ in range(WORLDS))
-    # Kills at random may come as a culprit's would. With pauses and nearness that is once in some hundred times.
+    # Random kills may look like a culprit's. With pauses and nearness that happens once in some hundred times.
     assert found <= WORLDS * 0.015
 
 

@@ -1,4 +1,4 @@
-"""The effects of a turn follow its commit, and activations that are too many leave memory."""
+"""The effects of a turn follow its commit, and superfluous activations leave memory."""
 
 from typing import Any
 
@@ -70,7 +70,7 @@ async def test_a_message_to_another_actor_is_counted_as_in_flight_until_it_is_co
         # The receiver has not had its turn: after a crash, the sender would have to send again.
         assert await store.active() == [counter("sender")]
         store.release_loads()
-    # And a graceful stop leaves no mark behind.
+    # A graceful stop leaves no mark behind.
     await store.open()
     assert await store.active() == []
 
@@ -87,7 +87,7 @@ async def test_the_mark_of_an_actor_that_is_quiet_goes_at_once_and_with_its_last
         # when both are quiet,
         await world.host.ask(counter("alone"), BeQuiet())
         await world.host.ask(counter("sender"), BeQuiet())
-        # then the one is unmarked, and the other as soon as its message is durable where it went.
+        # then the one is unmarked, and the other as soon as its message is durable at the receiver.
         assert await store.active() == [counter("sender")]
         store.release_loads()
         await anyio.wait_all_tasks_blocked()
@@ -109,7 +109,7 @@ async def test_a_message_that_is_called_off_while_its_turn_is_committed_is_not_w
         turn.messages, turn.called_off = [], 1
         tasks.start_soon(world.host.ask, counter("sender"), BeQuiet())
         store.release()
-        # then nothing of it is in flight.
+        # then no work of it is in flight.
         await anyio.wait_all_tasks_blocked()
         while await store.active():
             await anyio.sleep(0.001)

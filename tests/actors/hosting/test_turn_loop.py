@@ -1,4 +1,4 @@
-"""An actor takes one turn at a time, and a turn that breaks changes nothing."""
+"""An actor takes one turn at a time, and a turn that fails changes nothing."""
 
 import anyio.lowlevel
 import pytest

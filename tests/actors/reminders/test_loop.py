@@ -17,7 +17,7 @@ from ...support.actors.counter_actor import counter
 
 both = pytest.mark.usefixtures(
     "virtual_backend"
-)  # but for the one that takes hours of seconds, a look at the clock each
+)  # except the one that takes hours of seconds, with a look at the clock in each
 
 
 class World:
@@ -32,7 +32,7 @@ class World:
         )
 
     async def fires(self, name: str, within_s: float) -> float | None:
-        """How many seconds by the event loop's clock until a reminder fires; None: not within that time."""
+        """The seconds by the event loop's clock until a reminder fires; None: not within that time."""
         began_s = anyio.current_time()
         with anyio.move_on_after(within_s):
             while name not in [fired for fired, _ in self.fired]:
@@ -50,7 +50,7 @@ class World:
         """Commit reminders of one actor: (name, seconds from now), and return its key.
 
         Args:
-            step_s: The clock is set forward by so much before the commit ends.
+            step_s: The clock is set forward by this much before the commit ends.
         """
         epochs = await self.store.claim("here", now_us=1)
         at_us = self.clock.now_us()
@@ -151,7 +151,7 @@ def test_a_store_that_cannot_be_read_is_read_again() -> None:
 @both
 def test_who_is_due_waits_in_the_store_until_there_is_room() -> None:
     async def story() -> None:
-        # Given more that are due at once than are sent off at once, and nobody who takes more,
+        # Given more due reminders than are sent off at once, and a receiver without room for more,
         world = World(reminders_max=10_000)
         world.room = anyio.Event()
         await world.store.open()
@@ -174,7 +174,7 @@ def test_who_is_due_waits_in_the_store_until_there_is_room() -> None:
 @both
 def test_a_window_that_takes_several_reads_is_filled_before_the_loop_sleeps() -> None:
     async def story() -> None:
-        # Given reminders that the loop has not heard of, as after a restart, and more than are read at once,
+        # Given reminders that the loop does not know, as after a restart, and more than are read at once,
         world = World()
         await world.store.open()
         await world.keep(*((str(n), 5) for n in range(3 * ReminderLoop.READ)))

@@ -21,7 +21,7 @@ def at(wall_us: int, monotonic_us: int = 0) -> Reading:
 
 
 def read(window: ReminderWindow, stored: list[Reminder]) -> None:
-    """Do what the loop does: read on from the store if the window wants it."""
+    """Do the loop's step: read more from the store if the window needs it."""
     if window.wants_read:
         after = window.begin_read().after
         limit = window.reminders_max
@@ -102,10 +102,10 @@ def test_what_is_set_while_the_store_is_read_is_not_lost() -> None:
     window.set(reminder(5))
     window.set(reminder(7))
     window.clear(reminder(7))
-    # when it comes back without it, and with one that was cleared meanwhile,
+    # when the read returns without it, and with one that was cleared meanwhile,
     window.clear(reminder(6))
     window.loaded([reminder(6)], limit=100)
-    # then the one is there and the others are not.
+    # then the first is there and the others are not.
     assert window.pop_due(at(10), limit=10) == [reminder(5)]
 
 
@@ -126,7 +126,7 @@ def test_a_read_that_failed_is_tried_again() -> None:
 def test_whatever_is_set_and_cleared_each_reminder_fires_once_at_its_time(
     steps: list[tuple[str, int, int]], reminders_max: int
 ) -> None:
-    # Given a store and a window that are told the same,
+    # Given a store and a window with the same changes,
     stored: set[Reminder] = set()
     fired: list[Reminder] = []
     window = ReminderWindow(reminders_max)
@@ -172,7 +172,7 @@ def window_of(*reminders: Reminder, reminders_max: int = 10) -> ReminderWindow:
 
 
 def test_a_reminder_that_was_due_soon_keeps_its_time_when_the_clock_is_set_back() -> None:
-    # Given one that is due in 10 and one that is due in 100,
+    # Given a reminder that is due in 10 and one that is due in 100,
     soon, late = reminder(1_010), reminder(1_100, 2)
     window = window_of(soon, late)
     # when the wall clock is set back by 500, and 3 have passed,
@@ -212,7 +212,7 @@ def test_a_reminder_that_is_cleared_has_no_deadline_any_more_even_if_it_is_set_a
 
 
 def fired(window: ReminderWindow, stored: list[Reminder], now: Reading, until_us: int) -> dict[Reminder, int]:
-    """Let time pass by both clocks, and tell when each reminder fires, by the monotonic one; each fires once."""
+    """Let time pass by both clocks, and return when each reminder fires, by the monotonic one; each fires once."""
     found: dict[Reminder, int] = {}
     for passed_us in range(until_us - now.monotonic_us + 1):
         reading = Reading(now.wall_us + passed_us, now.monotonic_us + passed_us)
@@ -250,7 +250,7 @@ def test_all_that_was_due_soon_keeps_its_time_however_few_are_in_memory(
         stored.append(reminder(due_us, key=2))
         window.set(stored[-1])
     found = fired(window, stored, at(10, 0), 250)
-    # then those that were due within 60 fire as if it had not been, and all others by the wall clock.
+    # then reminders that were due within 60 fire as if it had not been set, and all others by the wall clock.
     assert {each.due_us: at_us for each, at_us in found.items() if each.key == 1} == {
         due_us: due_us - (100 if due_us <= 160 else 10) for due_us in before
     }
@@ -298,7 +298,7 @@ def test_a_window_that_forgets_its_furthest_half_keeps_what_has_a_deadline() -> 
     far = reminder(1_010, 99)
     window = window_of(far, reminders_max=3)
     window.set_back(at(1_000, 0), at(500, 0), within_us=60)
-    # when so many come that the window forgets the furthest,
+    # when the window forgets the furthest because many others come,
     for key in range(10):
         window.set(reminder(600 + key, key))
     assert len(window) < 10
@@ -320,7 +320,7 @@ def sharded(reminders_max: int = 10_000) -> ReminderWindow:
 
 
 def asked(stored: Iterable[Reminder], read: WindowRead, limit: int) -> list[Reminder]:
-    """What a store answers."""
+    """The answer of a store."""
     after, until, shards = read
     return sorted(
         each
@@ -387,7 +387,7 @@ def test_a_shard_that_comes_back_while_it_is_read_is_read_anew() -> None:
     window.come([0])
     # when the read ends,
     window.loaded(stale, limit=9)
-    # then what it brought does not count.
+    # then its result does not count.
     read_all(window, [reminder(20, 0)])
     assert window.pop_due(at(100), limit=9) == [reminder(20, 0)]
 
@@ -406,7 +406,7 @@ def test_a_shard_with_more_reminders_than_the_window_holds_does_not_fill_the_mem
 
 
 class Hosts:
-    """A store that other hosts write to as well, and the window of one host, which hears of its own shards only."""
+    """A store that other hosts write to as well, and the window of one host, which learns only of its own shards."""
 
     def __init__(self, reminders_max: int) -> None:
         self.stored: set[Reminder] = set()
@@ -475,10 +475,10 @@ def test_whatever_shards_come_and_go_their_reminders_fire_and_no_others(
     hosts = Hosts(reminders_max)
     for step, wait_us, key in steps:
         step(hosts, wait_us, key)
-    # when all that is left is due,
+    # when all remaining reminders are due,
     hosts.end()
     for _ in range(len(hosts.stored) + 2):
         read_all(hosts.window, hosts.stored)
         hosts.pop(10_000, 0)
-    # then none of an own shard is left over.
+    # then no reminder of the host's own shards is left.
     assert not [each for each in hosts.stored if key_shard(each) in hosts.own]

@@ -1,4 +1,4 @@
-"""The SQLite store and the store in memory agree, whatever is written to both."""
+"""The SQLite store and the store in memory agree after any writes to both."""
 
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,7 +29,7 @@ IDS = ("a", "ab", "b", "c", "d", "é")
 
 @st.composite
 def steps(draw: st.DrawFn) -> dict[str, Any]:
-    """What happens to one of a few actors: a write without its key, which depends on what is there by then."""
+    """A write to one of a few actors, without its key, which depends on the state at that time."""
     when = st.integers(1, 4)
     reminders = st.lists(st.tuples(st.sampled_from(("r", "s")), when), max_size=2)
     return {
@@ -110,7 +110,7 @@ def batch_of(steps: Sequence[Mapping[str, Any]], keys: dict[str, int], store: St
 
 
 async def picture_of(store: Store) -> list[object]:
-    """All that can be seen of a store."""
+    """The visible content of a store."""
     addresses = [Address("wf", id_) for id_ in (*IDS, "nobody")]
     everything = await store.reminders(after=None, limit=1000)
     pages: list[Reminder] = []
@@ -148,7 +148,7 @@ def small_limits() -> Iterator[None]:
         yield
 
 
-Batches = list[tuple[list[dict[str, Any]], bool]]  # of steps, and whether the store is opened anew behind each
+Batches = list[tuple[list[dict[str, Any]], bool]]  # of steps, and whether the store is opened again after each
 
 some_batches = st.lists(st.tuples(st.lists(steps(), min_size=1, max_size=12), st.booleans()), max_size=6)
 some_filters = st.lists(filters(), min_size=2, max_size=4)
@@ -160,12 +160,12 @@ some_filters = st.lists(filters(), min_size=2, max_size=4)
 async def test_sqlite_and_memory_agree_whatever_is_written(batches: Batches, wanted: list[ListFilter]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         await agree(SqliteStore(Path(folder, "store.db"), shards=SHARDS), batches, wanted)
-        # And the file is sound, apart from reminders that deletions forgot on purpose.
+        # The file is sound, apart from reminders that deletions forgot on purpose.
         assert not [fault for fault in check(Path(folder, "store.db")) if "reminders" not in fault]
 
 
 async def agree(store: Store, batches: Batches, wanted: list[ListFilter]) -> None:
-    """Write the same to an empty store and to one in memory, and compare all that can be seen of both."""
+    """Write the same to an empty store and to one in memory, and compare the visible content of both."""
     model = MemoryStore(shards=SHARDS)
     await model.open()
     await store.open()

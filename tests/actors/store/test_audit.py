@@ -11,7 +11,7 @@ from perdure.actors.store.audit import Audited, AuditFilter, AuditRow
 from ...support.actors.store_bench import Bench, write
 from ...support.actors.stores import WHOLE_STORES
 
-# A part of a store lists as a whole one does.
+# A part of a store has lists like a store of one part.
 pytestmark = [
     pytest.mark.anyio,
     pytest.mark.parametrize("variant", WHOLE_STORES, ids="-".join),

@@ -1,6 +1,6 @@
-"""Every store that several hosts share keeps the contract in `actors/store/cluster.py`, and keeps it alike.
+"""Every store that several hosts share keeps the contract in `actors/store/cluster.py` in the same way.
 
-Whatever is late, a commit of a host whose row is gone happens never, and a shard has one owner.
+A commit of a host whose row is gone never happens, with any delay, and a shard has one owner.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -92,7 +92,7 @@ async def test_hosts_write_what_all_of_them_read_and_one_that_does_not_read_it_i
     # and once the older one has gone, the newer format.
     await other.leave()
     assert await one.raise_format(FORMAT_MAX + 1) == one.format == FORMAT_MAX + 1
-    # It is never lowered, and who does not read it is refused, and has left nothing.
+    # The format is never lowered, and a host that does not read it is refused, and leaves no rows.
     assert await one.raise_format(FORMAT_MAX) == FORMAT_MAX + 1
     late = await cluster.host()
     with pytest.raises(StoreTooNew) as refused:
@@ -124,7 +124,7 @@ async def test_another_host_of_the_same_process_stays(cluster: ClusterBench) -> 
     third = await cluster.host()
     await third.join(card(3, address=""))
     fourth = await cluster.host()
-    await fourth.join(card(3, address=""))  # that cannot be reached, so that it is not known who it is
+    await fourth.join(card(3, address=""))  # that cannot be reached, so that its host is unknown
     assert len(await one.hosts()) == 4
 
 
@@ -289,7 +289,7 @@ async def test_shards_that_are_given_at_once_each_have_an_outcome_of_their_own(c
         await store.join(card(number))
     await one.take([(shard, 0) for shard in range(SHARDS)])
     to = {shard: (other.host, third.host, 77)[shard % 3] for shard in range(SHARDS)}
-    epochs = {shard: 0 if shard == 4 else 1 for shard in range(SHARDS)}  # that of one is wrong
+    epochs = {shard: 0 if shard == 4 else 1 for shard in range(SHARDS)}  # the epoch of one is wrong
     got: dict[int, int | None] = {}
     async with anyio.create_task_group() as group:
         for shard in range(SHARDS):
@@ -320,7 +320,7 @@ async def test_who_has_beaten_since_it_was_seen_is_not_killed(cluster: ClusterBe
         assert beat.beats is not None
         assert await one.kill(other.host, beat.beats.seen[other.host])
     assert [row.host for row in await one.hosts()] == [one.host]
-    # The first that does it has done it.
+    # The first killer has killed it.
     assert not await one.kill(other.host, beat.beats.seen[other.host])
 
 
@@ -397,13 +397,13 @@ async def test_a_kill_and_commits_race_and_the_next_owner_sees_all_that_was_ackn
             group.start_soon(commit_until_killed, victim, write(key, address, record=b"r"), fences, acknowledged)
             await anyio.sleep(0.002 * round_)
             await cluster.kill(killer, victim)
-            # From here on nothing of the victim's appears.
+            # From here on no commit of the victim appears.
             epochs = await killer.take([(shard, epoch + 1)])
             (found,) = await killer.load([address])
         entries = found.entries if isinstance(found, Stored) else ()
         (later,) = await killer.load([address])
         assert (later.entries if isinstance(later, Stored) else ()) == entries
-        # All that was acknowledged is there, and at most one more.
+        # All acknowledged commits are there, and at most one more.
         assert list(entries[: len(acknowledged)]) == acknowledged
         assert len(entries) - len(acknowledged) in (0, 1)
         assert epochs == {shard: epoch + 2}
@@ -446,7 +446,7 @@ async def test_what_was_begun_in_one_life_fails_in_the_next(cluster: ClusterBenc
     with pytest.raises(StoreFenced):
         await other.commit([start(key)], fences)
     assert await one.load([A]) == [None]
-    # In its new life it takes what it had, and goes on.
+    # In its new life it takes its former shards, and continues.
     epochs = await other.take([(SHARD, 1)])
     assert epochs == {SHARD: 2}
     await other.commit([start(other.new_key())], epochs)
@@ -509,7 +509,7 @@ async def test_cuts_are_told_and_go_with_their_hosts(cluster: ClusterBench) -> N
     await one.set_cut(other.host, cut=True)
     await one.set_cut(other.host, cut=True)
     await third.set_cut(one.host, cut=True)
-    await third.set_cut(77, cut=True)  # who does not live
+    await third.set_cut(77, cut=True)  # of a host that does not live
     assert sorted(await other.cuts()) == sorted([(one.host, other.host), (third.host, one.host)])
     await third.set_cut(one.host, cut=False)
     assert await other.cuts() == [(one.host, other.host)]
@@ -526,7 +526,7 @@ async def test_a_secret_is_made_once_and_may_be_replaced(cluster: ClusterBench) 
     assert await one.secret("authority", lambda: b"fourth") == b"third"
 
 
-# What is under way.
+# Work under way.
 
 
 def flight(host: int, address: Address = A, what: str = "", **fields: Any) -> FlightNote:
@@ -546,10 +546,10 @@ async def test_notes_are_read_by_all_hosts_and_replaced_and_struck_by_their_own(
     await other.note([flight(second)])
     for store in (one, other):
         assert await store.flights() == sorted([*notes, flight(second)])
-    # when one of them writes one anew and strikes another one,
+    # when one of them rewrites one note and strikes another one,
     again = flight(first, what="a:1", begun_s=None, ends=1, early=1)
     await one.note([again], [(B, "")])
-    # then that is what is there, and nothing of the other host's has changed.
+    # then its notes are so, and those of the other host have not changed.
     assert await other.flights() == sorted([again, flight(second)])
     await one.note([], [(A, "a:1"), (B, "never noted")])
     assert await one.flights() == [flight(second)]
@@ -578,7 +578,7 @@ async def test_a_host_that_leaves_deletes_its_notes_and_leaves_its_shards_unowne
     rows = {row.shard: row for row in await other.owners()}
     assert rows[SHARD] == ShardRow(SHARD, None, 1)
     assert rows[SHARD + 1] == ShardRow(SHARD + 1, second, 1)
-    # One that is closed has left.
+    # A closed store has left.
     await other.close()
     third = await cluster.host()
     assert await third.flights() == []
@@ -594,7 +594,7 @@ async def test_who_has_a_shard_strikes_what_was_noted_of_it_before(cluster: Clus
     await third.note([flight(last, epoch=2), flight(last, SIGN_OF_LIFE, **sign)])
     await cluster.kill(third, one)
     await cluster.kill(third, other)
-    # Of a host that is gone and has other notes the sign of life is needed still; that of the others goes.
+    # The sign of life of a dead host with other notes is still needed; that of the other dead hosts is deleted.
     await third.strike({SHARD: 2})
     kept = [flight(first, B, shard=SHARD + 1), flight(first, SIGN_OF_LIFE, **sign)]
     mine = [flight(last, epoch=2), flight(last, SIGN_OF_LIFE, **sign)]

@@ -1,4 +1,4 @@
-"""Every store keeps the contract in `actors/store/contract.py`, and keeps it alike."""
+"""Every store keeps the contract in `actors/store/contract.py` in the same way."""
 
 from functools import partial
 from itertools import count, islice
@@ -84,7 +84,7 @@ async def test_a_batch_of_any_size_is_written_whole(bench: Bench, size: int) -> 
         Stored(key=key, record=b"r", entries=(b"e",), active=True) for key in keys
     ]
     assert [reminder.key for reminder in await bench.store.reminders(after=None, limit=1000)] == keys
-    # And taken away whole.
+    # All of these actors are deleted completely.
     await bench.commit(
         *(
             write(key, address, delete=True, reminders_cleared=[("r", key)])
@@ -213,7 +213,7 @@ async def test_an_actor_may_be_deleted_and_created_again_in_one_batch(bench: Ben
     await bench.commit(
         write(old, A, entry=b"older"), write(old, A, delete=True), write(new, A, record=b"new", entry=b"new")
     )
-    # then nothing of the past is left.
+    # then no row of the past is left.
     assert await bench.load(A) == Stored(key=new, record=b"new", entries=(b"new",), active=False)
     assert await bench.store.active() == []
 
@@ -313,13 +313,13 @@ async def test_marks_and_reminders_are_read_by_shard(bench: Bench) -> None:
             for each, key in of.items()
         )
     )
-    # then those of a shard can be read without the others, as many as asked for,
+    # then those of a shard can be read without the others, in the requested number,
     assert await bench.store.active([shard_a]) == [A]
     assert await bench.store.active([shard_a, shard_b]) == [A, B]
     assert await bench.store.active([]) == []
     found = await bench.store.reminders(after=None, limit=30, shards=[shard_b])
     assert [(each.address, each.name) for each in found] == [(B, f"{i:02}") for i in range(30)]
-    # and fewer than that mean that there are no more.
+    # and a smaller number means that there are no more.
     rest = await bench.store.reminders(after=found[-1], limit=30, shards=[shard_b])
     assert [each.due_us for each in rest] == list(range(30, 50))
     both = await bench.store.reminders(after=None, limit=1000, shards=[shard_a, shard_b])
@@ -365,7 +365,7 @@ async def test_a_reminder_that_outlived_its_actor_is_never_seen(bench: Bench) ->
     await bench.reopen()
     new = bench.store.new_key()
     await bench.commit(write(new, A, record=b"", reminders_set=[("s", 20)]))
-    # then it is not taken for one of its own, and does not count for the limit.
+    # then the reminder does not belong to the new actor, and does not count for its limit.
     assert new > old
     assert await bench.store.reminders(after=None, limit=1) == [Reminder(20, new, "s", A)]
 
@@ -396,14 +396,14 @@ async def test_a_commit_under_an_old_epoch_is_refused_whole(bench: Bench) -> Non
     old = bench.fences
     await bench.claim()
     shard = shard_of(A.id, SHARDS)
-    # when somebody commits under the first,
+    # when a host commits under the first,
     with pytest.raises(StoreFenced) as fenced:
         await bench.store.commit([write(bench.store.new_key(), A, record=b"r")], {**bench.fences, shard: old[shard]})
-    # then nothing is written, and the error says which shard.
+    # then nothing is written, and the error names the shard.
     assert (fenced.value.shard, fenced.value.expected) == (shard, old[shard])
     assert fenced.value.found == bench.fences[shard]
     assert await bench.load(A) is None
-    # And under the second all is well.
+    # A commit under the second succeeds.
     await bench.commit(write(bench.store.new_key(), A, record=b"r"))
 
 
@@ -450,7 +450,7 @@ async def test_a_cancelled_commit_is_whole_or_absent(bench: Bench) -> None:
         await bench.commit(write(a, A, record=b"a", entry=b"a"), write(b, B, record=b"b", entry=b"b"))
     found = await bench.store.load([A, B])
     assert [stored is None for stored in found] in ([True, True], [False, False])
-    # The store works on.
+    # The store still works.
     await bench.commit(write(bench.store.new_key(), C, record=b"c"))
     assert await bench.load(C) is not None
 
@@ -482,7 +482,7 @@ async def test_reads_beside_a_commit_see_all_of_it_or_nothing(bench: Bench) -> N
 async def test_a_store_that_is_open_is_not_opened_again(bench: Bench) -> None:
     with pytest.raises(StoreLocked):
         await bench.store.open()
-    # It is unharmed, and can be opened once it was closed.
+    # The store is unharmed, and can be opened after it was closed.
     await bench.commit(write(bench.store.new_key(), A, record=b"r"))
     await bench.reopen()
 

@@ -1,4 +1,4 @@
-"""A cursor says where a list goes on, and anything else is refused."""
+"""A cursor has the place at which a list continues, and any other text is refused."""
 
 from contextlib import suppress
 

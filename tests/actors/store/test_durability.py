@@ -1,4 +1,4 @@
-"""Durability has the words of the command line, and the fullest is the default."""
+"""Durability has the words of the command line, and the strongest is the default."""
 
 import inspect
 

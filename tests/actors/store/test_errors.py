@@ -1,4 +1,4 @@
-"""The errors of stores name the fault and the remedy; their tree stands in the docstring."""
+"""The errors of stores name the fault and the remedy; their tree is in the docstring."""
 
 import pickle
 import re

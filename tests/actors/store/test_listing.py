@@ -1,4 +1,4 @@
-"""Every store lists, counts and audits alike: each filter, each order, and pages that a reader may rely on."""
+"""Every store lists, counts and audits in the same way: each filter, each order, and reliable pages."""
 
 from collections.abc import Sequence
 from itertools import product
@@ -14,7 +14,7 @@ from perdure.actors.store.listing import Facets, Grouped, ListFilter, ListPage, 
 from ...support.actors.store_bench import PART, SHARDS, Bench, write
 from ...support.actors.stores import WHOLE_STORES
 
-# A part of a store lists as a whole one does.
+# A part of a store has lists like a store of one part.
 pytestmark = [
     pytest.mark.anyio,
     pytest.mark.parametrize("variant", WHOLE_STORES, ids="-".join),
@@ -26,7 +26,7 @@ def anyio_backend(variant: tuple[str, str]) -> str:
     return variant[1]
 
 
-# Actors of the conformance suite: id, name, status, created, updated, and what else there is.
+# Actors of the conformance suite: id, name, status, created, updated, and further fields.
 ACTORS: dict[str, dict[str, Any]] = {
     "order-1": {"name": "Order", "status": "RUNNING", "created_us": 100, "updated_us": 900, "tags": (("k", "1"),)},
     "order-12": {"name": "Order", "status": "COMPLETED", "created_us": 200, "updated_us": 300, "ended_us": 300},
@@ -59,7 +59,7 @@ async def keys(bench: Bench) -> dict[str, int]:
     """Keys of all actors, which are in the store."""
     keys = {id_: bench.store.new_key() for id_ in ACTORS}
     await bench.commit(*(made(id_, key) for id_, key in keys.items()))
-    # What belongs to no list: an actor without facets, and one of another type.
+    # Actors that belong to no list: one without facets, and one of another type.
     other, alien = (Address("wf", padded("other")), Address("alien", padded("order-1")))
     await bench.commit(
         write(bench.store.new_key(), other, record=b"r", active=True),
@@ -173,7 +173,7 @@ async def test_an_empty_type_has_an_empty_list(bench: Bench) -> None:
 
 
 async def test_the_facets_of_a_write_are_those_of_the_list(bench: Bench, keys: dict[str, int]) -> None:
-    # When one changes everything that can change, another ends, and a third is forgotten,
+    # When one changes all that can change, another ends, and a third is forgotten,
     changed = facets("order-1", name="Other", status="PENDING", created_us=1, updated_us=2, tags=(("k", "2"),))
     await bench.commit(
         write(keys["order-1"], Address("wf", IDS["order-1"]), record=b"new", facets=changed),
@@ -188,7 +188,7 @@ async def test_the_facets_of_a_write_are_those_of_the_list(bench: Bench, keys: d
     assert await listed(bench, tags={"k": "2"}) == ["order-1"]
     assert await listed(bench, order=Order.UPDATED, limit=1) == ["order-1", *BY_UPDATE[:4], "pay-2"]
     assert await listed(bench, id_prefix="ü") == []
-    # And so after a restart.
+    # The same holds after a restart.
     await bench.reopen()
     assert await listed(bench) == ["order-1", "pay-2", "order-12", "order-2", "pay-1", "pay-3"]
     assert await counts(bench, "name") == {("Order",): 2, ("Other",): 1, ("Pay",): 3}
@@ -233,7 +233,7 @@ async def test_a_commit_that_is_refused_changes_no_list_and_no_count(bench: Benc
     with pytest.raises(Exception, match="shard"):
         await bench.store.commit([write(keys["pay-1"], Address("wf", IDS["pay-1"]), facets=new_kind)], old)
     assert await counts(bench, "status", "name", "root") == before
-    # And what it was about to bring for the first time is brought by the next one.
+    # The next commit writes the kind that the failed one was about to write for the first time.
     await bench.commit(write(keys["pay-1"], Address("wf", IDS["pay-1"]), facets=new_kind))
     await bench.reopen()
     assert await listed(bench, names=frozenset({"New"})) == ["pay-1"]

@@ -1,4 +1,4 @@
-"""The parts that only the cluster in memory has: a way that loses things, a copy to fall back to, a note of errors."""
+"""The parts that only the cluster in memory has: a lossy link, a copy to fall back to, a log of errors."""
 
 import pytest
 
@@ -64,7 +64,7 @@ async def test_a_commit_for_a_shard_of_another_host_is_noted() -> None:
     fences = await one.take([(SHARD, 0)])
     await one.commit([write(one.new_key(), A, record=b"r")], fences)
     assert database.broken == []
-    # A store cannot know what a host may do: this one takes a shard for its own that is not.
+    # A store cannot check the actions of a host: this one acts as the owner of a foreign shard.
     other.adopt({SHARD: 1})
     await other.commit([write(other.new_key(), Address("other", A.id), record=b"r")], {SHARD: 1})
     assert len(database.broken) == 1

@@ -1,4 +1,4 @@
-"""Pages of several hosts become one list: in order, each item once, and nothing before what stands in front of it."""
+"""Pages of several hosts become one list: in order, each item once, and none before an earlier item of another host."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""Which shard lies in which part, and in which file: pinned, because stores are laid out by it."""
+"""The part and the file of each shard are pinned, because the layout of stores depends on them."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Tasks for an actor end when the actor is another host's."""
+"""Tasks for an actor end when the actor moves to another host."""
 
 import anyio
 import pytest
@@ -35,7 +35,7 @@ async def test_what_is_done_for_an_actor_that_has_left_is_cancelled_and_the_rest
             sleeper.begin("a")
             sleeper.begin("b")
             await anyio.wait_all_tasks_blocked()
-            # One that has not had its turn in the event loop either.
+            # A task that has not run in the event loop yet ends too.
             sleeper.begin("a")
             sleeper.leave(lambda name: name == "a")
             await anyio.wait_all_tasks_blocked()

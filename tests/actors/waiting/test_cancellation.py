@@ -1,4 +1,4 @@
-"""What code of others has done to a task of ours is put right: cancellations taken back, scopes closed."""
+"""A task of Perdure in which other code has run is repaired: cancellations are taken back, scopes are closed."""
 
 import asyncio
 import math
@@ -31,7 +31,7 @@ async def test_a_request_to_cancel_the_task_is_taken_back() -> None:
     task.cancel()
     task.cancel()
     assert lent.touched
-    # when it is put right, then it can wait again.
+    # when it is repaired, then it can wait again.
     await lent.put_right()
     assert not lent.touched
     await anyio.lowlevel.checkpoint()

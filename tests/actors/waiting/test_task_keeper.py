@@ -27,5 +27,5 @@ async def test_tasks_are_begun_while_it_runs_and_end_with_it() -> None:
         await begun.wait()
         tasks.cancel_scope.cancel()
     assert ended.is_set()
-    # Then nothing more can be begun.
+    # Then no more tasks can be begun.
     assert keeper._tasks is None

@@ -5,7 +5,7 @@ import pytest
 
 from perdure.actors.waiting.waiter import Waiter, new_waiter
 
-# A waiter is another one on each: so both are measured (tests/support/coverage/own.py).
+# A waiter has another class on each backend, so both are measured (tests/support/coverage/own.py).
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])]
 
 

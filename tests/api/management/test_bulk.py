@@ -1,4 +1,4 @@
-"""A bulk request is a dry run or a plan, and nothing between."""
+"""A bulk request is either a dry run or names a plan."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A filter is understood whole, or it is an error that names the part that is not."""
+"""A filter is understood completely, or the error names the part that is not understood."""
 
 from collections.abc import Mapping
 from typing import Any

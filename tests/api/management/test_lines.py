@@ -1,4 +1,4 @@
-"""Pieces of bytes become lines, wherever they were cut."""
+"""Pieces of bytes that are cut anywhere become lines."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A piece of a path is any text, and reads back as it was."""
+"""A piece of a path may be any text, and reads back unchanged."""
 
 from urllib.parse import unquote
 

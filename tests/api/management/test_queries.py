@@ -1,4 +1,4 @@
-"""A query is what its route knows, each name once, and each value as it must be."""
+"""A query has only names that its route knows, each once, and values of the right form."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Changes of values go into a request and come out of it as they were."""
+"""Changes of values are the same after they were written into a request and read from it."""
 
 import msgspec
 import pytest

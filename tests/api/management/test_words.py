@@ -21,7 +21,8 @@ def test_each_error_that_refuses_a_request_has_an_answer() -> None:
         if isinstance(kind, type) and issubclass(kind, errors.RequestRefused) and kind is not errors.RequestRefused
     ]
     missing = {kind.__name__ for kind in refusals if not issubclass(kind, tuple(words.ANSWERS))}
-    # These two are taken inside: by the start that looks at descendants, and by the bulk operation that passes over it.
+    # These two are handled inside: by the start that reads descendants, and by the bulk operation that skips the
+    # instance.
     assert missing == {"DescendantsUnknown", "NoMatch"}
 
 

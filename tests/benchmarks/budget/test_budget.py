@@ -1,4 +1,4 @@
-"""The budget: what the engine may cost, held on every run of the tests."""
+"""The budget: the allowed costs of the engine, checked on every run of the tests."""
 
 import io
 from pathlib import Path
@@ -30,7 +30,7 @@ def test_the_engine_keeps_within_its_budget(tmp_path: Path) -> None:
         ("rows_insert_actors", 12, 12, "as accepted"),
         ("rows_insert_actors", 7, None, "fell"),  # it is not counted any more
         ("rows_insert_actors", None, 12, "new"),
-        # What depends on the machine has a tolerance.
+        # Figures that depend on the machine have a tolerance.
         ("wal_bytes", 1_000, 1_020, "as accepted"),
         ("wal_bytes", 1_000, 1_021, "rose"),
         ("wal_bytes", 1_000, 500, "fell"),

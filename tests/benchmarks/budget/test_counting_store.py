@@ -1,4 +1,4 @@
-"""The counting store: what SQLite did, in lock step with the host."""
+"""The counting store counts the work of SQLite, in lock step with the host."""
 
 import sqlite3
 from pathlib import Path
@@ -30,7 +30,7 @@ BACK = "INSERT INTO log VALUES (3)"
 @pytest.mark.parametrize(
     ("statements", "rows", "commits", "runs_max"),
     [
-        # Rows are those that changed, and not those that were named.
+        # Changed rows are counted, not named ones.
         (
             (
                 "BEGIN",
@@ -48,7 +48,7 @@ BACK = "INSERT INTO log VALUES (3)"
         (("BEGIN", "SELECT * FROM log", "COMMIT"), {}, 0, 0),
         # Rows after the last commit are counted too.
         (("INSERT INTO log VALUES (1)",), {"insert log": 1}, 0, 0),
-        # To come back to a table is noticed; in the next transaction it is no coming back.
+        # A return to a table counts within a transaction, and not in the next one.
         (("BEGIN", *STRAIGHT, BACK, "COMMIT"), {"insert log": 3, "insert actors": 1}, 1, 2),
         (("BEGIN", *STRAIGHT, "COMMIT", "BEGIN", BACK, "COMMIT"), {"insert log": 3, "insert actors": 1}, 2, 1),
     ],

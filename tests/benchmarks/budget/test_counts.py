@@ -33,7 +33,7 @@ def test_counts_do_not_depend_on_how_long_a_commit_waits(name: str, tmp_path: Pa
 
 
 class OneRowMore(CountingStore):
-    """Writes a reminder that nobody asked for, once."""
+    """Writes a reminder that was not requested, once."""
 
     async def commit(self, writes: Sequence[Write], fences: Mapping[int, int]) -> None:
         write = writes[0]
@@ -53,12 +53,12 @@ class OneRowMore(CountingStore):
 
 
 def test_a_store_that_writes_one_row_more_is_caught(tmp_path: Path) -> None:
-    # Given what a load costs,
+    # Given the costs of a load,
     usual = counted("fan_out", lambda: CountingStore(tmp_path / "usual.db"))
     assert not failures(as_budget(usual), [usual])
     # when a store writes one row more,
     worse = counted("fan_out", lambda: OneRowMore(tmp_path / "worse.db"))
-    # then the gate is shut, and says which.
+    # then the gate is shut, and names the figure.
     wrong = failures(as_budget(usual), [worse])
     assert "fan_out: rows_insert_reminders is 1 (0.002 a step) and has no budget yet" in wrong
     assert any(line.startswith("fan_out: statements rose from ") for line in wrong)

@@ -1,4 +1,4 @@
-"""A server on this machine is seen, and a database that was made for a run is gone after it."""
+"""A server on this machine is measured, and a database that was made for a run is deleted after it."""
 
 import os
 import time
@@ -29,7 +29,7 @@ async def test_the_first_process_of_a_server_on_this_machine_is_found(postgres_s
 
 
 def test_a_process_that_only_has_the_number_is_no_server() -> None:
-    # Of a server on another machine, its backend's number may be that of some process here.
+    # The backend's process number on another machine may be that of an unrelated process here.
     assert database_server.parent_of(os.getpid(), time.time() + 3600) is None
     assert database_server.parent_of(2**22 + 1, 0.0) is None
 

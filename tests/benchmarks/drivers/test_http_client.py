@@ -67,7 +67,7 @@ async def test_requests_at_the_same_time_have_a_connection_each_or_wait_for_one(
         answers = await asyncio.gather(*(client.get(f"/{number}") for number in range(5)))
         assert [answer.body for answer in answers] == [f"GET /{number} HTTP/1.1".encode() for number in range(5)]
         assert server.connections == connections
-        # A server that hangs up is an error, whose place another one gets.
+        # A connection that the server closes is an error, and another one replaces it.
         for _ in range(3):
             with pytest.raises(ConnectionError):
                 await client.get("/gone")

@@ -61,7 +61,7 @@ def test_one_of_several_hosts_starts_instances_that_are_its_own() -> None:
         ([1, 1, 2, 2], 2, True),
         ([1, 1, 1, 2, 2], 2, True),
         ([1, 1, 1, 2], 2, False),  # one has two more
-        ([1, 1, 2, None], 2, False),  # one is nobody's
+        ([1, 1, 2, None], 2, False),  # one has no owner
         ([1, 1, 2, 2], 3, False),  # one has none yet
         ([1, 1, 1, 1], 1, True),
     ],

@@ -1,4 +1,4 @@
-"""Load: how much is under way at once, when it ends, and what it comes to, on an engine that only pretends."""
+"""Load: the number of items under way, its end, and its figures, on an engine that only pretends."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -22,7 +22,7 @@ STEP_US = 1_000  # how long anything takes
 
 
 class Pretender(load.Driver):
-    """Answers at once; each look at its clock takes it a millisecond on."""
+    """Answers at once; each look at its clock moves it by a millisecond."""
 
     def __init__(self, *, output: Any = 5) -> None:
         super().__init__()
@@ -64,7 +64,7 @@ class Pretender(load.Driver):
 
 
 class Clockwork(Pretender):
-    """Answers at once, by a clock that goes on only while the load sleeps: as long as it means to, and a little."""
+    """Answers at once, by a clock that moves only while the load sleeps: by the intended time, and a little more."""
 
     def __init__(self, *, oversleep_us: int = 0) -> None:
         super().__init__()
@@ -76,7 +76,7 @@ class Clockwork(Pretender):
 
     async def sleep(self, delay_s: float) -> None:
         self.slept_s.append(delay_s)
-        # What was begun before runs before the clock goes on; trio promises that only after two rounds.
+        # Tasks that were begun before run before the clock moves; trio promises that only after two rounds.
         for _ in range(2):
             await anyio.lowlevel.checkpoint()
         self.time_us += round(delay_s * 1e6) + self.oversleep_us
@@ -129,7 +129,7 @@ async def test_what_the_engine_does_until_all_loads_are_over_is_counted() -> Non
     engine = Pretender()
 
     async def over() -> None:
-        # Another load's instances, which this engine had a part in.
+        # Instances of another load that this engine worked on.
         engine.started += 10
 
     tally = await load.tally_loop(engine, BY_NAME["W1"], Extent(seconds=1, instances=10), Parts(), over)
@@ -184,7 +184,7 @@ async def test_an_open_loop_begins_each_item_when_it_is_due_whatever_is_under_wa
     found_us: list[int] = []
     with anyio.fail_after(5):
         await load.open_loop(engine, item, shares.append, arrivals_us=arrivals_us, late_us=found_us)
-    # then each is told when it was due, and how late the load was is known.
+    # then each gets its due time, and the lateness of the load is known.
     assert (sorted(told_us), sorted(found_us), engine.slept_s) == (arrivals_us, sorted(late_us), slept_s)
     assert shares == [number / len(arrivals_us) for number in range(1, len(arrivals_us) + 1)]
 
@@ -197,7 +197,7 @@ def test_arrivals_are_as_many_as_asked_for_in_bursts_and_gaps_and_always_the_sam
     gaps_us = [later - earlier for earlier, later in pairwise(moments_us)]
     # Of a Poisson process, one gap in e is longer than the mean one.
     assert sum(gap_us > 1_000 for gap_us in gaps_us) / len(gaps_us) == pytest.approx(1 / e, abs=0.05)
-    # A number of them takes the time that it needs.
+    # A number of items takes as long as it needs.
     assert 4_000_000 < load.arrivals_of(10.0, Extent(seconds=1.0, instances=50))[49] <= 5_000_000
 
 
@@ -216,7 +216,7 @@ def test_the_backlog_is_what_was_due_and_not_over(spans_us: list[tuple[int, int]
 
 
 async def test_a_rate_shows_what_was_due_what_ended_and_what_waited(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Given an engine that ends everything at one moment, long after the last arrival,
+    # Given an engine that ends all items at one moment, long after the last arrival,
     engine, parts = Clockwork(), Parts()
     monkeypatch.setattr(anyio, "sleep", engine.sleep)
 
@@ -226,7 +226,7 @@ async def test_a_rate_shows_what_was_due_what_ended_and_what_waited(monkeypatch:
     monkeypatch.setattr(engine, "ends", ends)
     # when a hundred arrive within a second,
     outcome = await load.run_open(engine, BY_NAME["W1"].with_rate(100.0), Extent(seconds=1.0), parts)
-    # then all of them waited, from when each was due.
+    # then each has waited since its due time.
     figures = outcome.figures
     assert (figures["offered_per_s"], figures["instances"]) == (100.0, 100)
     assert (figures["backlog_max"], figures["backlog_end"]) == (100, 100)

@@ -1,4 +1,4 @@
-"""Figures: percentiles are values that were seen, and what was not measured is not there."""
+"""Figures: percentiles are measured values, and a figure that was not measured is missing."""
 
 import subprocess
 import sys
@@ -75,9 +75,9 @@ def test_loads_that_ran_together_are_summed_up_over_their_common_time() -> None:
     # then their time is from the first beginning to the last end,
     figures = outcome.figures
     assert (figures["elapsed_s"], figures["instances"], figures["units_per_s"]) == (1.0, 3, 15)
-    # latencies are in the order of the beginnings, whoever began,
+    # latencies are in the order of the beginnings, over both loads,
     assert outcome.latencies_us == [400_000, 900_000, 200_000]
-    # and all else is of both.
+    # and all other figures are sums of both.
     assert figures["cpu_ms_per_unit"] == pytest.approx(0.3 * 1000 / 15)
     assert figures["rss_mib"] == 3
     assert (figures["commits_per_s"], figures["units_per_commit"]) == (5, 3)

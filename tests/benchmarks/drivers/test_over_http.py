@@ -1,4 +1,4 @@
-"""The driver of a daemon: what it learns from the pipe, and what from answers."""
+"""The driver of a daemon gets some values from the pipe, and others from answers."""
 
 import asyncio
 import json
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.anyio
 
 
 class Script:
-    """Stands in for the client, and answers as written down."""
+    """Replaces the client, and gives prepared answers."""
 
     def __init__(self, *answers: HttpAnswer) -> None:
         self.answers = list(answers)

@@ -1,4 +1,4 @@
-"""Processes beside the engine: read a line at a time, and gone with their context; a daemon stops in order."""
+"""Processes beside the engine are read a line at a time and end with their context; a daemon stops in order."""
 
 import json
 import os
@@ -29,7 +29,7 @@ async def test_a_daemon_serves_takes_options_and_can_be_killed(tmp_path: Path) -
         async with HttpClient(daemon.host, daemon.port) as client:
             assert b'"renamed"' in (await client.get("/v1.0/metadata")).body
         daemon.crash()
-    # One that was killed is not stopped.
+    # A killed process is not stopped.
     assert daemon.process.returncode == -9
 
 
@@ -40,8 +40,8 @@ async def test_a_daemon_that_cannot_start_is_an_error(tmp_path: Path, capfd: pyt
     assert "wishful" in capfd.readouterr().err
 
 
-# Stands in for `perdure run`: writes down how it was called, has a child that keeps a pipe open for ever, and does not
-# stop in order.
+# Replaces `perdure run`: writes down its arguments, has a child that keeps a pipe open for ever, and does not stop in
+# order.
 FAKE = """#!{python} -S
 import json, pathlib, subprocess, sys
 pathlib.Path("called.json").write_text(json.dumps(sys.argv[1:]))
@@ -64,13 +64,13 @@ async def test_of_several_processes_nothing_is_left_and_a_stop_out_of_order_is_a
     os.mkfifo(tmp_path / "alive")
     alive = os.open(tmp_path / "alive", os.O_RDONLY | os.O_NONBLOCK)
     try:
-        # Given a daemon of several processes, which the block leaves in order or out of it,
+        # Given a daemon of several processes, and a block that ends in order or with an error,
         with pytest.raises(error or ProcessEnded):
             async with serving(EngineSetup(folder=tmp_path, processes=3)):
                 assert json.loads((tmp_path / "called.json").read_text())[-2:] == ["--processes", "3"]
                 if error is not None:
                     raise error
-        # then it is gone, with all that it started.
+        # then the daemon is gone, with all processes that it started.
         assert select.select([alive], [], [], 20)[0]
         assert os.read(alive, 1) == b""
     finally:

@@ -55,7 +55,7 @@ async def test_hosts_run_all_instances_and_each_has_its_part_of_the_store(tmp_pa
 
 
 async def test_no_process_sums_up_before_all_loads_are_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Given two hosts that say what hosts say,
+    # Given two hosts with the usual reports,
     said = iter(("connected", "over", "sum"))
     notes: list[str] = []
 
@@ -77,18 +77,18 @@ async def test_no_process_sums_up_before_all_loads_are_over(tmp_path: Path, monk
 def test_of_all_hosts_it_is_heard_how_far_they_are_and_that_one_of_them_is_gone() -> None:
     told, parts, pipes = Parts(), [(0.0, 0)] * 2, [multiprocessing.Pipe() for _ in range(2)]
     hosts = [Child(cast(SpawnProcess, None), ours) for ours, _ in pipes]
-    # Given two hosts, of which the second speaks first,
+    # Given two hosts, of which the second reports first,
     for said in ((0.5, 10), (1.0, 17), "second"):
         pipes[1][1].send(said)
     pipes[0][1].send("first")
-    # then what they say is in their order, and each has said it once; how far they are is told together.
+    # then their reports are in the order of the hosts, each once, and their progress is reported together.
     assert several_hosts.hear(hosts, parts, told) == ["first", "second"]
     assert (told.told, parts) == ([(0.25, 10), (0.5, 17)], [(0.0, 0), (1.0, 17)])
     # When one is gone while the other works, it is named at once.
     pipes[1][1].close()
     with pytest.raises(ProcessEnded, match="host 2 of 2 did not end in order; why stands above"):
         several_hosts.hear(hosts, parts, told)
-    # One that ends with an error, after all, is no end in order either.
+    # A host that reports its end and then fails has not ended in order either.
     gone = SimpleNamespace(join=lambda patience_s: None, exitcode=1)
     with pytest.raises(ProcessEnded, match="host 1 of 2"):
         several_hosts.leave([host._replace(process=cast(SpawnProcess, gone)) for host in hosts])

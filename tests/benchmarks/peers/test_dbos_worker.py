@@ -14,7 +14,7 @@ from perdure.benchmarks.peers.dbos_worker import Actions, serve
 
 
 async def answers_of(actions: Actions, *requests: dict[str, Any], number: int) -> list[dict[str, Any]]:
-    """Serve requests until so many answers have come."""
+    """Serve requests until this number of answers has come."""
     reader = asyncio.StreamReader()
     for request in requests:
         reader.feed_data(json.dumps(request).encode() + b"\n")

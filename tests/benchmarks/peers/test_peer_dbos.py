@@ -1,4 +1,4 @@
-"""DBOS as a peer: who may run its PostgreSQL."""
+"""DBOS as a peer: the user that runs its PostgreSQL."""
 
 import os
 from pathlib import Path
@@ -21,7 +21,7 @@ def test_root_is_told_which_folder_nobody_cannot_pass_through(tmp_path: Path) ->
     data = closed / "all" / "run" / "postgres"
     data.mkdir(parents=True)
     closed.chmod(0o700)
-    # then that is said, and its rights are left alone.
+    # then the error says so, and the folder's rights do not change.
     with pytest.raises(PeerFailed, match=f"cannot pass through {closed}"):
         as_nobody(data, data, data)
     assert closed.stat().st_mode & 0o777 == 0o700

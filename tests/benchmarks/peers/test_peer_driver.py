@@ -30,7 +30,7 @@ needs_peers = pytest.mark.skipif(
 
 
 class Adder:
-    """A peer that does at once what it is asked."""
+    """A peer that carries out each request at once."""
 
     def __init__(self) -> None:
         self.started: set[str] = set()

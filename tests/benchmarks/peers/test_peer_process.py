@@ -1,4 +1,4 @@
-"""Processes of other engines: what they are asked, and what is said when they fail."""
+"""Processes of other engines: the requests to them, and the errors when they fail."""
 
 import subprocess
 import sys
@@ -20,7 +20,7 @@ import json, sys
 def tell(number, **rest): print(json.dumps({"number": number, **rest}), flush=True)
 tell(0, output="ready")
 """
-# Answers two requests in the order in which they did not come, and ends.
+# Answers two requests in reverse order, and ends.
 TWISTED = (
     READY + "for line in reversed([json.loads(input()) for _ in range(2)]): tell(line['number'], output=line['do'])"
 )

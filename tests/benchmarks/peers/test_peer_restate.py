@@ -1,4 +1,4 @@
-"""Restate as a peer: what its ingress is asked, and how its server is told where to listen."""
+"""Restate as a peer: the requests to its ingress, and the setting of its server's address."""
 
 from typing import Any, cast
 
@@ -10,7 +10,7 @@ from perdure.benchmarks.peers.peer_restate import ask, variables
 
 
 class Script:
-    """Stands in for the client."""
+    """Replaces the client."""
 
     def __init__(self, status: int) -> None:
         self.status = status

@@ -1,4 +1,4 @@
-"""Other engines: what is installed for them, where, and what is said when it is not."""
+"""Other engines: their installed packages and folders, and the error when these are missing."""
 
 import sys
 from pathlib import Path
@@ -9,7 +9,7 @@ from perdure.benchmarks.peers import peers
 
 
 def pretend(folder: Path, environment: peers.Environment) -> Path:
-    """An environment as far as its mark goes."""
+    """Make the mark of an environment, and nothing else of it."""
     home = folder / environment.name
     home.mkdir()
     (home / peers.MADE).write_text(environment.recipe)
@@ -27,12 +27,12 @@ def test_what_is_missing_is_named_with_the_command_that_installs_it(tmp_path: Pa
     home = pretend(tmp_path, peers.DBOS)
     both = [peers.PEERS[peers.DBOS_SQLITE], peers.PEERS[peers.DBOS_POSTGRES]]
     assert peers.demand(tmp_path, both) == tmp_path
-    # then Restate is demanded in vain.
+    # then a demand for Restate fails.
     with pytest.raises(peers.PeerMissing, match=r"^restate: not in .* --install-peers --peer restate$"):
         peers.demand(tmp_path, peers.ALL)
     with pytest.raises(peers.PeerMissing, match="--peers DIR"):
         peers.demand(None, peers.ALL)
-    # Another version is as good as none.
+    # Another version counts as not installed.
     (home / peers.MADE).write_text(peers.DBOS.recipe.replace("3.4.0", "3.3.0"))
     with pytest.raises(peers.PeerMissing, match=r"^dbos-sqlite, dbos-postgres: not in"):
         peers.demand(tmp_path, both)
@@ -73,7 +73,7 @@ def test_an_environment_is_made_once_and_marked_when_it_is_whole(
     assert peers.is_installed(tmp_path, peers.DBOS)
     (line,) = told
     assert "dbos==3.4.0" in line
-    # One that fails leaves no mark.
+    # A failed installation leaves no mark.
     monkeypatch.setattr(peers, "commands", lambda environment, home: [[sys.executable, "-c", "raise SystemExit(3)"]])
     with pytest.raises(peers.PeerMissing, match="restate cannot be installed"):
         peers.install(tmp_path, [peers.PEERS[peers.RESTATE]], told.append)

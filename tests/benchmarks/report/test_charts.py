@@ -1,4 +1,4 @@
-"""Charts: what is drawn of which figures, before anything is drawn."""
+"""Charts: the choice of figures and series, before anything is drawn."""
 
 from typing import Any
 
@@ -142,7 +142,7 @@ def test_what_was_sampled_is_drawn_over_time() -> None:
     series = {"at_s": [1.0, 2.0, 3.0], "units_per_s": [5.0, 50.0, 6.0], "rss_mib": [1.0, 1.0, 1.0]}
     rate, rss = drawn(measured(series=series))["series-W1"].panels
     assert (rate["title"], rss["title"]) == ("a second", "RSS, MiB")
-    # A running median: one sample that stands out does not carry the line away.
+    # A running median: a single outlier does not move the line.
     assert lines(rate)[""] == [(1.0, 27.5, 5.0, 50.0), (2.0, 6.0, 5.0, 50.0), (3.0, 28.0, 6.0, 50.0)]
 
 

@@ -1,4 +1,4 @@
-"""Before and after: what counts as a difference, and which way it is."""
+"""Before and after: the size that counts as a difference, and its direction."""
 
 import io
 from dataclasses import replace
@@ -34,9 +34,9 @@ def only(figure: str, before: tuple[float, ...], after: tuple[float, ...]) -> co
         ("p99_ms", (13, 14, 15), (10, 11, 12), compare.BETTER, 0.0),
         ("cpu_ms_per_unit", (10, 10), (11, 11), compare.WORSE, 10.0),
         ("written_bytes_per_s", (10, 10), (11, 11), compare.WORSE, 10.0),
-        # After nothing there is no ratio, and it is worse without limit.
+        # If the value before is 0 there is no ratio, and the change is infinitely worse.
         ("steps_lost", (0, 0), (1, 2), compare.WORSE, float("inf")),
-        # Of single runs nothing is said.
+        # Single runs have no verdict.
         ("units_per_s", (100,), (200, 210), compare.UNKNOWN, 0.0),
     ],
 )
@@ -77,7 +77,7 @@ def test_a_ratio_is_of_medians_and_there_is_none_after_nothing() -> None:
 
 
 def test_the_chance_of_a_false_alarm_is_that_of_the_runs_orders() -> None:
-    # Of the 20 ways to deal six runs to two documents, two part them wholly.
+    # Of the 20 ways to deal six runs to two documents, two separate them completely.
     assert compare.chance([only("units_per_s", (1, 2, 3), (4, 5, 6))]) == pytest.approx(0.1)
     single = [only("units_per_s", (1,), (2,))]
     assert compare.chance(single) is None

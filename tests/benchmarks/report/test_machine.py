@@ -1,4 +1,4 @@
-"""The machine: what figures are of, and what it did meanwhile."""
+"""The machine of the figures, and its load meanwhile."""
 
 import sqlite3
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The page: whole in itself, with everything that was measured and how to measure it again."""
+"""The page is complete in one file, with all measured figures and the commands to measure them again."""
 
 import re
 from dataclasses import replace
@@ -14,7 +14,7 @@ from ...support.benchmarks.results import MACHINE, measured, results
 
 
 class Tags(HTMLParser):
-    """Sees that what is opened is closed."""
+    """Checks that each opened tag is closed."""
 
     VOID = ("meta", "br")
 
@@ -32,7 +32,7 @@ class Tags(HTMLParser):
 
 @pytest.fixture
 def _undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Drawing takes longer than all else, and most of the tests do not look at it."""
+    """Replace the drawings, which take longest, and which most of the tests do not read."""
     monkeypatch.setattr(charts, "svg_of", lambda panels, name: "<svg></svg>")
 
 
@@ -68,7 +68,7 @@ def test_a_table_has_medians_and_ranges_and_the_command_beneath() -> None:
     assert "7 250 steps 7 000 to 7 500" in text_of(html)
     command = "perdure bench --workload W1 --driver process --in-flight 50 --seconds 4 --durability full --repeat 2"
     assert command in text_of(html)
-    # Every drawing and every table says how it was measured.
+    # Every drawing and every table has the command that measured it.
     assert html.count("<summary>how it was measured</summary>") == html.count("<figure>") + html.count("<h3>") + 1
 
 
@@ -93,7 +93,7 @@ def test_what_another_wrote_is_text_and_no_markup() -> None:
 
 @pytest.mark.usefixtures("_undrawn")
 def test_every_machine_is_named_and_what_it_did_during_the_runs() -> None:
-    # Given two runs on a machine that was busy with more than them, and one on another,
+    # Given two runs on a machine with other load, and one on another machine,
     loads = (MachineLoad(busy=0.5, ready=2.0), MachineLoad(busy=0.9, ready=6.0))
     busy = [replace(run, machine_load=load) for run, load in zip(RUNS, loads, strict=False)]
     other = replace(results(RUNS[0]), machine=replace(MACHINE, processor="another processor", cores=64))

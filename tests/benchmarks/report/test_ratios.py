@@ -1,4 +1,4 @@
-"""Side by side: which runs are paired, what becomes of the pairs, and what they should come to."""
+"""Side by side: the pairs of runs, their ratios, and the marks for these."""
 
 from typing import Any
 
@@ -22,10 +22,10 @@ def rates(**of: float) -> list[Result]:
 
 
 def test_each_run_is_compared_with_the_one_next_to_it_in_its_own_document() -> None:
-    # Given rounds, in some of which the machine was half as fast,
+    # Given rounds, some of them on a machine at half its speed,
     rounds = [rates(process=9_000, restate=1_000), rates(process=4_400, restate=400)]
     elsewhere = results(*rates(process=1_000, restate=100))
-    # then the ratios are those of the rounds, and not of medians.
+    # then the ratios are those within the rounds, and not those of medians.
     (one,) = ratios_of([results(*rounds[0], *rounds[1]), elsewhere])
     assert (one.what, one.values) == ("times as fast", [9.0, 11.0, 10.0])
     assert one.range.spread == pytest.approx(0.2)
@@ -73,18 +73,18 @@ def hosts(number: int, engine_ms: float, **server: Any) -> Result:
 
 
 def test_what_a_step_takes_on_several_hosts_is_compared_with_one_host_round_by_round() -> None:
-    # Given three rounds of one host and of four, in which a step takes ever more for whatever reason,
+    # Given three rounds of one host and of four, in which a step takes more from round to round,
     rounds = [((0.06, 0.02), (0.06, 0.024)), ((0.12, 0.04), (0.15, 0.042)), ((0.3, 0.1), (0.3, 0.14))]
     found = [
         hosts(number, engine, server_cpu_ms_per_unit=server)
         for pair in rounds
         for number, (engine, server) in zip((1, 4), pair, strict=True)
     ]
-    # then what is said is of the rounds, and of hosts and server together.
+    # then the figures are those of the rounds, and of hosts and server together.
     (one,) = ratios_of([results(*found)])
     assert (one.what, one.range[:3]) == ("of the CPU of one host", pytest.approx((1.1, 1.05, 1.2)))
     assert (str(one.mark), reached(one)) == ("at most 1.2", True)
-    # Of two hosts there is no mark, and of a server that cannot be seen nothing is counted.
+    # Two hosts have no mark, and a server that cannot be measured has no figures.
     (two,) = ratios_of([results(hosts(1, 0.1), hosts(2, 0.2))])
     assert (two.range.median, two.mark) == (2.0, None)
 
@@ -111,7 +111,7 @@ def test_what_the_stub_takes_of_a_long_history_too_is_not_the_engines(last_ms: f
         ("process", "restate", {"in_flight": 500}, []),
         ("process", "restate", {"seconds": 0.3}, []),
         ("process", "restate", {"durability": "relaxed"}, []),
-        # Beside itself, Perdure may have a number of instances in place of a time.
+        # Runs of Perdure alone may have a number of instances in place of a time.
         ("process", "restate", {"instances": 1_500}, []),
         ("postgresql", "process", {"instances": 1_500}, ["at least 0.6"]),
         ("postgresql", "process", {"instances": 1_500, "always_replay": True}, []),

@@ -1,4 +1,4 @@
-"""Results: a document that can be read again, and cases in which like is put to like."""
+"""Results: a document that can be read again, and cases that combine only runs of the same kind."""
 
 import json
 from dataclasses import replace
@@ -78,7 +78,7 @@ def test_ranges_have_a_spread_and_those_that_touch_overlap() -> None:
         (measured(units_per_s=9_000.0), [(None, False)]),
         (measured(units_per_s=90_000.0), [(None, True)]),
         (measured(in_flight=500, units_per_s=90_000.0), [(500, True)]),
-        (measured(driver="http", units_per_s=1.0), []),  # the mark is of the engine in process
+        (measured(driver="http", units_per_s=1.0), []),  # the mark holds for the engine in process
         (measured(units_per_s=1.0, durability="relaxed"), []),
         (measured(units_per_s=1.0, seconds=0.3), []),
         (measured(units_per_s=1.0, processes=2), []),
@@ -98,7 +98,7 @@ USUAL = "--seconds 4 --durability full"
 @pytest.mark.parametrize(
     ("found", "commands"),
     [
-        # What differs in workload and load only is one command; what is the workload's own is left out.
+        # Runs that differ only in workload and load are one command; the workload's own options are left out.
         (
             [*(measured("W2"), measured("W4")) * 2],
             [f"perdure bench --workload W2 --workload W4 --driver process {USUAL} --repeat 2"],

@@ -1,4 +1,4 @@
-"""The report: what was measured, in 80 columns."""
+"""The report: the measured figures, in 80 columns."""
 
 import io
 from typing import Any

@@ -37,7 +37,7 @@ def test_every_kind_of_chart_becomes_an_element_of_the_page(every_kind: list[Cha
         # Text stays text, so that it can be found and read out.
         texts = " ".join(root.itertext())
         assert all(panel["title"] in texts for panel in chart.panels)
-        # Two of them on a page share nothing that one could refer to in the other.
+        # Two drawings on a page share no identifier.
         assert not re.findall(r'\bid="|url\(|href="', svg)
         # Each color has a dark twin.
         drawn = {color.lower() for color in re.findall(r'(?:fill|stroke)="(#\w+|\w+)"', svg)}

@@ -1,4 +1,4 @@
-"""Long histories: what a turn costs beside them, and rebuilding them."""
+"""Long histories: the cost of a turn, and of a rebuild."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ async def test_a_run_has_figures_for_the_lengths_it_has_time_for(
     assert figures["events"] == 200
     assert figures["cold_200_events_per_s"] < figures["replay_200_events_per_s"]
     assert {"at_10_p50_ms", "at_100_p50_ms", "at_200_p50_ms"} <= figures.keys()
-    # The growth is that to the longest there is, which there was no time for.
+    # The growth is that up to the longest history, which the run had no time for.
     assert "turn_growth_times" not in figures
     assert not [name for name in figures if "1000000" in name]
 

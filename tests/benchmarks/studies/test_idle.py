@@ -37,7 +37,7 @@ async def test_an_idle_daemon_is_looked_at_from_outside(tmp_path: Path, monkeypa
     monkeypatch.setattr(idle, "serving", serving)
     figures = (await performed(tmp_path, "S8", "http", seconds=0.1, instances=10)).figures
     assert (figures["instances"], figures["cpu_percent"] >= 0) == (10, True)
-    # Nobody outside can tell how often it commits.
+    # The number of its commits cannot be seen from outside.
     assert "commits_per_s" not in figures
 
 

@@ -1,4 +1,4 @@
-"""kill -9: what was acknowledged goes on after it, and no step is lost."""
+"""kill -9: acknowledged instances continue after it, and no step is lost."""
 
 from collections import Counter
 from pathlib import Path
@@ -21,7 +21,7 @@ async def test_no_step_of_a_loop_is_lost(tmp_path: Path) -> None:
 @pytest.mark.anyio
 async def test_all_that_were_at_work_take_a_new_step(tmp_path: Path) -> None:
     figures = (await performed(tmp_path, "S9", "http", instances=60)).figures
-    # Each was held in its second step by the first daemon, and so began it again in the second.
+    # The first daemon held each instance in its second step, so the step began again in the second daemon.
     assert (figures["instances"], figures["steps_lost"], figures["steps_repeated"]) == (60, 0, 60)
     assert 0 < figures["ready_s"] <= figures["moving_s"]
 

@@ -1,4 +1,4 @@
-"""`perdure bench lists` asks for all that there is a mark for, and says what it took."""
+"""`perdure bench lists` sends each request that has a mark, and reports its time."""
 
 from pathlib import Path
 

@@ -60,7 +60,7 @@ def test_one_without_lists_is_as_an_earlier_release_left_it_and_an_engine_fills_
                 await anyio.sleep(0.001)
             lists = engine._host.lists
             page = await lists.list(WORKFLOW, ListFilter(), order=Order.ID, cursor=None, limit=500)
-            # When an instance has changed last, an older store knows from its last turn only.
+            # An older store knows the last change of an instance from its last turn only.
             return {each.id: replace(each.facets, updated_us=0, ended_us=None) for each in page.listed}
 
     async def refused() -> None:

@@ -1,4 +1,4 @@
-"""The reminder storm: bare actors, laid down through the store and fired by a host."""
+"""The reminder storm: bare actors that are written through the store, and whose reminders a host fires."""
 
 from pathlib import Path
 
@@ -37,7 +37,7 @@ async def test_actors_are_laid_down_with_one_reminder_each(tmp_path: Path, monke
 async def test_a_reminder_that_is_left_behind_is_a_wrong_result(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Given actors that are reminded and do not take their reminders back,
+    # Given actors that do not clear their fired reminders,
     turn = Alarm.turn
 
     def forgetful(self: Alarm, *arguments: object) -> object:
@@ -46,7 +46,7 @@ async def test_a_reminder_that_is_left_behind_is_a_wrong_result(
         return made
 
     monkeypatch.setattr(Alarm, "turn", forgetful)
-    # then what was measured is no storm.
+    # then the run is refused as no storm.
     with pytest.raises(ExceptionGroup) as group:
         await performed(tmp_path, "S5", instances=10)
     assert group.group_contains(WrongResult, match="no reminder")

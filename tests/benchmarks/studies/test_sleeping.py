@@ -1,4 +1,4 @@
-"""Sleepers: they fall asleep beyond what may be in memory, and those that are due wake, none early."""
+"""Sleepers: more fall asleep than memory may hold, and the due ones wake, none early."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -55,7 +55,7 @@ async def test_what_is_still_in_the_wal_counts_as_stored(tmp_path: Path) -> None
         full = sleeping.stored_bytes(setup.store)
         assert setup.store.stat().st_size < full
     assert full > empty + 200 * 100
-    # When the engine has stopped, the file is all there is.
+    # When the engine has stopped, only the file is left.
     assert setup.store.stat().st_size == sleeping.stored_bytes(setup.store) == full
 
 

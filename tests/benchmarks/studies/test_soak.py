@@ -1,4 +1,4 @@
-"""The soak: a long run in small, and what is said of its slopes."""
+"""The soak: a long run in small, and the verdict on its slopes."""
 
 from dataclasses import replace
 from math import inf
@@ -29,7 +29,7 @@ async def test_a_soak_keeps_the_series_that_its_slopes_are_of(tmp_path: Path, mo
 
 
 def test_slopes_are_of_what_was_seen_when_caches_were_full() -> None:
-    # Given a run that is slow and small in its first fifth, and then steady but for some noise,
+    # Given a run that is slow and small in its first fifth, and then steady with some noise,
     series = {
         "at_s": [float(at) * 600 for at in range(50)],
         "units_per_s": [10.0] * 10 + [1_000.0, 1_002.0] * 20,

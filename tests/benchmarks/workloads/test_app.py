@@ -1,4 +1,4 @@
-"""The app under test: it does next to nothing, and tells on the side what it is asked to tell."""
+"""The app under test does next to nothing, and reports beside its results what it is asked for."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture(autouse=True)
 def _fresh() -> Iterator[None]:
-    """What the variables name is opened once in a process, and a test is not a process."""
+    """Forget the opened files of the variables: a process opens them once, but each test needs new ones."""
     under_test.opened.cache_clear()
     yield
     under_test.opened.cache_clear()
@@ -76,11 +76,11 @@ async def test_an_instance_that_is_held_goes_on_when_nothing_holds_it(
         with anyio.fail_after(5):
             while "one 2" not in log.read_text():
                 await anyio.lowlevel.checkpoint()
-    # when an engine without that comes,
+    # when an engine without the hold comes,
     monkeypatch.delenv(under_test.HOLD)
     monkeypatch.setenv(under_test.PIPE, str(tmp_path / "over"))
     async with Engine(under_test.app, data=tmp_path / "store.db") as engine:
         assert (await engine.client.wait("one")).output == 3
-    # then it takes up the step that was held, and tells of it.
+    # then it runs the held step, and reports it.
     assert log.read_text() == "one 1\none 2\none 2\none 3\n"
     assert (tmp_path / "over").read_text() == "one\n"

@@ -1,4 +1,4 @@
-"""A run knows the workload that it is of, as it is run."""
+"""A run has its workload, as it is run."""
 
 from ...support.benchmarks.results import run_of
 

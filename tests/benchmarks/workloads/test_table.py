@@ -1,4 +1,4 @@
-"""The table: rows that name what is in the app under test."""
+"""The table: its rows name workflows of the app under test."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A workload as it is run: with other loads, at rates, by several processes, and with the marks that hold then."""
+"""A workload as it is run: with other loads, at rates, by several processes, and with the marks that still hold."""
 
 import pytest
 

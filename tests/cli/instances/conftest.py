@@ -1,4 +1,4 @@
-"""One daemon for all tests of the commands on instances: each has ids of its own."""
+"""One daemon for all tests of the commands on instances: each test has its own ids."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -17,7 +17,7 @@ from ...support.processes.shop import TOKEN, shop
 
 
 class Said(NamedTuple):
-    """How a command has ended."""
+    """The output of a command, and its end."""
 
     code: int
     out: str
@@ -64,7 +64,7 @@ def new_id() -> str:
 
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> Callable[..., FakeClient]:
-    """Have the commands ask a client that answers as it is told."""
+    """Have the commands use a client with given answers."""
 
     def fake(**answers: Any) -> FakeClient:
         client = FakeClient(**answers)

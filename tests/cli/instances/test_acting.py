@@ -49,19 +49,19 @@ def test_a_purge_of_what_has_not_ended_is_refused_without_force(run: Run, new_id
 def test_what_was_so_already_is_said_to_be_so_and_is_no_error(
     run: Run, new_id: str, before: list[str], action: str, status: str, shape: str
 ) -> None:
-    # Given an instance that is as the action would have it, or has ended,
+    # Given an instance that is already in the state of the action, or has ended,
     run("start", "waits", "--id", new_id)
     run("wait", new_id, "--until", "running")
     for each in before:
         run(each, new_id)
-    # when the action is asked for, it is told from one that has changed something, and nothing has gone wrong.
+    # when the action is requested, its output differs from that of a change, and the command succeeds.
     said = run(action, new_id, "-o", shape)
     assert (said.code, said.err) == (0, "")
     if shape == "json":
         assert said.json == {"action": action, "id": new_id, "already": status}
     else:
         assert said.out == (f"{new_id}\n" if shape == "ids" else f"{new_id} was already {status}\n")
-    # The audit has what was changed, and nothing more.
+    # The audit has exactly the changes.
     assert [row["action"] for row in run("audit", "--id", new_id, "-o", "json").json] == before
 
 
@@ -134,7 +134,7 @@ def test_an_action_is_asked_for_with_its_options(run: Run, fake: Fake) -> None:
 
 def test_a_rerun_prints_the_new_id_or_what_would_be_kept(run: Run, new_id: str) -> None:
     run("start", "order", "--id", new_id, "--input", "500", "--wait")
-    # The same again fails again; with another input it does not.
+    # A rerun with the same input fails again; one with another input does not.
     again = run("rerun", new_id, "--input", "5", "--id", f"{new_id}-again", "--reason", "a smaller one")
     assert (again.code, again.out) == (0, f"{new_id}-again\n")
     assert run("wait", f"{new_id}-again").out == "COMPLETED\n"
@@ -183,7 +183,7 @@ def test_each_command_that_changes_something_says_what_in_the_form_that_is_asked
             assert out == ("" if action == "event" else f"{new_id} {PAST[action]}\n")
     new = json.loads(again)["id"] if shape == "json" else again.strip()
     assert new not in ("", new_id)
-    # Of many, json and ids are of the operation.
+    # For several instances, the outputs json and ids show the operation.
     out = said("terminate", "--all-matching", "--id-prefix", new, "--yes")
     operations = json.loads(run("operations", "-o", "json").out)["items"]
     newest = {"json": lambda: json.loads(out)["id"], "ids": out.strip}.get(shape)

@@ -1,4 +1,4 @@
-"""The advice of an error names the flags of commands, and the rest of its text is told as it is."""
+"""The advice of an error names the flags of commands, and the rest of its text does not change."""
 
 import msgspec
 import pytest

@@ -1,4 +1,4 @@
-"""Doing something to all that match: the number first, then the question, then the progress."""
+"""An action on all matching instances shows the number first, then the question, then the progress."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -62,11 +62,11 @@ def test_an_action_on_all_that_match_prints_one_object_of_json_however_many_thes
     run: Run, new_id: str, action: str
 ) -> None:
     selected = (action, "--all-matching", "--id-prefix", new_id, "--yes", "-o")
-    # Where none matches it has the fields of an operation, so that a script may read its counts,
+    # If none matches, the output has the fields of an operation, so that a script may read its counts,
     none = run(*selected, "json")
     assert (none.code, none.json["id"], none.json["done"], none.json["matches"]) == (0, None, 0, 0)
     assert run(*selected, "ids").out == ""
-    # and where some do the operation, whether it is waited for or not.
+    # and if some match, it is the operation, with or without a wait.
     run("start", "waits", "--id", new_id)
     begun = run(*selected, "json", "--no-wait").json
     assert begun["action"] == action
@@ -121,7 +121,7 @@ def test_the_progress_is_followed_over_a_restart_of_the_daemon(
 
     fake(plan_bulk=PLAN, bulk=operation(), operation=look)
     assert run("purge", "--all-matching", "--yes").code == 0
-    # Not for ever.
+    # The wait has a limit.
     monkeypatch.setattr(connection, "PATIENCE_S", 0)
     steps[:] = [away] * 3
     assert run("purge", "--all-matching", "--yes").code == 5

@@ -111,13 +111,13 @@ def test_a_real_shell_completes_at_the_tab_key(
     command, reads = SHELLS[shell]
     if shutil.which(shell) is None:
         pytest.skip(f"there is no {shell} here")
-    # Given instances whose ids have what a shell may take for the end of a word,
+    # Given instances whose ids have characters that may end a word in a shell,
     for suffix in (":7", "-a@example.com=1"):
         run("start", "waits", "--id", f"{new_id}{suffix}")
     # and a shell that has read the script,
     folder = tmp_path / "bin"
     folder.mkdir()
-    # whose `perdure` shows its words when the line is sent, and is the real one when the script calls it.
+    # whose `perdure` shows its words when the line is sent, and is the real command when the script calls it.
     real = Path(sys.executable).with_name("perdure")
     (folder / "perdure").write_text(f"""#!/bin/sh
 if [ -n "$_PERDURE_COMPLETE" ] || [ "$1" = completion ]; then exec {real} "$@"; fi
@@ -136,7 +136,7 @@ echo .
         terminal.keys(f"{reads}; perdure read''y\n")
         terminal.until("<ready>.")
         for keys, words in TYPED.items():
-            # when somebody types and presses the tab key, and then the return key,
+            # when a person types and presses the tab key, and then the return key,
             terminal.keys(f"{keys.format(id=new_id)}\t")
             terminal.keys("\n")
             # then the command has the whole words.

@@ -1,4 +1,4 @@
-"""How the commands reach a daemon, and how they end: exit codes, and sentences that name the id."""
+"""The commands' connections to a daemon, and their ends: exit codes, and sentences that name the id."""
 
 import errno
 import io
@@ -83,7 +83,7 @@ def test_every_command_says_where_it_looks_and_shows_an_example(name: str) -> No
     for flag in ("--server", "--token-file", "PERDURE_SERVER"):
         assert flag in said
     assert f"perdure {name}" in said.partition("Example:")[2]
-    # The example can be read by the command that it is of.
+    # Each command can parse its own example.
     assert command.example.startswith(f"perdure {name}")
 
 
@@ -158,7 +158,7 @@ def test_an_empty_word_is_none_that_was_left_out(
 ) -> None:
     # Given a variable that a script has not set,
     client = fake()
-    # when it is an id, a name or a filter, nothing is asked of the daemon: it might be all instances, or any.
+    # when it is an id, a name or a filter, no request is sent: it could mean all instances, or any.
     said = run(*arguments)
     assert (said.code, said.out) == (USAGE, "")
     assert "it is empty" in said.err

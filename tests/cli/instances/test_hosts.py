@@ -1,4 +1,4 @@
-"""`perdure hosts`: a host a line, and nothing guessed of one that is away."""
+"""`perdure hosts`: a line for each host, without guesses about a host that is away."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta

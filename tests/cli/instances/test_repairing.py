@@ -40,11 +40,11 @@ def test_an_activity_that_hangs_is_answered_in_its_place(run: Run, new_id: str) 
     run("start", "hangs", "--id", new_id)
     (entry,) = run("show", new_id, "-o", "json").json["waiting_for"]
     event_id = str(entry["event_id"])
-    # when somebody answers in its place, then the instance goes on.
+    # when a person answers in its place, then the instance continues.
     said = run("repair", new_id, "complete", "--event-id", event_id, "--result", "null", "--reason", "seen to")
     assert said.out == f"{new_id} complete: done\n"
     assert run("wait", new_id, "--timeout", "10s").out == "COMPLETED\n"
-    # What has been answered is not answered again.
+    # An answered activity is not answered again.
     assert run("repair", new_id, "retry", "--event-id", event_id).code == 4
     assert run("audit", "--id", new_id, "-o", "json").json[0]["reason"] == "seen to"
 

@@ -88,7 +88,7 @@ def test_a_wait_goes_on_over_a_restart_of_the_daemon(
 
     fake(wait_for=wait_for)
     assert run("wait", "i", "--timeout", "1s").code == 6
-    # One that was never there is told at once.
+    # The wait for an id that never existed ends at once.
     steps.append(ServerUnreachable("http://x", "refused", sent=False))
     assert run("wait", "i").code == 5
 

@@ -1,4 +1,4 @@
-"""Shells complete statuses, and ask the daemon for ids, names, events, operations; one that is away is no trouble."""
+"""Shells complete statuses, and ids, names, events and operations from the daemon, or nothing if it is away."""
 
 import socket
 import subprocess
@@ -57,10 +57,10 @@ def test_statuses_are_offered_in_the_last_place_of_a_list(offered: Offered, begu
 
 
 def test_ids_are_offered_with_what_they_are(offered: Offered, client: BlockingClient, new_id: str) -> None:
-    # Given two instances, and one whose id a shell would read otherwise,
+    # Given two instances, and one whose id a shell would change,
     for suffix in (":0", ":1", " $(rm)"):
         client.start("waits", instance_id=f"{new_id}{suffix}")
-    # then the two are offered wherever an id stands,
+    # then the two are offered in each place for an id,
     both = {f"{new_id}:0": "waits RUNNING", f"{new_id}:1": "waits RUNNING"}
     for words in (("show",), ("terminate",), ("repair",), ("ls", "--parent"), ("audit", "--id")):
         assert offered(*words, new_id) == both, words

@@ -1,4 +1,4 @@
-"""A store whose apps have asked each other is copied with what is under way between them, and goes on in its copy."""
+"""A store is copied with the calls between its apps that are under way, and these continue in the copy."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +18,7 @@ from ...support.postgres import PostgresServer, installed
 
 pytestmark = pytest.mark.skipif(not installed(), reason="there is no PostgreSQL here")
 
-OPEN = ["call@bank", "workflow"]  # the types of what has work in flight; a child that waits for an event has none
+OPEN = ["call@bank", "workflow"]  # the types of actors with work in flight; a child that waits for an event has none
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def server(postgres_server: Callable[[int], PostgresServer]) -> PostgresServer:
 
 
 class Apps:
-    """A shop that asks a bank.
+    """A shop that calls a bank.
 
     Attributes:
         pays: Whether an activity of the bank ends.
@@ -72,7 +72,7 @@ async def begin(data: Any) -> None:
 
 
 async def finish(data: Any) -> str | None:
-    """Let the bank do its part, and give the result."""
+    """Let the bank do its part, and return the result."""
     apps = Apps()
     apps.pays = True
     async with apps.engine(data) as engine:
@@ -95,7 +95,7 @@ def run(*words: object) -> Result:
 
 
 def copied(source: object, target: object) -> None:
-    """Copy a store, and check what has come of it."""
+    """Copy a store, and check the copy."""
     for ran in (run("copy", "--from", source, "--to", target), run("check", "--data", target)):
         assert ran.exit_code == 0, ran.output
 
@@ -109,10 +109,10 @@ def test_what_apps_have_asked_each_other_goes_on_in_a_copy_and_in_the_copy_of_th
     # when it is copied into a database, and that into another file,
     copied(first, url)
     copied(url, back)
-    # then what is under way is there in each,
+    # then the calls under way are in each copy,
     assert anyio.run(types_of, PostgresStore(url)) == OPEN
     assert anyio.run(types_of, SqliteStore(back)) == OPEN
-    # and goes on in each, once its apps are there.
+    # and continue in each, as soon as its apps run.
     assert anyio.run(finish, str(back)) == "[2,7]"
     assert anyio.run(finish, url) == "[2,7]"
 
@@ -128,6 +128,6 @@ def test_notes_of_flights_are_of_hosts_and_no_copy_has_them(tmp_path: Path, serv
     # when it is copied to a file, and that to another database,
     copied(url, tmp_path / "there.db")
     copied(tmp_path / "there.db", other := server.url())
-    # then nothing is suspect there, and all goes on.
+    # then nothing is suspect there, and all calls continue.
     assert server.sql(f"SELECT count(*) FROM {other.partition('schema=')[2]}.flights").strip() == "0"
     assert anyio.run(finish, other) == "[2,7]"

@@ -1,4 +1,4 @@
-"""A command that is about files says of a database what does the same there."""
+"""A command for files that is given a database names the tool with the same effect there."""
 
 import pytest
 from click.testing import CliRunner

@@ -1,4 +1,4 @@
-"""`perdure store ls`, `terminate`, `purge`, `release`: what they say, what they change, and how they end."""
+"""`perdure store ls`, `terminate`, `purge`, `release`: their output, their changes, and their exit codes."""
 
 import json
 import sqlite3
@@ -109,7 +109,7 @@ def test_ls_gives_ids_for_other_commands(data: str) -> None:
 
 
 def test_what_is_done_to_a_store_stands_in_the_audit_with_the_reason(data: str) -> None:
-    # Given what is released, terminated and purged with a reason, while no daemon has the store,
+    # Given instances that are released, terminated and purged with a reason, while no daemon has the store,
     for command, instance_id in (("release", "poison"), ("terminate", "running"), ("purge", "finished")):
         assert store(command, instance_id, "--data", data, "--reason", f"to {command}").exit_code == 0
 
@@ -119,7 +119,7 @@ def test_what_is_done_to_a_store_stands_in_the_audit_with_the_reason(data: str) 
             page = await engine.management.audits.page(AuditFilter(), cursor=None, limit=10)
             return {(each.instance_id, each.action, each.actor, each.door, each.reason) for each in page.entries}
 
-    # then its audit says who has done it, and why.
+    # then its audit has the person and the reason.
     assert anyio.run(read) >= {
         ("poison", "release", "offline", "offline", "to release"),
         ("running", "terminate", "offline", "offline", "to terminate"),

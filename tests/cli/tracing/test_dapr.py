@@ -38,7 +38,7 @@ def test_what_dapr_init_writes_goes_to_zipkin(tmp_path: Path) -> None:
             ),
         ),
         (
-            "{endpointAddress: 'c:4318', protocol: http}",  # secure unless it says otherwise
+            "{endpointAddress: 'c:4318', protocol: http}",  # secure by default
             TraceTarget(protocol=TraceProtocol.OTLP_HTTP, endpoint="https://c:4318/v1/traces", insecure=False),
         ),
         (

@@ -271,7 +271,7 @@ def test_metadata_speaks_for_all_hosts_of_a_daemon() -> None:
         found = await client.call("GetMetadata")
         assert found.extended_metadata["cliPID"] == "7"
         assert [actor.count for actor in found.actor_runtime.active_actors] == [6, 4, 0]
-        # One that is away has nothing to say, and need not be told.
+        # A host that is away gives no answer, and need not be notified.
         there.away = True
         await client.call("SetMetadata", key="k", value="x")
         assert (await client.call("GetMetadata")).extended_metadata["k"] == "x"

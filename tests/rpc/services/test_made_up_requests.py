@@ -1,8 +1,8 @@
 """Made-up requests, of the state calls and of the workflow calls: each has an answer, and none breaks the host.
 
-A made-up message has any fields of its schema, with words that a store knows among others, so that all of a method is
-reached. An answer is a message or a status that says what is wrong; INTERNAL without a text of the API would be a bug
-of ours, which the log tells of.
+A made-up message has any fields of its schema, with words that a store knows among others, to reach each branch of a
+method. An answer is a message or a status that names the fault; INTERNAL without a text of the API would be a bug of
+Perdure, which the log shows.
 """
 
 import random
@@ -31,7 +31,7 @@ WORKFLOWS = (
 )  # fmt: skip
 CALLS = 150  # of each method
 
-# What a store, an instance or an option may be called, and what nothing is.
+# Names of a store, an instance or an option, and names of nothing.
 WORDS = (
     "", "statestore", "statestore", "statestore", "a", "a", "b", "a||b", "none", "\0", "ü" * 40, "k" * 3000, "1", "7",
     "-1", "x", "upsert", "delete", "upsert", "merge", "ttlInSeconds", "99999999999999999999", "{}", "null",
@@ -89,7 +89,7 @@ def test_a_made_up_request_has_an_answer_and_the_next_one_too(
     answered = 0
 
     async def ask(client: Client, name: str, request: Message) -> bool:
-        """Whether it is done; otherwise the answer says what is wrong with it."""
+        """Whether the request is done; otherwise the answer names the fault."""
         try:
             await client.method(name)(request, timeout=20)
         except grpc.aio.AioRpcError as error:

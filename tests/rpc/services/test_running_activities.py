@@ -1,4 +1,4 @@
-"""Executions of activities are counted once each, and none that did not happen."""
+"""Each execution of an activity is counted once, and no other is."""
 
 import pytest
 
@@ -28,7 +28,7 @@ class Watch:
 
 
 class Activities(RunningActivities):
-    """With a clock that is set by hand."""
+    """The running activities, with a clock that is set by hand."""
 
     def __init__(self) -> None:
         self.watch = Watch()
@@ -47,7 +47,7 @@ def test_an_execution_lasts_from_the_sending_to_the_answer() -> None:
     running.answered(ANSWER, wanted=True)
     assert running.watch.given == [("reserve", 0.5)]
     assert running.watch.ended == [("reserve", "success", 4.0)]
-    # Said twice, it is still one.
+    # An execution that is reported twice counts once.
     running.answered(ANSWER, wanted=False)
     assert len(running.watch.ended) == 1
 
@@ -82,7 +82,7 @@ def test_an_unwanted_answer_is_no_execution_nor_is_one_that_was_never_given() ->
     running.answered(ANSWER, wanted=True)
     running.send(ITEM)
     running.answered(ANSWER, wanted=False)
-    # And it is forgotten, so that another of the same id has not lost one.
+    # The unwanted execution is forgotten, so that the next one with its id does not count it as lost.
     running.send(ITEM)
     assert running.watch.ended == []
 

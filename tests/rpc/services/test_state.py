@@ -1,4 +1,4 @@
-"""The state calls over gRPC answer what Dapr's answer, with its codes and details."""
+"""The state calls over gRPC have Dapr's answers, with its codes and details."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any

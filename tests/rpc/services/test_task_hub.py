@@ -130,7 +130,7 @@ def test_an_instance_is_described_with_its_payloads_if_asked_for() -> None:
     assert (found.parentInstanceId.value, found.parentAppId.value) == ("p", APP_ID)
     assert found.createdTimestamp.ToMicroseconds() == CREATED_US
     assert found.lastUpdatedTimestamp.ToMicroseconds() == CREATED_US + 1_000_000
-    # What Dapr does not fill is not filled.
+    # Fields that Dapr does not fill are not filled.
     assert not any(map(found.HasField, ("executionId", "completedTimestamp", "startedAt")))
     without = ask(make_host(done), "GetInstance", instanceId="a").workflowState
     assert not any(map(without.HasField, ("input", "output", "customStatus", "failureDetails")))

@@ -1,4 +1,4 @@
-"""Work goes out over streams and answers come back over any connection; what breaks is the dispatcher's to mend."""
+"""Work goes out over streams and answers come back over any connection; the dispatcher handles broken streams."""
 
 import time
 from typing import Any
@@ -107,13 +107,13 @@ def test_a_worker_that_takes_nothing_is_let_go() -> None:
     async def test(client: Client) -> None:
         # Given a worker that does not read,
         stream = client.call("GetWorkItems")
-        # when there is more work than fits in between,
+        # when there is more work than the buffers on the way hold,
         host.dispatcher.give(*[large] * 50)
         # then its stream is ended, and not all of it was taken.
         await host.dispatcher.until(lambda dispatcher: dispatcher.connected == 1)
         await host.dispatcher.until(lambda dispatcher: dispatcher.connected == 0)
         assert len(host.dispatcher.given) < 50
-        # Should it wake up, it finds out.
+        # If the worker reads again, it gets the error.
         with pytest.raises(grpc.aio.AioRpcError, match="has taken nothing") as caught:
             async for _ in stream:
                 pass
@@ -206,9 +206,9 @@ def test_pasts_are_kept_for_workers_that_do_not_until_the_instance_ends(stateful
         assert len((await stream.read()).workflowRequest.pastEvents) == 3
         host.dispatcher.give(TURN._replace(past=[*past, *step(2)]))
         assert len((await stream.read()).workflowRequest.pastEvents) == 6
-        # then what was written is kept for the one that does not,
+        # then the written events are kept for the worker that keeps no histories,
         assert (kept.asked, len(kept) > 0) == ((0, False) if stateful else (2, True))
-        # for as long as there will be more.
+        # until the instance ends.
         await client.call("CompleteOrchestratorTask", instanceId="I1", actions=[{"id": 3, "createTimer": {}}])
         assert (len(kept) > 0) is not stateful
         await client.call(

@@ -1,4 +1,4 @@
-"""A method that is not served says so, one that breaks says no more than that, and no text is too long for a header."""
+"""A method that is not served says so, a broken one says only that it broke, and no text is too long for a header."""
 
 import logging
 from typing import Any
@@ -65,7 +65,7 @@ def test_a_bug_is_logged_and_not_told(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_a_long_text_is_cut_to_what_a_header_holds() -> None:
     async def test(client: Client) -> None:
-        # Several times, because grpc throws dice over headers that are not much too long.
+        # Several times, because grpc decides at random about headers that are slightly too long.
         for _ in range(20):
             code, text = await client.failure("GetInstance", instanceId="a")
             assert (code, text) == ("UNAVAILABLE", "ü" * (TEXT_BYTES_MAX // 2))
@@ -115,7 +115,7 @@ def test_a_message_that_cannot_be_parsed_is_refused_and_a_thousand_of_them_are_o
 
 
 def test_a_table_takes_bytes_and_gives_bytes_without_a_server() -> None:
-    context: Any = None  # which nothing asks for
+    context: Any = None  # which no caller requests
 
     async def test() -> None:
         host = make_host()

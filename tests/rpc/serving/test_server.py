@@ -1,4 +1,4 @@
-"""The server takes a port that is free, bears with what SDKs do to connections, and describes itself."""
+"""The server takes a free port, tolerates the pings and the idle times of SDKs, and describes itself."""
 
 import socket
 import threading
@@ -39,7 +39,7 @@ def test_a_port_that_is_in_use_is_not_shared() -> None:
             with pytest.raises(CannotListen, match=f":{port} for gRPC") as raised:
                 create_server([], RpcOptions(), host="127.0.0.1", port=port)
             assert "--grpc-port" in explain(raised.value, RUN_FLAGS)
-        # Nor with a server of our own, which would get half of the calls.
+        # Nor is it shared with a server of this program, which would get half of the calls.
         first = create_server([], RpcOptions(), host="127.0.0.1", port=0)
         with pytest.raises(CannotListen, match=str(first.port)):
             create_server([], RpcOptions(), host="127.0.0.1", port=first.port)
@@ -107,7 +107,7 @@ def test_clients_may_ping_as_often_as_sdks_do_and_more() -> None:
             stream = client.call("GetWorkItems")
             await host.dispatcher.until(lambda dispatcher: dispatcher.connected == 1)
             await anyio.sleep(1.0)
-            # then it is still there.
+            # then it is still connected.
             assert not stream.done()
             assert host.dispatcher.connected == 1
             stream.cancel()
@@ -160,7 +160,7 @@ def test_connections_may_be_idle_for_hours() -> None:
 
 @pytest.mark.parametrize("waiting", [2_000, pytest.param(10_000, marks=pytest.mark.slow)])
 def test_thousands_of_calls_at_once_are_taken_though_the_server_is_busy_when_they_come(waiting: int) -> None:
-    # Given a server whose event loop does something else,
+    # Given a server whose event loop is blocked,
     host = Host(FakeManagement())
     free = threading.Event()
 

@@ -50,15 +50,15 @@ def test_beyond_the_limit_of_all_the_one_that_has_stood_still_longest_is_cut_off
     world = World()
     first, second = world.give("a", 40), world.give("b", 30)
     world.give("c", 30)
-    # Given one that was first, and has read something since,
+    # Given a connection that was first, and has read something since,
     world.give("a", 0)
     world.read(first, 10)
     # when there is too much in all,
     world.give("d", 20)
-    # then the other goes, with all that it has.
+    # then the other connection is cut off, with all its calls.
     assert world.cut == ["b"]
     assert world.unread.bytes == 30 + 30 + 20
-    # What its calls say when they end changes nothing.
+    # The reports of its calls at their ends change nothing.
     world.read(second, 30)
     assert world.unread.bytes == 80
 
@@ -197,7 +197,7 @@ def test_clients_that_never_read_cost_a_bounded_memory_and_no_other_client() -> 
                     each.ask(GET, WITH_PAYLOADS)
             while sum(each.cut_off for each in deaf) < 4:
                 await anyio.sleep(0.01)
-            # then what waits is bounded,
+            # then the waiting bytes are bounded,
             assert host.unread.bytes <= 8 * MIB
             # and an honest client has its answers, large and small ones.
             for _ in range(3):

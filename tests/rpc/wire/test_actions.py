@@ -1,4 +1,4 @@
-"""What a worker answers becomes commands, whichever generation it is of, and nothing is left out silently."""
+"""The answer of a worker of any generation becomes commands, and nothing is left out silently."""
 
 from typing import Any, get_args
 
@@ -50,7 +50,7 @@ def respond(*actions: Message, **fields: Any) -> Message:
     return WorkflowResponse(instanceId="I1", actions=actions, **fields)
 
 
-# One of each, and what it is to us. As the SDKs for Python 1.19 and JavaScript write them.
+# An action of each kind, and its command. As the SDKs for Python 1.19 and JavaScript write them.
 ACTIONS: dict[str, tuple[Message, Command]] = {
     "task": (
         action("scheduleTask", name="a", input=text("1"), taskExecutionId="t-1"),
@@ -130,7 +130,7 @@ def test_a_child_without_an_id_gets_the_one_that_follows_from_its_parents() -> N
 
 @pytest.mark.parametrize("kind", ["scheduleTask", "createChildWorkflow"])
 def test_routers_are_found_where_sdks_up_to_1_17_put_them(kind: str) -> None:
-    # Both of them: an empty one outside comes with it, as Python's SDK 1.19 sends it too.
+    # Both fields: an empty outer one comes with the inner one, as Python's SDK 1.19 sends it too.
     said = WorkflowAction(id=1, router={}, **{kind: {"name": "a", "router": {"targetAppID": "billing"}}})
     command: Any = command_of(said, "I1")
     assert command.target_app == "billing"
@@ -205,10 +205,10 @@ def test_of_several_completions_the_first_counts_and_goes_last() -> None:
 
 
 def test_a_new_generation_takes_its_events_along_and_forgets_the_rest() -> None:
-    # Given what Python's SDK answers: a time of 1970 and a folded name.
+    # Given the answer of Python's SDK: a time of 1970 and a folded name.
     carried = {"eventId": -1, "timestamp": {}, "eventRaised": {"name": "approve", "input": text("2")}}
     renewal = action("completeWorkflow", 3, workflowStatus=2, result=text('{"n": 1}'), carryoverEvents=[carried])
-    # When it comes with a task that was asked for on the way,
+    # When it comes with a task that was requested before it,
     answer = workflow_answer(respond(ACTIONS["task"][0], renewal))
     # then only the renewal counts.
     assert answer.continued == ContinuedAsNew('{"n": 1}', [EventRaised("approve", "2")])

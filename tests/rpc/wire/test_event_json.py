@@ -1,4 +1,4 @@
-"""An event of a history is written as protobuf's JSON has it, with what only the wire knows of it."""
+"""An event of a history is written in protobuf's JSON, with the fields that only the wire has."""
 
 import pytest
 

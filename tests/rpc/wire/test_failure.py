@@ -1,4 +1,4 @@
-"""Failures pass verbatim, through our store too."""
+"""Failures pass verbatim, through Perdure's store too."""
 
 import msgpack
 import pytest

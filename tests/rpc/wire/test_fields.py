@@ -1,4 +1,4 @@
-"""Each piece of a message comes back as it was written, and a piece that is not there is None."""
+"""Each piece of a message reads back unchanged, and a missing piece is None."""
 
 from collections.abc import Callable
 from typing import Any

@@ -31,7 +31,7 @@ WRITER = HistoryWriter(app_id=APP_ID, instance_id=INSTANCE_ID)
 
 
 def through_the_store(timed: TimedEvent) -> TimedEvent:
-    """Put an event on disk and take it from there. The head of a turn is not on disk; its row is."""
+    """Write an event to disk and read it back. The head of a turn is not on disk; its row is."""
     if isinstance(timed.event, TurnStarted):
         return timed
     packed = msgpack.packb(pack_event(timed.event))

@@ -1,4 +1,4 @@
-"""What was serialized before is sent again, and only ever of the very same history."""
+"""Serialized events are sent again, and only for the same history."""
 
 import random
 from collections.abc import Iterator, Sequence
@@ -28,7 +28,7 @@ def item(past: Sequence[TimedEvent], *, instance_id: str = INSTANCE_ID, executio
 
 
 def written_anew(asked: WorkflowItem) -> Message:
-    """An item as one message, made of nothing but itself."""
+    """An item as one message, made without the kept events."""
     writer = HistoryWriter(app_id=APP_ID, instance_id=asked.instance_id)
     return WorkItemMessage(
         workflowRequest={
@@ -54,7 +54,7 @@ def an_event(number: int, text: str = "1") -> TimedEvent:
 
 
 class Watched(HistoryWriter):
-    """Tells how many events were written."""
+    """Counts the written events."""
 
     def __init__(self) -> None:
         super().__init__(app_id=APP_ID, instance_id=INSTANCE_ID)
@@ -145,7 +145,7 @@ def test_nothing_is_left_of_what_is_forgotten() -> None:
 
 
 def lives(chance: random.Random, steps: int) -> Iterator[WorkflowItem]:
-    """Instances whose histories grow, begin anew, are read again or lose their end: an item for each step."""
+    """Instances whose histories grow, are replaced, are read again or lose their end: an item for each step."""
     histories: dict[str, tuple[str, list[TimedEvent]]] = {}
     for number in range(steps):
         name = chance.choice(("a", "b", "c"))
@@ -174,7 +174,7 @@ def test_whatever_becomes_of_instances_items_mean_what_they_would_mean_written_a
         assert len(pasts) <= bytes_max
         if chance.random() < 0.1:
             pasts.forget(asked.instance_id)
-        # A worker that keeps histories gets the same end of it.
+        # A worker that keeps histories gets the same end of the history.
         known = chance.randrange(len(asked.past) + 1)
         rest = asked._replace(past=asked.past[known:], cached_count=known)
         assert_means(work_item(rest, APP_ID), written_anew(rest))

@@ -1,4 +1,4 @@
-"""An activity or a child gets the history that its caller passes on, and those above it only on request."""
+"""An activity or a child gets the history that its caller passes on, and its ancestors' only on request."""
 
 from perdure.rpc.messages import HistoryEvent, PropagatedHistory
 from perdure.rpc.wire.history import HistoryWriter

@@ -1,4 +1,4 @@
-"""What a message says beyond what we keep comes back, and what we keep is not kept twice."""
+"""Fields of a message beyond the kept ones come back, and the kept ones are not stored twice."""
 
 from perdure.rpc.messages import Message, TaskFailureDetails, TaskRouter
 from perdure.rpc.wire.rest import put_back, rest_of
@@ -24,14 +24,14 @@ def test_what_is_not_kept_comes_back() -> None:
 
 
 def test_what_is_kept_otherwise_comes_back_as_it_was() -> None:
-    # Given a nested message of which we keep something else,
+    # Given a nested message that Perdure keeps in another form,
     said = TaskFailureDetails(errorType="E", innerFailure={"errorType": "Inner"})
     kept = TaskFailureDetails(errorType="E", innerFailure={"errorMessage": "other"})
     # when it is put back,
     rest = rest_of(said, kept)
     assert rest is not None
     put_back(kept, rest)
-    # then it replaces ours: nothing of both is mixed.
+    # then it replaces that form: the two are not mixed.
     assert kept == said
 
 

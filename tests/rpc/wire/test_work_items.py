@@ -1,4 +1,4 @@
-"""Items are written as Dapr's SDKs read them, whichever host sends them."""
+"""Items from every host are written in the form that Dapr's SDKs read."""
 
 from perdure.rpc.messages import CachedHistory, HistoryEvent, Message, PropagatedHistory
 from perdure.rpc.messages import WorkItem as WorkItemMessage
@@ -16,7 +16,7 @@ ACTIVITY = ActivityItem("I1", 3, "t-3", "reserve", "1", token="k2")  # noqa: S10
 
 
 def sent(item: WorkItem) -> Message:
-    """An item as its worker reads it."""
+    """An item in the form that its worker reads."""
     return WorkItemMessage.FromString(work_item(item, APP_ID))
 
 
@@ -31,7 +31,7 @@ def test_a_turn_with_a_known_beginning_says_how_much_is_known() -> None:
     request = sent(more).workflowRequest
     assert (request.cachedHistory.eventCount, len(request.pastEvents)) == (12, 1)
     assert not sent(TURN).workflowRequest.HasField("cachedHistory")
-    # An empty cache is something to say too.
+    # An empty cache is reported too.
     assert sent(TURN._replace(cached_count=0)).workflowRequest.HasField("cachedHistory")
 
 

@@ -32,7 +32,7 @@ pytestmark = pytest.mark.anyio
 
 
 class World:
-    """Activity actors, and the answers they sent."""
+    """Activity actors, and the answers that they sent."""
 
     def __init__(self, *, flight: FlightRecord | None = None, **limits: Any) -> None:
         self.app = App("test")
@@ -237,13 +237,13 @@ async def test_whatever_an_activity_raises_is_its_failure_and_no_other_suffers(w
     # Given an activity that is under way,
     async with World().open() as world:
         world.call("gated", "1", task_id=7)
-        # when each exception there is to think of is raised by another,
+        # when another one raises an exception of any kind,
         for name in HARD_EXCEPTIONS:
             done = await world.answer(where, json.dumps(name))
             # then that one fails,
             assert done.failure is not None, name
             assert done.result is None
-        # and the one under way ends as it should.
+        # and the one under way ends with its own result.
         world.gate.set()
         while not world.answers:
             await anyio.sleep(0.001)
@@ -265,7 +265,7 @@ async def test_an_activity_that_meddles_with_its_task_cancels_no_other(name: str
         for _ in range(3):
             assert ((await world.answer(name, payload)).failure is not None) is fails
             assert (await world.answer("describe")).failure is None
-        # And those that are cancelled by us still answer nothing.
+        # Activities that Perdure cancels still answer nothing.
         world.call("gated", "1")
         await anyio.wait_all_tasks_blocked()
         await world.actors.stop(0.01)
@@ -273,7 +273,7 @@ async def test_an_activity_that_meddles_with_its_task_cancels_no_other(name: str
 
 
 async def test_cancellation_from_outside_is_no_failure_of_an_activity() -> None:
-    # As when the program that embeds the engine is cancelled by Ctrl-C.
+    # Ctrl-C in a program that embeds the engine has the same effect.
     for _ in range(5):
         async with World().open() as world:
             for task_id in range(10):
@@ -289,7 +289,7 @@ async def test_an_activity_whose_process_ends_has_failed_and_the_next_one_has_an
 
 
 def under_way(path: Path) -> list[tuple[bytes, bytes]]:
-    """What the process after this one would suspect."""
+    """The activities that the next process would suspect."""
     after = FlightRecord(path, actor_type="workflow", slots=4)
     after.open()
     after.close()
@@ -347,7 +347,7 @@ async def test_what_has_begun_goes_on_when_its_instance_completes_and_is_cancell
         world.actors.withdraw(withdrawn(1, ended=True))
         assert "1 activities of 'i' are withdrawn" in caplog.text
         await anyio.wait_all_tasks_blocked()
-        # It answers nothing, and its place goes to the next.
+        # It answers nothing, and the next activity gets its place.
         world.gate.set()
         await anyio.wait_all_tasks_blocked()
         assert [done.task_id for _, done in world.answers] == [2]
@@ -394,7 +394,7 @@ async def test_whatever_an_activity_does_with_its_cancellation_it_answers_nothin
             await anyio.wait_all_tasks_blocked()
             assert world.answers == [], how
             world.actors.withdraw(withdrawn(task_id, ended=True))
-            # Its place goes to the next.
+            # The next activity gets its place.
             while not world.answers:
                 await anyio.sleep(0.001)
             await anyio.wait_all_tasks_blocked()
@@ -584,7 +584,7 @@ async def test_all_tries_are_withdrawn_together(ended: bool) -> None:
         await tries.begin(2)
         world.actors.withdraw(withdrawn(1, ended=ended))
         if not ended:
-            # What has begun goes on, and its instance drops the answer.
+            # A begun activity continues, and its instance drops the answer.
             tries.gates[0].set()
             assert await tries.answers(1) == ["0"]
         else:
@@ -604,7 +604,7 @@ async def test_an_activity_can_hang_again_after_a_restart_of_its_instance() -> N
         tries.gates[0].set()
         assert await tries.answers(1) == ["0"]
         await tries.begin(0)
-        world.call("hangs", again=True)  # it is not under way any more, so this is the first try
+        world.call("hangs", again=True)  # the activity is not under way any more, so this is the first try
         while len(tries.begun) < 2:
             await anyio.sleep(0.001)
         tries.gates[1].set()

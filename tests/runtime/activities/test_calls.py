@@ -1,4 +1,4 @@
-"""A call is there until its answer has arrived, and has its activity performed again only if it has no answer."""
+"""A call exists until its answer has arrived, and its activity is performed again only while it has no answer."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ ANSWER = (Address("workflow", "order"), DONE)
 
 
 class Call:
-    """A call and what its store has of it."""
+    """A call, and its record in the store."""
 
     def __init__(self) -> None:
         self.kind = CallActorType(BANK)
@@ -94,7 +94,7 @@ def test_one_that_is_withdrawn_is_forgotten_and_so_is_its_activity() -> None:
 def test_one_whose_activity_ends_its_hosts_fails_for_its_asker_without_another_try() -> None:
     call = Call()
     call.send(ASKED)
-    # The verdict comes before all else: nothing of it begins.
+    # The verdict comes first: the activity does not begin.
     turn = call.send(SetAside("poison"), RECOVER)
     ((to, done), *_) = turn.messages
     assert to == Address("workflow", "order")
@@ -102,7 +102,7 @@ def test_one_whose_activity_ends_its_hosts_fails_for_its_asker_without_another_t
     assert done.failure == FailureDetails(error_type=ENDS_ITS_HOSTS, message="poison", non_retriable=True)
     assert all(message == (to, done) for message in turn.messages)
     assert (turn.busy, turn.passing) == (False, True)
-    # One that has its answer keeps it.
+    # A call that has its answer keeps it.
     call = Call()
     call.send(ASKED)
     call.send(DONE)

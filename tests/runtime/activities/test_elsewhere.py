@@ -29,7 +29,7 @@ def test_it_is_performed_by_a_host_that_has_it() -> None:
         old, _new = engines.engines
         instance_id = await begun_at(old, engines, two, "new_step")
         await completes(instance_id, old, "1 by new")
-        # What its own host has too stays there.
+        # An activity that its own host has too is performed there.
         await completes(await begun_at(old, engines, two, "both"), old, "1 by old")
         await anyio.sleep(1)
         assert at_rest(engines.engines)
@@ -140,7 +140,7 @@ def test_it_is_performed_once_although_its_instance_moves(code: str) -> None:
             if engines.owner_of(instance_id) is owner:
                 break
         await completes(instance_id, owner, "1 by new")
-        # then it goes on where it is.
+        # then it continues at its host.
         assert len(two.begun) == 1
         await anyio.sleep(1)
         assert at_rest(engines.running)
@@ -233,7 +233,7 @@ class ScriptedHosts:
         self.names = ["first", "second"]
         self.refusals: set[str] = set()
         self.asked: list[tuple[str, list[int]]] = []  # hosts, and the tasks that they were asked for
-        self.told: list[tuple[str, str]] = []  # hosts, and the methods of which they were told
+        self.told: list[tuple[str, str]] = []  # hosts, and the methods with which they were notified
         self.awaited = False  # whether a name that no host has may come
         self.back: Callable[[str, Sequence[tuple[str, int]]], None] = lambda host, ids: None  # a host gives jobs back
         self.changed: Callable[[], None] = lambda: None
@@ -276,7 +276,7 @@ def invoke_of(task_id: int, given: str = "1") -> Invoke:
 
 
 def with_hosts(hosts: ScriptedHosts, tell: Callable[[ActivitiesElsewhere], Awaitable[None]]) -> None:
-    """Tell a story of a host whose others these are."""
+    """Run a test of a host among these other hosts."""
 
     async def main() -> None:
         code, peers = cast(CodeOfHosts, hosts), cast(AppPeers, hosts)
@@ -340,7 +340,7 @@ def test_activities_with_long_inputs_are_asked_for_in_several_requests() -> None
 
 
 def test_a_host_that_cannot_answer_counts_as_one_that_refuses() -> None:
-    # Given hosts that do not know the request, as those of a release without it,
+    # Given hosts of a release that does not know the request,
     def fail(invokes: Sequence[Invoke]) -> Sequence[bool]:
         raise PerdureError("no such method")
 
@@ -351,7 +351,7 @@ def test_a_host_that_cannot_answer_counts_as_one_that_refuses() -> None:
 
 
 def test_a_host_that_is_not_found_is_looked_for_again_after_a_pause() -> None:
-    # Given a host that cannot be found for a second, and nobody tells that it has gone,
+    # Given a host that cannot be found for a second, without a report that it has gone,
     looks: list[float] = []
 
     class Unfound(ScriptedHosts):
@@ -360,7 +360,7 @@ def test_a_host_that_is_not_found_is_looked_for_again_after_a_pause() -> None:
             assert len(looks) < 100, "it is looked for without a pause"
             return host if looks[-1] - looks[0] > 1 else None
 
-    # when an activity is asked for, then this host does other things meanwhile, and it is performed in the end.
+    # when an activity is requested, then this host does other work meanwhile, and the activity is performed later.
     hosts = Unfound(lambda invokes: [True])
     hosts.names = ["only"]
 
@@ -403,16 +403,16 @@ def test_no_host_is_asked_for_a_job_that_may_be_lent_until_it_is_kept() -> None:
         hosts.refusals.add("only")
         assert takes(elsewhere, invoke_of(2))
         hosts.refusals.clear()
-        # when their instance may become another host's,
+        # when their instance may move to another host,
         lent = elsewhere.lend(lambda instance_id: instance_id == "i")
         assert [(job.task_id, job.holder) for job in lent] == [(0, "only")]
         assert not elsewhere.lend(lambda instance_id: False)
         hosts.changed()
         await anyio.sleep(1)
-        # then nobody is asked for the other two before it is known that the instance stays.
+        # then no host is asked for the other two before it is known that the instance stays.
         assert hosts.asked == [("only", [0])]
         elsewhere.keep(lambda instance_id: True)
-        elsewhere.keep(lambda instance_id: True)  # once is as good as twice
+        elsewhere.keep(lambda instance_id: True)  # one call does the same as two
         await anyio.sleep(1)
         assert len(elsewhere) == 3
 
@@ -424,14 +424,14 @@ def test_what_was_performed_before_a_restart_is_asked_for_again_and_ends_there()
     hosts = ScriptedHosts(lambda invokes: [True] * len(invokes))
 
     async def tell(elsewhere: ActivitiesElsewhere) -> None:
-        # The last owner of the instance knew who performs it.
+        # The last owner of the instance knew the host that performs it.
         assert takes(elsewhere, invoke_of(0), "second")
         await anyio.sleep(1)
         assert not hosts.asked
         assert takes(elsewhere, replace(invoke_of(0), again=True))
         await anyio.sleep(1)
         assert hosts.asked == [("second", [0])]
-        # It is withdrawn with its instance, and the host that performs it hears so.
+        # It is withdrawn with its instance, and the host that performs it is notified.
         address = activity_address("run", 0)
         elsewhere.withdraw(Withdraw("i", "run", (0,)), [address])
         assert (len(elsewhere), hosts.told) == (0, [("second", WITHDRAW_FOREIGN.name)])

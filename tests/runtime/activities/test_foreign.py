@@ -14,7 +14,7 @@ from ...support.workflows.two_codes import TwoCodes, add, completes, story
 
 
 async def asked(by: SharedEngine, of: SharedEngine, *invokes: Invoke) -> Sequence[bool]:
-    """Ask an engine to perform activities, as another one does; its verdicts."""
+    """Request activities of an engine as another engine does, and return its verdicts."""
     peers: AppPeers | None = by.engine._first.peers
     assert peers is not None
     outbound = peers.find(of.membership.me)
@@ -30,9 +30,9 @@ def an_activity(name: str, task_id: int = 1) -> Invoke:
 def test_one_that_the_app_has_not_is_refused_and_not_passed_on() -> None:
     async def tell(engines: SharedEngines, two: TwoCodes) -> None:
         old, new = engines.engines
-        # Given a host that is asked for what its asker alone has, and for what it has itself,
+        # Given a host with two requests: for an activity that only the requesting host has, and for one of its own,
         verdicts = await asked(new, old, an_activity("new_step"), an_activity("old_step", 2), an_activity("nobody", 3))
-        # then it performs only the latter, and asks nobody for the others.
+        # then it performs only its own, and asks no host for the other.
         assert verdicts == [False, True, False]
         await anyio.sleep(3)
         assert two.begun == [("old", "i")]
@@ -65,7 +65,7 @@ def test_a_host_that_leaves_refuses_what_it_has_not_begun() -> None:
 def test_what_two_hosts_think_that_the_other_has_is_soon_known_to_be_nowhere() -> None:
     async def tell(engines: SharedEngines, two: TwoCodes) -> None:
         one, other = engines.engines
-        # Given two hosts, each of which takes the other for one that has a name,
+        # Given two hosts, each of which believes that the other has a name,
         third = await add(engines, two, "new")
         await anyio.sleep(1)
         for each, peer in ((one, other), (other, one)):
@@ -74,7 +74,7 @@ def test_what_two_hosts_think_that_the_other_has_is_soon_known_to_be_nowhere() -
             code._told[peer.membership.me] = code._told[third.membership.me]
             code._tell()
         third.kill()
-        # when an activity of that name is asked for,
+        # when an activity of that name is requested,
         instance_id = engines.id_at(one, "i")
         await one.engine.facade.start("calls", instance_id=instance_id, input='"new_step"')
         await anyio.sleep(30)

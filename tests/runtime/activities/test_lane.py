@@ -249,7 +249,7 @@ async def test_a_job_that_is_cancelled_gives_its_place_to_the_next_and_no_other_
         while not lane.has_begun("b"):
             await anyio.lowlevel.checkpoint()
         lane.cancel("a")
-        lane.cancel("c")  # it waits, and stays
+        lane.cancel("c")  # it waits, and stays in the lane
         while not lane.has_begun("c"):
             await anyio.lowlevel.checkpoint()
         gate.set()

@@ -18,11 +18,11 @@ STEPS = 30
 
 
 class Works:
-    """An app whose activities take long, and what has become of them."""
+    """An app whose activities take long, and their progress."""
 
     def __init__(self) -> None:
         self.app = App("works")
-        self.begun: list[str] = []  # the instances, as often as the activity of one begins
+        self.begun: list[str] = []  # an instance for each begin of its activity
         self.ended: list[str] = []
         self.cancelled: list[str] = []
         self.lasts_s = LASTS_S

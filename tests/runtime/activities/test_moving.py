@@ -82,7 +82,7 @@ async def test_what_has_begun_is_lent_and_what_waits_is_begun_nowhere_until_it_i
         assert world.lend() == [lent("runs", ME)]
         world.gate.set()
         await settle()
-        # then what has begun ends and answers, and the other one does not begin
+        # then the begun activity ends and answers, and the other one does not begin
         assert (world.begun, world.answers) == (["runs"], ["runs"])
         # until its shard is open again here.
         world.moving.keep(everyone)

@@ -64,7 +64,7 @@ def here(ctx: ActivityContext, given: Here) -> list[Any]:
 
 @pytest.fixture
 def module(tmp_path: Path) -> str:
-    """A file with activities that is on nobody's path, as `perdure run FILE.py` loads it."""
+    """A file with activities that is on no import path, as `perdure run FILE.py` loads it."""
     file = tmp_path / "activities_of_a_test.py"
     file.write_text(MODULE)
     return str(file)
@@ -81,7 +81,7 @@ def paths() -> Iterator[None]:
 
 
 def call(module: str, function: str, payload: str | None = None) -> Outcome:
-    # A name of its own for each file: what was found once is found again.
+    # Each file has its own name, because a module that was found once is found again.
     name = f"activities_of_a_test_{abs(hash(module))}"
     return perform_elsewhere(Reference(name, function, module), CALL, payload)
 
@@ -155,7 +155,7 @@ def test_an_awaitable_where_there_is_no_loop_is_a_failure_that_says_so(module: s
 
 
 def test_a_module_that_breaks_while_it_is_imported_breaks_again_at_the_next_call(module: str) -> None:
-    # Half of a module in `sys.modules` would hide why.
+    # Half of a module in `sys.modules` would hide the reason.
     Path(module).write_text("def work(ctx): return 1\nraise KeyboardInterrupt\n")
     for _ in range(2):
         assert failure_in(call(module, "work")).error_type == "KeyboardInterrupt"
@@ -165,7 +165,7 @@ def test_the_main_program_is_imported_under_the_name_that_multiprocessing_gives_
     module: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
-    monkeypatch.setitem(sys.modules, MAIN, sys.modules["__main__"])  # so that what stands there is taken away again
+    monkeypatch.setitem(sys.modules, MAIN, sys.modules["__main__"])  # so that its entry is removed again
     monkeypatch.delitem(sys.modules, MAIN)
     Path(module).write_text("import sys\ndef work(ctx): return [__name__, sys.modules['__main__'].__name__]\n")
     outcome = perform_elsewhere(Reference("__main__", "work", module), CALL, None)

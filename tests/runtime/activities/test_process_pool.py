@@ -1,4 +1,4 @@
-"""Worker processes perform one activity at a time; their streams are the activity's, and their ends are failures."""
+"""A worker process performs one activity at a time; its streams are the activity's, and its end is a failure."""
 
 import logging
 import os
@@ -283,7 +283,7 @@ async def test_a_worker_that_is_idle_for_long_is_ended(app: Path, monkeypatch: p
         # when a third activity needs one of them after that time,
         monkeypatch.setattr(ProcessPool, "IDLE_MAX_S", -1.0)
         used = int((await elsewhere.call("pid")).result or 0)
-        # then the other ends.
+        # then the other worker ends.
         (other,) = {*pids} - {used}
         while psutil.pid_exists(other):
             await anyio.sleep(0.01)

@@ -1,4 +1,4 @@
-"""A stack of frames shows which workflow or activity is in it, and an interruption meets no other step."""
+"""A stack of frames shows its workflow or activity, and an interruption reaches no other step."""
 
 import sys
 import threading

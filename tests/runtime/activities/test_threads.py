@@ -15,7 +15,7 @@ pytestmark = pytest.mark.anyio
 
 
 class World:
-    """Calls in threads, and the numbers of abandoned ones as they were told."""
+    """Calls in threads, and the reported numbers of abandoned calls."""
 
     def __init__(self, limit: int = 2) -> None:
         self.told: list[int] = []
@@ -33,7 +33,7 @@ class World:
 
     @asynccontextmanager
     async def abandoning(self, count: int) -> AsyncIterator[None]:
-        """Begin so many calls that hang, and cancel them."""
+        """Begin this number of calls that hang, and cancel them."""
         begun = threading.Semaphore(0)
 
         def hang() -> None:
@@ -92,7 +92,7 @@ async def test_a_call_that_is_cancelled_before_it_begins_never_begins(world: Wor
     with anyio.CancelScope() as scope:
         scope.cancel()
         await world.threads.call(calls.append, (1,))
-    await world.threads.call(int, ())  # whatever was handed over before has been looked at
+    await world.threads.call(int, ())  # everything that was handed over before has been seen
     assert (calls, world.told) == ([], [])
 
 
@@ -160,7 +160,7 @@ async def test_a_call_waits_for_a_thread_that_the_system_refuses(monkeypatch: py
     monkeypatch.setattr(Threads, "PAUSE_S", 0.001)
     refused: list[RuntimeError] = []
     threads = Threads(2, lambda count: None, FullWorkshop(3), refused.append)
-    # when a function is called, then it is called once, and each refusal is told.
+    # when a function is called, then it is called once, and each refusal is reported.
     calls: list[str] = []
     assert await threads.call(lambda: calls.append("called"), ()) is None
     assert calls == ["called"]

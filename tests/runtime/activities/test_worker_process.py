@@ -73,7 +73,7 @@ def test_messages_go_one_way_and_what_is_printed_another(app: Path) -> None:
     worker.call("work", "4")
     # then the answer is a message, and what was printed is in its output, up to the mark.
     assert worker.receive() == [DONE, "5", None, True]
-    # And when its channel is closed, then it ends.
+    # When its channel is closed, then the worker ends.
     rest, output = worker.process.communicate(timeout=30)
     assert rest == b""
     assert output == b"imported\nworking\n" + MARK
@@ -98,7 +98,7 @@ def test_a_worker_ends_in_the_middle_of_an_activity_when_the_daemon_is_gone(
         time.sleep(0.01)
     # when its channel ends, as it does with the daemon's process,
     worker.process.communicate(timeout=30)
-    # then the activity does not go on beside the one that is performed after the restart.
+    # then the activity does not continue beside the one that is performed after the restart.
     assert worker.process.returncode == (-signal.SIGKILL if leads else 1)
 
 

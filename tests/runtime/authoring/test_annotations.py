@@ -1,4 +1,4 @@
-"""A type that JSON has no single form for is read as pydantic reads it, or as its fields tell, or it is refused."""
+"""A type without a single form in JSON is read as pydantic reads it, or by its fields, or it is refused."""
 
 import collections
 import ipaddress
@@ -63,7 +63,7 @@ class Step:
 
 @dataclass
 class Sequential:
-    """As Temporal's sample of a language of one's own has it: it contains itself."""
+    """A type that contains itself, as in Temporal's sample of a custom language."""
 
     steps: "list[Step | Sequential | Parallel]"
 
@@ -127,7 +127,7 @@ class Alien:
 
 @pytest.fixture(params=["pydantic", "plain"])
 def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """With pydantic, and as where it is not installed."""
+    """With pydantic, and as if it were not installed."""
     if request.param == "plain":
         monkeypatch.setitem(sys.modules, "pydantic", None)
     name: str = request.param

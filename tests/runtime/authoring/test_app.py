@@ -1,4 +1,4 @@
-"""An app is a value: functions of every shape are recorded by name, and what cannot work is refused at once."""
+"""An app is a value: functions of every shape are recorded by name, and unusable ones are refused at once."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from ...support.workflows.annotated import Order, at_the_top, decorated, given
 from ...support.workflows.lone_execution import LoneExecution
 
 if TYPE_CHECKING:
-    # As people do it: the name is not there when the program runs.
+    # As in the code of users: the name does not exist when the program runs.
     from perdure import ActivityContext, WorkflowContext
 
 
 class Service:
-    """Something whose methods are activities."""
+    """An object whose methods are activities."""
 
     def __init__(self, price: int) -> None:
         self.price = price
@@ -96,7 +96,7 @@ def test_one_function_may_be_in_two_apps_under_two_names() -> None:
 
 
 def test_a_function_that_is_not_registered_goes_by_its_own_name(app: App) -> None:
-    # It may be registered in another process; whether it is turns out there.
+    # It may be registered in another process, which reports a missing name.
     assert app.name_of(at_the_top) == "at_the_top"
 
 
@@ -171,7 +171,7 @@ SERVICE = Service(3)
     ids=["function", "async method", "method", "static", "class method", "decorated", "partial", "callable", "lambda"],
 )
 def test_everything_that_can_be_called_can_be_an_activity(app: App, function: Any, name: str | None) -> None:
-    # What has no name of its own must be given one.
+    # A function without its own name must be given one.
     if name is None:
         with pytest.raises(AppError, match="give it one with name="):
             app.activity(function)

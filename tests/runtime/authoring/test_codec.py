@@ -1,4 +1,4 @@
-"""Payloads are JSON text: a value of the annotated type comes back as it was, or an error says why not."""
+"""Payloads are JSON text: a value of the annotated type is the same after a round trip, or an error says why not."""
 
 import json
 import math
@@ -279,7 +279,7 @@ def test_an_annotation_that_such_text_does_not_fit_refuses_it_and_shows_it_short
 NAN = float("nan")
 INFINITY = float("inf")
 
-# What Python's json writes and reads, and JSON has not.
+# Texts that Python's json writes and reads, and that JSON does not have.
 PYTHONS = [
     (NAN, "NaN"),
     (INFINITY, "Infinity"),
@@ -505,7 +505,7 @@ def test_json_that_is_written_already_is_taken_as_it_is() -> None:
         assert Encoder().encode(msgspec.Raw(text.encode())) == text
 
 
-# Keys that are no text. JSON has them as texts, and a reader makes what they were of them.
+# Keys that are no text. JSON has them as texts, and a reader converts them back.
 
 
 @dataclass

@@ -142,7 +142,7 @@ def test_what_a_workflow_is_given_survives_an_eviction() -> None:
     assert kept.result == evicted.result
 
 
-# What is the same at every replay.
+# Values that are the same at every replay.
 
 
 async def dice(ctx: WorkflowContext) -> list[Any]:
@@ -164,7 +164,7 @@ def test_ids_and_random_numbers_are_the_same_again_in_the_same_execution_and_oth
 
 
 def test_the_ids_and_numbers_are_pinned() -> None:
-    # Histories that are on disk were made with them.
+    # Histories on disk were made with these values.
     lone = started(dice)
     lone.complete(1)
     assert lone.result == PINNED_DICE

@@ -55,7 +55,7 @@ def test_whatever_the_type_of_the_input_or_of_the_result_raises_is_a_payload_err
     def gives(ctx: ActivityContext) -> Result:
         return Result()
 
-    # when they are used, then the failure says that it was the payload.
+    # when they are used, then the failure names the payload as the cause.
     for function, payload in ((takes, "{}"), (gives, None)):
         performed = called(function, payload)
         assert performed.failure is not None

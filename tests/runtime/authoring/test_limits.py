@@ -60,7 +60,7 @@ def test_a_text_is_weighed_in_utf_8(text: str, size: int) -> None:
     assert bytes_of(text) == size
 
 
-# What exceeds each limit: the limit, and code that does.
+# Each limit, and code that exceeds it.
 
 
 async def many_activities(ctx: WorkflowContext) -> None:
@@ -212,7 +212,7 @@ def test_code_beyond_a_limit_fails_with_its_name_whatever_it_catches(limit: str,
     assert lone.failure.non_retriable
     assert f"the limit {limit} is {getattr(SMALL, limit)}" in lone.failure.message
     assert f"workflow '{lone.name}' in instance 'i'" in lone.failure.message
-    # Nothing of the turn is done.
+    # No request of the turn is carried out.
     assert [type(command) for command in lone.commands] == [ExecutionCompleted]
 
 
@@ -220,12 +220,12 @@ def test_code_beyond_a_limit_fails_with_its_name_whatever_it_catches(limit: str,
     "code", [code for _, code in EXCEEDING if "caught" not in code.__name__ and code is not big_continuation]
 )
 def test_replay_repeats_what_was_recorded_under_a_higher_limit(code: Callable[..., Any]) -> None:
-    # Given a history of a time when the limits were higher, or there were none,
+    # Given a history from a time with higher limits, or with none,
     lone = started(code, limits=USUAL_LIMITS)
     # when it is replayed,
     lone.limits = SMALL
     execution = lone.replayed()
-    # then it goes on, whatever the limits are now.
+    # then it continues under any limits.
     assert execution.outcome == lone.execution.outcome
 
 

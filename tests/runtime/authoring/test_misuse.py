@@ -32,7 +32,7 @@ def task_of_an_activity(ctx: Any, amount: int) -> Any:
     return ctx.task_execution_id
 
 
-# Code, and what its failure says.
+# Code, and the text of its failure.
 
 
 async def timer_of_text(ctx: Any) -> None:
@@ -278,7 +278,7 @@ async def test_what_needs_an_event_loop_is_told_in_a_running_engine_too(
         assert state.status is Status.FAILED
         assert state.details.failure is not None
         assert AWAIT in state.details.failure.message
-        # The engine takes no harm.
+        # The engine still works.
         assert engine.ready
 
 

@@ -14,7 +14,7 @@ from perdure.runtime.errors import AppError
 from ...support.workflows.annotated import Order, at_the_top, decorated, given
 
 if TYPE_CHECKING:
-    # As people do it: the name is not there when the program runs.
+    # As in the code of users: the name does not exist when the program runs.
     from perdure import ActivityContext, WorkflowContext
 
 
@@ -100,7 +100,7 @@ def test_an_annotation_that_is_text_is_resolved_though_its_neighbour_cannot_be(a
     assert given(app.activities["reserve"], '{"sku":"a","count":2}') == Order("a", 2)
     assert given(app.workflows["generated"], '[{"sku":"a"}]') == [Order("a")]
     assert app.output_of(reserve).decode('{"sku":"a"}') == Order("a")
-    # What a generator returns is the last of its three types.
+    # The return type of a generator is the last of its three types.
     assert app.output_of(generated).decode('{"sku":"a"}') == Order("a")
 
 
@@ -158,5 +158,5 @@ class Opaque:
 
 
 def test_the_name_of_a_function_says_nothing_of_how_its_result_is_read(app: App) -> None:
-    # By its name alone an activity may be anywhere, in another language even.
+    # An activity that is given by name only may be anywhere, even in another language.
     assert app.output_of("at_the_top").decode('{"sku":"a"}') == {"sku": "a"}

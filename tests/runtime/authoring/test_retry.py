@@ -130,7 +130,7 @@ def test_every_next_try_lies_within_the_policy_and_is_found_again(
         assert timedelta(microseconds=found) <= of.max_retry_interval
     if of.retry_timeout is not None:
         assert timedelta(microseconds=waited_us + found) <= of.retry_timeout
-    # Replay asks the same again, and gets the same.
+    # Replay asks for the same delay again, and gets it.
     assert delay_us(of, attempt, waited_us=waited_us, seed=seed) == found
 
 

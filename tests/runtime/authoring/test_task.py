@@ -14,7 +14,7 @@ from ...support.workflows.lone_execution import completed, failed, raised, start
 
 
 class Owner:
-    """An execution, as far as a task can see."""
+    """The part of an execution that a task sees."""
 
     def __init__(self, *, stepping: bool = True) -> None:
         self.stepping = stepping
@@ -125,7 +125,7 @@ def test_all_fails_as_soon_as_one_fails_with_its_error() -> None:
     error = ValueError("no")
     other.fail(error)
     assert both.get_exception() is error
-    # What comes after makes no difference.
+    # Later events make no difference.
     third.fail(KeyError())
     one.succeed(1)
     assert both.get_exception() is error
@@ -218,13 +218,13 @@ def test_all_and_any_depend_on_the_order_of_the_ends_and_on_nothing_else(order: 
     # Given five tasks of which some will fail,
     tasks = [new() for _ in range(5)]
     every, first = when_all(tasks), when_any(tasks)
-    # when they end in some order,
+    # when they end in any order,
     for number in order:
         if number in failing:
             tasks[number].fail(ValueError(number))
         else:
             tasks[number].succeed(number)
-    # then the first is the first, and all are all or the first failure.
+    # then `when_any` gives the first to end, and `when_all` gives all results or the first failure.
     assert first.get_result() is tasks[order[0]]
     failed_first = next((number for number in order if number in failing), None)
     if failed_first is None:

@@ -1,4 +1,4 @@
-"""A call says which of its tries has failed, and two calls that look alike are two."""
+"""A call says which of its tries has failed, and two calls with the same content are different calls."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The requests of code are the same at another host, and requests that code cannot make are refused there."""
+"""Requests of code arrive unchanged at another host, which refuses requests that code cannot make."""
 
 import pytest
 

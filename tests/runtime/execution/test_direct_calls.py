@@ -315,7 +315,7 @@ def test_the_workflow_fails_and_is_told_what_to_do(code: Callable[..., Any]) -> 
     assert sys.getprofile() is before
 
 
-# Code that does not.
+# Code that calls no activity as a function.
 
 
 async def asks(ctx: Any) -> Any:
@@ -377,7 +377,7 @@ ASKING = [
 
 
 async def calls_something_else(ctx: Any) -> Any:
-    # It is watched, and does nothing that is refused.
+    # Such code is watched, and nothing is refused.
     function: Any = {True: helper, False: deep_helper}[ctx.instance_id != "another"]
     await ctx.call_activity(charge, input=1)
     return function()
@@ -406,12 +406,12 @@ async def test_a_call_from_elsewhere_is_a_plain_call() -> None:
 
 
 def test_what_was_recorded_is_repeated() -> None:
-    # Given an instance of a release that did not tell,
+    # Given an instance of a release that did not report such calls,
     lone = LoneExecution(in_a_release_that_did_not_tell, app=_registered(in_a_release_that_did_not_tell))
     lone.execution._called = {}
     lone.start()
     assert lone.status is Status.RUNNING
-    # when it is replayed, then it goes on,
+    # when it is replayed, then it continues,
     lone.evict()
     lone.complete(1, 2)
     # until it makes such a call in a new turn.

@@ -1,4 +1,4 @@
-"""An execution: events in, commands out. The user's code is driven by hand, whatever its shape and whatever it does."""
+"""An execution: events in, commands out. The user's code is driven by hand, in each of its shapes."""
 
 import asyncio
 import contextlib
@@ -50,7 +50,7 @@ def by_yield(ctx: WorkflowContext, n: int) -> Generator[Any, Any, list[Any]]:
 
 
 def decorated(function: Callable[..., Any]) -> Callable[..., Any]:
-    """As people write decorators: the wrapper is a plain function, whatever it wraps."""
+    """A decorator as users write it: the wrapper is a plain function around any kind of function."""
 
     @functools.wraps(function)
     def wrapper(*args: Any) -> Any:
@@ -62,7 +62,7 @@ def decorated(function: Callable[..., Any]) -> Callable[..., Any]:
 @pytest.mark.parametrize("shape", [by_await, by_yield, decorated(by_await), decorated(by_yield)])
 def test_a_coroutine_and_a_generator_do_the_same(shape: Callable[..., Any]) -> None:
     lone = LoneExecution(shape, 7)
-    # Results are handed in, failures are raised where the code waits, and what it returns is the result.
+    # Results are handed in, failures are raised where the code waits, and the code's return value is the result.
     assert lone.start() == [TaskScheduled(1, "a", "7", "x1-1")]
     assert lone.complete(1, "one") == [TaskScheduled(2, "b", None, "x1-2")]
     assert lone.fail(2, message="broke") == [ExecutionCompleted(3, Status.COMPLETED, '["one","broke"]')]
@@ -132,7 +132,7 @@ def test_an_output_that_json_has_no_form_for_fails_the_workflow_and_nothing_else
         assert failure.error_type == "PayloadError"
         assert "object" in failure.message
         level = failure.inner
-        while level is not None:  # how the engine learns of a return is none of the user's business
+        while level is not None:  # the user does not see how the engine learns of a return
             assert level.error_type != "StopIteration"
             level = level.inner
 
@@ -165,7 +165,7 @@ def test_an_exception_fails_the_workflow_and_tells_where_in_the_users_code() -> 
     assert (lone.failure.error_type, lone.failure.message) == ("KeyError", "'x'")
     assert lone.failure.stack_trace is not None
     assert "in helper" in lone.failure.stack_trace
-    # None of our own frames: they tell the user nothing.
+    # No frame of Perdure: these tell the user nothing.
     assert inspect.getfile(Execution) not in lone.failure.stack_trace
 
 
@@ -371,7 +371,7 @@ def test_after_continue_as_new_nothing_more_is_waited_for(by: str) -> None:
         raise AssertionError("it went on")
 
     lone = LoneExecution(coroutine if by == "await" else generator)
-    # What was asked for is asked for all the same.
+    # Earlier requests of the turn still count.
     assert lone.start() == [TaskScheduled(1, "last words", None, "x1-1")]
     assert lone.status is Status.CONTINUED_AS_NEW
 
@@ -394,7 +394,7 @@ def test_events_without_a_wait_go_along_only_if_wanted_and_in_their_order(keep: 
     lone = started(collects, keep)
     early = [raised("B", 1), raised("a", 2), raised("a", 3), raised("b", 4)]
     lone.feed(*early)
-    # What comes in the same turn behind the end was not fed: it is for whoever feeds to keep.
+    # Events behind the end in the same turn were not fed: the caller keeps them.
     lone.feed(completed(1), raised("later", 5))
     outcome = lone.execution.outcome
     assert isinstance(outcome, ContinuedAsNew)
@@ -460,10 +460,10 @@ def test_an_instance_that_went_past_with_the_old_code_does_not_take_the_patch_th
 
     # Given an instance that passed the first place with the old code,
     lone = started(old)
-    # when it goes on with the new,
+    # when it continues with the new code,
     lone.execution = lone.replayed(patched)
     lone.complete(1)
-    # then what it had passed stays as it was, also where it is asked again.
+    # then the passed place keeps its answer, also when it is asked again.
     assert lone.result == [False, False, True, False]
 
 
@@ -474,7 +474,7 @@ def test_an_instance_that_took_a_patch_takes_it_at_every_replay() -> None:
     assert lone.result == [True, True, True, True]
 
 
-# Being put away.
+# Leaving memory.
 
 
 def test_what_the_code_does_on_its_way_out_counts_for_nothing() -> None:
@@ -547,10 +547,10 @@ def test_code_that_catches_whatever_it_is_thrown_is_left(name: str, shape: str) 
 
     lone = started(coroutine if shape == "coroutine" else generator)
     asked = list(lone.commands)
-    # when it is put away,
+    # when it leaves memory,
     lone.execution.close()
     gc.collect()
-    # then it is left where it waits again, and is not asked for ever; what it asked for counts for nothing.
+    # then it is left at its next wait after a bounded number of tries, and its requests are ignored.
     assert len(tries) <= 3
     assert lone.commands == asked
     assert lone.execution.outcome is None

@@ -1,4 +1,4 @@
-"""Ids that we make are UUIDs, never the same, and in the order of their making."""
+"""Ids that Perdure makes are UUIDs, all different, and in the order in which they were made."""
 
 from uuid import RFC_4122, UUID
 

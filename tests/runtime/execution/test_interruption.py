@@ -1,4 +1,4 @@
-"""An interruption says what was interrupted, when, where, and what to do; `except Exception` does not catch it."""
+"""An interruption names the step, the moment, the line and the remedy; `except Exception` does not catch it."""
 
 from perdure.runtime.execution.interruption import CodeInterrupted
 

@@ -1,4 +1,4 @@
-"""What replay cannot repeat is refused where it happens, with what to do instead; ordinary Python is fine."""
+"""A call that replay cannot repeat is refused in its line, with the alternative; ordinary Python is allowed."""
 
 import asyncio
 import threading
@@ -20,7 +20,7 @@ from ...support.workflows.lone_execution import completed, started
 
 
 def misuse_of(function: Callable[..., Any]) -> str:
-    """What a workflow is told that waits for something replay cannot repeat."""
+    """The error for a workflow that waits for something that replay cannot repeat."""
     failure = started(function).failure
     assert failure.error_type == "WorkflowMisuse", failure
     return failure.message
@@ -93,7 +93,7 @@ def test_a_misuse_is_raised_where_it_happens_so_that_the_traceback_shows_the_lin
 
 
 def test_a_misuse_that_the_code_swallows_again_and_again_ends_it() -> None:
-    # Or one workflow would keep its host busy for ever.
+    # Otherwise one workflow would keep its host busy for ever.
     async def stubborn(ctx: WorkflowContext) -> None:
         while True:
             with suppress(Exception):
@@ -281,7 +281,7 @@ def test_a_context_variable_of_one_workflow_is_not_seen_by_another_and_lasts_fro
 
 
 def test_a_context_variable_of_the_host_is_not_seen_by_a_workflow() -> None:
-    # It would be another after a restart.
+    # The value would be another one after a restart.
     variable: ContextVar[str] = ContextVar("variable", default="unset")
 
     async def looks(ctx: WorkflowContext) -> str:

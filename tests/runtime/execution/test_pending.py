@@ -21,7 +21,7 @@ from ...support.workflows.annotated import Order
 from ...support.workflows.lone_execution import START_US, LoneExecution, completed, failed, raised, started
 
 SECOND_US = 1_000_000
-# What SQLite and msgpack can both hold.
+# The range that SQLite and msgpack can both hold.
 LATEST_US = 2**63 - 1
 
 
@@ -362,13 +362,13 @@ async def two_events(ctx: WorkflowContext) -> list[Any]:
 
 @pytest.mark.parametrize("turns", [["GO", "gO"], ["go"], []])
 def test_an_event_is_found_by_its_name_in_whatever_case_the_oldest_first(turns: list[str]) -> None:
-    # Given two events, of which some come in the first turn, before anybody waits,
+    # Given two events, of which some come in the first turn, before the code waits,
     lone = LoneExecution(two_events)
     early = [raised(name, number) for number, name in enumerate(["GO", "gO"])]
     lone.start(*early[: len(turns)])
     # when the others come later,
     lone.feed(*early[len(turns) :])
-    # then they are had in the order in which they came.
+    # then the code gets them in the order in which they came.
     assert lone.result == [0, 1]
 
 

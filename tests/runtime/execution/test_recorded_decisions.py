@@ -1,4 +1,4 @@
-"""What a policy or an option decided counts in replay as it is recorded; a change applies from the next decision on.
+"""Replay uses the recorded decisions of policies and options; a change applies from the next decision on.
 
 One table: a change of each option, made between two parts of the history, at
 each point at which the instance can be. Instances of a store that commit
@@ -34,7 +34,7 @@ def code(
     child: bool = False,
     child_id: str | None = None,
 ) -> Callable[..., Any]:
-    """A workflow that calls something, takes note of its failure, and waits for an event."""
+    """A workflow that makes a call, notes its failure, and waits for an event."""
 
     async def w(ctx: WorkflowContext) -> Any:
         said: list[Any] = []
@@ -94,7 +94,7 @@ def test_a_policy_that_changes_leaves_the_decisions_of_the_past(name: str, child
     while asked:
         asked = fire_the_retry(lone) if isinstance(asked[-1], TimerCreated) else fail_the_call(lone)
         cuts.append(list(lone.rows))
-    # then the new code fits each of them, and goes on where the old one stood.
+    # then the new code fits each part, and continues where the old code was.
     for rows in cuts:
         lone.replayed(code(now, child=child), rows=rows)
 
@@ -111,7 +111,7 @@ def test_after_the_change_the_next_failure_is_judged_by_the_new_policy() -> None
         # when the second attempt fails after the deploy,
         fire_the_retry(again)
         fail_the_call(again)
-        # then the policy of that day says whether there is a third.
+        # then the new policy says whether there is a third.
         assert isinstance(again.commands[-1], TimerCreated) is tried_again
 
 
@@ -251,7 +251,7 @@ def test_children_of_later_generations_have_other_ids_and_those_of_older_histori
 
 
 def older_app(*, attempts: int | None, timeout: timedelta | None) -> App:
-    """The workflows of the store, with other options than they had."""
+    """The workflows of the store, with changed options."""
     app = App("old")
     policy = (
         RetryPolicy(first_retry_interval=timedelta(milliseconds=1), max_number_of_attempts=attempts)
@@ -300,7 +300,7 @@ async def test_instances_of_an_older_store_go_on_under_other_options(
     async with Engine(older_app(attempts=attempts, timeout=waits), data=data, settings=settings) as engine:
         for instance_id in ("generations:0001", "failed_twice", "failed_once"):
             await engine.client.raise_event(instance_id, "go", data=instance_id)
-        # then all of them go on: the child of the second generation keeps its id.
+        # then all of them continue: the child of the second generation keeps its id.
         for instance_id in ("generations", "failed_twice", "failed_once"):
             state = await engine.client.wait(instance_id, timeout=timedelta(seconds=5))
             assert state.status is Status.COMPLETED, state

@@ -40,7 +40,7 @@ async def everything(ctx: WorkflowContext, n: int) -> list[Any]:
 
 
 def lived(app: App | None = None) -> LoneExecution:
-    """A run of `everything` through all it has, event by event."""
+    """A complete run of `everything`, event by event."""
     lone = LoneExecution(everything, 1, app=app)
     lone.start()
     lone.fail(1)  # tried again, timer 3
@@ -63,16 +63,16 @@ def test_a_replay_of_unchanged_code_gives_the_same_outcome_status_and_time() -> 
 
 
 def test_an_execution_that_is_rebuilt_before_every_turn_asks_the_same() -> None:
-    # Given the commands of one that stays in memory, and all the events it had,
+    # Given the commands of an execution that stays in memory, and all its events,
     whole = lived()
-    # when another is thrown away and rebuilt before each turn,
+    # when another execution is dropped and rebuilt before each turn,
     lone = LoneExecution(everything, 1)
     for row in whole.rows:
         lone.evict()
         arrivals, _ = split(row.turn or ())
         lone.now_us = row.at_us
         lone.feed(*arrivals, after_us=0)
-    # then nothing is different.
+    # then its commands are the same.
     assert lone.rows == whole.rows
     assert lone.execution.outcome == whole.execution.outcome
 
@@ -140,7 +140,7 @@ def test_what_one_row_holds_behind_its_turn_is_fed_with_the_next() -> None:
     assert held == [raised("x", 1)]
 
 
-# Differences. The code of before, how far it came, and the code of now.
+# Differences: the old code, how far it came, and the new code.
 
 
 async def before(ctx: WorkflowContext) -> Any:
@@ -300,7 +300,7 @@ def test_chance_and_the_clock_in_workflow_code_are_found_out() -> None:
 
 
 def test_what_makes_no_difference_to_the_rest_is_none() -> None:
-    # Inputs, delays, what is logged and what is shown may change: the answers are in the history.
+    # Inputs, delays, logs and custom statuses may change: the answers are in the history.
     async def then(ctx: WorkflowContext) -> Any:
         ctx.set_custom_status("old")
         await ctx.create_timer(timedelta(seconds=1))
@@ -371,7 +371,7 @@ def test_a_patch_that_is_added_in_front_of_a_recorded_one_is_not_taken() -> None
     assert lone.result == [False, True]
 
 
-# What a history may hold that no code ever asked about.
+# Entries of a history that no code ever asked about.
 
 
 def test_a_history_whose_code_returns_before_it_ends_is_caught_though_nothing_more_was_asked() -> None:
@@ -415,7 +415,7 @@ def test_several_failures_in_one_turn_are_replayed_in_their_order() -> None:
 
 
 def test_a_history_can_be_read_with_the_definition_alone() -> None:
-    # No engine, no store, no loop: what a debugger or a test of a customer's needs.
+    # No engine, no store, no loop: a user's debugger or test needs this.
     rows = history_of_before(3).rows
     assert isinstance((rows[0].turn or ())[0], ExecutionStarted)
     execution, held = replay(app_of(before).workflows["before"], ENCODER, instance_id="i", rows=rows)

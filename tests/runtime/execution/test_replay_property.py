@@ -1,8 +1,7 @@
-"""Whatever a workflow does and whatever happens to it, replaying its history makes no difference.
+"""The replay of a history leads to the same state, for any workflow and any events.
 
-Hypothesis writes the program. The world that it meets is made of chance: what
-is open is answered in any order, with success or failure, several at once;
-events are raised that somebody waits for or nobody; the instance is suspended.
+Hypothesis writes the program. The world around it is random: open calls are answered in any order, with success or
+failure, several at once; events are raised with or without a waiter; the instance is suspended.
 Each turn is recorded as `runtime/instance/turn.py` does, in the disk's format.
 """
 
@@ -62,7 +61,7 @@ FINAL = FailureDetails(error_type="Final", message="never")
 
 
 def outside(execution: Execution) -> dict[str, Any]:
-    """All of an execution that makes a difference to what comes, but the place in the user's code."""
+    """The state of an execution that affects its future, except for the place in the user's code."""
     pending = execution._pending
     return {
         "outcome": execution.outcome,
@@ -80,7 +79,7 @@ def outside(execution: Execution) -> dict[str, Any]:
 
 @dataclass
 class Step:
-    """One row, and how the execution stood after it."""
+    """One row, and the state of the execution after it."""
 
     row: Row
     commands: list[Command]
@@ -89,7 +88,7 @@ class Step:
 
 
 class World:
-    """Runs a program live against whatever happens.
+    """Runs a program live against random events.
 
     Args:
         chance: A source of random numbers, with a seed. Not hypothesis itself,
@@ -123,12 +122,12 @@ class World:
         """Take a turn, as `runtime/instance/native.py` does."""
         behind: list[Arrival] = []
         if self.chance.random() < SUSPENDED:
-            # A later message of the same batch suspends the instance, and what comes behind it is not fed.
+            # A later message of the same batch suspends the instance, and messages behind it are not fed.
             behind = [ExecutionSuspended(None), *self.happenings(0)]
         commands, _ = self.execution.feed([*self.held, *arrived], self.now_us)
         outcome = self.execution.outcome
         if isinstance(outcome, ContinuedAsNew):
-            # This turn leaves no row: the history begins anew with the next generation.
+            # This turn leaves no row: the next generation begins a new history.
             self.began_again = ([*self.held, *arrived], outcome)
             return
         for command in commands:
@@ -141,7 +140,7 @@ class World:
         self.held = behind
 
     def hold(self, arrived: list[Arrival]) -> None:
-        """Keep for later what came, as while the instance is suspended."""
+        """Keep arrivals for later, as while the instance is suspended."""
         self.held += arrived
         self.record(None, arrived, [], [])
 
@@ -152,7 +151,7 @@ class World:
         self.steps.append(Step(row, commands, cancelled, outside(self.execution)))
 
     def happenings(self, at_least: int) -> list[Arrival]:
-        """What happens until the next turn; what is answered is open no more (`TurnSheet.arrive`)."""
+        """The events until the next turn; an answered entry is not open any more (`TurnSheet.arrive`)."""
         events: list[Arrival] = []
         self.now_us += self.chance.choice([1, 1_000, 3_000_000])
         for _ in range(self.chance.randint(at_least, 3)):
@@ -164,7 +163,7 @@ class World:
     def happening(self) -> Arrival:
         work, choice = self.work, self.chance.choice
         number = len(self.steps)
-        # Each kind as likely as any other, however many of it there are.
+        # Each kind is equally likely, for any number of open entries.
         kinds: list[list[Arrival]] = [
             [EventRaised(name, f'"{name}{number}"') for name in ("e", "E", "f", "nobody")],
             [done for task in work.tasks for done in ends(TaskCompleted, TaskFailed, task)],
@@ -183,7 +182,7 @@ class World:
 
 
 def ends(completed: Any, failed: Any, task_id: int) -> list[Any]:
-    """How a task may end: well, mostly; with a failure that may be tried again; with one that may not."""
+    """The end of a task: usually success; else a failure that may be tried again, or one that may not."""
     return [
         *[completed(task_id, f'"task {task_id}"')] * 4,
         failed(task_id, FAILURE.pack()),
@@ -211,14 +210,14 @@ def test_a_replay_of_any_length_stands_where_the_original_stood_and_goes_on_as_i
     steps = world.steps
     rows = [step.row for step in steps]
     for length in range(len(rows) + 1):
-        # when it is replayed up to some row,
+        # when it is replayed up to any row,
         execution, held = replayed(app, rows[:length])
-        # then it stands where the original stood,
+        # then it has the state of the original at that row,
         if length > 0:
             assert outside(execution) == steps[length - 1].after
         assert execution.cancelled_timers == []
         assert not execution.replaying
-        # and when it goes on with what then happened, it asks for the same and ends the same.
+        # and with the later events it makes the same requests and ends in the same way.
         for step in steps[length:]:
             if step.row.turn is None:
                 held = [*held, *step.row.held]  # type: ignore[list-item]
@@ -257,12 +256,12 @@ def test_a_history_of_other_code_fits_or_is_a_difference_and_is_nothing_else(
     # Given the history of one program,
     world = World(app_of(workflow_of(program, by_yield=False), "w"), Random(seed))
     world.live()
-    # when another is replayed on it,
+    # when another program is replayed on it,
     found = parting(app_of(workflow_of(other, by_yield=False), "w"), [step.row for step in world.steps])
-    # then either they part ways and the error says where,
+    # then either they differ and the error says where,
     if isinstance(found, NondeterminismError):
         assert found.recorded != found.asked
-    # or they had asked for the same all along.
+    # or both made the same requests.
     else:
         assert sorted(found._pending.calls) == sorted(world.execution._pending.calls)
         assert (found.outcome is None) == (world.execution.outcome is None)
@@ -275,7 +274,7 @@ def parting(app: App, rows: Sequence[Row]) -> Execution | NondeterminismError:
         return difference
 
 
-# The same through the actor: with suspension, termination, generations, and all that goes out.
+# The same through the actor: with suspension, termination, generations, and all sent messages.
 
 
 class Twins:
@@ -298,12 +297,12 @@ class Twins:
         assert one.actor.open.waits == other.actor.open.waits
         code = one.actor.execution
         if code is not None and not one.actor.held:
-            # The rows tell which events the code waits for.
+            # The rows list the events that the code waits for.
             told = [(wait.name, wait.event_id) for wait in OpenWaits.of(one.rows).waits]
             waited_for = [(wait.name, wait.timer_id) for same in code.waits.values() for wait in same]
             assert sorted(told, key=repr) == sorted(waited_for, key=repr)
         assert sent(one) == sent(other)
-        # What is in memory also takes back what a repair has asked for again, and whose answer came meanwhile.
+        # The actor in memory also takes back an activity that a repair requested again, if its answer came meanwhile.
         assert not taken_back(other) - taken_back(one)
         self.continues += sum(isinstance(body, Continue) for _, body in one.messages[before:])
 
@@ -344,7 +343,7 @@ class Twins:
 
 
 def sent(actor: LoneActor) -> list[Any]:
-    """What an actor has sent, but for what it takes back, and offers of turns: each is an object of its own."""
+    """The messages of an actor except withdrawals and offers of turns, each of which is a separate object."""
     return [
         message
         for message in actor.messages

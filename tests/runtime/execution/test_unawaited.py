@@ -12,7 +12,7 @@ from ...support.workflows.lone_execution import started
 
 
 def forgetful(caplog: pytest.LogCaptureFixture, code: Callable[..., Any], **events: Any) -> list[dict[str, Any]]:
-    """The lines about what was not awaited, after the activity of task 1 has had its outcome, and replays."""
+    """The lines about calls that were not awaited, after the activity of task 1 has its outcome, and after replays."""
     lone = started(code)
     if "failure" in events:
         lone.fail(1, "CardDeclined", events["failure"])

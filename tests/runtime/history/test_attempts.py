@@ -1,4 +1,4 @@
-"""A failed attempt is one line, which says on which attempt, why, and what follows."""
+"""A failed attempt is one line with the number of the attempt, the reason, and the next step."""
 
 from collections.abc import Callable
 

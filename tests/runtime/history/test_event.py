@@ -1,6 +1,6 @@
-"""What an event's tag and fields mean never changes: files hold them, and so does this test.
+"""The meaning of an event's tag and fields never changes: files contain them, and this test pins them.
 
-A line here may be added to, at its end. Changing one means that files of
+A line here may get new fields at its end. Changing one means that files of
 earlier releases are read wrongly; give the event a new tag instead.
 """
 

@@ -1,4 +1,4 @@
-"""Facets: what lists see of an instance, and when it changes."""
+"""Facets: the fields of an instance that lists show, and when they change."""
 
 import pytest
 
@@ -54,12 +54,12 @@ def test_one_that_is_set_aside_has_a_word_of_its_own_until_it_ends(
         (RUNNING, RUNNING._replace(execution_id="y", generation=1), True),
         (RUNNING._replace(status=Status.COMPLETED), RUNNING._replace(status=Status.COMPLETED, execution_id="y"), True),
         (RUNNING._replace(status=Status.STALLED), RUNNING._replace(status=Status.STALLED, set_aside=ASIDE), True),
-        # What lists do not show:
+        # Fields that lists do not show:
         (RUNNING, RUNNING._replace(outbox=SENT), False),
         (RUNNING, RUNNING._replace(has_children=True), False),
         (RUNNING, RUNNING._replace(started_us=18, version="2", remote=True), False),
         (RUNNING._replace(status=Status.STALLED, stall="a"), RUNNING._replace(status=Status.STALLED, stall="b"), False),
-        # Of one that has ended, activities may still be under way; its end stays what it was.
+        # Activities of a finished instance may still be under way; its end does not change.
         (RUNNING._replace(status=Status.FAILED), RUNNING._replace(status=Status.FAILED, set_aside=ASIDE), False),
     ],
 )

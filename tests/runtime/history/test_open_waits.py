@@ -1,4 +1,4 @@
-"""Open waits: followed event by event, and settled by the rows of the app's own code."""
+"""Open waits follow from the events one by one, and from the rows of the app's own code for certain."""
 
 from perdure.runtime.dates import END_OF_TIME_US
 from perdure.runtime.history.event import (
@@ -77,7 +77,7 @@ def test_what_is_held_ends_waits_in_the_order_in_which_it_is_fed() -> None:
     assert names(rows) == [("a", 2)]
 
 
-# Waits of the app's own code: the rows tell which are left.
+# Waits of the app's own code: the rows list the open ones.
 
 
 def test_a_wait_without_a_timer_is_known_by_its_name() -> None:
@@ -112,7 +112,7 @@ def test_a_wait_that_began_and_ended_in_one_turn_is_over() -> None:
     rows = [turn(10, STARTED, TASK)]
     rows += [turn(20, TaskCompleted(1, None), EventRaised("a", None), wait(2, "a", 800), waits=())]
     assert names(rows) == []
-    # Another of its name may be open.
+    # Another wait with its name may be open.
     rows[-1] = rows[-1]._replace(waits=("a",))
     assert names(rows) == [("a", None)]
 
@@ -122,7 +122,7 @@ def test_the_hundredth_wait_that_is_told_of_is_not_the_last() -> None:
     assert len(waits([turn(10, STARTED, *timed, waits=tuple(range(1, 101)))])) == 120
 
 
-# What follows for the timers that are open.
+# The consequences for open timers.
 
 
 def timers(rows: list[Row]) -> list[int]:
@@ -144,7 +144,7 @@ def test_the_timers_of_a_history_that_tells_nothing_of_waits_are_kept() -> None:
     # An earlier release wrote it. The event may have ended a wait without a timer, which the history does not show.
     rows = [turn(10, STARTED, wait(1, "a", 800)), turn(20, EventRaised("a", None), TASK)]
     assert timers(rows) == doubtful(rows) == [1]
-    # What begins when rows tell of waits is known for certain, and the older timer is still kept.
+    # A wait that begins while rows list the waits is known for certain, and the older timer is still kept.
     rows += [turn(30, wait(3, "a", 900), waits=("a", 3)), turn(40, EventRaised("a", None), waits=(3,))]
     assert (timers(rows), doubtful(rows)) == ([1, 3], [1])
     rows += [turn(50, EventRaised("a", None), waits=())]

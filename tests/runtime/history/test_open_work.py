@@ -1,4 +1,4 @@
-"""What an instance has under way follows from its history, event by event, and from nothing else."""
+"""The open work of an instance follows from its history alone, event by event."""
 
 import dataclasses
 
@@ -90,5 +90,5 @@ def test_it_makes_no_difference_how_a_history_is_cut_into_rows(history: list[Eve
     one_by_one = [Row(at, [event], []) for at, event in enumerate(history)]
     whole = OpenWork.of([Row(0, history, [])])
     assert OpenWork.of(one_by_one) == whole
-    # These rows do not tell of waits, so the end of none of them is known.
+    # These rows do not list waits, so the end of no wait is known.
     assert whole == dataclasses.replace(work_after(*history), doubtful=frozenset(whole.waits))

@@ -1,4 +1,4 @@
-"""The record of an instance: pinned, read back as it was, and enough with the ends of the history to describe it."""
+"""The record of an instance is pinned, reads back unchanged, and describes it with both ends of the history."""
 
 from typing import Any
 
@@ -161,7 +161,7 @@ def test_any_bytes_are_a_record_or_corrupt(packed: bytes) -> None:
     assert isinstance(record, InstanceRecord)
 
 
-# The outside of an instance.
+# The external state of an instance.
 
 
 def inspection(record: InstanceRecord, *turns: list[Event], held: list[Event] | None = None) -> Inspection:
@@ -194,7 +194,7 @@ def test_a_pending_instance_has_its_input_though_its_code_has_not_run() -> None:
 def test_an_instance_has_started_with_its_first_turn() -> None:
     record = InstanceRecord(Status.RUNNING, "w", "x", 17)
     assert state_of("i", inspection(record, [STARTED])).started_us == 100
-    # Where the first row has no turn, the record says when there was one.
+    # If the first row has no turn, the record has the time of the first turn.
     held = inspection(record._replace(started_us=140), held=[STARTED])
     assert state_of("i", held).started_us == 140
 
@@ -230,7 +230,7 @@ def test_a_stalled_instance_says_why() -> None:
 
 @pytest.mark.parametrize("status", [status for status in Status if status.terminal])
 def test_an_instance_that_has_ended_is_stalled_no_more(status: Status) -> None:
-    # A record keeps why it was: the instance was terminated out of it.
+    # A record keeps the reason of the stall, out of which the instance was terminated.
     record = InstanceRecord(status, "w", "x", 17, stall="code and history part ways")
     assert state_of("i", inspection(record, [STARTED])).stall is None
 

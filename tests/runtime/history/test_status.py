@@ -1,4 +1,4 @@
-"""What may follow what: every legal step stands here once more, and every other one raises and changes nothing."""
+"""The transitions of a status: each legal step is listed here too, and any other step raises and changes nothing."""
 
 from itertools import product
 
@@ -6,7 +6,7 @@ import pytest
 
 from perdure.runtime.history.status import TERMINAL, TRANSITIONS, IllegalStep, Status, Step, follow
 
-# By status: what each step leads to. What is not here is illegal.
+# By status: the result of each step. A step that is not here is illegal.
 LEGAL: dict[Status | None, dict[Step, Status]] = {
     None: {Step.START: Status.PENDING},
     Status.PENDING: {
@@ -78,7 +78,7 @@ def test_the_table_has_the_legal_steps_and_no_other() -> None:
 
 
 def test_the_numbers_are_those_of_durabletask() -> None:
-    # They stand in records on disk and go over the wire (contract 4.1).
+    # They are in records on disk and on the wire (contract 4.1).
     assert {status.name: status.value for status in Status} == {
         "RUNNING": 0,
         "COMPLETED": 1,

@@ -82,7 +82,7 @@ def test_a_stall_is_history_at_once_and_stands_there_once() -> None:
     rows = [Row(1, [STARTED], ()), Row(2, None, [raised]), Row(3, None, [ExecutionStalled("x", 1)])]
     stalled = TimedEvent(-1, 3, ExecutionStalled("x", 1))
     assert Timeline.of(rows).events[2:] == [stalled]
-    # A second one is another one; when the code goes on, both stay where they are.
+    # A second one is a separate event; when the code continues, both stay where they are.
     rows += [Row(4, None, [ExecutionStalled("y")]), Row(5, [done(1)], ())]
     assert kinds(*rows)[2:] == [
         *("ExecutionStalled", "ExecutionStalled", "TurnStarted", "EventRaised", "ExecutionCompleted")
@@ -119,7 +119,7 @@ def test_every_turn_carries_the_version_that_was_settled_last() -> None:
 def test_the_start_of_an_instance_at_a_time_is_no_timer_of_its_code() -> None:
     # Given an instance that was to start at 5,
     held = Row(1, None, [STARTED._replace(scheduled_start_us=5)])
-    # when its start has come, and later a timer of its own,
+    # when its start has come, and later one of its timers,
     rows = [held, Row(5, [TimerFired(0, 5), TimerCreated(1, 9)], ()), Row(9, [TimerFired(1, 9)], ())]
     # then only the timer is history.
     assert [timed.event for timed in Timeline.of(rows).events if isinstance(timed.event, TimerFired)] == [

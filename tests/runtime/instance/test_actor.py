@@ -87,7 +87,7 @@ def test_forgetting_leaves_nothing() -> None:
 def test_an_instance_that_cannot_be_read_is_purged_unless_a_run_is_named() -> None:
     kind = WorkflowActorType(Surroundings(make_app()))
     assert kind.purges(Purge(force=True))
-    # Nothing readable tells which run it is, so a purge of one run would be a guess.
+    # No readable row names the run, so a purge of one run would be a guess.
     assert not kind.purges(Purge(force=True, condition=of_run("run")))
     assert not kind.purges(Check(of_run(None)))
 

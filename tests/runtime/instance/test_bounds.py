@@ -70,7 +70,7 @@ def app() -> App:
 
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str, int]]:
-    """What was logged with a limit: the instance, the limit and how much was found."""
+    """The log's entries with a limit: the instance, the limit and the amount found."""
     found = [vars(record) for record in caplog.records]
     return [(each["instance_id"], each["limit"], each["found"]) for each in found if "limit" in each]
 
@@ -122,7 +122,7 @@ def test_a_history_that_becomes_long_is_logged_once_and_goes_on(
     assert actor.state.status is Status.RUNNING
 
 
-# What a remote worker answers.
+# Answers of a remote worker.
 
 
 def answered(actor: LoneActor, *commands: Command, **more: Any) -> None:
@@ -192,7 +192,7 @@ def test_an_answer_within_the_limits_is_carried_out_and_what_is_large_is_logged(
     assert lines(caplog) == [("i", "turn_commands_warn", 4), ("i", "payload_bytes_warn", 120)]
 
 
-# What an instance holds.
+# Events that an instance holds.
 
 
 def suspended(actor: LoneActor) -> None:
@@ -213,9 +213,9 @@ def test_an_instance_that_takes_no_events_refuses_those_beyond_the_limit(
     actor = make(app if name == "waits" else None)
     actor.start(name)
     prepare(actor)
-    # when it holds as many as it may,
+    # when it holds the allowed number,
     answers = [actor.raise_event("e", str(n)) for n in range(6)]
-    # then the next is refused, and so is one that another instance sends, with its sender told to try again.
+    # then the next is refused, and so is one from another instance, which is asked to try again.
     refused = [answer for answer in answers if answer is not None]
     assert [type(answer) for answer in refused] == [InstanceFull] * len(refused)
     assert 2 <= len(refused) <= 4  # the start and the suspension may be held too

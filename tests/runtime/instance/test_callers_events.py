@@ -107,7 +107,7 @@ def test_what_has_ended_drops_a_repeat_and_refuses_what_is_new(actor: LoneActor,
         assert isinstance(actor.send(event(None)), EventRefused)
         assert actor.entries == entries
         actor.evict()
-    # Dapr's doors drop it and say nothing.
+    # Dapr's doors drop it silently.
     assert actor.raise_event("e") is None
 
 

@@ -1,6 +1,6 @@
-"""A detached instance that a workflow asks for begins once, whatever becomes of the asker.
+"""A detached instance that a workflow requests begins once, even if the requesting instance ends.
 
-The asker keeps the start until it is known to have been taken, and sends it again after a restart.
+The requesting instance keeps the start until it is known to be accepted, and sends it again after a restart.
 """
 
 import signal
@@ -183,7 +183,7 @@ anyio.run(main)
 def test_an_asker_that_is_killed_between_its_commit_and_the_start_has_it_begin_once(tmp_path: Path, where: str) -> None:
     (tmp_path / "program.py").write_text(PROGRAM)
     command = [sys.executable, str(tmp_path / "program.py"), str(tmp_path / "p.db")]
-    # Given an asker whose process is killed before, or after, the other instance has its start,
+    # Given a requesting instance whose process is killed before, or after, the other instance has its start,
     ran = subprocess.run([*command, where], capture_output=True, text=True, check=False, timeout=60)
     assert ran.returncode == -signal.SIGKILL, ran.stderr
     # when it is started again, then the other instance runs, once, and nothing is left to do.

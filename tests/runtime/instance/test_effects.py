@@ -60,10 +60,10 @@ def test_what_is_asked_for_again_is_called_off_by_an_answer_that_comes_before_th
         actor.start(name, "7")
         turn = take_turn(actor.actor, [Envelope(RECOVER)], actor.now_us)
         assert [body.task_id for _, body in turn.messages if isinstance(body, Invoke)] == [1]
-        # when the answer to another activity comes, that stays;
+        # when the answer to another activity comes, the request stays;
         take_turn(actor.actor, [Envelope(ActivityDone("x1", 2, "1", None))], actor.now_us)
         assert [body.task_id for _, body in turn.messages if isinstance(body, Invoke)] == [1]
-        # and when its own comes, nobody performs it for nothing.
+        # and when its own answer comes, the activity is not performed in vain.
         answered = take_turn(actor.actor, [Envelope(ActivityDone("x1", 1, "1", None))], actor.now_us)
         assert [body.task_ids for _, body in answered.messages if isinstance(body, Withdraw)] == [(1,)]
         assert not [body for _, body in turn.messages if isinstance(body, Invoke)], name
@@ -82,7 +82,7 @@ def test_a_call_of_another_app_that_is_called_off_before_the_commit_is_not_waite
     actor.start("pays")
     turn = take_turn(actor.actor, [Envelope(RECOVER)], actor.now_us)
     assert [address.type for address, _ in turn.messages] == ["call@bank"]
-    # when the answer comes, the request is counted as one that nobody will have: a call is an actor, which would.
+    # when the answer comes, the request is called off and counted: the actor of the call would take it otherwise.
     take_turn(actor.actor, [Envelope(ActivityDone("x1", 1, "1", None))], actor.now_us)
     assert (turn.messages, turn.called_off) == ([], 1)
 

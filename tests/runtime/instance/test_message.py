@@ -19,7 +19,7 @@ def test_an_instance_is_found_under_its_id() -> None:
 
 
 def test_messages_are_values() -> None:
-    # Two that say the same are the same, and nobody on the way can change one.
+    # Two messages with the same content are equal, and no code on the way can change one.
     assert Terminate("1", True) == Terminate("1", True)
     with pytest.raises(AttributeError):
         Terminate("1", True).recurse = False  # type: ignore[misc]

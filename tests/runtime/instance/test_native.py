@@ -1,4 +1,4 @@
-"""Native code is fed what has arrived; code that is not here, or that does not fit, changes nothing of the history.
+"""Native code is fed the arrivals; code that is missing, or that does not fit, does not change the history.
 
 Each story is told twice: with an actor that stays in memory, and with one
 that is rebuilt from its rows before every turn.
@@ -51,13 +51,13 @@ def test_an_instance_has_started_with_the_first_turn_of_its_generation(actor: Lo
     assert actor.state.started_us == began_us
     actor.done(1)
     assert actor.state.started_us == began_us
-    # One that is to start later has not started,
+    # An instance that is to start later has not started,
     later = LoneActor(make_app(), forgetful=actor.forgetful)
     later.start("steps", start_at_us=5_000_000)
     assert later.state.started_us is None
     later.fire()
     assert later.state.started_us == later.now_us
-    # nor one that is paused before its first turn.
+    # nor has one that is paused before its first turn.
     paused = LoneActor(make_app(), forgetful=actor.forgetful)
     paused.start("steps", start_at_us=5_000_000)
     paused.suspend()

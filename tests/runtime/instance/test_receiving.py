@@ -1,4 +1,4 @@
-"""What an instance does with each message, in each status (contract 1.5, 3.6 to 3.14, 4.1 to 4.4).
+"""The effect of each message on an instance in each status (contract 1.5, 3.6 to 3.14, 4.1 to 4.4).
 
 Each story is told twice: with an actor that stays in memory, and with one
 that is rebuilt from its rows before every turn.
@@ -150,7 +150,7 @@ def test_events_keep_their_order_over_a_suspension(actor: LoneActor) -> None:
 
 
 def test_redundant_suspends_and_resumes_leave_no_trace(actor: LoneActor) -> None:
-    # Who asks for what is so already is told the status.
+    # A request for the present state is answered with the status.
     actor.start("events")
     assert actor.resume() == "RUNNING"
     actor.suspend()
@@ -275,7 +275,7 @@ def test_recovery_of_a_missing_instance_is_harmless(actor: LoneActor) -> None:
     assert actor.entries == []
 
 
-# A reminder that is not what was set: no checksum tells, but the history does.
+# A reminder with changed fields: no checksum shows it, but the history does.
 
 
 @pytest.mark.parametrize(
@@ -290,10 +290,10 @@ def test_a_timer_whose_reminder_has_changed_on_the_disk_fires_at_its_time_all_th
     [(timer, due_us)] = actor.reminders
     actor.reminders = set()
     wrong_us = due_us + shift_us
-    # when that fires at its own time,
+    # when it fires at its changed time,
     actor.now_us = max(actor.now_us, wrong_us)
     actor.send(ReminderDue(name, wrong_us))
-    # then the timer is set again as the history has it, not before its time,
+    # then the timer is set again as in the history, not before its time,
     assert actor.status is Status.RUNNING
     if shift_us < 0 and name != timer:
         assert actor.reminders == set()
@@ -339,7 +339,7 @@ def test_a_restart_sets_timers_again_that_the_disk_has_lost(actor: LoneActor, wo
     assert actor.reminders == {timer}
     actor.fire()
     assert actor.status is Status.COMPLETED
-    # It is over, and sets none.
+    # The wait is over, and sets no timer.
     actor.restart()
     assert actor.reminders == set()
 
@@ -355,7 +355,7 @@ def test_a_start_behind_a_termination_finds_the_instance_ended(actor: LoneActor,
         actor.messages.clear()
     # when the start of the second run's child comes in the same turn,
     actor.send(*before, Terminate(None, recurse=True, parent=first), Start("steps", None, "c2", parent=second))
-    # then it begins, and the first run hears that its child was terminated.
+    # then it begins, and the first run is notified that its child was terminated.
     record = actor.actor.record
     assert record is not None
     assert (record.execution_id, record.parent) == ("c2", second)

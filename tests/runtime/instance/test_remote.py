@@ -55,7 +55,7 @@ def offers(actor: LoneActor) -> list[Offer]:
 
 
 def offered(actor: LoneActor) -> WorkflowTurnWork:
-    """What a worker gets that takes the turn which was offered last."""
+    """The item of a worker that takes the turn offered last."""
     work = offers(actor)[-1].settle()
     assert work is not None
     return work
@@ -113,7 +113,7 @@ def test_a_late_answer_without_a_token_that_asks_for_what_was_asked_for_is_void(
     answer(actor, late)
     actor.done(1, '"x"')
     before = list(actor.entries)
-    # when the other answer comes and, without a token, is taken for one to the turn that is out now,
+    # when the other answer comes and, without a token, counts as one to the present turn,
     answer(actor, late)
     # then it is void, and the turn is asked for again.
     assert actor.entries == before
@@ -261,7 +261,7 @@ def test_a_stall_is_in_the_history_at_once_and_once_for_each(actor: LoneActor) -
         actor.restart()
     # then that is the same stall.
     assert stalls() == ["Version not available: v1"]
-    # Another reason is another one, and so is the same after code that fitted.
+    # Another reason is another stall, and so is the same reason after code that fitted.
     actor.tell(TryAgain())
     answer(actor, TaskScheduled(1, "a", None, "k"), version="v1", patches=("p",))
     actor.done(1)
@@ -270,7 +270,7 @@ def test_a_stall_is_in_the_history_at_once_and_once_for_each(actor: LoneActor) -
     answer(actor, version="v1")
     missing, mismatch = "Version not available: v1", "Patch mismatch. History patches: [p], current patches: []. "
     assert stalls() == [missing, missing, mismatch]
-    # What a worker is sent has each where it happened.
+    # The history that a worker is sent has each event in its place.
     actor.tell(TryAgain())
     past = offered(actor).past
     assert kinds(past)[:4] == [TurnStarted, ExecutionStarted, ExecutionStalled, TurnStarted]
@@ -311,7 +311,7 @@ def test_each_generation_names_the_version_that_it_runs_in_all_its_turns(actor: 
         answer(actor, version="v1")
     actor.raise_event("e")
     answer(actor, continued=ContinuedAsNew(None, []), version="v1")
-    # The history of the next one is new, and it may run another; a worker is told by the history alone.
+    # The next generation has a new history and may run another version; a worker knows it from the history alone.
     for version in ("v1", "v1"):
         answer(actor, version=version)
         actor.raise_event("e")

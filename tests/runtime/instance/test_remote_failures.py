@@ -1,4 +1,4 @@
-"""Of the failures in a worker's turn it is known which call failed and on which attempt, whatever its SDK says."""
+"""The failures in a worker's turn have their call and their attempt, with each SDK."""
 
 import logging
 from dataclasses import replace
@@ -46,12 +46,12 @@ def test_each_failed_attempt_is_a_line_with_its_number(actor: LoneActor, caplog:
     actor.done(1, failure=DECLINED)
     answer(actor, TimerCreated(2, actor.now_us + 5, TimerOrigin.ACTIVITY_RETRY, "k"))
     actor.fire()
-    # under the same key, until it has had enough,
+    # under the same key, until it gives up,
     answer(actor, TaskScheduled(3, "charge", None, "k"))
     actor.done(3, failure=DECLINED)
     failure = FailureDetails(error_type="TaskFailedError", message="i: Activity task #3 failed: insufficient funds")
     answer(actor, ExecutionCompleted(4, Status.FAILED.value, None, failure.pack()))
-    # then both attempts and the end are told, each once.
+    # then both attempts and the end are reported, each once.
     charge = {"instance_id": "i", "activity": "charge", "error_type": "CardDeclined"}
     assert told(caplog) == [
         {"event": "attempt_failed", **charge, "task_id": 1, "attempt": 1},
@@ -64,7 +64,7 @@ def test_each_failed_attempt_is_a_line_with_its_number(actor: LoneActor, caplog:
     )
 
 
-# A worker's failure of the workflow, and whether it is that of the activity.
+# A worker's failure of the workflow, and whether it is the failure of the activity.
 FAILURES = {
     "Python": (
         FailureDetails(error_type="TaskFailedError", message="i: Activity task #1 failed: insufficient funds"),

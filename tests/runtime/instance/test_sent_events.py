@@ -1,6 +1,6 @@
-"""An event that a workflow sends to another instance arrives once, whatever becomes of either of them.
+"""An event that a workflow sends to another instance arrives once, even if either of them ends or restarts.
 
-The sender keeps it until it is known to be taken, and sends it again after a
+The sender keeps it until it is known to be accepted, and sends it again after a
 restart; the receiver takes its key once.
 """
 
@@ -51,7 +51,7 @@ def record_of(actor: LoneActor) -> InstanceRecord:
 
 
 def sent(actor: LoneActor) -> list[tuple[str, str]]:
-    """Which events were sent since the start (or restart), to whom."""
+    """The events that were sent since the start (or restart), with their receivers."""
     return [(receiver, message.event.name) for receiver, message in actor.sent(SendEvent)]
 
 
@@ -130,7 +130,7 @@ def test_what_was_sent_is_sent_again_under_its_key_until_it_is_taken(
         # when it is started again, then it sends the event again under the same key,
         actor.restart()
         assert actor.sent(SendEvent) == [("receiver", first)]
-    # and no more once it is told.
+    # and not again after it is notified.
     actor.tell(EventsTaken([first.key]))
     assert record_of(actor).outbox == ()
     actor.restart()
@@ -187,13 +187,13 @@ def test_a_rerun_has_the_event_in_its_history_and_does_not_send_it() -> None:
     answer(source, SENT, TaskScheduled(2, "a", None, "k"))
     source.done(2)
     answer(source, COMPLETED._replace(event_id=3))
-    # when it is run again from the activity on,
+    # when it is run again from the activity,
     made = copied(source.rows, Rerun("i", 2), new_id="j", execution_id="new", now_us=source.now_us, remote=True)
     copy = LoneActor(None, "j")
     copy.send(StartCopy(record_of(source)._replace(execution_id=made.execution_id), made.rows, made.sent))
     assert copy.actor.events == sum(len(row.turn or ()) + len(row.held) for row in made.rows)
     copy.restart()
-    # then the copy knows of the event, and sends nothing.
+    # then the new instance has the event as sent, and sends nothing.
     assert SENT in copy.history
     assert sent(copy) == []
 
@@ -203,11 +203,11 @@ def test_a_rerun_of_code_that_is_here_sends_what_its_turn_has_asked_for_behind_t
     source = LoneActor(None)
     source.start("w")
     answer(source, TaskScheduled(1, "a", None, "k"), SENT._replace(event_id=2), TaskScheduled(3, "b", None, "k3"))
-    # when it is run again from the first activity on,
+    # when it is run again from the first activity,
     made = copied(source.rows, Rerun("i", 1), new_id="j", execution_id="new", now_us=source.now_us, remote=False)
     copy = LoneActor(None, "j")
     copy.send(StartCopy(record_of(source)._replace(execution_id=made.execution_id), made.rows, made.sent))
-    # then all of it is asked for again, also after a crash.
+    # then all three are requested again, also after a crash.
     assert copy.invoked == ["a", "b"]
     assert len(sent(copy)) == 1
     copy.restart()
@@ -305,7 +305,7 @@ def test_an_event_that_comes_again_is_taken_once(
     # A second time the sender gets the same answer, and nothing is written.
     assert deliver(actor) is None
     assert len(actor.entries) == rows
-    # Another one is another one, even if it says the same.
+    # Another key is another event, even with the same content.
     deliver(actor, key=KEY[::-1])
     assert len(actor.entries) > rows or actor.sent(Continue)
 

@@ -1,4 +1,4 @@
-"""An instance that is set aside is STALLED: whatever arrives is kept, nothing begins, and a release lets it go on."""
+"""An instance that is set aside is STALLED: it keeps arrivals and begins nothing, and continues after a release."""
 
 from collections.abc import Callable
 from typing import Any
@@ -148,7 +148,7 @@ def test_what_has_arrived_meanwhile_counts_after_the_release(forgetful: bool) ->
         assert lone.raise_event("e", data) is None
         lone.restart()
     assert lone.send(ReleaseAside()) is None
-    # then it has had both, in their order.
+    # then it gets both, in their order.
     assert (lone.status, lone.state.output) == (Status.COMPLETED, "[1,2]")
 
 
@@ -258,12 +258,12 @@ def test_a_finished_one_stays_finished_and_performs_nothing_any_more() -> None:
     # Given an instance that asked for an activity in its last turn without awaiting it,
     lone = running("loose_ends")
     assert (lone.status, lone.invoked) == (Status.COMPLETED, ["not awaited"])
-    # when that ends the process again and again,
+    # when the activity ends the process again and again,
     lone.tell(POISON)
     lone.restart()
     # then it is not performed any more,
     assert (lone.status, lone.state.set_aside, lone.invoked, lone.busy) == (Status.COMPLETED, True, [], False)
-    # until it is asked for.
+    # until it is requested.
     lone.send(ReleaseAside())
     assert lone.invoked == ["not awaited"]
 
@@ -290,7 +290,7 @@ def test_the_order_within_a_turn_is_no_matter() -> None:
     assert (lone.status, [body for _, body in lone.messages if isinstance(body, Invoke)]) == (Status.STALLED, [])
 
 
-# One whose turn broke for a reason of ours.
+# An instance whose turn failed by a defect of Perdure.
 
 
 @both_ways

@@ -1,4 +1,4 @@
-"""The fields that readers need: what a turn writes for lists and descriptions, and when it writes nothing.
+"""The fields that a turn writes for lists and descriptions, and the turns that write none.
 
 Each story is told twice: with an actor that stays in memory, and with one that is rebuilt before every turn.
 """

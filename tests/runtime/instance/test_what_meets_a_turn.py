@@ -1,4 +1,4 @@
-"""What arrives while a turn is under way is neither lost nor doubled, whatever the turn comes to.
+"""Messages that arrive while a turn is under way are neither lost nor doubled, for any outcome of the turn.
 
 One table: each arrival meets each outcome, before the worker's answer, in one
 batch with it, and in one batch behind it. For native code the arrival stands
@@ -47,7 +47,7 @@ from ...support.workflows.lone_actor import LoneActor
 
 FAILED = ("ValueError", "no", None, None, False)
 
-# What arrives: messages, or what happens to the actor (a function).
+# Arrivals: messages, or a change of the actor (a function).
 ARRIVALS: dict[str, list[Any] | Callable[[LoneActor], None]] = {
     "event": [RaiseEvent("e", '"met"')],
     "two events": [RaiseEvent("e", '"met"'), RaiseEvent("E", '"again"')],
@@ -91,7 +91,7 @@ def check(actor: LoneActor) -> None:
     raised = Counter(event.input for event in actor.history if isinstance(event, EventRaised))
     assert not [value for value, times in raised.items() if times > 1], f"doubled: {raised}"
     assert sum(isinstance(event, ExecutionStarted) for event in actor.history) == 1
-    Timeline.of(actor.rows)  # as a worker would be shown it
+    Timeline.of(actor.rows)  # as a worker would get it
 
 
 def settled(actor: LoneActor) -> WorkflowTurnWork | None:
@@ -157,7 +157,7 @@ def follow_to_the_end(actor: LoneActor, bodies: list[Any], outcome: str, when: s
     if actor.status is Status.SUSPENDED:
         actor.resume()
         check(actor)
-    # A stalled instance goes on with code that fits.
+    # A stalled instance continues with code that fits.
     if not actor.status.terminal:
         actor.tell(TryAgain())
     for _ in range(4):
@@ -214,7 +214,7 @@ def collecting() -> App:
 
 
 def batches(bodies: list[Any]) -> list[list[list[Any]]]:
-    """Each way to deliver messages in their order: cut into turns anywhere."""
+    """Each way to deliver messages in order: in turns of any size."""
     if len(bodies) <= 1:
         return [[bodies]]
     return [way for rest in batches(bodies[1:]) for way in ([[bodies[0]], *rest], [[bodies[0], *rest[0]], *rest[1:]])]

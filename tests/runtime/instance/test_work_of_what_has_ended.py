@@ -1,4 +1,4 @@
-"""Activities that nothing waits for any more are withdrawn, whatever ends the instance.
+"""Activities that nothing waits for any more are withdrawn, at each kind of end.
 
 One table for native and remote code: each ending, which activities it
 withdraws, and whether those that have begun are cancelled.
@@ -58,7 +58,7 @@ def app() -> App:
 
 
 class Ending(NamedTuple):
-    """A way to end, and what is withdrawn of activities 1, 2 and, asked for in the last turn, 3."""
+    """A way to end, and the withdrawn ones of the activities 1, 2 and 3; 3 is requested in the last turn."""
 
     native: list[Any]
     remote: dict[str, Any] | list[Any]
@@ -203,12 +203,12 @@ def test_what_the_last_turn_asked_for_is_not_performed_again_once_it_has_its_ans
     assert actor.busy
     actor.done(1)
     assert not actor.busy
-    # when it takes another turn after it was loaded again, and the process ends,
+    # when it is loaded again and takes another turn, and the process ends,
     actor.evict()
     actor.raise_event("e")
     assert not actor.busy
     actor.restart()
-    # then there is nothing to pick up.
+    # then no activity is left to begin again.
     assert actor.invoked == []
 
 
@@ -266,7 +266,7 @@ async def test_a_worker_gets_nothing_more_of_an_instance_that_was_ended(settings
             await engine.facade.purge("i", force=True)
         else:
             await engine.client.terminate("i")
-        # then the worker may answer that one, and gets no other; another instance's comes.
+        # then the worker may answer that one, and gets no other of this instance, but one of another instance.
         await engine.dispatcher.complete_activity(ActivityAnswer("i", item.task_id, item.token, "1", None))
         with anyio.move_on_after(0.05) as idle:
             await anext(items)

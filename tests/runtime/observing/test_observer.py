@@ -14,7 +14,7 @@ pytestmark = pytest.mark.usefixtures("virtual_backend")
 
 
 class Diary:
-    """What an observer was told."""
+    """The reports to an observer."""
 
     def __init__(self) -> None:
         self.workflows: list[tuple[str, Status, float]] = []

@@ -1,4 +1,4 @@
-"""A request is a span of its own, whether it fails or not; one that is not sampled is none."""
+"""A request has its own span, whether it fails or not; a request that is not sampled has none."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A trace context is read as W3C has it, also as Go's SDK sends it; what cannot be read is no trace."""
+"""A trace context is read in W3C's form, also as Go's SDK sends it; an unreadable one is no trace."""
 
 import pytest
 

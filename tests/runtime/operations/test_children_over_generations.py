@@ -64,7 +64,7 @@ async def test_a_child_of_the_next_generation_is_started_while_the_last_ones_run
         for each in ids:
             await engine.client.raise_event(each, "go")
         state = await engine.client.wait("p", timeout=SOON)
-        # The last generation waits for its own.
+        # The last generation waits for its own children.
         assert state.output in ids
         assert state.output != "p:0001"
         assert "p:0001" in ids

@@ -108,7 +108,7 @@ async def test_of_a_member_that_cannot_be_read_no_family_is_known(
         await wait_for(engine, "grandchild")
         descendants = descendants_of(engine)
         fail_to_read(engine, monkeypatch, broken, lambda address: StoreDamaged(address, "the checksum differs"))
-        # when the family is asked for, then a root without a readable record is stalled, and a child is passed over.
+        # when the family is requested, then a root without a readable record is stalled, and such a child is left out.
         assert [(member.instance_id, member.status) for member in await descendants.family("r")] == found
 
 

@@ -1,4 +1,4 @@
-"""Events for other instances are delivered in their order, and their sender is notified when they are taken."""
+"""Events for other instances are delivered in order, and their sender is notified when they are accepted."""
 
 import logging
 from typing import Any
@@ -44,7 +44,7 @@ class Facade:
         self.started: list[tuple[str, Start]] = []
         self.asked = 0
         self.own = AppAddresses("ours")
-        self.apps: list[str] = []  # for which it was asked, beside its own
+        self.apps: list[str] = []  # requested in addition to its own
 
     def of_app(self, app_id: str) -> "Facade":
         if app_id != "ours":
@@ -68,7 +68,7 @@ class Facade:
 
 
 async def told(facade: Facade, *messages: SendEvent, count: int | None = None) -> list[tuple[str, Any]]:
-    """Deliver messages, and wait until their senders have been told of so many (of all)."""
+    """Deliver messages, and wait until their senders are notified of this number (None: of all)."""
     sent: list[tuple[str, Any]] = []
     sender = EventSender(
         facade,  # type: ignore[arg-type]  # as much of a facade as it needs

@@ -141,7 +141,7 @@ async def test_a_stopped_engine_refuses(engine: Engine) -> None:
 
 
 class Diary:
-    """What a watch was told: each operation when it ended, and how."""
+    """The reports to a watch: each operation at its end, with its outcome."""
 
     def __init__(self) -> None:
         self.ended: list[tuple[str, str]] = []

@@ -55,7 +55,7 @@ async def test_a_watch_is_told_of_what_callers_ask_and_of_nothing_else() -> None
             with pytest.raises(InstanceNotFound):
                 await management.steering.terminate("nobody", by=by)
             await engine.steering.resume("a", by=by)
-            # then it is told of these, once each, and neither of the child nor of what came another way.
+            # then these requests are reported, once each, and neither the child nor requests over other ways.
             assert told.operations == [("start", False), ("suspend", False), ("terminate", True)]
 
 

@@ -1,4 +1,4 @@
-"""A finished instance is run again from one of its events on, and is not touched itself (contract 3.22)."""
+"""A finished instance is run again from one of its events, and does not change itself (contract 3.22)."""
 
 from datetime import timedelta
 from typing import Any
@@ -175,7 +175,7 @@ async def test_a_child_that_has_ended_before_the_event_keeps_its_id_in_the_copy(
         assert await engine.client.run("family", instance_id="abc") == ["first abc:0001", "second abc:0002"]
         new_id = await engine.facade.rerun(Rerun("abc", 2, "new"))
         state = await engine.client.wait(new_id, timeout=timedelta(seconds=5))
-        # The first child was not run again, so it has the id of the one that was.
+        # The first child was not run again, so it has its former id.
         assert state.output == ["first abc:0001", "second new:0002"]
         events = [event for row in await engine.facade.history("new") or () for event in row.turn or ()]
         children = [event.instance_id for event in events if isinstance(event, ChildCreated)]
@@ -231,13 +231,13 @@ async def test_a_history_with_retries_can_be_run_again_behind_them(settings: Set
 
 @pytest.mark.parametrize("event_id", range(1, 6))
 async def test_what_was_asked_for_in_the_same_turn_is_asked_for_again(world: World, event_id: int) -> None:
-    # Given an instance that has asked for several things at once,
+    # Given an instance with several requests in one turn,
     async with world.engine:
         await world.engine.client.run("fan", input="n", instance_id="abc")
         world.diary.clear()
-        # when it is run again from one of them on,
+        # when it is run again from one of them,
         state = await world.rerun(event_id=event_id)
-        # then all of them are done again, and the code fits the history, live and rebuilt.
+        # then all of them are carried out again, and the code fits the history, live and rebuilt.
         assert state.output == ["INNER", "N0", "N1", "N2"]
         assert sorted(world.diary) == ["inner", "n0", "n1", "n2"]
 
@@ -259,8 +259,8 @@ async def test_what_had_arrived_and_was_not_fed_by_the_workers_turn_is_not_copie
         Row(4, [TaskScheduled(1, "a", None, "x1-1")], [], 1),
         Row(5, [TaskScheduled(2, "b", None, "x1-2")], []),
     ]
-    # when it is run again from what that turn has asked for,
+    # when it is run again from a request of that turn,
     copy = copied(rows, Rerun("i", 1, "again"), new_id="again", execution_id="x2", now_us=9, remote=True)
-    # then the new instance begins with what the turn was fed, and nothing is left over for its next turn.
+    # then the new instance begins with the events that the turn was fed, and none is left for its next turn.
     assert [(row.held, row.consumed) for row in copy.rows] == [([started._replace(execution_id="x2")], None), ([], 1)]
     assert Timeline.of(copy.rows).held == []

@@ -1,4 +1,4 @@
-"""The actor of a state store decides which changes are made, by what was written lately and what callers have read."""
+"""The actor of a state store decides on changes by the recent writes and by the etags that callers have read."""
 
 from typing import Any
 
@@ -126,7 +126,7 @@ def test_a_transaction_is_whole_or_not_at_all_and_its_etags_are_those_before_it(
     assert [item.value for _, item in turn.items if item] == [b"2", b"3"]
 
 
-# What callers have read.
+# Etags that callers have read.
 
 
 def test_what_a_caller_has_read_counts_if_nothing_is_known_that_is_newer() -> None:
@@ -134,7 +134,7 @@ def test_what_a_caller_has_read_counts_if_nothing_is_known_that_is_newer() -> No
     asked = ItemChange("a", b"2", etag="4")
     _, answers = take(state, change(asked, seen={"a": SeenItem(4, 0)}, seen_at=10))
     assert answers == [MADE]
-    # It has been written since: what was read then does not count any more.
+    # The value has been written since: the earlier etag does not count any more.
     _, answers = take(state, change(asked, seen={"a": SeenItem(4, 0)}, seen_at=10))
     assert answers[0].refused == [(0, "state etag not match for key=a: current=11, expect=4")]
 
@@ -142,7 +142,7 @@ def test_what_a_caller_has_read_counts_if_nothing_is_known_that_is_newer() -> No
 def test_a_caller_that_has_read_too_early_reads_again() -> None:
     # Given a state store that this activation knows from version 10 on,
     state = actor(StateRecord(version=10))
-    # then nobody knows what has become of a value since version 9,
+    # then it does not know the changes of a value since version 9,
     asked = change(ItemChange("b", b"1"), ItemChange("a", b"2", etag="4"), seen={"a": SeenItem(4, 0)}, seen_at=9)
     turn, answers = take(state, asked)
     assert answers == [STALE]
@@ -156,7 +156,7 @@ def test_an_actor_remembers_so_many_writes_and_no_more(monkeypatch: pytest.Monke
     recent = RecentItems(5)
     for version, name in enumerate(["a", "b", "a", "c"], start=6):
         recent.put(name, SeenItem(version, 0), version)
-    # "b" was written at 7, and is forgotten: of what was read before that nothing is known.
+    # "b" was written at 7, and is forgotten: nothing is known about earlier reads.
     assert recent.floor == 7
     assert recent.now("b", SeenItem(2, 0), 6) is None
     assert recent.now("b", SeenItem(7, 0), 7) == SeenItem(7, 0)
@@ -206,7 +206,7 @@ def test_a_reminder_begins_the_expiry_and_stays_until_it_is_done() -> None:
         ("state-expiry", "s", BeginExpiry())
     ]
     assert not turn.writes()
-    # The last message of it clears the reminder, and sets the next one.
+    # The last message of an expiry clears the reminder, and sets the next one.
     turn, answers = take(state, ExpireItems([("a", 3)], NOW_US + 7, 9))
     assert answers == [MADE]
     assert turn.items == [("a", None)]

@@ -1,4 +1,4 @@
-"""Python programs keep values, typed like inputs and results of workflows."""
+"""Python programs save values, typed like inputs and results of workflows."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -30,7 +30,7 @@ def test_a_value_is_saved_read_as_its_type_and_deleted() -> None:
             assert await state.look("cars", Item) == SavedValue(Item("car", 7), "1")
             with pytest.raises(PayloadError):
                 await state.get("cars", int)
-            # It is what the app's SDK sees.
+            # The app's SDK sees the same value.
             found = await engine.states.get("statestore", "cars")
             assert found is not None
             assert found.value == b'{"name":"car","count":7}'

@@ -1,4 +1,4 @@
-"""The errors of the state API say what Dapr says, and cross between hosts."""
+"""The errors of the state API have Dapr's words, and cross between hosts."""
 
 from perdure.runtime.state.errors import EtagMismatch, StateStoreNotFound
 

@@ -1,4 +1,4 @@
-"""Expired values are deleted, whatever fails meanwhile; a host that cannot do it leaves them to the next reminder."""
+"""Expired values are deleted despite failures; a host that cannot delete them leaves them to the next reminder."""
 
 import logging
 from typing import Any
@@ -23,7 +23,7 @@ MADE = ItemsChanged(stale=False, refused=[])
 
 
 class Actor:
-    """Answers with the errors and values that it is given, then that it is done."""
+    """Answers with its given errors and values, and then that the change was made."""
 
     def __init__(self, *answers: Any) -> None:
         self.answers = [*answers]

@@ -20,7 +20,7 @@ def test_each_host_answers_for_all_keys_with_the_etags_of_the_others() -> None:
             seen = await two.get(S, "k")
             assert seen is not None
             assert seen.value == b"1"
-            # Whichever of them owns the shard: each takes the etag that the other has given out.
+            # Each host takes the etag that the other has given out, with either as the shard's owner.
             await two.change(S, [StateChange("k", b"2", seen.etag)])
             for states in (one, two):
                 with pytest.raises(EtagMismatch):

@@ -1,4 +1,4 @@
-"""Messages to the actor of a state store cross between hosts and come back the same."""
+"""Messages to the actor of a state store are the same at another host."""
 
 import pytest
 

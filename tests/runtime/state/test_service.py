@@ -10,7 +10,7 @@ from perdure.runtime.state.service import StateService
 
 
 class Shared(MemoryStore):
-    """A store that several hosts share, which write the format before the one that has state stores."""
+    """A store that several hosts share, in the format before the one with state stores."""
 
     format = FORMAT_OF_STATE - 1
 

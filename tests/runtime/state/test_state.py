@@ -205,7 +205,7 @@ def test_values_outlive_the_engine() -> None:
                 value = await engine.states.get(S, "k")
                 await engine.states.change(S, [StateChange("k", b"1", ttl_s=30)] if value is None else [])
         await anyio.sleep(60)
-        # Its time is over while nobody is there, and it is forgotten at the next start.
+        # The value expires while no engine runs, and is forgotten at the next start.
         async with Engine(data=store, settings=Settings(app_id="app"), clock=clock):
             await anyio.sleep(10)
         found = await store.items(("state", S), ["app||k"])  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Values go with their store, through each tool that makes another store of one, and what is forgotten is not they."""
+"""Each tool that makes another store out of one copies the values too, and none of them is forgotten."""
 
 from collections.abc import Callable
 from pathlib import Path

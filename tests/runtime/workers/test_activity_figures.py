@@ -1,4 +1,4 @@
-"""What the newest attempts of an activity say of it."""
+"""The figures of an activity come from its newest attempts."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Work goes to one worker at a time, comes back when a worker goes, and is answered once (contract 3.5, 4.5)."""
+"""Work goes to one worker at a time, comes back when that worker leaves, and is answered once (contract 3.5, 4.5)."""
 
 from contextlib import AsyncExitStack
 from typing import Any
@@ -56,7 +56,7 @@ async def test_what_a_worker_that_went_has_not_answered_goes_to_another_with_a_n
         again = await worker.next()
         assert again.instance_id == first.instance_id
         assert again.token != first.token
-        # An answer under the old token is void, whoever brings it; one under the new counts.
+        # An answer under the old token is void from any worker; an answer under the new token counts.
         await world.answer(first)
         assert world.sent == []
         await world.answer(again)
@@ -210,7 +210,7 @@ async def test_activities_and_turns_have_a_window_each_and_neither_takes_the_oth
             world.call(call(task_id))
         given = [await worker.next() for _ in range(80)]
         assert await worker.idle()
-        # The turn of another instance comes, and twenty of them.
+        # The turn of another instance comes, and twenty activities of that instance.
         for each in range(30):
             world.ask(turn(f"i{each}"))
         turns = [await worker.next() for _ in range(20)]
@@ -250,7 +250,7 @@ async def test_instances_are_taken_in_turn() -> None:
     assert order == [("a", 1), ("b", 1), ("a", 2), ("a", 3)]
 
 
-# What its instance has withdrawn.
+# Activities that their instance has withdrawn.
 
 
 async def test_a_withdrawn_activity_is_sent_to_no_worker() -> None:
@@ -429,7 +429,7 @@ async def test_jobs_of_an_instance_that_has_left_go_to_no_worker_and_its_answers
         assert len(world.dispatcher) == 0
         with pytest.raises(WorkUnknown):
             await world.answer(item)
-        # An instance that comes back has its work done.
+        # The work of an instance that comes back is done.
         world.call(call(2))
         while not isinstance(again := await worker.next(), ActivityItem) or again.task_id != 2:
             pass
@@ -447,7 +447,7 @@ async def test_what_a_worker_without_tokens_has_of_a_shard_that_has_gone_holds_n
         world.call(call())
         for _ in range(2):
             await worker.next()
-        # when their shard goes to another host, which hears the answers, and comes back,
+        # when their shard goes to another host, which gets the answers, and comes back,
         world.dispatcher.leave(lambda instance_id: True)
         world.ask(turn(position=1))
         world.call(call(execution_id="y"))

@@ -1,4 +1,4 @@
-"""A queue takes its owners in turn, and each owner's items in their order."""
+"""A queue takes its owners in turn, and each owner's items in order."""
 
 import pytest
 

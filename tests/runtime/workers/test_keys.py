@@ -1,4 +1,4 @@
-"""Which job an answer is to."""
+"""The job of an answer is found by its key."""
 
 import pytest
 

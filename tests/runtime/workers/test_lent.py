@@ -1,4 +1,4 @@
-"""Lent jobs cross from host to host."""
+"""Lent jobs are the same at another host."""
 
 from perdure.runtime.workers.lent import LentJob, jobs_in, pack_jobs
 

@@ -80,7 +80,7 @@ async def test_an_answer_may_come_before_the_instance_has_asked(token: str) -> N
         # The instance asks before it has taken the answer: nothing is given out;
         world.call(call(1))
         assert await worker.idle()
-        # a second answer is to nothing.
+        # a second answer has no job.
         with pytest.raises(WorkUnknown):
             await world.dispatcher.complete_activity(ActivityAnswer("i", 1, token, "1", None))
 

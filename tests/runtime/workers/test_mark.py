@@ -68,7 +68,7 @@ async def test_a_remote_step_under_way_in_a_crash_waits_for_its_worker_to_come_b
             state = await engine.facade.inspect(instance_id)
             assert state is not None
             assert not state.status.terminal
-        # then both wait, and go on when it comes.
+        # then both wait, and continue when it comes.
         async with engine.dispatcher.connect(worker) as items:
             given = {type(item): item for item in [await anext(items), await anext(items)]}
             item = given[ActivityItem]

@@ -1,4 +1,4 @@
-"""What other hosts pass on to a worker goes there once and in order, and they wait while it is too much."""
+"""Jobs of other hosts go to a worker once and in order, and these hosts wait while the worker has too many."""
 
 import anyio
 import pytest
@@ -13,7 +13,7 @@ def item(token: str, size: int = 1) -> PassedItem:
 
 
 def tokens(passed: PassedItems) -> list[str]:
-    """All that it gives, where this host has no items of its own."""
+    """All items that it gives; this host has none of its own."""
     found = []
     while (taken := passed.take() or passed.take()) is not None:
         found.append(taken.token)

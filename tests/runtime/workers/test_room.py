@@ -15,7 +15,7 @@ from ...support.workflows.remote_workers import call, turn
 
 
 def stream(jobs: int = 0, *, gate: str | None = None, keeps: bool = False, full: bool = False) -> Stream:
-    """A stream with so many activities, of this host or of another."""
+    """A stream with this number of activities, of this host or of another."""
     made = Stream(
         Worker("peer", "agent", stateful=True),
         lambda job: None,
@@ -31,7 +31,7 @@ def stream(jobs: int = 0, *, gate: str | None = None, keeps: bool = False, full:
 
 
 def chosen(job: Job, *streams: Stream, **limits: Any) -> int | None:
-    """Which of the streams gets a job."""
+    """The stream that gets a job."""
     found = Room(DispatchLimits(**limits), streams, Journal()).choose(job)
     return streams.index(found) if found is not None else None
 

@@ -1,4 +1,4 @@
-"""A worker is sent each turn as it is settled then, and only the part of a history that it does not keep."""
+"""A worker gets each turn in its present state, and only the part of a history that it does not keep."""
 
 import logging
 from typing import Any
@@ -79,7 +79,7 @@ async def test_a_worker_that_keeps_histories_is_sent_what_is_new_and_stays_with_
             counts.append((item.cached_count, len(item.past)))
             await world.answer(item)
         assert await other.idle()
-    # It keeps the past of the last turn, which was empty in the first.
+    # The worker keeps the past of the last turn, which was empty in the first turn.
     assert counts == [(None, 0), (None, 3), (3, 3), (6, 3)]
 
 
@@ -134,7 +134,7 @@ async def test_the_second_answer_to_a_turn_that_was_sent_twice_does_no_harm() ->
         await world.answer(first)
         with pytest.raises(WorkUnknown):
             await world.answer(first)
-        # Nor when the next turn is with the worker by then.
+        # A second answer does not count either when the worker has the next turn by then.
         world.ask(turn(position=2))
         await worker.next()
         await world.answer(first)
@@ -163,7 +163,7 @@ async def test_each_turn_has_a_wait_of_its_own_and_an_answered_one_has_none() ->
         again = [await worker.next(), await worker.next()]
         assert [item.instance_id for item in again] == ["lost", "lost"]
         await world.answer(lost)
-        # A later one begins anew.
+        # A later turn begins with the first wait.
         world.ask(turn("later"))
         later = await worker.next()
         assert await worker.next() == later

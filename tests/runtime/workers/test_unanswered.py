@@ -1,4 +1,4 @@
-"""What a worker without tokens holds of a key keeps the next job with that key back, and its answer is for no other."""
+"""A job at a worker without tokens holds back the next job with its key, and the worker's answer counts for it only."""
 
 from collections.abc import Callable
 
@@ -31,7 +31,7 @@ def asks_activity(execution_id: str) -> Ask:
     return lambda world: world.call(call(execution_id=execution_id))
 
 
-# What a worker has, and what follows under the same key before it has answered.
+# The job of a worker, and the next job with the same key before the worker has answered.
 FOLLOWING: dict[str, tuple[Ask, Ask]] = {
     "an activity of the next run": (asks_activity("x"), asks_activity("y")),
     "a turn of the next run": (asks_turn(), asks_turn(execution_id="y")),
@@ -50,7 +50,7 @@ async def test_a_worker_without_tokens_is_given_the_next_job_once_it_has_answere
 ) -> None:
     world = World()
     async with world.worker(agent=JAVASCRIPT) as worker, world.worker() as other:
-        # Given a job of which its instance wants to know nothing more, with a worker that gives no tokens back,
+        # Given a job that its instance has withdrawn, with a worker that gives no tokens back,
         first(world)
         void = await worker.next()
         second(world)

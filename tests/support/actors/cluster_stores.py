@@ -1,4 +1,4 @@
-"""Stores that several hosts share, by name; and short ways to let their hosts beat, and kill each other."""
+"""Stores that several hosts share, by name, and functions that let their hosts beat and kill each other."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -43,7 +43,7 @@ class ClusterBench:
         return cls(lambda: MemoryClusterStore(database))
 
     async def host(self) -> ClusterStore:
-        """A store that is open, of a host that has not joined."""
+        """An open store of a host that has not joined."""
         store: ClusterStore = self._make()
         await store.open()
         self._stores.append(store)
@@ -62,7 +62,7 @@ class ClusterBench:
             group.cancel_scope.cancel()
 
     async def beats_of(self, store: Cluster, *, number: int) -> Sequence[Heartbeat]:
-        """The next beats of a host that were answered, from now on."""
+        """The next answered beats of a host, from now on."""
         store.heart.drain()
         began = anyio.current_time()
         beats: list[Heartbeat] = []

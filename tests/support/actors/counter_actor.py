@@ -56,7 +56,7 @@ class Forget(NamedTuple):
 
 
 class BeQuiet(NamedTuple):
-    """Have nothing in flight ever again, and write nothing."""
+    """Have nothing in flight from now on, and write nothing."""
 
 
 class Work(NamedTuple):
@@ -66,7 +66,7 @@ class Work(NamedTuple):
 
 
 def counter_vocabulary() -> Vocabulary:
-    """What hosts of counters say to each other: all of the above but Tell."""
+    """The messages between hosts of counters: all of the above except Tell."""
     kinds = (Add, Read, Remind, Unremind, Break, Show, Forget, BeQuiet, Work)
     return Vocabulary([WireWord(kind.__name__, kind) for kind in kinds])
 
@@ -160,7 +160,7 @@ class CounterType:
         return ()
 
     def facets(self, outside: Inspection) -> Facets | None:
-        """Of a counter that an earlier release has written: whether it is odd or even."""
+        """Facets of a counter that an earlier release has written: odd or even."""
         total = int(outside.record)
         return Facets("Counter", "odd" if total % 2 else "even", total, outside.updated_us)
 

@@ -48,7 +48,7 @@ VALUES: Sequence[tuple[Any, Any]] = (
     (FailedCall | None, FailedCall(kind="activity", name="charge", id=3, attempt=2, failure=FAILURE)),
     (InstanceState, STATE),
 )
-# Where a parameter stands for one of few values.
+# Parameters that allow only a few values.
 NAMED = {"limit": "payload_bytes_max"}
 
 
@@ -69,7 +69,7 @@ def value_of(hint: Any) -> Any:
 
 
 def same(error: PerdureError, arrived: PerdureError) -> None:
-    """Check that an error arrived as it was."""
+    """Check that an error arrived unchanged."""
     assert type(arrived) is type(error)
     assert str(arrived) == str(error)
     assert vars(arrived).keys() == vars(error).keys()

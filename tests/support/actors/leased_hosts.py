@@ -1,7 +1,8 @@
 """Hosts of a leased membership on one database in memory, with a keeper of shards that only commits.
 
-Each host commits for its open shards all the time, so that the database sees at once when two own one (`broken`), and
-its log tells who did what in which order. What keepers are told is held to the order that `ShardKeeper` promises.
+Each host commits for its open shards all the time, so that the database sees at once when two hosts own one shard
+(`broken`), and its log shows the order of their commits. The calls of keepers are checked for the order that
+`ShardKeeper` promises.
 """
 
 import random
@@ -39,7 +40,7 @@ def addresses(shards: int) -> Mapping[int, Address]:
 
 
 class ShakyLink:
-    """A way to the database that can be slow, cut, or lose answers."""
+    """A link to the database that can be slow, cut, or lose answers."""
 
     def __init__(self, chance: random.Random) -> None:
         self._chance = chance
@@ -203,7 +204,7 @@ class LeasedHost:
             task_status.started()
 
     def kill(self) -> None:
-        """End it as `kill -9` would: nothing more comes of it, and its rows stay."""
+        """End it as `kill -9` would: it does nothing more, and its rows stay."""
         assert self._scope is not None
         self.running = False
         self.store.abandon()
@@ -221,7 +222,7 @@ class LeasedHosts:
     """All hosts of a database.
 
     Args:
-        seed: Of all that is random.
+        seed: Of all random choices.
         loses_takes: The share of the messages about given shards that are lost.
     """
 
@@ -231,7 +232,7 @@ class LeasedHosts:
         self.chance = random.Random(seed)
         self.database = MemoryDatabase(shards=shards)
         self.newcomer_s = newcomer_s
-        self.format_max = FORMAT_MAX  # that hosts read which come from now on
+        self.format_max = FORMAT_MAX  # that later hosts read
         self.hosts: list[LeasedHost] = []
         self._loses_takes = loses_takes
 
@@ -251,10 +252,10 @@ class LeasedHosts:
                 if host.store.host == to:
                     host.membership.told(gifts)
 
-    # What must be true.
+    # Conditions that must hold.
 
     def require_safe(self) -> None:
-        """Look that no two hosts have owned a shard at once, and that keepers were told what they may be told."""
+        """Check that no two hosts have owned a shard at once, and that keepers were called in an allowed order."""
         assert self.database.broken == []
         for host in self.hosts:
             assert host.keeper.wrong == [], f"host {host.number}"
@@ -281,13 +282,13 @@ class LeasedHosts:
         return sorted(open_) == sorted(there.items())
 
     def even(self) -> bool:
-        """Whether there is nothing to move."""
+        """Whether no shard has to move."""
         owners = {shard: row.host for shard, row in self.database.owners.items()}
         states: dict[int, HostState] = {host: each.row.state for host, each in self.database.hosts.items()}
         return plan(owners, states, self.database.cuts) == {}
 
     async def wait_settled(self, within_s: float, *, even: bool = False) -> float:
-        """Wait until each shard is owned, and return how long it took."""
+        """Wait until each shard is owned, and return the time that it took."""
         began = anyio.current_time()
         while not (self.settled() and (self.even() or not even)):
             self.require_safe()
@@ -296,7 +297,7 @@ class LeasedHosts:
         return anyio.current_time() - began
 
     def picture(self) -> str:
-        """What there is, for a failure."""
+        """The present state, for the text of a failure."""
         lines = [f"owners: {[(row.shard, row.host, row.epoch) for row in self.database.owners.values()]}"]
         lines += [
             f"{host.number}: {host.store.host} running={host.running} {host.membership.standing} "

@@ -9,13 +9,13 @@ from perdure.actors.store.part import Part
 
 
 class HandMembership:
-    """The hosts of a daemon, as a test says: a `Membership`."""
+    """The hosts of a daemon, set by a test: a `Membership`."""
 
     def __init__(self, me: str, *others: str) -> None:
         self.me = me
         self.part: Part | None = None
         self.timeline = ""
-        self.told: list[str] = []  # what the wire has told it
+        self.told: list[str] = []  # reports of the wire
         self._others: dict[str, Endpoint] = {name: MemoryEndpoint(name) for name in others}
         self._watchers: list[Callable[[], None]] = []
 
@@ -37,7 +37,7 @@ class HandMembership:
         self.tell()
 
     def come_at(self, name: str, endpoint: Endpoint) -> None:
-        """Another host lives from now on, somewhere else than in memory."""
+        """Another host lives from now on, at an address outside of memory."""
         self._others[name] = endpoint
         self.tell()
 

@@ -1,4 +1,4 @@
-"""A host of counters, and where its messages to other addresses go."""
+"""A host of counters, and the destinations of its messages to other addresses."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,7 +16,7 @@ from .counter_actor import CounterType
 
 
 class World:
-    """A host of counters, and where the messages to other addresses went."""
+    """A host of counters, and its messages to other addresses."""
 
     def __init__(self, store: Store | None = None, *, clock: Clock | None = None, limits: HostLimits | None = None):
         self.store = store or MemoryStore()

@@ -60,7 +60,7 @@ class Member:
         await self._stopped.wait()
 
     async def start_again(self, tasks: anyio.abc.TaskGroup) -> None:
-        """Be there once more, as a new process on the same store would."""
+        """Run once more, as a new process on the same store would."""
         self._new_host()
         self._stop, self._stopped = anyio.Event(), anyio.Event()
         await tasks.start(self.run)

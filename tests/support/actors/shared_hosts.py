@@ -32,10 +32,10 @@ SHARDS = 8
 
 
 class NamelessTransport(MemoryTransport):
-    """A way into the network by the address of a host, whose name is another one in each of its lives."""
+    """A transport that calls a host by its address, because its name changes with each life."""
 
     def identify(self, me: str) -> None:
-        """Others reach it by its address all the same."""
+        """Other hosts still reach it by its address."""
 
     def caller(self, connection: Any) -> str | None:
         return None
@@ -86,7 +86,7 @@ class SharedHost:
         self.over = anyio.Event()
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
-        """Be there until stopped or killed."""
+        """Run until stopped or killed."""
         try:
             with self._scope:
                 await self.host.open()
@@ -99,12 +99,12 @@ class SharedHost:
     async def stop(self) -> None:
         """Leave, and end."""
         await self.membership.leave(20)
-        await anyio.sleep(1)  # as the engine does: until all have heard of it
+        await anyio.sleep(1)  # as the engine does: until all hosts have been notified
         self._stop.set()
         await self.over.wait()
 
     def kill(self) -> None:
-        """End it as `kill -9` would: nothing more comes of it, and its rows stay."""
+        """End it as `kill -9` would: it does nothing more, and its rows stay."""
         self.store.abandon()
         self._network.kill(self.address)
         self.killed = True
@@ -171,7 +171,7 @@ class SharedHosts:
 
 @asynccontextmanager
 async def shared_hosts(count: int = 2, *, seed: int = 0, shards: int = SHARDS) -> AsyncIterator[SharedHosts]:
-    """Hosts that have shared out the shards among them. In the end no commit was that of a host that was no owner."""
+    """Hosts that have shared out the shards among them. At the end, check that only owners have committed."""
     async with anyio.create_task_group() as tasks:
         hosts = SharedHosts(tasks, seed=seed, shards=shards)
         for _ in range(count):
@@ -191,8 +191,8 @@ class Load:
         self.counters = [counter(f"load-{number}") for number in range(counters)]
         self.acknowledged = dict.fromkeys(self.counters, 0)
         self.uncertain = dict.fromkeys(self.counters, 0)
-        self.errors: list[PerdureError] = []  # with which nobody knows
-        self.refused: list[PerdureError] = []  # with which nothing was done
+        self.errors: list[PerdureError] = []  # of additions with an unknown outcome
+        self.refused: list[PerdureError] = []  # of additions that were not carried out
         self.slowest_s = 0.0
         self._on = True
 

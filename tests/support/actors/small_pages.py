@@ -14,7 +14,7 @@ STORES = (SqliteQuery, PostgresQuery)
 
 @contextmanager
 def small_pages() -> Iterator[pytest.MonkeyPatch]:
-    """Let pages be short, sets be too large to be sorted, and kinds be merged from several statements."""
+    """Shorten the pages, make sets too large to be sorted, and have kinds merged from several statements."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(paging, "EXAMINED_MAX", 3)
         patch.setattr(paging, "EXAMINED_APART_MAX", 2)

@@ -43,14 +43,14 @@ async def open_and_close(path: Path, **options: Any) -> None:
 
 
 def change(path: Path, *statements: str) -> None:
-    """Execute statements that the store itself never would."""
+    """Execute statements that the store itself never executes."""
     connection = sqlite3.connect(path, isolation_level=None)
     for statement in statements:
         connection.execute(statement)
     connection.close()
 
 
-# What versions 4 and 5 have brought, taken away again.
+# Remove the additions of versions 4 and 5.
 TO_VERSION_3 = (
     *(f"DROP TABLE {table}" for table in ("items", "audit", "tags", "facets", "kinds")),
     "DELETE FROM meta WHERE name IN ('unlisted_key', 'listed_key')",

@@ -1,4 +1,4 @@
-"""A store under test, and short ways to write to it and to read from it."""
+"""A store under test, with short methods that write to it and read from it."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,7 +9,7 @@ from perdure.actors.store.errors import StoreError
 from perdure.actors.store.part import Part
 
 SHARDS = 8
-PART = Part(1, 2)  # of a store in two; all that the conformance suites write belongs to it
+PART = Part(1, 2)  # of a store in two parts; all writes of the conformance suites belong to it
 
 
 class Bench:

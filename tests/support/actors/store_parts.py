@@ -1,4 +1,4 @@
-"""Stores of one or several parts with something in them, and all that can be seen of them."""
+"""Stores of one or several parts with rows in them, and their visible content."""
 
 import sqlite3
 from collections.abc import AsyncIterator, Sequence
@@ -77,7 +77,7 @@ def write(key: int, address: Address, *, at_us: int = 1, **fields: object) -> Wr
 
 
 class Seen(NamedTuple):
-    """All of an actor but its key, which another layout need not keep."""
+    """All of an actor except its key, which another layout need not keep."""
 
     record: bytes
     entries: Sequence[bytes]

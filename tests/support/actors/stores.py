@@ -1,4 +1,4 @@
-"""The stores that keep the contract, by name: what runs on one of them runs on every other."""
+"""The stores that keep the contract, by name: code for one of them works with each of them."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -25,8 +25,8 @@ POSTGRES: Sequence[Any] = [
     pytest.param((f"postgres {release}", "asyncio"), marks=[pytest.mark.slow] if release < NEWEST else [])
     for release in installed()
 ]  # each a variant; releases before the newest only in `make test-slow`
-SIMULATED: Variant = ("simulated postgres", "asyncio")  # the stand-in for a server, which simulated worlds have
-# Stores that are whole. SQLite and PostgreSQL need asyncio; the memory store must not.
+SIMULATED: Variant = ("simulated postgres", "asyncio")  # the imitation of a server in simulated worlds
+# Stores of one part. SQLite and PostgreSQL need asyncio; the memory store must not.
 WHOLE_STORES: Sequence[Any] = [("memory", "trio"), ("sqlite", "asyncio"), *POSTGRES, SIMULATED]
 ALL_STORES: Sequence[Any] = [
     ("memory", "asyncio"), ("memory", "trio"), ("sqlite", "asyncio"), *POSTGRES, SIMULATED,
@@ -40,7 +40,7 @@ async def make_store(variant: Variant, folder: Path, server_of: ServerOf, *, sha
     """Make a new store of a variant.
 
     Args:
-        server_of: Gives the server of a release of PostgreSQL.
+        server_of: Returns the server of a release of PostgreSQL.
     """
     match variant[0].split():
         case "postgres", release:
@@ -54,7 +54,7 @@ async def make_store(variant: Variant, folder: Path, server_of: ServerOf, *, sha
     return MemoryStore(shards=shards, part=part)
 
 
-# All that a store may have in its tables, but for the tables themselves: to make those takes a hundred times longer.
+# The content of a store's tables. The tables stay, because making them takes a hundred times longer.
 EMPTY = """
 DO $$ BEGIN
     IF EXISTS (SELECT 1 FROM pg_namespace WHERE nspname = '{schema}') THEN

@@ -39,7 +39,7 @@ def measured(
     figures: Mapping[str, float] | None = None,
     **values: Any,
 ) -> Result:
-    """A run with options, and what it came to; `figures` are those with the name of an option."""
+    """A run with options, and its results; `figures` are those with the name of an option."""
     run = run_of(workload, driver, **{name: value for name, value in values.items() if name in OPTIONS})
     found = {name: value for name, value in values.items() if name not in OPTIONS} | dict(figures or {})
     return Result(run=run, outcome=RunOutcome(figures=found, latencies_us=list(latencies_us), series=series or {}))
@@ -57,7 +57,7 @@ async def performed(
 
 
 class Parts:
-    """Hears how far a run is."""
+    """Receives the progress of a run."""
 
     def __init__(self) -> None:
         self.told: list[tuple[float, int]] = []

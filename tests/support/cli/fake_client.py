@@ -6,7 +6,7 @@ from typing import Any, Self
 
 
 class FakeClient:
-    """Answers each method with what `answers` has for it: a value, an error, or a function of the arguments."""
+    """Answers each method with its entry in `answers`: a value, an error, or a function of the arguments."""
 
     url = "http://fake"
 

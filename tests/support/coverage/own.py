@@ -1,9 +1,8 @@
 """A plugin of pytest that measures each module of some layers while its own test file runs:  make test
 
 The rule: only the module is traced, and only then, because a tracer doubles what a test costs (and trebles it, if it
-looks at all of the layers). Of a test that runs on asyncio and on trio only the run on asyncio is measured, and no test
-that is marked with `untraced`. What tests run of other modules is measured by `make coverage`, and so is what processes
-run that they start.
+traces all of the layers). Of a test that runs on asyncio and on trio only the run on asyncio is measured, and no test
+that is marked with `untraced`. `make coverage` measures other modules too, and the processes that tests start.
 """
 
 from collections.abc import Collection
@@ -30,7 +29,7 @@ class OwnTests:
     def __init__(self, layers: Collection[str], folder: Path) -> None:
         self._layers = layers
         self._all = coverage.CoverageData(str(folder / "data"), suffix=True)
-        self._file: Path | None = None  # whose tests run
+        self._file: Path | None = None  # of the tests that run now
         self._measured: coverage.Coverage | None = None  # of its module
         self._is_on = False
 
@@ -63,15 +62,15 @@ class OwnTests:
 
 
 def _measuring(source: Path) -> coverage.Coverage:
-    """What measures one file, in memory."""
+    """The measurement of one file, in memory."""
     found = coverage.Coverage(branch=True, include=[str(source)], config_file=False, data_file=None)
-    # A test file may run nothing of its module, as where the module has only types.
+    # A test file may run no code of its module, if the module has only types.
     found.set_option("run:disable_warnings", ["no-data-collected"])
     return found
 
 
 def is_measured(item: pytest.Item) -> bool:
-    """Whether a test is to be measured: not one that is marked, nor the run on trio of one that runs on asyncio too."""
+    """Whether a test is measured: it is not marked, and is not the run on trio of a test that runs on asyncio too."""
     if item.get_closest_marker("untraced") is not None:
         return False
     parameters = item.callspec.params if hasattr(item, "callspec") else {}

@@ -4,8 +4,8 @@
 
 The rule: a share is of the installed package, and counts lines and branches together, as coverage.py does. It is by one
 of two kinds of run: by all tests of these layers, in their processes and in those that they start (`make coverage`),
-and by the module's own test file alone (`make test`). The second leaves out what runs when a module is imported,
-because the first test that imports it would get the credit.
+and by the module's own test file alone (`make test`). The second leaves out the lines that run at import, because the
+first test that imports the module would get the credit.
 
 `floors.toml` beside this file has the shares below which no module may fall.
 """
@@ -31,7 +31,7 @@ TESTS = {BY_ALL: "all tests", BY_OWN: "its own test file"}
 
 
 class Share(NamedTuple):
-    """How much of a module or of a layer runs."""
+    """The share of a module or of a layer that runs."""
 
     run: int  # lines and branches
     of: int
@@ -61,7 +61,7 @@ def share_in_functions(told: Mapping[str, Any]) -> Share:
 
 
 def told_of(measured: coverage.Coverage, **wanted: Any) -> dict[str, Any]:
-    """What coverage tells of files.
+    """The data of coverage about files.
 
     Args:
         wanted: Which files, as `Coverage.json_report` takes them.
@@ -86,7 +86,7 @@ def shares_by_all(measured: coverage.Coverage, of: Collection[str]) -> Shares:
 
 
 def shares_by_own(measured: coverage.Coverage, of: Collection[str], installed: Path = INSTALLED) -> Shares:
-    """The share of each module of some layers that has a test file, by that.
+    """The share of each module of some layers that has its own test file, by a run of that file.
 
     Args:
         installed: The folder of the package.
@@ -131,7 +131,7 @@ def written(shares: Shares) -> str:
 
 
 def main(kind: str, folder: Path) -> int:
-    """Report on what the processes of a run have written into a folder; return 1 if a module is below its floor."""
+    """Report on the data of a run's processes in a folder; return 1 if a module is below its floor."""
     measured = coverage.Coverage(data_file=str(folder / "data"), config_file=str(ROOT / "pyproject.toml"))
     try:
         measured.combine([str(folder)], strict=True)

@@ -1,7 +1,7 @@
 """The fenced blocks of the documents, in the order of a page, and the commands in those of a shell.
 
 The rule: a page is read as its reader sees it. An indented block (of a list) is one too, a `\\` at the end of a line
-joins the next one to it, and what stands behind a `#` is a comment.
+joins the next one to it, and text behind a `#` is a comment.
 """
 
 import re
@@ -81,7 +81,7 @@ def commands(page: str) -> Iterator[Command]:
 
 
 def commands_of(block: Block) -> Iterator[Command]:
-    """The commands of a block. In one of `console` they follow a `$`, and lines without it are what they print."""
+    """The commands of a block. In a block of `console` they follow a `$`, and lines without it are their output."""
     text = re.sub(r"\\\n\s*", "", block.text)
     if block.language == "console":
         for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:

@@ -2,7 +2,7 @@
 
 
 def changed(source: str, diff: str) -> str:
-    """A source after a diff whose parts each stand in it once."""
+    """A source after a diff; each part of the diff is in it once."""
     for hunk in diff.strip("\n").split("\n\n"):
         lines = hunk.splitlines()
         before = "".join(f"{line[1:]}\n" for line in lines if line[0] in " -")

@@ -1,6 +1,7 @@
-"""What a command prints, compared with what a page shows of it.
+"""The output of a command, compared with the output on a page.
 
-The rule: all that differs from run to run is left out of the comparison (ids that the daemon makes, moments, lengths of
+The rule: text that differs from run to run is left out of the comparison (ids that the daemon makes, moments, lengths
+of
 time and of texts, ports, the widths of columns), and nothing else. A line `...` of a page stands for any number of
 lines, and `…` in it for any text. JSON is compared by its values.
 """
@@ -15,7 +16,7 @@ ELLIPSIS = "…"
 
 
 def compared(lines: Sequence[str]) -> list[str]:
-    """Lines without what differs from day to day."""
+    """Lines without the text that differs from run to run."""
     kept = []
     for line in lines:
         text = re.sub(r"\b[0-9a-f]{8}-[0-9a-f-]{27}\b|\b[0-9a-f]{32}\b", "<id>", line)
@@ -30,7 +31,7 @@ def compared(lines: Sequence[str]) -> list[str]:
 
 
 def shows(printed: Sequence[str], shown: Sequence[str]) -> bool:
-    """Whether an output is as a page shows it."""
+    """Whether an output matches a page."""
     try:
         said, real = json.loads("".join(shown)), json.loads("".join(printed))
     except ValueError:
@@ -44,7 +45,7 @@ def _pattern(line: str) -> str:
 
 
 def fits(real: Any, said: Any) -> bool:
-    """Whether a value is what a page shows: the same keys, and the same texts but for what differs from day to day."""
+    """Whether a value matches a page: the same keys, and the same texts but for parts that differ from run to run."""
     if isinstance(said, dict):
         return isinstance(real, dict) and real.keys() == said.keys() and all(fits(real[key], said[key]) for key in said)
     if isinstance(said, list):
@@ -55,6 +56,6 @@ def fits(real: Any, said: Any) -> bool:
 
 
 def shows_text(real: str, said: str) -> bool:
-    """Whether a text is as a page shows it."""
+    """Whether a text matches a page."""
     pattern = "\n".join(map(_pattern, compared(said.splitlines())))
     return re.fullmatch(pattern, "\n".join(compared(real.splitlines()))) is not None

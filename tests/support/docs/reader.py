@@ -1,7 +1,9 @@
-"""A reader who does what a page says: a folder, a terminal for daemons, and one for everything else.
+"""A reader who runs the commands of a page: a folder, a terminal for daemons, and one for all other commands.
 
-The rule: what the page says is run, with other ports. Daemons are processes of their own; the other commands of Perdure
-run in this one, because a process for each would take half a second; all else is given to bash. `tests/docs/` has the
+The rule: the commands of the page are run, with other ports. Daemons are processes of their own; the other commands of
+Perdure
+run in this one, because a process for each would take half a second; all other commands are given to bash.
+`tests/docs/` has the
 readers.
 """
 
@@ -35,7 +37,7 @@ METRICS = re.compile(r"--metrics-port[ =](\d+)")
 
 
 class Said(NamedTuple):
-    """What a command has printed, and how it ended."""
+    """The output of a command, and its end."""
 
     text: str
     code: int
@@ -55,7 +57,7 @@ class Reader:
         self._environment = {**os.environ, "HOME": str(folder)}
         self._environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
         self._exported: dict[str, str] = {}
-        self._ports: dict[str, str] = {}  # as the page has them -> as they are
+        self._ports: dict[str, str] = {}  # the ports of the page -> the real ones
         self._daemons: list[Copy | subprocess.Popen[bytes]] = []
         self._apps: list[subprocess.Popen[bytes]] = []
         (folder / ".curlrc").write_text("silent\nfail-with-body\nmax-time = 20\n")
@@ -110,7 +112,7 @@ class Reader:
         command = PORTS.sub(lambda found: re.sub(r"\d+$", "0", found[0]), command)
         environment = dict(self._environment)
         if " daprd" in command:
-            # The same ports again after a kill: an app that is connected looks for them.
+            # The same ports again after a kill: a connected app connects to them again.
             for name, port in (("http", "3500"), ("grpc", "50001")):
                 self._ports.setdefault(port, str(free_port()))
                 command += f" --dapr-{name}-port={self._ports[port]}"
@@ -133,7 +135,7 @@ class Reader:
         return Said(line, 0)
 
     def _serve(self, words: Sequence[str]) -> Said:
-        """Start a web server, at another port than the page has; a running one is killed before."""
+        """Start a web server, at another port than on the page; a running one is killed first."""
         self.kill()
         said, real = words[words.index("--port") + 1], free_port()
         self._ports[said] = str(real)
@@ -196,7 +198,7 @@ class Reader:
             daemon.stdout.close()
         return codes
 
-    # Everything else.
+    # Other commands.
 
     def _with_real_ports(self, text: str) -> str:
         return ADDRESS.sub(lambda found: f"127.0.0.1:{self._ports.get(found[1], found[1])}", text)
@@ -234,7 +236,7 @@ def free_port() -> int:
 
 
 def within(condition: Callable[[], bool]) -> None:
-    """Wait for something that a daemon does by itself."""
+    """Wait for an action of the daemon."""
     deadline_s = time.monotonic() + PATIENCE_S
     while not condition():
         assert time.monotonic() < deadline_s

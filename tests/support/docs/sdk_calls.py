@@ -1,9 +1,9 @@
-"""The calls of Dapr's SDKs, and for each the row of docs/dapr/sdks.md that tells of it.
+"""The calls of Dapr's SDKs, and for each its row of docs/dapr/sdks.md.
 
-The rule: a call whose name is not in its row has the row's name beside it. Calls are those of clients that manage
-workflows, of the context that workflow code is given, and of the state API.
+The rule: a call whose name is not in its row has the row's name beside it. The calls are those of clients that manage
+workflows, of the context of workflow code, and of the state API.
 
-`tests/house/test_sdks.py` holds the page to it.
+`tests/house/test_sdks.py` compares the page with it.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ def named(*calls: str) -> dict[str, str]:
     return {call: call for call in calls}
 
 
-# SDK -> part of it -> call -> what its row holds.
+# SDK -> part of it -> call -> text of its row.
 CALLS: Mapping[str, Mapping[str, Mapping[str, str]]] = {
     "Python": {
         "clients": {

@@ -27,7 +27,7 @@ def action_of(command: Command) -> Message:
     return WorkflowAction(id=command.event_id, router=router, **{kind: fields_of(command)})  # type: ignore[union-attr]
 
 
-# The fields of an action. Those that a history event has too come from the command's `wire`.
+# The fields of an action. Fields that a history event has too come from the command's `wire`.
 
 
 def _kept(command: TaskScheduled | ChildCreated | TimerCreated) -> Message:

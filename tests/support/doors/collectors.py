@@ -94,7 +94,7 @@ def _over_http(path: str, read: Callable[[bytes], list[Seen]], status: int) -> I
             if self.headers.get("Content-Encoding") == "gzip":
                 body = gzip.decompress(body)
             found = self.path == path
-            if found:  # before the answer: a test looks at the spans as soon as their sender has that
+            if found:  # before the answer: a test reads the spans as soon as their sender has the answer
                 collector.take(read(body), {name.lower(): value for name, value in self.headers.items()})
             self.send_response(status if found else 404)
             self.send_header("Content-Length", "0")

@@ -11,7 +11,7 @@ from perdure.runtime.workers.items import ActivityAnswer, Worker, WorkItem
 
 
 class FakeDispatcher:
-    """Gives each item to the first that asks."""
+    """Gives each item to the first stream that asks."""
 
     def __init__(self) -> None:
         self.workers: list[Worker] = []
@@ -19,7 +19,7 @@ class FakeDispatcher:
         self.given: list[WorkItem] = []
         self.workflow_answers: list[WorkflowAnswer] = []
         self.activity_answers: list[ActivityAnswer] = []
-        self.failure: Exception | None = None  # what the Complete calls raise
+        self.failure: Exception | None = None  # the error that the Complete calls raise
         self.stopping = False
         self._items: deque[WorkItem] = deque()
         self._news = anyio.Event()
@@ -37,7 +37,7 @@ class FakeDispatcher:
         news.set()
 
     async def until(self, condition: Callable[["FakeDispatcher"], bool]) -> None:
-        """Wait until something is the case here."""
+        """Wait until a condition holds here."""
         with anyio.fail_after(20):
             while not condition(self):
                 await self._news.wait()

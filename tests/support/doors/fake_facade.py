@@ -48,10 +48,10 @@ def state(instance_id: str = "order-1", status: Status = Status.RUNNING, **field
 
 
 class FakeFacade(Facade):
-    """Answers as the contract says, remembers what it was asked, and fails when told to.
+    """Answers as the contract says, records the requests, and fails on request.
 
-    It inherits for the types alone, because the doors take a `Facade`: there is no host, and no method of `Facade`
-    is called.
+    It inherits only for the types, because the doors take a `Facade`: there is no host, and no method of `Facade` is
+    called.
     """
 
     def __init__(self, *states: InstanceState) -> None:
@@ -61,7 +61,7 @@ class FakeFacade(Facade):
         self.failure: Exception | None = None
         self.tracing = None
         self.unfinished_children: dict[str, tuple[str, ...]] = {}
-        self.others: dict[str, FakeFacade] = {}  # of the apps that were asked for, by their ids
+        self.others: dict[str, FakeFacade] = {}  # of the requested apps, by their ids
 
     def of_app(self, app_id: str) -> "FakeFacade":
         return self.others.setdefault(app_id, type(self)(*self.instances.values()))
@@ -75,7 +75,7 @@ class FakeFacade(Facade):
         self.instances[changed.instance_id] = changed
 
     def change(self, instance_id: str, follow: Mapping[Status, Status]) -> None:
-        """Move an instance to the status that follows; leave it where it is if none does."""
+        """Move an instance to the next status; leave it in its status if there is none."""
         if (found := self.instances.get(instance_id)) is None:
             raise InstanceNotFound(instance_id)
         if found.status is Status.STALLED:

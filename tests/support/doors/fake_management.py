@@ -19,7 +19,7 @@ from .fake_facade import FakeFacade, state
 
 
 class FakeManagement(FakeFacade):
-    """Does what a worker and the rest of the task hub's methods need in addition: waits, lists, histories, reruns.
+    """Adds the methods for a worker and for the rest of the task hub: waits, lists, histories, reruns.
 
     Args:
         begins: Instances run as soon as they are started, as with a worker.

@@ -1,4 +1,4 @@
-"""The other hosts of a daemon, in the same process and at the end of no socket."""
+"""The other hosts of a daemon, in the same process and without sockets."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +12,7 @@ class FakePeers:
     def __init__(self) -> None:
         self.others: list[FakePeers] = []
         self.methods: dict[str, Callable[..., Any]] = {}
-        self.away = False  # nobody reaches this host
+        self.away = False  # no host reaches this one
 
     @property
     def connected(self) -> bool:

@@ -1,4 +1,4 @@
-"""Random history events, as a program could write them that keeps to the contract where our events depend on it."""
+"""Random history events of a program that keeps to the contract where our events depend on it."""
 
 import random
 from typing import Any
@@ -64,7 +64,7 @@ def value(chance: random.Random, kind: int) -> Any:
 
 
 def keep_to_the_contract(kind: str, inner: Any) -> None:
-    """What every sender says."""
+    """Set the fields that every sender sets."""
     if kind.startswith("timer"):
         inner.fireAt.SetInParent()
     elif kind == "taskFailed":

@@ -1,4 +1,4 @@
-"""A client of gRPC that asks and never reads: HTTP/2 by hand, because no library lets its user do so."""
+"""A client of gRPC that sends requests and never reads: HTTP/2 by hand, because no library allows that."""
 
 import socket
 import struct

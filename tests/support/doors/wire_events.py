@@ -1,4 +1,4 @@
-"""Events as an SDK or daprd could have written them: one of each kind at least, with everything that can be said."""
+"""Events as an SDK or daprd could have written them: at least one of each kind, with all fields."""
 
 from perdure.rpc.messages import HistoryEvent, Message, message
 
@@ -36,7 +36,7 @@ PARENT = {
     "appID": APP_ID,
 }
 
-# What our events hold without help.
+# Fields that our events hold without `wire`.
 PLAIN: dict[str, Message] = {
     "turn": event("workflowStarted"),
     "turn with patches": event("workflowStarted", version={"patches": ["a", "b"], "name": "v2"}),
@@ -106,7 +106,7 @@ NAMESPACED.router.targetAppNamespace = "prod"
 
 
 def with_unknown(said: Message) -> Message:
-    """The same with unknown fields at every level that there is."""
+    """The same with unknown fields at every level."""
     inside = said.WhichOneof("eventType") or ""
     inner = message(getattr(said, inside).DESCRIPTOR.full_name)
     odd = inner.FromString(getattr(said, inside).SerializeToString() + UNKNOWN)
@@ -115,7 +115,7 @@ def with_unknown(said: Message) -> Message:
     return copy
 
 
-# What needs `wire`.
+# Fields that need `wire`.
 RICH: dict[str, Message] = {
     "sentinel": event("timerCreated", 3, routed=True, fireAt=SENTINEL, externalEvent={"name": "Approve"}),
     "sentinel fired": event("timerFired", fireAt=SENTINEL, timerId=3),

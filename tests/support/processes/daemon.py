@@ -28,7 +28,7 @@ class Daemon:
         data: The store's file.
         options: More of the command line.
         stderr: A descriptor in the place of a file beside the store.
-        inside: A command that runs the one behind it: in other namespaces, with another clock.
+        inside: A command that runs the daemon's: in other namespaces, with another clock.
         python: That has Perdure.
         fresh: Whether Python itself has to start, as for users; else the daemon may be a copy of a process that has
             imported it (`template.py`).
@@ -123,7 +123,7 @@ class Daemon:
         return self._http.post(f"{instance_id}/{action}", content=content)
 
     def wait_for(self, instance_id: str, status: str, *, within_s: float = 30.0) -> dict[str, Any]:
-        """Ask until the instance has the status: ever more seldom, because each answer costs work."""
+        """Ask until the instance has the status, at growing intervals, because each answer costs work."""
         pause_s, deadline = 0.01, time.monotonic() + within_s
         while (state := self.get(instance_id)).get("runtimeStatus") != status:
             assert time.monotonic() < deadline, state

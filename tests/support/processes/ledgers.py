@@ -1,8 +1,7 @@
-"""Ledgers: instances that write down each entry, clients that send entries, and what must hold between the two.
+"""Ledgers: instances that write down each entry, clients that send entries, and the conditions between the two.
 
-A client sends the entries of its ledger one after the other, and each try under
-a number of its own. So the ledger tells, after any number of kills, what was
-lost, what was doubled, what came out of order, and which timer was early.
+A client sends the entries of its ledger one after the other, and each try under its own number. So the ledger shows,
+after any number of kills, the lost, the doubled and the misordered entries, and the early timers.
 """
 
 import asyncio
@@ -52,11 +51,11 @@ APP = textwrap.dedent('''
 
 @dataclass
 class Ledger:
-    """What a client knows of its ledger."""
+    """The knowledge of a client about its ledger."""
 
     instance_id: str
     started: bool = False
-    gone: bool = False  # a copy of the database took over that had never heard of it
+    gone: bool = False  # a copy of the database that does not have it took over
     sent: set[int] = field(default_factory=set)
     acknowledged: list[int] = field(default_factory=list)  # in the order in which they were sent
 
@@ -86,7 +85,7 @@ class Findings:
 
 
 def findings(ledgers: Iterable[tuple[Ledger, dict[str, Any]]]) -> Findings:
-    """Compare what clients know with what their ledgers say.
+    """Compare the knowledge of clients with their ledgers.
 
     Args:
         ledgers: Each ledger with the output of its instance.
@@ -109,10 +108,10 @@ def _sizes(ledgers: list[tuple[Ledger, dict[str, Any]]]) -> tuple[int, int]:
 
 
 class Clients:
-    """Clients that fill one ledger after the other, whatever happens to the daemon.
+    """Clients that fill one ledger after the other, through kills of the daemon.
 
     Args:
-        url: Where the daemon is now; asked before each request, as it moves.
+        url: Returns the daemon's present address; called before each request, because the daemon moves.
         pause_s: Between two entries of a ledger.
     """
 
@@ -125,7 +124,7 @@ class Clients:
         self.ledgers: list[Ledger] = []
 
     async def run(self, *, clients: int, stop: asyncio.Event) -> None:
-        """Fill ledgers until told to stop; the ledgers that are begun then are filled to their end."""
+        """Fill ledgers until told to stop; ledgers that are begun then are filled to their end."""
         async with httpx.AsyncClient(timeout=5) as http:
             await asyncio.gather(*(self._client(http, stop) for _ in range(clients)))
 
@@ -150,7 +149,7 @@ class Clients:
             for _ in range(self.ENTRIES):
                 await self._send(http, ledger)
                 await asyncio.sleep(self._pause_s)
-            # Dropped if the first one has arrived after all.
+            # The instance drops it if the first one has arrived.
             while not (ledger.gone or await self._post(http, f"{ledger.instance_id}/raiseEvent/entry", CLOSE)):
                 ledger.gone = await self._is_gone(http, ledger)
                 await asyncio.sleep(self.PATIENCE_S)
@@ -175,7 +174,7 @@ class Clients:
             await asyncio.sleep(self.PATIENCE_S)
 
     async def _is_gone(self, http: httpx.AsyncClient, ledger: Ledger) -> bool:
-        """Whether a ledger that was begun is not there, and need not be."""
+        """Whether a begun ledger is missing, and may be missing."""
         return False
 
     async def _exists(self, http: httpx.AsyncClient, ledger: Ledger) -> bool:

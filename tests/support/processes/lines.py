@@ -1,4 +1,4 @@
-"""What a process says, for tests that wait for a line of it."""
+"""The output of a process, for tests that wait for a line of it."""
 
 import queue
 import subprocess
@@ -10,7 +10,7 @@ PATIENCE_S = 30.0
 
 
 class Lines:
-    """What a process writes to one of its streams, line by line, as it comes."""
+    """The output of a process on one of its streams, line by line, as it comes."""
 
     def __init__(self, stream: IO[str]) -> None:
         self.said: list[str] = []
@@ -42,7 +42,7 @@ class Lines:
 
 
 def ended(process: subprocess.Popen[str], *streams: Lines) -> int:
-    """Wait for the end of a process, and of all that hold its streams; return the exit code."""
+    """Wait for the end of a process, and of all processes that hold its streams; return the exit code."""
     code = process.wait(PATIENCE_S)
     for stream in streams:
         stream.read_to_end()

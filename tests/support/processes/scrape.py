@@ -1,4 +1,4 @@
-"""A real scrape: a daemon with a port for metrics, and what that shows as metrics and their labels."""
+"""A real scrape: a daemon with a port for metrics, and the metrics and labels at that port."""
 
 import socket
 from collections.abc import Mapping, Set
@@ -17,9 +17,9 @@ from perdure.telemetry.cluster_metrics import ClusterMetrics
 
 
 class Scraped(NamedTuple):
-    """What a scrape shows."""
+    """The metrics of a scrape."""
 
-    families: Set[str]  # names as a reader of the page of metrics looks for them
+    families: Set[str]  # names in the form of the page of metrics
     samples: Mapping[str, Set[str]]  # by the name of a sample, its labels
 
 
@@ -52,7 +52,7 @@ class _Store:
 
 
 async def of_hosts() -> Scraped:
-    """What a host on a database shows of itself and the others, without the database."""
+    """The metrics of a host on a database about itself and the others, without the database."""
     card = HostCard("alpha", "10.0.0.7:50123", "boot:1/2/3", "1.0", 1, 1)
     hosts = [HostSeen(0, "host-0", card, HostState.SERVING, 5, 7, 0.1, True)]
     seen = ClusterSeen("host-0", Standing.SERVING, hosts, 1024, 6, 4, 2, taken=1, given=1, beat_age_s=0.1)

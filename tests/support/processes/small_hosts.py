@@ -1,4 +1,4 @@
-"""A program for tests: a supervisor whose hosts have no engine, and end as they are told to.
+"""A program for tests: a supervisor whose hosts have no engine, and end in a given way.
 
     python small_hosts.py host [host]
 
@@ -62,7 +62,7 @@ def refuses(config: Config, member: Member) -> None:
 
 
 def breaks(config: Config, member: Member) -> None:
-    """Ends without a word before it is ready."""
+    """Ends silently before it is ready."""
     os._exit(7)
 
 

@@ -1,7 +1,7 @@
-"""A process that has imported what a daemon imports, and daemons that are copies of it.
+"""A process that has imported a daemon's modules, and daemons that are copies of it.
 
 The rule: the process does nothing but import and fork. A copy begins where a fresh daemon reads its command line; it
-takes a sixth of the processor's time of a fresh one, of which the imports are the rest.
+takes a sixth of the processor's time of a fresh one, because the imports take the rest.
 
 `tests/support/processes/daemon.py` asks for copies. It starts fresh daemons where variables work earlier than a copy
 gets them, where another command runs the daemon, and where a test asks for one because the start is its claim.
@@ -28,8 +28,7 @@ from ..paths import ROOT
 
 ORDER_BYTES_MAX = 2**17  # the arguments and the variables of one daemon
 NUMBER_BYTES = 4
-SLICE_S = 0.1  # after which another thread may look
-# What a start on files imports, and one on a database.
+SLICE_S = 0.1  # after which another thread may look The imports of a start on files, and of one on a database.
 IMPORTED = (
     "perdure.__main__",
     "perdure.cli.main",
@@ -113,7 +112,7 @@ class Copy:
 
 
 class Template:
-    """The process whose copies become daemons. It ends with this one."""
+    """The process whose copies become daemons. It ends with the process that started it."""
 
     def __init__(self) -> None:
         self._orders, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -140,7 +139,7 @@ class Template:
         return Copy(os.fdopen(read_out, "rb"), read_told)
 
     def close(self) -> None:
-        """End it. Daemons that run go on."""
+        """End it. Running daemons continue."""
         self._orders.close()
         self._process.wait()
 
@@ -152,7 +151,7 @@ def template() -> Template:
 
 
 def close_template() -> None:
-    """End the template of this process, if there is one; its copies' time of the processor is counted to this one."""
+    """End the template of this process, if there is one; the CPU time of its copies is added to this process."""
     if template.cache_info().currsize:
         template().close()
         template.cache_clear()
@@ -176,7 +175,7 @@ def begin(
 
 
 def is_like_this_one(env: Mapping[str, str]) -> bool:
-    """Whether a copy can have these variables: none works earlier than it gets them."""
+    """Whether a copy can have these variables: none of them works before a copy gets it."""
     return sys.platform == "linux" and _early(env) == _early(os.environ) and "COVERAGE_PROCESS_CONFIG" not in env
 
 
@@ -193,7 +192,7 @@ def _number(told: bytes) -> int:
 
 
 def become_a_daemon(orders: socket.socket) -> bool:
-    """Fork at each order; return True in the copy, which is the daemon's process, and False when nobody orders more."""
+    """Fork at each order; return True in the copy, the daemon's process, and False when no more orders come."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the tests, which end this
     signal.signal(signal.SIGCHLD, _reap)
     while True:
@@ -234,7 +233,7 @@ def _fork_and_wait(out: int, err: int, told: int) -> None:
 
 
 def _settle(arguments: list[str], folder: str, env: dict[str, str]) -> None:
-    """Make this process what `python -m perdure` is when it begins."""
+    """Put this process into the state of `python -m perdure` at its start."""
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(env)

@@ -14,7 +14,7 @@ READ_BYTES = 65_536
 
 
 class Terminal:
-    """Run a program at a terminal of its own."""
+    """Run a program at its own terminal."""
 
     def __init__(self, command: list[str], environment: dict[str, str], folder: Path) -> None:
         self.shown = ""

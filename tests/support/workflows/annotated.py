@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from perdure.runtime.authoring.app import ActivityDefinition, WorkflowDefinition
 
 if TYPE_CHECKING:
-    # As people do it: the name is not there when the program runs.
+    # As in the code of users: the name does not exist when the program runs.
     from perdure import ActivityContext
 
 
@@ -33,7 +33,7 @@ def decorated(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def given(definition: WorkflowDefinition | ActivityDefinition, payload: str | None) -> Any:
-    """What a function gets for its input, of the arguments it is called with."""
+    """The input of a function, among its arguments."""
     context = object()
     first, *rest = definition.parameters.arguments(context, payload)
     assert first is context

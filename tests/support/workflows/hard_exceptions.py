@@ -1,6 +1,6 @@
-"""Exceptions that are hard to describe or to hold: by name, what makes each.
+"""Exceptions that are hard to describe or to hold: by name, a function that makes each.
 
-Activities that raise them stand at the end, at the top level, so that another process can find them.
+Activities that raise them are at the end, at the top level, so that another process can find them.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""A workflow actor without a host: messages in by hand, turns out, and a store that is a list."""
+"""A workflow actor without a host: messages in by hand, turns out, and a list for a store."""
 
 from typing import Any
 
@@ -36,7 +36,7 @@ class LoneActor:
 
     Args:
         forgetful: Rebuild the actor from its rows before every turn, as after an eviction.
-        limits: On what the instance may ask for.
+        limits: Of the instance's requests.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class LoneActor:
         self.journal = Journal()
         self.actor = self.actor_type.activate(self.address, None)
 
-    # What a test does.
+    # Actions of a test.
 
     def start(self, name: str, input: str | None = None, **more: Any) -> Any:  # noqa: A002
         return self.send(Start(name, input, more.pop("execution_id", "x1"), **more))
@@ -88,7 +88,7 @@ class LoneActor:
         self.actor = self.actor_type.activate(self.address, stored)
 
     def restart(self, app: App | None = None) -> None:
-        """The same, and the message that follows a restart."""
+        """Evict the actor, and send it the message that follows a restart."""
         self.evict(app)
         self.messages.clear()
         self.send(RECOVER)
@@ -120,7 +120,7 @@ class LoneActor:
         self.now_us = max(self.now_us, due_us)
         self.send(ReminderDue(name, due_us))
 
-    # What a test looks at.
+    # State for a test.
 
     @property
     def state(self) -> InstanceState:
@@ -142,7 +142,7 @@ class LoneActor:
         return [body.name for _, body in self.messages if isinstance(body, Invoke)]
 
     def sent(self, body_type: type) -> list[tuple[str, Any]]:
-        """What was sent of one type: to whom, and what."""
+        """The sent messages of one type, with their receivers."""
         return [(address.id, body) for address, body in self.messages if isinstance(body, body_type)]
 
     @property

@@ -39,10 +39,10 @@ class LoneExecution:
     """One execution of a workflow function, from its first event on.
 
     Args:
-        function: The workflow; registered in an app of its own under its own name.
+        function: The workflow; registered under its name in a new app.
         given: Its input, a value.
-        app: Where it is registered already.
-        limits: On what it may ask for.
+        app: The app in which it is registered already.
+        limits: Of its requests.
     """
 
     def __init__(
@@ -68,9 +68,9 @@ class LoneExecution:
         self.rows: list[Row] = []
         self.commands: list[Command] = []  # of all turns so far
         self.journal = Journal()  # of the turns, as after their commits
-        self.taken = 0  # how many events the last turn took
+        self.taken = 0  # the number of events in the last turn
 
-    # What a test does.
+    # Actions of a test.
 
     def start(self, *more: Arrival) -> list[Command]:
         """Take the first turn."""
@@ -88,7 +88,7 @@ class LoneExecution:
         return commands
 
     def hold(self, *events: Arrival) -> None:
-        """Record that events came which are not fed yet, as while suspended."""
+        """Record arrived events that are not fed yet, as while suspended."""
         self.rows.append(unpack_row(PACKER.pack(self.now_us, None, events)))
 
     def complete(self, task_id: int, value: Any = None) -> list[Command]:
@@ -130,7 +130,7 @@ class LoneExecution:
         self.execution.close()
         self.execution = self.replayed()
 
-    # What a test looks at.
+    # State for a test.
 
     def timer(self, timer_id: int) -> TimerCreated:
         (found,) = [event for event in self.timers if event.event_id == timer_id]
@@ -160,7 +160,7 @@ class LoneExecution:
 
     @property
     def result(self) -> Any:
-        """What the workflow returned, as a value."""
+        """The result of the workflow, as a value."""
         outcome = self.execution.outcome
         assert isinstance(outcome, ExecutionCompleted), self.status
         assert outcome.status == Status.COMPLETED, FailureDetails.unpack(outcome.failure)
@@ -168,7 +168,7 @@ class LoneExecution:
 
     @property
     def failure(self) -> FailureDetails:
-        """What the workflow failed with."""
+        """The failure of the workflow."""
         outcome = self.execution.outcome
         assert isinstance(outcome, ExecutionCompleted), self.status
         assert outcome.status == Status.FAILED

@@ -1,4 +1,4 @@
-"""Events as hypothesis may think them up: every type, every field, whatever text there is."""
+"""Random events by hypothesis: every type, every field, any text."""
 
 from typing import Any
 

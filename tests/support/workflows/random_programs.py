@@ -1,8 +1,7 @@
-"""Workflow programs as hypothesis may think them up, and one workflow function that runs any of them.
+"""Random workflow programs by hypothesis, and one workflow function that runs any of them.
 
-A program is a value, a small syntax tree. What it does follows from the
-program, from what the context says and from nothing else; its result is a
-record of all that it saw, so two runs that differ anywhere differ there.
+A program is a value, a small syntax tree. Its actions follow from the program and from the context alone; its result is
+a record of all that it saw, so two different runs have different results.
 """
 
 from collections.abc import Callable, Coroutine, Generator
@@ -14,7 +13,7 @@ from hypothesis import strategies as st
 
 from perdure import RetryPolicy, Task, TaskFailedError, WorkflowContext
 
-# What can be waited for.
+# Things to wait for.
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ class First:
 
 Wish = Activity | Child | Timer | Event | All | First
 
-# What a program consists of.
+# The parts of a program.
 
 
 @dataclass(frozen=True)
@@ -62,14 +61,14 @@ class Await:
 
 @dataclass(frozen=True)
 class Begin:
-    """Ask for something and wait for it later, or never."""
+    """Request something and wait for it later, or never."""
 
     wish: Wish
 
 
 @dataclass(frozen=True)
 class Collect:
-    """Wait for something begun before, again perhaps."""
+    """Wait for something begun before, perhaps again."""
 
     which: int
 
@@ -81,7 +80,7 @@ class Show:
 
 @dataclass(frozen=True)
 class Dice:
-    """Take of the context what looks like chance."""
+    """Take a value of the context that looks random."""
 
 
 @dataclass(frozen=True)
@@ -245,7 +244,7 @@ wishes: st.SearchStrategy[Wish] = st.recursive(
     ),
     max_leaves=5,
 )
-# Without what ends a run early, or runs would be over before anything happens to them.
+# Without parts that end a run early, because such runs would be over before any event.
 _going_on: st.SearchStrategy[Statement] = st.one_of(
     st.builds(Await, wishes),
     st.builds(Begin, wishes),

@@ -66,7 +66,7 @@ class RemoteWorker:
             return await anext(self._items)
 
     async def idle(self) -> bool:
-        """Whether there is nothing for it."""
+        """Whether it has no item to take."""
         with anyio.move_on_after(0.01):
             await anext(self._items)
             return False

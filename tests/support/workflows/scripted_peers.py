@@ -1,4 +1,4 @@
-"""Other hosts that answer as a script says, for one end of a conversation between hosts."""
+"""Other hosts that answer by a script, for tests of one end of a conversation between hosts."""
 
 from collections.abc import Awaitable, Callable
 from types import SimpleNamespace
@@ -19,7 +19,7 @@ class ScriptedPeers:
 
     Attributes:
         called: The hosts and the names of the methods that were called, in order.
-        part: The part of the store that the host has; None: hosts share the store.
+        part: The host's part of the store; None: hosts share the store.
     """
 
     def __init__(self, script: Script, *names: str) -> None:

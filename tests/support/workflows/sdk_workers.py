@@ -1,4 +1,4 @@
-"""Workers as those of the SDKs are, without a wire: they connect to any engine, perform, and answer to any engine."""
+"""Workers like those of the SDKs, without a wire: they connect to any engine, perform, and answer to any engine."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -23,7 +23,7 @@ from perdure.runtime.workers.items import (
 
 
 class KeepingWriter:
-    """Writes an item as its token, and keeps it for the workers, which stand in the same process."""
+    """Writes an item as its token, and keeps it for the workers in the same process."""
 
     def __init__(self) -> None:
         self.items: dict[str, WorkItem] = {}
@@ -41,10 +41,10 @@ class KeepingWriter:
 
 
 class SdkWorker:
-    """A worker that has one workflow: as many activities as its input says, at once, and then their sum.
+    """A worker that has one workflow: the number of activities in its input, at once, and then their sum.
 
     Args:
-        gate: The engine to which it connects now; asked anew for each stream.
+        gate: Returns the engine to which it connects now; called for each stream.
         answers_at: The engine that it answers to; the gate by default.
         stateful: It keeps histories.
         takes_s: How long an activity takes.
@@ -77,7 +77,7 @@ class SdkWorker:
         self.passed = 0  # items that have come from another host
         self.under_way = 0
         self.most_under_way = 0
-        self.refused: list[str] = []  # what its answers were told
+        self.refused: list[str] = []  # the replies to its answers
 
     async def run(self) -> None:
         """Work, and connect again whenever the stream ends, until cancelled."""

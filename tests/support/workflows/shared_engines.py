@@ -68,7 +68,7 @@ class SharedEngine:
         return SharedStore(membership, NamelessTransport(self._network, self.address), book=self.store)
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
-        """Be there until stopped or killed."""
+        """Run until stopped or killed."""
         try:
             with self._scope:
                 async with self.engine:
@@ -140,7 +140,7 @@ class SharedEngines:
         return next(each for each in self.running if each.store.host == self.database.owners[shard].host)
 
     def id_at(self, engine: SharedEngine, name: str = "i") -> str:
-        """The id of an instance that an engine would have."""
+        """An id of an instance that would belong to an engine."""
         return next(found for n in range(10_000) if self.owner_of(found := f"{name}-{n}") is engine)
 
     async def history(self, instance_id: str) -> Any:
@@ -152,7 +152,7 @@ class SharedEngines:
 async def shared_engines(
     app: App | None, settings: Settings, count: int = 2, *, seed: int = 0, items: ItemWriter | None = None
 ) -> AsyncIterator[SharedEngines]:
-    """Engines that have shared out the shards among them. In the end no commit was that of one that was no owner."""
+    """Engines that have shared out the shards among them. At the end, check that only owners have committed."""
     async with anyio.create_task_group() as tasks:
         engines = SharedEngines(app, settings, tasks, seed=seed, items=items)
         for _ in range(count):

@@ -1,4 +1,4 @@
-"""What takes the spans of a test: a list."""
+"""The receiver of a test's spans: a list."""
 
 from contextlib import nullcontext
 from typing import Any
@@ -11,7 +11,7 @@ NEW = "00f067aa0ba902b7"  # the id of each span that begins
 
 
 class Told:
-    """Takes spans, and samples what its callers have sampled."""
+    """Takes spans, and samples a span if its caller has."""
 
     choice = SpanChoice()
 

@@ -1,6 +1,6 @@
-"""One app with old and with new code, and engines that share a store, some of which have the one and some the other.
+"""One app with old and with new code, and engines that share a store, each with one of the two codes.
 
-Both have the activity `both` and the workflows `calls` and `waits`; each has an activity and a workflow of its own.
+Both have the activity `both` and the workflows `calls` and `waits`; each has its own activity and its own workflow too.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -18,10 +18,10 @@ LASTS_S = 2.0  # an activity
 
 
 class TwoCodes:
-    """The two, and what their activities have done."""
+    """The two codes, and the calls of their activities."""
 
     def __init__(self) -> None:
-        self.begun: list[tuple[str, str]] = []  # the code, and the instance, as often as an activity begins
+        self.begun: list[tuple[str, str]] = []  # the code and the instance, for each begin of an activity
         self.cancelled: list[str] = []
         self.lasts_s = LASTS_S
         self.old, self.new = self._make("old"), self._make("new")
@@ -71,7 +71,7 @@ Tell = Callable[[SharedEngines, TwoCodes], Awaitable[None]]
 
 
 def story(tell: Tell, *codes: str, settings: Settings | None = None, seed: int = 0, within_s: float = 600) -> None:
-    """Tell a story of engines, in virtual time.
+    """Run a test of engines, in virtual time.
 
     Args:
         codes: "old" or "new", of each engine.
@@ -116,13 +116,13 @@ async def status_of(instance_id: str, through: SharedEngine) -> Status:
 
 
 async def completes(instance_id: str, through: SharedEngine, output: str) -> None:
-    """See an instance complete."""
+    """Check that an instance completes."""
     state = await end_of(instance_id, through)
     assert (state.status, state.output) == (Status.COMPLETED, f'"{output}"'), state
 
 
 def at_rest(engines: Sequence[SharedEngine]) -> bool:
-    """Whether no engine has an activity for another one, or at another one."""
+    """Whether no engine performs an activity for another one, or has one at another engine."""
     apps = [each.engine._first for each in engines]
     return not any(
         len(app.activities) or app.activities.moving.lent or (app.activities.hosts and len(app.activities.hosts))

@@ -26,11 +26,11 @@ def table_of(*beats: Heartbeat) -> BeatTable:
 
 
 def every(until: float, *, since: float = 0.0, **numbers: Any) -> list[Heartbeat]:
-    """Beats twice a second that all see the same."""
+    """Beats twice a second, all with the same view."""
     return [beat(since + i * BEAT_S, **numbers) for i in range(int((until - since) / BEAT_S) + 1)]
 
 
-# What was seen -> who is judged at the end.
+# The beats that were seen -> the hosts that are judged at the end.
 TABLE = {
     "a number that stands still for 2 s": (every(2.5, h2=7), {OTHER: 7}),
     "not yet": (every(2.0, h2=7), {}),
@@ -72,8 +72,8 @@ def test_how_long_a_host_has_been_silent_is_told() -> None:
     assert table.silent_s(THIRD) is None
 
 
-# How each of a host's own beats goes: how long after the one before it was sent, how long its answer took, whether it
-# failed, and whether the other host had beaten.
+# Each of a host's own beats: the time since the one before, the time until its answer, whether it failed, and whether
+# the other host had beaten.
 STEP = st.tuples(
     st.floats(0.0, 3.0).map(lambda more: BEAT_S + more) | st.just(BEAT_S),
     st.floats(0.0, 2.5) | st.just(0.01),
@@ -117,7 +117,7 @@ def test_who_is_judged_stood_still_and_the_judge_was_awake_and_answered(
 def test_who_stands_still_is_judged_in_the_end(
     answers_s: list[float], number: int, before: list[tuple[float, float, bool, bool]]
 ) -> None:
-    # Given whatever was before, a judge whose beats work from now on,
+    # Given a judge with any past, whose beats work from now on,
     table, at = BeatTable(ME), 0.0
     for gap_s, took_s, failed, _ in before:
         table.heard(beat(at, took_s, failed=failed, h2=number))
@@ -126,7 +126,7 @@ def test_who_stands_still_is_judged_in_the_end(
     for took_s in answers_s:
         table.heard(beat(at, took_s, h2=number))
         at += max(BEAT_S, took_s)
-        # when a host stands still, then it is judged, at the latest 2 s, two beats and the quiet time later.
+        # when a host stops beating, then it is judged at the latest 2 s, two beats and the quiet time later.
         if table.dead(at):
             assert at - began <= QUIET_S + DEAD_S + 3 * SLOW_S
             return
@@ -139,7 +139,7 @@ def test_who_is_killed_three_times_in_a_minute_stays_away_and_longer_each_time()
         away.append(rejoining.killed(at))
         at += 20.0 + away[-1]
     assert away == [0.0, 0.0, 10.0, 20.0, 40.0, 80.0, 160.0, 160.0]
-    # Who lives for a minute between two kills is as one that was never killed.
+    # A host that lives for a minute between two kills counts as one that was never killed.
     for _ in range(4):
         at += 61.0
         assert rejoining.killed(at) == 0.0

@@ -45,7 +45,7 @@ def test_one_that_is_said_to_be_gone_is_tried_at_two_beats_and_then_believed_to_
     made.tried(OTHER, 8)
     made.numbers = {OTHER: 9}
     assert made.said_to_be_gone() == {}
-    made.tried(THIRD, 1)  # one that was judged by its beat
+    made.tried(THIRD, 1)  # a host that was judged by its beat
 
 
 def test_one_that_beats_and_is_not_reached_is_cut_off_and_one_that_does_not_beat_is_not() -> None:
@@ -53,7 +53,7 @@ def test_one_that_beats_and_is_not_reached_is_cut_off_and_one_that_does_not_beat
     made.unreached[OTHER] = 0.0
     assert made.cut_off(CUT_S - 0.1) == set()
     assert made.cut_off(CUT_S) == {OTHER}
-    made.unreached[THIRD] = 0.0  # of whom nothing was ever heard
+    made.unreached[THIRD] = 0.0  # a host that never beat
     assert made.cut_off(CUT_S) == {OTHER}
 
 

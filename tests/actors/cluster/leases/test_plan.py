@@ -1,4 +1,4 @@
-"""The plan is even, moves as little as can, is the same on every host, and ends under any order of events."""
+"""The plan is even, moves as few shards as possible, is the same on every host, and ends under any order of events."""
 
 from collections import Counter
 from itertools import combinations
@@ -17,7 +17,7 @@ Cuts = set[tuple[int, int]]
 
 IDS = st.integers(1, 12)
 HOSTS = st.dictionaries(IDS, st.sampled_from([SERVING, SERVING, SERVING, LEAVING]), max_size=8)
-# Owners that live, owners that are dead, and nobody.
+# Living owners, dead owners, and no owner.
 OWNERS = st.lists(st.one_of(st.none(), IDS), max_size=40).map(lambda owners: dict(enumerate(owners)))
 CUTS = st.sets(st.tuples(IDS, IDS), max_size=8)
 
@@ -29,7 +29,7 @@ def counts(owners: Owners, takers: frozenset[int]) -> Counter[int]:
 
 
 def least_moves(owners: Owners, takers: frozenset[int]) -> int:
-    """How many shards have to move at least: shards without an owner, and shards beyond an even share."""
+    """The smallest number of moves: of shards without an owner, and of shards beyond an even share."""
     sizes = sorted(counts(owners, takers).values(), reverse=True)
     share, more = divmod(len(owners), len(takers))
     over = sum(max(0, size - share - (i < more)) for i, size in enumerate(sizes))
@@ -49,7 +49,7 @@ def test_after_the_moves_all_takers_have_as_many_to_within_one(
     sizes = counts(after, takers).values()
     assert sum(sizes) == len(owners)
     assert max(sizes) - min(sizes) <= 1
-    # And then nothing is left to be done.
+    # After these moves the plan is empty.
     assert plan(after, hosts, cuts) == {}
 
 
@@ -78,7 +78,7 @@ def test_it_is_the_same_whatever_the_order_of_the_rows(
 def test_a_plan_that_is_done_in_part_leads_to_a_plan_of_the_rest(
     owners: Owners, hosts: dict[int, HostState], data: st.DataObject
 ) -> None:
-    # Each host does what it will of what it has read: so the moves are done in any order, some at a time.
+    # Each host carries out a part of the moves that it has read, so the moves happen in any order, some at a time.
     steps, left = 0, len(plan(owners, hosts))
     while moves := plan(owners, hosts):
         assert len(moves) == left
@@ -126,7 +126,7 @@ def test_one_that_leaves_gives_all_and_gets_nothing() -> None:
     owners: Owners = {shard: 1 + shard % 2 for shard in range(10)}
     hosts = {1: SERVING, 2: LEAVING}
     assert plan(owners, hosts) == {shard: 1 for shard in owners if owners[shard] == 2}
-    # When all leave, nobody takes: the last one keeps what it has.
+    # When all leave, no host takes shards: the last one keeps its own.
     assert plan(owners, {1: LEAVING, 2: LEAVING}) == {}
 
 

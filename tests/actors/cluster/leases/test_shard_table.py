@@ -1,4 +1,4 @@
-"""The row of a shard with the higher epoch counts, in whatever order rows and news arrive."""
+"""The row of a shard with the higher epoch counts, in any order of the rows and the news."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,7 +25,7 @@ def test_rows_say_which_shards_are_mine_anothers_and_unowned() -> None:
     assert made.mine == {0: 3}
     assert made.free == {2: (5, 7.0), 3: (0, 7.0)}
     assert made.owners == {0: ME, 1: OTHER, 2: DEAD, 3: None}
-    # The same rows again say nothing.
+    # The same rows again change nothing.
     assert made.read(rows, LIVING, 8.0) == ({}, {}, {})
     assert made.free == {2: (5, 7.0), 3: (0, 7.0)}
 
@@ -72,7 +72,7 @@ def test_whatever_the_order_in_which_rows_come_the_newest_counts(owners: list[in
             assert changes == ({}, {}, {})
         newest = max(newest, row.epoch)
         mine += changes.mine.values()
-    # then what is known is the last, and what was said to be mine grew.
+    # then the last owner is known, and the epochs reported as the host's own have grown.
     assert made.row(0) == history[-1]
     assert made.mine == ({0: len(history)} if owners[-1] == ME else {})
     assert mine == sorted(set(mine))

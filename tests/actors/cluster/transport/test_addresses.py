@@ -1,4 +1,4 @@
-"""A host is reached by the address that reaches the database; a loopback address will do only on one machine."""
+"""A host is reached by its address towards the database; a loopback address is enough only on one machine."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A network in memory is to its hosts what sockets are: in order, with delays, and it can be cut."""
+"""A network in memory behaves like sockets: in order, with delays, and it can be cut."""
 
 import asyncio
 from contextvars import ContextVar
@@ -110,7 +110,7 @@ async def test_a_link_that_is_cut_one_way_lets_the_other_way_through() -> None:
     pair.callee.write(b"comes")
     await anyio.sleep(0.1)
     assert (pair.caller.got, pair.callee.got) == (b"comes", b"")
-    # What follows does not come either, until there is a new connection: TCP waits for what is missing.
+    # Later bytes do not come either, until there is a new connection: TCP waits for the missing ones.
     pair.network.heal("a", "b")
     await anyio.sleep(0.1)
     assert pair.caller.lost

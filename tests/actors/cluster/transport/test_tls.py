@@ -60,7 +60,7 @@ class Store:
 
 
 class Guarded(Notebook):
-    """A wire that looks who has connected, as `Wire` does with `made`."""
+    """A wire that checks the connected host, as `Wire` does with `made`."""
 
     def __init__(self, look: Callable[[asyncio.BaseTransport], object]) -> None:
         super().__init__()
@@ -151,7 +151,7 @@ async def test_a_host_at_the_address_of_another_is_not_talked_to() -> None:
         assert wire.got == b""
 
 
-# Callers whom a host does not let in: how they call.
+# Callers that a host does not let in: the ways in which they call.
 
 OTHER_STORE = make_secret()
 
@@ -239,7 +239,7 @@ async def test_callers_that_send_nothing_are_disconnected_in_time_and_block_no_o
     monkeypatch.setattr(tls, "HANDSHAKES_MAX", 4)
     async with hosts(ID_A, ID_B) as (a, b):
         address, port = split_address(b.address)
-        # Given as many silent callers as may greet at once, and more, one of which says a byte now and then,
+        # Given more silent callers than may greet at once, one of which sends a byte now and then,
         silent = [socket.create_connection((address, port)) for _ in range(10)]
         try:
             await anyio.sleep(0.05)
@@ -284,12 +284,13 @@ async def test_hosts_that_have_begun_before_a_new_authority_meet_those_that_bega
         # Given a store with a new authority, by which the next host is signed,
         store.secret = with_new_authority(store.secret)
         async with hosts(ID_C, store=store) as [c]:
-            # when they call each other, then they do not fit at first, look into the store, and then do.
+            # when they call each other, then their certificates do not fit at first, and do after a look into the
+            # store.
             for caller, callee in ((a, c), (c, b), (a, b)):
                 with anyio.fail_after(5):
                     while not await talks(caller, callee):
                         await anyio.sleep(0.05)
-        # They have looked no more often than they had to.
+        # They have read the store only as often as necessary.
         assert store.reads <= 3 + 2 * 3
 
 
@@ -389,7 +390,7 @@ async def test_hosts_that_live_ask_each_other_over_tcp_and_one_that_is_dead_is_n
             await a.wait_for_all()
             await b.wait_for_all()
             assert (await a.ask_all(WHO), await b.ask_all(WHO)) == ([HOST_B], [HOST_A])
-            # When the first is dead, the second hears it no more.
+            # When the first is dead, the second ignores it.
             of_b.go(HOST_A)
             with pytest.raises((HostLost, HostUnreachable)):
                 await a.ask_all(WHO)

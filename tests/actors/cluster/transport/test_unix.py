@@ -1,4 +1,4 @@
-"""Hosts of one machine reach each other by sockets in a folder of their own."""
+"""Hosts of one machine reach each other by sockets in a private folder."""
 
 import asyncio
 
@@ -22,7 +22,7 @@ def anyio_backend() -> str:
 async def test_a_file_that_a_dead_process_has_left_is_replaced() -> None:
     with socket_directory() as directory, anyio.fail_after(10):
         path = f"{directory}/0"
-        # Given a socket at which nobody listens any more,
+        # Given a socket at which no process listens any more,
         (await UnixTransport(path).listen(asyncio.Protocol)).close()
         with pytest.raises(ConnectionRefusedError):
             await UnixTransport("unused").connect(UnixEndpoint(path), asyncio.Protocol())

@@ -1,4 +1,4 @@
-"""The actors of an earlier release come into lists while the host serves, and a crash in between costs nothing."""
+"""The actors of an earlier release come into lists while the host serves, and a crash in between loses nothing."""
 
 import signal
 import sqlite3
@@ -88,12 +88,12 @@ async def test_a_host_serves_meanwhile_and_what_its_turns_say_is_newer(path: Pat
     world = World(store)
     async with world.running():
         await store.reached.wait()
-        # While a batch is on its way: lists say that they are not complete,
+        # While a batch is on its way, lists say that they are not complete,
         with pytest.raises(ListsUnfinished, match=r"0% are done.*Ask again later"):
             await listed(store)
         with pytest.raises(ListsUnfinished):
             await store.count("counter", ListFilter(), by=())
-        # and actors work; one changes, one goes, and one begins.
+        # and actors work: one changes, one is deleted, and one begins.
         assert await world.host.ask(counter(NAMES[1]), Read()) == 1
         await world.host.ask(counter(NAMES[1]), Show("special"))
         await world.host.ask(counter(NAMES[2]), Forget())
@@ -109,7 +109,7 @@ async def test_a_host_serves_meanwhile_and_what_its_turns_say_is_newer(path: Pat
 
 async def test_it_goes_on_where_it_was_after_a_restart(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Enlisting, "BATCH", 100)
-    # Given a host that ends behind the first batch,
+    # Given a host that ends after the first batch,
     store = Slow(path)
     async with World(store).running():
         await store.reached.wait()
@@ -118,14 +118,14 @@ async def test_it_goes_on_where_it_was_after_a_restart(path: Path, monkeypatch: 
             await anyio.lowlevel.checkpoint()
     done = sum(store.batches)
     assert done < len(NAMES)
-    # when the next one comes, then it does the rest only.
+    # when the next host comes, then it does only the rest.
     store = Slow(path)
     store.gate.set()
     async with World(store).running():
         await finished(store)
         assert await listed(store) == EXPECTED
     assert done + sum(store.batches) == len(NAMES)
-    # And the third finds nothing to do.
+    # The third host has nothing to do.
     store = Slow(path)
     async with World(store).running():
         assert await listed(store) == EXPECTED

@@ -59,7 +59,7 @@ async def test_one_that_is_damaged_is_the_error_of_those_who_asked_for_it() -> N
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(inspector.inspect, counter("a"))
         await anyio.wait_all_tasks_blocked()
-        # Both stand in line before the first is read.
+        # Both are in line before the first is read.
         tasks.start_soon(begin)
         with pytest.raises(StoreDamaged):
             await inspector.inspect(counter("b"))
@@ -82,7 +82,7 @@ async def test_who_waits_when_it_closes_is_told_and_so_is_who_comes_later() -> N
 
 
 class LargeOutsides(MemoryStore):
-    """A store whose actors are all of one size, and which remembers what it was asked for at once."""
+    """A store whose actors are all of one size, and which records the keys of each read."""
 
     def __init__(self, size: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Lists, counts and the audit are those of all hosts, whichever host is asked, and a page may be asked of another."""
+"""Each host answers with the lists, counts and audits of all hosts, and the next page may come from another host."""
 
 from itertools import cycle
 
@@ -23,11 +23,11 @@ def anyio_backend() -> str:
 @pytest.mark.parametrize("order", list(Order))
 async def test_a_list_goes_over_all_hosts_and_any_of_them_goes_on_with_it(order: Order) -> None:
     async with several_hosts(3) as daemon:
-        # Given actors on every host, begun in turns,
+        # Given actors on every host, begun alternately,
         shown = {daemon.counter_of(index, f"{n}"): n for n in range(4) for index in range(3)}
         for address, n in shown.items():
             await daemon.members[0].host.ask(address, Show("odd" if n % 2 else "even", created_us=n, updated_us=9 - n))
-        # when page after page is asked of another host,
+        # when each page is requested from another host,
         found: list[Listed] = []
         cursor: str | None = None
         for member in cycle(daemon.members):
@@ -36,7 +36,7 @@ async def test_a_list_goes_over_all_hosts_and_any_of_them_goes_on_with_it(order:
             found += page.listed
             if (cursor := page.cursor) is None:
                 break
-        # then each comes once, and in order.
+        # then each actor comes once, and in order.
         assert sorted(each.id for each in found) == sorted(address.id for address in shown)
         keys = [each.position.value for each in found]
         assert keys == sorted(keys, reverse=order.descending)

@@ -96,7 +96,7 @@ async def test_a_watch_is_notified_by_the_owner_of_the_actor_and_its_watcher_loo
     bench = Bench(shared=True)
     other, third = bench.peers.hosts["other"], bench.peers.hosts["third"]
     with bench.outsides.watch(A) as watch:
-        assert bench.watches == {A: [watch]}  # nobody's: perhaps it will be this host's
+        assert bench.watches == {A: [watch]}  # without an owner: this host may get it
         for owner, last in ((other, None), (third, other)):
             watch.lost = False
             bench.move(owner.name)
@@ -108,7 +108,7 @@ async def test_a_watch_is_notified_by_the_owner_of_the_actor_and_its_watcher_loo
         bench.outsides.lose({bench.shard})
         assert third.followed == []
         assert bench.watches == {A: [watch]}
-        # A shard that has nothing to do with it moves without it.
+        # The move of another shard changes nothing.
         watch.lost = False
         bench.outsides.lose({bench.shard + 1})
         assert not watch.lost

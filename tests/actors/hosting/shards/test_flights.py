@@ -1,4 +1,4 @@
-"""What is under way is noted before it begins where a host has died, and nothing is noted anywhere else."""
+"""Work is noted before it begins in shards of a host that has died, and nowhere else."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
@@ -21,7 +21,7 @@ SHARD = shard_of("a", SHARDS)
 
 
 class Book:
-    """Notes in memory, and what may go wrong with them."""
+    """Notes in memory, with possible faults."""
 
     host = ME
 
@@ -57,7 +57,7 @@ class Bench:
 
     def __init__(self) -> None:
         self.book = Book()
-        self.taken: list[Address] = []  # turns that were let go on
+        self.taken: list[Address] = []  # turns that were let continue
         self.idle = False  # nothing waits for a turn
         self.notes = FlightNotes(self.book)
         self.notes.types = frozenset(("wf",))
@@ -119,12 +119,12 @@ def test_a_turn_in_a_watched_shard_goes_on_once_it_is_noted_and_is_struck_once_i
         assert (note.host, note.shard, note.epoch, note.ends) == (ME, SHARD, 5, 0)
         bench.notes.turn_begins(A)
         await anyio.sleep(0.5)
-        # The host shows that it lives, as long as anything is under way.
+        # The host shows that it lives while work is under way.
         assert bench.book.notes[ME, (SIGN_OF_LIFE, "")].begun_s == pytest.approx(anyio.current_time(), abs=0.3)
         bench.notes.turns_over()
         await anyio.sleep(0.01)
         assert bench.book.mine() == {}
-        # The next turn is noted anew.
+        # The next turn has a new note.
         assert bench.notes.holds(A)
 
     story(tell)
@@ -185,10 +185,10 @@ def test_a_shard_is_watched_for_a_while_and_as_long_as_it_is_being_recovered() -
         bench.unrecovered = []
         await anyio.sleep(2)
         assert not bench.notes.watching
-        # Then what the hosts before it have noted is struck.
+        # Then the notes of the hosts before it are struck.
         assert bench.book.struck == [{SHARD: 5}]
         assert bench.book.notes == {}
-        # An activity that was asked for in that time is noted all the same.
+        # An activity that was requested in that time is still noted.
         await bench.notes.noted(A, "a:1")
         assert (A, "a:1") in bench.book.mine()
 

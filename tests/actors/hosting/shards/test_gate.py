@@ -1,4 +1,4 @@
-"""A message goes to its actor, to the owner of its shard, back to where it came from, or it waits."""
+"""A message goes to its actor, to the owner of its shard, back to its sender, or it waits."""
 
 from typing import Any, ClassVar, cast
 
@@ -47,7 +47,7 @@ class Bench:
         )
 
     def deliver(self, address: Address, envelope: Envelope, *, new: bool = False) -> None:
-        """As the mailroom does."""
+        """Deliver a message as the mailroom does."""
         if self.gate.holds(address, envelope, new=new):
             return
         if (owner := self.placement.elsewhere(address)) is not None:
@@ -181,7 +181,7 @@ def test_a_caller_learns_after_ten_seconds_that_no_host_has_the_shard() -> None:
             with pytest.raises(HostAwaited, match="no living host"):
                 await reply.wait()
             took.append(anyio.current_time() - began_s)
-            # What an actor has sent waits on.
+            # Messages of actors still wait.
             bench.own()
             await anyio.sleep(1)
             assert bench.came == [(A, "told")]
@@ -193,7 +193,7 @@ def test_a_caller_learns_after_ten_seconds_that_no_host_has_the_shard() -> None:
 
 def test_callers_that_are_too_many_are_refused_and_the_log_says_so_once(caplog: pytest.LogCaptureFixture) -> None:
     async def story() -> None:
-        # Given a shard on its way for which as many callers wait as may,
+        # Given a shard on its way for which the allowed number of callers wait,
         bench = Bench(messages_max=2)
         for body in ("first", "second"):
             bench.deliver(A, Envelope(body, Reply()))
@@ -201,7 +201,7 @@ def test_callers_that_are_too_many_are_refused_and_the_log_says_so_once(caplog: 
         for _ in range(20):
             with pytest.raises(WaitingRoomFull):
                 bench.deliver(A, Envelope("too many", Reply()))
-        # and those that wait still do, also when the shard comes to a place at which one more waits ahead of them.
+        # and the waiting ones still wait, also when the shard arrives with one more ahead of them.
         bench.gate.let_go(bench.shard, [(A, Envelope("from the last owner"))])
         bench.own()
         bench.gate.let_go(bench.shard)

@@ -13,12 +13,12 @@ from perdure.testing.virtual_time import LoopClock, run_virtually
 from ....support.actors.counter_actor import Add, Read, Remind, Tell, Work, counter
 from ....support.actors.shared_hosts import SharedHost, SharedHosts, load_on, shared_hosts
 
-# In each run of the suite two, and many in the long one.
+# Two in each run of the suite, and many in the long one.
 SEEDS = [0, 1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 20))]
 
 
 def story(tell: Callable[[SharedHosts], Awaitable[None]], count: int = 2, *, seed: int = 0) -> None:
-    """Tell a story of hosts that share a store, in virtual time."""
+    """Run a test of hosts that share a store, in virtual time."""
 
     async def told() -> None:
         with anyio.fail_after(200):
@@ -58,12 +58,12 @@ def test_a_reminder_is_fired_once_by_the_owner_of_its_shard_when_it_is_due() -> 
         await anyio.sleep(10)
         hosts.hosts[1].kill()
         await anyio.sleep(60)
-        # then each has come, at its time or, if it was nobody's then, soon after.
+        # then each has fired, at its time or, if its shard had no owner then, soon after.
         came = [(*each, host.number) for host in hosts.hosts for each in host.counters.reminded]
         assert {each[0] for each in came} == {address.id for address in due}
         for name, _, due_us, at_us, _ in came:
             assert due_us <= at_us < due_us + 5_000_000, name
-        # A turn whose commit did not happen before the kill may be taken again; nothing else comes twice.
+        # A turn whose commit did not happen before the kill may be taken again; nothing else happens twice.
         assert len(came) <= len(due) + 2
         for address in due:
             stored = await hosts.hosts[0].host.read(address)
@@ -89,7 +89,7 @@ def test_what_had_work_in_flight_recovers_before_it_gets_a_message() -> None:
 
 def test_a_host_that_ends_before_it_has_given_all_refuses_no_caller_of_another_host() -> None:
     async def tell(hosts: SharedHosts) -> None:
-        # Given a host that stops and has given nothing,
+        # Given a host that stops and has given no shard away,
         one, two = hosts.hosts
         shard_of = one.host.placement.shard_of
         address = hosts.counter_at(one)
@@ -157,7 +157,7 @@ def test_who_watches_an_actor_hears_of_its_changes_wherever_its_shard_goes(how: 
                 await anyio.sleep(5)
             else:
                 await hosts.settled()
-            # then both see what happens to the actor at its new owner, and soon.
+            # then both soon see the changes of the actor at its new owner.
             through = hosts.running[-1]
             assert await through.host.ask(address, Add(1)) == 2
             await anyio.sleep(2)
@@ -174,14 +174,14 @@ def test_who_watches_an_actor_hears_of_its_changes_wherever_its_shard_goes(how: 
 
 def test_a_host_that_has_not_beaten_for_too_long_takes_no_turn_and_answers_nothing_from_memory() -> None:
     async def tell(hosts: SharedHosts) -> None:
-        # Given a host that the database does not hear any more,
+        # Given a host that does not reach the database any more,
         host = hosts.hosts[0]
         address = hosts.counter_at(host)
         await host.host.ask(address, Add(1))
         host.link.away = True
         await anyio.sleep(1.7)
         turns = host.host.turns
-        # when it is asked, then nothing comes back,
+        # when it is asked, then no answer comes back,
         with anyio.move_on_after(0.2) as asked:
             await host.host.ask(address, Read())
         assert asked.cancelled_caught
@@ -189,7 +189,7 @@ def test_a_host_that_has_not_beaten_for_too_long_takes_no_turn_and_answers_nothi
             await host.host.inspect(address)
         assert looked.cancelled_caught
         assert host.host.turns == turns
-        # and as soon as it is heard again it goes on.
+        # and as soon as it reaches the database again it continues.
         host.link.away = False
         with anyio.fail_after(8):
             assert await host.host.ask(address, Add(1)) == 2
@@ -208,7 +208,7 @@ def test_an_actor_that_is_to_be_set_aside_is_set_aside_by_the_host_that_was_told
         for other in hosts.hosts[:2]:
             await other.stop()
         await hosts.settled()
-        # then that is the first that the actor hears there.
+        # then the request is the actor's first message there.
         assert [name for name, _ in later.counters.set_aside] == [address.id]
         assert isinstance(next(bodies for turned, bodies in later.counters.turns if turned == address)[0], SetAside)
 
@@ -217,7 +217,7 @@ def test_an_actor_that_is_to_be_set_aside_is_set_aside_by_the_host_that_was_told
 
 def test_a_caller_at_another_host_waits_while_the_database_is_away_as_one_at_the_owner_does() -> None:
     async def tell(hosts: SharedHosts) -> None:
-        # Given a database that no host reaches for longer than a silent host is waited for,
+        # Given a database that no host reaches for longer than the others wait for a silent host,
         one, two = hosts.hosts
         address = hosts.counter_at(one)
         for host in hosts.hosts:
@@ -260,7 +260,7 @@ def test_a_shard_that_comes_back_before_its_giver_has_heard_that_it_was_given_is
             tasks.start_soon(ask)
             await anyio.sleep(0.1)
             assert came == []
-            # when it has gone to another host and is back, and nobody has said so in between,
+            # when it has gone to another host and is back, without news in between,
             row = hosts.database.owners[shard]
             hosts.database.owners[shard] = row._replace(epoch=row.epoch + 2)
             host.membership.told([Gift(host.store.host, shard, row.epoch + 2, ())])
@@ -315,7 +315,7 @@ def test_hosts_that_are_restarted_one_after_the_other_cause_no_error_at_all() ->
             for old in list(hosts.hosts):
                 await hosts.add()
                 await hosts.settled()
-                # As a balancer would: no more requests to a host that leaves.
+                # As a balancer would, send no more requests to a host that leaves.
                 hosts.out.add(old)
                 await anyio.sleep(0.5)
                 await old.stop()

@@ -13,7 +13,7 @@ ALIVE_S = 20.0
 
 
 def note(address: Address, what: str = "", **fields: Any) -> FlightNote:
-    """A note of the host that is gone; under way for ten seconds, in shard 3 at epoch 7, unless it says otherwise."""
+    """A note of the dead host; by default under way for ten seconds, in shard 3 at epoch 7."""
     given = {"host": DEAD, "shard": 3, "epoch": 7, "begun_s": ALIVE_S - 10} | fields
     return FlightNote(address=address, what=what, **given)
 
@@ -43,9 +43,9 @@ def test_two_actors_of_two_apps_with_one_id_are_two_suspects() -> None:
 
 
 def test_a_note_of_another_epoch_tells_nothing() -> None:
-    # The host that had the shard behind the one that noted this has noted nothing, and has died.
+    # The next owner of the shard after the host of this note has noted nothing, and has died.
     assert found(note(A), epochs={3: 9}) == {}
-    # The shard has come from somebody else.
+    # The shard has come from another host.
     assert found(note(A), epochs={3: 7}) == {}
     assert found(note(A), epochs={4: 8}) == {}
 
@@ -62,7 +62,7 @@ def test_a_suspect_in_a_shard_that_another_host_takes_was_there_too() -> None:
     # Given two suspects under way on one host, in shards that two hosts take,
     one = note(A, ends=1, early=1, tried=True)
     other = note(B, shard=4, epoch=2, ends=1, early=1, tried=True)
-    # then each of the two sees that neither was alone, and has its own one only.
+    # then each of the two sees that neither suspect was alone, and has only its own suspect.
     assert found(one, other) == {"a": suspect_of(one)._replace(ends=2, early=2, alone=0, tried=False)}
     assert found(one, other, epochs={4: 3}) == {"b": suspect_of(other)._replace(ends=2, early=2, alone=0, tried=False)}
 

@@ -1,4 +1,4 @@
-"""What had work in flight is woken, a few hundred at a time, as soon as its shard is open."""
+"""Actors with work in flight are woken, a few hundred at a time, as soon as their shard is open."""
 
 from functools import partial
 
@@ -11,7 +11,7 @@ from ....support.actors.counter_actor import counter
 
 
 class Loader(list[str]):
-    """Loads what it has all at once, after a while."""
+    """Loads all its actors at once, after a while."""
 
 
 class Mailroom:

@@ -38,7 +38,7 @@ def test_callers_are_refused_when_too_many_wait_and_actors_are_not() -> None:
         room.put(7, asked(3))
     room.put(7, told(4))
     room.put(8, asked(5))  # of another shard
-    # What was taken out comes back, behind those that have come meanwhile too.
+    # Messages that were taken out may come back, also behind later ones.
     room.put_back(7, asked(6))
     assert len(room) == 5
 

@@ -79,7 +79,7 @@ async def fill(store: Store, *, actors: int = 20) -> None:
 
 
 async def picture_of(store: Store) -> object:
-    """All that can be seen of a store, but for its keys."""
+    """The visible content of a store, except its keys."""
     addresses = [Address("wf", f"ü-{i}") for i in range(20)] + [Address("other", "x"), Address("wf", "gone")]
     loaded = [each and (each.record, each.entries, each.active, each.facets) for each in await store.load(addresses)]  # type: ignore[union-attr]
     page = await store.list("wf", ListFilter(), order=Order.CREATED, cursor=None, limit=100)
@@ -123,7 +123,7 @@ async def test_a_copying_that_was_interrupted_goes_on_where_it_was(
     class Interrupted(Exception):
         pass
 
-    # Given one that ends in the middle, each time a little later,
+    # Given a copy that ends in the middle, each time a little later,
     async with source_of(source) as read:
         for most in range(3, 20, 3):
             copied = 0

@@ -1,4 +1,4 @@
-"""Stores on the newest PostgreSQL of this machine; the conformance suites run on every one."""
+"""Stores on the newest PostgreSQL of this machine; the conformance suites run on every release."""
 
 from collections.abc import AsyncIterator
 

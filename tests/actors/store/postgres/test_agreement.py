@@ -1,4 +1,4 @@
-"""The store on PostgreSQL and the store in memory agree, whatever is written to both."""
+"""The store on PostgreSQL and the store in memory agree after any writes to both."""
 
 from collections.abc import Iterator
 
@@ -32,5 +32,5 @@ async def test_postgres_and_memory_agree_whatever_is_written(
 ) -> None:
     url = await emptied(server, schema=f"conformance_{SHARDS}")
     await agree(PostgresStore(url, shards=SHARDS), batches, wanted)
-    # And the rows are sound, apart from reminders that deletions forgot on purpose.
+    # The rows are sound, apart from reminders that deletions forgot on purpose.
     assert not [fault for fault in await check(url) if "reminders" not in fault]

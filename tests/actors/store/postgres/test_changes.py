@@ -1,4 +1,4 @@
-"""A batch becomes rows, none of which is named twice, and a commit has the parts that it needs."""
+"""A batch becomes rows, each named once, and a commit has only the parts that it needs."""
 
 from typing import Any
 
@@ -63,7 +63,7 @@ def test_an_actor_that_the_batch_creates_and_deletes_leaves_nothing_to_do() -> N
 
 def test_a_deletion_looks_up_what_was_there() -> None:
     assert group_of(write(9, A, delete=True)).parts() == ("forget", "delete", "was", "retally", "untag")
-    # One of which it is known that it has no tags has none to be taken away.
+    # An actor that is known to have no tags needs no deletion of tags.
     assert group_of(write(9, A, delete=True, facets_before=ROOT)).parts() == ("forget", "delete", "was", "retally")
 
 

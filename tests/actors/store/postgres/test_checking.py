@@ -51,7 +51,7 @@ async def test_a_store_that_is_worked_on_is_sound(url: str) -> None:
         ("UPDATE log SET at_us = 77 WHERE key > 0", "does not match its checksum"),
         ("INSERT INTO log VALUES (77, 1, 1, '')", "1 log entries belong to no actor; the first has key 77"),
         ("INSERT INTO reminders VALUES (1, 77, 'r', 0)", "1 reminders belong to no actor; the first has key 77"),
-        # Not a number above 0: the tests of one server draw them from one sequence, and any of them is a kind some day.
+        # Not a number above 0: the tests of one server draw them from one sequence, and each may become a kind later.
         ("UPDATE actors SET kind = -1", "1 actors are of a kind that is not there"),
         ("INSERT INTO tallies SELECT kind, 1 FROM kinds LIMIT 1", "1 kinds have another number of actors than their"),
         ("DELETE FROM tags", "1 actors have tags by which they are not found"),

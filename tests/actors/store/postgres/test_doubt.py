@@ -1,7 +1,7 @@
-"""What becomes of a commit in doubt when the server refuses what would settle it.
+"""The outcome of a commit in doubt when the server refuses the requests that would settle it.
 
-A commit whose answer is lost may have happened, whatever the server says afterwards to somebody who connects or asks.
-Each row of the table is one thing that the server refuses, or that is lost, before the doubt is settled.
+A commit whose answer is lost may have happened, even if the server refuses later connections or requests.
+Each row of the table is one request that the server refuses, or that is lost, before the doubt is settled.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -35,7 +35,7 @@ LASTING = [(at, error) for at in AT for error in (PASSWORD, GONE, UNDEFINED)]
 
 
 class Faulty(AsyncpgDriver):
-    """Raises what a test says, where it says so: once each, in this order."""
+    """Raises the errors of a test at the places of the test: once each, in this order."""
 
     def __init__(self, url: DatabaseUrl) -> None:
         super().__init__(url)
@@ -135,10 +135,10 @@ async def test_a_commit_in_doubt_stays_in_doubt_when_the_server_refuses_for_good
             driver.faults, driver.commits_done_but_lost = [(at, error)], 1
         else:
             driver.faults = [("commit", CUT), (at, error)]
-        # Neither "it is there" nor "nothing was written" would be true for sure.
+        # Neither "it is there" nor "nothing was written" would be certain.
         with pytest.raises(StoreUncertain):
             await bench.commit(write(bench.store.new_key(), A, record=b"1", entry=b"e"))
-        # When the server lets it in again, then the next read tells.
+        # When the server lets it in again, then the next read settles the doubt.
         assert (await bench.load(A) is not None) is happened
 
 
@@ -169,7 +169,7 @@ async def test_a_write_without_doubt_fails_for_sure_when_its_session_is_refused_
         with pytest.raises(StoreUncertain):
             await bench.commit(write(bench.store.new_key(), A, record=b"1", entry=b"e"))
         driver.faults = [("connect", GONE)]
-        # when no new one is let in, then nothing of the next commit is there.
+        # when no new session is let in, then no row of the next commit is there.
         with pytest.raises(StoreFailed, match="database does not exist") as failed:
             await bench.commit(write(bench.store.new_key(), B, record=b"1", entry=b"e"))
         assert not isinstance(failed.value, StoreUncertain)

@@ -1,4 +1,4 @@
-"""A statement that does not return was refused, or is lost; and nothing but the server's word is a refusal."""
+"""A statement that does not return was refused, or is lost; only an error of the server is a refusal."""
 
 import asyncio
 import socket

@@ -1,4 +1,4 @@
-"""A store is read from its start to its end as it was at one moment."""
+"""A store is read from start to end in its state at one moment."""
 
 import pytest
 

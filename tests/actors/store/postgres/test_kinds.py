@@ -1,4 +1,4 @@
-"""Kinds have the numbers of the database, and those without one are known."""
+"""Kinds have the numbers of the database, and kinds without a number are known."""
 
 from perdure.actors.store.listing import Facets
 from perdure.actors.store.postgres.kinds import KindNumbers

@@ -25,7 +25,7 @@ from ....support.postgres import PostgresServer
 pytestmark = pytest.mark.anyio
 
 A = Address("wf", "a")
-# A host of another machine: its place says nothing here.
+# A host of another machine: its place proves nothing here.
 INSERT = (
     "WITH b AS (INSERT INTO beats (host, beat) VALUES (7, $2))"
     " INSERT INTO hosts VALUES (7, 0, $1, 'there', $3, '', '0', 1, 1)"
@@ -62,7 +62,7 @@ async def test_a_second_host_is_refused_while_the_first_lives(bench: Bench, url:
     before = await hosts_in(url)
     with pytest.raises(StoreInUse, match=r"is in use by the host on .* which lives. This operation needs"):
         await PostgresStore(url, shards=SHARDS).open()
-    # And it leaves nothing, and the first works on.
+    # The refused host leaves no rows, and the first still works.
     assert await hosts_in(url) == before
     await bench.commit(write(bench.store.new_key(), A, record=b"r"))
 
@@ -103,7 +103,7 @@ async def test_a_host_whose_process_has_ended_here_is_dead_at_once(url: str) -> 
 
 
 async def test_one_that_joins_waits_for_another_that_does_and_came_first(url: str) -> None:
-    # Given one that began to join, and beats, then goes away,
+    # Given a host that began to join, and beats, then goes away,
     await a_host_that_is_there(url, state=presence.JOINING)
     async with session_with(url) as session:
         store = PostgresStore(url, shards=SHARDS, patience_s=20)
@@ -123,7 +123,7 @@ async def test_one_that_joins_waits_for_another_that_does_and_came_first(url: st
 async def test_a_host_that_froze_within_its_commit_is_ended(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(presence, "KILL_S", 0.2)
     await a_host_that_is_there(url, at=place.own_place().rpartition("/")[0] + "/17")
-    # Given a session that holds the lock of a host's row, and says no more,
+    # Given a session that holds the lock of a host's row, and is silent,
     async with session_with(url) as frozen:
         await frozen.run(Statement("begin", "BEGIN"))
         await frozen.run(Statement("fence", "SELECT 1 FROM hosts WHERE host = 7 FOR KEY SHARE"))
@@ -171,7 +171,7 @@ async def test_a_host_that_is_alone_beats_where_commits_wait_for_a_standby_and_f
             for _ in range(2):
                 assert (await beater.beat(alone=True)).alive
             assert [tuple(row) for row in await session.run(number)] == [(42 if synchronous else 40,)]
-            # A primary from which its standbys have been taken answers reads, and no beat.
+            # A primary without its standbys answers reads, and no beat.
             standby.send_signal(signal.SIGSTOP)
             if synchronous:
                 with pytest.raises(Lost):
@@ -194,11 +194,11 @@ async def test_beats_that_wait_for_a_standby_which_is_gone_do_not_use_up_the_con
         beater = PostgresBeater(7, parsed, lambda purpose: AsyncpgDriver(parsed).connect(of(parsed, purpose)))
         async with session_with(url) as session:
             standby.send_signal(signal.SIGSTOP)
-            # when it goes on beating,
+            # when it continues to beat,
             for _ in range(5):
                 with pytest.raises(Lost):
                     await beater.beat(alone=False)
-            # then of its sessions only that one is left which waits for the standby, and what was cut off just now.
+            # then its only sessions are the one that waits for the standby, and those that were cut off just now.
             with anyio.fail_after(10):
                 while (await session.run(beats))[0][0] > 2:
                     await anyio.sleep(0.1)

@@ -1,4 +1,4 @@
-"""Tables are made once, by whichever host is first; a step adds, and lets older releases live."""
+"""Tables are made once, by the first host; a step only adds, so that hosts of older releases can live on."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -21,7 +21,8 @@ from ....support.postgres import PostgresServer
 
 pytestmark = pytest.mark.anyio
 
-# What is on disks already. A change of this release's tables is a new version and a step that leads to it.
+# Tables that exist in databases already. A change of this release's tables is a new version and a step that leads to
+# it.
 VERSIONS = {1: "c4a461", 2: "60f56d", 3: "896fe6", 4: "ab2a02", 5: "d5e3e8"}
 
 
@@ -68,9 +69,9 @@ class SlowSession:
 async def test_tables_that_another_host_makes_meanwhile_are_no_other_programs(server: PostgresServer) -> None:
     url = parse_url(server.url())
     first, second = [await session_of(url) for _ in range(2)]
-    # Given a host that has found no tables, and another one that makes them before the first goes on,
+    # Given a host that has found no tables, and another one that makes them before the first continues,
     slow = SlowSession(first, lambda: make_ready(second, url, shards=8, now_us=2))
-    # when it goes on, then it has the store that the other one has made.
+    # when it continues, then it has the store that the other one has made.
     meta = await make_ready(cast(DatabaseSession, slow), url, shards=4, now_us=1)
     assert (meta[schema.SHARDS], meta[schema.CREATED_US]) == (8, 2)
     for session in (first, second):
@@ -93,7 +94,7 @@ async def test_a_step_is_taken_once_and_waits_for_no_lock_for_long(
     url = parse_url(server.url())
     sessions = [await session_of(url) for _ in range(3)]
     await make_ready(sessions[0], url, shards=8, now_us=1)
-    # when a release with the next version comes on several hosts, while somebody reads the table,
+    # when a release with the next version comes on several hosts, while another session reads the table,
     now, then = schema.SCHEMA_VERSION, schema.SCHEMA_VERSION + 1
     monkeypatch.setattr(schema, "SCHEMA_VERSION", then)
     monkeypatch.setattr(schema, "LOCK_WAIT_MS", 50)
@@ -115,7 +116,7 @@ async def test_a_step_is_taken_once_and_waits_for_no_lock_for_long(
     await holder.run(Statement("commit", "COMMIT"))
     await stepping
     await asyncio.gather(*(make_ready(each, url, shards=8, now_us=1) for each in sessions[1:]))
-    # and it is taken once.
+    # and the step is taken once.
     meta = await read_meta(sessions[0])
     assert meta is not None
     assert (meta[schema.VERSION], meta[schema.OLDEST]) == (then, then)
@@ -126,7 +127,7 @@ async def test_a_step_is_taken_once_and_waits_for_no_lock_for_long(
 async def test_a_version_that_was_set_back_by_hand_ends_in_a_sentence_and_changes_nothing(
     server: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Given a store of this release whose tables are sound, and whose version somebody has set back,
+    # Given a store of this release whose tables are sound, and whose version was set back,
     url = parse_url(server.url())
     session = await session_of(url)
     await make_ready(session, url, shards=8, now_us=1)
@@ -140,7 +141,7 @@ async def test_a_version_that_was_set_back_by_hand_ends_in_a_sentence_and_change
         await migrate(*arguments, **named)
 
     monkeypatch.setattr(schema, "_migrate", counted)
-    # when a host starts, then it tries as often as another one could be faster, and says what it has found.
+    # when a host starts, then it tries as often as another one could be faster, and the error names the found version.
     with anyio.fail_after(20), pytest.raises(StoreFailed, match=r"has version 1, and its tables are of a later one"):
         await make_ready(session, url, shards=8, now_us=1)
     assert len(tries) == schema.FASTER_MAX + 1
@@ -149,14 +150,14 @@ async def test_a_version_that_was_set_back_by_hand_ends_in_a_sentence_and_change
 
 
 async def as_of_version_1(session: DatabaseSession) -> None:
-    """Make the tables of a store what release 0.1.0 has made."""
+    """Change the tables of a store to those of release 0.1.0."""
     await session.run_together(
         [
             "DROP TABLE items, flights",
             "ALTER TABLE hosts DROP COLUMN format_max, DROP COLUMN apps",
             f"DELETE FROM meta WHERE name = '{schema.FORMAT}'",
             f"UPDATE meta SET value = 1 WHERE name = '{schema.VERSION}'",
-            # A host of it that lives.
+            # A living host of that release.
             "INSERT INTO hosts (host, state, name, place, address, release, wire_min, wire_max)"
             " VALUES (7, 0, 'm', 'boot/1/1', '', '0', 1, 1)",
             "INSERT INTO beats (host) VALUES (7)",
@@ -177,7 +178,7 @@ async def test_a_store_of_the_first_version_says_nothing_of_formats_and_its_host
     assert await schema.raise_format(session, 2) == 1
     await session.run_together(["DELETE FROM beats", "DELETE FROM hosts"])
     assert await schema.raise_format(session, 2) == 2
-    # One that would come now could not read what is written: it is refused when it looks at the version.
+    # A new host of version 1 could not read the rows: it is refused when it reads the version.
     assert (await read_meta(session) or {})[schema.OLDEST] == 2
     await session.close()
 
@@ -194,7 +195,7 @@ async def test_a_host_that_joins_while_the_format_is_raised_is_seen(server: Post
     raising = asyncio.ensure_future(schema.raise_format(raiser, 2))
     await anyio.sleep(0.1)
     assert not raising.done()
-    # then it waits for the one that joins, and sees it.
+    # then it waits for the joining host, and sees it.
     await joiner.run(Statement("commit", "COMMIT"))
     assert await raising == 1
     for session in (raiser, joiner):
@@ -221,7 +222,7 @@ async def test_a_host_that_joins_behind_one_that_raises_the_format_is_refused(se
 async def test_an_index_whose_maker_ended_in_the_middle_is_made_anew(
     server: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Given an index that is there and cannot be used, because its making has failed,
+    # Given an index that exists and is invalid, because its creation has failed,
     url = parse_url(server.url())
     session = await session_of(url)
     await make_ready(session, url, shards=8, now_us=1)
@@ -230,7 +231,7 @@ async def test_an_index_whose_maker_ended_in_the_middle_is_made_anew(
     with pytest.raises(Refused):
         await session.run(Statement("index", index))
     await session.run_together(["DELETE FROM tallies"])
-    # when the step is taken, it is one that can.
+    # when the step is taken, the index is valid.
     now = schema.SCHEMA_VERSION
     monkeypatch.setattr(schema, "SCHEMA_VERSION", now + 1)
     monkeypatch.setattr(schema, "STEPS", {now: Migration(indexes=[index])})
@@ -246,10 +247,10 @@ async def test_apps_get_numbers_and_each_but_the_first_shards_of_its_own(server:
     sessions = [await session_of(url) for _ in range(3)]
     await make_ready(sessions[0], url, shards=8, now_us=1)
     assert await schema.enter_apps(sessions[0], url, AppNames()) == {}
-    # Hosts that come at once with apps of their own
+    # Hosts that come at once with different apps
     entered = [schema.enter_apps(each, url, AppNames((f"a{n}", "it's"))) for n, each in enumerate(sessions)]
     await asyncio.gather(*entered)
-    # all know the same apps, each with a number of its own,
+    # all know the same apps, each with its own number,
     apps = await schema.enter_apps(sessions[0], url, AppNames(("a1",)))
     assert sorted(apps) == ["a0", "a1", "a2", "it's"]
     assert sorted(apps.values()) == [0, 1, 2, 3]

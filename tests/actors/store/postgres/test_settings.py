@@ -1,4 +1,4 @@
-"""A session has the settings that a store was tried with, or the store does not open."""
+"""A session has the settings with which stores were tested, or the store does not open."""
 
 import asyncio
 import time
@@ -88,7 +88,7 @@ async def test_a_database_of_another_encoding_is_refused(server: PostgresServer)
         await PostgresStore(f"postgresql://postgres@127.0.0.1:{server.port}/latin", shards=4).open()
 
 
-# What a server says of itself.
+# The settings that a server reports.
 
 AHEAD_US = 3_600_000_000
 
@@ -103,7 +103,7 @@ async def test_a_clock_is_compared_with_the_servers_and_who_follows_it_is_counte
     found = await figures_of(session, an_hour_ahead)
     assert abs(found.clock_offset_s - AHEAD_US / 1e6) < 60
     assert (found.followers, found.lags) == (0, [])
-    # A program that keeps a copy of the log replays nothing, so nobody knows how far it would be.
+    # A program that keeps a copy of the log replays nothing, so its position in a replay is unknown.
     with server.standby():
         assert (await figures_of(session, an_hour_ahead)).followers == 1
     session.terminate()
@@ -116,7 +116,7 @@ async def test_a_standby_tells_how_far_it_is_behind_to_those_who_may_know(postgr
         while (found := await figures_of(session, an_hour_ahead)).lags[0].behind_bytes:
             await asyncio.sleep(0.05)
         assert (found.followers, found.lags[0].behind_s) == (1, 0.0)
-        # It gets all that is written, and replays none of it.
+        # It gets the whole log, and replays none of it.
         pair.copy.sql("SELECT pg_wal_replay_pause()")
         pair.old.sql("CREATE TABLE more AS SELECT generate_series(1, 1000)")
         while not (found := await figures_of(session, an_hour_ahead)).lags[0].behind_bytes:

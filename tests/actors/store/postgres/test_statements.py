@@ -33,7 +33,7 @@ from ....support.postgres import PostgresServer
 def test_every_part_of_a_commit_is_held_by_the_fence() -> None:
     for part, (_, statements) in PARTS.items():
         for sql in statements.values():
-            # Or by what the fence holds.
+            # Or by a row that the fence holds.
             assert "fence" in sql or "was" in sql, part
 
 
@@ -72,7 +72,8 @@ async def test_plans_that_are_made_of_a_new_store_and_kept_go_along_indexes(serv
         # then no plan reads a table from its start, or sorts what is in order,
         assert not re.search("Seq Scan on (actors|log|reminders)", plan), plan
         assert "Sort Key" not in plan, plan
-        # and none goes along an index without a condition; that of what is active has only such rows.
+        # and none goes along an index without a condition, except the index of active actors, which has only their
+        # rows.
         for line, following in pairwise([*plan.splitlines(), ""]):
             if re.search("Scan (Backward )?using (actors|log|reminders)", line) and "actors_active" not in line:
                 assert "Index Cond" in following, plan
@@ -100,7 +101,7 @@ async def test_a_host_that_leaves_while_it_is_killed_does_not_wait_for_its_kille
     kill = asyncio.ensure_future(killer.run(KILL, (7, 0)))
     await _waiting(commit, 2)
     await commit.run(Statement("commit", "COMMIT"))
-    # then the server ends neither of them as a deadlock, and the first has done it.
+    # then the server ends neither of them as a deadlock, and the leave of the first has counted.
     with anyio.fail_after(10):
         await leave
         assert not await kill
@@ -110,7 +111,7 @@ async def test_a_host_that_leaves_while_it_is_killed_does_not_wait_for_its_kille
 
 
 async def _waiting(session: DatabaseSession, number: int) -> None:
-    """Wait until so many sessions wait for a lock."""
+    """Wait until this number of sessions waits for a lock."""
     question = "SELECT count(DISTINCT pid) FROM pg_locks WHERE NOT granted"
     with anyio.fail_after(10):
         while (await session.run(Statement("question", question)))[0][0] < number:

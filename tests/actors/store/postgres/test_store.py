@@ -49,7 +49,7 @@ async def test_keys_come_in_blocks_and_the_next_is_taken_in_time(bench: Bench) -
 
 
 async def test_two_actors_with_one_key_are_refused(bench: Bench, url: str) -> None:
-    # Given an actor under a key that this host takes for a new one,
+    # Given an actor under a key that this host believes to be new,
     key = bench.store.new_key()
     await run(url, f"INSERT INTO actors (key, shard, type, id, active, record) VALUES ({key}, 0, 'wf', 'z', false, '')")
     # then it is not put into that one's row.
@@ -69,7 +69,7 @@ async def test_a_change_of_an_actor_that_is_gone_is_refused_whole(bench: Bench, 
 
 
 async def test_an_actor_may_follow_on_one_that_was_not_there(bench: Bench) -> None:
-    # Given a deletion of what the store does not have,
+    # Given a deletion of an actor that the store does not have,
     unknown, new = 999_999, bench.store.new_key()
     await bench.commit(write(unknown, A, delete=True), write(new, A, record=b"r", entry=b"e", facets=RUNNING))
     stored = await bench.load(A)
@@ -84,7 +84,7 @@ async def test_counts_stay_right_when_tallies_are_folded(
     keys = [bench.store.new_key() for _ in range(12)]
     for i, key in enumerate(keys):
         await bench.commit(write(key, Address("wf", f"{i}"), record=b"r", facets=RUNNING))
-    # One whose facets were known, one whose were not, and one that goes.
+    # An actor whose facets were known, one whose facets were not, and one that is deleted.
     await bench.commit(write(keys[0], Address("wf", "0"), facets=ENDED, facets_before=RUNNING))
     await bench.commit(write(keys[1], Address("wf", "1"), facets=ENDED))
     await bench.commit(write(keys[2], Address("wf", "2"), delete=True))
@@ -143,7 +143,7 @@ async def test_text_with_a_nul_is_no_id(bench: Bench) -> None:
     assert await bench.load(Address("wf", "a\0b")) is None
     with pytest.raises(StoreFailed):
         await bench.commit(write(bench.store.new_key(), A, record=b"r", audit=[AuditRow("x", "a\0b", b"")]))
-    # The session is of use afterwards.
+    # The session can be used afterwards.
     await bench.commit(write(bench.store.new_key(), A, record=b"r"))
 
 

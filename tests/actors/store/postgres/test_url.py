@@ -1,4 +1,4 @@
-"""The address of a store says where it is, and is shown without its password."""
+"""The address of a store has its place, and is shown without its password."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A commit happens once or not at all, wherever its connection breaks; and a dead host commits nothing."""
+"""A commit happens once or not at all, with any break of its connection, and a dead host commits nothing."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -62,7 +62,7 @@ def start(bench: Bench, address: Address) -> Write:
 
 
 async def require_once(bench: Bench, *addresses: Address) -> None:
-    """Look that each of these was started once, in every table, and nothing else."""
+    """Check that each of these was started once, in every table, and nothing else."""
     for stored in await bench.store.load(addresses):
         assert isinstance(stored, Stored)
         assert (stored.record, stored.entries, stored.active, stored.facets) == (b"r", (b"e",), True, FACETS)
@@ -73,12 +73,12 @@ async def require_once(bench: Bench, *addresses: Address) -> None:
     assert counted.groups[0].total == len(addresses)
 
 
-# Where the connection breaks.
+# Breaks of the connection.
 
 
 async def test_a_commit_happens_once_wherever_its_connection_is_cut(server: PostgresServer) -> None:
     async with store_behind(server) as (bench, proxy):
-        # Given how many bytes a commit sends, and is answered with, once it is prepared,
+        # Given the number of bytes that a prepared commit sends and receives,
         done = [Address("wf", "first"), Address("wf", "second")]
         await bench.commit(start(bench, done[0]))
         requests, answers = proxy.requests, proxy.answers
@@ -86,7 +86,7 @@ async def test_a_commit_happens_once_wherever_its_connection_is_cut(server: Post
         sent, answered = proxy.requests - requests, proxy.answers - answers
         assert sent > 200
         assert answered > 10
-        # when the connection of one is cut after so many bytes there, or back,
+        # when the connection of a commit is cut after each number of bytes in either direction,
         cuts = [("there", at) for at in (*range(1, sent, sent // 12), *range(sent - 6, sent + 1))]
         cuts += [("back", at) for at in (1, *range(6, answered, answered // 6), answered)]
         for i, (way, at) in enumerate(cuts):
@@ -115,7 +115,7 @@ async def test_a_commit_without_an_entry_is_found_again_too(server: PostgresServ
         for i in range(8):
             await bench.commit(write(0, A, audit=[AuditRow("first", "ann", b"")]))
             proxy.answers_left = 1
-            # An insert that would be refused, and an audit that would be there twice, if they were sent again.
+            # If they were sent again, the insert would be refused, and the audit would be written twice.
             address = Address("wf", f"no-entry-{i}")
             keys[address] = bench.store.new_key()
             await bench.commit(write(keys[address], address, record=b"r", audit=[AuditRow("once", "ann", b"")]))
@@ -135,7 +135,7 @@ async def test_what_a_cut_session_may_still_send_is_void(server: PostgresServer)
         late = Statement("late", "SELECT 1 FROM hosts WHERE life = 1 FOR KEY SHARE")
         assert isinstance(bench.store, PostgresStore)
         async with session_with(server.url(schema=f"conformance_{SHARDS}")) as session:
-            # then there is no such row any more.
+            # then the fenced row does not exist any more.
             assert not await session.run(late)
             assert len(await session.run(Statement("now", "SELECT 1 FROM hosts WHERE life = 2"))) == 1
 
@@ -146,16 +146,16 @@ async def test_an_outcome_that_cannot_be_looked_up_stays_unknown(server: Postgre
         await bench.commit(start(bench, A))
         proxy.answers_left = 1
         proxy.refuses = True
-        # then it may have happened, which is not the same as a failure that can be tried again.
+        # then the error says that it may have happened, which differs from a failure that can be tried again.
         with pytest.raises(StoreUncertain, match="may have happened") as uncertain:
             await bench.commit(start(bench, B))
         assert not isinstance(uncertain.value, StoreFailed)
-        # Nothing is read, and nothing is written, before it is known;
+        # Nothing is read or written before the outcome is known;
         with pytest.raises(StoreFailed, match="is away"):
             await bench.load(B)
         with pytest.raises(StoreFailed, match="nothing was written"):
             await bench.commit(start(bench, Address("wf", "c")))
-        # then the store tells, and takes the next one.
+        # then the store settles it, and takes the next one.
         proxy.refuses = False
         await require_once(bench, A, B)
         await bench.commit(start(bench, Address("wf", "c")))
@@ -203,7 +203,7 @@ async def test_a_database_that_was_killed_has_all_that_was_acknowledged_once(own
             await anyio.sleep(0.01)
     stop.set()
     await task
-    # then it has gone on, nobody has seen an error, and each is there once.
+    # then it has continued, no caller has seen an error, and each commit is there once.
     await require_once(bench, *done)
     await bench.store.close()
 
@@ -213,7 +213,7 @@ async def test_a_database_that_was_killed_has_all_that_was_acknowledged_once(own
 
 async def test_a_killer_waits_for_a_commit_that_is_under_way_and_its_rows_are_there(bench: Bench, url: str) -> None:
     async with session_with(url) as holder, session_with(url) as killer:
-        # Given a commit that has passed the fence, and waits for a row that somebody else is inserting,
+        # Given a commit that has passed the fence, and waits for a row that another session is inserting,
         begun = start(bench, A)
         await holder.run(Statement("begin", "BEGIN"))
         await holder.run(Statement("insert", f"INSERT INTO reminders VALUES (5, {begun.key}, 'r', 0)"))
@@ -257,13 +257,13 @@ async def test_an_update_of_the_row_does_not_hold_a_commit_up(bench: Bench, url:
 
 
 async def test_a_server_that_was_promoted_ends_the_host(bench: Bench) -> None:
-    # Given a host that knows another timeline than its server says now, as after a failover,
+    # Given a host that knows another timeline than its server has now, as after a failover,
     await bench.commit(start(bench, A))
     store = bench.store
     assert isinstance(store, PostgresStore)
     assert store._open is not None
     store._open.writer._timeline = "00000099"
-    # then it writes nothing, because what it has in memory may be ahead of what the server has.
+    # then it writes nothing, because its memory may be ahead of the server.
     with pytest.raises(StoreTakenOver, match="timeline 00000001, was 00000099"):
         await bench.commit(start(bench, B))
     assert not store.intact
@@ -309,12 +309,12 @@ async def test_a_commit_that_did_not_wait_for_its_standby_is_in_doubt(own_server
         commit = asyncio.ensure_future(bench.commit(start(bench, A)))
         wait = "SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
         await until(other, wait)
-        # when somebody cancels the wait, then the server says that it is done, with a warning,
+        # when a person cancels the wait, then the server reports success, with a warning,
         await other.run(
             Statement("cancel", "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'")
         )
         await anyio.sleep(0.3)
-        # and it does not count as done before another commit of the same session has been replicated.
+        # and the commit counts only after another commit of the same session has been replicated.
         assert not commit.done()
         await until(other, wait)
         await other.run(Statement("reset", "ALTER SYSTEM RESET synchronous_standby_names"))
@@ -349,7 +349,7 @@ async def test_a_database_that_hangs_leaves_a_commit_in_doubt_when_patience_ends
     with pytest.raises(StoreUncertain):
         await bench.commit(start(bench, B))
     own_server.thaw()
-    # What lay in its buffers is void, or has happened before: either way it is settled before it is read.
+    # The bytes in its buffers are void, or have been executed before: in either case this is settled before a read.
     with anyio.fail_after(10):
         stored = await bench.load(B)
     await require_once(bench, *([A] if stored is None else [A, B]))

@@ -14,7 +14,7 @@ def test_the_newest_entry_of_each_actor_counts() -> None:
 def test_what_was_forgotten_is_not_looked_for_and_what_came_with_it_is() -> None:
     known = Acknowledged()
     known.note([(7, 1), (8, 1)], [100, 101], [], {1: 5})
-    # One begins anew, and one is deleted.
+    # One begins again, and one is deleted.
     known.note([(7, 1)], [102], [7, 8], {1: 5})
     assert known.under({1: 5}) == [(7, 102)]
 
@@ -44,7 +44,7 @@ def test_it_knows_the_items_that_were_written_last_and_those_that_were_forgotten
     known.note_items([(1, NotedItem(7, b"a", 1)), (1, NotedItem(7, b"b", 2)), (2, NotedItem(8, b"a", 1))], [], epochs)
     known.note_items([(1, NotedItem(7, b"a", 3)), (1, NotedItem(7, b"b", 0))], [9], epochs)
     assert known.items_under({1: 5, 2: 7}) == [(7, b"a", 3), (7, b"b", 0)]
-    # Those of an actor that was deleted are nobody's.
+    # A deleted actor has no acknowledged commits.
     known.note_items([(1, NotedItem(7, b"c", 1))], [7], epochs)
     assert known.items_under(epochs) == [(8, b"a", 1), (7, b"c", 1)]
 

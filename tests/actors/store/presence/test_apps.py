@@ -1,4 +1,4 @@
-"""Which apps a store has, which of them a host can reach, and in which shards their actors are."""
+"""The apps of a store, the ones that a host can reach, and the shards of their actors."""
 
 from collections.abc import Mapping
 
@@ -11,11 +11,11 @@ from perdure.actors.store.presence.apps import AppNames, apps_in, ring_named, ri
 @pytest.mark.parametrize(
     ("known", "asked", "alone", "then"),
     [
-        ({}, AppNames(), True, {}),  # a process without an app says nothing
+        ({}, AppNames(), True, {}),  # a process without an app names none
         ({}, AppNames(("a", "b")), True, {"a": 0, "b": 1}),
-        ({"a": 0}, AppNames(("b",)), True, {"a": 0, "b": 1}),  # an id that was said is another app
+        ({"a": 0}, AppNames(("b",)), True, {"a": 0, "b": 1}),  # an id that was given is another app
         ({"a": 0}, AppNames(("b",), said=False), True, {"b": 0}),  # code that was renamed is not
-        ({"a": 0}, AppNames(("b",), said=False), False, {"a": 0, "b": 1}),  # where another host may have it, it is
+        ({"a": 0}, AppNames(("b",), said=False), False, {"a": 0, "b": 1}),  # another host may have the app
         ({"a": 0, "b": 1}, AppNames(("c",), said=False), True, {"a": 0, "b": 1, "c": 2}),
         ({"a": 0, "b": 1}, AppNames(("b",), said=False), True, {"a": 0, "b": 1}),
     ],

@@ -1,6 +1,6 @@
 """A note is known by its actor and its activity, among those of its host.
 
-`tests/actors/store/test_cluster_conformance.py` has what the stores do with notes.
+`tests/actors/store/test_cluster_conformance.py` tests the notes of the stores.
 """
 
 from perdure.actors.address import Address

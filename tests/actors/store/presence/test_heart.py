@@ -46,7 +46,7 @@ def test_it_beats_twice_a_second_and_tells_how_each_beat_went() -> None:
             assert [beat.sent_at - began for beat in beats] == pytest.approx([i * BEAT_S for i in range(5)])
             assert heart.drain() == []
             assert heart.sent_at == beats[-1].sent_at
-            # A beat that fails is told, and does not count;
+            # A failed beat is reported, and does not count;
             beater.fails = True
             await anyio.sleep(BEAT_S)
             (beat,) = heart.drain()

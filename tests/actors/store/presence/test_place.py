@@ -1,4 +1,4 @@
-"""A process is known to have ended where that is certain, and nowhere else."""
+"""A process counts as ended only where that is certain."""
 
 import os
 import subprocess
@@ -51,7 +51,7 @@ def test_a_process_has_ended_from_its_end_on_also_while_its_parent_has_not_asked
         it.stdin.close()
         os.waitid(os.P_PID, it.pid, os.WEXITED | os.WNOWAIT)
         assert is_gone(there)
-    # then it is as gone as when its parent has asked.
+    # then it counts as ended, as it does after its parent has read its exit code.
     assert is_gone(there)
 
 

@@ -1,4 +1,4 @@
-"""What all tests of SQLite stores need: asyncio, and the name of a file."""
+"""The fixtures of all tests of SQLite stores: asyncio, and the name of a file."""
 
 from pathlib import Path
 

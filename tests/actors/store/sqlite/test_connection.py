@@ -1,4 +1,4 @@
-"""A connection runs a whole function in one trip to its thread, and the event loop rests for the thread."""
+"""A connection runs a whole function in one trip to its thread, and the event loop pauses for the thread."""
 
 import asyncio
 import inspect
@@ -71,13 +71,13 @@ async def test_the_loop_rests_for_the_thread_and_only_while_it_works(
         # While something is under way on the thread, the loop rests,
         assert await on_writer(store, lambda _: rested.wait(5))
         assert set(rests) == {Connection.REST_S}
-        # once, however many wait for it,
+        # once, for any number of waiters,
         assert isinstance(store._writer, Connection)
         async with anyio.create_task_group() as tasks:
             for _ in range(10):
                 tasks.start_soon(on_writer, store, lambda _: None)
             await anyio.wait_all_tasks_blocked()
-        # and no more when it is done.
+        # and not after the work is done.
         assert store._writer._next_rest is not None
         assert store._writer._next_rest.cancelled()
         assert len(rest_timers()) == 0

@@ -1,4 +1,4 @@
-"""What has changed on the disk is never given out, wherever it changed, and keeps no other actor from being read."""
+"""Damaged bytes at any place of the disk are never returned, and every other actor can still be read."""
 
 import sqlite3
 from collections.abc import Callable
@@ -52,7 +52,7 @@ CHANGES = {
 
 
 async def filled(path: Path, what: str | None = None) -> None:
-    """Two actors, A with entries 1 and 3, B with entries 2 and 4; and a change while nobody has the file."""
+    """Two actors, A with entries 1 and 3, B with entries 2 and 4; and a change while no process has the file."""
     async with opened(path) as store:
         fences = await store.claim("host", now_us=1)
         a, b = store.new_key(), store.new_key()
@@ -68,7 +68,7 @@ async def filled(path: Path, what: str | None = None) -> None:
 @pytest.mark.parametrize("what", CHANGES)
 async def test_an_actor_that_changed_on_the_disk_has_an_error_in_its_place(path: Path, what: str) -> None:
     await filled(path, what)
-    # When both are read, then one is an error that says which, and the other is whole,
+    # When both are read, then the damaged one is an error with its name, and the other is whole,
     async with opened(path) as store:
         for read in (store.load, store.inspect):
             damaged, sound = await read([A, B])
@@ -77,7 +77,7 @@ async def test_an_actor_that_changed_on_the_disk_has_an_error_in_its_place(path:
             assert "wf/a is damaged" in str(damaged)
             assert sound is not None
             assert not isinstance(sound, StoreError)
-        # and the damaged one can be deleted, and begun again.
+        # and the damaged actor can be deleted, and begun again.
         fences = await store.claim("host", now_us=1)
         await store.commit([write(1, delete=True)], fences)
         assert (await store.load([A]))[0] is None
@@ -149,14 +149,14 @@ async def test_a_page_that_is_gone_costs_its_own_actors_and_no_others(path: Path
     # when all are read together,
     async with opened(path) as store:
         found = await store.load(addresses)
-    # then a few are damaged, and the rest are there.
+    # then a few are damaged, and the others are whole.
     damaged = [each for each in found if isinstance(each, StoreDamaged)]
     assert 1 <= len(damaged) <= 4
     assert all(isinstance(each, Stored | StoreDamaged) for each in found)
 
 
 def overwrite_a_page(path: Path, content: bytes) -> None:
-    """Overwrite the page in the middle of those that have `content`."""
+    """Overwrite the middle one of the pages that have `content`."""
     pages = bytearray(path.read_bytes())
     those = [at for at in range(0, len(pages), 4096) if content in pages[at : at + 4096]]
     at = those[len(those) // 2]

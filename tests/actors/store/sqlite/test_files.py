@@ -77,7 +77,7 @@ def test_what_came_meanwhile_stays_and_what_was_named_is_taken_back(tmp_path: Pa
 
 
 def test_what_one_that_was_killed_left_is_no_obstacle(tmp_path: Path, paths: list[str]) -> None:
-    # A journal above all: SQLite would play it back into the new file.
+    # Most of all a journal: SQLite would play it back into the new file.
     for suffix in ("", "-journal", "-wal"):
         Path(f"{paths[1]}.partial{suffix}").write_text("half of it")
     with making(paths) as unfinished:
@@ -92,7 +92,7 @@ def test_a_link_to_nowhere_is_not_replaced(tmp_path: Path, paths: list[str]) -> 
         raise AssertionError("nothing to be made")
 
 
-# Files that are there.
+# Existing files.
 
 
 def test_a_file_says_what_it_is(tmp_path: Path) -> None:
@@ -112,14 +112,14 @@ def test_no_two_layouts_have_a_number_in_common() -> None:
 def test_all_files_of_a_store_are_held_or_none(tmp_path: Path) -> None:
     data = str(tmp_path / "p.db")
     make(tmp_path / "p.db", 3)
-    # Given one that somebody else has,
+    # Given a file that another process has,
     with locked([f"{data}.2"]):
         with pytest.raises(StoreLocked, match=r"p\.db\.2"), holding(data):
             raise AssertionError("not held")
-        # then the others were let go,
+        # then the other files were released,
         with locked([data, f"{data}.1"]):
             pass
-    # and when it is free, all can be had at once, and are free afterwards.
+    # and when it is free, all can be taken at once, and are free afterwards.
     for _ in range(2):
         with holding(data) as paths:
             assert paths == paths_of(data, 3)
@@ -131,7 +131,7 @@ def test_all_files_of_a_store_are_held_or_none(tmp_path: Path) -> None:
 
 
 class ReadOnly:
-    """The answer of statvfs(3) for such a one."""
+    """The answer of statvfs(3) for a read-only file system."""
 
     f_flag = os.ST_RDONLY
 

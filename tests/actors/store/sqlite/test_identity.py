@@ -197,7 +197,7 @@ def test_a_store_that_is_mounted_without_its_folder_is_refused(tmp_path: Path) -
     assert sorted(os.listdir(tmp_path)) == ["host.db", "opens.py", "p.db"]
 
 
-# A file that goes away.
+# A file that disappears.
 
 
 def unlink(path: Path) -> None:
@@ -235,7 +235,7 @@ WAYS = pytest.mark.parametrize(
 
 @pytest.fixture
 def inside(tmp_path: Path) -> Path:
-    """The name of a store in a folder of its own."""
+    """The name of a store in its own folder."""
     (tmp_path / "folder").mkdir()
     return tmp_path / "folder" / "store.db"
 
@@ -253,7 +253,7 @@ async def test_a_store_whose_file_went_away_acknowledges_nothing_more(
         key = store.new_key()
         await store.commit([write(key, record=b"r")], fences)
         assert store.intact
-        # when its file goes away, then no commit is acknowledged any more, and one line says why.
+        # when its file disappears, then no commit is acknowledged any more, and one line gives the reason.
         go_away(inside)
         for _ in range(3):
             with pytest.raises(StoreGone, match="nothing more is written"):
@@ -285,13 +285,13 @@ async def test_the_files_of_a_successor_are_left_alone(path: Path) -> None:
             Path(f"{path}{beside}").rename(f"{path}.moved{beside}")
         path.write_bytes(b"another")
         Path(f"{path}-wal").write_bytes(b"its own")
-    # when the host has stopped, then it has deleted nothing of the other, and what it had is whole.
+    # when the host has stopped, then it has deleted no file of the other store, and its own store is whole.
     assert Path(f"{path}-wal").read_bytes() == b"its own"
     async with opened(Path(f"{path}.moved")) as store:
         assert (await store.load([A]))[0] is not None
 
 
-# Who may read it.
+# Permissions of the files.
 
 
 @pytest.mark.anyio
@@ -361,7 +361,7 @@ def test_a_disk_that_does_not_read_is_a_sentence_at_a_start_and_no_proof_of_a_mo
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     monkeypatch.setattr(os, "pread", fails)
-    # then what asks for the header says so, and the file does not count as another's.
+    # then a read of the header raises the error, and the file does not count as another's.
     with pytest.raises(StoreFailed, match="cannot be read: Input/output error"):
         hold.header()
     assert hold.moved() is None

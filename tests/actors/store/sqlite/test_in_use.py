@@ -1,4 +1,4 @@
-"""A file that was replaced since the last work on it is refused, and a file that was only looked at is not."""
+"""A file that was replaced since the last work on it is refused, and a file that was only read is not."""
 
 import os
 import shutil
@@ -68,7 +68,7 @@ def remove(*paths: Path) -> None:
 
 @pytest.fixture(scope="module")
 def worlds(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store that was stopped, the same killed, and a backup of an earlier moment, each as `p.db` in a folder."""
+    """A stopped store, the same after a kill, and a backup of an earlier moment, each as `p.db` in a folder."""
     folder = tmp_path_factory.mktemp("worlds")
     for name in ("stopped", "killed", "other"):
         (folder / name).mkdir()
@@ -213,7 +213,7 @@ def test_a_file_that_is_not_what_it_was_is_refused_and_left_as_it_is(
             found(path)
         assert str(path) in str(error.value)
     assert {file: file.read_bytes() for file in before} == before
-    # and a restore is the way out.
+    # and a restore is the remedy.
     restore(world / "backup.db", path)
     assert found(path) == {"early"}
 
@@ -245,7 +245,7 @@ def test_no_command_folds_a_wal_that_belongs_to_another_time(
     assert {file: file.read_bytes() for file in before} == before
 
 
-# Files that are not.
+# Files that are not refused.
 
 
 def left_alone(path: Path) -> None:
@@ -378,7 +378,7 @@ def test_the_position_is_the_last_that_was_acknowledged(path: Path) -> None:
                 [write(keys[0], record=b"r", entry=b"e")],
                 [write(keys[1], b, record=b"r", entry=b"e"), write(keys[1], b, entry=b"e")],
                 [write(keys[0], entry=b"e", reset=True)],  # continued as new
-                [write(keys[0], delete=True)],  # which had the highest
+                [write(keys[0], delete=True)],  # which had the highest position
                 [write(keys[1], b, delete=True)],
                 [write(store.new_key(), record=b"r", entry=b"e")],
             ):
@@ -517,7 +517,7 @@ def test_a_kill_at_any_step_of_opening_and_closing_keeps_no_later_host_out(world
     if given == "without an id":
         remove(*beside(Path(shutil.copy(stopped(world), path)), ".id"))
     seen = set() if given == "new" else {"early", "late", "later"}
-    # It is killed at its first step, then at its second, and so on, until there are no more.
+    # The process is killed at its first step, then at its second, and so on, until no step is left.
     ran = subprocess.run([sys.executable, "-c", STEPS, path], capture_output=True, text=True, check=True)
     steps, code = map(int, ran.stdout.split())
     assert code == 0, ran.stderr
@@ -578,13 +578,13 @@ async def test_an_id_that_is_changed_while_its_store_is_in_use_is_written_anew(
         key = store.new_key()
         await store.commit([write(key, record=b"r", entry=b"e")], fences)
         before = id_path.read_bytes()
-        # When another program changes the id, then the next look writes it, as it was, and says so once.
+        # When another program changes the id, then the next check writes the former one, and reports it once.
         ID_CHANGES[how](id_path)
         assert store.intact
         assert store.intact
         assert id_path.read_bytes() == before
         assert len([record for record in caplog.records if "was written anew" in record.message]) == 1
-        # And what is acknowledged from then on stands in it.
+        # Later acknowledged commits are in the file.
         await store.commit([write(key, entry=b"e")], fences)
         ids, first = read_ids(str(id_path)), before
         assert ids is not None

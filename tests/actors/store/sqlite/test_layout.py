@@ -27,7 +27,7 @@ from ....support.paths import ROOT
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """Where the old store is, in a folder of its own; its name needs quoting in a URI."""
+    """The path of the old store, in its own folder; its name needs quoting in a URI."""
     return folder(tmp_path, "old") / "a store?#%41.db"
 
 
@@ -41,7 +41,7 @@ def folder(parent: Path, name: str) -> Path:
     return parent / name
 
 
-# What a spread keeps.
+# Data that a spread keeps.
 
 
 @pytest.mark.parametrize(("had", "has"), [(1, 4), (4, 1), (3, 2), (2, 3), (1, 1), (4, 4), (1, 64)])
@@ -49,11 +49,11 @@ def test_every_actor_is_in_the_new_store_with_all_that_it_had(data: Path, new: P
     make(data, had)
     before = files(data.parent)
     spread(data, new, parts=has)
-    # The old store is byte for byte what it was, the new one has its files and no others,
+    # The old store is the same byte for byte, the new one has its files and no others,
     assert files(data.parent) == before
     assert set(files(new.parent)) == {Path(path).name for path in paths_of(str(new), has)}
     assert check(new) == []
-    # and every actor is read by the host that its id belongs to.
+    # and the host of each actor's id reads the actor.
     assert seen(new, has) == seen(data, had)
     assert set(seen(new, has)) == set(IDS)
 
@@ -85,7 +85,7 @@ def test_a_new_store_is_worked_on_like_any_other(data: Path, new: Path) -> None:
 
     for index in range(2):
         anyio.run(work, Part(index, 2))
-    # then all is sound.
+    # then the new store is sound.
     assert check(new) == []
 
 
@@ -120,7 +120,7 @@ def test_a_new_layout_remembers_when_the_store_was_created_and_is_not_taken_for_
     spread(data, new, parts=2)
     for path in paths_of(str(new), 2):
         assert column(path, "SELECT value FROM meta WHERE name = 'created_us'") == [77]
-    # A part of the old store in the place of a part of the new one is found out.
+    # A part of the old store in the place of a part of the new one is detected.
     Path(f"{new}.1").write_bytes(Path(f"{data}.1").read_bytes())
     assert check(new) == [f"{new}.1 is part 2 of 2, but of another store: it was not made together with the first part"]
 
@@ -129,14 +129,14 @@ def test_memory_does_not_grow_with_the_store(data: Path, new: Path) -> None:
     # Given a store of more than 15 megabytes,
     make(data, 1, [f"i-{i}" for i in range(500)], entry_bytes=10_000)
     assert data.stat().st_size > 15_000_000
-    # when it is laid out anew,
+    # when it is spread,
     tracemalloc.start()
     try:
         spread(data, new, parts=2)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    # then only a few rows of it were here at any time.
+    # then only a few of its rows were in memory at any time.
     assert peak < 2_000_000
 
 
@@ -167,12 +167,12 @@ make(Path({str(data)!r}), 1)
     died = subprocess.run([sys.executable, "-c", code], cwd=ROOT / "tests/support/actors", check=False)
     assert died.returncode == -signal.SIGKILL
     assert Path(f"{data}-wal").stat().st_size > 0
-    # then nothing of it is missed.
+    # then no row of it is missing.
     spread(data, new, parts=2)
     assert set(seen(new, 2)) >= set(IDS)
 
 
-# What a spread refuses.
+# Spreads that are refused.
 
 
 def test_a_store_in_use_is_not_spread(data: Path, new: Path) -> None:
@@ -185,7 +185,7 @@ def test_a_store_in_use_is_not_spread(data: Path, new: Path) -> None:
 
     anyio.run(use)
     assert files(new.parent) == {}
-    # And one that is not is free again afterwards.
+    # The part that is not in use is free again afterwards.
     spread(data, new, parts=4)
     make_ready(data, parts=2)
     assert len(seen(data, 2)) == len(IDS)
@@ -309,12 +309,12 @@ layout.spread(data, new, parts=3)
     [("pour", 2, set()), ("compare", 1, set()), ("publish", 1, set()), ("publish", 3, {"new.db.1", "new.db.2"})],
 )
 def test_a_spread_that_is_killed_leaves_no_store(data: Path, new: Path, where: str, nth: int, left: set[str]) -> None:
-    # Given a spread that was killed somewhere,
+    # Given a spread that was killed at any point,
     make(data, 2)
     before = files(data.parent)
     died = subprocess.run([sys.executable, "-c", KILLED, str(data), str(new), where, str(nth)], check=False)
     assert died.returncode == -signal.SIGKILL
-    # then the old store is as it was, there is none of the new name, and no daemon makes one of what is left,
+    # then the old store has not changed, no store has the new name, and no daemon makes one of the remaining files,
     assert files(data.parent) == before
     assert {name for name in files(new.parent) if not name.endswith(".partial")} == left
     with pytest.raises(StoreFailed, match="there is no store"):
@@ -324,7 +324,7 @@ def test_a_spread_that_is_killed_leaves_no_store(data: Path, new: Path, where: s
             make_ready(new, parts=3)
         with pytest.raises(StoreFailed, match="exists already"):
             spread(data, new, parts=3)
-    # and without what is left it goes well.
+    # and without the remaining files the spread succeeds.
     for name in left:
         (new.parent / name).unlink()
     spread(data, new, parts=3)
@@ -444,7 +444,7 @@ def test_items_go_where_their_actor_goes(data: Path, new: Path) -> None:
 
     for part in parts_of_3():
         anyio.run(fill, part)
-    # when it is spread over two, then each actor has its own.
+    # when it is spread over two, then each actor has its own items.
     spread(data, new, parts=2)
     assert check(new) == []
 

@@ -1,4 +1,4 @@
-"""A store can be checked and copied from outside, whether a host is using it or not."""
+"""A store can be checked and copied from outside, with or without a host that uses it."""
 
 import re
 import sqlite3
@@ -109,7 +109,7 @@ def test_an_index_that_lost_rows_is_found(path: Path) -> None:
     with other.open("r+b") as file:
         file.seek((page - 1) * 4096)
         file.write(pages[(emptier - 1) * 4096 : emptier * 4096])
-    # then the check says so.
+    # then the check reports the index.
     assert any("missing from index log_key" in fault for fault in check(other))
 
 
@@ -165,14 +165,14 @@ def test_a_backup_is_one_file_that_opens_as_a_store(path: Path, tmp_path: Path) 
     backup(path, target)
     assert [file.name for file in target.parent.iterdir()] == ["copy.db"]
     assert check(target) == []
-    # Not in WAL mode, which no medium that is read-only could be read in.
+    # Not in WAL mode, because such a file cannot be read on a read-only medium.
     assert target.read_bytes()[18:20] == b"\x01\x01"
 
     async def compare() -> None:
         async with opened(path) as store, opened(target) as copy:
             assert await copy.load([A, B]) == await store.load([A, B])
             assert await copy.active() == await store.active()
-            # And it is written to like any other.
+            # The copy is written to like any other store.
             fences = await copy.claim("host", now_us=1)
             await copy.commit([write(copy.new_key(), Address("wf", "c"))], fences)
 
@@ -212,7 +212,7 @@ def test_what_a_killed_backup_left_is_no_obstacle(path: Path, tmp_path: Path) ->
 
 
 def test_a_target_that_cannot_be_written_is_said(path: Path, tmp_path: Path) -> None:
-    for folder in (tmp_path / "nowhere", path):  # neither one that is missing, nor a file
+    for folder in (tmp_path / "nowhere", path):  # a folder that is missing, and a file
         with pytest.raises(StoreFailed) as failed:
             backup(path, folder / "copy.db")
         assert str(failed.value) == f"{folder}/copy.db cannot be created: there is no directory {folder}"
@@ -405,7 +405,7 @@ def test_another_process_checks_and_copies_while_a_host_commits(path: Path, tmp_
 
     # when another process checks it and copies it five times,
     (output,) = anyio.run(work)
-    # then it is sound each time,
+    # then the store is sound each time,
     assert output.splitlines() == ["[]"] * 5
     # and each copy is of one moment, later than the one before.
     lengths = [anyio.run(lengths_of, copies / f"{i}.db") for i in range(5)]

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.anyio
 
 
 def test_all_statements_together_fit_into_the_cache() -> None:
-    # A statement's text depends on how many rows are left for it, and on nothing else.
+    # A statement's text depends only on the number of rows that are left for it.
     lengths = {sql.count("(") for rows in range(1, 400) for sql, _ in rows_of("", 1, [0] * rows)}
     kinds_max = 20
     assert len(lengths) * kinds_max < STATEMENTS_CACHED
@@ -59,7 +59,7 @@ def explain(sql: str, values: int, connection: sqlite3.Connection) -> str:
 
 
 def test_rows_beside_actors_are_given_with_their_own_actor_and_with_no_other() -> None:
-    # Given rows of which some have outlived their actors, before, between and behind them,
+    # Given rows some of which have outlived their actors, before, between and behind the others,
     rows = RowsOfKeys([(1, "gone"), (3, "a"), (3, "b"), (4, "gone"), (7, "c"), (9, "gone")])
     assert [rows.of(key) for key in (2, 3, 5, 7, 8)] == [[], [("a",), ("b",)], [], [("c",)], []]
     assert RowsOfKeys([]).of(1) == []

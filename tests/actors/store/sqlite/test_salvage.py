@@ -1,4 +1,4 @@
-"""A store that has lost a page which it needs opens: it costs the actors of that page, and no others."""
+"""A store that has lost a page which it needs still opens: only the actors of that page are lost."""
 
 import os
 import sqlite3
@@ -93,25 +93,25 @@ async def test_the_others_are_served_and_new_ones_are_taken(
         fences = await store.claim("host", now_us=1)
         found = await store.load(ACTORS)
         lost = [address for address, each in zip(ACTORS, found, strict=True) if isinstance(each, StoreDamaged)]
-        # then the actors of that page are damaged, and all others as they were;
+        # then the actors of that page are damaged, and all others are unchanged;
         assert ACTORS[-1] in lost
         assert len(lost) < 5
         for address, each in zip(ACTORS, found, strict=True):
             if address not in lost:
                 assert isinstance(each, Stored)
                 assert each.entries == (b"first", b"e" * 1000)
-        # new entries are taken, behind all others.
+        # new entries are accepted, behind all others.
         key, new = store.new_key(), Address("wf", "new")
         await store.commit([write(key, new, record=b"r", entry=b"e")], fences)
         [stored] = await store.load([new])
         assert isinstance(stored, Stored)
         assert stored.entries == (b"e",)
     assert [each for each in caplog.messages if "cannot be read any more" in each]
-    # The file as it was is kept for its user alone,
+    # The former file is kept, readable by its user only,
     copy = filled.with_name(f"{filled.name}.damaged-1")
     assert copy.read_bytes() == before
     assert copy.stat().st_mode & 0o777 == 0o600
-    # the new one has the same tables, and nothing wrong but those actors, also at the next start.
+    # and the new one has the same tables, and only the faults of those actors, also at the next start.
     assert schema_of(filled) == schema
     for _ in range(2):
         faults = check(filled)
@@ -161,7 +161,7 @@ async def readable(path: Path, new: str) -> tuple[int, int, int, int]:
 async def test_each_page_of_a_table_or_an_index_costs_what_it_held(wide: Path, table: str, which: int) -> None:
     DAMAGES["zeros"](wide, page_of(wide, table, which))
     sound, damaged, active, reminders = await readable(wide, "one")
-    # No actor is taken for one that does not exist.
+    # No actor counts as missing.
     assert sound + damaged == 900
     if table in ("log", "actors"):
         assert (active, reminders) == (900, 1_800)
@@ -173,9 +173,9 @@ async def test_each_page_of_a_table_or_an_index_costs_what_it_held(wide: Path, t
         assert damaged == 0
         assert 900 <= active <= 901
     if table == "reminders" and which != 0:
-        # What cannot be read, the actors set again: all of them are marked.
+        # The actors set the unreadable reminders again: all actors are marked.
         assert 1_200 < reminders < 1_800
-    # At the next start it is as it was left.
+    # At the next start the store is unchanged.
     again = await readable(wide, "two")
     assert again[:2] == (sound, damaged)
     assert again[3] == reminders
@@ -248,7 +248,7 @@ async def test_a_lost_page_of_values_costs_the_values_that_it_held(path: Path, t
         async with opened(path) as store:
             fences = await store.claim("host", now_us=1)
             found = await store.items(owner, NAMES)
-            # then each value is what was saved, or said to be damaged: none is taken for one that is not there,
+            # then each value is the saved one, or reported as damaged: none counts as missing,
             assert found is not None
             assert sorted([*found.items, *found.damaged]) == NAMES
             lost = [*found.damaged]
@@ -257,9 +257,9 @@ async def test_a_lost_page_of_values_costs_the_values_that_it_held(path: Path, t
                 assert not found.damaged
             elif which != 0:
                 assert 0 < len(found.damaged) < 150
-            # and others are saved, and saved anew.
+            # and other values are saved, and saved again.
             again = [(name, Item(b"v" * 100, 1_000)) for name in found.items]
             await store.commit([write(key, owner, items=[(start, Item(b"w", 1)), *again])], fences)
             assert await store.items(owner, [start]) == FoundItems(b"r", {start: Item(b"w", 1)}, {})
-    # What is lost is named, and nothing else.
+    # Exactly the lost values are named.
     assert bool(check(path)) == bool(lost)

@@ -1,4 +1,4 @@
-"""Files on the disk stay readable: names and layout are pinned, and old files become new ones whole.
+"""Files on the disk stay readable: names and layout are pinned, and old files are migrated completely.
 
 If a test of this file fails, a released file is about to become unreadable:
 write a migration, do not change the expectation.
@@ -29,7 +29,7 @@ from perdure.actors.store.part import WHOLE, Part
 from perdure.actors.store.sqlite import schema
 from perdure.actors.store.sqlite.store import SqliteStore
 
-# A store of version 1, as the first release left it. Text, so that no code of ours has a part in it.
+# A store of version 1, as the first release left it. It is text, so that no code of Perdure makes it.
 GOLDEN_1 = """
 PRAGMA application_id = 1349674098;
 CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
@@ -398,7 +398,7 @@ def test_there_is_a_migration_from_every_older_version() -> None:
     assert set(schema.META) == set(range(1, schema.SCHEMA_VERSION + 1))
 
 
-# The mechanism, with versions that are made up.
+# The mechanism, with made-up versions.
 
 
 @pytest.fixture
@@ -440,7 +440,7 @@ async def test_a_migration_that_breaks_off_leaves_the_old_version_whole(
     monkeypatch.setattr(schema, "MIGRATIONS", {**schema.MIGRATIONS, 6: ["DROP TABLE active", "DROP TABLE missing"]})
     with pytest.raises(StoreFailed, match="no such table: missing"):
         await SqliteStore(golden).open()
-    # then the older release finds everything as it was.
+    # then the older release finds an unchanged store.
     monkeypatch.undo()
     store = SqliteStore(golden)
     await store.open()

@@ -1,4 +1,4 @@
-"""The SQLite store keeps its promises when processes are killed, disks are full, and others want the file."""
+"""The SQLite store keeps its promises when processes are killed, disks are full, and other processes want the file."""
 
 import os
 import re
@@ -45,14 +45,14 @@ async def pragma(store: SqliteStore, name: str) -> object:
     return (await on_writer(store, lambda connection: connection.execute(f"PRAGMA {name}").fetchone()))[0]
 
 
-# Whose file it is.
+# The owner of a file.
 
 
 async def test_a_second_store_on_the_same_file_is_refused_at_once(path: Path) -> None:
     async with opened(path) as store:
         with pytest.raises(StoreLocked, match="in use by another"):
             await open_and_close(path)
-        # The first is none the worse for it.
+        # The first still works.
         await store.commit([write(1, record=b"r")], await store.claim("host", now_us=1))
 
 
@@ -72,7 +72,7 @@ async def test_a_file_is_not_opened_as_another_part_than_it_is(path: Path, asked
         await open_and_close(path, part=asked)
     assert (divided.value.found, divided.value.asked) == (Part(1, 4), asked)
     assert contents(path) == before
-    # And as what it is it opens again.
+    # As its own part it opens again.
     await open_and_close(path, part=Part(1, 4))
 
 
@@ -96,7 +96,7 @@ def test_another_process_is_refused_until_the_holder_is_killed(path: Path) -> No
         assert read_line(process) == "open"
         with pytest.raises(StoreLocked):
             anyio.run(open_and_close, path)
-        # when it is killed, without a chance to tidy up,
+        # when it is killed, without any cleanup,
         process.kill()
     # then the file is free.
     anyio.run(open_and_close, path)
@@ -168,7 +168,7 @@ def read_line(process: subprocess.Popen[str]) -> str:
     return process.stdout.readline().strip()
 
 
-# What kind of file it is.
+# The kind of a file.
 
 
 async def test_a_file_of_a_newer_release_is_refused_and_left_alone(path: Path) -> None:
@@ -280,7 +280,7 @@ async def test_keys_go_on_behind_the_highest_that_was_ever_written(path: Path) -
         assert store.new_key() == keys[1] + 1
 
 
-# What a commit outlives.
+# Failures that a commit outlives.
 
 
 @pytest.mark.parametrize(("durability", "synchronous"), [(Durability.FULL, 2), (Durability.RELAXED, 1)])
@@ -297,13 +297,13 @@ async def test_a_full_disk_fails_the_commit_and_later_ones_work_once_there_is_ro
         key = store.new_key()
         await store.commit([write(key, record=b"r", entry=b"before")], fences)
         await pragma(store, f"max_page_count = {await pragma(store, 'page_count')}")
-        # when more is written than it has room for,
+        # when a commit is larger than the room in it,
         with pytest.raises(StoreFailed, match="full") as failed:
             await store.commit([write(key, entry=b"small"), write(key, entry=b"x" * 100_000)], fences)
-        # then nothing of it is there,
+        # then no row of the commit is there,
         assert isinstance(failed.value.__cause__, sqlite3.Error)
         assert await log(store) == [b"before"]
-        # and when there is room again, writing goes on.
+        # and when there is room again, commits succeed.
         await pragma(store, "max_page_count = 1000000")
         await store.commit([write(key, entry=b"after")], fences)
         assert await log(store) == [b"before", b"after"]
@@ -320,9 +320,9 @@ async def test_a_write_that_the_system_refuses_fails_the_commit_and_later_ones_w
                 with pytest.raises(StoreFailed, match="disk"):
                     await store.commit([write(key, entry=b"x" * 100_000)], fences)
             assert await log(store) == [b"before"]
-            # then what has room still goes in,
+            # then commits with room still succeed,
             await store.commit([write(key, entry=b"small")], fences)
-        # and when it lets them, so does the rest.
+        # and when the system lets files grow, so does the rest.
         await store.commit([write(key, entry=b"after")], fences)
     async with opened(path) as store:
         assert await log(store) == [b"before", b"small", b"after"]
@@ -338,7 +338,7 @@ def file_size_limit(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-# Who waits, and who is cancelled.
+# Waiting and cancelled callers.
 
 
 async def test_a_commit_under_way_is_not_torn_by_cancellation(path: Path) -> None:
@@ -360,7 +360,7 @@ async def test_a_commit_under_way_is_not_torn_by_cancellation(path: Path) -> Non
             # when its caller is cancelled,
             committing.cancel_scope.cancel()
             release.set()
-        # then it has learnt how the commit ended.
+        # then it has learnt the outcome of the commit.
         assert returned == [True]
         assert await log(store) == []
 

@@ -1,4 +1,4 @@
-"""A commit is one transaction of few statements, and nothing of it stays if it fails."""
+"""A commit is one transaction of few statements, and leaves no rows if it fails."""
 
 import sqlite3
 from pathlib import Path
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.anyio
 
 
 class Failing:
-    """A connection on which some statements fail, as on a disk that does."""
+    """A connection on which some statements fail, as on a failing disk."""
 
     def __init__(self, connection: sqlite3.Connection, *statements: str) -> None:
         self._connection = connection
@@ -85,13 +85,13 @@ async def test_an_error_that_is_not_sqlites_rolls_back_too(path: Path) -> None:
 
 
 async def test_an_epoch_that_another_process_raised_fences_this_one(path: Path) -> None:
-    # Given a host whose lock file somebody deleted, so that another could claim its shards,
+    # Given a host whose lock file was deleted, so that another could claim its shards,
     async with opened(path) as store:
         fences = await store.claim("host", now_us=1)
         key = store.new_key()
         await store.commit([write(key, record=b"r")], fences)
         change(path, "UPDATE shards SET epoch = epoch + 1, host = 'other'")
-        # then it can write no more.
+        # then it cannot write any more.
         with pytest.raises(StoreFenced):
             await store.commit([write(key, entry=b"late")], fences)
         assert await log(store) == []

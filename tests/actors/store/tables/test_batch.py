@@ -1,4 +1,4 @@
-"""A batch that is sorted by rows leaves what its writes, one after the other, would have left."""
+"""A batch that is sorted by rows leaves the same rows as its writes one after the other."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A record or an entry comes back as it was sealed, or it is damage, wherever it has changed."""
+"""A record or an entry reads back as it was sealed, and a change at any place makes it damaged."""
 
 from typing import Any
 

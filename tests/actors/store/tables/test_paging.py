@@ -31,7 +31,7 @@ def query(order: Order = Order.CREATED, *, kinds: Sequence[int] = (1,), all_kind
 
 
 def answered(asking: Asking[Any], *answers: Sequence[Sequence[Any]]) -> tuple[list[Question], Any]:
-    """Give these answers, one after the other; what was asked, and the end."""
+    """Send these answers, one after the other; return the requests and the result."""
     asked = [next(asking), *(asking.send(rows) for rows in answers[:-1])]
     with pytest.raises(StopIteration) as end:
         asking.send(answers[-1])
@@ -115,7 +115,7 @@ def test_the_way_in_order_is_that_of_the_rarest_condition(
     asked = query(order, **wanted)
     way = way_in_order(asked)
     assert way.fulfils == fulfils
-    # What it fulfils is not asked again, and all else is.
+    # The conditions that it fulfils are not checked again, and all others are.
     where, values = left_to_ask(asked.conditions(), way)
     left = [clause for name, clause in asked.conditions().items() if name not in fulfils]
     assert where.split(" AND ")[0] == "true"

@@ -1,4 +1,4 @@
-"""A query knows its conditions, its ranges and its ways, whichever store has the SQL."""
+"""A query knows its conditions, its ranges and its ways, for the SQL of each store."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""An actor is read as it was written, or is damaged and says so."""
+"""An actor is read as it was written, or is an error that reports its damage."""
 
 from typing import Any
 

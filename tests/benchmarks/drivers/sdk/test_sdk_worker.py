@@ -46,7 +46,7 @@ def test_a_turn_is_told_from_what_led_to_it_and_what_it_led_to() -> None:
         sdk_worker.MessageStamp(sdk_worker.TURN_CAME, 33 * MS),
         sdk_worker.MessageStamp(sdk_worker.TURN_ANSWERED, 34 * MS),
     ]
-    # then the turn between the two counts, and neither the first nor that of the end.
+    # then the turn between the two counts, and neither the first turn nor the last.
     assert sdk_worker.turns(stamps) == [(5.0, 5.0, 300)]
 
 

@@ -33,7 +33,7 @@ async def turn_of(items: AsyncIterator[WorkflowItem | ActivityItem]) -> Workflow
 
 @pytest.mark.parametrize(
     ("stateful", "sent"),
-    # What a worker that keeps histories has been sent once it is not sent again.
+    # A worker that keeps histories gets each event once.
     [(True, [(None, 0), (None, 3), (3, 3)]), (False, [(None, 0), (None, 3), (None, 6)])],
 )
 async def test_a_chain_comes_to_its_end(stateful: bool, sent: list[tuple[int | None, int]]) -> None:

@@ -1,4 +1,4 @@
-"""Runs through Dapr's Python SDK: the arithmetic, and a short run where the SDK is."""
+"""Runs through Dapr's Python SDK: the arithmetic, and a short run where the SDK is installed."""
 
 import os
 import sys

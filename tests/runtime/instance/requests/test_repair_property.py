@@ -1,9 +1,9 @@
-"""Whatever is repaired, and whenever: the history replays to the same state, live and after a restart.
+"""After any repair at any time the history replays to the same state, live and after a restart.
 
-It is so of the app's own code and of a worker's.
+This holds for the app's own code and for a worker's.
 
-The programs and the world are those of `tests/runtime/execution/test_replay_property.py`. A repair in it answers what
-is open, fires timers early, or asks for what cannot be repaired.
+The programs and the world are those of `tests/runtime/execution/test_replay_property.py`. A repair answers an open
+entry, fires a timer early, or names an entry that cannot be repaired.
 """
 
 from collections.abc import Sequence
@@ -67,7 +67,7 @@ class RepairedTwins(Twins):
         one, other = self.actors
         assert one.audit == other.audit
         if one.actor.record is not None and one.actor.record.remote and not one.status.terminal:
-            # What is open in memory is what the history says.
+            # The open entries in memory are those of the history.
             assert OpenWork.of(one.rows, remote=True) == one.actor.open
         named = [repair for event in one.history if (repair := getattr(event, "repair", None)) is not None]
         assert len(set(named)) == len(named)
@@ -87,7 +87,7 @@ def test_a_repaired_instance_that_is_rebuilt_before_each_turn_leaves_the_same_ro
 
 
 class WorkerTwins(RepairedTwins):
-    """The same with code that is with a worker. After each message the worker takes the turn that is offered."""
+    """The same with the code of a worker. After each message the worker takes the turn that is offered."""
 
     def __init__(self, app: App, chance: Random) -> None:
         super().__init__(None, chance)
@@ -101,7 +101,7 @@ class WorkerTwins(RepairedTwins):
         assert (taken[0] is None) == (taken[1] is None)
         if taken[0] is None or self.chance.random() < 0.2:
             return  # a worker that is slow: the turn is offered again
-        # Something may arrive while the worker has the turn.
+        # Messages may arrive while the worker has the turn.
         if self.chance.random() < 0.2:
             super().send(self.message())
         work, other_work = taken
@@ -141,7 +141,7 @@ def run(app: App, work: WorkflowTurnWork) -> WorkflowAnswer:
 
 
 def turns_of(events: Sequence[TimedEvent]) -> list[tuple[int, list[Arrival], list[Any] | None]]:
-    """Part a history into turns: when each was taken, what was fed, and what was asked for (None: it is new)."""
+    """Split a history into turns: the time of each, its fed events, and its requests (None: the turn is new)."""
     turns: list[tuple[int, list[Arrival], list[Any] | None]] = []
     for timed in events:
         if isinstance(timed.event, TurnStarted):

@@ -49,7 +49,7 @@ def repair(action: RepairAction, event_id: int, **more: Any) -> Repair:
 
 
 def remote(actor: LoneActor, *commands: Any) -> None:
-    """An instance whose code is with a worker, which asks for something."""
+    """An instance whose code is with a worker, with one request of that code."""
     actor.start("elsewhere")
     answer(actor, *commands)
 
@@ -124,7 +124,7 @@ def either(request: pytest.FixtureRequest) -> Callable[[str], LoneActor]:
 
 
 def added(actor: LoneActor, before: int) -> list[Any]:
-    """What has arrived since."""
+    """The arrivals since then."""
     arrivals = (TaskCompleted, TaskFailed, ChildCompleted, ChildFailed, TimerFired)
     return [
         event for row in actor.rows[before:] for event in (*(row.turn or ()), *row.held) if isinstance(event, arrivals)
@@ -142,7 +142,7 @@ def test_a_repair_adds_one_arrival_that_names_the_entry_of_the_audit_or_is_refus
     # when a person repairs it,
     said = actor.send(repair(action, event_id, result='"by hand"', failure=FAILURE))
     if (action, kind) not in REPAIRS:
-        # then what does not help is refused, and nothing has changed;
+        # then a useless repair is refused, and nothing has changed;
         assert isinstance(said, RepairRefused)
         assert (said.instance_id, said.event_id) == ("i", event_id)
         assert len(actor.rows) == rows

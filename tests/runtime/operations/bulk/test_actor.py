@@ -1,4 +1,4 @@
-"""The actor of an operation counts each step once, and is where it was after a restart."""
+"""The actor of an operation counts each step once, and has the same state after a restart."""
 
 from typing import Any
 
@@ -30,7 +30,7 @@ LATER_US = MOMENT_US + 5
 
 
 class Restarted:
-    """An actor with what the store has of it."""
+    """An actor, and its rows in the store."""
 
     def __init__(self) -> None:
         self.record: bytes | None = None

@@ -1,4 +1,4 @@
-"""Bulk operations on an engine: nothing without a plan, nothing twice, and on after a restart."""
+"""Bulk operations on an engine need a plan, act once on each instance, and continue after a restart."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -1,4 +1,4 @@
-"""An operation is read as it was written."""
+"""An operation is the same after it was written and read."""
 
 import msgpack
 import pytest

@@ -1,4 +1,4 @@
-"""A bulk operation takes less of the time while answers are late, and never stands still."""
+"""A bulk operation takes less of the time while answers are late, and never stops."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,7 +17,7 @@ def test_an_operation_without_a_waiter_has_its_rate() -> None:
 
 def test_each_late_step_halves_the_share_and_each_other_gives_some_of_it_back() -> None:
     pace = Pace(500.0)
-    # A step that took 0.4 s at half the share is followed by a rest as long.
+    # A step that took 0.4 s at half the share is followed by a pause of the same length.
     assert pace.rest_after(asked=100, took_s=0.4, answers_s=LATE) == 0.4
     assert (pace.share, pace.step_of(0.2)) == (0.5, 50)
     pace.rest_after(asked=50, took_s=0.4, answers_s=LATE)

@@ -1,4 +1,4 @@
-"""A plan is read as it was written, for fifteen minutes."""
+"""A plan is the same after it was written and read, and is valid for fifteen minutes."""
 
 import pytest
 
@@ -57,5 +57,5 @@ SAME = PLAN.selection._replace(moment_us=0)
     ],
 )
 def test_what_is_said_beside_a_plan_is_what_it_was_made_with(restated: Restated, difference: str | None) -> None:
-    # A plan that came back from a caller compares as it was written.
+    # A plan that came back from a caller equals the written one.
     assert read_plan(PLAN.write(), now_us=NOW_US).difference(restated) == difference

@@ -36,7 +36,7 @@ OP = operation_address("op")
 
 
 class Instances:
-    """Instances "0", "1", ..., and what they answer when it is their turn."""
+    """Instances "0", "1", ..., and their answers."""
 
     def __init__(self, count: int, answers: dict[str, list[Exception]] | None = None) -> None:
         self.count = count
@@ -152,7 +152,7 @@ async def test_the_pace_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     daemon = Daemon(instances)
     async with running(daemon):
         monkeypatch.setattr("perdure.runtime.operations.bulk.runner.anyio.sleep", remember)
-        # By a clock that stands still, as on a busy machine the answers take some of the pause.
+        # The clock does not move, because on a busy machine the answers would take some of the pause.
         monkeypatch.setattr("perdure.runtime.operations.bulk.runner.anyio.current_time", lambda: 0.0)
         await daemon.ask(OP, Begin(operation(rate=100.0)))
         with anyio.fail_after(20):
@@ -231,7 +231,7 @@ async def test_an_error_of_ours_ends_the_run_and_not_the_daemon(caplog: pytest.L
 
 
 class SlowInstances(Instances):
-    """Instances whose answers take a while, as those of a daemon do whose loop or whose commits are late."""
+    """Instances with slow answers, as in a daemon whose loop or whose commits are late."""
 
     def __init__(self, count: int, takes_s: Callable[[], float]) -> None:
         super().__init__(count)
@@ -258,7 +258,8 @@ def test_an_operation_gives_way_while_answers_are_late_and_has_its_pace_again_af
         instances = SlowInstances(6_000, takes_s)
         status = await run(instances, operation(rate=200.0), look_s=0.05)
         seen = [instances.between(began_s + second, began_s + second + 4.0) / 4 for second in (-2.0, 8.0, 20.0)]
-        # then the operation has its rate before and after, and a small part of it meanwhile; and all are asked, once.
+        # then the operation has its rate before and after, and a small part of it meanwhile, and asks each instance
+        # once.
         assert seen[0] * 2 >= 180
         assert seen[1] <= 20
         assert seen[2] >= 180

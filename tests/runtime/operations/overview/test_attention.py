@@ -1,4 +1,4 @@
-"""What needs attention is found: a few of each kind, with how many there are, and nothing else."""
+"""The overview lists the instances that need attention, a few of each kind with their number, and nothing else."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -70,10 +70,10 @@ async def test_what_has_waited_longest_is_found_first_and_so_is_a_timer_that_has
     async with shop(data=store) as engine:
         await engine.client.start(order, instance_id="old", input="wait")
         await engine.client.start(order, instance_id="timer", input="timer")
-    # when they are looked at much later by an engine that begins nothing,
+    # when an engine that begins nothing reads them much later,
     async with shop(data=store, clock=ClockAhead(HOUR_US * 11), opening=Opening(dormant=True)) as engine:
         found = await engine.management.attentions.find()
-        # then both have waited for long, and the timer is overdue.
+        # then both have waited long, and the timer is overdue.
         assert [item.id for item in found.waiting.items] == ["old", "timer"]
         assert found.waiting.total == 2
         assert (found.timers_overdue.total, [item.id for item in found.timers_overdue.items]) == (1, ["timer"])

@@ -1,4 +1,4 @@
-"""The audit is read newest first, in pages, by a filter; a row that cannot be read shows all that is known."""
+"""The audit is read newest first, in pages, by a filter; an unreadable row shows its known fields."""
 
 import anyio
 import pytest
@@ -38,7 +38,7 @@ async def test_who_did_what_is_read_newest_first() -> None:
             ]
             assert (entries[-1].reason, entries[-1].door, entries[-1].instance_id) == ("look", "api", "a")
             assert rest.cursor is None
-            # and by one of the two.
+            # and the filter of one person finds that person's changes.
             bobs = await audits.page(AuditFilter(author="bob"), cursor=None, limit=10)
             assert [each.action for each in bobs.entries] == ["resume"]
 

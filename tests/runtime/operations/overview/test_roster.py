@@ -35,7 +35,7 @@ def test_hosts_that_are_fixed_are_those_that_were_asked() -> None:
 
 def test_hosts_that_share_a_store_are_those_that_live_whether_they_answer_or_not() -> None:
     mine, other = seen_host("host-a", 1, is_me=True), seen_host("host-b", 2, state=HostState.LEAVING)
-    # A report of one that was killed meanwhile is left out.
+    # The report of a host that was killed meanwhile is left out.
     lines = roster({"host-a": None, "host-z": None}, seen(other, mine))
     assert [(line.name, line.seen, line.state) for line in lines] == [
         ("host-a", mine, "serving"),
@@ -47,6 +47,6 @@ def test_the_host_that_answers_knows_more_of_itself_than_its_row_says() -> None:
     mine = seen_host("host-a", 1, is_me=True)
     [line] = roster({"host-a": None}, seen(mine, standing=Standing.UNCERTAIN))
     assert line.state == "uncertain"
-    # Its row may be gone.
+    # The host's row may be gone.
     [line] = roster({"host-a": None}, seen(standing=Standing.DEAD))
     assert (line.seen, line.state) == (None, "dead")

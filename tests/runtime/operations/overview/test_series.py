@@ -1,4 +1,4 @@
-"""An hour of figures: what was counted in each step, and what was so at its end, of all hosts together."""
+"""An hour of figures: the counts of each step, and the state at its end, of all hosts together."""
 
 from typing import Any
 

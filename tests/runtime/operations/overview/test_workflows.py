@@ -1,4 +1,4 @@
-"""Stock is taken of the workflows and activities that the app has, and of what there is of each."""
+"""The overview lists the workflows and activities of the app, with the numbers of each."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

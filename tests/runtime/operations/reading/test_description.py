@@ -94,7 +94,7 @@ async def described(engine: Engine, instance_id: str) -> Description:
 
 
 async def waits(engine: Engine, instance_id: str) -> list[tuple[Any, ...]]:
-    """What an instance waits for, without times."""
+    """The waits of an instance, without times."""
     found = (await described(engine, instance_id)).waiting_for
     return [
         (each.kind.value, each.name, each.state and each.state.value, each.attempt, each.event_id) for each in found
@@ -112,7 +112,7 @@ EXPECTED: dict[str, list[tuple[Any, ...]]] = {
     "suspended": [("resume", None, None, None, None), ("event", "Approve", None, None, None)],
     "elsewhere": [("worker", "elsewhere", "queued", None, None)],
 }
-# How some of them are begun; the others are started by their names.
+# The special starts of some; the others are started by their names.
 WORKFLOWS = {"scheduled": "event", "suspended": "event"}
 
 

@@ -1,4 +1,4 @@
-"""What an instance says of its timers and its mark is what its engine has written, in every state."""
+"""The timers and the mark that an instance expects are those that its engine has written, in every state."""
 
 import sqlite3
 from collections.abc import Callable
@@ -72,7 +72,7 @@ def make_app() -> App:
 
 @pytest.fixture
 async def store(tmp_path: Path) -> Path:
-    """A store in which an instance stands at each place."""
+    """A store with an instance at each place."""
     path = tmp_path / "perdure.db"
     async with Engine(make_app(), data=path, settings=Settings(stop_grace_s=0)) as engine:
         for name in make_app().workflows:
@@ -116,7 +116,7 @@ async def test_what_has_changed_is_told(store: Path, damage: str) -> None:
     faults = check(str(store), expect)
     assert faults
     assert any(fits(fault) for fault in faults), faults
-    # Without the histories nothing is wrong with such a file.
+    # Without a look at the histories, such a file is sound.
     assert check(str(store)) == []
 
 

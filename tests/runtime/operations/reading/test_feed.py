@@ -41,7 +41,7 @@ async def shop() -> AsyncIterator[Engine]:
 
 
 async def told(reader: FeedReader, count: int) -> list[tuple[FeedKind, str, str | None]]:
-    """Wait until so many events have come, and see that no more have."""
+    """Wait until this number of events has come, and check that no more have."""
     found: list[FeedEvent] = []
     while len(found) < count:
         found += await reader.next()
@@ -62,7 +62,7 @@ async def test_an_instance_is_followed_from_its_start_to_its_end() -> None:
         await facade.purge("a")
         assert await told(reader, 6) == [
             (FeedKind.CHANGE, "a", "RUNNING"),
-            (FeedKind.CHANGE, "a", "RUNNING"),  # its custom status is another
+            (FeedKind.CHANGE, "a", "RUNNING"),  # its custom status has changed
             (FeedKind.CHANGE, "a", "SUSPENDED"),
             (FeedKind.CHANGE, "a", "RUNNING"),
             (FeedKind.CHANGE, "a", "FAILED"),
@@ -148,7 +148,7 @@ async def test_a_position_that_is_not_known_is_a_reset(after: str) -> None:
 
 async def test_a_reader_that_is_overrun_is_told_to_look_again_and_goes_on() -> None:
     async with shop() as engine, engine.management.feed.reading(ListFilter()) as reader:
-        # Given a reader that has not read for too long,
+        # Given a reader that has not read for longer than allowed,
         ring = next(iter(reader._changes.rings.values()))
         await engine.facade.start("order", instance_id="a")
         (change,) = ring.behind(Place(ring.place.start, 0), limit=1).changes

@@ -136,7 +136,7 @@ async def test_a_payload_is_read_by_the_key_of_its_event(engine: Engine) -> None
         beyond = "99.0-" + keys[ExecutionCompleted].partition("-")[2]
         with pytest.raises(EventMissing, match=r"no event '99\.0-"):
             await histories.payload("i", beyond, "input")
-        # A place behind the end is the end.
+        # A place behind the end counts as the end.
         assert (await histories.page("i", after=beyond)).events == []
         assert len((await histories.page("i", after=beyond, newest_first=True)).events) == 6
 

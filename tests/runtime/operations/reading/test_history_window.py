@@ -33,14 +33,14 @@ OTHERS: dict[str, Event] = {
     "event": EventRaised("e", None),
     "stall": ExecutionStalled("no"),
     "suspension": ExecutionSuspended(None),
-    "start": TimerFired(-1, 5),  # of the instance itself
+    "start": TimerFired(-1, 5),  # from the instance itself
 }
 KINDS = ("done", "failed", "timer", *OTHERS)
 
 
 @st.composite
 def arriving(draw: st.DrawFn, number: int, open_tasks: list[int], timers: list[int]) -> list[Event]:
-    """What arrives for one row."""
+    """The arrivals of one row."""
     found: list[Event] = []
     for kind in draw(st.lists(st.sampled_from(KINDS), max_size=3)):
         if kind in ("done", "failed") and open_tasks:
@@ -97,7 +97,7 @@ async def test_the_windows_of_a_history_make_its_timeline(history: list[Row], cu
     edges = sorted({0, len(entries), *(cut for cut in cuts if cut < len(entries))})
     found = []
     for begin, end in pairwise(edges):
-        # Each is read by itself.
+        # Each window is read separately.
         windows = HistoryWindows(entries, versioned=True, stopwatch=SYSTEM.stopwatch)
         found += await windows.events(begin, end)
     assert [each.timed for each in found] == Timeline.of(history).events

@@ -1,4 +1,4 @@
-"""Lists and counts of real instances: filters, pages, what stuck ones are, and what a page can say beside its items."""
+"""Lists and counts of real instances: filters, pages, stuck instances, and the fields of a page beside its items."""
 
 from typing import Any
 
@@ -193,11 +193,12 @@ def test_stuck_is_what_is_stalled_or_set_aside_or_has_an_open_activity_and_no_tu
                 await engine.facade.start(name, instance_id=name)
             await engine.facade.start("works", instance_id="suspended")
             await engine.facade.suspend("suspended")
-            # What is stalled or set aside is stuck at once,
+            # An instance that is stalled or set aside is stuck at once,
             assert sorted(await ids(engine, stuck_for_us=hour_us)) == ["aside", "stalled"]
             await anyio.sleep(3601)
             await engine.facade.start("works", instance_id="later")
-            # an open activity after an hour without a turn; a timer, a child and an end are not.
+            # one with an open activity after an hour without a turn; one with a timer or a child, or a finished one, is
+            # not.
             stuck = ["aside", "stalled", "suspended", "works"]
             assert sorted(await ids(engine, stuck_for_us=hour_us)) == stuck
             assert await ids(engine, stuck_for_us=hour_us, names=frozenset({"works"})) == ["works", "suspended"]

@@ -1,4 +1,4 @@
-"""The open entries of a history: followed event by event, and settled by the names that rows have."""
+"""The open entries of a history follow from the events one by one, and from the names in the rows for certain."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A wait ends with the status that it is for, of any cause, and with nothing else."""
+"""A wait ends with its status, from any cause, and with no other status."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

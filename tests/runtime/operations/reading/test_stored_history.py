@@ -20,7 +20,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def first_page(engine: Engine) -> InstancePage:
-    """All instances, once the store has taken in those of the earlier release."""
+    """All instances, after the store has listed those of the earlier release."""
     with anyio.fail_after(5):
         while True:
             with suppress(ListsUnfinished):
@@ -41,7 +41,7 @@ async def test_instances_of_an_older_store_are_listed_and_described_with_what_is
     async with Engine(None, data=data, settings=settings) as engine:
         views = engine.views
         page = await first_page(engine)
-        # then all are there,
+        # then all are listed,
         items = {item.id: item for item in page.items}
         assert set(items) == {"failed_once", "failed_twice", "generations", "generations:0001"}
         for id_, item in items.items():
@@ -56,7 +56,7 @@ async def test_instances_of_an_older_store_are_listed_and_described_with_what_is
         # a child has its parent for a root,
         children = [item for item in items.values() if item.parent is not None]
         assert [(child.parent, child.root) for child in children] == [("generations", "generations")]
-        # and of the second generation the first start is not known any more: the present one stands for it.
+        # and the first start of the second generation is not known any more: the present one replaces it.
         parent = await views.descriptions.describe("generations")
         assert parent is not None
         assert parent.item.generation == 1

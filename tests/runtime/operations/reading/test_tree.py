@@ -44,7 +44,7 @@ def engine(settings: Settings) -> Engine:
 
 
 async def read(engine: Engine, instance_id: str, leaves: int, **how: Any) -> TreeNode:
-    """Read a tree, once it has as many leaves."""
+    """Read a tree after it has this number of leaves."""
     with anyio.fail_after(5):
         while True:
             found = await engine.views.trees.tree(instance_id, **how)

@@ -1,4 +1,4 @@
-"""Finished instances are forgotten when their time is over: not earlier, and not others."""
+"""Exactly the finished instances are forgotten, when their time is over and not earlier."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -59,7 +59,7 @@ def make_app() -> App:
 
 
 class CountedStore(PassingStore):
-    """Counts the looks at the store and fails when told to."""
+    """Counts the looks at the store, and fails on request."""
 
     def __init__(self, store: Store) -> None:
         super().__init__(store)
@@ -126,7 +126,7 @@ class World:
 
 
 def story(settings: Settings, tell: Callable[[World], Awaitable[None]], *, may_be_set: bool = False) -> None:
-    """Tell a story of an engine, in virtual time."""
+    """Run a test of an engine, in virtual time."""
 
     async def with_engine() -> None:
         clock = LoopClock(may_be_set=may_be_set)
@@ -139,7 +139,7 @@ def story(settings: Settings, tell: Callable[[World], Awaitable[None]], *, may_b
 def test_an_instance_goes_when_its_time_is_over_and_not_earlier(settings: Settings) -> None:
     async def tell(world: World) -> None:
         async with world.forgetting(Retention(any_terminal_us=2 * HOUR_US)):
-            # Given one that finishes while the loop sleeps,
+            # Given an instance that finishes while the loop sleeps,
             await anyio.sleep(0.5 * HOUR_S)
             await world.finish("a")
             # when its time is not over, it is there;
@@ -182,7 +182,7 @@ def test_at_once_is_within_a_second_or_so(settings: Settings) -> None:
 def test_an_instance_that_was_started_again_has_its_time_from_its_new_end(settings: Settings) -> None:
     async def tell(world: World) -> None:
         async with world.forgetting(Retention(any_terminal_us=2 * HOUR_US)):
-            # Given one that finished and whose id is in use again, for long,
+            # Given an instance that finished, and a long-running one with the same id,
             await world.finish("a")
             await anyio.sleep(HOUR_S)
             await world.facade.start("naps", instance_id="a", input="3")
@@ -214,12 +214,12 @@ def test_a_child_has_a_time_of_its_own(settings: Settings) -> None:
 def test_a_time_that_ended_without_a_look_ends_with_the_first_look(settings: Settings) -> None:
     async def tell(world: World) -> None:
         retention = Retention(any_terminal_us=HOUR_US)
-        # Given one that finishes under a loop that is stopped early,
+        # Given an instance that finishes under a loop that is stopped early,
         async with world.forgetting(retention):
             await world.finish("a")
         await anyio.sleep(2 * HOUR_S)
         assert await world.ids() == ["a"]
-        # when another one starts, which knows nothing of it, it goes.
+        # when another loop starts, which knows nothing of it, then it is forgotten.
         async with world.forgetting(retention):
             await anyio.sleep(0.1)
             assert await world.ids() == []
@@ -361,7 +361,7 @@ def test_one_that_is_damaged_does_not_keep_the_others(settings: Settings, caplog
 
 
 class SlowStore(PassingStore):
-    """Takes so long to commit that retention looks meanwhile."""
+    """Its commits take so long that retention looks meanwhile."""
 
     async def commit(self, writes: Sequence[Write], fences: Mapping[int, int]) -> None:
         await anyio.sleep(5)
@@ -375,7 +375,7 @@ def test_an_instance_that_ended_in_a_commit_that_was_under_way_at_a_look_goes_to
             # Given an instance whose last turn was taken, and looks until its commit has ended,
             await engine.facade.start("echo", instance_id="a", input="1")
             await engine.facade.wait("a")
-            # when nothing else happens, then it goes.
+            # when nothing else happens, then it is forgotten.
             await anyio.sleep(60)
             assert list((await engine.facade.list_ids()).ids) == []
 
@@ -412,7 +412,7 @@ def test_of_hosts_that_share_a_store_the_one_whose_turn_it_is_forgets(settings: 
             await anyio.sleep(3 * HOUR_S)
             assert await world.ids() == ["a"]
             assert world.store.lists == 0
-            # when it becomes its turn, then what is due goes at once.
+            # when its turn comes, then due instances are forgotten at once.
             mine = True
             await anyio.sleep(RetentionLoop.TURN_EVERY_S + 1)
             assert await world.ids() == []

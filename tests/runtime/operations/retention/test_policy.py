@@ -1,4 +1,4 @@
-"""How long an instance is kept: by its status, else by the time for all; for ever if there is neither."""
+"""An instance is kept for the time of its status, else for the time of all; for ever if neither is set."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What a client in the same process may do beyond Dapr's doors: starts and events once, tags, reasons, descendants."""
+"""A client in the same process has more than Dapr's doors: starts and events once, tags, reasons, descendants."""
 
 from collections.abc import AsyncIterator
 from typing import Any

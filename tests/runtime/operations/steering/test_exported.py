@@ -1,4 +1,4 @@
-"""An export is read again as it was written, and anything else is refused with the number of the line."""
+"""An export reads back unchanged, and any other text is refused with the number of the line."""
 
 import json
 from typing import Any

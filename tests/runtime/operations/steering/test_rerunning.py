@@ -1,4 +1,4 @@
-"""Reruns: a finished instance is run again as a new one, from its beginning or from an event, and stays as it is."""
+"""Reruns: a finished instance is run again as a new one, from its beginning or from an event, and does not change."""
 
 from typing import Any
 
@@ -207,7 +207,7 @@ async def test_a_plan_says_what_is_kept_and_what_is_asked_for_again(world: World
         assert {*plan.kept, *plan.repeated} == {loose, first, timer, third}
         assert first in plan.kept
         assert timer in plan.kept
-        # And it starts nothing.
+        # The rerun starts nothing.
         world.diary.clear()
         await anyio.sleep(0.01)
         assert world.diary == []

@@ -1,4 +1,4 @@
-"""Starts under an id that may be taken, and starts that are sent again: nothing begins twice."""
+"""Starts under an id that may be in use, and repeated starts: no instance begins twice."""
 
 from collections.abc import Callable
 from typing import Any

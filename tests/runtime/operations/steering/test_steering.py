@@ -185,7 +185,7 @@ async def test_a_stalled_family_can_be_got_rid_of(settings: Settings, tmp_path: 
 
 
 class Bank:
-    """An app whose activity hangs until the test lets it go, or fails."""
+    """An app whose activity hangs until the test releases it, or fails."""
 
     def __init__(self) -> None:
         self.app = App("bank")

@@ -1,4 +1,4 @@
-"""An instance that is exported, imported and exported again is the same, and nothing comes of it where it is."""
+"""An instance that is exported, imported and exported again is the same, and does not act at its new place."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -79,7 +79,7 @@ async def exported(engine: Engine, instance_id: str) -> list[bytes]:
 
 
 class streamed:  # noqa: N801  used like a function
-    """Lines as a request brings them."""
+    """Lines as a request delivers them."""
 
     def __init__(self, lines: Sequence[bytes]) -> None:
         self._lines = iter(lines)
@@ -95,7 +95,7 @@ class streamed:  # noqa: N801  used like a function
 
 
 async def shown(engine: Engine, instance_id: str) -> Any:
-    """What lists show of an instance."""
+    """The fields of an instance in lists."""
     wanted = ListFilter(id_prefix=instance_id)
     page = await engine._host.lists.list("workflow", wanted, order=Order.ID, cursor=None, limit=1)
     return page.listed[0].facets
@@ -159,7 +159,7 @@ async def test_nothing_comes_of_it_also_after_a_restart(settings: Settings, tmp_
         async with Engine(make_app(diary), data=tmp_path / "p.db", settings=settings) as engine:
             if await engine.facade.inspect("i") is None:
                 await engine.transfer.import_(streamed(lines), by=ADA)
-            # A turn that it takes begins nothing either.
+            # A later turn of the instance begins nothing either.
             await engine.facade.suspend("i")
             with pytest.raises(EventRefused):
                 await engine.steering.raise_event("i", "go")

@@ -1,4 +1,4 @@
-"""An answer of a worker goes to the host that has the instance, until it is taken, is void, or has waited too long."""
+"""An answer of a worker goes to the host of its instance, until it is accepted, is void, or has waited too long."""
 
 from collections.abc import Awaitable, Callable
 from types import SimpleNamespace
@@ -31,7 +31,7 @@ Fate = Verdict | PerdureError
 
 
 class Bench:
-    """The answers of a host, and what becomes of them. It is the host, its dispatcher and its placement.
+    """The answers of a host, and their fates. It plays the host, its dispatcher and its placement.
 
     Args:
         fates: What the other host "owner" answers; the last one for ever.
@@ -81,7 +81,7 @@ class Bench:
 
     @property
     def asked(self) -> int:
-        """How often other hosts were asked."""
+        """The number of calls to other hosts."""
         return len(self.peers.called)
 
 
@@ -251,7 +251,7 @@ def test_an_error_of_the_giver_is_told_and_ends_nothing(caplog: pytest.LogCaptur
 
     async def tell(answers: WorkerAnswers) -> None:
         await tokenless(answers)
-        # then this host goes on with the next answer.
+        # then this host continues with the next answer.
         bench.is_here, bench.giver = True, None
         await activity(answers)
 
@@ -273,7 +273,7 @@ def test_a_turn_that_this_host_gave_is_answered_here_when_its_shard_is_open() ->
     assert (story(bench, tell).taken, bench.asked) == ([TOKENLESS], 0)
 
 
-# Other hosts ask.
+# Requests of other hosts.
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ def test_it_waits_at_a_host_with_the_old_code_and_goes_on_after_the_deploy() -> 
         old, new = engines.engines
         instance_id = await begin(old, engines, "new_waits")
         await anyio.sleep(1)
-        # It is not stalled, takes events, and says what it waits for.
+        # The instance is not stalled, takes events, and shows its waits.
         for who in ("a", "b"):
             await new.engine.facade.raise_event(instance_id, "go", f'"{who}"')
         assert await status_of(instance_id, new) is Status.PENDING
@@ -58,7 +58,7 @@ def test_one_that_has_run_is_not_stalled_when_it_moves_to_the_old_code_and_back(
         assert await status_of(instance_id, old) is Status.RUNNING
         # and the next host with the new code gets it,
         third = await replace(old, engines, two)
-        # then it goes on.
+        # then it continues.
         await completes(instance_id, third, "a b by new")
 
     story(tell, "old", "new")

@@ -12,14 +12,14 @@ ACTIVITY, WORKFLOW = CodeKind.ACTIVITY, CodeKind.WORKFLOW
 
 
 def code_of(engine: SharedEngine) -> CodeOfHosts:
-    """What an engine knows of the code of others."""
+    """The names of other hosts' code that an engine knows."""
     code = engine.engine._first.code
     assert code is not None
     return code
 
 
 def part(engines: SharedEngines, one: SharedEngine, other: SharedEngine) -> None:
-    """End the connections of two engines, and let none be made."""
+    """End the connections of two engines, and refuse new ones."""
     engines.network.cut(one.address, other.address)
     engines.network.close(one.address, other.address)
     engines.network.close(other.address, one.address)
@@ -88,7 +88,7 @@ def test_a_host_that_has_not_told_may_have_any_name_for_a_while() -> None:
         assert code_of(old).hosts(ACTIVITY, "anything") == []
         await anyio.sleep(AWAITED_S)
         assert not code_of(old).may_have(ACTIVITY, "anything")
-        # When it can be reached, it tells.
+        # When it can be reached, it sends its names.
         engines.network.heal(old.address, "e1")
         await anyio.sleep(1)
         assert code_of(old).may_have(ACTIVITY, "new_step")

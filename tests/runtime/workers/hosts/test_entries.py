@@ -83,13 +83,13 @@ class Bench:
         self.ended.append(stream.id)
 
     def pump(self) -> None:
-        """There is nothing to share out."""
+        """Do nothing: there is no work to share out."""
 
     def write(self, item: WorkItem, *, stateful: bool) -> bytes:
         return bytes(self.bytes)
 
     def forget(self, instance_id: str) -> None:
-        """It keeps nothing."""
+        """Do nothing: it keeps nothing."""
 
     def pass_on(self, stream_id: str, *instances: str) -> None:
         items = [ActivityItem(instance, 1, "run", "step", None, f"token-{instance}") for instance in instances]
@@ -110,7 +110,7 @@ def fails(error: PerdureError) -> Callable[[], Any]:
 
 
 def story(tell: Callable[[Bench], Awaitable[None]], *, writes: bool = True) -> Bench:
-    """Tell a story of a host whose peer "gate" has the stream "s"."""
+    """Run a test of a host whose peer "gate" has the stream "s"."""
     bench = Bench("gate", writes=writes)
     bench.told["gate"] = lambda: listed(1, "s")
 
@@ -188,7 +188,7 @@ def test_a_gate_that_is_away_keeps_its_jobs_for_a_while() -> None:
         bench.peers.connect("gate")
         await anyio.sleep(KEPT_S)
         assert not bench.streams["s"].parked
-        # When it does not come again, they go to others.
+        # When it does not come again, its items go to others.
         bench.peers.lose("gate")
         await anyio.sleep(KEPT_S + AGAIN_S)
         assert not bench.streams
@@ -238,7 +238,7 @@ def test_an_entry_ends_that_waits_to_send_again_when_its_gate_is_gone() -> None:
         bench.fates = [fails(HostLost("gate"))]
         bench.pass_on("s", "a")
         await anyio.sleep(AGAIN_S / 2)
-        bench.peers.names.clear()  # before it is told that hosts have come and gone
+        bench.peers.names.clear()  # before it is notified of hosts that have come and gone
         await soon()
         bench.peers.come_and_go()
 
@@ -261,7 +261,7 @@ def test_the_streams_of_a_gate_that_is_silent_are_asked_for_anew() -> None:
 
 def test_an_entry_that_ends_while_its_gate_answers_ends_once() -> None:
     async def tell(bench: Bench) -> None:
-        # Given a gate that is found dead in the moment in which it says that it has not the stream,
+        # Given a gate that is found dead in the moment in which it reports that the stream is gone,
         def answer() -> bool:
             bench.peers.come_and_go()
             return False
@@ -270,7 +270,7 @@ def test_an_entry_that_ends_while_its_gate_answers_ends_once() -> None:
         # when an item is passed on,
         bench.pass_on("s", "a")
         await soon()
-        # then the entry has ended, and this host goes on: the gate comes again with the same stream.
+        # then the entry has ended, and this host continues: the gate comes again with the same stream.
         assert not bench.streams
         bench.peers.come_and_go("gate")
         bench.peers.connect("gate")

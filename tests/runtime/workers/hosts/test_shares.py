@@ -1,4 +1,4 @@
-"""A stream is shared out among the hosts without giving it more than it keeps, and each host has a part."""
+"""A stream is shared among the hosts within its limit, and each host has a part."""
 
 import pytest
 from hypothesis import given

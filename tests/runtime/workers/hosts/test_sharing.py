@@ -1,4 +1,4 @@
-"""Workers work for all hosts, whichever they are connected to, and no job is lost or done twice without need."""
+"""A worker at any host works for all hosts, and no job is lost or done twice without need."""
 
 from collections.abc import Awaitable, Callable
 
@@ -30,7 +30,7 @@ class Scene:
         self.expected: dict[str, int] = {}
 
     def worker(self, at: SharedEngine | None, answers_at: SharedEngine | None = None, **options: object) -> SdkWorker:
-        """A worker of one engine; None: of any that lives."""
+        """A worker of one engine; None: of any living engine."""
 
         def engine_of(one: SharedEngine | None) -> Callable[[], object]:
             return lambda: (one if one is not None and one.running else self.engines.running[0]).engine
@@ -41,7 +41,7 @@ class Scene:
         return worker
 
     async def begin(self, instance_id: str, activities: int) -> None:
-        """Begin an instance through whichever engine takes it."""
+        """Begin an instance through any engine that takes it."""
         self.expected[instance_id] = activities
         while True:
             facade = self.engines.chance.choice(self.engines.running).engine.facade
@@ -55,7 +55,7 @@ class Scene:
                 return
 
     async def ends(self) -> None:
-        """Wait for the ends of all, and look that each result was taken once."""
+        """Wait for the ends of all, and check that each result was accepted once."""
         for instance_id, activities in self.expected.items():
             state = await self._end_of(instance_id)
             assert (state.status, state.output) == (Status.COMPLETED, str(activities)), (instance_id, state)
@@ -82,7 +82,7 @@ class Scene:
 
 
 def story(tell: Callable[[Scene], Awaitable[None]], count: int = 2, *, seed: int = 0) -> None:
-    """Tell a story of engines and workers, in virtual time."""
+    """Run a test of engines and workers, in virtual time."""
 
     async def told() -> None:
         writer = KeepingWriter()
@@ -127,7 +127,7 @@ def test_a_gate_that_dies_takes_its_workers_along_and_others_do_their_work(seed:
             await scene.begin(f"i-{n}", 3)
         await anyio.sleep(scene.engines.chance.uniform(0.01, 0.6))
         victim.kill()
-        # then all instances end, and each result was taken once.
+        # then all instances end, and each result was accepted once.
         await scene.ends()
 
     story(tell, 3, seed=seed)
@@ -144,7 +144,7 @@ def test_an_owner_that_dies_is_followed_by_one_that_gives_its_work_out_anew(seed
         await anyio.sleep(scene.engines.chance.uniform(0.01, 0.6))
         # when one of those dies with work at the worker,
         owners[0].kill()
-        # then all instances end, and the worker hears no error for what it did for the dead.
+        # then all instances end, and the worker gets no error for its work for the dead host.
         await scene.ends()
         assert worker.refused == []
 

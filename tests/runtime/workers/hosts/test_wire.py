@@ -1,4 +1,4 @@
-"""A worker's answer to a turn crosses to another host as it was given."""
+"""A worker's answer to a turn is the same at another host."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ ANSWERS = [
 
 
 def over(method: Any, *arguments: Any) -> Any:
-    """What another host is called with."""
+    """The arguments at another host."""
     return method.arguments_in(msgspec.Raw(method.pack_arguments(arguments)))
 
 

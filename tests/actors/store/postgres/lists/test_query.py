@@ -56,7 +56,7 @@ def test_a_way_in_order_begins_behind_the_cursor() -> None:
 
 
 def test_every_filter_asks_for_a_kind() -> None:
-    # Actors without facets have none, and stand in no list.
+    # Actors without facets have no kind, and are in no list.
     assert list(query().conditions()) == ["kinds"]
 
 

@@ -1,4 +1,4 @@
-"""A page of a list goes along an index, and examines no more actors than it may; the conformance suite reads them."""
+"""A page of a list goes along an index, and examines a bounded number of actors; the conformance suite reads pages."""
 
 from collections.abc import Iterator
 

@@ -38,15 +38,15 @@ async def test_the_rows_of_tags_follow_the_facets(path: Path) -> None:
             fences,
         )
         assert await rows() == [("k", "v", 1, a), ("l", "ü'\"", 1, a), ("k", "v", 2, b)]
-        # Facets with the same tags write none anew,
+        # Facets with the same tags write none again,
         changes = await on_writer(store, lambda connection: connection.total_changes)
         same = tagged(1, k="v", l="ü'\"")
         await store.commit([write(a, A, facets=same, facets_before=same)], fences)
         assert await on_writer(store, lambda connection: connection.total_changes) == changes + 1
-        # others take the old ones away, as another time of creation does,
+        # other tags replace the old ones, as another time of creation does,
         await store.commit([write(a, A, facets=tagged(1, k="w")), write(b, B, facets=tagged(5, k="v"))], fences)
         assert await rows() == [("k", "w", 1, a), ("k", "v", 5, b)]
-        # and they go with the actor.
+        # and tags are deleted with the actor.
         await store.commit([write(a, A, delete=True), write(b, B, facets=tagged(5))], fences)
         assert await rows() == []
     assert check(path) == []

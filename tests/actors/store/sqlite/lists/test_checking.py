@@ -1,4 +1,4 @@
-"""A check finds what does not fit together in the tables of lists."""
+"""A check finds contradictions in the tables of lists."""
 
 from pathlib import Path
 

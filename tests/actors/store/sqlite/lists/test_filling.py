@@ -1,4 +1,4 @@
-"""A file of an earlier release is filled along its keys, and says how far it is. The host's part: test_enlisting.py."""
+"""A file of an earlier release is filled by key, and records its progress. The host's part: test_enlisting.py."""
 
 from pathlib import Path
 
@@ -34,9 +34,9 @@ async def test_what_is_offered_has_record_and_time_and_no_payloads(path: Path) -
         offered = await store.unlisted(limit=2)
         assert [(each.key, each.address.id, each.outside) for each in offered] == [
             (1, "0", Inspection(b"r", None, None, 1)),
-            (2, "1", Inspection(b"", None, None, 1)),  # damaged: the type says what it can
+            (2, "1", Inspection(b"", None, None, 1)),  # damaged: the type gives the facets that it knows
         ]
-        # Asked again before it is taken, it is offered again.
+        # A batch that was not committed is offered again.
         assert await store.unlisted(limit=2) == offered
 
 

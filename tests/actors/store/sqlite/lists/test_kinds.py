@@ -49,7 +49,7 @@ def test_whatever_is_written_the_counts_are_those_of_the_rows(connection: sqlite
     kinds, random, known = Kinds(), Random(1), 0
     there: dict[int, Facets] = {}
     for _ in range(100):
-        # When a batch changes some actors, twice perhaps, and deletes others, and says or does not say how they were,
+        # When a batch changes some actors, perhaps twice, and deletes others, with or without their former facets,
         now, writes = dict(there), []
         for key in random.choices(range(1, 40), k=random.randrange(8)):
             before = now.get(key) if random.random() < 0.5 else None
@@ -68,7 +68,7 @@ def test_whatever_is_written_the_counts_are_those_of_the_rows(connection: sqlite
             continue  # its commit fails
         commit(changes, kinds, connection)
         there = now
-        # then each kind is counted right and stands in the file, and so does each tag.
+        # then each kind is counted correctly and is in the file, and so is each tag.
         rows = connection.execute("SELECT kind, count(*) FROM facets GROUP BY kind").fetchall()
         assert counted(kinds) == dict(rows)
         assert {kind for kind, _ in rows} <= {kind for (kind,) in connection.execute("SELECT kind FROM kinds")}
@@ -76,7 +76,7 @@ def test_whatever_is_written_the_counts_are_those_of_the_rows(connection: sqlite
         assert sorted(connection.execute("SELECT * FROM tags").fetchall()) == sorted(tagged)
         assert {key for (key,) in connection.execute("SELECT key FROM facets")} == there.keys()
     assert len(counted(kinds)) > 8
-    # And the next start counts the same.
+    # The next start counts the same.
     assert Counter(counted(take_kinds(connection))) == Counter(counted(kinds))
 
 

@@ -1,4 +1,4 @@
-"""What a filter asks of SQLite: every way in order is read from an index, and nothing is sorted on the way."""
+"""The statements of a filter in SQLite: every way in order is read from an index, and nothing is sorted."""
 
 import sqlite3
 from collections.abc import Iterator

@@ -47,7 +47,7 @@ async def page(store: SqliteStore, order: Order = Order.CREATED, cursor: str | N
 
 
 async def whole(store: SqliteStore, order: Order, **wanted: Any) -> tuple[list[str], int]:
-    """All ids of a list, and in how many pages they came."""
+    """All ids of a list, and the number of their pages."""
     found: list[str] = []
     cursor, pages = None, 0
     while pages < 100:
@@ -78,7 +78,7 @@ async def test_a_page_that_has_examined_enough_is_short_and_the_next_goes_on(
 ) -> None:
     entire, pages = await whole(store, order, **wanted)
     assert expected is None or sorted(entire) == expected
-    # When a page may examine few, and nothing is small enough to be sorted,
+    # When a page may examine few actors, and no set is small enough to be sorted,
     for name, most in (
         ("EXAMINED_MAX", 4),
         ("EXAMINED_APART_MAX", 3),
@@ -133,7 +133,7 @@ async def test_facets_that_cannot_be_read_keep_no_other_actor_from_its_list(
     first, second = await store.load([Address("wf", "00"), Address("wf", "01")])
     assert isinstance(first, Stored)
     assert first.facets is not None
-    # Their actor is loaded without them, or not at all.
+    # The actor is loaded without its facets, or not at all.
     assert not isinstance(second, Stored) or second.facets is None
 
 

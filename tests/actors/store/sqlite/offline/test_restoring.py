@@ -1,4 +1,4 @@
-"""A backup that is put in place is the store from then on, and nothing of the old one is overwritten."""
+"""A restored backup is the store from then on, and no file of the old one is overwritten."""
 
 import os
 import shutil
@@ -30,7 +30,7 @@ def copy(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize(("old", "new"), [(1, 1), (3, 3), (3, 1), (1, 3), (0, 2)])
 def test_the_store_is_what_the_backup_was_and_the_old_one_is_kept(data: Path, copy: Path, old: int, new: int) -> None:
-    # Given a backup of so many parts, and another store of so many in its place,
+    # Given a backup of a number of parts, and another store with its number of parts in its place,
     make(data, new, IDS[:50])
     expected = seen(data, new)
     backup(data, copy)
@@ -41,13 +41,13 @@ def test_the_store_is_what_the_backup_was_and_the_old_one_is_kept(data: Path, co
     before, kept = files(copy.parent), files(data.parent)
     # when it is restored,
     aside = restore(copy, data)
-    # then the store is the backup's, which is as it was,
+    # then the store is the backup's, and the backup has not changed,
     assert check(data) == []
     assert seen(data, new) == expected
     assert files(copy.parent) == before
     # only its user can read it,
     assert {path.stat().st_mode & 0o777 for path in data.parent.glob("p.db*") if "before" not in path.name} == {0o600}
-    # and the old one is a store of another name.
+    # and the old store has another name.
     assert aside == (f"{data}.before-1" if old else None)
     if aside is not None:
         after = files(data.parent)
@@ -153,7 +153,7 @@ def test_what_is_no_backup_is_refused_and_the_store_stays(
 def test_a_restore_that_breaks_off_can_be_done_again(
     data: Path, copy: Path, at: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Given a restore that breaks off at some step,
+    # Given a restore that breaks off at any step,
     make(data, 2)
     expected = seen(data, 2)
     backup(data, copy)

@@ -53,7 +53,7 @@ def file(tmp_path: Path) -> Iterator[File]:
 
 
 class Copies:
-    """Which threads have made checkpoints."""
+    """The threads that have made checkpoints."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.threads: list[threading.Thread] = []
@@ -107,10 +107,10 @@ def test_commits_go_on_while_pages_are_copied_and_the_writer_copies_only_the_res
         copies.ended.wait(WITHIN_S)
         file.commit(kept)
 
-    # Given a checkpoint that does not come to its end, then commits do not wait for it.
+    # Given a checkpoint that does not end, then commits do not wait for it.
     until(lambda: file.index.frames().all >= 1000, lambda: file.commit(kept))
     assert (len(copies.threads), copies.by_writer()) == (1, 0)
-    # When it does, then the writer copies what is left once it is little, and the -wal begins anew.
+    # When it ends, then the writer copies the rest once that is small, and the -wal begins again.
     copies.held.set()
     until(lambda: file.index.frames().all < 200, step_behind)
     assert copies.by_writer() <= 2
@@ -153,7 +153,7 @@ async def test_to_close_ends_the_thread(file: File, copies: Copies) -> None:
     until(is_there, lambda: file.commit(kept))
     await kept.close()
     assert not is_there()
-    # And none begins any more.
+    # No further checkpoint begins.
     file.commit(kept, pages=400)
     await kept.close()
     assert not is_there()

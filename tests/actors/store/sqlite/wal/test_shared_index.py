@@ -32,13 +32,13 @@ async def test_a_store_whose_index_is_cut_short_goes_on(
         key = store.new_key()
         await store.commit([write(key, record=b"r")], fences)
         for number in range(3):
-            # When the index is cut short, then reading and writing are as if nothing had been.
+            # When the index is cut short, then reading and writing still work.
             CUTS[cut](str(tmp_path / "p.db-shm"))
             assert await log(store) == [b"%d" % earlier for earlier in range(number)]
             CUTS[cut](str(tmp_path / "p.db-shm"))
             await store.commit([write(key, entry=b"%d" % number)], fences)
         CUTS[cut](str(tmp_path / "p.db-shm"))
-    # It is told each time, and what was committed is there afterwards.
+    # Each cut is reported, and the commits are there afterwards.
     assert len([record for record in caplog.records if "was cut short by another program" in record.message]) == 7
     async with opened(tmp_path / "p.db") as store:
         assert await log(store) == [b"0", b"1", b"2"]
@@ -51,7 +51,7 @@ async def test_a_wal_that_is_cut_short_is_no_wal_any_more(tmp_path: Path) -> Non
         key = store.new_key()
         await store.commit([write(key, record=b"r" * 50_000)], fences)
         os.truncate(tmp_path / "p.db-wal", os.path.getsize(tmp_path / "p.db-wal") // 2)
-        # Rows that cannot be read for that are no damage of theirs.
+        # Rows that cannot be read for this reason do not count as damaged.
         with pytest.raises(StoreGone, match="has a -wal that was cut short"):
             await store.load([A])
         with pytest.raises(StoreGone):
