@@ -1,4 +1,4 @@
-# Every target works alone on a clean clone: it makes what it needs in .venv and nothing twice.
+# Every target works alone on a clean clone: it makes its prerequisites in .venv, and none of them twice.
 # Another Python than python3:  make PYTHON=python3.13 test
 
 PYTHON ?= python3
@@ -55,8 +55,8 @@ FAILED_ONLY = --last-failed --last-failed-no-failures none
 ALONE = $(BIN)/python -m pytest $(HANG) $(FAILED_ONLY)
 
 # Which lines and branches the tests run, by module: it fails if a module is below its floor in tests/support/coverage/floors.toml.
-# `make test` measures what a module's own test file runs of it, and `make coverage` what all tests of these layers run of them:
-# that takes more than twice as long, because a tracer looks at each line. A test that fails under a tracer has to pass without it.
+# `make test` measures the part of a module that its own test file runs, and `make coverage` the part that all tests of these
+# layers run: that takes more than twice as long, because a tracer looks at each line. A test that fails under a tracer has to pass without it.
 MEASURED = build/coverage
 REPORT = $(BIN)/python -m tests.support.coverage.report
 
@@ -77,30 +77,30 @@ test-slow: export EXAMPLES := all
 test-slow: $(VENV)/package $(VENV)/extra-test
 	$(BIN)/python -m pytest -m "slow or not slow" --ignore=tests/chaos
 
-# Hosts and their database under each kind of fault, with what each run has counted:  make CHAOS_SECONDS=600 test-chaos
-# Clocks are set by libfaketime, and a failover is also Patroni's with etcd, where Debian's packages of them are installed
-# (libfaketime, patroni, etcd-server; or LIBFAKETIME, PATRONI and ETCD say where they are).
+# Hosts and their database under each kind of fault, with the counts of each run:  make CHAOS_SECONDS=600 test-chaos
+# libfaketime sets the clocks, and Patroni with etcd makes a failover too, if Debian's packages of them are installed
+# (libfaketime, patroni, etcd-server), or LIBFAKETIME, PATRONI and ETCD give their paths.
 CHAOS_SECONDS ?= 20
 test-chaos: $(VENV)/package $(VENV)/extra-test
 	CHAOS_SECONDS=$(CHAOS_SECONDS) $(BIN)/python -m pytest -s -m slow tests/chaos
 
 # Seeds follow from the commit and the name of the night: make simulate HOURS=8 NIGHT=2026-11-26
-# Of some kinds of world only (tests/simulation/kinds.py), each as often as it says: make simulate HOURS=1 KINDS="plain crowd*6"
+# Only some kinds of world (tests/simulation/kinds.py), crowds six times as often: make simulate HOURS=1 KINDS="plain crowd*6"
 HOURS ?= 0
 MINUTES ?= 0
 simulate: $(VENV)/package $(VENV)/extra-test
 	$(BIN)/python -m tests.simulation.night --hours $(HOURS) --minutes $(MINUTES) $(if $(NIGHT),--night $(NIGHT)) $(if $(KINDS),--kinds $(foreach kind,$(KINDS),'$(kind)'))
 
-# The tests for a compiled build: that it is compiled, and those of the layer that has the turn.
+# The tests for a compiled build: one that it is compiled, and the tests of the layer that runs the turns.
 COMPILED_TESTS = tests/house/test_wheel.py tests/runtime
 
-# The build is a user's: pip fetches what it requires into an environment of the build's own.
+# It is built as a user builds it: pip fetches the requirements of the build into a separate environment.
 test-compiled: $(COMPILED)/package
 	$(COMPILED)/bin/python -m pytest $(HANG) --compiled $(COMPILED_TESTS) \
 		|| $(COMPILED)/bin/python -m pytest $(HANG) $(FAILED_ONLY) --compiled $(COMPILED_TESTS)
 
 # The page at /ui/ in a headless Chromium, against real daemons. The sizes and times that it measures are printed.
-# Debian: apt-get install chromium. Another one: make CHROMIUM=/path/to/chrome test-ui
+# Debian: apt-get install chromium. Another browser: make CHROMIUM=/path/to/chrome test-ui
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 UI_TESTS = $(VENV)/package $(VENV)/extra-test $(VENV)/extra-test-ui
 # The tests of the page's files go first: a browser's driver leaves an event loop running in the process.
@@ -112,7 +112,7 @@ test-ui: $(UI_TESTS) $(VENV)/node/made
 pictures: $(UI_TESTS)
 	CHROMIUM=$(CHROMIUM) PICTURES=docs/pictures $(BIN)/python -m pytest $(HANG) -s -m slow tests/page/test_pictures.py
 
-# The compiler that checks the types in the page's modules, and the types of what is vendored. Nothing of it is packed.
+# The compiler that checks the types in the page's modules, and the types of the vendored files. The package has none of them.
 $(VENV)/node/made: tests/page/package.json | $(VENV)/made
 	@mkdir -p $(@D)
 	cp $< $(@D)/package.json
@@ -125,9 +125,9 @@ $(COMPILED)/package: $(SOURCES) $(COMPILED)/sources
 	@rm -rf build perdure.egg-info
 	@touch $@
 
-# Each generation of Dapr's SDKs in an environment of its own, because their stubs clash.
-# Some of them only:  make ONLY="JavaScript Go" test-sdks
-# With the rows in a file, of which docs/site/sdks.py makes a page:  make SDK_RESULTS=build/sdks.json test-sdks
+# Each generation of Dapr's SDKs in a separate environment, because their stubs clash.
+# Only some of the SDKs:  make ONLY="JavaScript Go" test-sdks
+# With the rows in a file, from which docs/site/sdks.py makes a page:  make SDK_RESULTS=build/sdks.json test-sdks
 test-sdks: $(VENV)/package $(VENV)/extra-test .venv-dapr-1.19/made .venv-dapr-1.17/made
 	$(BIN)/python tests/sdk/drive.py $(ONLY)
 	$(if $(ONLY),,$(BIN)/python -m pytest $(HANG) -m slow tests/docs/test_from_dapr.py)
@@ -137,7 +137,7 @@ test-sdks: $(VENV)/package $(VENV)/extra-test .venv-dapr-1.19/made .venv-dapr-1.
 	$(@D)/bin/python -m pip --quiet --disable-pip-version-check install -r $<
 	@touch $@
 
-# mypy looks at the installed package, from a folder in which the tree cannot be mistaken for it.
+# mypy checks the installed package, from a folder in which it cannot take the tree for the package.
 check: $(VENV)/package $(VENV)/extra-check $(VENV)/extra-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -151,7 +151,7 @@ docs: $(VENV)/package $(VENV)/extra-docs
 bench: $(VENV)/package $(VENV)/extra-bench
 	$(BIN)/perdure bench
 
-# Other engines, each in an environment of its own. Some of them only:  make PEERS="--peer restate" bench-peers
+# Other engines, each in a separate environment. Only some of them:  make PEERS="--peer restate" bench-peers
 bench-peers: $(VENV)/package $(VENV)/extra-bench
 	$(BIN)/perdure bench --peers .venv-peers --install-peers $(PEERS) --workload W1 --workload W2 --workload W3 --workload W4 --repeat 3
 
@@ -166,8 +166,8 @@ $(VENV)/made $(COMPILED)/made:
 	$(@D)/bin/python -m pip --quiet --disable-pip-version-check install "setuptools>=77"
 	@touch $@
 
-# setuptools packs whatever lies in build/, and so would keep a file that was deleted. It would make perdure.egg-info in this
-# folder, and a pytest that starts meanwhile would take that for one more package with plugins: its start fails.
+# setuptools packs every file in build/, and so would keep a file that was deleted. It would make perdure.egg-info in this
+# folder, and a pytest that starts meanwhile would take that for another package with plugins, and fail to start.
 define install
 	@rm -rf build && mkdir build
 	$(PIP) install --no-build-isolation --config-settings=--global-option="egg_info --egg-base build" $(1)
@@ -175,7 +175,7 @@ define install
 	@touch $@
 endef
 
-# The list of the sources is a prerequisite too: a file that went away makes no other one newer.
+# The list of the sources is a prerequisite too: a deleted file makes no other file newer.
 $(VENV)/sources $(COMPILED)/sources: %/sources: FORCE | %/made
 	@echo "$(SOURCES)" | cmp -s - $@ || echo "$(SOURCES)" > $@
 

@@ -46,7 +46,7 @@ def asking(app: Any, **more: Any) -> httpx.AsyncClient:
 
 
 @pytest.mark.parametrize("given", WRONG, ids=str)
-async def test_who_may_use_it_must_be_said(engine: Engine, given: dict[str, Any]) -> None:
+async def test_the_program_has_to_say_who_may_use_the_api(engine: Engine, given: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="api_tokens"):
         perdure.asgi(engine, **given)
 

@@ -17,7 +17,7 @@ def test_tokens_stay_out_of_what_the_configuration_shows() -> None:
     assert "secret" not in repr(configure("--api-token", "secret"))
 
 
-def test_what_the_management_api_shows_of_it_is_all_but_secrets() -> None:
+def test_the_management_api_shows_all_of_a_configuration_but_its_secrets() -> None:
     config = configure("--api-token", "secret-1,secret-2", "--retention", "failed=7d", "--data", "orders.db")
     shown = config.public("shop")
     assert (shown["app_id"], shown["data"], shown["api_tokens"]) == ("shop", "orders.db", 2)

@@ -305,7 +305,7 @@ def test_a_second_signal_stops_it_at_once(start: Start, tmp_path: Path) -> None:
     assert daemon.ended() == 1
 
 
-def test_what_was_acknowledged_survives_a_kill(start: Start, tmp_path: Path) -> None:
+def test_acknowledged_instances_survive_a_kill(start: Start, tmp_path: Path) -> None:
     daemon = start("shop.py").ready()
     daemon.order(tmp_path / "door")
     daemon.tell(signal.SIGKILL)

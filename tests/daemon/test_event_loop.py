@@ -74,7 +74,7 @@ def fenced(request: pytest.FixtureRequest) -> Iterator[None]:
 @pytest.mark.usefixtures("fenced")
 @pytest.mark.parametrize("left", sorted(LEAVE))
 @pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt()], ids=repr)
-def test_what_is_left_behind_and_would_end_the_process_is_a_line_in_the_log(
+def test_an_exception_left_behind_that_would_end_the_process_is_a_line_in_the_log(
     factory: Any, left: str, error: BaseException, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def main() -> str:
@@ -87,7 +87,7 @@ def test_what_is_left_behind_and_would_end_the_process_is_a_line_in_the_log(
     assert "in raise_it" in caplog.text or "in coroutine_that_raises" in caplog.text
 
 
-def test_who_awaits_the_task_gets_its_error(factory: Any) -> None:
+def test_code_that_awaits_the_task_gets_its_error(factory: Any) -> None:
     async def main() -> str:
         try:
             await asyncio.get_running_loop().create_task(coroutine_that_raises(SystemExit(3)))
@@ -131,7 +131,7 @@ def given_to(name: str) -> tuple[Any, ...]:
 
 @pytest.mark.parametrize("name", OWNERS_METHODS)
 @pytest.mark.parametrize("where", ["here", "in a callback", "in a callback from a thread"])
-def test_what_is_for_the_owner_of_the_loop_does_nothing_for_code_of_users(
+def test_a_method_for_the_owner_of_the_loop_does_nothing_for_code_of_users(
     factory: Any, name: str, where: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def main() -> str:
@@ -271,7 +271,7 @@ def test_the_daemon_cancels_its_tasks_and_a_scope_of_code_of_users_its_own(facto
     assert run(factory, main) == [True, True]
 
 
-def test_what_a_handler_of_a_signal_raises_in_the_middle_of_the_loop_ends_nothing(
+def test_an_error_of_a_signal_handler_in_the_middle_of_the_loop_ends_nothing(
     factory: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def main() -> str:
@@ -326,7 +326,7 @@ def test_a_look_up_of_a_name_that_was_cancelled_is_no_error(caplog: pytest.LogCa
     assert "never: gaierror" in caplog.text
 
 
-def test_what_is_no_error_is_reported_by_its_message(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_report_without_an_error_is_logged_by_its_message(caplog: pytest.LogCaptureFixture) -> None:
     loop = new_event_loop()
     loop.call_exception_handler({"message": "something is odd"})
     loop.close()

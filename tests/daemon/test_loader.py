@@ -73,7 +73,7 @@ def test_a_name_of_something_else_is_refused_with_those_of_apps(folder: Path) ->
 
 
 @pytest.mark.parametrize("target", ["shop.py:", ":orders", "shop.py:a.b", "shop.py:a b", "shop/orders", "my-app", ""])
-def test_what_names_nothing_is_refused(folder: Path, target: str) -> None:
+def test_a_target_that_names_nothing_is_refused(folder: Path, target: str) -> None:
     write(folder / "shop.py", ONE)
     with pytest.raises(AppNotFound):
         load_app(target)
@@ -189,7 +189,7 @@ def test_a_file_that_exits_while_it_is_imported_is_a_failing_import(folder: Path
 
 @pytest.mark.parametrize("error", ["KeyboardInterrupt", "GeneratorExit", "asyncio.CancelledError"])
 @pytest.mark.parametrize("target", ["shop.py", "shop"])
-def test_whatever_ends_an_import_is_a_failing_import(folder: Path, target: str, error: str) -> None:
+def test_an_error_of_any_kind_in_an_import_is_a_failing_import(folder: Path, target: str, error: str) -> None:
     write(folder / "shop.py", f"import asyncio\nraise {error}\n")
     with pytest.raises(ImportFailed, match=error.rpartition(".")[2]):
         load_app(target)
@@ -230,7 +230,7 @@ def test_a_check_passes_what_can_be_imported_and_runs_none_of_it(folder: Path, t
 
 
 @pytest.mark.parametrize("target", ["nowhere.py", "nowhere", "nowhere.app:orders", "shop.py:", "my-app", "folder.py"])
-def test_a_check_refuses_what_names_no_code(folder: Path, target: str) -> None:
+def test_a_check_refuses_a_target_that_names_no_code(folder: Path, target: str) -> None:
     (folder / "folder.py").mkdir()
     with pytest.raises(AppNotFound):
         check_target(target)

@@ -68,7 +68,7 @@ def test_a_json_line_holds_the_message_what_came_with_it_and_the_traceback(capsy
     assert message["error"].endswith("ValueError: no paper")
 
 
-def test_what_cannot_be_json_is_written_as_text(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_value_that_cannot_be_json_is_written_as_text(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging("info", "json")
     logging.getLogger("orders").info("hello", extra={"what": object})
     assert json.loads(capsys.readouterr().err)["what"] == "<class 'object'>"

@@ -103,7 +103,7 @@ for arguments in {wrong}:
 """
 
 
-def test_what_is_named_and_cannot_be_used_is_refused_before_the_engine_is_loaded(tmp_path: Path) -> None:
+def test_a_configured_file_that_cannot_be_used_is_refused_before_the_engine_is_loaded(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text("raise SystemExit('it runs')\n" * 20)
     (tmp_path / "wrong.py").write_text("no python")
     program = [sys.executable, "-c", EACH.format(wrong=WRONG)]
@@ -114,7 +114,7 @@ def test_what_is_named_and_cannot_be_used_is_refused_before_the_engine_is_loaded
 
 
 @pytest.mark.parametrize("data", [":memory:", "perdure.db", "postgresql://host/shop"])
-def test_what_can_be_used_passes_and_a_pipe_is_left_for_the_daemon(tmp_path: Path, data: str) -> None:
+def test_a_configured_file_that_can_be_used_passes_and_a_pipe_is_left_for_the_daemon(tmp_path: Path, data: str) -> None:
     (tmp_path / "shop.py").write_text("raise SystemExit('it runs')\n")
     tokens = tmp_path / "tokens"
     os.mkfifo(tokens)

@@ -139,20 +139,20 @@ def test_a_bearer_opens_none_of_daprs_routes() -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/docs", "/docs/page.js", "/ui/", "/ui/app.js"])
-def test_what_a_browser_shows_before_it_has_logged_in_is_open(path: str) -> None:
+def test_pages_that_a_browser_shows_before_a_login_are_open(path: str) -> None:
     app = make_app(api_tokens=("new",))
     assert ask(app, "GET", path).status_code != 401
     assert ask(app, "POST", path).status_code == 401
 
 
 @pytest.mark.parametrize("path", ["/uix", "/docsx", "/ui/../v1.0/metadata", "/docs/%2e%2e/v1.0/metadata"])
-def test_what_only_looks_like_it_is_not(path: str) -> None:
+def test_paths_that_only_look_like_those_of_open_pages_are_not_open(path: str) -> None:
     response = ask(make_app(api_tokens=("new",)), "GET", f"http://perdure{path}")
     assert response.status_code in (401, 404)
     assert b"runtimeVersion" not in response.content
 
 
-def test_what_lies_behind_it_learns_who_asks() -> None:
+def test_the_app_behind_the_guard_learns_the_name_of_its_caller() -> None:
     # Given an app that answers with the name of its caller,
     async def who(scope: Scope, receive: Receive, send: Send) -> None:
         await PlainTextResponse(actor_of(scope))(scope, receive, send)

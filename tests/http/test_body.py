@@ -76,18 +76,18 @@ def test_text_is_utf_8_and_nothing_is_the_empty_text() -> None:
 
 
 @pytest.mark.parametrize("body", [b"\xff", b"a\xc3", b"\xed\xa0\x80"], ids=["byte", "cut", "surrogate"])
-def test_what_is_no_text_is_refused(body: bytes) -> None:
+def test_a_body_that_is_no_text_is_refused(body: bytes) -> None:
     with pytest.raises(Refusal, match="failed deserializing HTTP body: it is not UTF-8"):
         anyio.run(lambda: read_text(Wire(body).request, bytes_max=10))
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b' {"a": [1, {"b": null}]} '])
-def test_nothing_or_an_object_is_nothing(body: bytes) -> None:
+def test_an_operation_without_input_takes_an_object_or_no_body(body: bytes) -> None:
     anyio.run(lambda: read_nothing(Wire(body).request, bytes_max=100))
 
 
 @pytest.mark.parametrize("body", [b"[]", b"1", b"null", b"{", b"{} {}", b"{'a':1}", b'{"a":NaN}', b'{"\xff":1}'])
-def test_anything_else_is_not_nothing(body: bytes) -> None:
+def test_an_operation_without_input_refuses_any_other_body(body: bytes) -> None:
     with pytest.raises(Refusal, match="failed deserializing HTTP body: expected a JSON object or nothing"):
         anyio.run(lambda: read_nothing(Wire(body).request, bytes_max=100))
 
@@ -180,7 +180,7 @@ def test_a_request_without_a_body_is_not_waited_for() -> None:
     assert settled([message(b"", more=False)], {}) == (1, None)
 
 
-def test_what_is_long_or_late_is_left_and_the_answer_says_that_the_connection_is_closed(
+def test_a_long_or_late_rest_is_left_and_the_answer_says_that_the_connection_is_closed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     long = [message(bytes(REST_BYTES_MAX), more=True)] * 3

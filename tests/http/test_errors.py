@@ -256,7 +256,9 @@ def test_every_operation_has_a_row() -> None:
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else None,
 )
-def test_what_may_work_later_says_when(operation: str, failure: PerdureError, status: int, code: str) -> None:
+def test_a_refusal_of_a_request_that_may_work_later_says_when(
+    operation: str, failure: PerdureError, status: int, code: str
+) -> None:
     facade = FakeFacade()
     facade.failure = failure
     response = ask(make_app(facade), *REQUESTS[operation])
@@ -315,7 +317,7 @@ def test_a_bug_of_ours_is_not_told_to_strangers(operation: str) -> None:
     assert "secret" not in response.text
 
 
-def test_only_what_perdure_adds_has_codes_of_its_own() -> None:
+def test_only_errors_that_dapr_does_not_have_have_codes_of_our_own() -> None:
     assert sorted(row.code for row in TRY_AGAIN.values()) == [
         "ERR_APP_UNKNOWN",
         "ERR_HOST_SILENT",

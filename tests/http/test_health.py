@@ -13,7 +13,7 @@ def test_a_daemon_that_takes_requests_is_live_and_ready(path: str, tokens: tuple
     assert response.headers["cache-control"] == "no-store"
 
 
-def test_one_that_does_not_is_live_and_says_why_it_is_not_ready() -> None:
+def test_a_daemon_that_takes_no_requests_is_live_and_says_why_it_is_not_ready() -> None:
     control = FakeControl()
     control.is_ready = False
     app = make_app(control=control)

@@ -121,7 +121,7 @@ def test_a_route_is_for_one_method_and_head_is_none_of_them() -> None:
     assert made.matches({**scope, "method": "HEAD"})[0] is not Match.FULL
 
 
-def test_what_is_no_http_passes_through() -> None:
+def test_a_message_that_is_no_http_passes_through() -> None:
     seen: list[Any] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:

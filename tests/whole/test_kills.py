@@ -66,7 +66,7 @@ def test_a_hundred_kills_lose_double_reorder_and_hasten_nothing(tmp_path: Path, 
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-def test_a_few_kills_do_so_too(tmp_path: Path, processes: int) -> None:
+def test_a_few_kills_lose_double_reorder_and_hasten_nothing(tmp_path: Path, processes: int) -> None:
     found = asyncio.run(killed_under_load(tmp_path, kills=3, clients=FEW_CLIENTS, processes=processes))
     assert found.entries > 30
     assert found.faults == 0, found

@@ -315,7 +315,7 @@ async def terminate(engine: Engine) -> None:
     await engine.client.purge("i")
 
 
-def test_what_callers_do_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+def test_actions_of_callers_are_not_logged(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     run(terminate)
     assert told(caplog) == []
@@ -359,7 +359,7 @@ def test_a_stall_is_a_line_once_over_restarts_and_its_end_is_another(caplog: pyt
     assert told(caplog) == ["instance_stalled", "instance_goes_on"]
 
 
-def test_nothing_is_told_of_turns_whose_commit_failed_and_the_fault_is(caplog: pytest.LogCaptureFixture) -> None:
+def test_of_a_turn_whose_commit_failed_only_the_fault_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     store = FaultyStore(MemoryStore())
 
@@ -413,7 +413,7 @@ def test_a_slow_turn_is_a_line(caplog: pytest.LogCaptureFixture, monkeypatch: py
     assert line["duration_ms"] >= 40
 
 
-def test_what_user_code_logs_says_whose_it_is(caplog: pytest.LogCaptureFixture) -> None:
+def test_lines_of_user_code_name_their_instance(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     app = App("shop")
 

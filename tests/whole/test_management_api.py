@@ -156,7 +156,7 @@ def test_a_list_comes_in_pages_and_as_a_stream(api: httpx.Client) -> None:
         ("/events?stuck_for=1h", "'stuck_for'"),
     ],
 )
-def test_what_is_not_understood_is_named(api: httpx.Client, path: str, named: str) -> None:
+def test_a_filter_that_is_not_understood_is_named(api: httpx.Client, path: str, named: str) -> None:
     response = api.get(path)
     assert (response.status_code, response.json()["errorCode"]) == (400, "ERR_FILTER_INVALID")
     assert named in response.json()["message"]
@@ -266,7 +266,7 @@ def test_an_instance_gets_what_it_waits_for(api: httpx.Client) -> None:
     assert get(api, "/instances/hangs-too/wait")["status"] == "FAILED"
 
 
-def test_what_has_ended_is_run_again_as_a_new_instance(api: httpx.Client) -> None:
+def test_an_ended_instance_is_run_again_as_a_new_one(api: httpx.Client) -> None:
     # Given an instance that runs, it cannot be run again;
     start(api, "order", "again-0", "x")
     assert api.post("/instances/again-0/rerun").status_code == 409
@@ -318,7 +318,7 @@ def test_an_instance_is_written_out_and_read_in_again(api: httpx.Client) -> None
     assert api.get("/instances/nobody/export").status_code == 404
 
 
-def test_what_is_asked_twice_is_done_once(api: httpx.Client) -> None:
+def test_a_request_that_comes_twice_with_its_key_takes_effect_once(api: httpx.Client) -> None:
     # A start with a key begins one instance,
     key = {"idempotency-key": "once"}
     first = api.post("/workflows/order/instances", content='"x"', headers=key)
@@ -334,7 +334,7 @@ def test_what_is_asked_twice_is_done_once(api: httpx.Client) -> None:
     assert api.post(f"{path}/events/Approval", content='"no"', headers={"idempotency-key": "f"}).status_code == 409
 
 
-def test_an_id_that_is_taken_is_refused_returned_or_begun_anew(api: httpx.Client) -> None:
+def test_an_id_that_is_taken_is_refused_returned_or_started_again(api: httpx.Client) -> None:
     start(api, "order", "taken", "x")
     path = "/workflows/order/instances?id=taken"
     assert api.post(path).status_code == 409
@@ -505,7 +505,7 @@ def test_the_daemon_says_what_it_is_and_what_it_has(api: httpx.Client) -> None:
     assert {name: len(values) for name, values in series["values"].items()} == {"started": 3, "workers": 3}
 
 
-def test_who_did_what_is_in_the_audit(api: httpx.Client) -> None:
+def test_the_audit_names_the_caller_of_each_change(api: httpx.Client) -> None:
     start(api, "order", "audited", "x")
     api.post("/instances/audited/suspend", json={"reason": "look"})
     api.post("/instances/audited/purge", json={"force": True})

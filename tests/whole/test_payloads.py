@@ -130,7 +130,7 @@ def test_a_payload_comes_back_as_pythons_json_reads_it(daemon: Daemon, name: str
         ("says", "7", "FAILED", "'7' is not str"),
     ],
 )
-def test_only_an_annotation_that_it_does_not_fit_fails(
+def test_a_payload_fails_only_where_it_does_not_fit_an_annotation(
     daemon: Daemon, workflow: str, body: str, status: str, said: str
 ) -> None:
     instance_id = f"{workflow}-{body.split(maxsplit=1)[0]}"
@@ -138,7 +138,7 @@ def test_only_an_annotation_that_it_does_not_fit_fails(
     assert said in str(daemon.wait_for(instance_id, status)["properties"])
 
 
-def test_only_what_is_not_utf_8_is_refused(daemon: Daemon) -> None:
+def test_only_a_payload_that_is_not_utf_8_is_refused(daemon: Daemon) -> None:
     url = f"{daemon.url}/v1.0/workflows/dapr"
     assert httpx.post(f"{url}/through/start", content=b"\xff").status_code == 400
     assert httpx.post(f"{url}/through/start", content=b'"\xed\xa0\x80"').status_code == 400

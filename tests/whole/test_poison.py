@@ -267,7 +267,7 @@ def test_a_first_turn_that_runs_after_its_start_was_committed_is_found(
 
 
 @pytest.mark.slow
-def test_two_of_them_are_both_found_and_what_runs_beside_them_is_not(house: House) -> None:
+def test_two_culprits_are_both_found_and_no_code_beside_them(house: House) -> None:
     house.daemon.start("innocent", "innocent")
     house.daemon.start("by_activity", "poison-1", ["in_a_thread", "exit"])
     house.daemon.start("by_activity", "poison-2", ["in_a_thread", "exit"])
@@ -291,7 +291,7 @@ def test_five_kills_do_not_make_a_culprit_of_an_activity_that_was_under_way(hous
 
 @pytest.mark.slow
 @pytest.mark.parametrize("gaps_s", [(0.2, 8.0), (4.0, 25.0)], ids=["short gaps", "long gaps"])
-def test_kills_at_random_moments_do_not_either(house: House, gaps_s: tuple[float, float]) -> None:
+def test_kills_at_random_moments_make_no_culprit_of_an_activity(house: House, gaps_s: tuple[float, float]) -> None:
     # The seed is fixed: one kill in some hundred may look like a culprit's end.
     chance = Random(17)
     house.daemon.start("innocent", "innocent")
@@ -303,7 +303,7 @@ def test_kills_at_random_moments_do_not_either(house: House, gaps_s: tuple[float
 
 
 @pytest.mark.slow
-def test_a_daemon_of_several_processes_finds_it_too(tmp_path: Path) -> None:
+def test_a_daemon_of_several_processes_finds_the_culprit_too(tmp_path: Path) -> None:
     house = House(tmp_path, "--processes", "2")
     with house.daemon as daemon:
         daemon.start("by_activity", "poison", ["in_the_loop", "exit"])
@@ -320,7 +320,7 @@ def test_a_daemon_of_several_processes_finds_it_too(tmp_path: Path) -> None:
         daemon.stop()
 
 
-def test_one_can_be_set_aside_by_name_and_released_while_no_daemon_runs(house: House) -> None:
+def test_an_instance_can_be_set_aside_by_name_and_released_while_no_daemon_runs(house: House) -> None:
     house.daemon.start("innocent", "order-1")
     house.daemon.wait_for("order-1", "RUNNING")
     house.daemon.kill()

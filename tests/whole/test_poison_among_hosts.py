@@ -161,7 +161,7 @@ def test_an_instance_that_ends_its_hosts_is_set_aside_and_all_others_complete(
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_of_hosts_that_are_killed_for_other_reasons_nothing_is_set_aside(seed: int) -> None:
+def test_kills_of_hosts_for_other_reasons_set_no_instance_aside(seed: int) -> None:
     async def tell(house: House) -> None:
         # Given activities that take long,
         for number in range(6):
@@ -181,7 +181,7 @@ def test_of_hosts_that_are_killed_for_other_reasons_nothing_is_set_aside(seed: i
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_two_that_end_their_hosts_are_both_found(seed: int) -> None:
+def test_two_instances_that_end_their_hosts_are_both_found(seed: int) -> None:
     async def tell(house: House) -> None:
         await house.start("innocent", "good", 0.5)
         await house.start("activity", "poison-1", 0.3)

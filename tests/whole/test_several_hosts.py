@@ -151,7 +151,7 @@ async def test_children_run_wherever_their_ids_belong(settings: Settings) -> Non
         assert pages[0] == pages[1] == pages[2]
 
 
-async def test_what_one_host_is_asked_to_start_is_spread_over_all(settings: Settings) -> None:
+async def test_instances_that_one_host_is_asked_to_start_are_spread_over_all(settings: Settings) -> None:
     # A client with a single connection talks to one host only.
     async with engines(settings) as hosts:
         for _ in range(40):
@@ -191,7 +191,7 @@ async def test_an_instance_is_run_again_wherever_the_copy_belongs(settings: Sett
             assert (await hosts[2].client.wait(copy)).output == 8
 
 
-async def test_who_waits_at_another_host_is_woken_by_the_end(settings: Settings) -> None:
+async def test_a_caller_that_waits_at_another_host_is_woken_by_the_end(settings: Settings) -> None:
     async with engines(settings) as hosts, anyio.create_task_group() as tasks:
         ends: list[Any] = []
 
@@ -250,7 +250,7 @@ async def test_pages_of_ids_go_through_all_hosts_without_gaps_or_repeats(setting
         assert await hosts[1].facade.purge_where(statuses=[Status.COMPLETED]) == 25
 
 
-async def test_while_a_host_is_away_the_others_serve_what_is_theirs(settings: Settings) -> None:
+async def test_while_a_host_is_away_the_others_serve_their_instances(settings: Settings) -> None:
     with socket_directory() as directory, anyio.fail_after(20):
         membership = FixedMembership(part=Part(0, 2), directory=directory)
         engine = Engine(app, data=":memory:", settings=settings, membership=membership)

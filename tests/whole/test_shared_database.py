@@ -62,9 +62,7 @@ async def test_two_engines_share_a_database_with_nothing_but_its_address(
             await two.stop()
 
 
-async def test_what_a_host_that_was_killed_had_goes_on_at_the_other(
-    postgres_server: ServerOf, settings: Settings
-) -> None:
+async def test_instances_of_a_killed_host_go_on_at_the_other(postgres_server: ServerOf, settings: Settings) -> None:
     with anyio.fail_after(60):
         url = await emptied(postgres_server(NEWEST), schema="shared_by_engines")
         one, two = (Engine(make_app(), data=url, settings=settings) for _ in range(2))

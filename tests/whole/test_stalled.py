@@ -110,7 +110,7 @@ async def test_an_instance_whose_turn_breaks_is_stalled_after_three_tries(
         assert (await mended.facade.wait("o1")).output == '["charged","today"]'
 
 
-async def test_after_a_restart_it_is_tried_once(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_after_a_restart_a_stalled_instance_is_tried_once(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     break_turns(monkeypatch)
     async with engine(data) as broken:
         await stalled(broken, "o1")
@@ -122,7 +122,9 @@ async def test_after_a_restart_it_is_tried_once(data: Path, monkeypatch: pytest.
         await stalled(again, "o1")
 
 
-async def test_it_can_be_terminated_purged_and_released(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_stalled_instance_can_be_terminated_purged_and_released(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with monkeypatch.context() as bug:
         break_turns(bug)
         async with engine(data) as broken:
@@ -182,7 +184,7 @@ async def test_an_instance_that_cannot_be_read_is_stalled_and_nothing_is_written
 
 
 @pytest.mark.parametrize("statement", DAMAGES.values(), ids=DAMAGES)
-async def test_one_that_cannot_be_read_is_tried_once_after_a_restart(
+async def test_an_instance_that_cannot_be_read_is_tried_once_after_a_restart(
     data: Path, statement: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with closing(sqlite3.connect(data)) as database, database:

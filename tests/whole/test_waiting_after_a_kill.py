@@ -70,7 +70,7 @@ def settled(daemon: Daemon) -> None:
     assert found == EXPECTED
 
 
-def test_what_instances_wait_for_outlives_the_daemon(tmp_path: Path) -> None:
+def test_the_waits_of_instances_outlive_the_daemon(tmp_path: Path) -> None:
     (tmp_path / "shop.py").write_text(APP)
     with Daemon(tmp_path / "shop.py", tmp_path / "p.db") as daemon:
         for name in NAMES:

@@ -9,7 +9,7 @@ from perdure.daemon.hosts.signals import Signals, signals_held_back
 from perdure.daemon.process.early_signals import STOP_SIGNALS
 
 
-def test_what_has_come_is_read_as_numbers_in_its_order_and_once() -> None:
+def test_signals_are_read_as_numbers_in_their_order_and_once() -> None:
     # Given a supervisor that heeds signals,
     before = signal.getsignal(signal.SIGTERM)
     with Signals() as signals:

@@ -17,7 +17,7 @@ print(gc.get_freeze_count() > 1_000, gc.collect())
 """
 
 
-def test_what_was_loaded_is_not_looked_at_again_and_the_rest_less_often() -> None:
+def test_loaded_objects_are_not_looked_at_again_and_the_others_less_often() -> None:
     told = subprocess.run([sys.executable, "-c", SCRIPT], check=True, capture_output=True, text=True)
     assert told.stdout == "True 0\n"
 

@@ -6,7 +6,7 @@ import anyio.lowlevel
 from perdure.daemon.process.grace import Grace
 
 
-def test_what_one_part_has_used_the_next_has_not() -> None:
+def test_the_next_part_has_only_the_grace_that_is_left() -> None:
     now_s = 100.0
     grace = Grace(10.0, lambda: now_s)
     now_s = 200.0
@@ -19,7 +19,7 @@ def test_what_one_part_has_used_the_next_has_not() -> None:
     assert grace.left_s() == 0.0
 
 
-def test_it_begins_when_the_daemon_is_told() -> None:
+def test_the_grace_begins_when_the_daemon_is_told() -> None:
     async def main() -> None:
         now_s, told = 0.0, anyio.Event()
         grace = Grace(10.0, lambda: now_s)

@@ -60,7 +60,7 @@ def traces(*_: object) -> None:
         (lambda: setattr(threading, "excepthook", None), "threading.excepthook from"),
     ],
 )
-def test_what_is_worse_is_put_back_and_told_once(
+def test_a_setting_that_is_worse_is_put_back_and_told_once(
     change: Callable[[], object], name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     before = [setting.read() for setting in SETTINGS]
@@ -70,7 +70,7 @@ def test_what_is_worse_is_put_back_and_told_once(
     assert f"code of the app had changed {name}" in line
 
 
-def test_what_does_the_daemon_no_harm_stays(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_setting_that_does_the_daemon_no_harm_stays(caplog: pytest.LogCaptureFixture) -> None:
     def change() -> None:
         sys.setrecursionlimit(sys.getrecursionlimit() + 1000)
         sys.setswitchinterval(0.001)

@@ -158,14 +158,14 @@ def test_code_of_the_app_that_logs_gets_the_error_as_in_any_program(ours: Lines,
 
 
 @pytest.mark.parametrize("name", ["asyncio", "grpc._cython.cygrpc", "orders"])
-def test_a_library_that_works_for_the_daemon_does_not(ours: Lines, name: str) -> None:
+def test_a_library_that_works_for_the_daemon_does_not_get_the_error(ours: Lines, name: str) -> None:
     logging.getLogger().addHandler(Fails(RuntimeError("full")))
     as_daemon(name)
     assert ours.lines[0] == "it goes on"
 
 
 @pytest.mark.parametrize("error", [StopAsked(15), CodeInterrupted("w", limit_s=1, line="l")])
-def test_what_is_meant_for_the_code_that_runs_reaches_it(ours: Lines, error: BaseException) -> None:
+def test_an_error_that_is_meant_for_the_running_code_reaches_it(ours: Lines, error: BaseException) -> None:
     logging.getLogger().addHandler(Fails(error))
     with pytest.raises(type(error)):
         as_daemon()
@@ -182,7 +182,7 @@ def test_filters_levels_and_loggers_that_are_switched_off_count_as_ever(ours: Li
     assert ours.lines == ["kept"]
 
 
-def test_it_is_told_again_after_a_while() -> None:
+def test_a_failure_is_told_again_after_a_while() -> None:
     now_s = 0.0
     handler, origin = Lines(), logging.Logger(DAEMONS)
     fence = LogFence(handler, lambda: now_s)
@@ -195,7 +195,7 @@ def test_it_is_told_again_after_a_while() -> None:
     assert told == [1, 1, 2, 2]
 
 
-def test_behind_the_block_logging_is_as_before() -> None:
+def test_after_the_block_logging_is_as_before() -> None:
     before = logging.Logger.makeRecord, logging.Logger.handle
     with log_fenced(Lines()):
         assert logging.Logger.handle is not before[1]

@@ -19,7 +19,7 @@ from perdure.daemon.process.open_files import (
 
 @pytest.mark.parametrize("processes", [1, 4, 64])
 @pytest.mark.parametrize("limit", [256, 1024, 4096, 65_536, 2**20])
-def test_a_reserve_is_left(limit: int, processes: int) -> None:
+def test_the_shares_leave_a_reserve_of_files(limit: int, processes: int) -> None:
     shares = shares_of(limit, processes)
     if limit > 64 + limit // 8 + 4 * processes + 2 * SHARE_MIN:
         assert shares.http + shares.grpc <= limit - 64
@@ -32,7 +32,7 @@ def test_the_usual_limits_allow_hundreds() -> None:
     assert (shares_of(256).http, shares_of(256).grpc) == (106, 53)
 
 
-def test_there_is_a_limit() -> None:
+def test_the_process_has_a_limit_of_open_files() -> None:
     assert open_files_max() > 0
 
 

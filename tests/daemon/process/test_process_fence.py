@@ -83,7 +83,9 @@ if sys.platform.startswith("linux"):
 
 
 @pytest.mark.parametrize("call", REFUSED.values(), ids=REFUSED)
-def test_what_would_end_the_daemon_is_refused_with_a_sentence(listening: int, call: Callable[[], object]) -> None:
+def test_a_call_that_would_end_the_daemon_is_refused_with_a_sentence(
+    listening: int, call: Callable[[], object]
+) -> None:
     with pytest.raises(PermissionError, match=r"^\[Errno 1\] \w+\.\w+\(\) (sends|puts|lowers|closes|sets) "):
         call()
     assert resource.getrlimit(resource.RLIMIT_NOFILE) != LOWER
@@ -129,7 +131,7 @@ PASSES: dict[str, Callable[[], object]] = {
 
 
 @pytest.mark.parametrize("call", PASSES.values(), ids=PASSES)
-def test_what_ends_nothing_passes(listening: int, call: Callable[[], object]) -> None:
+def test_a_call_that_ends_nothing_passes(listening: int, call: Callable[[], object]) -> None:
     before = signal.getsignal(signal.SIGUSR1)
     try:
         call()
@@ -209,7 +211,7 @@ def test_a_descriptor_is_the_daemons_as_long_as_it_is_of_the_same_file(
         ctypes.CDLL(None).close(descriptor)
 
 
-def test_the_lock_of_a_store_that_another_has_is_no_codes_of_the_app(fence: ProcessFence, tmp_path: Path) -> None:
+def test_the_lock_of_a_store_in_use_is_not_taken_for_the_apps(fence: ProcessFence, tmp_path: Path) -> None:
     # Given a store that is locked, and a fence to which all open files of the store are the daemon's,
     path = str(tmp_path / "p.db")
     taken = Hold.take(path)
@@ -244,7 +246,7 @@ def test_the_daemon_and_forked_children_do_as_ever(fence: ProcessFence, tmp_path
     assert (tmp_path / "done").read_text() == "done\n"
 
 
-def test_a_callback_that_is_a_function_of_cs_is_whose_it_was(fence: ProcessFence) -> None:
+def test_a_callback_that_is_a_function_in_c_belongs_to_the_code_that_made_it(fence: ProcessFence) -> None:
     # The frame below such a callback is that of the daemon's loop.
     run = as_in("perdure.daemon.event_loop", lambda: os.kill(os.getpid(), signal.SIGTERM))
     with pytest.raises(PermissionError):

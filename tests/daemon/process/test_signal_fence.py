@@ -224,7 +224,7 @@ class Odd:
     def __call__(self, *_: object) -> None: ...
 
 
-def test_it_is_told_whose_a_handler_is() -> None:
+def test_a_handler_of_the_app_is_told_from_the_daemons() -> None:
     foreign = [raises, interrupts, Odd(), signal.default_int_handler]
     ours = [FencedHandler(raises), handlers_fenced, signal.SIG_DFL, signal.SIG_IGN, None]
     assert [is_foreign(each) for each in (*foreign, *ours)] == [True] * len(foreign) + [False] * len(ours)

@@ -27,7 +27,9 @@ PATIENCE_S = 60
         ("RLIMIT_AS", ADDRESSES_MIN, "may have 767 MiB of addresses, and a daemon needs 768 MiB.*ulimit -v"),
     ],
 )
-def test_a_limit_is_told_with_its_size_and_one_that_does_is_not(name: str, least: int, says: str) -> None:
+def test_a_limit_that_is_too_low_is_told_with_its_size_and_a_sufficient_one_is_not(
+    name: str, least: int, says: str
+) -> None:
     below, enough = (
         subprocess.run(
             [sys.executable, "-c", LOWERED.format(name=name, value=value)],

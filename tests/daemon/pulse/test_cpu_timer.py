@@ -17,7 +17,7 @@ def of_the_kernel(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize("alarm", [INTERRUPTION, END])
-def test_it_runs_out_while_code_spins(alarm: CpuAlarm, of_the_kernel: bool) -> None:
+def test_the_timer_runs_out_while_code_spins(alarm: CpuAlarm, of_the_kernel: bool) -> None:
     # Given a timer that has its own signal, or shares one with profilers,
     timer = CpuTimer(alarm)
     if KernelTimer.make(2, timer.number) is not None:
@@ -41,7 +41,7 @@ def test_it_runs_out_while_code_spins(alarm: CpuAlarm, of_the_kernel: bool) -> N
         signal.signal(timer.number, before)
 
 
-def test_the_two_have_signals_of_their_own(of_the_kernel: bool) -> None:
+def test_the_two_timers_have_different_signals(of_the_kernel: bool) -> None:
     timers = [CpuTimer(INTERRUPTION), CpuTimer(END)]
     assert timers[0].number != timers[1].number
     for timer in timers:

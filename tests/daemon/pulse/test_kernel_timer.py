@@ -34,7 +34,7 @@ def wait(came: list[int], *, times: int = 1, spinning: bool = False) -> None:
             time.sleep(0.001)
 
 
-def test_it_counts_the_time_of_its_clock_and_sends_its_signal_once(came: list[int]) -> None:
+def test_a_timer_counts_the_time_of_its_clock_and_sends_its_signal_once(came: list[int]) -> None:
     timer = make(CLOCK_MONOTONIC, came)
     timer.set(0.01)
     wait(came)
@@ -43,14 +43,14 @@ def test_it_counts_the_time_of_its_clock_and_sends_its_signal_once(came: list[in
     assert came == [NUMBER]
 
 
-def test_it_goes_on_as_it_is_told(came: list[int]) -> None:
+def test_a_timer_with_an_interval_sends_its_signal_again(came: list[int]) -> None:
     timer = make(CLOCK_MONOTONIC, came)
     timer.set(0.01, 0.01)
     wait(came, times=3)
     timer.delete()
 
 
-def test_it_can_be_begun_anew_and_stopped(came: list[int]) -> None:
+def test_a_timer_can_be_started_again_and_stopped(came: list[int]) -> None:
     timer = make(CLOCK_MONOTONIC, came)
     timer.set(0.05)
     timer.set(30)

@@ -21,7 +21,7 @@ def test_the_state_and_the_time_are_read_behind_a_name_with_parentheses() -> Non
     ("state", "used_s", "starved"),
     [("R", 0.0, True), ("R", 0.09, True), ("R", 0.2, False), ("S", 0.0, False), ("D", 0.0, False)],
 )
-def test_starved_is_a_thread_that_could_run_and_does_not(
+def test_a_thread_that_could_run_and_does_not_is_starved(
     state: str, used_s: float, starved: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     thread = ThreadCpu(1)

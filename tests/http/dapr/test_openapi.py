@@ -96,7 +96,7 @@ def test_a_token_is_asked_for_where_one_is_needed() -> None:
         assert ("401" in operation["responses"]) == (not probe), path
 
 
-def test_what_a_get_answers_is_described_to_the_letter() -> None:
+def test_the_answer_of_a_get_is_described_to_the_letter() -> None:
     shown = ask(make_app(FakeFacade(state())), "GET", "/v1.0/workflows/dapr/order-1").json()
     described = PUBLIC["components"]["schemas"]["WorkflowState"]
     assert set(described["required"]) <= set(shown) <= set(described["properties"])

@@ -79,7 +79,7 @@ def test_actors_of_other_types_are_listed_as_they_are() -> None:
     assert body["actors"] == [{"type": "Cart", "count": 7}]
 
 
-def test_what_is_put_into_the_metadata_shows_up_there() -> None:
+def test_entries_that_are_put_into_the_metadata_show_up_there() -> None:
     app = make_app()
     # When `dapr run` tells the sidecar who started it,
     response = ask(app, "PUT", "/v1.0/metadata/cliPID", content=b"4711")
@@ -98,13 +98,13 @@ def test_the_version_cannot_be_put() -> None:
     assert ask(app, "GET", "/v1.0/metadata").json()["extended"] == {"daprRuntimeVersion": "0.1.0"}
 
 
-def test_two_apps_do_not_share_what_was_put() -> None:
+def test_two_apps_do_not_share_their_entries() -> None:
     one, other = make_app(), make_app()
     ask(one, "PUT", "/v1.0/metadata/key", content=b"value")
     assert "key" not in ask(other, "GET", "/v1.0/metadata").json()["extended"]
 
 
-def test_what_is_put_over_another_api_shows_up_too() -> None:
+def test_entries_that_are_put_over_another_api_show_up_too() -> None:
     # Given a sidecar that two APIs share,
     sidecar = Sidecar(FakeControl(), app_id="orders")
     app = create_app(FakeFacade(), HttpOptions(app_id="orders"), sidecar)

@@ -185,7 +185,7 @@ def test_a_store_that_is_not_there_is_told_with_details_whatever_the_body() -> N
     over_http(story)
 
 
-def test_where_there_is_no_store_that_is_what_is_told() -> None:
+def test_an_app_without_a_store_says_so() -> None:
     response = ask(make_app(), "POST", "/v1.0/state/mystore", content="")
     assert response.status_code == 500
     body = response.json()

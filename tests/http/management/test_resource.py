@@ -179,7 +179,9 @@ def test_a_caller_that_has_hung_up_is_no_bug() -> None:
         ("GET", "orders/a?%FF=1", b"", 400, "ERR_MALFORMED_REQUEST"),
     ],
 )
-def test_what_is_wrong_with_a_request_is_said(method: str, path: str, content: bytes, status: int, code: str) -> None:
+def test_the_answer_to_a_wrong_request_names_the_mistake(
+    method: str, path: str, content: bytes, status: int, code: str
+) -> None:
     response = ask(app(), method, f"/api/v1/{path}", content=content)
     assert (response.status_code, response.json()["errorCode"]) == (status, code)
     assert response.json().keys() == {"errorCode", "message"}

@@ -108,7 +108,7 @@ def test_where_all_are_busy_the_new_one_has_no_room(caplog: pytest.LogCaptureFix
     assert "a new one was refused" in caplog.text
 
 
-def test_one_that_is_closing_already_counts_no_more() -> None:
+def test_a_connection_that_is_closing_already_counts_no_more() -> None:
     crowd = Crowd(LIMITS, 0.0)
     connections = [FakeConnection(IDLE) for _ in range(5)]
     connections[3].ended = "closed"
@@ -137,7 +137,7 @@ def test_a_single_answer_beyond_the_bytes_is_let_be() -> None:
     assert only.ended is None
 
 
-def test_one_that_reads_again_counts_no_more() -> None:
+def test_a_reader_that_reads_again_counts_no_more() -> None:
     crowd = Crowd(LIMITS, 0.0)
     first, second = FakeConnection(unread=900), FakeConnection(unread=900)
     crowd.stall(first)
@@ -183,6 +183,6 @@ def test_it_is_said_that_no_more_files_can_be_opened(few_files: None, caplog: py
     assert "ulimit -n" in record.message
 
 
-def test_there_must_be_room_for_one() -> None:
+def test_a_crowd_without_room_for_one_connection_is_refused() -> None:
     with pytest.raises(ValueError, match="connections_max must be at least 1, not 0"):
         ConnectionLimits(connections_max=0)

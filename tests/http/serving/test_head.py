@@ -116,7 +116,7 @@ async def test_a_head_without_an_end_is_refused_when_it_passes_the_limit(lines: 
     assert await answers_to(cut(unended, PIECE)[:above]) == [TOO_LARGE]
 
 
-async def test_what_comes_before_a_head_in_its_piece_does_not_count_for_it() -> None:
+async def test_bytes_before_a_head_in_its_piece_do_not_count_for_it() -> None:
     whole, half = GET % (b"", b""), b"GET / HTTP/1.1\r\nhost: x\r\n"
     before = {
         "a body": POST % (100_000, b"b" * 100_000),
@@ -139,7 +139,7 @@ async def test_each_head_of_a_connection_has_the_limit_for_itself() -> None:
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_what_comes_before_a_body_does_not_count_for_its_trailers(size: int) -> None:
+async def test_bytes_before_a_body_do_not_count_for_its_trailers(size: int) -> None:
     head = b"POST / HTTP/1.1\r\nhost: x\r\nx: %b\r\ntransfer-encoding: chunked\r\n\r\n" % (b"y" * 40_000)
     trailed = head + b"1\r\n1\r\n0\r\n" + b"x: y\r\n" * 6_000 + b"\r\n"
     assert await answers_to(cut(trailed, size)) == [OK]

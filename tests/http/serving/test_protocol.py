@@ -198,7 +198,7 @@ BESIDE_THE_BODY = {
 
 @pytest.mark.parametrize("uvloop", BACKENDS)
 @pytest.mark.parametrize(("begin", "more"), BESIDE_THE_BODY.values(), ids=BESIDE_THE_BODY)
-def test_what_comes_beside_a_body_is_bounded(begin: bytes, more: bytes, uvloop: bool) -> None:
+def test_trailers_and_extensions_of_chunks_are_bounded(begin: bytes, more: bytes, uvloop: bool) -> None:
     facade = FakeFacade()
 
     async def story(port: Port) -> None:
@@ -425,7 +425,7 @@ def test_silent_connections_keep_no_other_client_out(uvloop: bool, caplog: pytes
     [(GET * 2000, 101), (GET + b"nonsense\r\n\r\n", 1), (GET * 3 + b"\x16\x03\x01" * 1000, 3)],
     ids=["too many at once", "nonsense after one", "nonsense after three"],
 )
-def test_what_came_whole_before_the_end_of_a_connection_is_answered(
+def test_a_request_that_came_whole_before_the_end_of_a_connection_is_answered(
     sent: bytes, answers: int, uvloop: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def story(port: Port) -> None:

@@ -324,7 +324,7 @@ def test_an_offer_with_a_get_is_ignored(offer: bytes) -> None:
     ],
     ids=["connect", "http2", "not-ascii", "nonsense"],
 )
-def test_what_is_no_request_is_refused_and_the_connection_ends(request_bytes: bytes) -> None:
+def test_input_that_is_no_request_is_refused_and_the_connection_ends(request_bytes: bytes) -> None:
     async def story(server: Running, client: httpx.AsyncClient) -> None:
         said = await tell(server, request_bytes)
         assert said.startswith(b"HTTP/1.1 400")

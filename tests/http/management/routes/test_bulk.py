@@ -184,7 +184,7 @@ REFUSALS: dict[str, tuple[str, Any, int, str, str]] = {
 
 
 @pytest.mark.parametrize(("action", "body", "status", "code", "told"), REFUSALS.values(), ids=REFUSALS)
-async def test_what_cannot_be_meant_is_refused(
+async def test_a_request_that_makes_no_sense_is_refused(
     settings: Settings, action: str, body: Any, status: int, code: str, told: str
 ) -> None:
     async with calling(settings) as caller:

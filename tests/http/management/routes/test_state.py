@@ -70,7 +70,7 @@ async def test_changes_are_made_together_or_not_at_all(settings: Settings) -> No
         (URL, '{"changes": [{"key": "a", "value": "' + "x" * 10_000 + '"}]}', 413, "ERR_BODY_READ"),
     ],
 )
-async def test_what_cannot_be_is_refused_with_a_code(
+async def test_a_wrong_change_is_refused_with_a_code(
     settings: Settings, path: str, body: str, status: int, code: str
 ) -> None:
     async with Engine(data=":memory:", settings=settings) as engine, calling(engine) as client:
