@@ -135,7 +135,7 @@ def test_a_history_that_is_too_large_to_keep_is_sent_and_pushes_out_the_rest() -
     assert len(pasts) == 0
 
 
-def test_nothing_is_left_of_what_is_forgotten() -> None:
+def test_a_forgotten_instance_leaves_nothing() -> None:
     pasts = PastEvents()
     pasts.serialized(item([an_event(1)]), WRITER)
     assert len(pasts) > PAST_BYTES
