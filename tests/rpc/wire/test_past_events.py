@@ -104,7 +104,7 @@ def test_histories_of_the_same_rows_share_no_event() -> None:
     one, other = Timeline.of(rows), Timeline.of(rows)
     assert one.events == other.events
     assert not {id(event) for event in one.events} & {id(event) for event in other.events}
-    # Nor are those of a turn that is under way already those of the history.
+    # The events of a turn under way are other objects than those of the history.
     timeline = Timeline.of(rows[:1])
     offered = timeline.fed([TaskCompleted(1, "2")], 2)
     timeline.add(rows[1])
