@@ -1,6 +1,6 @@
 """Machines of their own for hosts: a network namespace for each, with a cable to a switch, which can be pulled.
 
-Packets are lost there by the kernel, as in a network, and no program stands between. It takes root, and a system that
+The kernel drops the packets, as in a network, without a program between. It needs root, and a system that
 allows network namespaces (`ip`, of iproute2).
 """
 
@@ -15,7 +15,7 @@ def ip(*words: str) -> None:
 
 
 def allowed() -> bool:
-    """Whether this user may make namespaces here."""
+    """Whether this user may make network namespaces on this machine."""
     name = f"pd{os.getpid()}t"
     try:
         ip("netns", "add", name)
@@ -26,7 +26,7 @@ def allowed() -> bool:
 
 
 class Cables:
-    """A switch with a number of machines. This machine is connected too, as `switch`.
+    """A switch with a number of machines. The machine that runs the test is connected too, as `switch`.
 
     Args:
         net: The network, without the last number: 10.77.3.
@@ -43,11 +43,11 @@ class Cables:
         return f"{self._net}.{10 + machine}"
 
     def inside(self, machine: int) -> tuple[str, ...]:
-        """The command that runs the one behind it on a machine."""
+        """The words before a command that run it on a machine."""
         return ("ip", "netns", "exec", self._namespace(machine))
 
     def lay(self) -> None:
-        """Make all of it."""
+        """Make the switch, the namespaces and the cables."""
         ip("link", "add", self._bridge, "type", "bridge")
         ip("addr", "add", f"{self.switch}/24", "dev", self._bridge)
         ip("link", "set", self._bridge, "up")
@@ -61,7 +61,7 @@ class Cables:
             ip("-n", namespace, "link", "set", "lo", "up")
 
     def clear(self) -> None:
-        """Take all of it away."""
+        """Remove the cables, the namespaces and the switch."""
         for machine in range(self._machines):
             with suppress(subprocess.CalledProcessError):
                 ip("netns", "del", self._namespace(machine))
@@ -69,14 +69,14 @@ class Cables:
             ip("link", "del", self._bridge)
 
     def pull(self, machine: int) -> None:
-        """Pull the cable of a machine: nothing goes there or comes from there."""
+        """Pull the cable of a machine: no packet reaches it or leaves it."""
         ip("link", "set", self._end(machine), "down")
 
     def plug(self, machine: int) -> None:
         ip("link", "set", self._end(machine), "up")
 
     def part(self, machine: int, *, parted: bool) -> None:
-        """Let a machine and the other ones not reach each other, or let them again. This one is reached by all."""
+        """Separate a machine from the other ones, or connect it again. The machine that runs the test reaches all."""
         for other in set(range(self._machines)) - {machine}:
             for one, far in ((machine, other), (other, machine)):
                 route = ("blackhole", f"{self.address(far)}/32")

@@ -1,16 +1,16 @@
-"""A clock that a process has for itself, and that can be set while it runs. libfaketime does it, if it is here."""
+"""A clock for one process, which can be set while the process runs. It needs libfaketime."""
 
 import os
 from collections.abc import Mapping
 from pathlib import Path
 
 HOUR_S = 3600
-# Debian's package `libfaketime`; or say where it is.
+# From Debian's package `libfaketime`, or from the path in LIBFAKETIME.
 LIBRARY = Path(os.environ.get("LIBFAKETIME", "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"))
 
 
 class OwnClock:
-    """The wall clock of processes that are started with `env`. How time passes for them is not touched."""
+    """The wall clock of processes that are started with `env`. Their monotonic clock does not change."""
 
     def __init__(self, folder: Path) -> None:
         self._file = folder / "clock"
@@ -27,7 +27,7 @@ class OwnClock:
         }
 
     def set(self, ahead_s: int) -> None:
-        """Set it this number of seconds ahead of the machine's clock; behind it if the number is negative."""
+        """Set the clock this number of seconds ahead of the machine's; behind it if the number is negative."""
         new = self._file.with_suffix(".new")
         new.write_text(f"{ahead_s:+d}\n")
         new.replace(self._file)

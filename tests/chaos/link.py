@@ -1,6 +1,6 @@
-"""A link between two processes that can be cut: both ways, one way, or with an end that is told of it.
+"""A link between two processes that can be cut: both ways, one way, or by closing the connections.
 
-What is held back is not lost: it arrives when the link is whole again, as what TCP sends again does.
+Bytes that are held back arrive when the link is whole again, as they do when TCP sends them again.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ class Link:
 
     to_port: int
     port: int = 0
-    held: int = 0  # pieces that had to wait so far
+    held: int = 0  # how many pieces have had to wait so far
     _there: asyncio.Event = field(default_factory=asyncio.Event)
     _back: asyncio.Event = field(default_factory=asyncio.Event)
     _writers: set[asyncio.StreamWriter] = field(default_factory=set)
@@ -26,7 +26,7 @@ class Link:
         self.mend()
 
     def hold(self, *, there: bool = True, back: bool = True) -> None:
-        """Let nothing through, to the port or from it."""
+        """Hold back the bytes to the port, those from it, or both."""
         for way, held in ((self._there, there), (self._back, back)):
             way.clear() if held else way.set()
 
@@ -69,10 +69,10 @@ class Link:
 
 @asynccontextmanager
 async def linked(to_port: int, *, port: int = 0) -> AsyncIterator[Link]:
-    """Lay a link to a port.
+    """Open a link to a port.
 
     Args:
-        port: Where it begins; 0: at any port that is free.
+        port: The port at which the link listens; 0: any free port.
     """
     link = Link(to_port)
     async with link_server(link.serve, port=port) as link.port:

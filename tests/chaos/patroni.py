@@ -1,6 +1,6 @@
-"""Two PostgreSQL servers under Patroni, which keeps its agreement in etcd; Debian has both (`patroni`, `etcd-server`).
+"""Two PostgreSQL servers under Patroni, which stores its leader in etcd; Debian has both (`patroni`, `etcd-server`).
 
-Where they are not in the path, `PATRONI` and `ETCD` say where; `PATRONI` may have words behind the program.
+If they are not in the path, `PATRONI` and `ETCD` give their paths; `PATRONI` may have arguments after the program.
 """
 
 import os
@@ -22,7 +22,7 @@ from ..support.postgres import PostgresServer
 PATRONI = shlex.split(os.environ.get("PATRONI", shutil.which("patroni") or ""))
 ETCD = os.environ.get("ETCD", shutil.which("etcd") or "")
 WAIT_S = 90.0
-TTL_S = 20  # Patroni's least: a leader that has said nothing for so long is replaced
+TTL_S = 20  # Patroni's minimum: a leader that has been silent for this time is replaced
 
 CONFIG = """
 scope: chaos
@@ -52,7 +52,7 @@ postgresql:
 
 
 class Member:
-    """One server and the Patroni beside it."""
+    """One server and its Patroni."""
 
     def __init__(self, server: PostgresServer, name: str, etcd: int) -> None:
         self.name, self.port, self._server = name, server.port, server
@@ -80,7 +80,7 @@ class Member:
         return False
 
     def lose_machine(self) -> None:
-        """End all of it as a power cut would."""
+        """End the server and its Patroni as a power cut would."""
         self.close()
 
     def close(self) -> None:

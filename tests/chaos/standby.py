@@ -14,7 +14,7 @@ SETTINGS = {"wal_level": "logical", "hot_standby_feedback": "on", "max_wal_sende
 
 
 class Pair:
-    """A server and its copy. Both have had everything when the copy is made."""
+    """A server and its copy, which has all commits of the server when it is made."""
 
     def __init__(self, servers: PostgresServers, release: int) -> None:
         self.release = release
@@ -23,7 +23,7 @@ class Pair:
 
     @property
     def log(self) -> PostgresServer | None:
-        """Whose log is decoded: the copy's, which stays; None if its release does not do that."""
+        """The server whose log is decoded: the copy, which outlives the other; None if its release cannot decode."""
         return self.copy if self.release >= DECODES_ON_COPIES else None
 
     def start(self) -> None:
@@ -36,7 +36,7 @@ class Pair:
         )
         self.copy.start()
         if self.log is not None:
-            # A slot on a copy waits for a line in the log that its server writes now and then.
+            # A slot on a copy waits for a record in the log that its server writes at intervals.
             with self.old.every(0.2, "SELECT pg_log_standby_snapshot()"):
                 begin_decoding(self.copy)
 
@@ -64,7 +64,7 @@ class Pair:
         self.copy.sql("SELECT pg_promote()")
 
     def url(self, schema: str) -> str:
-        """The store, wherever it is."""
+        """The address of the store: it names both servers, and the store is at the one that leads."""
         both = f"127.0.0.1:{self.old.port},127.0.0.1:{self.copy.port}"
         return f"postgresql://postgres@{both}/postgres?schema={schema}"
 

@@ -1,4 +1,4 @@
-"""What all stories of the long chaos share: how long they are, and what must hold at the end of each.
+"""The parts that all stories of the long chaos share: their length, and the checks at the end of each.
 
 `make test-chaos` runs them. `CHAOS_SECONDS=600 make test-chaos` gives each story ten minutes.
 """
@@ -19,7 +19,7 @@ TAKEN_S_MAX, TAKEN_S_MEDIAN = 5.0, 2.0
 
 
 def again_and_again(storm: Storm) -> Storm:
-    """The storm, as often as the time allows, and once at least."""
+    """Repeat the storm as often as the time allows, and at least once."""
 
     async def blow(sky: Sky) -> None:
         end_s = time.monotonic() + SECONDS
@@ -51,7 +51,7 @@ def run(story: Callable[[], Awaitable[Verdict]]) -> Verdict:
 
 
 def require_quick_takeovers(verdict: Verdict) -> None:
-    """See that the shards of hosts that were killed went on soon."""
+    """Check that other hosts soon took the shards of killed hosts."""
     assert verdict.taken_s
     assert max(verdict.taken_s) < TAKEN_S_MAX
     assert median(verdict.taken_s) < TAKEN_S_MEDIAN

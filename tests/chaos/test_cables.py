@@ -18,7 +18,7 @@ from .story import HOSTS, again_and_again, judged, run
 pytestmark = pytest.mark.skipif(not allowed(), reason="no network namespaces may be made here")
 
 CUT_S = 6.0  # longer than a host waits before it declares another one dead, or a link cut
-MENDED_S = 4.0  # after which the next one is cut
+MENDED_S = 4.0  # the time from one cut to the next
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def cables() -> Iterator[Cables]:
 
 @pytest.fixture
 def reached(postgres_servers: PostgresServers, cables: Cables) -> Iterator[PostgresServer]:
-    """A server that the machines reach."""
+    """A PostgreSQL server that the machines can reach."""
     server = postgres_servers.new(wal_level="logical", listen_addresses=f"127.0.0.1,{cables.switch}")
     try:
         with (server.data / "pg_hba.conf").open("a") as rules:
@@ -42,7 +42,7 @@ def reached(postgres_servers: PostgresServers, cables: Cables) -> Iterator[Postg
 
 
 def bed_of(server: PostgresServer, cables: Cables) -> Bed:
-    """A host on each machine, at the address that it has there; nothing is said of how others reach it."""
+    """A host on each machine, at the address of the machine; no option says how other hosts reach it."""
     data = server.url(schema="chaos").replace("@127.0.0.1:", f"@{cables.switch}:")
 
     def setup(index: int) -> Setup:
@@ -64,7 +64,7 @@ def test_a_machine_whose_cable_is_pulled_is_taken_over_and_joins_again(
             sky.fleet.blows.append(Blow(deed=Deed.LINK, pid=place.pid, from_s=from_s, until_s=time.time()))
             await asyncio.sleep(MENDED_S)
             await sky.fleet.serves(index)
-        # Each has told the others the address of its machine, without being told to.
+        # Each host has told the others the address of its machine, without an option for it.
         rows = await asyncio.to_thread(reached.sql, "SELECT address FROM chaos.hosts")
         addresses = {row.rpartition(":")[0] for row in rows.splitlines()}
         assert addresses == {cables.address(index) for index in range(HOSTS)}

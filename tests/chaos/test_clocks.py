@@ -19,7 +19,7 @@ from .story import HOSTS, SECONDS, again_and_again, judged, run
 pytestmark = pytest.mark.skipif(not LIBRARY.exists(), reason="libfaketime is not here")
 
 STEPS_S = (HOUR_S, 0, -HOUR_S, 0)
-WRONG_S = 10.0  # that a clock may be off what it was set to, on a machine under load
+WRONG_S = 10.0  # by how much a clock may differ from its setting on a machine under load
 
 
 @pytest.mark.parametrize("whose", ["a host", "the database"])
@@ -56,7 +56,7 @@ def test_no_host_is_killed_and_nothing_waits_an_hour(
 
 
 def time_of(whose: str, sky: Sky) -> float:
-    """What time it is for the one whose clock is set; Unix time."""
+    """The time of the host, or of the database, whose clock is set; Unix time."""
     if whose == "the database":
         return float(sky.server.sql("SELECT extract(epoch FROM clock_timestamp())"))
     # A host writes it into each answer.

@@ -17,7 +17,7 @@ from .story import HOSTS, SECONDS, judged, run
 from .test_links import free_ports
 
 LOST = "perdure_acknowledged_lost_total"
-BEHIND_S = 2.0  # how long a copy that lags has heard nothing
+BEHIND_S = 2.0  # how long a copy that lags has received nothing
 
 
 @pytest.mark.parametrize("release", installed())
@@ -45,7 +45,7 @@ def test_a_copy_that_lags_takes_over_and_what_is_lost_is_told_and_nothing_is_stu
 ) -> None:
     with paired(postgres_servers, release) as pair:
         lost_at_s: list[float] = []
-        counted: list[float] = []  # by each host
+        counted: list[float] = []  # the number that each host has counted
 
         async def storm(sky: Sky) -> None:
             await asyncio.sleep(SECONDS / 2)
@@ -60,7 +60,7 @@ def test_a_copy_that_lags_takes_over_and_what_is_lost_is_told_and_nothing_is_stu
         bed = Bed(
             server=pair.old,
             hosts=HOSTS,
-            callers=0,  # what they started is gone, and they would wait for it
+            callers=0,  # callers would wait for their instances, which are gone
             setup=lambda index: Setup(data=data, options=("--metrics-port", str(ports[index]))),
             log=pair.log,
             forgives=lambda: Forgiven(lost_at_s=lost_at_s[0] if lost_at_s else None),
@@ -70,7 +70,7 @@ def test_a_copy_that_lags_takes_over_and_what_is_lost_is_told_and_nothing_is_stu
         told = re.findall(r"does not have the last acknowledged turn, or value, of (\d+) of the", logs_of(tmp_path))
         print(f"told by hosts: {' + '.join(told)} instances")
         assert told
-        # What the log says is what the metrics have.
+        # The log and the metrics have the same number.
         assert sum(counted) == sum(map(int, told))
         assert verdict.killed_by_hosts == 0
 
@@ -90,5 +90,5 @@ async def fail_over(pair: Pair, sky: Sky) -> None:
 
 
 def logs_of(folder: Path) -> str:
-    """What all hosts have said."""
+    """The logs of all hosts."""
     return "".join(path.read_text() for path in folder.glob("host-*.log"))

@@ -1,4 +1,4 @@
-"""Code of the app harms the host that runs it: it keeps the event loop, or ends the process."""
+"""Code of the app harms the host that runs it: it blocks the event loop, or ends the process."""
 
 import asyncio
 import json
@@ -30,7 +30,7 @@ def test_a_host_that_beats_and_is_stuck_ends_and_is_taken_over(server: PostgresS
 
     async def storm(sky: Sky) -> None:
         nonlocal ends
-        # It keeps the loop of one host, once; the next one finds the activity harmless.
+        # The activity blocks the loop of one host, once; at the next host it is harmless.
         began_s = time.time()
         await start(sky.fleet, f"stuck-{ends}", "keep the loop", once=True)
         await one_ends(sky.fleet, began_s)
@@ -62,10 +62,10 @@ def test_an_instance_that_kills_its_owners_one_after_the_other_is_set_aside_by_t
             assert time.monotonic() < end_s, f"after {ends} ends it is not set aside"
             ends += await ended(sky.fleet)
             await asyncio.sleep(LOOK_S)
-        # then it is set aside, no further host ends, and all else goes on: the verdict says so.
+        # then it is set aside, no further host ends, and all other instances go on, by the verdict.
         assert "set aside" in stall
         await asyncio.sleep(1)
-        ends += await ended(sky.fleet)  # the last one may be set aside as fast as it is looked at
+        ends += await ended(sky.fleet)  # the instance may be set aside between two looks at the last host
         await asyncio.sleep(5)
         assert await ended(sky.fleet) == 0
 
@@ -88,7 +88,7 @@ async def start(fleet: Fleet, id_: str, how: str, *, once: bool) -> None:
 async def one_ends(fleet: Fleet, stuck_s: float) -> None:
     """Wait until a host has ended by itself, and start another in its place.
 
-    Others may find it dead before its end, where that comes late on a busy machine: its heart stops before.
+    Other hosts may find it dead before its end, which comes late on a busy machine: its beats stop earlier.
 
     Args:
         stuck_s: Since when its loop has stood still; Unix time.
@@ -105,12 +105,12 @@ async def one_ends(fleet: Fleet, stuck_s: float) -> None:
 
 
 async def ended(fleet: Fleet) -> int:
-    """Start hosts again that have ended by themselves; how many there were."""
+    """Start hosts again that have ended by themselves; return their number."""
     return [await fleet.start_again_if_ended(index) for index in range(len(fleet.places))].count(True)
 
 
 async def stall_of(fleet: Fleet, id_: str) -> str | None:
-    """Why an instance is set aside; None: it is not, or no host answers."""
+    """The reason for which an instance is set aside; None: it is not, or no host answers."""
     async with httpx.AsyncClient(timeout=5) as http:
         try:
             answer = await http.get(f"{fleet.address()}/v1.0/workflows/dapr/{id_}")

@@ -18,7 +18,7 @@ from .link import Link, linked
 from .story import HOSTS, again_and_again, judged, run
 
 CUT_S = 6.0  # longer than a host waits before it declares another one dead, or a link cut
-MENDED_S = 4.0  # after which the next link is cut
+MENDED_S = 4.0  # the time from one cut to the next
 WAYS = {
     "both ways": {"there": True, "back": True},
     "what goes there": {"there": True, "back": False},
@@ -94,9 +94,9 @@ def test_hosts_that_cannot_reach_one_another_kill_no_host_and_split_nothing(
 
 
 def lay(server: PostgresServer, ports: list[int], links: list[Link]) -> None:
-    """Have hosts tell the near end of their link, in place of the port that they listen at.
+    """Make hosts announce the near end of their link, in place of the port at which they listen.
 
-    The address of a host is where its row says it is. An event trigger is there before the tables are.
+    Other hosts find a host by the address in its row. An event trigger can be made before the tables exist.
     """
     pairs = ", ".join(f"('127.0.0.1:{port}', '127.0.0.1:{link.port}')" for port, link in zip(ports, links, strict=True))
     server.sql(f"""

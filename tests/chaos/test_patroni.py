@@ -15,7 +15,7 @@ from .story import HOSTS, SECONDS, judged, run
 
 pytestmark = pytest.mark.skipif(not (PATRONI and ETCD), reason="Patroni and etcd are not here")
 
-PATIENCE_S = 90  # a leader is missed after Patroni's ttl, and then the copy is promoted
+PATIENCE_S = 90  # a leader is declared lost after Patroni's ttl, and then the copy is promoted
 
 
 @pytest.mark.parametrize("release", [release for release in installed() if release <= 15])

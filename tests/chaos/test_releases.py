@@ -1,4 +1,4 @@
-"""Two releases side by side, the earlier one as it really was: a commit from before the tables changed."""
+"""Two releases side by side; the earlier one is a commit from before the tables changed."""
 
 import asyncio
 import subprocess
@@ -19,7 +19,7 @@ SCHEMA = "actors/store/postgres/schema.py"
 
 
 def git(*arguments: str) -> bytes:
-    """What git says; nothing where there is none, or no history."""
+    """The output of git; empty if there is no git, or no history."""
     try:
         return subprocess.run(["git", "-C", ROOT, *arguments], capture_output=True, check=True).stdout
     except (OSError, subprocess.CalledProcessError):
@@ -27,14 +27,14 @@ def git(*arguments: str) -> bytes:
 
 
 def earlier_commit() -> str:
-    """The last commit that makes tables of an older version; empty where it is not known."""
+    """The last commit whose tables have an older version; empty if it is unknown."""
     changed = git("log", "-1", "--format=%H", "-G^SCHEMA_VERSION = ", "--", SCHEMA).decode().strip()
     before = git("rev-parse", "--verify", "--quiet", f"{changed}~1").decode().strip() if changed else ""
     return before if before and git("show", f"{before}:{SCHEMA}") else ""
 
 
 def earlier_release(commit: str, folder: Path) -> dict[str, str]:
-    """Put an earlier release into a folder, and return the environment in which a process is one of it."""
+    """Put an earlier release into a folder, and return the environment of a process that runs it."""
     with tarfile.open(fileobj=BytesIO(git("archive", "--prefix=perdure/", commit))) as tree:
         tree.extractall(folder, filter="data")
     return {"PYTHONPATH": str(folder)}
@@ -47,7 +47,7 @@ def test_hosts_of_the_release_before_and_of_this_one_share_the_work_and_each_is_
     if not commit:
         pytest.skip("there is no history of this repository here")
     earlier = earlier_release(commit, tmp_path / "earlier")
-    release = dict(earlier)  # the environment of hosts that are started from now on
+    release = dict(earlier)  # the environment of the hosts that are started next
     begin_decoding(server)
 
     def versions() -> list[str]:
@@ -59,7 +59,7 @@ def test_hosts_of_the_release_before_and_of_this_one_share_the_work_and_each_is_
         release.clear()
         for index in range(HOSTS):
             await sky.fleet.restart(index)
-            # So long two releases are side by side.
+            # For this time the two releases run side by side.
             await asyncio.sleep(SECONDS / HOSTS)
         after = await asyncio.to_thread(versions)
         assert int(before[0]) < int(after[0]), "the earlier release made the tables of this one"

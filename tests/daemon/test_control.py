@@ -1,4 +1,4 @@
-"""A host answers for itself whether it is ready, and leaves it to its supervisor to stop the daemon."""
+"""A host reports its own readiness, and leaves the stop of the daemon to its supervisor."""
 
 from functools import partial
 from types import SimpleNamespace
@@ -53,7 +53,7 @@ async def test_a_host_is_ready_only_while_it_takes_requests_and_says_why_it_does
     assert control.unready() == "its store takes no writes"
     engine.ready = True
     assert control.ready()
-    # Of hosts that share a store each takes over from others: whether it reaches them now says nothing.
+    # Hosts that share a store take over from each other: a host may be ready without reaching the others.
     other.away = True
     assert Control(engine, hosted(), stopping, stopping.tell).ready()
     other.away = False

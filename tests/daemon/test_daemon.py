@@ -1,4 +1,4 @@
-"""The daemon as its operator knows it: a process that says when it is ready, answers, and stops when told."""
+"""The daemon as its operator sees it: a process that says when it is ready, answers, and stops when told."""
 
 import json
 import os
@@ -21,7 +21,7 @@ import pytest
 from ..support.doors.rpc_host import Client
 from ..support.processes.lines import PATIENCE_S, Lines, ended
 
-# An activity that goes on until somebody lets it, and says when it begins.
+# An activity that says when it begins, and lasts until the file that it waits for is there.
 SHOP = """
 import logging
 import time
@@ -171,7 +171,7 @@ def test_standard_output_holds_the_ready_line_and_nothing_else(start: Start, tmp
     # when all is over,
     daemon.tell(signal.SIGTERM)
     daemon.ended()
-    # then what it printed is not in the way of whoever waits for the ready line.
+    # then its output is not on standard output, where a program waits for the ready line.
     assert len(daemon.out.said) == 1
     assert "a line of the app's own" in daemon.err.said
 
@@ -254,7 +254,7 @@ def test_a_running_activity_may_finish_before_the_daemon_stops(start: Start, tmp
     daemon.err.hear("stopping because of SIGTERM")
     (tmp_path / "door").touch()
     assert daemon.ended() == 0
-    # then its result was kept: the next start does not run it again.
+    # then its result is recorded: the next start does not run it again.
     daemon = start("shop.py").ready()
     assert daemon.until_completed()["properties"]["dapr.workflow.output"] == '"delivered"'
     daemon.tell(signal.SIGTERM)
@@ -275,13 +275,13 @@ def test_an_activity_that_outlasts_the_grace_runs_again_after_the_restart(start:
 
 
 def test_a_thread_that_outlasts_the_grace_does_not_keep_the_process(start: Start, tmp_path: Path) -> None:
-    # Given an activity in a thread, which nothing can stop,
+    # Given an activity in a thread, which cannot be stopped,
     daemon = start("shop.py", "--stop-grace", "0.1").ready()
     daemon.ask("POST", "workflows/dapr/order_in_a_thread/start?instanceID=o1", str(tmp_path / "door"))
     daemon.err.hear("carry begun")
     # when the daemon is told to stop,
     daemon.tell(signal.SIGTERM)
-    # then it goes all the same, and the activity runs again after the restart.
+    # then it ends, and the activity runs again after the restart.
     assert daemon.ended() == 0
     (tmp_path / "door").touch()
     daemon = start("shop.py").ready()

@@ -1,4 +1,4 @@
-"""The daemon's event loop ends with its main task, whatever user code leaves on it."""
+"""The daemon's event loop ends with its main task: no callback or task that user code leaves on it ends it earlier."""
 
 import asyncio
 import gc
@@ -38,7 +38,7 @@ def run(factory: Callable[[], asyncio.AbstractEventLoop], function: Callable[[],
 
 
 def as_user(function: Callable[..., Any], *args: Any) -> Any:
-    """Call a function as code of users is called."""
+    """Call a function in the way in which code of users is called."""
     return call_as(CodeOwner.USER, function, *args)
 
 
@@ -64,7 +64,7 @@ LEAVE = {
 
 @pytest.fixture(params=["alone", "fenced"])
 def fenced(request: pytest.FixtureRequest) -> Iterator[None]:
-    """The daemon's process has a fence: what refuses the app's code something must not refuse it to the loop."""
+    """The daemon's process has a fence: it must not refuse the loop an action that it refuses the app's code."""
     with process_fenced() if request.param == "fenced" else nullcontext() as fence:
         if fence is not None:
             fence.begin(lambda descriptor: False)
@@ -111,7 +111,7 @@ def test_an_error_of_the_main_task_ends_the_loop(factory: Any, error: BaseExcept
 def test_a_loop_that_is_stopped_all_the_same_goes_on(factory: Any, caplog: pytest.LogCaptureFixture) -> None:
     async def main() -> str:
         asyncio.get_running_loop().stop()
-        # A timer that is due before the loop has come to its stop, on a busy machine, would end the task first.
+        # On a busy machine a timer that is due before the loop reaches its stop would end the task first.
         await anyio.sleep(0.1)
         return "done"
 
@@ -119,7 +119,7 @@ def test_a_loop_that_is_stopped_all_the_same_goes_on(factory: Any, caplog: pytes
     assert "code other than the daemon's stopped the event loop; the loop continues" in caplog.text
 
 
-# What code of users can reach of the loop, as soon as it runs.
+# The methods of a running loop that code of users can call.
 
 
 def given_to(name: str) -> tuple[Any, ...]:
@@ -151,7 +151,7 @@ def test_what_is_for_the_owner_of_the_loop_does_nothing_for_code_of_users(
         assert (loop.get_debug(), loop.get_task_factory(), loop.get_exception_handler()) == before
         return "done"
 
-    with warnings.catch_warnings(action="ignore"):  # of a coroutine that a callback returns
+    with warnings.catch_warnings(action="ignore"):  # the error of a coroutine that a callback returns
         assert run(factory, main) == "done"
     assert f"code of the app has called {name}() of the daemon's event loop; nothing was done" in caplog.text
 
@@ -287,7 +287,7 @@ def test_what_a_handler_of_a_signal_raises_in_the_middle_of_the_loop_ends_nothin
 
 @pytest.mark.parametrize("name", sorted(HARD_EXCEPTIONS))
 def test_an_error_that_is_not_awaited_is_logged_whatever_it_is(name: str, caplog: pytest.LogCaptureFixture) -> None:
-    told = f"the task of {name} was forgotten"  # a collection of garbage may report tasks of other tests meanwhile
+    told = f"the task of {name} was forgotten"  # a garbage collection may report tasks of other tests meanwhile
     loop = new_event_loop()
     try:
         report(loop, {"message": told, "exception": HARD_EXCEPTIONS[name]()})
@@ -299,7 +299,7 @@ def test_an_error_that_is_not_awaited_is_logged_whatever_it_is(name: str, caplog
 
 
 def test_the_loop_reports_the_error_of_a_task_that_was_forgotten(factory: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    said: list[str] = []  # `caplog` leaves out what a collection of garbage says
+    said: list[str] = []  # `caplog` leaves out the report of a garbage collection
     monkeypatch.setattr(event_loop.logger, "error", lambda text, *values, **_: said.append(text % values))
 
     async def main() -> None:
@@ -318,7 +318,7 @@ def test_a_look_up_of_a_name_that_was_cancelled_is_no_error(caplog: pytest.LogCa
     loop = new_event_loop()
     loop.call_exception_handler({"message": "never", "exception": error, "future": loop.create_future()})
     assert not caplog.records
-    # That of a task is code's of users.
+    # The error of a task belongs to code of users.
     task = loop.create_task(fail())
     loop.call_exception_handler({"message": "never", "exception": error, "future": task})
     loop.run_until_complete(task)

@@ -1,4 +1,4 @@
-"""What a command line prints of an error names the flag that mends it; `perdure daprd` names daprd's."""
+"""The error that a command prints names the flag that mends it; `perdure daprd` names daprd's flag."""
 
 import errno
 import os
@@ -52,7 +52,7 @@ TOO_NEW = (
     "Install a newer release; this one would not keep what it cannot read."
 )
 
-# The error, what is printed, and the flag in it of `perdure run` and of `perdure daprd`.
+# The error, the printed text, and the flag in it for `perdure run` and for `perdure daprd`.
 LOOPBACK = (
     "this host is to be reached at 127.0.0.1:7070, a host on another machine at 10.0.0.7:7070, and a loopback address "
     "is reached from its own machine only. Reach the database by an address of the network, or say by which address "
@@ -67,9 +67,9 @@ CASES = [
         "the variable PERDURE_PEER_ADDRESS",
     ),
     (cannot_listen(Door.HTTP, errno.EADDRINUSE), HAS_PORT, "--http-port", "--dapr-http-port"),
-    # A supervisor takes the port of gRPC itself, so the system tells it the reason;
+    # A supervisor opens the port of gRPC itself, so it gets the reason from the system;
     (cannot_listen(Door.GRPC, errno.EADDRINUSE), HAS_PORT, "--grpc-port", "--dapr-grpc-port"),
-    # grpc does not.
+    # gRPC's library gives no reason.
     (
         CannotListen("127.0.0.1", 4001, RuntimeError("Failed to bind to address"), Door.GRPC),
         MAY_HAVE_PORT,

@@ -1,4 +1,4 @@
-"""Finding the app: one is taken, several must be told apart, and a person's mistake is shown as theirs."""
+"""Finding the app: a single app is taken, one of several must be named, and an error in a user's code is shown."""
 
 import sys
 import textwrap
@@ -16,7 +16,7 @@ TWO = ONE + 'billing = perdure.App("billing")\n'
 
 @pytest.fixture(autouse=True)
 def imports_of_before() -> Iterator[None]:
-    """Forget what a test imported, and where from."""
+    """Restore the imported modules and the import path after a test."""
     path, modules = list(sys.path), set(sys.modules)
     yield
     sys.path[:] = path
@@ -140,7 +140,7 @@ def test_a_failing_import_shows_the_persons_frames_and_none_of_ours(folder: Path
     # when it is loaded,
     with pytest.raises(ImportFailed) as error:
         load_app(target)
-    # then the traceback is the one they know.
+    # then the traceback has only the user's frames.
     lines = str(error.value).splitlines()
     assert lines[0] == "Traceback (most recent call last):"
     assert lines[1] == f'  File "{folder / "shop.py"}", line 2, in <module>'

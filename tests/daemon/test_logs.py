@@ -1,4 +1,4 @@
-"""Every message goes to standard error, one line each, in the form that was asked for."""
+"""Every message goes to standard error, one line each, in the configured form."""
 
 import json
 import logging

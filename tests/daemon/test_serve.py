@@ -1,4 +1,4 @@
-"""An app is loaded and handed to the daemon; a thread that it leaves behind does not keep the process."""
+"""An app is loaded and passed to the daemon; a thread that it leaves behind does not keep the process alive."""
 
 import os
 import subprocess

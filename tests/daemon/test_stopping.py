@@ -1,4 +1,4 @@
-"""A daemon stops in order when it is told to, and at once if it has not started; a host hears it of its supervisor."""
+"""A daemon stops in order when it is told to, and at once if it has not started; a supervisor tells its hosts."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -93,12 +93,12 @@ DRAIN_S = 3.0
 @pytest.mark.parametrize(
     ("host", "closing_s", "ending_s", "left"),
     [
-        # Balancers hear that it leaves, however fast it does.
+        # Balancers have time to see that the host leaves, also if it leaves fast.
         (Sharing(leaves_s=0.1), DRAIN_S, DRAIN_S + POLLS_S, True),
         (Sharing(leaves_s=DRAIN_S + 1), DRAIN_S + 1, DRAIN_S + 1 + POLLS_S, True),
-        # What it cannot give in time the others take.
+        # The other hosts take the shards that it cannot give in time.
         (Sharing(leaves_s=1000), LEAVE_S, LEAVE_S + POLLS_S, False),
-        # Nobody could take over.
+        # No other host could take over.
         (Sharing(leaves_s=1000, alone=True), 0, 0, False),
     ],
 )
@@ -144,7 +144,7 @@ def test_a_forced_stop_does_not_leave_first_and_cuts_a_leaving_short(after_s: fl
 
 
 class Ending:
-    """An engine whose activities end so long after they were cancelled."""
+    """An engine whose activities end at a given time after they were cancelled."""
 
     def __init__(self, *, cancelled_s: float, ended_s: float) -> None:
         self._from_s, self._to_s = cancelled_s, ended_s
@@ -160,7 +160,7 @@ class Ending:
 
 
 class Closing(MemoryStore):
-    """A store that tells when it is closed."""
+    """A store that notes its closing."""
 
     def __init__(self, did: list[object]) -> None:
         super().__init__()
@@ -193,7 +193,7 @@ def test_activities_that_do_not_end_though_they_are_cancelled_do_not_keep_the_pr
                 tasks.start_soon(partial(end_without_activities, told, engine, end, patience_s=5.0))
                 await anyio.sleep(10)
                 told.set()
-        # when they do not end, then the store is closed and the process ends after a while; else nothing is done.
+        # when they do not end, then the store is closed and the process ends after a while; else it is left alone.
         assert engine.did == did
         if did:
             assert anyio.current_time() - began_s == pytest.approx(cancelled_s + 5.0, abs=0.5)

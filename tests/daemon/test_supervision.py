@@ -1,4 +1,4 @@
-"""A host and its supervisor understand each other, and each finds out when the other is gone."""
+"""A host and its supervisor read each other's messages, and each finds out when the other has ended."""
 
 from collections.abc import Iterator
 
@@ -66,7 +66,7 @@ def test_an_orphan_is_one_whose_supervisor_is_gone_whatever_it_said_last(pair: P
 def test_a_host_beats_until_its_supervisor_reads_no_more(pair: Pair) -> None:
     pair.member.beat(0.5)
     assert pair.parent.recv() == Beat(0.5)
-    # Given a supervisor that reads nothing, then a beat is lost, and does not wait.
+    # Given a supervisor that reads no message, then a beat is lost, and does not wait.
     for _ in range(20_000):
         pair.member.beat(0.0)
     pair.parent.close()

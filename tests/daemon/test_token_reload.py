@@ -1,4 +1,4 @@
-"""SIGHUP means that the tokens are read again, where there is a file of them; a file that is wrong changes nothing."""
+"""At SIGHUP a daemon reads the file of its tokens again, if it has one; an invalid file changes nothing."""
 
 import signal
 import subprocess
@@ -56,7 +56,7 @@ def status(daemon: Daemon, token: str) -> int:
 
 
 def until(daemon: Daemon, token: str, expected: int) -> None:
-    """Ask over many connections, so that each host is asked, until all answer so."""
+    """Send requests over many connections, which reach each host, until all answer with this status."""
     deadline = time.monotonic() + 20
     while not all(status(daemon, token) == expected for _ in range(12)):
         assert time.monotonic() < deadline
@@ -74,7 +74,7 @@ def test_a_daemon_reads_its_file_again_at_sighup_and_goes_on(tmp_path: Path, fil
         daemon.process.send_signal(signal.SIGHUP)
         until(daemon, "new", 404)
         until(daemon, "old", 401)
-        # A mistake in the file does not lock anybody out.
+        # A mistake in the file locks no client out.
         file.write_text("ops=\n")
         daemon.process.send_signal(signal.SIGHUP)
         deadline = time.monotonic() + 20

@@ -1,4 +1,4 @@
-"""An app is made from an engine by a function, and nothing is shared between two."""
+"""A function makes an app from an engine, and two apps share nothing."""
 
 import pytest
 from starlette.applications import Starlette
@@ -34,7 +34,7 @@ def test_a_start_does_not_wait_for_the_version_which_the_documents_tell() -> Non
         def runtime_version(self, version: str) -> None:
             pass
 
-    # when the app is made, then nobody has looked for it;
+    # when the app is made, then the version has not been looked up;
     management = Engine(None, data=":memory:").management
     app = create_app(FakeFacade(), HttpOptions(app_id="a"), Sidecar(Slow(), app_id="a"), management)
     assert asked == []
@@ -52,7 +52,7 @@ def test_an_app_and_its_sidecar_are_of_one_app_id() -> None:
 
 def test_no_two_routes_share_a_method_and_a_path() -> None:
     routes = [(route.path, method) for route in make_app().routes for method in route.methods]  # type: ignore[attr-defined]
-    assert len(routes) == len(set(routes)) == 7 * 3 + 5 + 2 + 1 + 10  # the last ten are of state stores
+    assert len(routes) == len(set(routes)) == 7 * 3 + 5 + 2 + 1 + 10  # the last ten are routes of state stores
 
 
 def test_nothing_is_redirected() -> None:

@@ -1,4 +1,4 @@
-"""A caller with a token comes in; others learn nothing, and probes need none."""
+"""A caller with a token has access; others learn nothing, and probes need no token."""
 
 import hmac
 
@@ -50,9 +50,9 @@ def test_any_other_token_is_turned_away(method: str, target: str, token: str | N
     # Given a daemon with tokens,
     facade, control = FakeFacade(state()), FakeControl()
     app = make_app(facade, control, api_tokens=("old", "new"))
-    # when somebody comes without one of them,
+    # when a caller has none of them,
     response = ask(app, method, target, headers={} if token is None else {"dapr-api-token": token})
-    # then they get Dapr's plain answer, and nothing has happened.
+    # then it gets Dapr's plain answer, and the request had no effect.
     assert response.status_code == 401
     assert response.headers["content-type"] == "text/plain; charset=utf-8"
     if method != "HEAD":
@@ -68,7 +68,7 @@ def test_probes_need_no_token(target: str) -> None:
 
 
 def test_every_token_is_compared_whatever_the_others_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Given a count of comparisons, and of what was compared,
+    # Given a list of the lengths of the compared texts,
     compared: list[tuple[int, int]] = []
     compare = hmac.compare_digest
 
@@ -80,7 +80,7 @@ def test_every_token_is_compared_whatever_the_others_said(monkeypatch: pytest.Mo
     app = make_app(FakeFacade(state()), api_tokens=("first", "second", "a much longer third"))
     # when the first token fits,
     assert ask(app, *GET, headers={"dapr-api-token": "first"}).status_code == 200
-    # then all three were looked at, at one length.
+    # then all three were compared, at one length.
     assert compared == [(32, 32)] * 3
 
 
@@ -153,13 +153,13 @@ def test_what_only_looks_like_it_is_not(path: str) -> None:
 
 
 def test_what_lies_behind_it_learns_who_asks() -> None:
-    # Given an app that says who asks,
+    # Given an app that answers with the name of its caller,
     async def who(scope: Scope, receive: Receive, send: Send) -> None:
         await PlainTextResponse(actor_of(scope))(scope, receive, send)
 
     guarded = TokenAuth(who, Tokens(["first", NamedToken("ops", "second")]))
-    # when a caller comes with either token, then it is known by its name;
+    # when a caller has either token, then the app gets the token's name;
     for token, actor in (("first", "token-1"), ("second", "ops")):
         assert ask(RawPath(guarded), *GET, headers={"dapr-api-token": token}).text == actor  # type: ignore[arg-type]
-    # no header sets it, and without tokens all are anonymous.
+    # no header sets the name, and without tokens all callers are anonymous.
     assert ask(RawPath(who), *GET, headers={"perdure_actor": "ops"}).text == "anonymous"  # type: ignore[arg-type]

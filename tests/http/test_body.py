@@ -1,4 +1,4 @@
-"""A body is read up to a limit, however it arrives."""
+"""A body is read up to a limit, in one piece or in many."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -17,7 +17,7 @@ from ..support.doors.fake_facade import FakeFacade, ask, make_app, state
 
 
 class Wire:
-    """What a server would receive: pieces of a body, one by one."""
+    """The receive function of a server: it gives the pieces of a body, one by one."""
 
     def __init__(self, *pieces: bytes | None, content_length: str | None = None) -> None:
         self.pieces = list(pieces)
@@ -137,7 +137,7 @@ def test_the_limit_is_4_mib_unless_told_otherwise() -> None:
     assert ask(app, "POST", "/v1.0/workflows/dapr/W/start", content=b"x" * (size + 1)).status_code == 413
 
 
-# The rest of a body that is not needed.
+# The rest of a body that the handler does not need.
 
 SIZE = {"content-length": "6"}
 
@@ -147,7 +147,7 @@ def message(body: bytes, *, more: bool) -> Message:
 
 
 def settled(messages: list[Message], headers: dict[str, str], *, read: int = 0) -> tuple[int, str | None]:
-    """Settle a request of which so many messages were read; give how many are left, and the answer's `Connection`."""
+    """Settle a request of which `read` messages were read; return how many are left, and the answer's `Connection`."""
     left = list(messages)
     response = Response()
 

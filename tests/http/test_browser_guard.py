@@ -134,7 +134,7 @@ def test_a_page_of_another_origin_changes_nothing(method: str, target: str, head
         {"sec-fetch-site": "same-origin"},
         {"origin": "http://localhost:3500"},
         {"origin": "https://LOCALHOST:3500"},
-        {"origin": "https://orders.example.com", "sec-fetch-site": "same-origin"},  # a proxy has changed Host
+        {"origin": "https://orders.example.com", "sec-fetch-site": "same-origin"},  # as if a proxy had changed Host
         {"sec-fetch-mode": "cors", "sec-fetch-dest": "empty"},
     ],
     ids=str,

@@ -16,7 +16,7 @@ def anyio_backend() -> str:
 
 
 class Inside:
-    """An engine and an app that keep a diary."""
+    """An engine and an app that note their calls in a list."""
 
     def __init__(self, *, running: bool = False, fails: bool = False) -> None:
         self.diary: list[str] = []

@@ -1,4 +1,4 @@
-"""Errors leave with Dapr's codes, statuses and words: every row of contract 1.4, and ours for trying again."""
+"""Errors have Dapr's codes, statuses and words: every row of contract 1.4, and our own for requests to try again."""
 
 import json
 
@@ -181,7 +181,7 @@ def test_a_malformed_body_has_dapr_s_words() -> None:
     assert response.json()["message"].startswith("failed deserializing HTTP body: ")
 
 
-# The rest of table 1.4 has no way to happen here: ERR_WORKFLOW_NAME_MISSING, ERR_INSTANCE_ID_PROVIDED_MISSING and
+# The rest of table 1.4 cannot happen here: ERR_WORKFLOW_NAME_MISSING, ERR_INSTANCE_ID_PROVIDED_MISSING and
 # ERR_WORKFLOW_EVENT_NAME_MISSING need an empty piece of the path, which is cleaned away; ERR_WORKFLOW_COMPONENT_…
 # ended with Dapr 1.14; ERR_ACTOR_RUNTIME_NOT_FOUND needs a sidecar without a store.
 @pytest.mark.parametrize("target", [f"{AT}//start", f"{AT}//pause", f"{AT}/order-1/raiseEvent/", "/v1.0/workflows"])

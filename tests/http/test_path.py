@@ -1,4 +1,4 @@
-"""Paths are cut while they are encoded, and each piece is decoded once."""
+"""Paths are split while they are encoded, and each piece is decoded once."""
 
 from typing import Any
 
@@ -63,7 +63,7 @@ def requested(**scope: Any) -> Request:
         ("%2541", "%41"),
         ("%25252F", "%252F"),
         ("%00", "\x00"),
-        ("\u00c3\u00a9", "é"),  # bytes that a lenient server let through as they were
+        ("\u00c3\u00a9", "é"),  # bytes that a lenient server has passed unchanged
     ],
 )
 def test_a_piece_is_decoded_once(raw: str, decoded: str) -> None:
@@ -134,7 +134,7 @@ def test_what_is_no_http_passes_through() -> None:
 
 
 def status_of(app: Any, method: str, raw_path: bytes) -> int:
-    """Send a target exactly as it stands, which clients do not."""
+    """Send a request target unchanged, which client libraries do not do."""
     sent: list[Any] = []
 
     async def receive() -> Any:

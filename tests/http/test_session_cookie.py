@@ -24,11 +24,11 @@ def test_a_cookie_stands_for_its_token_on_every_host_until_its_time_is_over() ->
     # Given a cookie from one host,
     here, there = Tokens(["other", NamedToken("ops", "secret")]), Tokens([NamedToken("ops", "secret"), "other"])
     sent = scope(f"theme=dark; perdure-3500={value_of(here)}; x=y")
-    # then another knows it too, for twelve hours and no longer,
+    # then another host accepts it too, for twelve hours and no longer,
     for after_s, actor in ((0, "ops"), (LASTS_S - 1, "ops"), (LASTS_S, None)):
         assert known_by_cookie(here, sent, now_s=NOW_S + after_s) == actor
         assert known_by_cookie(there, sent, now_s=NOW_S + after_s) == actor
-    # and without the token nobody does.
+    # and no host without the token accepts it.
     assert known_by_cookie(Tokens(["other"]), sent, now_s=NOW_S) is None
 
 

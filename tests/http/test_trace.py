@@ -1,4 +1,4 @@
-"""W3C's headers of a request become the trace of a start."""
+"""The W3C trace headers of a request become the trace of a start."""
 
 import pytest
 from starlette.requests import Request

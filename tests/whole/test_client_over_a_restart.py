@@ -1,4 +1,4 @@
-"""A client outlives the daemon: each call goes on, or fails with one error that says whether it may have happened."""
+"""A client outlives the daemon: each call completes, or raises an error that says whether it may have taken effect."""
 
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -18,7 +18,7 @@ from ..support.processes.shop import APP
 pytestmark = pytest.mark.anyio
 Call = Callable[[RemoteClient], Awaitable[object]]
 
-# What a program may ask for, by name. Each is asked of a daemon that is gone, and of the one that takes its place.
+# The calls of a client, by name. Each is made while the daemon is gone, and again to the one that takes its place.
 CALLS: dict[str, Call] = {
     "start": lambda client: client.start("waits", instance_id="new", if_exists="return"),
     "start with a key": lambda client: client.start("waits", idempotency_key="k"),
@@ -91,7 +91,7 @@ async def test_a_client_goes_on_where_a_daemon_was_killed_and_started_again(
             tasks.start_soon(under_way, client, failures)
             while len(connected(daemon)) < 3:
                 await anyio.sleep(0.02)
-            # when the daemon is killed, then each of them ends with the error for that, which says that it had arrived.
+            # when the daemon is killed, then each call raises an error which says that the request had arrived.
             await anyio.to_thread.run_sync(daemon.kill)
         assert {name: failure.sent for name, failure in failures.items()} == {
             "wait": True,
@@ -99,15 +99,15 @@ async def test_a_client_goes_on_where_a_daemon_was_killed_and_started_again(
             "events": True,
         }
         assert all("it may have happened" in str(failure) for failure in failures.values())
-        # As long as it is away, each call says that nothing was done.
+        # As long as the daemon is away, the error of each call says that nothing was done.
         for call in CALLS.values():
             with pytest.raises(ServerUnreachable, match="nothing of this request was done"):
                 await call(client)
-        # When it is there again, at the same address, the same client goes on as if it had not been away:
+        # When a daemon is there again, at the same address, the same client works as before:
         await anyio.to_thread.run_sync(start_daemon, "--http-port", port)
         for call in CALLS.values():
             await call(client)
-        # what was started with a key is the same instance, and what was told with one was told once.
+        # a start with the same key gives the same instance, and an event with the same key is delivered once.
         assert (await client.start("waits", idempotency_key="k")).id == keyed.id
         await client.raise_event("open", "approval", 2, idempotency_key="e")
         await client.resume("open")

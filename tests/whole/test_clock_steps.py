@@ -1,4 +1,4 @@
-"""The wall clock is set while instances wait: each short wait takes its own time; histories are read as they are."""
+"""The wall clock is set while instances wait: each short wait takes the time it asked for."""
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -136,7 +136,7 @@ def test_a_history_whose_times_go_back_is_replayed_and_read(settings: Settings) 
         assert state.output == f"[{1 - HOUR_S}]"
         # the newest event is the last one, and not the latest one,
         assert state.updated_us - state.created_us == pytest.approx((1 - HOUR_S) * 1e6, abs=1e5)
-        # and its history has its events in their order.
+        # and its history has the events in the order of the turns.
         rows = await engine.facade.history("back")
         assert rows is not None
         times = [row.at_us for row in rows]

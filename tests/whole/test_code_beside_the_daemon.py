@@ -1,6 +1,6 @@
-"""Code of the app shares a process with the daemon: what it does to the loop, tasks and process hurts itself only.
+"""Code of the app shares a process with the daemon: its misuse of the loop, tasks and process harms only that code.
 
-One daemon lives through all of it. After each misdeed an innocent activity is still under way, and others complete.
+One daemon survives all of it. After each misuse an innocent activity is still under way, and others complete.
 """
 
 import time
@@ -320,7 +320,7 @@ def daemon(tmp_path: Path) -> Iterator[Daemon]:
 
 
 def misdeeds() -> list[str]:
-    """The names in the table of the app."""
+    """The names of the misuses in the app's table."""
     table = APP.partition("MISDEEDS = {\n")[2].partition("\n}\n")[0]
     return [line.split('"')[1] for line in table.splitlines()]
 
@@ -329,7 +329,7 @@ def log_of(daemon: Daemon) -> str:
     return Path(daemon._log.name).read_text()
 
 
-# The others change nothing more where they are done another time.
+# The others have no further effect when they are repeated.
 ON_THE_LOOP = 22
 
 
@@ -340,21 +340,21 @@ def test_whatever_code_does_to_the_process_the_daemon_and_the_others_go_on(
     # Given an instance whose activities are under way, one of them on the event loop,
     daemon.start("innocent", "innocent")
     for name in names:
-        # when code of another does what it should not,
+        # when code of another instance misuses the process,
         number = names.index(name)
         daemon.start(workflow, f"misdeed-{number}", name)
-        # then others complete: with activities, a thread and a timer.
+        # then other instances complete: with activities, a thread and a timer.
         try:
             daemon.start("quick", f"quick-{number}")
             daemon.wait_for(f"quick-{number}", "COMPLETED", within_s=10)
         except (AssertionError, httpx.TransportError) as error:
             raise AssertionError(f"{name}: {daemon.process.poll()} {log_of(daemon)[-300:]}") from error
-    # The daemon hears its signals, also those that were taken from it, and stops in order;
+    # The daemon receives its signals, also those whose handlers were replaced, and stops in order;
     time.sleep(0.6)  # it looks twice a second whether they were
     assert daemon.get("innocent")["runtimeStatus"] == "RUNNING"
     assert daemon.stop() == 0
     log = log_of(daemon)
-    # nothing that is the daemon's was cancelled, and who cancelled is told.
+    # no task of the daemon was cancelled, and the log names the code that tried.
     assert "code of the app has called stop() of the daemon's event loop; nothing was done" in log
     assert "code of the app has cancelled a task of the daemon" in log
     assert "2 activities did not finish" in log

@@ -1,4 +1,4 @@
-"""A daemon that is killed at random moments under load loses nothing that it acknowledged, and invents nothing.
+"""A daemon that is killed at random moments under load loses no acknowledged instance, and has no invented one.
 
 This is the proof of the promises in ARCHITECTURE.md, from outside: a real
 process, a real file, real HTTP, SIGKILL.
@@ -27,7 +27,7 @@ from ..support.processes.daemon import Daemon
 
 CLIENTS = 8
 HOSTS = 3
-AWAY = (500, 503)  # the host that has the instance went away before it answered, or was not there
+AWAY = (500, 503)  # the host of the instance was not there, or ended before it answered
 SEED = 20_261_123
 
 APP = textwrap.dedent('''
@@ -76,7 +76,7 @@ APP = textwrap.dedent('''
 
 
 class Load:
-    """Clients that start instances as fast as they are answered, and remember which were acknowledged."""
+    """Clients that start one instance after the other without a pause, and note which were acknowledged."""
 
     def __init__(self) -> None:
         self.asked: set[str] = set()
@@ -94,7 +94,7 @@ class Load:
                         f"{url}/v1.0/workflows/dapr/crash/start", params={"instanceID": instance_id}, content="0"
                     )
                 except httpx.TransportError:
-                    # Whether it took this one, nobody knows.
+                    # Whether the daemon took this start is unknown.
                     if hosts == 1:
                         return
                     continue
@@ -108,7 +108,7 @@ class Load:
             await asyncio.gather(*(client(http) for _ in range(CLIENTS)))
 
     async def until_acknowledged(self, more: int) -> None:
-        """Wait until so many more have been acknowledged."""
+        """Wait until this number of further starts has been acknowledged."""
         enough = len(self.acknowledged) + more
         with anyio.fail_after(60):
             while len(self.acknowledged) < enough:
@@ -150,7 +150,7 @@ def test_kills_under_load_lose_nothing_and_invent_nothing(tmp_path: Path, kills:
 def test_hosts_of_one_daemon_killed_one_by_one_under_load_lose_nothing_and_invent_nothing(
     tmp_path: Path, kills: int
 ) -> None:
-    # Given a daemon of several hosts, with children all over them,
+    # Given a daemon of several hosts, with children on all of them,
     app = tmp_path / "crash_app.py"
     app.write_text(APP)
     data = tmp_path / "crash.db"
@@ -171,7 +171,7 @@ def test_hosts_of_one_daemon_killed_one_by_one_under_load_lose_nothing_and_inven
     # when one of them after the other is killed,
     with Daemon(app, data, "--processes", str(HOSTS)) as daemon:
         anyio.run(story, daemon)
-        # and in the end all of them, and the one that would start them again,
+        # and in the end all of them, and the supervisor that would start them again,
         hosts = daemon.hosts()
         daemon.kill()
         for host in hosts:
@@ -197,7 +197,7 @@ def _check_ends(daemon: Daemon, load: Load) -> None:
 
 
 async def _check_histories(data: Path, load: Load, hosts: int) -> None:
-    """Every step is recorded once, and there is nobody whom nobody asked for."""
+    """Every step is recorded once, and every instance was asked for by a client or is a child of such a one."""
     ids = sorted(load.asked)
     family = [*ids, *(f"{each}:{n:04x}" for each in ids for n in (5, 6))]
     addresses = [workflow_address(each) for each in family]
@@ -229,7 +229,7 @@ def _check_history(instance_id: str, found: list[Stored], load: Load) -> None:
 
 
 def _check_bodies(bodies: Path, load: Load) -> None:
-    """Bodies may run more than once, but only for what was asked, and a call keeps its key."""
+    """Bodies may run more than once, but only for instances that a client asked for, and a call keeps its key."""
     calls: dict[str, set[str]] = {}
     for line in bodies.read_text().splitlines():
         instance_id, key = line.split()

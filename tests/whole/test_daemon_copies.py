@@ -1,4 +1,4 @@
-"""A daemon that is a copy of a template (`tests/support/processes/template.py`) is what a fresh one is."""
+"""A daemon that is a copy of a template (`tests/support/processes/template.py`) behaves as a fresh one."""
 
 import json
 import os
@@ -16,9 +16,9 @@ from ..support.processes.template import Copy, is_like_this_one
 
 copies = pytest.mark.skipif(sys.platform != "linux", reason="daemons are copies on Linux only")
 
-ALSO = {"anyio", "asyncpg", "concurrent", "perdure", "uvicorn", "uvloop"}  # packages of which a copy has more modules
+ALSO = {"anyio", "asyncpg", "concurrent", "perdure", "uvicorn", "uvloop"}  # packages with more modules in a copy
 
-# Writes down what the app sees of its process.
+# Writes the properties of its process to a file.
 APP = """
 import gc, json, locale, os, signal, sys, threading, time
 import perdure
@@ -66,7 +66,7 @@ def test_an_app_sees_the_same_process(tmp_path: Path) -> None:
 
     # then both are in their own folder,
     assert (fresh.pop("folder"), copy.pop("folder")) == ("same", "copy")
-    # a copy has imported all that a fresh one has, and else only what a store on a database needs,
+    # a copy has imported all modules of a fresh one, and else only those for a store on a database,
     before, more = set(fresh.pop("modules")), set(copy.pop("modules"))
     assert before - more == set()
     assert {name.partition(".")[0] for name in more - before} <= {
@@ -94,7 +94,7 @@ def test_its_exit_code_is_told_and_its_output_ends(tmp_path: Path, end: Callable
         # when it ends,
         end(daemon)
 
-        # then it is known how, nobody else holds its output, and the other one goes on.
+        # then its exit code is known, no other process holds its output, and the other copy goes on.
         assert daemon.process.poll() == daemon.process.wait(timeout=0.0) == code
         assert os.read(output, 1) == b""
         assert other.process.poll() is None
@@ -107,7 +107,7 @@ def test_a_start_that_is_refused_is_told(tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match=r"not ready: ''; .*nowhere\.py") as refused:
         Daemon(tmp_path / "nowhere.py", tmp_path / "p.db")
 
-    # then it has said so, as a command does.
+    # then it has printed the error, as the command does.
     assert "Error: " in str(refused.value)
 
 

@@ -1,4 +1,4 @@
-"""A hostile or broken client costs a real daemon, of one process and of several, nothing that belongs to others."""
+"""A hostile or broken client takes nothing from the other clients of a real daemon of one process or of several."""
 
 import resource
 import socket
@@ -76,7 +76,7 @@ def test_silent_connections_to_either_port_keep_no_other_client_out(daemon: Daem
         for each in silent[:FILES_MAX:2]:
             each.sendall(b"POST /v1.0/workflows/dapr/waiting/start HTTP/1.1\r\ncontent-le")
         time.sleep(0.5)
-        # when others come, then they are answered, and what they start is kept.
+        # when other clients connect, then they are answered, and the instances that they start are kept.
         with httpx.Client(base_url=f"{daemon.url}/v1.0") as client:
             for number in range(20):
                 assert client.get("healthz").status_code == 204

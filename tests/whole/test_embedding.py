@@ -183,7 +183,7 @@ class Shop:
         return Engine(self.app, data=self.store, settings=Settings(stop_grace_s=stop_grace_s))
 
     async def left_in_order(self) -> None:
-        """Check that the store is whole, free, and that nothing runs on."""
+        """Check that the store is whole and not locked, and that nothing of the engine still runs."""
         assert {task.get_name() for task in asyncio.all_tasks()} & {"perdure engine"} == set()
         async with self.engine(stop_grace_s=0) as again:
             state = await again.client.get("w")
@@ -308,7 +308,7 @@ async def test_a_start_that_is_cancelled_leaves_nothing_behind(shop: Shop, monke
 @pytest.mark.anyio
 async def test_starting_and_stopping_out_of_order_is_told_or_harmless(shop: Shop, tmp_path: Path) -> None:
     engine = shop.engine()
-    await engine.stop()  # which a hook does also when the start before it has failed
+    await engine.stop()  # a hook stops an engine also when its start has failed
     with pytest.raises(HostNotRunning):
         await engine.client.get("w")
     await engine.start()
@@ -376,7 +376,7 @@ async def test_an_error_that_ends_an_engine_is_told_at_the_next_call_and_at_the_
             await call()
     with pytest.raises(Crash):
         await engine.stop()
-    await engine.stop()  # told once
+    await engine.stop()  # the error is raised once
     assert {task.get_name() for task in asyncio.all_tasks()} & {"perdure engine"} == set()
 
 

@@ -1,4 +1,4 @@
-"""Every example runs as it stands, and does what its first lines say."""
+"""Every example runs unchanged, and does what its first lines say."""
 
 import importlib.util
 import os
@@ -119,7 +119,7 @@ async def test_an_engine_lives_inside_a_web_application(
     async with module.lifespan(module.web) as state:
 
         async def web(scope: Scope, receive: Receive, send: Send) -> None:
-            # What a server does with the state that a lifespan yields.
+            # As a server does with the state that a lifespan yields.
             await module.web(dict(scope) | {"state": dict(state)}, receive, send)
 
         async with httpx.AsyncClient(transport=httpx.ASGITransport(web), base_url="http://shop") as client:
@@ -129,7 +129,7 @@ async def test_an_engine_lives_inside_a_web_application(
 
 
 class Shop:
-    """The order example, in a hurry and with books of its own."""
+    """The order example with short times and its own books."""
 
     def __init__(self, module: ModuleType, host: Host, books: Path) -> None:
         self.module = module
@@ -178,7 +178,7 @@ async def test_order_processing_releases_an_order_without_approval(shop: Shop, m
 
 @pytest.mark.anyio
 async def test_order_processing_releases_what_cannot_be_paid(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Given a bank that declines for good,
+    # Given a bank that declines each try,
     do_once = shop.module.do_once
 
     async def decline(ctx: perdure.ActivityContext, deed: str, what: str) -> str:
@@ -206,7 +206,7 @@ def test_the_demo_goes_as_told() -> None:
 
 
 def test_the_simulations_of_the_examples_are_green(tmp_path: Path) -> None:
-    # As their first lines say, with no plugin but perdure's; each of them names what it has tried.
+    # They are run as their first lines say, with no plugin but perdure's; each prints what it has tried.
     command = [sys.executable, "-m", "pytest", "-q", "-c", os.devnull, f"--rootdir={tmp_path}"]
     command += ["-p", "perdure.testing.plugin", *SEEDS, "simulations"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}

@@ -62,7 +62,7 @@ def test_nothing_is_acknowledged_while_a_flush_hangs_and_callers_are_told(app: P
         during = pool.submit(
             httpx.post, f"{daemon.url}/v1.0/workflows/dapr/work/start?instanceID=during", content="5", timeout=60
         )
-        # then health says so, new work is refused, and what there is can be read;
+        # then health reports it, new work is refused, and instances can be read;
         until_health_is(daemon, 500, within_s=10)
         refused = daemon.start("work", "refused", 1)
         assert (refused.status_code, refused.json()["errorCode"]) == (503, "ERR_STORE_FAILED")
@@ -75,7 +75,7 @@ def test_nothing_is_acknowledged_while_a_flush_hangs_and_callers_are_told(app: P
                 during.result(10)
         else:
             shim.go_on()
-            # When it comes back, the request is answered, and all goes on.
+            # When the disk works again, the request is answered, and all instances go on.
             assert during.result(10).status_code == 202
             assert json.loads(daemon.wait_for("during", "COMPLETED")["properties"]["dapr.workflow.output"]) == 8
             until_health_is(daemon, 204, within_s=10)

@@ -1,4 +1,4 @@
-"""Whatever user code raises, leaves behind or prints, the daemon lives, its instance ends, and the others go on."""
+"""User code may raise, leave behind or print anything: the daemon lives, its instance ends, and the others go on."""
 
 import json
 import signal
@@ -142,24 +142,24 @@ def id_of(workflow: str, name: str) -> str:
 
 
 def test_every_exception_everywhere_leaves_the_daemon_alive_before_and_after_a_restart(tmp_path: Path) -> None:
-    # Given a daemon with an innocent instance, in one activation and out of the next,
+    # Given a daemon with an innocent instance, which has another activation after the restart,
     app, data = tmp_path / "app.py", tmp_path / "p.db"
     app.write_text(APP.replace("{tests!r}", repr(str(ROOT / "tests" / "support" / "workflows"))))
     with Daemon(app, data) as daemon:
         daemon.start("innocent", "innocent", 1)
-        # when user code raises everything there is to raise, everywhere,
+        # when user code raises each kind of exception in each place,
         for name in HARD_EXCEPTIONS:
             for workflow in OUTCOMES:
                 daemon.start(workflow, id_of(workflow, name), name)
             daemon.start("by_clean_up", id_of("by_clean_up", name), name)
-        # then each instance ends, and what it failed by is known,
+        # then each instance ends, and its failure names the exception,
         for name in HARD_EXCEPTIONS:
             for workflow, status in OUTCOMES.items():
                 daemon.wait_for(id_of(workflow, name), status)
             done = daemon.get(id_of("by_activities", name))
             failed = json.loads(done["properties"]["dapr.workflow.output"])
             assert failed[:5] == ["in_thread", "on_loop", "in_process", "takes", "gives"], name
-        # and the daemon stops in order, and puts away what waits.
+        # and the daemon stops in order, and deactivates the instances that wait.
         assert daemon.stop() == 0
     with Daemon(app, data) as daemon:
         daemon.post("innocent", "raiseEvent/go")
@@ -192,7 +192,7 @@ def test_what_activities_in_processes_print_and_log_is_in_the_daemons_log(tmp_pa
         daemon.wait_for("order-1", "COMPLETED")
         daemon.stop()
     log = data.with_suffix(".log").read_text()
-    # gRPC has a line of its own when a process is forked.
+    # gRPC logs a line when a process is forked.
     lines = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
     said = {line["message"].removeprefix("activity 'work' of 'order-1': "): line for line in lines}
     for text in ("PRINTED", "BY A PROGRAM", "WRITTEN", "LOGGED"):
@@ -237,7 +237,7 @@ def test_ctrl_c_ends_a_program_that_embeds_the_engine(tmp_path: Path, runner: st
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "waiting\n"
-        # when somebody presses Ctrl-C, then it ends at once, and no activity has failed by it.
+        # when Ctrl-C is pressed, then it ends at once, and no activity has failed by it.
         began_s = time.monotonic()
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=30)

@@ -76,18 +76,18 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Starting]]:
 def test_a_daemon_is_live_while_it_waits_for_its_database_and_ready_once_that_is_there(
     start: Callable[..., Starting], own_server: PostgresServer
 ) -> None:
-    # Given a database that is away, a daemon answers probes,
+    # Given a database that does not run, a daemon answers probes,
     data = own_server.url(schema="health")
     own_server.stop()
     daemon = start(data)
     daemon.until("/healthz/live", 200)
     assert daemon.status("/healthz/ready") == 503
     assert daemon.status("/v1.0/healthz") == 500
-    # and once the database has come it is ready by itself, and does what it is asked.
+    # and once the database runs the daemon becomes ready by itself, and takes requests.
     own_server.start()
     daemon.until("/healthz/ready", 200)
     assert httpx.post(f"{daemon.url}/v1.0/workflows/dapr/greet/start?instanceID=a").status_code == 202
-    # While the database is away again, within patience, nobody is to be sent elsewhere.
+    # When the database stops again, shorter than the daemon's patience, the daemon stays ready: a balancer keeps it.
     own_server.crash()
     end_s = time.monotonic() + 3
     while time.monotonic() < end_s:

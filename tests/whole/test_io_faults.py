@@ -1,7 +1,7 @@
 """Every call of a store to the disk may fail: nothing acknowledged is lost, and no half of a store is left.
 
-A real file under a real engine, whose opens, writes, flushes, truncations and
-deletions fail in turn, once or from then on. Then the same without faults.
+A real file under a real engine: its opens, writes, flushes, truncations and
+deletions fail in turn, once or from then on. Afterwards the store is used without faults.
 """
 
 import errno
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.skipif(not can_be_built(), reason="there is no C compil
 INSTANCES = 12
 SAMPLES = 12  # of the calls of a kind, first and last among them
 
-# Starts instances, and says which of them were acknowledged. What the disk does to it is its own business.
+# Starts instances, and prints which of them were acknowledged. It may end by any error of the disk.
 WORK = textwrap.dedent(f"""
     import sys, anyio, perdure
     app = perdure.App("work")
@@ -91,7 +91,7 @@ OPERATIONS = {
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """The folder of the store; its name is what the shim goes by."""
+    """The folder of the store; the shim recognizes it by its name."""
     folder = tmp_path / "shimmed-store"
     folder.mkdir()
     return folder
@@ -129,7 +129,7 @@ def faults(
 
 
 def work_under(shim: Shim, folder: Path, fault: Fault) -> int:
-    """Work under a fault, and look at the store when the disk is well again.
+    """Work under a fault, and look at the store when the disk works again.
 
     Returns:
         How many instances were acknowledged; all of them have completed.
@@ -162,7 +162,7 @@ def remove(folder: Path) -> None:
 
 
 def made(folder: Path, operation: str) -> Path:
-    """A store with instances in it, to copy; one of an old version, if it is to be brought up to date."""
+    """A store with instances in it, to copy; one of an old version for the command that migrates it."""
     data = folder.parent / "original.db"
     if operation == "migrate":
         with closing(sqlite3.connect(data)) as connection:
@@ -196,12 +196,12 @@ def maintain_under(shim: Shim, folder: Path, original: Path, operation: str, fau
     before = content(data)
     ran = shim.run(command, fault)
     assert content(data) == before, fault
-    if operation != "migrate":  # which check leaves to a daemon
+    if operation != "migrate":  # `check` leaves this to a daemon
         assert check(data) == [], fault
     new = folder / "new.db"
     if operation not in ("open", "migrate") and (new.exists() or ran.returncode == 0):
         assert check(new) == [], fault
-    # and a second try without faults does it.
+    # and a second try without faults succeeds.
     for left in folder.glob("new.db*"):
         left.unlink()
     assert shim.run(command, replace(fault, nth=0)).returncode == 0, fault
@@ -228,7 +228,7 @@ def restore_under(shim: Shim, folder: Path, original: Path, backup: Path, fault:
     assert ran.returncode == 0 or "StoreFailed" in ran.stderr, (fault, ran.stderr)
     if ran.returncode == 0:
         assert contents[data.name] == new, fault
-    # A second try without faults does it, and the store opens.
+    # A second try without faults succeeds, and the store opens.
     assert shim.run(command, replace(fault, nth=0)).returncode == 0, fault
     assert (content(data), check(data)) == (new, []), fault
     assert old in [content(file) for file in folder.iterdir() if is_store(file)], fault
@@ -299,7 +299,7 @@ def reset_daemon(folder: Path, original: Path) -> list[str]:
 
 
 def start_under(shim: Shim, folder: Path, original: Path, fault: Fault) -> bool:
-    """Start a daemon under a fault: it names the error, or serves and stops; then all that it had to recover is there.
+    """Start a daemon under a fault: it names the error, or serves and stops; then the instance is there.
 
     Returns:
         Whether it has served.
@@ -366,7 +366,7 @@ def test_each_call_that_fails_while_instances_work_loses_nothing(shim: Shim, fol
     print(
         f"\n{len(acknowledged)} faults of {call} while instances work: of {sum(acknowledged)} acknowledged none is lost"
     )
-    # SQLite reads of a file of this size what it has in memory.
+    # SQLite has a file of this size in memory, and so reads nothing from the disk.
     assert acknowledged or call == "read"
 
 
@@ -395,7 +395,7 @@ def test_a_few_faults_while_a_backup_is_restored_lose_nothing(
 def test_a_few_faults_while_a_daemon_starts_lose_nothing(shim: Shim, folder: Path, tmp_path: Path) -> None:
     anyio.run(leave_work, tmp_path / "left.db")
     syncs = shim.calls(reset_daemon(folder, tmp_path / "left.db"), "sync")
-    # One of the opening of the store, and the last, of its closing.
+    # A call while the store is opened, and the last one, while it is closed.
     start_under(shim, folder, tmp_path / "left.db", Fault(call="sync", nth=4))
     assert start_under(shim, folder, tmp_path / "left.db", Fault(call="sync", nth=syncs))
 

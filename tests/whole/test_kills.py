@@ -14,7 +14,7 @@ import pytest
 from ..support.processes.daemon import Daemon
 from ..support.processes.ledgers import Clients, Findings, Ledger, findings, write_app
 
-# Clients ask without a pause. Three are enough that each kill meets requests under way.
+# Clients send requests without a pause. With three of them each kill meets requests under way.
 MANY_CLIENTS, FEW_CLIENTS = 8, 3
 SEED = 20_261_126
 

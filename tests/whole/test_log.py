@@ -1,4 +1,4 @@
-"""The log tells: one line, with fields, for each thing that goes wrong or changes hands; and nothing twice."""
+"""The log has one line, with fields, for each fault and each change of owner, and no line twice."""
 
 import json
 import logging
@@ -174,7 +174,7 @@ def runs(workflow: str, given: Any = None) -> Callable[[Engine], Awaitable[None]
 CHARGE = {"instance_id": "i", "workflow": "order", "activity": "charge", "error_type": "CardDeclined"}
 ASKED = {"instance_id": "i", "activity": "charge_in_a_thread", "error_type": "CardDeclined", "workflow": "patient"}
 
-# What happens, and the lines of it: an event, the level and the fields.
+# By what happens: the code that causes it, and its lines: the event, the level and the fields.
 MEMBERS: dict[str, tuple[Callable[[Engine], Awaitable[None]], list[tuple[str, int, dict[str, Any]]]]] = {
     "all is well": (runs("order", 0), []),
     "one attempt fails": (
@@ -348,13 +348,13 @@ def test_a_stall_is_a_line_once_over_restarts_and_its_end_is_another(caplog: pyt
     # when its code changes and something arrives,
     run(push, store=store, app=changed_app())
     (line,) = lines(caplog)
-    # then one line says so,
+    # then one line reports the stall,
     assert {"event": "instance_stalled", "instance_id": "i", "workflow": "waits"}.items() <= line.items()
     assert (line["levelname"], line["stall"]) == ("ERROR", "PATCH_MISMATCH")
     # no start repeats it,
     run(lambda engine: anyio.sleep(1), store=store, app=changed_app())
     assert told(caplog) == ["instance_stalled"]
-    # and the end of it is one more.
+    # and another line reports the end of the stall.
     run(lambda engine: anyio.sleep(1), store=store)
     assert told(caplog) == ["instance_stalled", "instance_goes_on"]
 
@@ -395,7 +395,7 @@ def test_a_flood_of_failures_is_counted(caplog: pytest.LogCaptureFixture) -> Non
     found = [line for line in lines(caplog) if line["event"] == "instance_failed"]
     assert len(found) == BURST + 1
     assert found[-1]["count"] == count - BURST
-    # What fails all the time does not hide the failures of others.
+    # An activity that fails all the time does not hide the failures of other activities.
     assert told(caplog).count("attempt_failed") == 1
 
 
@@ -534,9 +534,9 @@ def test_a_daemon_s_log_and_its_answers_name_what_failed_and_a_kill_repeats_noth
         daemon.wait_for("j", "COMPLETED")
         # when it is killed,
         daemon.kill()
-    # (The end of the blockade is told half a second later, if the daemon lives so long.)
+    # (The end of the blockade is logged half a second later, if the daemon lives until then.)
     told = [line for line in read_lines(data.with_suffix(".log")) if line.get("event", "loop_free") != "loop_free"]
-    # then each thing was told once, with fields,
+    # then each event was logged once, with fields,
     fields = {"instance_id": "i", "workflow": "order", "activity": "charge", "error_type": "ValueError"}
     for event, more in (
         ("attempt_failed", {**fields, "attempt": 1}),
@@ -560,7 +560,7 @@ def test_a_daemon_s_log_and_its_answers_name_what_failed_and_a_kill_repeats_noth
     assert "KeyError: 'purse'" in found[f"{own}trace"]
     assert described["activity"] == {"name": "charge", "id": 3, "attempt": 2}
     assert (described["cause"]["type"], described["cause"]["cause"]["type"]) == ("ValueError", "KeyError")
-    # and the next start repeats nothing.
+    # and the next start repeats no line.
     before = read_lines(data.with_suffix(".log"))
     with Daemon(app, data, "--log-format", "json") as daemon:
         assert daemon.get("i")["runtimeStatus"] == "FAILED"
@@ -569,7 +569,7 @@ def test_a_daemon_s_log_and_its_answers_name_what_failed_and_a_kill_repeats_noth
     assert [line["event"] for line in after if "event" in line] == []
 
 
-# Faults, and what changes hands.
+# Faults, and changes of owner.
 
 WAITS = {"instance_id": "i", "workflow": "waits"}
 
@@ -592,11 +592,11 @@ def test_a_damaged_instance_is_told_once_when_it_is_found_and_once_when_it_is_st
     # Given an instance that is damaged in the store,
     run(begin_to_wait, store=store)
     store.damage(workflow_address("i"), "a bit has flipped")
-    # when it is asked for something again and again, one line says so.
+    # when a client calls it again and again, one line reports the damage.
     run(ask, store=store)
     assert [(line["event"], line["instance_id"]) for line in lines(caplog)] == [("instance_unreadable", "i")]
 
-    # Of one that has work in flight, which is tried without being asked, another says that it is given up.
+    # An instance with work in flight is tried without a call; for it another line says that it is stalled.
     async def begin(engine: Engine) -> None:
         await engine.client.start("patient", input="rest", instance_id="j")
         await anyio.sleep(1)

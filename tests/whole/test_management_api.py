@@ -76,27 +76,27 @@ def get(api: httpx.Client, path: str, expected: int = 200, /, **query: str) -> A
     return response.json()
 
 
-# What there is.
+# Lists and descriptions.
 
 
 def test_an_instance_is_started_found_and_described(api: httpx.Client) -> None:
     # When an instance is started with tags,
     response = api.post("/workflows/order/instances?id=d1&tag.team=a&tag.x.y=", content='"n"')
-    # then the answer is its item, and says where it is;
+    # then the answer is its item, and gives its address;
     assert response.status_code == 201
     item = response.json()
     assert response.headers["location"] == "/api/v1/instances/d1"
     assert (item["id"], item["name"], item["tags"], item["app_id"]) == ("d1", "order", {"team": "a", "x.y": ""}, "shop")
-    # the list has it under each of its sides,
+    # the list has it under each filter that fits it,
     for query in ({"tag.team": "a"}, {"id_prefix": "d1", "status": "running"}, {"name": "order", "tag.x.y": ""}):
         assert "d1" in [each["id"] for each in get(api, "/instances", **query)["items"]]
     for query in ({"tag.team": "b"}, {"id_prefix": "d1", "status": "!running"}, {"id_prefix": "d1", "root": "false"}):
         assert get(api, "/instances", **query)["items"] == []
-    # with the beginning of its custom status, and what it waits for if that is asked for;
+    # with the beginning of its custom status, and its waits if they are asked for;
     (found,) = get(api, "/instances", id_prefix="d1", **{"with": "waiting_for"})["items"]
     assert found["custom_status"] == "n" * 128
     assert [(each["kind"], each["name"]) for each in found["waiting_for"]] == [("event", "Approval")]
-    # and its description has all of it.
+    # and its description has all its fields.
     described = api.get("/instances/d1")
     assert described.headers["etag"] == f'"{described.json()["first_execution_id"]}"' == response.headers["etag"]
     assert described.headers["cache-control"] == "no-store"
@@ -181,7 +181,7 @@ def test_why_an_instance_failed_is_described(api: httpx.Client) -> None:
     assert failed["ended"] is not None
 
 
-# What happened.
+# Histories.
 
 
 def test_a_history_comes_in_pages_from_either_end_and_payloads_by_their_keys(api: httpx.Client) -> None:
@@ -216,7 +216,7 @@ def test_a_history_comes_in_pages_from_either_end_and_payloads_by_their_keys(api
     assert api.get("/instances/paid-1/history/nonsense/input").status_code == 400
 
 
-# What can be done.
+# Actions.
 
 
 def test_an_instance_is_suspended_resumed_ended_and_purged(api: httpx.Client) -> None:
@@ -226,7 +226,7 @@ def test_an_instance_is_suspended_resumed_ended_and_purged(api: httpx.Client) ->
     assert described["status"] == "SUSPENDED"
     assert "resume" in [each["kind"] for each in described["waiting_for"]]
     assert api.post("/instances/acted/resume").status_code == 200
-    # With the tag of another run nothing is done.
+    # With the tag of another run an action changes nothing.
     assert api.post("/instances/acted/terminate", headers={"if-match": '"other"'}).status_code == 412
     etag = api.get("/instances/acted").headers["etag"]
     response = api.post("/instances/acted/terminate", headers={"if-match": etag}, json={"output": {"a": 1}})
@@ -245,7 +245,7 @@ def test_an_instance_gets_what_it_waits_for(api: httpx.Client) -> None:
     (waiting,) = get(api, path)["waiting_for"]
     assert (waiting["kind"], waiting["name"]) == ("activity", "charge")
     event_id = waiting["event_id"]
-    # what it does not wait for is refused, and what is not whole is named,
+    # an answer that it does not wait for is refused, and so is an invalid body,
     assert api.post(f"{path}/repair", json={"action": "complete", "event_id": 99}).status_code == 409
     assert api.post(f"{path}/repair", json={"action": "fire", "event_id": event_id}).status_code == 409
     assert api.post(f"{path}/repair", json={"action": "release"}).status_code == 409
@@ -300,7 +300,7 @@ def test_an_instance_is_written_out_and_read_in_again(api: httpx.Client) -> None
     exported = api.get("/instances/kept/export")
     assert exported.headers["content-type"] == "application/x-ndjson"
     assert json.loads(exported.text.splitlines()[0])["id"] == "kept"
-    # when it is read in under another id, then it is there as it was, and written out again it is equal.
+    # when it is read in under another id, then it is the same, and written out again it is equal.
     assert api.post("/import", content=exported.content).status_code == 409
     response = api.post("/import?id=kept-2", content=exported.content)
     assert (response.status_code, response.json()["status"], response.json()["tags"]) == (
@@ -310,7 +310,7 @@ def test_an_instance_is_written_out_and_read_in_again(api: httpx.Client) -> None
     )
     again = api.get("/instances/kept-2/export")
     assert again.text.splitlines()[1:] == exported.text.splitlines()[1:]
-    # What is not whole, and what has not ended, is not read in.
+    # An incomplete file, and one of an instance that has not ended, is refused.
     assert api.post("/import?id=kept-3", content=exported.content[:-10]).status_code == 400
     assert api.post("/import?id=kept-3").status_code == 400
     start(api, "order", "runs", "x")
@@ -360,7 +360,7 @@ def test_an_unregistered_workflow_is_answered_with_the_nearest_names(api: httpx.
     assert "'order'" in response.json()["message"]
 
 
-# What takes its time.
+# Waits and streams.
 
 
 def test_a_wait_ends_with_its_time_or_with_the_status(api: httpx.Client) -> None:
@@ -419,7 +419,7 @@ def eventually(holds: Any, *, within_s: float = 10) -> None:
 
 
 def test_changes_are_told_as_they_come_and_after_a_break(api: httpx.Client, daemon: Daemon) -> None:
-    # Given a reader of what runs,
+    # Given a reader of the changes of running instances,
     url = f"{daemon.url}/api/v1/events?id_prefix=told-&status=running,suspended"
     reader = Events(url)
     # when an instance begins, changes and ends, and another has another name,
@@ -427,18 +427,18 @@ def test_changes_are_told_as_they_come_and_after_a_break(api: httpx.Client, daem
     start(api, "order", "other-1", "x")
     api.post("/instances/told-1/suspend")
     api.post("/instances/told-1/terminate")
-    # then it is told of the one until that is no more in its list;
+    # then it reads the changes of the one instance until that is no longer in its list;
     expected = [("change", "RUNNING"), ("change", "SUSPENDED"), ("leave", "TERMINATED")]
     eventually(lambda: len(reader.events) > len(expected))
     assert reader.told() == expected
     position = reader.events[2][1]
     reader.close()
-    # a reader that comes back goes on behind what it has read.
+    # a reader that comes back goes on after the last event that it has read.
     again = Events(url, **{"last-event-id": position})
     eventually(lambda: len(again.events) > 1)
     assert again.told() == expected[2:]
     again.close()
-    # One that was away for too long, or was at another daemon, is told so.
+    # A reader that was away for too long, or comes from another daemon, gets an event that says so.
     lost = Events(url, **{"last-event-id": "local:other:3"})
     eventually(lambda: len(lost.events) > 1)
     assert [name for name, _, _ in lost.events] == ["ready", "reset"]
@@ -458,7 +458,7 @@ def test_one_instance_is_followed_to_its_end(api: httpx.Client, daemon: Daemon) 
 
 
 def test_streams_and_waits_end_at_once_when_the_daemon_stops(tmp_path: Path) -> None:
-    # Given a daemon with a reader of events and somebody who waits,
+    # Given a daemon with a reader of events and a caller that waits,
     (tmp_path / "shop.py").write_text(APP)
     with Daemon(tmp_path / "shop.py", tmp_path / "p.db", "--stop-grace", "10") as daemon:
         reader = Events(f"{daemon.url}/api/v1/events")
@@ -466,7 +466,7 @@ def test_streams_and_waits_end_at_once_when_the_daemon_stops(tmp_path: Path) -> 
         with httpx.Client(base_url=f"{daemon.url}/api/v1") as api:
             start(api, "order", "waited", "x")
             waiter.request("GET", "/api/v1/instances/waited/wait?timeout=60")
-            # What comes after it has been answered, so it has arrived.
+            # A later request has been answered, so the wait has arrived.
             get(api, "/count")
         # when it is stopped, then both end long before the grace is over.
         began_s = time.monotonic()
@@ -547,7 +547,7 @@ def test_any_host_of_several_answers_for_all(tmp_path: Path) -> None:
         position = reader.events[4][1]
         reader.close()
         assert len(hosts) == 2
-        # A reader that comes back to either goes on behind what it has read.
+        # A reader that comes back to either goes on after the last event that it has read.
         for _ in range(3):
             again = Events(f"{daemon.url}/api/v1/events?status=running", **{"last-event-id": position})
             eventually(lambda again=again: len(again.events) > len(ids) - 4)
@@ -556,7 +556,7 @@ def test_any_host_of_several_answers_for_all(tmp_path: Path) -> None:
         assert daemon.stop() == 0
 
 
-# Who may do it.
+# Tokens and logins.
 
 
 def test_a_browser_logs_in_and_may_change_something_from_a_page_of_this_daemon_only(tmp_path: Path) -> None:
@@ -564,12 +564,12 @@ def test_a_browser_logs_in_and_may_change_something_from_a_page_of_this_daemon_o
     tokens = {"PERDURE_API_TOKEN": "s3cret"}
     with Daemon(tmp_path / "shop.py", tmp_path / "p.db", env=tokens) as daemon, httpx.Client() as browser:
         url = f"{daemon.url}/api/v1"
-        # Without a login there are the pages, and nothing behind them.
+        # Without a login the pages are served, and no data.
         assert browser.get(f"{daemon.url}/docs").status_code == 200
         assert "version" not in browser.get(f"{daemon.url}/").text
         assert browser.get(f"{url}/instances").status_code == 401
         assert browser.post(f"{url}/session", json={"token": "wrong"}).status_code == 401
-        # With one it reads,
+        # With a login the browser reads,
         login = browser.post(f"{url}/session", json={"token": "s3cret"})
         assert login.status_code == 204
         cookie = login.headers["set-cookie"]
@@ -590,7 +590,7 @@ def test_a_browser_logs_in_and_may_change_something_from_a_page_of_this_daemon_o
         # A logout ends it.
         assert browser.delete(f"{url}/session", headers={"sec-fetch-site": "same-origin"}).status_code == 204
         assert browser.get(f"{url}/instances").status_code == 401
-        # Who goes on guessing has to wait.
+        # A caller that goes on guessing has to wait.
         statuses = [browser.post(f"{url}/session", json={"token": f"guess {n}"}).status_code for n in range(8)]
         assert statuses[-1] == 429
         assert int(browser.post(f"{url}/session", json={"token": "s3cret"}).headers["retry-after"]) >= 1

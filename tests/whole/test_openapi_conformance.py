@@ -1,4 +1,4 @@
-"""A running daemon does what its own descriptions say, whatever it is sent: schemathesis finds nothing.
+"""A running daemon conforms to its own descriptions for all requests: schemathesis finds no fault.
 
 `/openapi.json` describes Dapr's routes, `/api/v1/openapi.json` those of the management API. Of the latter the streams,
 which do not end, and the login, which is slowed down, are left out.

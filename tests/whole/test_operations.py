@@ -1,4 +1,4 @@
-"""The runbook and the manifests name nothing that is not there, and a daemon starts with the flags of the manifests."""
+"""The flags, variables and metrics in the runbook and the manifests exist; a daemon starts with those flags."""
 
 import json
 import re
@@ -35,7 +35,7 @@ ENDS_WITHIN_S = 30  # as docs/hosts.md promises
 
 
 def arguments_of(command: Sequence[str]) -> Sequence[str]:
-    """The words behind `perdure run` in a command of a manifest."""
+    """The arguments of `perdure run` in a command of a manifest."""
     words = shlex.split(" ".join(command).replace("&&", ";"))
     return words[words.index("perdure") + 2 :]
 
@@ -107,9 +107,9 @@ def test_the_parts_of_a_manifest_fit_each_other() -> None:
     assert arguments[arguments.index("--metrics-port") + 1] == str(ports["metrics"])
     assert arguments[arguments.index("--peer-address") + 1].endswith(f":{ports['peers']}")
     defaults: dict[str, Any] = {name: FLAGS[f"--{name}-port"].default for name in ("http", "grpc")}
-    (defaults["grpc"],) = defaults["grpc"]  # that of the first app
+    (defaults["grpc"],) = defaults["grpc"]  # the port of the first app
     assert {name: ports[name] for name in defaults} == defaults
-    # In Compose each service is one of the file's, and the balancer's servers are the hosts' ports.
+    # In Compose the balancer listens on the default ports, and its servers are the hosts' ports.
     balanced = COMPOSE["configs"]["haproxy"]["content"]
     for name, port in defaults.items():
         assert f"bind :{port}" in balanced, name
@@ -158,7 +158,7 @@ def test_a_daemon_with_the_flags_of_a_manifest_answers_its_probes_without_a_toke
 
 
 def shell_commands(page: str) -> Iterator[Sequence[str]]:
-    """The commands of a page that are ours, without their comments."""
+    """The commands of Perdure in a page, without their comments."""
     for block in re.findall(r"^```(?:sh|console)\n(.*?)^```$", page, re.MULTILINE | re.DOTALL):
         for line in block.replace("\\\n", " ").splitlines():
             words = shlex.split(line, comments=True)

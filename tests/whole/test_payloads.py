@@ -1,4 +1,4 @@
-"""Whatever text a client sends reaches the code, by each door, over a crash, and comes back as Python's json has it."""
+"""Any text that a client sends by either API reaches the code, over a crash, and comes back as Python's json has it."""
 
 import json
 from collections.abc import Iterator
@@ -80,7 +80,7 @@ def start(folder: Path) -> Daemon:
 
 @pytest.fixture(scope="module")
 def daemon(folder: Path) -> Iterator[Daemon]:
-    """A daemon that has been killed while all instances were waiting, half of them started by each door."""
+    """A daemon that has been killed while all instances were waiting, half of them started over each API."""
     with start(folder) as first:
         for name, text in TEXTS.items():
             sent = httpx.post(

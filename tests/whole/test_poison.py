@@ -1,6 +1,6 @@
-"""Code that ends its process stops the daemon three times at most, and what runs beside it is never blamed for it.
+"""Code that ends its process stops the daemon three times at most, and no code that runs beside it is set aside.
 
-A real daemon, real ends, and a real file. `tests/actors/hosting/test_quarantine.py` has the rule, case by case.
+A real daemon, real ends, and a real file. `tests/actors/hosting/test_quarantine.py` tests each case of the rule.
 """
 
 import subprocess
@@ -155,7 +155,7 @@ def house(tmp_path: Path) -> Iterator[House]:
 
 
 def check_set_aside(house: House, instance_id: str) -> None:
-    """It is stalled and says why, and others complete."""
+    """An instance is stalled with the reason, and others complete."""
     state = house.daemon.get(instance_id)
     assert state["runtimeStatus"] == "UNKNOWN"
     assert stalls_of(house, instance_id) == [state["properties"]["perdure.workflow.stall"]]
@@ -199,7 +199,7 @@ def test_an_activity_that_ends_the_process_is_found(house: House, workflow: str,
     assert house.daemon.stop() == 0
     house.again()
     check_set_aside(house, "poison")
-    # It can be ended and forgotten over the API.
+    # The instance can be terminated and purged over the API.
     assert house.daemon.post("poison", "terminate").status_code == 202
     assert house.daemon.wait_for("poison", "TERMINATED")
     assert house.daemon.post("poison", "purge").status_code == 202
@@ -327,7 +327,7 @@ def test_one_can_be_set_aside_by_name_and_released_while_no_daemon_runs(house: H
     house.options = ("--set-aside", "order-1")
     house.again()
     check_set_aside(house, "order-1")
-    # Also without the flag, until it is released.
+    # It stays aside without the flag too, until it is released.
     house.options = ("--stop-grace", "0.1")
     house.daemon.kill()
     house.again()

@@ -21,8 +21,8 @@ from perdure.testing.virtual_time import run_virtually
 
 from ..support.workflows.shared_engines import SharedEngine, SharedEngines, shared_engines
 
-# The first end tells nobody what was under way; of three more, two with no other suspect. Where others are suspect with
-# it, it takes an end or two more until it is alone.
+# No host learns from the first end what was under way. It takes three more ends, of which two have no other suspect. If
+# others are suspect with the culprit, it takes an end or two more until it is the only one.
 ENDS = range(4, 7)
 RESTART_S = 1.0
 SEEDS = [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 10))]
@@ -30,12 +30,12 @@ WITHIN_S = 300.0
 
 
 class House:
-    """Hosts of one app, each started again when it has ended; and what has ended them."""
+    """Hosts of one app, each started again when it has ended, and the list of the instances that ended them."""
 
     def __init__(self) -> None:
         self.engines: SharedEngines
-        self.ends: list[str] = []  # by which instance each end was
-        self.harmless: set[str] = set()  # instances that end no host any more
+        self.ends: list[str] = []  # for each end of a host, the instance that caused it
+        self.harmless: set[str] = set()  # instances that no longer end a host
         self.app = perdure.App("house")
         self.app.activity(self.harm)
         self.app.activity(self.rest)
@@ -138,17 +138,17 @@ def test_an_instance_that_ends_its_hosts_is_set_aside_and_all_others_complete(
         # when one ends each host that has it,
         await house.start(kind, "poison", given)
         state = await house.until("poison", lambda state: state.set_aside)
-        # then it is set aside after so many ends,
+        # then it is set aside after as many ends as ENDS says,
         ends = len(house.ends)
         assert ends in ENDS
         assert state.status is Status.STALLED
         assert state.stall is not None
         assert "with no other suspect under way" in state.stall
-        # the others complete, and none of them was taken for it,
+        # the others complete, and none of them was set aside,
         for number in range(20):
             done = await house.until(f"good-{number}", lambda state: state.status.terminal)
             assert done.status is Status.COMPLETED
-        # no further host ends, and nothing is noted any more.
+        # no further host ends, and no suspect is noted any more.
         await anyio.sleep(30)
         assert len(house.ends) == ends
         assert [note for note in house.engines.database.flights.values() if note.shard >= 0] == []
@@ -166,7 +166,7 @@ def test_of_hosts_that_are_killed_for_other_reasons_nothing_is_set_aside(seed: i
         # Given activities that take long,
         for number in range(6):
             await house.start("innocent", f"good-{number}", 8.0)
-        # when hosts are killed again and again, whatever is under way on them,
+        # when hosts are killed again and again while activities are under way on them,
         chance = random.Random(seed)
         for _ in range(8):
             await anyio.sleep(chance.uniform(0.5, 15))
@@ -214,7 +214,7 @@ def test_a_stop_in_order_is_no_end_and_hosts_that_do_not_die_note_nothing() -> N
         for each in house.engines.running:
             await each.stop()
         await anyio.sleep(10)
-        # then nothing was noted, and the shards of the last one are nobody's: the next one has taken them from no dead.
+        # then no suspect was noted, and the last one has left its shards: the next host takes over from no dead one.
         assert written == []
         assert house.engines.database.flights == {}
         for number in range(6):

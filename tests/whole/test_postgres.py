@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(not installed(), reason="there is no PostgreSQL 
 
 
 class Patient(Clients):
-    """Clients that count what was not acknowledged."""
+    """Clients that count the requests that were not acknowledged."""
 
     def __init__(self, url: Callable[[], str]) -> None:
         super().__init__(url)
@@ -52,7 +52,7 @@ def test_a_daemon_that_is_killed_takes_its_store_up_again_at_once(tmp_path: Path
             assert daemons[-1].stop() == 0
         assert found.entries > 50
         assert found.faults == 0, found
-        # Each of them has left nothing but its work.
+        # No row of a killed or stopped daemon is left.
         assert own_server.sql("SELECT count(*) FROM whole.hosts") == "0"
 
     asyncio.run(story())
@@ -66,7 +66,7 @@ def test_a_database_that_is_killed_costs_no_request(tmp_path: Path, own_server: 
             for end in (own_server.crash, own_server.stop):
                 await asyncio.sleep(0.3)
                 await asyncio.to_thread(end)
-                # Away, and not unhealthy: a balancer would send its requests elsewhere.
+                # Health is good while the database is away, or else a balancer would send the requests elsewhere.
                 async with httpx.AsyncClient() as http:
                     assert (await http.get(f"{daemon.url}/v1.0/healthz")).status_code == 204
                 await asyncio.to_thread(own_server.start)
@@ -94,7 +94,7 @@ def test_a_second_daemon_joins_the_first_any_takes_any_request_and_no_password_i
         Daemon(app, tmp_path / "log.db", "--data", url("127.0.0.1"), *options[0]) as first,
         Daemon(app, tmp_path / "second.db", "--data", url("localhost"), *options[1]) as second,
     ):
-        # Each lists both, with what is known of the other.
+        # Each daemon lists both, with its knowledge of the other one.
         for daemon in (first, second):
             listed = httpx.get(f"{daemon.url}/api/v1/hosts").json()
             assert len(listed["items"]) == 2
@@ -102,7 +102,7 @@ def test_a_second_daemon_joins_the_first_any_takes_any_request_and_no_password_i
             assert sum(host["shards"] for host in listed["items"]) == listed["shards"] - listed["free"]
             assert all(host["address"].startswith("127.0.0.1:") for host in listed["items"])
             assert httpx.get(f"{daemon.url}/healthz/ready").status_code == 200
-        # What it counts is there for a scrape, and the database is asked for it.
+        # A scrape has the counts, for which the database is asked.
         for port in ports:
             told = httpx.get(f"http://127.0.0.1:{port}/metrics").text
             for line in (
@@ -112,7 +112,7 @@ def test_a_second_daemon_joins_the_first_any_takes_any_request_and_no_password_i
                 "perdure_clock_offset_seconds",
             ):
                 assert f'\n{line}{{app_id="' in told, line
-        # What one has taken the other knows.
+        # Each daemon shows the end of an instance that one has started and the other has closed.
         assert first.start("ledger", "a", {"got": [], "early": 0}).status_code == 202
         assert second.post("a", "raiseEvent/entry", 7).status_code == 202
         assert second.post("a", "raiseEvent/entry", CLOSE).status_code == 202
@@ -157,7 +157,7 @@ def test_a_worker_stays_at_its_host_when_another_one_joins_which_takes_workers_t
 
 
 async def become_ready(daemon: Daemon, *, hosts: int) -> bool:
-    """Whether so many hosts come to be ready, each of which may be late to beat where the machine is busy."""
+    """Whether this number of hosts becomes ready; on a busy machine each may beat late."""
     async with httpx.AsyncClient() as http:
         for _ in range(200):
             listed = (await http.get(f"{daemon.url}/api/v1/hosts")).json()["items"]

@@ -27,16 +27,16 @@ pytestmark = pytest.mark.slow
 INSTANCES = int(os.environ.get("PERDURE_SCALE_INSTANCES", "1000000"))
 PURGED_MAX = 100_000
 HEALTHZ_S_MAX = 0.25
-RSS_GROWN_MIB_MAX = 400  # for the caches of SQLite, pages that are under way, and a bulk operation
+RSS_GROWN_MIB_MAX = 400  # for the caches of SQLite, pages that are being sent, and a bulk operation
 RATE = 5_000  # purges a second: the daemon may be slower, not faster
-STEP = 1_000  # of a bulk operation at this rate
+STEP = 1_000  # instances that a bulk operation purges in one step at this rate
 
 
 class Prober:
-    """Asks for /v1.0/healthz all the while, and looks at the daemon's memory.
+    """Requests /v1.0/healthz without a pause, and reads the size of the daemon's memory.
 
-    The mark is on the daemon's own time: that of an answer, without the time in which the event loop's thread, or the
-    prober's, wanted to run and had no CPU. The kernel counts it. On a machine that does nothing else both are the same.
+    The limit is on the daemon's own time: the time of an answer, without the time in which the event loop's thread, or
+    the prober's, could run and had no CPU. The kernel counts that. On an idle machine both times are the same.
     """
 
     def __init__(self) -> None:
@@ -78,7 +78,7 @@ class Prober:
                     waited_s = self._waited_s() - waited_s
                     rss = psutil.Process(self.pid).memory_info().rss
                 except (httpx.HTTPError, psutil.Error, OSError):
-                    continue  # it was killed meanwhile
+                    continue  # the daemon was killed meanwhile
                 if self.url == url:
                     self.slowest_s = max(self.slowest_s, took_s)
                     self.slowest_own_s = max(self.slowest_own_s, took_s - waited_s)
@@ -112,7 +112,7 @@ def counted(daemon: Daemon, *filters: str) -> dict[str, int]:
 
 
 class Purge:
-    """`perdure purge --all-matching`, as a person sees it in a terminal: a line that tells how far it is."""
+    """`perdure purge --all-matching` in a terminal, where a line shows its progress."""
 
     def __init__(self, daemon: Daemon, *filters: str) -> None:
         self.shown = b""
@@ -132,7 +132,7 @@ class Purge:
 
     @property
     def done(self) -> int:
-        """How many are done, by the newest line."""
+        """How many instances are purged, by the newest line."""
         told = re.findall(rb"purge RUNNING: ([\d,]+) done", self.shown)
         return int(told[-1].replace(b",", b"")) if told else 0
 
@@ -142,7 +142,7 @@ class Purge:
             time.sleep(0.1)
 
     def end(self, timeout_s: float) -> str:
-        """Wait for its end, and return its last word."""
+        """Wait for the end of the command, and return its last line."""
         said, _ = self.process.communicate(timeout=timeout_s)
         self._thread.join()
         assert self.process.returncode == 0, self.shown[-500:]
@@ -167,7 +167,7 @@ def test_a_million_instances_are_listed_counted_and_purged_over_a_kill(
             numbers["ready after s"] = round(daemon.ready_s, 2)
             prober.watch(daemon)
             rss_before = psutil.Process(daemon.process.pid).memory_info().rss
-            # It is listed and counted,
+            # The store is listed and counted,
             before = counted(daemon)
             assert sum(before.values()) == INSTANCES
             for filters in (
@@ -181,7 +181,7 @@ def test_a_million_instances_are_listed_counted_and_purged_over_a_kill(
                 listed = command(daemon, "ls", "-o", "ids", "--limit", "50", *filters).split()
                 numbers[f"ls {' '.join(filters)} s"] = round(time.perf_counter() - began, 2)
                 assert len(listed) == 50 or "customer=c7" in filters
-            # and a hundred thousand are purged: as many names as hold no more than that.
+            # and at most a hundred thousand instances are purged: those of as many names as together have no more.
             names = ["Workflow3"]
             matches = counted(daemon, "--status", "completed", *name_filters(names))["COMPLETED"]
             while matches + matches // len(names) <= PURGED_MAX and len(names) < 10:
@@ -190,19 +190,19 @@ def test_a_million_instances_are_listed_counted_and_purged_over_a_kill(
             began = time.perf_counter()
             purge = Purge(daemon, "--status", "completed", *name_filters(names))
             try:
-                # In the middle of it the daemon is killed,
+                # In the middle of the purge the daemon is killed,
                 purge.wait_for(matches // 3)
                 prober.look_away()
                 daemon.kill()
                 daemon = Daemon(None, data, "--http-port", daemon.url.rpartition(":")[2])
                 numbers["ready after the kill s"] = round(daemon.ready_s, 2)
                 prober.watch(daemon)
-                # and the next one goes on to the end, which the command awaits.
+                # and the next daemon carries it on to its end, for which the command waits.
                 said = purge.end(600)
             finally:
                 purge.close()
             took_s = time.perf_counter() - began
-            # What the last step before the kill has purged, the step after it does not find any more.
+            # The first step after the kill does not find the instances that the last step before it has purged.
             told = re.fullmatch(r"purge COMPLETED: ([\d,]+) done, of ([\d,]+)", said)
             assert told is not None, said
             done, planned = (int(number.replace(",", "")) for number in told.groups())

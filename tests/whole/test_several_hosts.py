@@ -1,4 +1,4 @@
-"""Engines that are hosts of one daemon are, to their users, one engine."""
+"""Engines that are hosts of one daemon behave as one engine to their users."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -279,7 +279,7 @@ async def test_every_host_lists_describes_and_counts_the_instances_of_all(settin
         for host in hosts:
             views = host.views
             for id_ in ids:
-                # An activity runs at the host of its instance, and is seen from all.
+                # An activity runs at the host of its instance, and all hosts show it.
                 found = await views.descriptions.describe(id_)
                 assert found is not None
                 [waiting] = found.waiting_for

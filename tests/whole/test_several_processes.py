@@ -1,4 +1,4 @@
-"""A daemon of several processes, to its operator: one daemon, which outlives the death of a process."""
+"""A daemon of several processes behaves as one to its operator, and outlives the death of a process."""
 
 import os
 import re
@@ -49,7 +49,7 @@ PROCESSES = 2
 
 
 class Daemon:
-    """`perdure run --processes`, on free ports unless it is told which."""
+    """`perdure run --processes`, on free ports unless the options name some."""
 
     def __init__(self, folder: Path, *options: str) -> None:
         (folder / "shop.py").write_text(SHOP)
@@ -70,13 +70,13 @@ class Daemon:
         return self
 
     def heard_host(self) -> tuple[str, int]:
-        """The name of a host that has come, and its process."""
+        """The name of the next host that the log announces, and its process id."""
         match = re.search(r" WARNING (host-\d) shop: pid (\d+)$", self.err.hear("shop: pid"))
         assert match
         return match[1], int(match[2])
 
     def until_healthy(self) -> None:
-        """Ask until each process reaches the others: so often in a row, over a connection each, that all had a turn."""
+        """Ask until each process reaches the others: 16 good answers in a row, over new connections, are from all."""
         deadline = time.monotonic() + READY_S
         while not all(self.healthy() for _ in range(16)):
             assert time.monotonic() < deadline, self.err.said
@@ -84,7 +84,7 @@ class Daemon:
     def healthy(self) -> bool:
         try:
             return httpx.get(f"{self.url}/v1.0/healthz", timeout=READY_S).status_code == 204
-        except httpx.TransportError:  # whoever was asked died meanwhile
+        except httpx.TransportError:  # the process that was asked has died meanwhile
             return False
 
     def metadata(self) -> dict[str, Any]:
@@ -124,14 +124,14 @@ def test_all_processes_are_one_daemon_until_it_stops(start: Start, tmp_path: Pat
     assert sorted(daemon.hosts) == ["host-0", "host-1"]
     assert daemon.process.pid not in daemon.hosts.values()
     assert {"perdure.db", "perdure.db.1"} <= {path.name for path in tmp_path.iterdir()}
-    # when it is asked over connections that reach either, then each speaks for both,
+    # when it is asked over connections to either process, then each answers for both,
     daemon.until_healthy()
     assert httpx.put(f"{daemon.url}/v1.0/metadata/cliPID", content="7").status_code == 204
     for _ in range(16):
         metadata = daemon.metadata()
         assert metadata["extended"]["cliPID"] == "7"
         assert metadata["workflows"] == {"connectedWorkers": 1}
-    # and a request to one stops both.
+    # and a shutdown request to one stops both.
     assert httpx.post(f"{daemon.url}/v1.0/shutdown").status_code == 204
     assert daemon.ended() == 0
     assert len(daemon.out.said) == 1
@@ -145,12 +145,12 @@ def test_a_process_that_is_killed_comes_back_with_its_port_and_its_file(start: S
     assert httpx.put(f"{daemon.url}/v1.0/metadata/cliPID", content="7").status_code == 204
     # When a process is killed,
     os.kill(daemon.hosts["host-1"], signal.SIGKILL)
-    # then another one takes its place, while the first goes on,
+    # then another one takes its place, while the other process goes on,
     name, pid = daemon.heard_host()
     assert (name, pid == daemon.hosts["host-1"]) == ("host-1", False)
     daemon.err.hear("host-1 is ready again")
     daemon.until_healthy()
-    # on the same file and port, and with what the daemon was told before.
+    # on the same file and port, and with the metadata that was set before.
     assert sorted(path.name for path in tmp_path.iterdir() if path.suffix in (".db", ".1")) == files
     for _ in range(16):
         assert daemon.metadata()["extended"]["cliPID"] == "7"
@@ -162,7 +162,7 @@ def test_a_process_that_is_killed_comes_back_with_its_port_and_its_file(start: S
 def test_a_process_that_hangs_is_killed_and_comes_back(start: Start) -> None:
     daemon = start()
     daemon.until_healthy()
-    # When a process stands still, then it is killed after 5 s of silence, and another one takes its place.
+    # When a process hangs, then it is killed after 5 s of silence, and another one takes its place.
     httpx.post(f"{daemon.url}/v1.0/workflows/dapr/hangs/start?instanceID=hangs")
     assert re.search(r"host-\d has sent no beat for", daemon.err.hear("has sent no beat for"))
     name, pid = daemon.heard_host()
@@ -217,7 +217,7 @@ def test_a_daemon_can_be_started_again_on_its_ports_at_once(start: Start) -> Non
 def test_no_process_is_left_when_the_parent_is_killed(start: Start) -> None:
     daemon = start()
     daemon.process.kill()
-    # They keep its output open for as long as they live, and end in order.
+    # The hosts keep the parent's output open as long as they live, and end in order.
     assert daemon.ended() == -signal.SIGKILL
     assert sum(line.endswith("perdure.daemon.daemon: stopped") for line in daemon.err.said) == PROCESSES
 
@@ -229,7 +229,7 @@ def test_a_worker_of_one_process_works_for_both_and_any_process_takes_its_answer
         with anyio.fail_after(READY_S):
             async with grpc.aio.insecure_channel(daemon.grpc) as channel:
                 client = Client(channel)
-                # Given a worker, of which both processes have heard,
+                # Given a worker that both processes know,
                 stream = client.call("GetWorkItems")
                 while {daemon.metadata()["workflows"]["connectedWorkers"] for _ in range(16)} != {2}:
                     await anyio.sleep(0.05)
@@ -237,10 +237,10 @@ def test_a_worker_of_one_process_works_for_both_and_any_process_takes_its_answer
                 ids = {f"r{n}" for n in range(16)}
                 for each in sorted(ids):
                     daemon.begin("remote", each)
-                # then it is given a turn of each of them, once,
+                # then it is given one turn of each of them,
                 items = [await stream.read() for _ in ids]
                 assert {item.workflowRequest.instanceId for item in items} == ids
-                # and its answers, over whatever connections, end them.
+                # and its answers, over any connection, end them.
                 for item in items:
                     async with grpc.aio.insecure_channel(daemon.grpc) as another:
                         await Client(another).call(

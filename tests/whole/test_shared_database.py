@@ -1,4 +1,4 @@
-"""Engines on one PostgreSQL database are one: real rows, real beats, real certificates, a few seconds of each."""
+"""Engines on one PostgreSQL database are one: with real rows, beats and certificates, for a few seconds each."""
 
 import anyio
 import pytest
@@ -39,11 +39,11 @@ async def test_two_engines_share_a_database_with_nothing_but_its_address(
             for number, instance_id in enumerate(ids):
                 engine = (one, two)[number % 2]
                 await engine.facade.start("tree", instance_id=instance_id, input=f'"{instance_id}"')
-            # then both have each other's ends,
+            # then each shows the ends of the other's instances,
             for number, instance_id in enumerate(ids):
                 state = await (two, one)[number % 2].facade.wait(instance_id)
                 assert state.output == "34"
-            # and when one leaves, in the middle of more of them, the other one has them all.
+            # and when one leaves while further instances run, the other one has all of them.
             later = [f"later-{number}" for number in range(10)]
             for instance_id in later:
                 await one.facade.start("tree", instance_id=instance_id, input=f'"{instance_id}"')
@@ -74,11 +74,11 @@ async def test_what_a_host_that_was_killed_had_goes_on_at_the_other(
             ids = [f"tree-{number}" for number in range(10)]
             for instance_id in ids:
                 await one.facade.start("tree", instance_id=instance_id, input=f'"{instance_id}"')
-            # When its row is deleted, as another host would that has found it dead,
+            # When its row is deleted, as by a host that has found it dead,
             postgres_server(NEWEST).sql(
                 f"SET search_path = shared_by_engines; DELETE FROM hosts WHERE host = {one.store.host}"  # type: ignore[attr-defined]
             )
-            # then all goes on, and the one that was taken for dead has joined anew.
+            # then all instances go on, and the host that was taken for dead has joined again.
             name = one.store.host  # type: ignore[attr-defined]
             for instance_id in ids:
                 while True:

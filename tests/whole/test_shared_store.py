@@ -1,4 +1,4 @@
-"""Engines that share a store are one: every instance ends once, wherever its shard goes, and nothing is done twice."""
+"""Engines that share a store are one: every instance ends once, wherever its shard goes, and no step counts twice."""
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -17,12 +17,12 @@ from perdure.testing.virtual_time import run_virtually
 
 from ..support.workflows.shared_engines import SharedEngine, SharedEngines, shared_engines
 
-# In each run of the suite three, and many in the long one.
+# Three seeds in each run of the suite, and many in the long one.
 SEEDS = [0, 1, 2, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(3, 40))]
 
 
 def make_app() -> App:
-    """Workflows that use all that crosses hosts: activities, timers, children with ids and without, events."""
+    """Workflows whose messages cross hosts: activities, timers, children with ids and without, events."""
     app = App("shared")
 
     @app.activity
@@ -52,7 +52,7 @@ def make_app() -> App:
 def story(
     settings: Settings, tell: Callable[[SharedEngines], Awaitable[None]], count: int = 2, *, seed: int = 0
 ) -> None:
-    """Tell a story of engines that share a store, in virtual time."""
+    """Run a test of engines that share a store, in virtual time."""
 
     async def told() -> None:
         with anyio.fail_after(300):
@@ -63,14 +63,14 @@ def story(
 
 
 class Programs:
-    """Instances that are begun and helped along through any engine; in the end all are looked at."""
+    """Instances that are begun, and get their events, through any engine; in the end all are checked."""
 
     def __init__(self, engines: SharedEngines) -> None:
         self.engines = engines
         self.expected: dict[str, str] = {}  # id -> result
 
     async def persistently(self, act: Callable[[SharedEngine], Awaitable[object]]) -> None:
-        """Do something that may be done twice, through whichever engine lives, until it is done."""
+        """Make a call that may be made twice, through a living engine, until it succeeds."""
         while True:
             through = self.engines.chance.choice(self.engines.running)
             try:
@@ -87,7 +87,7 @@ class Programs:
         await self.persistently(lambda each: each.engine.facade.start(name, instance_id=instance_id, input=given))
 
     async def run(self, count: int) -> None:
-        """Begin programs of both kinds, and raise the events that are waited for."""
+        """Begin programs of both kinds, and raise the events that they wait for."""
         for number in range(count):
             tree, waits = f"tree-{number}", f"waits-{number}"
             await self.begin("tree", tree, f'"{tree}"', str(sum(n + 2 for n in (0, 1, 2, 10, 11))))
@@ -102,7 +102,7 @@ class Programs:
                 )
 
     async def check(self) -> None:
-        """Wait for the ends of all, through an engine each, and look that everything happened once."""
+        """Wait for the end of each instance, through some engine, and check that each step happened once."""
         for instance_id, expected in self.expected.items():
             state = await self.end_of(instance_id)
             assert (state.status, state.output) == (Status.COMPLETED, expected), (instance_id, state)

@@ -1,4 +1,4 @@
-"""Hosts with old and with new code side by side, over real connections: no workflow fails of a rolling deploy."""
+"""Hosts with old and with new code side by side, over real connections: a rolling deploy fails no workflow."""
 
 import threading
 import time
@@ -52,7 +52,7 @@ if new:
     async def new_flow(ctx: perdure.WorkflowContext, activity: str) -> str:
         return await ctx.call_child_workflow(calls, input=activity)
 """
-EACH_S = 0.08  # between two starts
+EACH_S = 0.08  # the pause between two starts
 
 
 class Load:
@@ -60,7 +60,7 @@ class Load:
 
     def __init__(self) -> None:
         self.daemons: list[Daemon] = []
-        self.begun: list[str] = []  # ids
+        self.begun: list[str] = []  # the ids of the instances
         self.kinds = [("calls", "both")]
         self.refused: list[str] = []
         self._stop = threading.Event()
@@ -105,14 +105,14 @@ def test_a_rolling_deploy_of_new_names_fails_no_workflow(tmp_path: Path, own_ser
             load.daemons = [one, two]
             load.kinds = [("calls", "both"), ("calls", "old_step")]
             time.sleep(1)
-            # when one of them is restarted with the new code, which is used at once, at both,
+            # when one of them is restarted with the new code, which clients use at once, at both daemons,
             load.daemons = [one]
             assert two.stop() == 0
             two = daemon("two", "new")
             load.daemons = [one, two]
             load.kinds = [("calls", "both"), ("calls", "old_step"), ("calls", "new_step"), ("new_flow", "new_step")]
             time.sleep(2)
-            # and then the other one, once what only the old code has is not asked for any more,
+            # and then the other one, once clients no longer ask for the activity that only the old code has,
             load.kinds = [("calls", "both"), ("calls", "new_step"), ("new_flow", "new_step")]
             time.sleep(1)
             load.daemons = [two]
@@ -120,7 +120,7 @@ def test_a_rolling_deploy_of_new_names_fails_no_workflow(tmp_path: Path, own_ser
             one = daemon("one", "new")
             load.daemons = [one, two]
             time.sleep(1)
-        # then every workflow completes, those that only one of them had too.
+        # then every workflow completes, also those that only one of the daemons had.
         assert load.refused == []
         assert len(load.begun) > 50
         with httpx.Client(base_url=f"{one.url}/api/v1/", timeout=60) as http:
@@ -147,25 +147,25 @@ async def test_hosts_of_a_fixed_number_perform_for_each_other_also_after_a_resta
             return Engine(app, data=stores[index], membership=FixedMembership(part=Part(index, 2), directory=directory))
 
         async def outputs(through: Engine, name: str) -> set[str | None]:
-            # Of both hosts, as made-up ids are spread over them.
+            # Instances of both hosts, because made-up ids are spread over them.
             ids = [await through.facade.start("calls", input=f'"{name}"') for _ in range(8)]
             return {(await through.facade.wait(each)).output for each in ids}
 
         # Given two hosts, one of which has the old code and one the new,
         async with engine(0, two.old) as first:
             async with engine(1, two.new):
-                # then each performs for the other one the activities that it has alone,
+                # then each performs for the other one the activities that only its own code has,
                 assert await outputs(first, "new_step") == {'"1 by new"'}
                 assert await outputs(first, "old_step") == {'"1 by old"'}
                 (failed,) = await outputs(first, "nobody")
                 assert failed is not None
                 assert "Nor has its other host." in failed
-            # and while that one is away, or is back with the old code, its activities are waited for,
+            # and while the host of the new code is away, or back with the old code, instances wait for its activities,
             owns = first._host.placement.owns
             instance_id = next(each for each in map(str, range(100)) if owns(workflow_address(each)))
             await first.facade.start("calls", instance_id=instance_id, input='"new_step"')
             async with engine(1, two.old):
                 await anyio.sleep(0.5)
-            # until it has the new code again.
+            # until that host has the new code again.
             async with engine(1, two.new):
                 assert (await first.facade.wait(instance_id)).output == '"1 by new"'

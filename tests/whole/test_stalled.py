@@ -1,4 +1,4 @@
-"""What breaks for a reason of ours is STALLED with the reason, by every way in, and loses nothing."""
+"""An instance that breaks by a fault of ours is STALLED with the reason, in each API, and loses nothing."""
 
 import sqlite3
 from collections.abc import Callable
@@ -26,7 +26,7 @@ SETTINGS = Settings(stop_grace_s=0)
 
 @pytest.fixture
 def anyio_backend() -> str:
-    return "asyncio"  # SQLite's
+    return "asyncio"  # the SQLite store needs it
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +35,7 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def make_app(*, ends: bool = True) -> App:
-    """An app with an order, whose activity ends or not."""
+    """An app with an order, whose activity ends if `ends` is set."""
     app = App("shop")
 
     @app.activity
@@ -103,9 +103,9 @@ async def test_an_instance_whose_turn_breaks_is_stalled_after_three_tries(
             assert state.stall is not None
             assert "its turn broke 3 times in a row" in state.stall
             assert "LookupError: a bug of ours" in state.stall
-            # What arrives is kept.
+            # Events that arrive are kept.
             await broken.facade.raise_event("o1", "sent", '"today"')
-    # After a restart without the bug it goes on, and nothing is lost.
+    # After a restart without the bug the instance goes on, and nothing is lost.
     async with engine(data) as mended:
         assert (await mended.facade.wait("o1")).output == '["charged","today"]'
 
@@ -165,13 +165,13 @@ async def test_an_instance_that_cannot_be_read_is_stalled_and_nothing_is_written
         ):
             with pytest.raises((ActorStalled, StoreDamaged), match=r"cannot be read|is damaged in the store"):
                 await asked
-        # Others go on.
+        # Other instances go on.
         await hosting.facade.start("order", instance_id="o2")
         await hosting.facade.raise_event("o2", "sent", "1")
         assert (await hosting.facade.wait("o2")).status is Status.COMPLETED
         await hosting.facade.purge("o2")
     assert [each[: len(kept)] for each, kept in zip(rows(data), before, strict=True)] == before
-    # After a restart it is found again, and can be purged; its id is free then.
+    # After a restart the instance is found again, and can be purged; then its id is free.
     async with engine(data) as hosting:
         await stalled(hosting, "o1")
         assert await hosting.facade.purge("o1") == 1
@@ -201,7 +201,7 @@ async def test_one_that_cannot_be_read_is_tried_once_after_a_restart(
 
     monkeypatch.setattr(Failures, "not_loaded", counted)
     monkeypatch.setattr(Mailroom, "stall", told)
-    # Given a daemon's engine that has tried it three times, when others come after it, then each tries it once.
+    # Given an engine that has tried the instance three times, when later engines start, then each tries it once.
     for tries in (3, 1, 1):
         is_stalled = anyio.Event()
         opening = Opening(flight_record=True)

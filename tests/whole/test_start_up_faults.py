@@ -1,7 +1,7 @@
 """Each call of the store fails in turn while an engine starts and recovers: it says so or goes on, and loses nothing.
 
-Each store behind the contract, and each call from the opening to the end: once, and from then on. Afterwards an engine
-with a sound store finds all of it.
+Each kind of store, and each of its calls from the opening to the end: it fails once, or from then on. Afterwards an
+engine with a sound store finds all instances.
 """
 
 from collections.abc import Callable
@@ -32,7 +32,7 @@ INSTANCES = ("in an activity", "with a child", "asleep", "with an event", "waiti
 
 @pytest.fixture(scope="module")
 def anyio_backend() -> str:
-    return "asyncio"  # SQLite's
+    return "asyncio"  # the SQLite store needs it
 
 
 @pytest.fixture(autouse=True)
@@ -48,7 +48,7 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def make_app(*, ends: bool) -> App:
-    """An app with an instance in each state that a start meets.
+    """An app whose instances are in each state that a start finds.
 
     Args:
         ends: Whether activities end; otherwise they are under way for ever.
@@ -87,7 +87,7 @@ def make_app(*, ends: bool) -> App:
 
 @pytest.fixture(scope="module")
 async def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a store whose engine ended with work in flight."""
+    """The folder of a store whose engine has ended with work in flight."""
     folder = tmp_path_factory.mktemp("filled")
     async with Engine(make_app(ends=False), data=folder / "p.db", settings=SETTINGS) as engine:
         for workflow, instance_id in zip(
@@ -104,7 +104,7 @@ async def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 async def start_under(store: Store, *, seconds: float) -> list[str]:
-    """Start an engine on a store that fails, and go on for a while; give the ids of what it has acknowledged."""
+    """Start an engine on a store that fails, and use it for a while; return the ids of the acknowledged instances."""
     acknowledged: list[str] = []
     try:
         with anyio.fail_after(20):
@@ -119,7 +119,7 @@ async def start_under(store: Store, *, seconds: float) -> list[str]:
                     while not all([await completed(engine, each) for each in INSTANCES[:3]]):
                         await anyio.sleep(0.005)
     except StoreError:
-        pass  # it says so; any other error is a fault of ours
+        pass  # the engine reports the fault; any other error is a bug of ours
     return acknowledged
 
 
@@ -135,7 +135,7 @@ async def completed(engine: Engine, instance_id: str) -> bool:
 
 
 async def finish(data: Path, acknowledged: list[str]) -> None:
-    """Start an engine on the store without faults: all that was ever acknowledged completes."""
+    """Start an engine on the store without faults: all acknowledged instances complete."""
     with anyio.fail_after(20):
         async with Engine(make_app(ends=True), data=data, settings=SETTINGS) as engine:
             await engine.client.raise_event("waiting", "go", "done")
@@ -176,7 +176,7 @@ async def test_each_call_that_fails_in_a_start_loses_nothing(
         store = FaultyStore(SqliteStore(data))
         FAULTS[how](store, nth)
         acknowledged = await start_under(store, seconds=5 if how == "once" else 0.05)
-        # then the next start finds all, and all that the first has acknowledged.
+        # then the next start finds all instances, with those that the first start has acknowledged.
         try:
             await finish(data, acknowledged)
         except BaseException as error:

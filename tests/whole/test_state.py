@@ -1,4 +1,4 @@
-"""State stores of a real daemon: what was acknowledged outlives kills whole, and each process answers for all keys."""
+"""State stores of a real daemon: acknowledged saves outlive kills, and each process answers for all keys."""
 
 import json
 import threading
@@ -16,7 +16,7 @@ from ..support.processes.daemon import Daemon
 
 CALLERS = 5
 KILLS = 2
-ACKNOWLEDGED_MIN = 10  # of each caller, before a kill
+ACKNOWLEDGED_MIN = 10  # how many saves of each caller are acknowledged before a kill
 
 
 class Caller(threading.Thread):
@@ -60,7 +60,7 @@ def values(client: httpx.Client, keys: list[str]) -> dict[str, Any]:
 
 
 def kept(daemon: Daemon, callers: Sequence[Caller]) -> dict[str, int]:
-    """See that a daemon has all that was acknowledged, and both halves of each pair; return each caller's number."""
+    """Check that a daemon has all acknowledged saves, and both halves of each pair; return each caller's number."""
     numbers: dict[str, int] = {}
     with httpx.Client(base_url=daemon.url, timeout=30) as client:
         for caller in callers:
@@ -69,7 +69,7 @@ def kept(daemon: Daemon, callers: Sequence[Caller]) -> dict[str, int]:
 
 
 def kept_of(client: httpx.Client, caller: Caller) -> int:
-    """See that a daemon has what a caller knows to be saved, and both halves of each pair; return its number."""
+    """Check that a daemon has a caller's acknowledged saves, and both halves of each pair; return its number."""
     left, right, single = (f"{caller.tag}-{each}" for each in ("left", "right", "single"))
     found = values(client, [left, right, single])
     number: int = found[left]
@@ -88,12 +88,12 @@ def test_a_kill_under_load_loses_no_acknowledged_save_and_shows_no_half_transact
             callers = [Caller(daemon.url, name, begin) for name, begin in begins.items()]
             for caller in callers:
                 caller.start()
-            # When each caller has had some answers, and all have a save under way,
+            # When each caller has had some answers, and each has a save under way,
             assert all(caller.far.wait(60) for caller in callers)
             daemon.kill()
             for caller in callers:
                 caller.join(20)
-    # then the next daemon has what it is to have.
+    # then the next daemon has all acknowledged saves.
     with Daemon(None, tmp_path / "p.db") as daemon:
         assert kept(daemon, callers)
         assert daemon.stop() == 0
@@ -107,7 +107,7 @@ def processes(tmp_path: Path) -> Iterator[Daemon]:
 
 
 def test_each_process_of_a_daemon_answers_for_all_keys(processes: Daemon) -> None:
-    # Given connections of their own, which the system spreads over both processes,
+    # Given separate connections, which the system spreads over both processes,
     for number in range(12):
         with httpx.Client(base_url=processes.url, timeout=30) as client:
             saved = client.post("/v1.0/state/statestore", content=json.dumps([{"key": f"k{number}", "value": number}]))
@@ -115,7 +115,7 @@ def test_each_process_of_a_daemon_answers_for_all_keys(processes: Daemon) -> Non
     etags = set()
     for number in range(12):
         with httpx.Client(base_url=processes.url, timeout=30) as client:
-            # then whichever is asked has the value, and takes its etag,
+            # then the process that is asked has the value, and accepts its etag,
             got = client.get(f"/v1.0/state/statestore/k{number}")
             assert got.json() == number
             etags.add(got.headers["etag"])
@@ -155,7 +155,7 @@ def test_a_host_that_is_killed_under_load_leaves_all_acknowledged_saves_to_the_o
         for caller in callers[1::2]:
             caller.enough.set()
             caller.join(60)
-        # then the other one has all that either has acknowledged, and both halves of each pair.
+        # then the other one has all saves that either has acknowledged, and both halves of each pair.
         with httpx.Client(base_url=two.url, timeout=30) as client:
             for caller in callers:
                 kept_of(client, caller)

@@ -44,8 +44,8 @@ class Client:
         self.number = number
         self.daemons = daemons
         self.chance = random.Random(f"{SEED}/{number}")
-        self.ledgers: dict[str, int] = {}  # by id, how many entries it has
-        self.reasons: list[str] = []  # of the changes that were answered
+        self.ledgers: dict[str, int] = {}  # how many entries each has, by id
+        self.reasons: list[str] = []  # those given for the changes that were answered
         self.doubled = 0
 
     async def run(self, stop: asyncio.Event) -> None:

@@ -1,4 +1,4 @@
-"""What happens to the store's file, as callers of a real daemon see it."""
+"""The store's file is deleted, damaged or overwritten under a real daemon: callers get errors, and no false promise."""
 
 import os
 import shutil
@@ -77,7 +77,7 @@ def test_a_store_that_is_deleted_under_its_daemon_stops_all_promises(app: Path, 
         assert "nothing more is written" in answers[0].text
         assert health(daemon) == 500
         daemon.kill()
-    # One line says so, however many requests have failed; and no daemon begins a new store in its place.
+    # One line reports it for any number of failed requests; and no daemon begins a new store in its place.
     assert (tmp_path / "p.log").read_text().count("nothing more is written") == 1
     assert "says that there was a store" in refusal(app, data)
 
@@ -99,7 +99,7 @@ def test_a_store_that_goes_away_is_reported_without_a_request(app: Path, tmp_pat
 def test_an_instance_that_rotted_is_stalled_and_the_daemon_goes_on(app: Path, tmp_path: Path, processes: int) -> None:
     data = tmp_path / "p.db"
     options = ("--processes", str(processes))
-    # Given a result in which one bit changes while nobody looks,
+    # Given a result in which one bit changes while no daemon runs,
     with Daemon(app, data, *options) as daemon:
         daemon.start("echo", "rotten", RESULT)
         daemon.start("echo", "sound", "sound")
@@ -112,12 +112,12 @@ def test_an_instance_that_rotted_is_stalled_and_the_daemon_goes_on(app: Path, tm
     content = bytearray(file.read_bytes())
     content[content.rfind(RESULT.encode())] ^= 1
     file.write_bytes(content)
-    # then the check says which instance it is,
+    # then the check names the instance,
     command = [sys.executable, "-m", "perdure", "store", "check", "--data", str(data)]
     checked = subprocess.run(command, capture_output=True, text=True, check=False)
     assert checked.returncode == 1
     assert "workflow/rotten: entry" in checked.stderr
-    # it is stalled and says why, and the others are served.
+    # the instance is stalled with the reason, and the others are served.
     with Daemon(app, data, *options) as daemon:
         for _ in range(3):
             answer = httpx.get(f"{daemon.url}/v1.0/workflows/dapr/rotten")
@@ -155,14 +155,14 @@ def test_a_page_that_is_gone_keeps_no_daemon_from_starting(at_rest: Path, tmp_pa
         file.seek((root - 1) * 4096)
         file.write(bytes(4096))
     with Daemon(app, data) as daemon:
-        # then others are served,
+        # then other instances are served,
         daemon.start("echo", "new", 1)
         daemon.wait_for("new", "COMPLETED")
         if table == "actors":
-            # what cannot be read says so and is not taken for free,
+            # the id of an instance that cannot be read gets an error, and is not taken for free,
             assert "cannot be read" in httpx.get(f"{daemon.url}/v1.0/workflows/dapr/wait").text
         else:
-            # and all goes on, timers too.
+            # and all instances go on, those with timers too.
             assert daemon.post("wait", "raiseEvent/go").status_code == 202
             daemon.wait_for("wait", "COMPLETED")
             daemon.wait_for("sleep", "COMPLETED")
@@ -212,7 +212,7 @@ def test_a_store_that_is_overwritten_under_its_daemon_stops_all_promises(app: Pa
         # No start is acknowledged, not even one whose id the daemon makes,
         for _ in range(3):
             assert httpx.post(f"{daemon.url}/v1.0/workflows/dapr/echo/start", content="1").status_code == 503
-        # and health says so.
+        # and health reports it.
         assert health(daemon) == 500
         daemon.kill()
     assert (tmp_path / "p.log").read_text().count("nothing more is written") == 1
@@ -241,14 +241,14 @@ def test_files_beside_the_store_that_are_emptied_one_by_one_cost_nothing(app: Pa
             time.sleep(0.5)
             os.truncate(f"{data}{beside}", 0)
             ids.append(f"it-{len(ids)}")
-            # then it serves on, at once,
+            # then it goes on serving, without a pause,
             assert daemon.start("echo", ids[-1], RESULT).status_code == 202
             assert health(daemon) == 204
             daemon.wait_for(ids[-1], "COMPLETED")
         deadline = time.monotonic() + 10
         while not Path(f"{data}.id").read_bytes().startswith(b"Prdr"):
             assert time.monotonic() < deadline
-            time.sleep(0.05)  # it is looked at once a second
+            time.sleep(0.05)  # the daemon looks at the file once a second
         daemon.kill()
     # and after a kill nothing is lost.
     with Daemon(app, data) as daemon:

@@ -102,7 +102,7 @@ def test_the_spans_of_a_worker_s_instance_reach_both_collectors_below_one_anothe
         )
         with sidecar(tmp_path, tracing) as address:
             told = anyio.run(work, address)
-        # What was left has been sent at the end.
+        # The remaining spans have been sent at the end.
         for collector in (one, other):
             names = ["/TaskHubSidecarService/StartInstance", "create_orchestration||order", "orchestration||order"]
             call, create, generation, activity = (collector.named(name)[0] for name in (*names, "activity||pay"))
@@ -220,7 +220,7 @@ def test_one_trace_holds_what_two_apps_do_over_a_pause_a_restart_a_new_generatio
             daemon.wait_for("j", "COMPLETED")
             collector.wait_for("orchestration||audit", 3)
             assert daemon.stop() == 0
-    # then all of it is one trace, in which each span is of the app that did it.
+    # then all spans are in one trace, each with the app that did the work.
     assert {span.trace_id for span in collector.spans} == {CALLER.split("-")[1]}
     assert {(span.name, span.service) for span in collector.spans} == {
         ("create_orchestration||audit", "books"),
@@ -234,6 +234,6 @@ def test_one_trace_holds_what_two_apps_do_over_a_pause_a_restart_a_new_generatio
     assert {parents.get(span.parent_id) for span in collector.named("activity||pay")} == {
         "orchestration||audit", "orchestration||close",
     }  # fmt: skip
-    # No span is there twice: two generations and a rerun.
+    # No span is there twice: there are two generations and a rerun.
     assert len({span.span_id for span in collector.spans}) == len(collector.spans)
     assert len(collector.named("orchestration||audit")) == 3

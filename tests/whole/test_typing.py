@@ -1,4 +1,4 @@
-"""Programs of users have types: mypy accepts right ones, and refuses wrong ones.
+"""Programs of users are typed: mypy accepts correct ones, and refuses wrong ones.
 
 `make check` looks at the same program with the package's own settings.
 """
@@ -16,7 +16,7 @@ from ..support.paths import ROOT
 def test_results_have_the_type_of_their_workflow(tmp_path: Path) -> None:
     pytest.importorskip("mypy")
     program = ROOT / "tests/support/typed_client.py"
-    # In a folder in which the tree cannot be mistaken for the installed package.
+    # mypy runs in a folder in which it cannot take the tree for the installed package.
     (tmp_path / "program.py").write_text(program.read_text())
     command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path / "cache"), "program.py"]
     checked = subprocess.run(command, check=False, cwd=tmp_path, capture_output=True, text=True, timeout=120)

@@ -1,4 +1,4 @@
-"""What instances wait for is the same after the daemon was killed: all of it stands in the store."""
+"""Instances wait for the same things after their daemon was killed: the store has all of their waits."""
 
 import time
 from pathlib import Path
@@ -48,7 +48,7 @@ NAMES = ("activity", "retry", "events", "family")
 EXPECTED = {
     "activity": [("activity", "hang", "running", 1, 1)],
     "retry": [("activity", "fail", "queued", 2, 2)],
-    # One "Approve" has come, and ended the older wait.
+    # One "Approve" has arrived, and has ended the older wait.
     "events": [("event", "Approve", None, None, 1), ("event", "Cancel", None, None, None)],
     "family": [("child", "events", None, 1, 1), ("timer", None, None, None, 2)],
 }

@@ -30,7 +30,7 @@ async def ask(ctx, folder):
     return await ctx.call_activity(where)
 """
 
-# A module of its own, so that the process does not change the folder by itself when it imports the app.
+# A separate module, so that the process does not change the folder when it imports the app.
 ELSEWHERE = """
 import os
 
@@ -57,11 +57,11 @@ def test_all_stays_where_the_daemon_was_started(tmp_path: Path, processes: int) 
         return started
 
     with daemon() as first:
-        # when an activity runs in a process, then it begins in the folder of the start;
+        # when an activity runs in a process, then it begins in the folder in which the daemon was started;
         assert first.start("ask", "i", str(further)).status_code == 202
         state = first.wait_for("i", "COMPLETED")
         assert json.loads(state["properties"]["dapr.workflow.output"]) == str(home)
-        # the tokens are read again from where they were;
+        # the tokens are read again from the same file;
         (home / "tokens").write_text("second\n")
         first.process.send_signal(signal.SIGHUP)
         health = f"{first.url}/v1.0/metadata"

@@ -1,4 +1,4 @@
-"""The processes of hosts end with the block that made them, and each has a configuration of its own."""
+"""The processes of hosts end with the block that started them, and each has its own configuration."""
 
 import os
 import signal
@@ -25,13 +25,13 @@ CONFIG = host_config("shop.py")
 def test_hosts_end_when_their_parent_breaks(
     host: Callable[[Config, Member], None], patience_s: float, code: int, tmp_path: Path
 ) -> None:
-    # Given a host, in a folder of its own,
+    # Given a host, in its own folder,
     processes = HostProcesses(CONFIG, str(tmp_path), host, patience_s=patience_s)
     with pytest.raises(BrokenPipeError), processes:
         processes.start(0)
         wait(processes.pipes(), PATIENCE_S)
         [process] = active_children()
-        # when its parent cannot go on, then it ends by itself, or is ended.
+        # when its parent fails, then it ends by itself, or is killed.
         raise BrokenPipeError
     process.join(PATIENCE_S)
     assert process.exitcode == code
@@ -43,27 +43,27 @@ def test_a_host_that_a_signal_has_stopped_goes_on(tmp_path: Path) -> None:
         wait(processes.pipes(), PATIENCE_S)
         [process] = active_children()
         assert process.pid is not None
-        # One that runs is let alone,
+        # A host that runs is let alone,
         assert not processes.go_on(0)
-        # one that was stopped goes on, and can end,
+        # a host that was stopped goes on, and can end,
         os.kill(process.pid, signal.SIGSTOP)
         os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)
         assert processes.go_on(0)
         assert not processes.go_on(0)
         processes.send(0, Stop(force=True))
         process.join(PATIENCE_S)
-        # and one that has ended leaves its exit code.
+        # and a host that has ended leaves its exit code.
         assert not processes.go_on(0)
         assert processes.ended() == [(0, 0)]
 
 
 def first_or_not(config: Config, member: Member) -> None:
-    """Says whether it was started for the first time."""
+    """A host that tells its supervisor whether it was started for the first time."""
     member.say(Ready("for the first time" if member.first else "again"))
 
 
 def test_a_host_is_told_whether_it_is_started_again(tmp_path: Path) -> None:
-    # Only at the first start of a daemon a host listens before it is ready: later the others have the connections.
+    # A host listens before it is ready only at the first start of a daemon: later the other hosts take the connections.
     with HostProcesses(CONFIG, str(tmp_path), first_or_not, patience_s=60) as processes:
         said = []
         for _ in range(2):

@@ -1,4 +1,4 @@
-"""A host that cannot start says why to its supervisor, and one that has lost it clears up."""
+"""A host that cannot start tells its supervisor the reason, and one that has lost its supervisor removes the folder."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -73,6 +73,6 @@ def test_an_orphan_clears_up_after_its_supervisor(pair: Pair, monkeypatch: pytes
     monkeypatch.setattr(member, "serve_app", serve_app)
     directory = Path(pair.member.membership.directory)
     directory.mkdir()
-    # when it ends, then the folder that the supervisor had made is gone.
+    # when the host ends, then the folder that the supervisor had made is gone.
     member.main(host_config("shop.py"), pair.member)
     assert not directory.exists()

@@ -1,4 +1,4 @@
-"""A supervisor takes the ports of all its hosts, or says which it cannot have, before there is a host."""
+"""A supervisor takes the ports of all its hosts, or names the port that it cannot have, before it starts a host."""
 
 import re
 import socket
@@ -27,12 +27,12 @@ def test_a_port_that_is_in_use_is_named_with_its_flag(name: str) -> None:
 
 
 def test_the_ports_of_all_metrics_are_tried() -> None:
-    # Given a port that is free, and the next one, which somebody has,
+    # Given a port that is free, and the next one, which is in use,
     with ExitStack() as held:
         taken = held.enter_context(listen("127.0.0.1", 0))
         while not is_free(before := taken.getsockname()[1] - 1):
             taken = held.enter_context(listen("127.0.0.1", 0))
-        # when they are to be those of two hosts, then it is found out before there are any.
+        # when two hosts are to have them, then the error comes before a host is started.
         with pytest.raises(CannotListen, match=f":{before + 1} for metrics"):
             take_ports(replace(CONFIG, metrics_port=before), held)
 

@@ -1,6 +1,6 @@
-"""A parent and its hosts, as real processes: what ends one, and what does not end the others.
+"""A parent and its hosts, as real processes: which events end one of them, and which end all.
 
-The hosts have no engine (`tests/support/processes/small_hosts.py`), so that this is about processes and nothing else.
+The hosts have no engine (`tests/support/processes/small_hosts.py`), so that only the processes are tested.
 """
 
 import os
@@ -31,7 +31,7 @@ PROGRAM = Path(small_hosts.__file__)
 
 
 class Told(NamedTuple):
-    """What a steady host says of itself."""
+    """The report of a steady host about itself."""
 
     pid: int
     ports: tuple[int, int]
@@ -57,7 +57,7 @@ class Daemon:
         self.err = Lines(self.process.stderr)
 
     def told(self) -> Told:
-        """Wait for a steady host, whichever it is."""
+        """Wait for any steady host."""
         line = self.err.hear(" pid ")
         match = re.fullmatch(r"\S+ pid (\d+) ports (\d+) (\d+) in (\S+) (\S+)", line)
         assert match, line
@@ -71,7 +71,7 @@ class Daemon:
         os.kill(self.process.pid, what)
 
     def ended(self) -> int:
-        """Wait for the end of the parent and of every host, as each of them keeps standard error open."""
+        """Wait for the end of the parent and of every host: each of them keeps standard error open."""
         return ended(self.process, self.err, self.out)
 
     def stopped(self, name: str) -> bool:
@@ -108,7 +108,7 @@ def test_a_signal_stops_all_in_order(start: Start, told: signal.Signals) -> None
 
 
 def test_a_signal_to_all_processes_at_once_is_the_parents_to_heed(start: Start) -> None:
-    # Given a daemon in a group of its own, as a terminal or a service manager has it,
+    # Given a daemon in its own process group, as a terminal or a service manager starts it,
     daemon = start("steady", "steady")
     hosts = [daemon.told().pid for _ in range(2)]
     daemon.ready()
@@ -117,14 +117,14 @@ def test_a_signal_to_all_processes_at_once_is_the_parents_to_heed(start: Start) 
         os.kill(pid, signal.SIGTERM)
         os.kill(pid, signal.SIGINT)
     os.killpg(daemon.process.pid, signal.SIGINT)
-    # then they stop in order all the same.
+    # then they still stop in order.
     assert daemon.ended() == 0
     assert daemon.stopped("host-0")
     assert daemon.stopped("host-1")
 
 
 def test_a_host_that_dies_is_started_again_and_the_others_go_on(start: Start) -> None:
-    # Given two hosts, and ports that nobody listens on,
+    # Given two hosts, and ports without a listener,
     daemon = start("steady", "steady")
     first = daemon.told()
     other = daemon.told()
@@ -136,13 +136,13 @@ def test_a_host_that_dies_is_started_again_and_the_others_go_on(start: Start) ->
     assert again._replace(pid=0) == first._replace(pid=0) == other._replace(pid=0)
     assert again.pid not in (first.pid, other.pid)
     assert "ended by SIGKILL; it is started again in 0.1 s" in "\n".join(daemon.err.said)
-    # which nobody else could take meanwhile, and nobody else may enter.
+    # which no other process could take meanwhile, and a folder that no other user may enter.
     for port in first.ports:
         with pytest.raises(CannotListen):
             listen("127.0.0.1", port)
         share("127.0.0.1", port).close()
     assert first.mode == "drwx------"
-    # The ready line was for the first time only, and nothing is left behind.
+    # The ready line came only once, and no file is left behind.
     daemon.tell(signal.SIGTERM)
     assert daemon.ended() == 0
     assert daemon.out.said == ["ready"]
@@ -170,7 +170,7 @@ def test_hosts_end_when_their_parent_is_killed(start: Start) -> None:
 
 
 def test_an_end_that_comes_while_a_round_is_under_way_is_seen_in_the_next() -> None:
-    # Given a host that ends just after it was looked whether it has,
+    # Given a host that ends just after the parent has looked for its end,
     calls: list[str] = []
 
     class Late(HostProcesses):
@@ -207,7 +207,7 @@ def test_an_end_that_comes_while_a_round_is_under_way_is_seen_in_the_next() -> N
         supervisor.stop(now_s)
         signal.raise_signal(signal.SIGCHLD)
         watch(supervisor, processes, signals)
-    # then it is seen because of its signal, and not when the patience ends.
+    # then its signal shows the end, before the patience is over.
     assert calls == ["ended", "ended", "forget"]
     assert supervisor.in_order
 

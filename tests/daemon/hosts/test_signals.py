@@ -17,11 +17,11 @@ def test_what_has_come_is_read_as_numbers_in_its_order_and_once() -> None:
         # when some come,
         for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT):
             signal.raise_signal(number)
-        # then they wake it, and it reads which they were.
+        # then they wake it, and it reads their numbers.
         assert wait([signals.reader], 0) == [signals.reader]
         assert list(signals.received()) == [signal.SIGCHLD, signal.SIGTERM, signal.SIGINT]
         assert signals.received() == b""
-    # Afterwards all is as it was.
+    # Afterwards the handlers are the former ones.
     assert signal.getsignal(signal.SIGTERM) is before
 
 

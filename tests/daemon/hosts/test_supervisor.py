@@ -1,4 +1,4 @@
-"""The supervisor decides when hosts start, stop and are killed; time and processes are the test's."""
+"""The supervisor decides when hosts start, stop and are killed; the tests simulate time and processes."""
 
 import logging
 
@@ -20,12 +20,12 @@ PATIENCE_S = 30.0
 
 
 class FakeProcesses:
-    """What a supervisor has done, word by word."""
+    """Simulated processes that note each call of a supervisor."""
 
     def __init__(self) -> None:
         self.done: list[tuple[object, ...]] = []
-        self.failure: OSError | None = None  # what a start raises
-        self.stopped: set[int] = set()  # by a signal
+        self.failure: OSError | None = None  # the error that a start raises
+        self.stopped: set[int] = set()  # of hosts that a signal has stopped
 
     def start(self, index: int) -> None:
         self.done.append(("start", index))
@@ -77,12 +77,12 @@ def test_all_hosts_that_run_read_their_tokens_again() -> None:
 def test_the_ready_line_is_said_once_when_all_hosts_are_ready() -> None:
     scene = Scene(ready=False)
     assert scene.processes.since() == [("start", 0), ("start", 1)]
-    # Given one host of two that is ready, when the other is too, then it is said,
+    # Given one host of two that is ready, when the other becomes ready, then the line is printed,
     scene.supervisor.handle_message(1, Ready("here"), 1)
     assert scene.announced == []
     scene.supervisor.handle_message(0, Ready("here"), 2)
     assert scene.announced == ["here"]
-    # and not again when one has been away.
+    # and not again when a host was started again.
     scene.supervisor.handle_end(0, -9, 3)
     scene.supervisor.act(4)
     scene.supervisor.handle_message(0, Ready("here"), 5)
@@ -112,7 +112,7 @@ def test_a_host_that_ends_is_started_again_after_a_pause_that_grows(caplog: pyte
         pauses_s.append(pause_s)
         scene.supervisor.act(now_s + pause_s * 0.99)
         assert scene.processes.since() == []
-        # and when it has come, it is started, and only this one.
+        # and when it has come, this host is started, and no other.
         now_s += pause_s * 1.01
         scene.supervisor.act(now_s)
         assert scene.processes.since() == [("start", 1)]
@@ -120,7 +120,7 @@ def test_a_host_that_ends_is_started_again_after_a_pause_that_grows(caplog: pyte
         scene.supervisor.handle_message(1, Ready("here"), now_s)
     assert pauses_s == pytest.approx([0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0])
     assert (pauses_s[0], pauses_s[-1]) == pytest.approx((PAUSE_S_MIN, PAUSE_S_MAX))
-    # It is worth an error each time.
+    # Each end is logged as an error.
     errors = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
     assert errors[0] == "host-1 ended with exit code 3; it is started again in 0.1 s"
     assert len(errors) == 8
@@ -136,12 +136,12 @@ def test_a_host_that_was_ready_for_a_while_is_started_again_soon() -> None:
 
 
 def test_a_host_that_cannot_start_again_is_tried_until_it_can(caplog: pytest.LogCaptureFixture) -> None:
-    # Given a host that has ended, and whose file somebody else has meanwhile,
+    # Given a host that has ended, and whose file another process has locked meanwhile,
     scene = Scene()
     scene.supervisor.handle_end(0, -11, 1)
     scene.supervisor.act(2)
     scene.processes.since()
-    # when it says that it cannot start, then the daemon goes on, and it is tried again.
+    # when it says that it cannot start, then the daemon goes on, and the host is started again later.
     scene.supervisor.handle_message(0, Failed("the file is in use."), 3)
     scene.supervisor.handle_end(0, 1, 3)
     scene.supervisor.act(3 + PAUSE_S_MAX)
@@ -170,7 +170,7 @@ def test_a_host_that_says_it_cannot_start_ends_all_and_the_first_reason_counts()
     assert scene.processes.since() == [("stop", 0, False), ("stop", 1, False)]
     scene.supervisor.handle_end(1, 1, 1)
     assert not scene.supervisor.done
-    # and what it said is the reason.
+    # and its message is the reason.
     scene.supervisor.handle_message(0, Failed("another"), 1)
     scene.supervisor.handle_end(0, 1, 1)
     assert scene.supervisor.done
@@ -201,7 +201,7 @@ def test_a_signal_stops_all_hosts_and_none_is_started_again() -> None:
     scene.supervisor.handle_end(0, -9, 1)
     # when a signal comes,
     scene.supervisor.handle_signal("SIGTERM", 1.05)
-    # then the one is told, and the other stays away.
+    # then the first is told to stop, and the other is not started.
     assert scene.processes.since() == [("stop", 1, False)]
     scene.supervisor.act(3)
     scene.supervisor.handle_end(1, 0, 3)
@@ -229,12 +229,12 @@ def test_a_host_that_does_not_stop_is_killed(caplog: pytest.LogCaptureFixture) -
     scene.supervisor.handle_signal("SIGTERM", 5)
     scene.supervisor.handle_end(0, 0, 6)
     scene.processes.since()
-    # when it takes longer than the patience,
+    # when the stop takes longer than the patience,
     assert scene.supervisor.wait_s(6) == pytest.approx(PATIENCE_S - 1)
     scene.supervisor.act(5 + PATIENCE_S - 0.1)
     assert scene.processes.since() == []
     scene.supervisor.act(5 + PATIENCE_S)
-    # then what is left is killed, once, and it was no ordered stop.
+    # then the remaining hosts are killed, once, and the stop was not in order.
     assert scene.processes.since() == [("kill", 1)]
     assert scene.supervisor.wait_s(5 + PATIENCE_S) is None
     assert not scene.supervisor.in_order
@@ -310,12 +310,12 @@ def test_a_host_that_a_signal_has_stopped_goes_on() -> None:
     scene.supervisor.handle_message(0, Beat(0), 0)
     beat_and_look(scene, 1, from_s=0, to_s=7)
     assert scene.processes.since() == [("go on", 0)]
-    # and is let alone when it is heard again.
+    # and is let alone when it beats again.
     scene.processes.stopped = set()
     scene.supervisor.handle_message(0, Beat(0), 7)
     beat_and_look(scene, 1, from_s=7, to_s=13)
     assert scene.processes.since() == []
-    # Stopped once more it has its time again.
+    # When it is stopped once more it has the full time again.
     scene.processes.stopped = {0}
     beat_and_look(scene, 1, from_s=13, to_s=14)
     assert scene.processes.since() == [("go on", 0)]
@@ -329,7 +329,7 @@ def test_a_stopped_host_that_does_not_go_on_is_killed() -> None:
     assert scene.processes.since() == [("go on", 0)]
     beat_and_look(scene, 1, from_s=6 + round(GO_ON_S), to_s=12)
     assert scene.processes.since() == [("kill", 0)]
-    # The next process of the host begins without a word about the last.
+    # The next process of the host starts without a record of the last one.
     scene.supervisor.handle_end(0, -9, 12)
     scene.supervisor.act(13)
     scene.supervisor.handle_message(0, Beat(0), 13)
@@ -339,13 +339,13 @@ def test_a_stopped_host_that_does_not_go_on_is_killed() -> None:
 
 
 def test_a_host_that_is_not_ready_yet_may_be_silent_for_longer() -> None:
-    # Given a host that has beaten and then imports code for long, when it has been silent for 5 s, then it goes on,
+    # Given a host that has beaten and then imports code, when it has been silent for 5 s, then it is let alone,
     scene = Scene(ready=False)
     scene.processes.since()
     scene.supervisor.handle_message(0, Beat(0), 0)
     beat_and_look(scene, 1, from_s=0, to_s=round(STARTING_SILENT_S) + 1)
     assert scene.processes.since() == []
-    # and is killed at last, because it may hang.
+    # and after a longer time it is killed, because it may hang.
     beat_and_look(scene, 1, from_s=round(STARTING_SILENT_S) + 1, to_s=round(STARTING_SILENT_S) + 3)
     assert scene.processes.since() == [("kill", 0)]
 
@@ -358,7 +358,7 @@ def test_a_host_that_is_started_again_has_the_longer_time_again() -> None:
     scene.processes.since()
     beat_and_look(scene, 1, from_s=2, to_s=30)
     assert scene.processes.since() == []
-    # Ready, it is held to the shorter one.
+    # Once it is ready, it has the shorter time.
     scene.supervisor.handle_message(0, Beat(0), 30)
     scene.supervisor.handle_message(0, Ready("ready"), 30)
     beat_and_look(scene, 1, from_s=30, to_s=38)
@@ -384,7 +384,7 @@ def test_time_in_which_the_supervisor_did_not_run_is_no_hosts_fault() -> None:
     beat_and_look(scene, 1, from_s=0, to_s=3)
     scene.supervisor.act(63)
     assert scene.processes.since() == []
-    # then a host has its time from then on.
+    # then the time of a host begins when the supervisor goes on.
     for now_s in range(64, 66):
         scene.supervisor.act(now_s)
     assert scene.processes.since() == []

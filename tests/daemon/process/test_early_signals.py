@@ -1,4 +1,4 @@
-"""A signal that asks for the end is heard from the first line on, whatever the app does while it is imported."""
+"""A signal that asks for the end works from the first line on, also if the app changes signals while it is imported."""
 
 import os
 import signal
@@ -29,7 +29,7 @@ APPS = {
 def start(folder: Path, app: str, *flags: str) -> tuple[subprocess.Popen[str], Lines]:
     (folder / "shop.py").write_text(app)
     command = [sys.executable, "-m", "perdure", "run", "shop.py", "--http-port", "0", "--grpc-port", "0", *flags]
-    # As of a program that blocks signals while it starts others.
+    # As a program does that blocks signals while it starts others.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM, signal.SIGINT])
     try:
         process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
@@ -57,7 +57,7 @@ def test_a_signal_while_the_app_is_imported_stops_the_daemon(tmp_path: Path, app
 
 
 def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
-    # The line is said inside of the `try`, or the signal might come before it.
+    # The line is printed inside of the `try`, or the signal might come before the `try`.
     caught = (
         "import sys, time\ntry:\n    print('importing', file=sys.stderr, flush=True)\n    time.sleep(60)\n"
         "except BaseException:\n    print('caught', file=sys.stderr, flush=True)\n    time.sleep(60)\n"

@@ -1,4 +1,4 @@
-"""The garbage collector, tuned in a process of its own, because there is no way back."""
+"""The garbage collector, tuned in a separate process, because the tuning cannot be undone."""
 
 import subprocess
 import sys

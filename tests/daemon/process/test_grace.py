@@ -1,4 +1,4 @@
-"""The grace of a stop is one budget, from the moment at which the daemon was told."""
+"""The grace of a stop is one budget, which begins when the daemon is told to stop."""
 
 import anyio
 import anyio.lowlevel

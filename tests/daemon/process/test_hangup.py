@@ -1,4 +1,4 @@
-"""A daemon stops in order when its terminal ends, and SIGHUP ends no daemon that has none."""
+"""A daemon stops in order when its terminal ends, and SIGHUP ends no daemon that has no terminal."""
 
 import os
 import signal
@@ -21,7 +21,7 @@ app = perdure.App("hangup")
 async def waits(ctx): return await ctx.wait_for_external_event("go")
 """
 
-# Runs a command in a session of its own: its terminal is the first argument, if that is not empty.
+# Runs a command in a new session: its terminal is the first argument, if that is not empty.
 IN_A_SESSION = """
 import os, signal, sys
 signal.signal(signal.SIGHUP, signal.SIG_IGN if sys.argv[2] else signal.SIG_DFL)
@@ -33,7 +33,7 @@ os.execvp(sys.argv[3], sys.argv[3:])
 
 
 def in_a_session(terminal: str = "", *, ignores: bool = False) -> tuple[str, ...]:
-    """The command that runs another one in a session of its own."""
+    """The command that runs another one in a new session."""
     return sys.executable, "-c", IN_A_SESSION, terminal, "ignored" if ignores else ""
 
 
@@ -77,7 +77,7 @@ def left_alone(number: int) -> Iterator[None]:
 
 
 def until(file: Path, words: str, times: int = 1) -> None:
-    """Wait until a file has the words so often."""
+    """Wait until a file contains the words this number of times."""
     deadline = time.monotonic() + READY_S
     while file.read_text().count(words) < times:
         assert time.monotonic() < deadline, file.read_text()

@@ -1,4 +1,4 @@
-"""A process that an app forks holds nothing of the daemon's: no port, connection, file of the store, or signal."""
+"""A process that an app forks keeps no port, connection, file of the store or signal handler of the daemon."""
 
 import http.client
 import os
@@ -87,17 +87,17 @@ def test_a_forked_child_holds_nothing_of_the_daemon(tmp_path: Path, activity: st
             assert time.monotonic() < deadline_s
             time.sleep(0.02)
         child = int(text)
-        # then it has none of the daemon's sockets, and no file of the store,
+        # then the child has none of the daemon's sockets, and no file of the store,
         theirs, ours = files_of(child), files_of(process.pid)
         assert not [each for each in theirs if "perdure.db" in each]
         inodes = {inode_of(port) for port in ports}
         assert inodes <= ours
         assert not inodes & theirs
-        # a signal to it ends it alone,
+        # a signal to the child ends only the child,
         os.kill(child, signal.SIGTERM)
         time.sleep(0.2)
         assert process.poll() is None
-        # and the daemon stops as if it had never been.
+        # and the daemon stops as without a child.
         process.terminate()
         assert process.wait(PATIENCE_S) == 0
         for connection in connections:

@@ -1,4 +1,4 @@
-"""Settings of the interpreter that code of the app makes worse for the daemon are put back."""
+"""The daemon restores settings of the interpreter that code of the app has changed to its harm."""
 
 import gc
 import resource
@@ -32,7 +32,7 @@ async def guarded(change: Callable[[], object]) -> None:
 
 
 def lower(limit: int) -> None:
-    """Lower a soft limit of the process, by so much that nothing breaks for a moment."""
+    """Lower a soft limit of the process, to a value that breaks nothing for a moment."""
     soft, hard = resource.getrlimit(limit)
     resource.setrlimit(limit, (soft - 1 if soft != resource.RLIM_INFINITY else 2**40, hard))
 
@@ -105,7 +105,7 @@ def test_a_function_that_code_of_the_app_has_left_behind_is_taken_off(
             if by_the_app:
                 tracers[name] = traces
             try:
-                # when the daemon looks, then it takes off what is the app's.
+                # when the daemon looks, then it removes the app's function.
                 await anyio.sleep(0.01)
                 assert (present() is traces) is not by_the_app
             finally:

@@ -1,4 +1,4 @@
-"""What code of the app adds to the log breaks no line of the daemon's, and nothing that writes one."""
+"""Handlers and factories that code of the app adds to the log break no line of the daemon's, and no writer of one."""
 
 import asyncio
 import logging
@@ -39,7 +39,7 @@ class Fails(logging.Handler):
 
 
 class Again(logging.Handler):
-    """A handler that logs, and so is called again."""
+    """A handler that logs a line, for which it is called again."""
 
     def emit(self, record: logging.LogRecord) -> None:
         logging.getLogger("again").warning("again")
@@ -47,7 +47,7 @@ class Again(logging.Handler):
 
 @pytest.fixture
 def ours() -> Iterator[Lines]:
-    """The daemon's handler, at a root that is given back afterwards."""
+    """The daemon's handler, at the root logger, which is restored afterwards."""
     root, package = logging.getLogger(), logging.getLogger("perdure")
     before = root.handlers[:], root.filters[:], package.handlers[:], package.filters[:]
     factory = logging.getLogRecordFactory()
@@ -103,14 +103,14 @@ def test_an_error_in_logging_reaches_no_caller_and_the_line_is_written_and_the_f
     ours: Lines, name: str, error: BaseException
 ) -> None:
     try:
-        # Given something of the app's at the log that raises,
+        # Given a part of the log that the app has added and that raises,
         MISDEEDS[name](error)
-        # when the daemon writes lines, from code of its own or from a thread,
+        # when the daemon writes lines, from its own code or from a thread,
         as_daemon()
         logging.getLogger(DAEMONS).warning("it goes on")
     finally:
         logging.getLogger(DAEMONS).filters.clear()
-    # then they are written, and one more says what has failed.
+    # then they are written, and one more line names the part that has failed.
     told = [line for line in ours.lines if f"has raised {type(error).__name__}: {error}" in line]
     assert len(told) == 1
     assert [line for line in ours.lines if line not in told] == ["it goes on", "it goes on"]

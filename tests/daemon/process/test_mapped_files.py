@@ -1,4 +1,4 @@
-"""A mapped file that is cut short under the process is mended, or the process ends with a sentence."""
+"""A mapped file that is truncated while it is in use is mended, or the process ends with a sentence."""
 
 import signal
 import subprocess
@@ -9,7 +9,7 @@ import pytest
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux is mended")
 
-# The record is written while threads cut it short, again and again.
+# The record is written while threads truncate it again and again.
 WRITES = """
 import os, sys, threading
 from perdure.actors.address import Address
@@ -40,7 +40,7 @@ with mending(record.mend):
 os._exit(7)  # not in order
 """
 
-# A file of somebody else's.
+# A file that does not belong to the daemon.
 READS = """
 import mmap, os, sys
 from perdure.daemon.process.mapped_files import mending
@@ -66,7 +66,7 @@ def test_a_flight_record_outlives_being_cut_short_while_it_is_written(tmp_path: 
     ended = ran(WRITES, tmp_path / "p.db.flight")
     assert (ended.returncode, ended.stderr) == (7, "")
 
-    # And the next process finds what was under way at the end.
+    # And the next process finds the work that was under way at the end.
     source = """
 import sys
 from perdure.actors.hosting.flight_record import FlightRecord

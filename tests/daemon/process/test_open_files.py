@@ -1,4 +1,4 @@
-"""Both ports together leave files to open for the rest, whatever the limit."""
+"""The connections of both ports leave files for the rest of the daemon, for each limit."""
 
 import socket
 
@@ -75,7 +75,7 @@ def test_a_connection_is_cut_off_by_the_name_that_grpc_has_for_it(
         clients = [socket.create_connection((address, port), 10) for _ in range(2)]
         accepted = [listener.accept()[0] for _ in clients]
         name = form.format(clients[0].getsockname()[1])
-        # Only on this port, and only this one.
+        # Only this connection, and only on this port.
         assert not cut_off(port + 1, name)
         assert not cut_off(port, form.format(1))
         assert cut_off(port, name)

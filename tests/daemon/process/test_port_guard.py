@@ -1,4 +1,4 @@
-"""A daemon whose listening sockets were closed by code of the app ends."""
+"""A daemon ends when code of the app has closed its listening sockets."""
 
 import os
 import socket

@@ -1,4 +1,4 @@
-"""Code of the app does not stop, replace or cut off the daemon's process; the daemon and forked children do as ever."""
+"""Code of the app cannot stop, replace or cut off the daemon's process; the daemon and forked children still can."""
 
 import _thread
 import ctypes
@@ -33,7 +33,7 @@ def fence() -> Iterator[ProcessFence]:
 
 @pytest.fixture
 def listening(fence: ProcessFence) -> Iterator[int]:
-    """A descriptor that is the daemon's."""
+    """A descriptor that belongs to the daemon."""
     reading, writing = os.pipe()
     fence.begin(lambda descriptor: descriptor == writing)
     yield reading
@@ -91,7 +91,7 @@ def test_what_would_end_the_daemon_is_refused_with_a_sentence(listening: int, ca
 
 
 def send_with(handler: Any) -> None:
-    """Have a handler for a signal, and send it."""
+    """Set a handler for a signal, and send the signal."""
     signal.signal(signal.SIGUSR1, handler)
     os.kill(os.getpid(), signal.SIGUSR1)
     signal.raise_signal(signal.SIGUSR1)
@@ -153,7 +153,7 @@ ENDS_AT_ONCE = (
 
 @pytest.mark.parametrize("name", ENDS_AT_ONCE)
 def test_a_signal_that_ends_the_process_at_once_passes(fence: ProcessFence, name: str) -> None:
-    # The next process finds the culprit, as it finds that of an os._exit.
+    # The next process finds the culprit, as it does after an os._exit.
     number = getattr(signal, name)
     assert fence.kill(os.getpid(), number) is fence.killpg(0, number) is fence.raise_signal(number) is None
 
@@ -210,11 +210,11 @@ def test_a_descriptor_is_the_daemons_as_long_as_it_is_of_the_same_file(
 
 
 def test_the_lock_of_a_store_that_another_has_is_no_codes_of_the_app(fence: ProcessFence, tmp_path: Path) -> None:
-    # Given a store that is taken, and a fence to which all open files are the daemon's,
+    # Given a store that is locked, and a fence to which all open files of the store are the daemon's,
     path = str(tmp_path / "p.db")
     taken = Hold.take(path)
     fence.begin(lambda descriptor: path_of(descriptor).startswith(path))
-    # when it is taken once more, then who has it is told, and it can be given back.
+    # when it is locked once more, then the error says that it is in use, and the lock can be released.
     with pytest.raises(StoreLocked, match="in use by another"):
         Hold.take(path)
     taken.release()
@@ -227,7 +227,7 @@ def as_in(module: str, function: Any) -> Callable[[], object]:
 
 
 def test_the_daemon_and_forked_children_do_as_ever(fence: ProcessFence, tmp_path: Path) -> None:
-    # Given code of the daemon's, which a module of its name is,
+    # Given code in a module with a name of the daemon's,
     stop = as_in("perdure.daemon.daemon", lambda: os.kill(os.getpid(), signal.SIGUSR1))
     came: list[int] = []
     before = signal.signal(signal.SIGUSR1, lambda number, frame: came.append(number))
@@ -236,7 +236,7 @@ def test_the_daemon_and_forked_children_do_as_ever(fence: ProcessFence, tmp_path
     finally:
         signal.signal(signal.SIGUSR1, before)
     assert came == [signal.SIGUSR1]
-    # and a child, then both end what they like.
+    # and a forked child, then neither is refused.
     child = os.fork()
     if child == 0:
         os.execv("/bin/sh", ["sh", "-c", f"echo done > {tmp_path / 'done'}"])  # noqa: S606  of this test
@@ -261,6 +261,6 @@ def test_while_the_app_is_imported_and_after_the_end_nothing_is_refused() -> Non
     with process_fenced():
         assert os.kill is not originals[0]
         with pytest.raises(FileNotFoundError):
-            # A program may put itself in order while it begins.
+            # A program may replace itself while it starts.
             os.execv("/nowhere", ["nowhere"])  # noqa: S606  there is none
     assert [getattr(module, name) for module, name, _ in FENCED if hasattr(module, name)] == originals

@@ -1,4 +1,4 @@
-"""A handler that code of the app sets for a signal raises in the step that has set it, and nowhere else."""
+"""A signal handler of the app's code raises only in the step that has set it."""
 
 import asyncio
 import os
@@ -28,7 +28,7 @@ SOON_S = 0.02
 
 
 class TooLate(Exception):
-    """What the handlers here raise."""
+    """The error that the handlers here raise."""
 
 
 def raises(number: int, frame: object) -> None:
@@ -46,7 +46,7 @@ def spin() -> None:
         sum(range(10_000))
 
 
-# How a signal comes soon.
+# The ways to send a signal soon.
 COMES: dict[signal.Signals, Callable[[], object]] = {
     signal.SIGALRM: lambda: signal.setitimer(signal.ITIMER_REAL, SOON_S),
     signal.SIGPROF: lambda: signal.setitimer(signal.ITIMER_PROF, SOON_S),
@@ -66,7 +66,7 @@ def _as_before() -> Iterator[None]:
 
 
 def app_with_signals(number: signal.Signals, handler: Callable[..., Any]) -> App:
-    """Workflows that set a handler, and meet its signal in this place or that."""
+    """Workflows that set a handler, and get its signal in one place or another."""
     app = App("signals")
 
     @app.activity
@@ -147,7 +147,7 @@ def test_in_the_step_that_has_set_it_a_handler_raises(number: signal.Signals, st
 def test_in_the_step_of_another_it_is_a_line_in_the_log(
     number: signal.Signals, handler: Callable[..., Any], caplog: pytest.LogCaptureFixture
 ) -> None:
-    # Given an activity that has set a handler and ended, when the signal comes in another, then that one goes on.
+    # Given an activity that has set a handler and ended, when the signal comes in another, then the other goes on.
     states = run(app_with_signals(number, handler), ("calls", "leaves_it"), *[("calls", "innocent")] * 3)
     assert [(state.status, state.output) for state in states] == [
         (Status.COMPLETED, "left"),
@@ -162,7 +162,7 @@ def test_a_signal_handler_that_raises_in_the_event_loop_harms_no_code(
     number: signal.Signals, caplog: pytest.LogCaptureFixture
 ) -> None:
     [state] = run(app_with_signals(number, raises), ("calls", "awaits_beside_it"))
-    if state.status is Status.COMPLETED:  # it came in the loop, and not in one of the activity's steps
+    if state.status is Status.COMPLETED:  # the signal came in the loop, and not in one of the activity's steps
         assert f"a handler of {number.name} that code of the app has set raised TooLate" in caplog.text
     else:
         assert f"signal {number:d}" in str(state.failure)
@@ -207,7 +207,7 @@ def test_the_fence_is_taken_down_and_the_daemons_own_handlers_have_none() -> Non
         fenced = signal.signal(signal.SIGUSR1, raises)
         fenced = signal.signal(signal.SIGUSR1, raises)
         assert type(fenced) is FencedHandler
-        # One that is put back has no second fence.
+        # A handler that is set again has no second fence.
         signal.signal(signal.SIGUSR1, fenced)
         assert signal.getsignal(signal.SIGUSR1) is fenced
         run_as_owner(signal.signal, signal.SIGUSR1, raises)
@@ -216,7 +216,7 @@ def test_the_fence_is_taken_down_and_the_daemons_own_handlers_have_none() -> Non
 
 
 class Odd:
-    """A handler that does not like to be looked at."""
+    """A handler that raises when its attributes are read."""
 
     def __getattribute__(self, name: str) -> Any:
         raise RuntimeError(name)

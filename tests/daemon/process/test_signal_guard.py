@@ -1,4 +1,4 @@
-"""The daemon hears SIGTERM and SIGINT, and survives other signals, whatever code of the app does to their handlers."""
+"""The daemon receives SIGTERM and SIGINT, and survives other signals, also if the app's code changes their handlers."""
 
 import signal
 import subprocess
@@ -85,7 +85,7 @@ async def guarded(*changes: Callable[[], object]) -> None:
 
 
 async def some_looks() -> None:
-    """Wait for many looks of the guard, however slowly the event loop goes round."""
+    """Wait for many looks of the guard, also on a slow event loop."""
     for _ in range(20):
         await anyio.sleep(0.001)
 
@@ -96,7 +96,7 @@ def test_an_alarm_that_no_code_waits_for_is_a_line_in_the_log(
 ) -> None:
     anyio.run(guarded, lambda: signal.raise_signal(number))
     assert caplog.messages == [f"{number.name} came, because code of the app has set an alarm; nothing was done"]
-    # Nor does one that comes after the end of the guard, before that of the process.
+    # An alarm between the end of the guard and that of the process ends nothing either.
     signal.raise_signal(number)
 
 

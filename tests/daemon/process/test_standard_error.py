@@ -1,4 +1,4 @@
-"""Nothing waits for the reader of standard error: what it does not take is kept, and beyond a limit counted."""
+"""The daemon never waits for the reader of standard error: it keeps unread lines, and beyond a limit counts them."""
 
 import errno
 import io
@@ -30,7 +30,7 @@ from perdure.daemon.process.standard_error import (
 
 from ...support.processes.daemon import Daemon
 
-LINES = 30_000  # of 100 bytes each: far beyond what a pipe and the backlog hold
+LINES = 30_000  # of 100 bytes each: far more than a pipe and the backlog hold
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def a_terminal(opened: list[int]) -> tuple[int, int]:
     reader, writer = pty.openpty()
     opened += [reader, writer]
     attributes = termios.tcgetattr(writer)
-    attributes[1] &= ~termios.OPOST  # no line end becomes two
+    attributes[1] &= ~termios.OPOST  # so that a line end does not become two
     termios.tcsetattr(writer, termios.TCSANOW, attributes)
     return reader, writer
 
@@ -67,7 +67,7 @@ def text_stream(descriptor: int) -> TextIO:
 
 
 def read_until_quiet(descriptor: int) -> bytes:
-    """All that comes until nothing has come for a while."""
+    """All bytes that come until none has come for a while."""
     said = bytearray()
     while select.select([descriptor], [], [], 0.5)[0]:
         chunk = os.read(descriptor, 1_000_000)
@@ -85,7 +85,7 @@ def test_a_reader_that_stands_still_holds_up_nothing(
     with text_stream(writer) as stream, closing(StandardError(stream)) as handler:
         logger = logging.Logger("flood")
         logger.addHandler(handler)
-        # When far more is logged than anybody reads, then it takes no longer than it takes to format it,
+        # When far more is logged than the reader takes, then logging takes only the time to format the lines,
         began_s = time.monotonic()
         for number in range(LINES):
             logger.info("%095d", number)
@@ -98,7 +98,7 @@ def test_a_reader_that_stands_still_holds_up_nothing(
         assert len(kept) * 96 >= BACKLOG_BYTES_MAX
         [counted] = [line for line in lines if "were dropped" in line]
         assert int(counted.split()[0]) + len(kept) == LINES
-        # What comes afterwards is written at once.
+        # Later lines are written at once.
         logger.info("again")
         assert read_until_quiet(reader) == b"again\n"
         assert not [each for each in threading.enumerate() if each.name == "perdure-log"]
@@ -106,7 +106,7 @@ def test_a_reader_that_stands_still_holds_up_nothing(
 
 @pytest.mark.parametrize("make", [a_pipe, a_socket, a_terminal])
 def test_the_stream_itself_stays_as_it_was(make: Callable[[list[int]], tuple[int, int]], opened: list[int]) -> None:
-    # Other programs have it too, and would not expect to be refused.
+    # Other programs share the stream, and do not expect that a write is refused.
     reader, writer = make(opened)
     with text_stream(writer) as stream, closing(StandardError(stream)) as handler:
         handler.put(b"x\n")
@@ -139,7 +139,7 @@ def test_a_file_has_every_line(tmp_path: Path) -> None:
 
 
 def test_a_line_is_in_the_file_when_it_has_been_logged(tmp_path: Path) -> None:
-    # So that the last words of a process that ends at once are there.
+    # So the file has the last lines of a process that ends at once.
     with (tmp_path / "log").open("w") as stream, closing(StandardError(stream)) as handler:
         for number in range(20):
             handler.put(b"%d\n" % number)
@@ -176,7 +176,7 @@ def test_a_disk_that_hangs_holds_up_nothing(tmp_path: Path, monkeypatch: pytest.
         assert kept == [f"{number:095d}" for number in range(len(kept))]
         assert len(kept) * 96 >= BACKLOG_BYTES_MAX - 96
         assert int(lines[-1].split()[0]) + len(kept) == LINES
-        # What comes afterwards is written at once.
+        # Later lines are written at once.
         logger.info("again")
         assert (tmp_path / "log").read_text().splitlines()[-1] == "again"
 
@@ -227,7 +227,7 @@ def test_prints_go_the_same_way_and_bytes_too(opened: list[int]) -> None:
         print("no end", end="", flush=True, file=printed)
         assert printed.fileno() == writer
         assert read_until_quiet(reader) == "größe 1\nbytes\nno end".encode()
-        # One who closes it does not close it for the others.
+        # A program that closes the stream does not close it for the others.
         print("last words", end="", file=printed)
         printed.close()
         print(", and others'", file=printed)
@@ -297,7 +297,7 @@ def test_a_daemon_whose_standard_error_is_not_read_works_and_stops(tmp_path: Pat
 
 
 def test_a_handler_that_raises_keeps_no_process_from_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Given a handler of the app that raises what is no Exception as the handlers write what they hold,
+    # Given a handler of the app that raises a BaseException when the handlers write their lines,
     asked: list[str] = []
 
     def broken() -> None:
@@ -305,6 +305,6 @@ def test_a_handler_that_raises_keeps_no_process_from_its_end(monkeypatch: pytest
         raise SystemExit("no")
 
     monkeypatch.setattr(logging, "shutdown", broken)
-    # when a process is about to end, then they are asked, and it goes on to its end.
+    # when a process is about to end, then each handler is called, and the process goes on to its end.
     write_out_log()
     assert asked == ["shutdown"]

@@ -1,4 +1,4 @@
-"""A process that may have too little for a daemon is told which limit it is, before the engine is begun."""
+"""A process whose limits are too low for a daemon gets an error that names the limit, before the engine starts."""
 
 import subprocess
 import sys
@@ -9,7 +9,7 @@ import pytest
 from perdure.actors.errors import PerdureError
 from perdure.daemon.process.system_limits import ADDRESSES_MIN, FILES_MIN, threads_needed
 
-# Another process, as a limit that was lowered may be lowered for good.
+# In another process, because a lowered limit cannot always be raised again.
 LOWERED = """
 import resource, sys
 from perdure.daemon.process.system_limits import require_room

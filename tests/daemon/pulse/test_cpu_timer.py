@@ -18,7 +18,7 @@ def of_the_kernel(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize("alarm", [INTERRUPTION, END])
 def test_it_runs_out_while_code_spins(alarm: CpuAlarm, of_the_kernel: bool) -> None:
-    # Given a timer that has its signal for itself, or shares one with profilers,
+    # Given a timer that has its own signal, or shares one with profilers,
     timer = CpuTimer(alarm)
     if KernelTimer.make(2, timer.number) is not None:
         assert (timer.number == alarm.interval_signal) is not of_the_kernel
@@ -30,7 +30,7 @@ def test_it_runs_out_while_code_spins(alarm: CpuAlarm, of_the_kernel: bool) -> N
         end_s = time.monotonic() + 10
         while not came:
             assert time.monotonic() < end_s
-        # one that was begun anew, or taken away, does not.
+        # a timer that was restarted, or removed, does not.
         timer.set(30)
         timer.set(0.02)
         timer.close()

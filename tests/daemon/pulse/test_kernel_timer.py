@@ -1,4 +1,4 @@
-"""The kernel's timers send their signals in their time, and leave those of setitimer(2) alone."""
+"""The kernel's timers send their signals in time, and do not affect the timers of setitimer(2)."""
 
 import signal
 import time

@@ -1,4 +1,4 @@
-"""A process in which nothing can run any more ends; one that was stopped for long, and goes on, lives."""
+"""A process in which no thread can run any more ends; a process that was stopped for long, and goes on, lives."""
 
 import os
 import signal
@@ -14,7 +14,7 @@ from perdure.daemon.pulse.last_resort import LastResort
 
 pytestmark = pytest.mark.skipif(LastResort().number is None, reason="another system")
 
-# Winds the timer up in a thread, as the pulse does, and does something.
+# Starts the timer in a thread, as the pulse does, and then runs some code.
 PROGRAM = """
 import ctypes, signal, sys, threading, time
 from perdure.daemon.pulse.last_resort import LastResort
@@ -74,7 +74,7 @@ def test_a_process_that_was_stopped_for_longer_goes_on() -> None:
 @pytest.mark.parametrize(
     "does",
     [
-        "time.sleep(1)",  # gives the lock back
+        "time.sleep(1)",  # releases Python's lock
         "resort.close(); resort.close(); time.sleep(1)",
         "signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals()); time.sleep(1)",
     ],

@@ -1,4 +1,4 @@
-"""The stand-in tells each caller that the daemon is not well, closes what it has opened, and leaves the rest alone."""
+"""The stand-in tells each caller that the daemon is not well, and closes only the sockets that it has opened."""
 
 import socket
 import threading
@@ -111,7 +111,7 @@ def test_a_port_that_was_left_is_free() -> None:
         host, port = listener.getsockname()
         answering = StandIn(listener)
     with socket.create_connection((host, port)):
-        pass  # the duplicate listens still
+        pass  # the duplicate still listens
     answering.leave()
     with pytest.raises(ConnectionRefusedError), socket.create_connection((host, port)):
         pass

@@ -1,4 +1,4 @@
-"""A thread that waits is not starved; one that could run and does not is; where the kernel is silent, none is."""
+"""A waiting thread is not starved; a thread that could run and does not is; without the kernel's figures, none is."""
 
 import threading
 from pathlib import Path

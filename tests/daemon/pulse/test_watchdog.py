@@ -38,14 +38,14 @@ STEP_S = 0.4
 
 @pytest.fixture
 def anyio_backend() -> str:
-    return "asyncio"  # which the daemon needs
+    return "asyncio"  # the daemon needs it
 
 
 @pytest.fixture(autouse=True)
 def fast(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watchdog, "TICK_S", 0.05)
     monkeypatch.setattr(watchdog, "WARN_S", 0.1)
-    # A machine under load is no reason to fail here.
+    # A machine under load does not fail these tests.
     monkeypatch.setattr(watchdog, "LATE_S", 5.0)
     monkeypatch.setattr(ThreadCpu, "starved", lambda self, elapsed_s: False)
 
@@ -74,7 +74,7 @@ def spin() -> None:
 
 
 def backtrack() -> None:
-    re.match(r"(a+)+$", "a" * 60 + "b")  # keeps Python's lock, for ages
+    re.match(r"(a+)+$", "a" * 60 + "b")  # keeps Python's lock, for hours
 
 
 def swallow_once() -> None:
@@ -154,7 +154,7 @@ async def test_workflow_code_that_blocks_is_named_and_its_instance_stalls(
         assert f"Workflow '{workflow}' of culprit was interrupted" in state.stall
         assert "test_watchdog.py:" in state.stall
         assert await others_go_on(engine)
-        # What comes later does not begin the code again.
+        # A later event does not start the code again.
         with suppress(InstanceStalled):
             await engine.facade.raise_event("culprit", "never", None)
         state = await engine.facade.inspect("culprit")
@@ -254,7 +254,7 @@ async def test_callers_hear_that_the_daemon_is_not_well_while_the_loop_is_blocke
         await engine.facade.start("in_an_activity", instance_id="slow", input='"a while"')
         await engine.facade.wait("slow")
         await anyio.to_thread.run_sync(caller.join)
-    # then health is 500, and the rest is 503.
+    # then health is 500, and other requests get 503.
     health, start = answers
     assert health.status_code == 500
     assert start.status_code == 503
@@ -283,12 +283,12 @@ async def test_as_long_as_a_commit_hangs_new_work_is_refused_and_nothing_is_ackn
         tasks.start_soon(start)
         while engine.ready:
             await anyio.sleep(0.01)
-        # then new work is refused, what there is can be read, and the request that is under way is not answered;
+        # then new work is refused, instances can be read, and the request that is under way is not answered;
         with pytest.raises(StoreFailed, match="the disk does not answer"):
             await engine.facade.start("fine", instance_id="refused")
         assert await engine.facade.inspect("before") is not None
         assert not acknowledged.is_set()
-        # when the disk comes back, then so does the engine.
+        # when the disk works again, then the engine does too.
         store.release()
         await acknowledged.wait()
         while not engine.ready:
@@ -307,7 +307,7 @@ async def test_a_host_beats_with_the_age_of_its_loop(listener: socket.socket, mo
         while len(ages) < 3:
             await anyio.sleep(0.01)
         assert max(ages) < 0.3
-        time.sleep(0.8)  # noqa: ASYNC251  it is what is tested
+        time.sleep(0.8)  # noqa: ASYNC251  the test needs a blocked loop
     assert max(ages) > 0.3
 
 

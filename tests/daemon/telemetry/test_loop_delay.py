@@ -1,4 +1,4 @@
-"""The delay of the event loop is what a sleep was late by, for half a minute."""
+"""The delay of the event loop is the largest lateness of a sleep, for half a minute."""
 
 import time
 
@@ -15,7 +15,7 @@ def test_a_loop_that_was_blocked_is_late_by_as_much() -> None:
             tasks.start_soon(delay.run)
             await anyio.sleep(0.01)
             assert delay.largest_s() == 0
-            time.sleep(0.8)  # noqa: ASYNC251  what user code does that does not give the loop back
+            time.sleep(0.8)  # noqa: ASYNC251  as user code does that blocks the loop
             while not delay.largest_s():
                 await anyio.sleep(0.01)
             tasks.cancel_scope.cancel()

@@ -1,4 +1,4 @@
-"""The port of the metrics is taken like the others, asks for a token as they do, and its error says what it was for."""
+"""The port of the metrics is opened like the others, asks for a token as they do, and its error names its flag."""
 
 from contextlib import closing
 from dataclasses import replace
@@ -29,7 +29,7 @@ def test_a_port_that_is_in_use_is_named_with_the_flag_that_chooses_it() -> None:
 
 
 def status(headers: dict[str, str], tokens: Any, *, open_: bool = False) -> int:
-    """Ask for metrics that are guarded."""
+    """Request metrics from a guarded port."""
     app = guarded(PlainTextResponse("x 1"), replace(host_config("x.py"), metrics_open=open_), tokens)
 
     async def get() -> int:

@@ -1,4 +1,4 @@
-"""A daemon traces only if it is told to, serves without the libraries, and waits for no collector at its end."""
+"""A daemon traces only if it is told to, serves without the libraries, and does not wait for a collector at its end."""
 
 import logging
 import subprocess

@@ -1,4 +1,4 @@
-"""The document describes every route, and every answer that the tests of the others know."""
+"""The document describes every route, and every answer that the tests of the routes know."""
 
 import json
 import re

@@ -84,10 +84,10 @@ def test_what_is_put_into_the_metadata_shows_up_there() -> None:
     # When `dapr run` tells the sidecar who started it,
     response = ask(app, "PUT", "/v1.0/metadata/cliPID", content=b"4711")
     assert (response.status_code, response.content) == (204, b"")
-    # and an odd key is put, and one is put twice,
+    # and when an odd key is put, and the first key once more,
     ask(app, "PUT", "/v1.0/metadata/app%2Fcommand", content="größe".encode())
     ask(app, "PUT", "/v1.0/metadata/cliPID", content=b"4712")
-    # then all of it shows up.
+    # then the metadata has both keys, with their last values.
     extended = ask(app, "GET", "/v1.0/metadata").json()["extended"]
     assert extended == {"cliPID": "4712", "app/command": "größe", "daprRuntimeVersion": "0.1.0"}
 
@@ -105,13 +105,13 @@ def test_two_apps_do_not_share_what_was_put() -> None:
 
 
 def test_what_is_put_over_another_api_shows_up_too() -> None:
-    # Given a sidecar that another API has as well,
+    # Given a sidecar that two APIs share,
     sidecar = Sidecar(FakeControl(), app_id="orders")
     app = create_app(FakeFacade(), HttpOptions(app_id="orders"), sidecar)
     # when each puts an entry,
     anyio.run(sidecar.put, "there", "1")
     ask(app, "PUT", "/v1.0/metadata/here", content=b"2")
-    # then both see both.
+    # then both show both entries.
     both = {"there": "1", "here": "2", "daprRuntimeVersion": "0.1.0"}
     assert ask(app, "GET", "/v1.0/metadata").json()["extended"] == anyio.run(sidecar.describe).extended == both
 
@@ -142,7 +142,7 @@ def test_metadata_cannot_eat_the_memory() -> None:
         "errorCode": "ERR_BODY_READ",
         "message": "metadata may hold 1048576 bytes in all, and this entry would make it 1100002",
     }
-    # and what was there can still be replaced.
+    # and the entries that were there can still be replaced.
     assert ask(app, "PUT", "/v1.0/metadata/a", content=b"y").status_code == 204
 
 

@@ -1,4 +1,4 @@
-"""The state routes answer what Dapr's answer, byte for byte where programs look."""
+"""The state routes give Dapr's answers, with the same bytes wherever programs read them."""
 
 import json
 from typing import Any

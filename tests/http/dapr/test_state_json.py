@@ -1,4 +1,4 @@
-"""The JSON of an instance is the one of contract 1.3."""
+"""The JSON of an instance follows contract 1.3."""
 
 import json
 from typing import Any

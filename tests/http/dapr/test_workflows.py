@@ -114,7 +114,7 @@ def test_each_operation_is_answered_as_in_dapr(operation: str, status: Status | 
         response = ask(app, "POST", f"/v1.0/workflows/dapr/order-1/{operation}")
     # then it is answered as Dapr answers it,
     assert response.status_code == answer, response.text
-    # and a stalled instance is named as such.
+    # and the answer calls a stalled instance stalled.
     if status is Status.STALLED and operation not in ("start", "get"):
         assert response.json()["message"].endswith("workflow is stalled")
 

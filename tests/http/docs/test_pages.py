@@ -41,10 +41,10 @@ def test_the_landing_page_says_whether_the_daemon_is_ready_and_where_to_go(ready
     ],
 )
 def test_the_version_is_told_to_those_that_have_shown_a_token(headers: dict[str, str], shown: bool) -> None:
-    # Given pages of a daemon that asks for a token, and of one that asks for none,
+    # Given pages of a daemon that requires a token, and of a daemon that requires none,
     guarded = Starlette(middleware=[Middleware(TokenAuth, tokens=("known",))])
     guarded.mount("/", pages(version="<1.2.3>"))
-    # when the landing page is asked for, then it comes either way, with the version for a known token only.
+    # when the landing page is requested, then it is served in each case, with the version for a known token only.
     for app, expected in ((guarded, shown), (pages(version="<1.2.3>"), False)):
         response = ask(app, "GET", "/", headers=headers)
         assert response.status_code == 200
@@ -95,10 +95,10 @@ def test_no_page_loads_anything_from_elsewhere_nor_has_a_script_or_a_style_in_it
 def test_below_the_root_of_another_app_all_links_stay_below_it() -> None:
     # Given the pages in an app that has mounted them,
     outer = Starlette(routes=[Mount("/my app", RawPath(pages())), Route("/", lambda request: Response("outer"))])
-    # when they are asked for,
+    # when the pages are requested,
     for path in ("/my%20app/", "/my%20app/docs"):
         text = ask(outer, "GET", path).text
-        # then each link, style and script is theirs.
+        # then each link, style and script leads to one of them.
         assert links(text)
         assert all(link.startswith("/my%20app/") for link in links(text)), links(text)
 

@@ -70,7 +70,7 @@ async def test_work_ends_with_the_daemon_and_with_its_caller(what: str, error: t
     caller, stopping = Caller(), anyio.Event()
     with anyio.fail_after(5):
         async with anyio.create_task_group() as tasks:
-            # when one of them goes, then it ends, and says why.
+            # when the caller disconnects or the daemon stops, then the work ends, and the answer gives the reason.
             tasks.start_soon(later, stopping if what == "stop" else caller.gone)
             with pytest.raises(error):
                 await wait_for(request(caller), stopping, forever)

@@ -1,4 +1,4 @@
-"""The description of the management API comes from its table, and is whole: each name in it is described."""
+"""The description of the management API is made from its table of routes, and describes each name in it."""
 
 import re
 from typing import Any
@@ -66,7 +66,7 @@ def test_each_piece_of_a_path_is_described(document: Json) -> None:
 
 
 def test_no_fixed_word_stands_where_an_id_can(document: Json) -> None:
-    # An id may be any text, so a path with a word in the place of a piece would hide an instance.
+    # An id may be any text, so a path with a fixed word in the place of an id would hide an instance.
     paths = [path.split("/") for path in document["paths"]]
     for path in paths:
         for other in paths:

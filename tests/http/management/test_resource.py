@@ -1,4 +1,4 @@
-"""Every error of the management API is JSON with a true status; a wrong method names the right ones."""
+"""Every error of the management API is JSON with a fitting status; that of a wrong method names the right ones."""
 
 from collections.abc import Callable
 
@@ -211,7 +211,7 @@ def test_an_empty_body_is_an_empty_object_and_no_payload() -> None:
         ("a,b", ["a", "b"]),
         ('"a,b"', ["a,b"]),  # a comma may stand in a tag
         ('W/"a", "b"', ["b"]),
-        ('W/"a"', []),  # the comparison is the strong one: no run fits
+        ('W/"a"', []),  # the comparison is strong: no run matches
         ("*", None),
         (None, None),
     ],

@@ -70,11 +70,11 @@ def test_a_file_is_asked_for_once_and_the_shell_each_time() -> None:
     made = PageRoutes()
     app = Starlette(routes=made.routes())
     name = f"/ui/static/{made.release}/main.js"
-    # when its files are asked for, then those with the hash of this release may be kept, and the shell not.
+    # when its files are requested, then a browser may keep those with the hash of this release, and not the shell.
     assert "immutable" in ask(app, "GET", name).headers["cache-control"]
     shell = ask(app, "GET", "/ui")
     assert shell.headers["cache-control"] == "no-cache"
-    # And what a browser has is not sent again.
+    # And a file that a browser has is not sent again.
     for path, etag in (("/ui", shell.headers["etag"]), (name, f'"x", W/{ask(app, "GET", name).headers["etag"]}')):
         again = ask(app, "GET", path, headers={"if-none-match": etag})
         assert (again.status_code, again.content) == (304, b"")

@@ -1,4 +1,4 @@
-"""Vendored files are npm's: the files are those of the manifest, each with its licence.
+"""Vendored files come from npm: they are those of the manifest, each with its licence.
 
 `python -m tests.page.vendor` writes them.
 """

@@ -11,7 +11,7 @@ from perdure.http.serving.crowd import BODY, HEAD, IDLE, LINGER, ConnectionLimit
 
 
 class FakeConnection:
-    """A connection that is what the test says."""
+    """A connection with the state that the test gives it."""
 
     def __init__(self, waits_for: str | None = None, *, since_s: float = 0.0, unread: int = 0) -> None:
         self.waits_for = waits_for
@@ -90,7 +90,7 @@ def test_where_none_idles_a_client_that_has_closed_its_end_makes_room() -> None:
     busy, idle, new = FakeConnection(), FakeConnection(IDLE, since_s=90), FakeConnection(HEAD, since_s=100)
     gone, gone_longer = FakeConnection(since_s=50), FakeConnection(since_s=40)
     gone.half_closed = gone_longer.half_closed = True
-    # when one more comes, then one that idles makes room first, and that of the client that closed first is the next.
+    # when one more comes, then an idle one makes room first, and next the one whose client closed its end first.
     assert crowd.make_room([busy, gone, gone_longer, idle, new], new)
     assert [each.ended for each in (busy, gone, gone_longer, idle)] == [None, None, None, "cut off"]
     newer = FakeConnection(HEAD, since_s=101)

@@ -65,7 +65,7 @@ async def answer_at_once(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 async def answers_to(pieces: Iterable[bytes]) -> list[bytes]:
-    """What a connection that receives these pieces answers: the beginning of each first line."""
+    """The answers of a connection that receives these pieces: the beginning of each first line."""
     wire = Wire()
     crowd = Crowd(ConnectionLimits(), now_s=0.0)
     connection = PlainHttp(
@@ -111,7 +111,7 @@ async def test_a_head_without_an_end_is_refused_when_it_passes_the_limit(lines: 
     # Given a head whose last line has no end,
     unended = LINES_OF[lines](HEAD_BYTES_MAX * 2).removesuffix(b"\r\n\r\n")
     below, above = HEAD_BYTES_MAX // PIECE, HEAD_BYTES_MAX // PIECE + 2
-    # then it is refused within a piece or two of the limit.
+    # then the head is refused within a piece or two of the limit.
     assert await answers_to(cut(unended, PIECE)[:below]) == []
     assert await answers_to(cut(unended, PIECE)[:above]) == [TOO_LARGE]
 
@@ -132,7 +132,7 @@ async def test_each_head_of_a_connection_has_the_limit_for_itself() -> None:
     large = GET % (b"", b"x: %b\r\n" % (b"y" * 50_000))
     assert await answers_to([large] * 3) == [OK] * 3
     assert await answers_to(cut(large * 3, PIECE)) == [OK] * 3
-    # A head that is too large is refused behind others too, when these have been answered.
+    # A head that is too large is refused after other requests too, once these have been answered.
     over = GET % (b"", b"x: %b\r\n" % (b"y" * 70_000))
     assert (await answers_to([large + over]))[:1] == [OK]
     assert len(await answers_to([large + over])) == 1

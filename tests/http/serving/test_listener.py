@@ -1,4 +1,4 @@
-"""A port is taken or not, and the error for a port in use says what to do."""
+"""A server takes a port or raises an error, and the error for a port in use says what to do."""
 
 import re
 import socket
@@ -48,18 +48,18 @@ def test_the_port_is_free_again_at_once() -> None:
         with socket.create_connection((host, port)):
             accepted, _ = listener.accept()
             accepted.close()
-    # when it is gone, then the next can have its port.
+    # when it has ended, then the next server can have its port.
     listen("127.0.0.1", port).close()
 
 
 def test_a_port_is_shared_only_by_sockets_that_ask_for_it() -> None:
-    # Given two that listen on one port,
+    # Given two sockets that listen on one port,
     with share("127.0.0.1", 0) as one:
         host, port = address(one)
         with share(host, port) as other:
             for each in (one, other):
                 each.listen()
-            # when one that shares nothing comes, or a daemon that would share it among its own processes,
+            # when a server that does not share wants it, or a daemon that would share it among its own processes,
             for take in (listen, reserve):
                 # then neither gets it.
                 with pytest.raises(CannotListen, match=f":{port}"):
@@ -70,11 +70,11 @@ def test_a_reserved_port_is_kept_while_no_socket_listens() -> None:
     # Given a port that is reserved,
     with reserve("127.0.0.1", 0) as reserved:
         host, port = address(reserved)
-        # when somebody else wants it, then it is taken, before anybody has listened and afterwards,
+        # when another server wants it, then it is in use, before a socket has listened and afterwards,
         for _ in range(2):
             with pytest.raises(CannotListen):
                 listen(host, port)
-            # and those it is kept for have it, one after the other.
+            # and the sockets it is reserved for get it, one after the other.
             with share(host, port) as shared:
                 shared.listen()
                 with socket.create_connection((host, port)):

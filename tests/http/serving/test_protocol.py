@@ -1,4 +1,4 @@
-"""Whatever a client sends or leaves out costs a bounded time, and an answer reaches the client that can still read."""
+"""Any input of a client, or its lack, costs a bounded time, and an answer reaches each client that can still read."""
 
 import logging
 import socket
@@ -58,7 +58,7 @@ def with_port(app: Any, story: Story, *, uvloop: bool = True, grace_s: float = 1
 
 
 def heard(connection: socket.socket) -> bytes:
-    """All that comes until the end; a reset is an end."""
+    """All bytes that come until the end; a reset is an end."""
     said = bytearray()
     try:
         while chunk := connection.recv(1_000_000):
@@ -215,7 +215,7 @@ def test_what_comes_beside_a_body_is_bounded(begin: bytes, more: bytes, uvloop: 
 
 
 class Headers:
-    """An app that answers with the names of the headers that there are once the body has come."""
+    """An app that waits for the body, and then answers with the names of the headers."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = b""
@@ -271,7 +271,7 @@ def test_a_refusal_reaches_a_client_that_is_still_sending(sent: bytes, uvloop: b
         with port.connect() as connection:
 
             def tell() -> bytes:
-                # All of it before the first look at an answer, as a simple client does.
+                # The client sends everything before it first reads, as a simple client does.
                 connection.sendall(sent)
                 for _ in range(50):
                     connection.sendall(b"x" * BODY_MAX)
@@ -319,12 +319,12 @@ class FirstTwoAreSlow:
 @pytest.mark.parametrize("uvloop", BACKENDS)
 def test_a_client_that_has_hung_up_on_a_wait_keeps_no_other_client_out(uvloop: bool) -> None:
     async def story(port: Port) -> None:
-        # Given clients that have hung up on answers that take long, as many as there may be,
+        # Given as many clients as are allowed, which have hung up on answers that take long,
         for _ in range(2):
             with port.connect() as connection:
                 connection.sendall(GET)
                 await anyio.sleep(0.1)
-        # when others come, then each is served.
+        # when other clients connect, then each is served.
         for _ in range(2):
             with port.connect() as connection:
                 connection.sendall(GET)
@@ -357,7 +357,7 @@ def test_a_client_that_does_not_read_gets_one_answer_at_a_time(uvloop: bool) -> 
             connection.sendall(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
             await anyio.sleep(0.3)
             assert app.begun == 1
-            # Once it reads, it gets all of them.
+            # When the client reads, it gets all answers.
             said = await anyio.to_thread.run_sync(heard, connection)
         assert app.begun == 4
         assert len(said) > 4 * app.size
@@ -374,7 +374,7 @@ def test_answers_that_wait_to_be_read_are_bounded_in_all(uvloop: bool, caplog: p
         for connection in connections:
             connection.sendall(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
             await anyio.sleep(0.05)
-        # The last ones are whole, and the first are not.
+        # The last answers are whole, and the first are not.
         lengths = [len(await anyio.to_thread.run_sync(heard, each)) for each in connections[-1:] + connections[:3]]
         assert lengths[0] > app.size
         assert max(lengths[1:]) < app.size
@@ -432,7 +432,7 @@ def test_what_came_whole_before_the_end_of_a_connection_is_answered(
         with port.connect() as connection:
             connection.sendall(sent)
             said = await anyio.to_thread.run_sync(heard, connection)
-        # No answer is taken for that of another request.
+        # No client takes an answer for that of another request.
         assert said.count(b"HTTP/1.1 200") == answers
         assert b"HTTP/1.1 4" not in said
 

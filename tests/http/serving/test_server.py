@@ -42,7 +42,7 @@ class Running:
 
 
 def with_server(app: Any, story: Callable[[Running, httpx.AsyncClient], Awaitable[None]], **options: Any) -> None:
-    """Tell a story that has a running server in it."""
+    """Run a test with a running server."""
 
     async def main() -> None:
         with anyio.fail_after(20):
@@ -123,7 +123,7 @@ def test_stopping_ends_idle_connections_and_frees_the_port() -> None:
         await client.get(f"{server.url}/v1.0/healthz")
         # when the server is told to stop,
         server.stop.set()
-        # then it ends, and nobody listens any more.
+        # then the connection ends, and no socket listens any more.
         await server.ended.wait()
         with pytest.raises(httpx.ConnectError):
             await client.get(f"{server.url}/v1.0/healthz")
@@ -186,7 +186,7 @@ def test_a_running_request_is_finished_before_the_server_ends() -> None:
 def test_a_request_that_outlasts_the_grace_period_is_cancelled() -> None:
     async def story(server: Running, client: httpx.AsyncClient) -> None:
         async def ask() -> None:
-            # uvicorn still tries to answer what it cancels; what comes of it is not promised.
+            # uvicorn still tries to answer a request that it cancels; the outcome is not promised.
             try:
                 response = await client.get(server.url)
             except httpx.HTTPError:
@@ -199,7 +199,7 @@ def test_a_request_that_outlasts_the_grace_period_is_cancelled() -> None:
             await app.entered.wait()
             # when the server is told to stop,
             server.stop.set()
-            # then it ends without it, and nothing of it is left.
+            # then it ends without the request, whose handler is gone.
             await server.ended.wait()
             assert app.cancelled
 
@@ -250,12 +250,12 @@ def head(target: bytes, *, method: bytes = b"POST", more: bytes = b"") -> bytes:
 
 
 async def tell(server: Running, *pieces: bytes, answers: int = 1) -> bytes:
-    """Send pieces of a conversation, each on its own; return so many answers, or what comes until the end."""
+    """Send pieces of a conversation, one by one; return this number of answers, or all bytes until the end."""
     said = b""
     async with await anyio.connect_tcp(server.host, server.port) as stream:
         for piece in pieces:
             await stream.send(piece)
-            # The server has taken a piece when it has had its turn; a socket pair has no other sign of it.
+            # The server has read a piece when its task has run; a socket pair shows it in no other way.
             for _ in range(20):
                 await anyio.lowlevel.checkpoint()
         while said.count(b"HTTP/1.1 ") < answers or not said.endswith(b"}"):

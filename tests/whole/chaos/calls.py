@@ -1,7 +1,7 @@
 """The load over gRPC: each client starts an instance under an id of its own, and waits for its end.
 
-The rule: as for clients over HTTP. A call that nobody received is made again elsewhere, as a balancer would; any other
-error is noted, and the client looks what has become of it.
+The rule is that of the clients over HTTP. A call that no host received is made again at another, as a balancer does;
+any other error is noted, and the client looks whether the call took effect.
 """
 
 import asyncio
@@ -23,10 +23,10 @@ PAUSE_S = 0.05
 
 
 class ChaosCallers:
-    """Clients over gRPC, whose notes stand beside those of the clients over HTTP.
+    """Clients over gRPC, which note their requests in the list of the clients over HTTP.
 
     Args:
-        pause_s: Of a client between two calls.
+        pause_s: How long a client pauses between two calls.
     """
 
     def __init__(self, fleet: Fleet, load: ChaosClients, *, pause_s: float = PAUSE_S) -> None:
@@ -58,7 +58,7 @@ class ChaosCallers:
             await asyncio.sleep(self._pause_s)
 
     async def _start(self, id_: str, *, again: bool) -> bool:
-        """Start an instance, or find that an earlier try has. To start one that has ended would run it again."""
+        """Start an instance, or find that an earlier try has. A second start after its end would run it again."""
         given = {"value": json.dumps([id_, 0])}
         answer = await self._call("StartInstance", id_, again=again, instanceId=id_, name="verify", input=given)
         if answer == "OK" or (again and is_there(answer)):
@@ -89,9 +89,9 @@ class ChaosCallers:
                 break
             await asyncio.sleep(PAUSE_S)
         now_s = time.time()
-        # A wait lasts as long as what it waits for.
+        # A wait lasts until its instance ends.
         began_s = now_s if method == "WaitForInstanceCompletion" else from_s
-        # The first try, of which nobody knew what had become, has arrived meanwhile.
+        # The first try, whose outcome was unknown, has arrived meanwhile.
         expected = answer == "OK" or (again and is_there(answer))
         self._load.requests.append(Request(began_s, now_s, id_, f"{method} {answer}", refused=not expected))
         return answer

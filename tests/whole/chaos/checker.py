@@ -5,8 +5,8 @@ history in which it is broken.
 
 * I1: in the order of commits a shard has one writer at a time. Its owner by the table lives and has the epoch of what
   is written, and positions only grow.
-* I2: what was acknowledged is there, once, in order.
-* I3: what was let go is there: an activity's body ran only for what is in the end in the ledger.
+* I2: each acknowledged entry is in its ledger, once, in order.
+* I3: no effect comes before its commit: an activity's body ran only for entries that are in the ledger at the end.
 * I4: every instance ends.
 * I5: no answer is older than STALE_S.
 * I6: a host is killed by others only if it was dead or stopped for longer than SPARED_S.
@@ -23,10 +23,10 @@ from .recorded import Blow, Commit, Created, Deed, Gone, Joined, Moved, Read, Re
 
 EPOCH_SHIFT = 40
 STALE_S = 1.5
-SPARED_S = 1.0  # a host that was stopped for so long, or less, is not killed
-ANSWERS_SHOWN, ANSWER_SHOWN = 6, 100  # of refusals: kinds, characters of each
+SPARED_S = 1.0  # a host that was stopped for this time, or less, is not killed
+ANSWERS_SHOWN, ANSWER_SHOWN = 6, 100  # how many kinds of refusals are printed, and characters of each
 SILENT = (Deed.PAUSE, Deed.LINK, Deed.STUCK)  # what keeps a host from beating
-KILL_LATE_S = 5.0  # a host may be killed so long after its pause ended: the kill was under way
+KILL_LATE_S = 5.0  # until then after the end of its pause a host may be killed: the kill was under way
 
 
 @dataclass(slots=True)
@@ -40,7 +40,7 @@ class Verdict:
     takes: int = 0
     killed_by_hosts: int = 0
     taken_s: list[float] = field(default_factory=list)  # after a kill -9: until a shard had another owner
-    waits_s: list[float] = field(default_factory=list)  # for each kill -9: the longest of a request for its shards
+    waits_s: list[float] = field(default_factory=list)  # for each kill -9: the longest time of a request for its shards
     requests: int = 0
     refusals: dict[str, int] = field(default_factory=dict)  # by answer
     bodies: int = 0
@@ -48,7 +48,7 @@ class Verdict:
     cuts: int = 0
     log_read: bool = True
     lost: int = 0  # acknowledged entries that a copy did not have
-    undone: int = 0  # bodies that ran, of which a copy knows nothing
+    undone: int = 0  # bodies that ran, and that a copy has no entry for
 
     @property
     def sound(self) -> bool:
@@ -116,7 +116,7 @@ class _Death:
 
 
 class _Ownership:
-    """Who lives and who owns which shard, followed from commit to commit."""
+    """Which hosts live, and which of them owns each shard, followed from commit to commit."""
 
     def __init__(self, verdict: Verdict, blows: Iterable[Blow]) -> None:
         self.shard_of_id: dict[str, int] = {}
@@ -281,15 +281,15 @@ def _got(ending: Mapping[str, Any]) -> list[int]:
 
 
 def _check_reads(verdict: Verdict, run: Recorded) -> None:
-    """Compare each read with the newest that anyone had seen STALE_S before it can have been answered."""
+    """Compare each read with the newest state that a client had seen STALE_S before the read can have been answered."""
     pauses = [blow for blow in run.blows if blow.deed is Deed.PAUSE]
     reads = sorted(run.reads, key=lambda read: read.until_s)
     lost_at_s = run.forgiven.lost_at_s
     if lost_at_s is None:
         _check_reads_of(verdict, reads, pauses)
         return
-    # Nobody is held to what was seen on a server that had more than its copy. Which of the two an answer was from is
-    # not known from the first one's end until the hosts that had not noticed yet may not answer from memory any more.
+    # A read from the copy may be older than one from the lost server, which had more. From the end of the
+    # server until no host may answer from memory any more a read may be from either: it is left out.
     ends = [blow.from_s for blow in run.blows if blow.deed is Deed.DATABASE and blow.from_s <= lost_at_s]
     end_s = max(ends, default=lost_at_s)
     _check_reads_of(verdict, [read for read in reads if read.until_s < end_s], pauses)

@@ -1,6 +1,6 @@
-"""Daemons on one database, as processes, with a tiny balancer in front of them, and the faults that befall them.
+"""Daemons on one database, as processes, with a tiny balancer in front of them, and the faults that a test causes.
 
-The rule: a blow is noted with its times before anybody can see what comes of it.
+The rule: a blow is noted with its times before a client or a host can see its effect.
 """
 
 import asyncio
@@ -20,8 +20,8 @@ import httpx
 from ...support.processes.daemon import Daemon
 from .recorded import Blow, Deed
 
-NOTED_S = 0.3  # after the end of a host, at most, it is noted
-PROBE_S = 0.1  # between two questions whether a host is ready
+NOTED_S = 0.3  # the end of a host is noted within this time
+PROBE_S = 0.1  # between two requests for a host's readiness
 PROBE_PATIENCE_S = 1.0
 READY = "/healthz/ready"
 
@@ -33,8 +33,8 @@ class Setup:
     data: str  # the address of the store
     options: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
-    inside: tuple[str, ...] = ()  # a command that runs the one behind it
-    python: str = sys.executable  # that has Perdure
+    inside: tuple[str, ...] = ()  # a command that runs another one, which follows it
+    python: str = sys.executable  # an interpreter that has Perdure
 
 
 @dataclass(slots=True)
@@ -42,7 +42,7 @@ class Place:
     """One of the hosts: a process now, another one after a restart."""
 
     daemon: Daemon
-    ready: bool = True  # as the balancer knows it
+    ready: bool = True  # as the balancer has last seen it
 
     @property
     def pid(self) -> int:
@@ -54,7 +54,7 @@ class Fleet:
     """Several daemons with the same app on the same data.
 
     Args:
-        setup: How the host of a place is started, by its number; asked again for each start.
+        setup: How the host of a place is started, by the number of the place; it is called for each start.
     """
 
     app: Path
@@ -65,7 +65,7 @@ class Fleet:
     codes: list[int] = field(default_factory=list)  # the exit codes after SIGTERM
     _turn: int = 0
     _watched: set[int] = field(default_factory=set)  # descriptors of processes
-    _expected: set[int] = field(default_factory=set)  # processes that were ended here
+    _expected: set[int] = field(default_factory=set)  # processes that the fleet has ended itself
     _running: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
     _probing: asyncio.Task[None] | None = None
 
@@ -77,13 +77,13 @@ class Fleet:
         self._probing = asyncio.ensure_future(self._probe())
 
     def address(self) -> str:
-        """The address of the next host that says it is ready; of any if none does."""
+        """The address of the next host that says it is ready; of any host if none is."""
         ready = [place for place in self.places if place.ready] or self.places
         self._turn += 1
         return ready[self._turn % len(ready)].daemon.url
 
     def grpc(self) -> str:
-        """The same for gRPC."""
+        """The address of that host's port for gRPC."""
         ready = [place for place in self.places if place.ready] or self.places
         self._turn += 1
         return ready[self._turn % len(ready)].daemon.grpc
@@ -102,7 +102,7 @@ class Fleet:
         place.daemon = await self._start(index)
 
     async def start_again_if_ended(self, index: int) -> bool:
-        """Start another host in the place of one that has ended by itself; whether it had."""
+        """Start another host in the place of one that has ended by itself; return whether one had."""
         place = self.places[index]
         if place.daemon.process.poll() is None:
             return False
@@ -111,7 +111,7 @@ class Fleet:
         return True
 
     async def pause(self, index: int, for_s: float) -> None:
-        """Stop a host by SIGSTOP, and let it go on."""
+        """Stop a host by SIGSTOP, and continue it by SIGCONT."""
         pid = self.places[index].pid
         from_s = time.time()
         os.kill(pid, signal.SIGSTOP)
@@ -169,7 +169,7 @@ class Fleet:
         return daemon
 
     def _has_ended(self, pid: int, watched: int) -> None:
-        """Note the end of a host that nobody has ended."""
+        """Note the end of a host that the fleet has not ended."""
         self._unwatch(watched)
         if pid not in self._expected:
             now_s = time.time()

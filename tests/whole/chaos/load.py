@@ -1,6 +1,6 @@
 """The load of a run under chaos: ledgers that clients fill through a balancer, and readers of them.
 
-The rule: a client notes what was acknowledged, and tries again only what may be tried again: an entry under a number
+The rule: a client notes each acknowledgement, and repeats only requests that may be repeated: an entry under a number
 of its own, the start of a ledger after a look whether it is there.
 """
 
@@ -98,7 +98,7 @@ APP = textwrap.dedent('''
         return await ctx.call_activity(harm, input=asked)
 ''')
 
-REQUEST_S = 20.0  # of a client with one request: longer than callers wait in a takeover
+REQUEST_S = 20.0  # how long a client waits for an answer: longer than a takeover lasts
 READ_PATIENCE_S = 3.0
 READ_PAUSE_S = 0.06
 
@@ -122,14 +122,14 @@ class ChaosClients(Clients):
     """Clients of a fleet that note each request and each read.
 
     Args:
-        forgives: What was done to the run so far; a ledger that a copy of the database does not have is given up.
+        forgives: The damage by the storm so far; a ledger that a copy of the database does not have is given up.
     """
 
     def __init__(self, fleet: Fleet, forgives: Callable[[], Forgiven] = Forgiven, *, pause_s: float = 0.0) -> None:
         super().__init__(fleet.address, pause_s)
         self.requests: list[Request] = []
         self.reads: list[Read] = []
-        self.called: list[Ledger] = []  # what clients over gRPC have started, each with one entry
+        self.called: list[Ledger] = []  # ledgers that clients over gRPC have started, each with one entry
         self.reconnects = 0  # nothing was sent: a balancer tries the next host
         self._forgives = forgives
         self._fleet = fleet
@@ -160,7 +160,7 @@ class ChaosClients(Clients):
                         state = (await http.get(path)).json()
                         if state.get("runtimeStatus") == "COMPLETED":
                             output = json.loads(state["properties"]["dapr.workflow.output"])
-                            # Of a call it is the entry that it has booked.
+                            # The output of an instance of a call is the entry that it has booked.
                             ending = output if isinstance(output, dict) else {"got": [output], "early": 0}
                             found[ledger.instance_id] = ending
                             break
@@ -171,7 +171,7 @@ class ChaosClients(Clients):
         return found
 
     async def _mend(self, http: httpx.AsyncClient, ledger: Ledger) -> None:
-        """Close a ledger again if a copy of the database may not have heard of it."""
+        """Close a ledger again if a copy of the database may not have its first closing."""
         if self._forgives().lost_at_s is not None and not await self._is_gone(http, ledger):
             with suppress(httpx.TransportError):
                 path = f"{self._url()}/v1.0/workflows/dapr/{ledger.instance_id}/raiseEvent/entry"
@@ -191,9 +191,9 @@ class ChaosClients(Clients):
     async def _post(self, http: httpx.AsyncClient, path: str, body: Any) -> bool:
         from_s = time.time()
         answer = await self._answer(http, path, json.dumps(body))
-        # The first piece of the path is the instance; of a start it is the workflow.
+        # The path begins with the instance; that of a start begins with the workflow.
         id_ = path.partition("instanceID=")[2] or path.partition("/")[0]
-        # An end that has come before it was acknowledged is refused the second time.
+        # A closing that has arrived, and was not acknowledged, is refused the second time.
         expected = answer == "202" or (body == CLOSE and answer.startswith("500 ERR_RAISE_EVENT"))
         self.requests.append(Request(from_s, time.time(), id_, answer, refused=not expected))
         return answer == "202"
@@ -219,7 +219,7 @@ class ChaosClients(Clients):
             return str(answer.status_code)
 
     async def _read(self, http: httpx.AsyncClient, over: asyncio.Event) -> None:
-        """Read the newest ledgers, of each host in turn."""
+        """Read the newest ledgers, from each host in turn."""
         number = 0
         while not over.is_set():
             await asyncio.sleep(self._read_pause_s)
@@ -264,6 +264,6 @@ class ChaosClients(Clients):
             await asyncio.sleep(self.PATIENCE_S)
 
     def _note_wait(self, ledger: Ledger, answer: str, *, refused: bool) -> None:
-        # A wait lasts as long as what it waits for: its times say nothing of a takeover.
+        # A wait lasts until the ledger ends: its times say nothing of a takeover.
         now_s = time.time()
         self.requests.append(Request(now_s, now_s, ledger.instance_id, f"wait {answer}", refused=refused))

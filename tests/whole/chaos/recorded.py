@@ -1,4 +1,4 @@
-"""The records of a run under chaos: what the log of the database tells, what clients noted, what was done to hosts.
+"""The records of a run under chaos: the commits in the database's log, the notes of clients, and the blows to hosts.
 
 All times are Unix times in seconds, of one machine. `tests/whole/chaos/checker.py` judges them; `decoding.py`,
 `load.py` and `storm.py` beside it make them.
@@ -59,24 +59,24 @@ class Commit(NamedTuple):
 
 
 class Deed(StrEnum):
-    """What was done to a host, or to the database."""
+    """The kinds of blows to a host, or to the database."""
 
     KILL = "kill"  # SIGKILL
     PAUSE = "pause"  # SIGSTOP, then SIGCONT
     STOP = "stop"  # SIGTERM, until its process had ended
-    LINK = "link"  # nothing came from the database to it, or the other way, or both
+    LINK = "link"  # packets from the database to it were held back, or those to the database, or both
     STUCK = "stuck"  # its event loop stood still
-    DATABASE = "database"  # it was away
+    DATABASE = "database"  # it did not run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Blow:
-    """Something that was done to a host, or to the database."""
+    """A blow to a host, or to the database."""
 
     deed: Deed
     pid: int  # of the host; 0: the database
     from_s: float
-    until_s: float  # of a kill the same
+    until_s: float  # a kill has the same time twice
 
 
 class Request(NamedTuple):
@@ -86,17 +86,17 @@ class Request(NamedTuple):
     until_s: float
     id: str  # of the instance
     answer: str  # "202"; or the name of an error
-    refused: bool = False  # not what a client hopes for
+    refused: bool = False  # the answer is an error that the client did not expect
 
 
 class Read(NamedTuple):
-    """What a client read of an instance: how many entries it had booked."""
+    """A client's read of an instance: how many entries it had booked."""
 
     from_s: float
     until_s: float
     id: str
     booked: int
-    pid: int = 0  # of the host that was asked; 0: it is not known
+    pid: int = 0  # of the host that was asked; 0: unknown
 
 
 class Effect(NamedTuple):
@@ -109,11 +109,11 @@ class Effect(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forgiven:
-    """What a storm has done that a run cannot be held to.
+    """Damage by a storm that is no fault of the run.
 
     Args:
-        lost_at_s: When a copy took over that had not had everything. What was acknowledged or performed before may be
-            gone; it is counted.
+        lost_at_s: When a copy took over that lacked some commits. Entries that were acknowledged before, and activities
+            that were performed before, may be gone; they are counted.
         clocks: Whether clocks were set. Timers may seem early, by the clock of another host or of another time.
     """
 
@@ -123,7 +123,7 @@ class Forgiven:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recorded:
-    """All that is known of a run.
+    """The records of a whole run.
 
     Args:
         commits: None: the log was not read.

@@ -1,4 +1,4 @@
-"""The release after this one, as a copy of the package that knows one more of everything that has a number.
+"""The release after this one: a copy of the package in which each version number is higher by one.
 
 The rule: it does what a release may do while hosts of the one before live: it adds to the tables, and knows a newer
 format of the store and a newer wire, beside those of this one.
@@ -22,7 +22,7 @@ STEPS = {{
     ),
 }}
 """
-# Where a number stands -> how, and how it stands in the next release.
+# The file of a number -> its line in this release, and its line in the next one.
 NEXT: Mapping[str, tuple[str, str]] = {
     "actors/store/cluster.py": (f"\nFORMAT_MAX = {FORMAT_MAX}\n", f"\nFORMAT_MAX = {FORMAT_MAX + 1}\n"),
     "actors/cluster/protocol.py": (
@@ -37,7 +37,7 @@ NEXT: Mapping[str, tuple[str, str]] = {
 
 
 def next_release(folder: Path) -> dict[str, str]:
-    """Make the next release, and return the environment in which a process is one of it."""
+    """Make the next release, and return the environment of a process that runs it."""
     assert perdure.__file__ is not None
     package = folder / "next" / "perdure"
     shutil.copytree(Path(perdure.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))

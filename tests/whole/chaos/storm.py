@@ -19,12 +19,12 @@ from .recorded import Blow, Deed, Forgiven, Recorded
 
 CALM_S = 0.5  # before the first blow and after the last
 CUT_WITHIN_S = 5.0  # a writer that writes nothing is not cut
-ENDING_S = 60.0  # that all ledgers may take to end
+ENDING_S = 60.0  # within which all ledgers end
 
 
 @dataclass(slots=True)
 class Sky:
-    """What blows can fall on."""
+    """The targets of blows: the server, the hosts, and the proxy between them."""
 
     server: PostgresServer
     fleet: Fleet
@@ -39,7 +39,7 @@ class Sky:
         self.fleet.blows.append(Blow(deed=Deed.DATABASE, pid=0, from_s=from_s, until_s=time.time()))
 
     async def cut_commit(self, *, requests: int | None = None, answers: int | None = None) -> None:
-        """Cut a host's writer after so many bytes to the server, or from it; wait until it is cut."""
+        """Cut a host's writer after a number of bytes to the server, or from it; wait until it is cut."""
         assert self.proxy is not None
         cuts, end_s = self.proxy.cuts, time.monotonic() + CUT_WITHIN_S
         self.proxy.requests_left, self.proxy.answers_left = requests, answers
@@ -52,18 +52,18 @@ Storm: TypeAlias = Callable[[Sky], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bed:
-    """Where a storm blows.
+    """The hosts, the database and the load under a storm.
 
     Args:
-        server: That blows fall on. It has nothing else on it.
+        server: The server of the database, which blows hit. No other test uses it.
         setup: How each host is started; None: on the server, through the proxy if there is one, with `options`.
-        callers: Over gRPC, beside the clients.
-        pause_s: Of a client between two entries of a ledger, of a caller between two calls, of a reader between two
-            reads.
+        callers: How many clients over gRPC there are, beside those over HTTP.
+        pause_s: How long a client pauses between two entries of a ledger, a caller between two calls, and a reader
+            between two reads.
         proxied: Whether the hosts reach the database through a proxy that cuts.
-        log: Whose log is decoded, a server with `wal_level=logical`; it has to decode from before the first host.
-            None: none is, and the log says nothing of the run.
-        forgives: What the storm may do to the run that would be a fault else; asked at its end.
+        log: The server whose log is decoded, with `wal_level=logical`; decoding has to begin before the first host
+            starts. None: no log is decoded, and the verdict is without it.
+        forgives: The damage by the storm that is no fault of the run; called at the end of the storm.
     """
 
     server: PostgresServer
@@ -79,7 +79,7 @@ class Bed:
 
 
 async def weather(bed: Bed, folder: Path, storm: Storm) -> tuple[Verdict, Fleet]:
-    """Let a storm blow over a fleet under load, and judge the rows that are left."""
+    """Run a storm over a fleet under load, and judge the records of the run."""
     async with _proxy(bed.server, proxied=bed.proxied) as proxy:
         url = bed.server.url(schema="chaos", port=proxy.port if proxy is not None else None)
         same = Setup(data=url, options=bed.options)

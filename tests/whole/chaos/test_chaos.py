@@ -48,7 +48,7 @@ def blown(
     proxied: bool = False,
     options: tuple[str, ...] = (),
 ) -> Verdict:
-    """Let a storm blow, print what it has left, and see that it is sound."""
+    """Run a storm, print the verdict, and check that it is sound."""
 
     async def story() -> tuple[Verdict, Fleet]:
         begin_decoding(server)
@@ -68,7 +68,7 @@ def blown(
     print(f"\n{verdict.told()}")
     assert verdict.sound, verdict.told()
     assert verdict.ledgers is not None
-    assert verdict.ledgers.entries > 20  # there was work under way
+    assert verdict.ledgers.entries > 20  # the blows hit work under way
     assert verdict.turns > verdict.ledgers.entries
     assert set(fleet.codes) == {0}
     assert max(fleet.stops, default=0) < STOP_S_MAX
@@ -76,7 +76,7 @@ def blown(
 
 
 async def kills(sky: Sky, *, times: int) -> None:
-    """Kill one host after the other: the first has all shards, and the others have them once it is dead."""
+    """Kill one host after the other: the first owns all shards, and the others take them once it is dead."""
     moments = random.Random(SEED)
     for number in range(times):
         await sky.fleet.kill(number % len(sky.fleet.places))
@@ -99,8 +99,8 @@ async def cuts(sky: Sky, *, rounds: int, breath_s: float = 0.0) -> None:
     """Cut commits at each place.
 
     Args:
-        breath_s: After each cut. Without it, one commit meets all of them, because it is what is written next; its
-            pauses grow with each, so that many rounds last longer than a caller waits.
+        breath_s: The pause after each cut. Without it, all cuts hit the same commit, which is tried again after
+            each; the pauses between its tries grow, so that many cuts take longer than a caller waits.
     """
     for _ in range(rounds):
         for place in REQUEST_BYTES:
@@ -117,7 +117,7 @@ async def rolling_restart(sky: Sky) -> None:
 
 
 async def crashes_and_restarts(sky: Sky) -> None:
-    # Longer away than a host waits for another one that does not answer: the owner waits for the database.
+    # The database is away for longer than a host waits for another host: the owner waits for the database.
     await crashes(sky, for_s=(0.3, 6.0))
     await rolling_restart(sky)
 

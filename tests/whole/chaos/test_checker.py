@@ -1,4 +1,4 @@
-"""The checker finds each fault that it is there for, and no other, in histories that are made up."""
+"""In made-up histories the checker finds each kind of fault, and no other."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -61,7 +61,7 @@ EFFECTS = [Effect("l", 0, "k0"), Effect("l", 1, "k1")]
 
 
 def sound() -> Recorded:
-    """A run in which a host was killed, and all went well."""
+    """A run in which a host was killed, without a fault."""
     return Recorded(
         commits=commits(*BEGIN, *TAKEOVER),
         blows=DEATH,
@@ -113,22 +113,22 @@ def with_commits(*changes: Sequence[Change]) -> Callable[[Recorded], Recorded]:
         ("I1", with_commits([Gone(A)], [Moved(SHARD, 33, 2)])),
         ("I1", with_commits([Gone(33)], *TAKEOVER)),
         ("I1", with_commits([row(1, 2, key=8)], *TAKEOVER)),
-        # What was acknowledged is lost, doubled, invented, out of order, early.
+        # An acknowledged entry is lost, doubled, invented, out of order, early.
         ("I2", lambda run: replace(run, endings={"l": {"got": [0], "early": 0}}, effects=EFFECTS[:1])),
         ("I2", lambda run: replace(run, endings={"l": {"got": [0, 1, 1], "early": 0}})),
         ("I2", lambda run: replace(run, ledgers=[replace(LEDGER, sent={0})])),
         ("I2", lambda run: replace(run, endings={"l": {"got": [1, 0], "early": 0}})),
         ("I2", lambda run: replace(run, endings={"l": {"got": [0, 1], "early": 1}})),
-        # An activity ran for what is not there, or under two keys, or not at all.
+        # An activity ran for an entry that is not there, or under two keys, or not at all.
         ("I3", lambda run: replace(run, effects=[*EFFECTS, Effect("l", 2, "k2")])),
         ("I3", lambda run: replace(run, effects=[*EFFECTS, Effect("l", 1, "other")])),
         ("I3", lambda run: replace(run, effects=EFFECTS[:1])),
         # An instance does not end; a shard stays without an owner.
         ("I4", lambda run: replace(run, endings={})),
         ("I4", lambda run: replace(run, commits=commits(*BEGIN, [row(1, 2)], [Gone(A)]))),
-        # A read is older than what somebody has seen before.
+        # A read is older than an earlier one of another client.
         ("I5", lambda run: replace(run, reads=[*run.reads, Read(109.0, 109.1, "l", 1, PID_B)])),
-        # A host was killed that had done nothing; one that was stopped for a moment; one long after its pause.
+        # Hosts killed a host that had no fault; one that was stopped for a moment; one long after its pause.
         ("I6", lambda run: replace(run, blows=[])),
         ("I6", lambda run: replace(run, blows=[killed(PID_B, 103.5)])),
         ("I6", lambda run: replace(run, blows=[blow(Deed.PAUSE, PID_A, 102.0, 102.9)])),
@@ -167,7 +167,7 @@ def test_a_shard_that_its_owner_gives_is_no_takeover() -> None:
 
 @pytest.mark.parametrize(("until_s", "sound_"), [(106.0, False), (108.0, True)])
 def test_a_host_that_was_stopped_has_answered_after_it_went_on(until_s: float, sound_: bool) -> None:
-    # Given a read that was sent to a host within its pause, and answered with what the host had in memory,
+    # Given a read that was sent to a host within its pause, and answered from the host's memory,
     pause = blow(Deed.PAUSE, PID_A, 102.0, 107.0)
     seen = Read(105.0, 105.2, "l", 2, PID_B)
     # then it is stale by the time at which the host can have answered it, if that is late enough.
@@ -202,18 +202,18 @@ def test_where_a_copy_took_over_that_had_less_what_is_lost_is_counted_and_nothin
         reads=[Read(104.0, 104.1, "l", 2, PID_A), Read(109.0, 109.1, "l", 1, PID_B)],
     )
     assert {name for name, found in check(run).faults.items() if found} == {"I2", "I3", "I5"}
-    # when that is known, then it is counted and told,
+    # when the checker knows of the takeover, then it counts the lost entries and prints them,
     forgiven = replace(run, forgiven=Forgiven(lost_at_s=106.0))
     verdict = check(forgiven)
     assert verdict.sound, verdict.told()
     assert (verdict.lost, verdict.undone) == (3, 2)
     assert "3 acknowledged entries, 2 bodies' effects" in verdict.told()
-    # and what the copy does itself is held to the same as ever.
+    # and faults of the copy itself are found as before.
     assert check(replace(forgiven, endings={"l": {"got": [0, 0], "early": 0}})).faults["I2"]
     assert check(replace(forgiven, endings={})).faults["I4"]
     again = [Read(108.0, 108.1, "l", 2, PID_B), Read(110.0, 110.1, "l", 1, PID_B)]
     assert check(replace(forgiven, reads=again)).faults["I5"]
-    # A host that has not noticed yet answers from memory for as long as its last beat counts, and no longer;
+    # A host that has not noticed the takeover may answer from memory as long as its last beat counts, and no longer;
     late = [Read(107.0, 107.1, "l", 2, PID_B), Read(110.0, 110.1, "l", 1, PID_B)]
     assert check(replace(forgiven, reads=late)).sound
     # and from the end of the old server on, the copy may have answered.

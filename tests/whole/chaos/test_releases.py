@@ -1,4 +1,4 @@
-"""Two releases side by side: a rolling upgrade under load costs no request, and no host comes that reads too little."""
+"""Two releases side by side: an upgrade costs no request, and a host that cannot read the new format is refused."""
 
 import asyncio
 from collections.abc import Iterator
@@ -35,7 +35,7 @@ def meta_of(server: PostgresServer) -> dict[str, int]:
 
 def test_an_upgrade_of_one_host_after_the_other_costs_no_request(server: PostgresServer, tmp_path: Path) -> None:
     newer = next_release(tmp_path)
-    release: dict[str, str] = {}  # the environment of hosts that are started from now on
+    release: dict[str, str] = {}  # the environment of the hosts that are started next
     formats: list[int] = []
 
     def setup(_: int) -> Setup:
@@ -48,7 +48,7 @@ def test_an_upgrade_of_one_host_after_the_other_costs_no_request(server: Postgre
             await sky.fleet.restart(index)
         while await asyncio.to_thread(lambda: meta_of(server)["format"]) == FORMAT_MAX:
             await asyncio.sleep(0.1)
-        # Hosts write now what the older release does not read: one of it is refused, in a sentence.
+        # Hosts write the newer format now, which the older release cannot read: a host of it is refused, in a sentence.
         release.clear()
         with pytest.raises(AssertionError, match=f"has store version {FORMAT_MAX + 1}"):
             await asyncio.to_thread(sky.fleet._daemon, HOSTS)
@@ -63,7 +63,7 @@ def test_an_upgrade_of_one_host_after_the_other_costs_no_request(server: Postgre
         assert verdict.killed_by_hosts == 0
 
     asyncio.run(story())
-    # As long as a host of the older release lived, all wrote what it reads.
+    # As long as a host of the older release lived, all wrote the older format.
     assert formats == [FORMAT_MAX] * HOSTS
     found = meta_of(server)
     assert (found["schema"], found["format"]) == (SCHEMA_VERSION + 1, FORMAT_MAX + 1)

@@ -1,4 +1,4 @@
-"""Bulk operations over HTTP: first the number, then the plan, then the progress."""
+"""Bulk operations over HTTP: a dry run gives the number and a plan, and the plan starts the operation."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -112,7 +112,7 @@ async def test_a_plan_begins_the_operation_which_is_done_and_told(settings: Sett
 async def test_the_body_of_the_dry_run_may_stand_beside_its_plan_and_no_other(settings: Settings) -> None:
     async with calling(settings) as caller:
         await caller.start(2)
-        # Given a plan of a body with all there is,
+        # Given a plan of a body with all its fields,
         body: dict[str, Any] = {
             "filter": {
                 "status": ["!failed"],
@@ -126,7 +126,7 @@ async def test_the_body_of_the_dry_run_may_stand_beside_its_plan_and_no_other(se
             "rate": 400,
         }
         plan = (await caller.post("/bulk/suspend", {**body, "dry_run": True}))["plan"]
-        # when it comes with another body, then nothing begins;
+        # when the plan comes with another body, then no operation begins;
         others: list[dict[str, Any]] = [
             {"filter": {}},
             {"filter": {**body["filter"], "stuck_for": "1s"}},
@@ -138,7 +138,7 @@ async def test_the_body_of_the_dry_run_may_stand_beside_its_plan_and_no_other(se
             refused = await caller.post("/bulk/suspend", {**body, **other, "plan": plan}, status=400)
             assert f"another {next(iter(other))!r}" in refused["message"]
         assert (await caller.get("/operations"))["items"] == []
-        # with its own, the operation does, for the reason that was given last.
+        # with its own body the operation begins, with the reason that was given last.
         begun = await caller.post("/bulk/suspend", {**body, "plan": plan, "reason": "second thought"}, status=202)
         assert begun["reason"] == "second thought"
 

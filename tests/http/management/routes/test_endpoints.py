@@ -1,4 +1,4 @@
-"""Every parameter of the management API that holds nonsense is answered with 400 and its name."""
+"""The management API answers an invalid value of each parameter with 400 and the parameter's name."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -14,12 +14,12 @@ pytestmark = pytest.mark.anyio
 
 NONSENSE = "\N{PILE OF POO} & co"
 
-# Parameters that take any text, so that none is nonsense.
+# Parameters that take any text, so that no value is invalid.
 ANY_TEXT = {("import_instance", "id"), ("list_audit", "id"), ("list_audit", "actor"), ("start_instance", "id")}
 
 
 def parameters() -> list[Any]:
-    """Every parameter of every route, as the description has them: of a query, or a header."""
+    """The parameters of all routes in the description, of a query or a header."""
     found = []
     for endpoint in ENDPOINTS:
         names = [("query", name) for name in endpoint.names if (endpoint.operation, name) not in ANY_TEXT]
@@ -55,12 +55,12 @@ async def test_nonsense_is_refused_by_the_name_of_its_parameter(
     api: httpx.AsyncClient, endpoint: Endpoint, place: str, name: str
 ) -> None:
     path = endpoint.path.replace("{id}", "one").replace("{name}", "wait")
-    # When the parameter has a value that none can have,
+    # When the parameter has an invalid value,
     if place == "query":
         response = await api.request(endpoint.method, path, params={name: NONSENSE})
     else:
         response = await api.request(endpoint.method, path, headers={name: 'no such "thing'})
-    # then the answer says which one it is.
+    # then the answer names the parameter.
     assert response.status_code == 400, response.text
     assert f"'{name}'" in response.json()["message"]
 

@@ -1,4 +1,4 @@
-"""Values of state stores over the management API: read byte for byte, changed together."""
+"""Values of state stores over the management API: they are read byte for byte, and changed in one transaction."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

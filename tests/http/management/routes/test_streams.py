@@ -45,7 +45,7 @@ class Reader:
         self.came = anyio.Event()
 
     async def until(self, text: str) -> None:
-        """Wait until it has come."""
+        """Wait until the reader has this text."""
         while text not in self.text:
             await self.came.wait()
 
@@ -102,6 +102,6 @@ async def test_many_changes_are_few_writes(monkeypatch: pytest.MonkeyPatch) -> N
                 tasks.start_soon(partial(engine.client.start, order, instance_id=f"many-{number}"))
         while len(reader.events()) < 1 + 100:
             await reader.came.wait()
-        # then it is told of those that fit, in far fewer writes.
+        # then it gets the changes of those that fit its filter, in far fewer writes.
         assert len(reader.events()) == 1 + 100
         assert len(writes) < 60
