@@ -17,7 +17,7 @@ async def extended(sidecar: Sidecar) -> dict[str, str]:
     return (await sidecar.describe()).extended
 
 
-async def test_what_is_put_is_kept_beside_the_version() -> None:
+async def test_an_entry_is_kept_beside_the_version() -> None:
     sidecar = Sidecar(FakeControl(), app_id="orders")
     assert await extended(sidecar) == VERSION
     await sidecar.put("cliPID", "4711")
@@ -32,7 +32,7 @@ async def test_the_version_is_the_runtime_s_whatever_was_put() -> None:
     assert await extended(sidecar) == VERSION
 
 
-async def test_what_is_handed_out_is_a_copy() -> None:
+async def test_a_returned_value_is_a_copy() -> None:
     sidecar = Sidecar(FakeControl(), app_id="orders")
     (await extended(sidecar))["key"] = "value"
     assert "key" not in await extended(sidecar)

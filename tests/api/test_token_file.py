@@ -61,7 +61,7 @@ def test_a_token_has_the_name_of_its_line_or_of_its_place(path: Path, content: s
         (b"s3cret\n" * 200_000, "it has more than 1048576 bytes"),
     ],
 )
-def test_what_is_wrong_is_said_with_its_line_and_without_a_token(path: Path, content: bytes, why: str) -> None:
+def test_a_fault_is_reported_with_its_line_and_without_a_token(path: Path, content: bytes, why: str) -> None:
     path.write_bytes(content)
     with pytest.raises(TokenFileBad) as error:
         read_tokens(str(path))

@@ -123,7 +123,7 @@ def test_only_some_operations_know_a_missing_instance_as_such(operation: str) ->
         assert str(refused).endswith(": no such instance exists")
 
 
-def test_those_operations_are_operations() -> None:
+def test_each_operation_that_answers_404_is_an_operation() -> None:
     assert set(FAILURES) > NOT_FOUND_IS_404
 
 

@@ -127,7 +127,7 @@ def test_a_peer_that_is_not_installed_is_an_error_before_anything_runs(tmp_path:
         ("", "W1 W2 W3 W4 W5 W6"),
         ("--suite dapr", "D1 D2 D3 D4 D5 D6 D7 D8 D9"),
         ("--suite all", " ".join(workload.name for workload in WORKLOADS)),
-        ("--workload D1", "D1"),  # a name counts, whatever its suite
+        ("--workload D1", "D1"),  # a name counts in any suite
         (SDK, "W1 W2 history"),
     ],
 )

@@ -150,7 +150,7 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
     assert "kind is 'Component'" in refusal_of(write(tmp_path, "kind: Component"))
 
 
-def test_what_is_not_yaml_is_refused_with_its_line(tmp_path: Path) -> None:
+def test_anything_but_yaml_is_refused_with_its_line(tmp_path: Path) -> None:
     path = write(tmp_path, "kind: Configuration\nspec: {workflow: [")
     message = refusal_of(path)
     assert message.startswith(f"{path}: line 2")

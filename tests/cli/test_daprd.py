@@ -244,7 +244,7 @@ def test_its_log_is_json_if_dapr_wants_it_so(tmp_path: Path) -> None:
         (["--app-id", "x", "--resources-path", "nowhere"], 1),
     ],
 )
-def test_what_is_wrong_is_said_without_a_traceback(tmp_path: Path, arguments: list[str], code: int) -> None:
+def test_an_error_is_reported_without_a_traceback(tmp_path: Path, arguments: list[str], code: int) -> None:
     result = subprocess.run(
         [sys.executable, "-m", "perdure", "daprd", *arguments],
         cwd=tmp_path, capture_output=True, text=True, env=environment(), check=False,

@@ -43,7 +43,7 @@ def test_the_path_may_come_from_the_environment(data: str, monkeypatch: pytest.M
     assert store_command("check").exit_code == 0
 
 
-def test_what_is_wrong_is_listed_and_the_exit_code_says_so(data: str) -> None:
+def test_faults_are_listed_and_the_exit_code_says_so(data: str) -> None:
     # Given a file whose pages were overwritten with something else,
     with Path(data).open("r+b") as file:
         file.seek(4096)
@@ -205,7 +205,7 @@ def test_a_vacuum_says_how_large_each_file_was_and_is(tmp_path: Path) -> None:
     assert seen(data, 2) == before
 
 
-def test_a_vacuum_of_what_is_no_store_is_an_error_in_a_sentence(tmp_path: Path) -> None:
+def test_a_vacuum_of_anything_but_a_store_is_an_error_in_a_sentence(tmp_path: Path) -> None:
     result = store_command("vacuum", "--data", str(tmp_path / "none.db"))
     assert result.exit_code == 1
     assert "there is no store at" in result.stderr

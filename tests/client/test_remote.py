@@ -178,7 +178,7 @@ async def test_an_id_may_be_any_text(client: Client, new_id: str, strange: str) 
     assert await handle.purge() == 1
 
 
-def test_what_is_set_aside_is_stalled_for_a_program() -> None:
+def test_an_instance_that_is_set_aside_is_stalled_for_a_program() -> None:
     now = datetime(2026, 11, 26, tzinfo=UTC)
     described = InstanceDetails(
         **dict.fromkeys(("custom_status", "ended", "parent", "root", "failure"), None),  # type: ignore[arg-type]

@@ -45,7 +45,7 @@ def test_an_address_is_read(given: str, url: str) -> None:
         "http://[x",
     ],
 )
-def test_what_is_no_address_is_refused(given: str) -> None:
+def test_anything_but_an_address_is_refused(given: str) -> None:
     with pytest.raises(ServerAddressInvalid, match=r"It looks like http://127\.0\.0\.1:3500"):
         checked_url(given)
 

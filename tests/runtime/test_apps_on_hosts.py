@@ -115,7 +115,7 @@ def test_hosts_with_other_apps_perform_what_is_asked_of_these(seed: int) -> None
     run(tell, seed=seed)
 
 
-def test_what_is_asked_of_an_app_waits_until_a_host_has_it() -> None:
+def test_a_request_to_an_app_waits_until_a_host_has_it() -> None:
     async def tell(engines: SharedEngines, apps: Apps) -> None:
         shop = await engines.add(apps.shop)
         await begin(shop, "o", 1)

@@ -98,7 +98,7 @@ def test_each_request_is_counted_as_the_operation_that_dapr_has_for_it(settings:
     }
 
 
-def test_what_is_refused_is_counted_as_failed(settings: Settings) -> None:
+def test_a_refused_request_is_counted_as_failed(settings: Settings) -> None:
     async def tell(facade: Facade) -> None:
         for request in (facade.suspend, facade.terminate, facade.purge):
             with pytest.raises(InstanceNotFound):

@@ -151,7 +151,7 @@ async def test_hosts_share_take_over_and_leave(hosts: Hosts) -> None:
         third = await hosts.add()
         await hosts.wait_for(hosts.even, within_s=10)
     assert min(took_s) > 1  # nothing told sooner than its beat
-    # One that leaves gives all, and nothing is nobody's meanwhile.
+    # A host that leaves gives all its shards, and each has an owner meanwhile.
     began = anyio.current_time()
     await second.membership.leave()
     assert anyio.current_time() - began < 3

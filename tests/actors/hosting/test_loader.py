@@ -66,7 +66,7 @@ class World:
             await self.done()
 
 
-async def test_those_that_wait_together_are_read_together() -> None:
+async def test_actors_that_wait_together_are_read_together() -> None:
     world = World()
     await world.load("a", "b", "c")
     assert world.loaded == ["a", "b", "c"]

@@ -33,7 +33,7 @@ async def test_nothing_is_answered_and_nothing_is_sent_before_the_commit() -> No
         tasks.start_soon(world.host.ask, counter("b"), Add(1))
         tasks.start_soon(world.host.ask, counter("b"), Tell(Address("outside", "y"), "after b"))
         await anyio.wait_all_tasks_blocked()
-        # then a turn that wrote nothing is done, and those that wait for the commit are not.
+        # then a turn without writes is done, and the turns that wait for the commit are not.
         assert world.outside == [(Address("outside", "x"), "hello")]
         assert answers == []
         store.release()

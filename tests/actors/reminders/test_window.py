@@ -37,7 +37,7 @@ def test_before_the_first_read_nothing_is_known_and_nothing_is_due() -> None:
     assert window.begin_read() == WindowRead(None)
 
 
-def test_what_is_due_comes_out_in_order_and_once() -> None:
+def test_due_entries_come_out_in_order_and_once() -> None:
     window = ReminderWindow()
     read(window, [])
     for due_us in (30, 10, 20, 40):
@@ -65,7 +65,7 @@ def test_a_reminder_that_was_cleared_does_not_come_out() -> None:
     assert window.pop_due(at(100), limit=10) == []
 
 
-def test_clearing_what_is_not_here_is_harmless() -> None:
+def test_clearing_a_missing_reminder_is_harmless() -> None:
     window = ReminderWindow()
     window.clear(reminder(10))
     assert len(window) == 0
@@ -95,7 +95,7 @@ def test_a_window_that_overflows_lets_the_furthest_go_and_reads_them_again() -> 
     assert out == stored
 
 
-def test_what_is_set_while_the_store_is_read_is_not_lost() -> None:
+def test_a_reminder_that_is_set_while_the_store_is_read_is_not_lost() -> None:
     # Given a read that began before the commit of a reminder,
     window = ReminderWindow()
     window.begin_read()

@@ -101,6 +101,6 @@ async def test_a_cursor_survives_what_is_written_and_thinned_meanwhile(audited: 
     assert [row.body for row in page.rows] == [b"2", b"5"]
 
 
-async def test_what_is_no_cursor_is_refused(audited: Bench) -> None:
+async def test_anything_but_a_cursor_is_refused(audited: Bench) -> None:
     with pytest.raises(CursorInvalid):
         await audited.store.audit(AuditFilter(), cursor="x", limit=1)

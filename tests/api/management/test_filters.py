@@ -66,7 +66,7 @@ def test_what_cannot_be_understood_is_named(name: str, value: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["id_prefix", "parent", "root", "created_after", "stuck_for", "tag.a", "app_id"])
-def test_a_filter_with_one_value_stands_once(name: str) -> None:
+def test_a_filter_with_one_value_is_given_once(name: str) -> None:
     value = {"root": "true", "created_after": AT, "stuck_for": "1s", "app_id": "shop"}.get(name, "a")
     with pytest.raises(Refusal, match="is given twice"):
         read((name, value), (name, value))

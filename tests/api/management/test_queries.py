@@ -27,7 +27,7 @@ def test_values_are_read_as_what_they_are() -> None:
     assert asked.word("order") == "id"
 
 
-def test_what_is_absent_has_its_default() -> None:
+def test_an_absent_field_has_its_default() -> None:
     asked = query()
     assert asked.choice("order", "x", ("x", "id")) == "x"
     assert asked.number("limit", 100, low=1, high=7) == 100

@@ -63,7 +63,7 @@ def test_an_item_has_what_was_promised_and_more_only_if_it_was_asked_for() -> No
     assert msgspec.json.decode(encode(more)) == {**SHOWN, "waiting_for": [WAITS], "children": {"RUNNING": 1}}
 
 
-def test_what_is_asked_of_another_app_names_that_app() -> None:
+def test_a_wait_for_another_app_names_that_app() -> None:
     more = summary(ITEM, waiting=[WAITING._replace(app_id="bank")])
     assert msgspec.json.decode(encode(more))["waiting_for"] == [{**WAITS, "app_id": "bank"}]
 

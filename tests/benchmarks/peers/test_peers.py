@@ -22,7 +22,7 @@ def test_every_version_is_pinned() -> None:
         assert all(requirement.count("@") == 2 for requirement in peer.environment.npm)
 
 
-def test_what_is_missing_is_named_with_the_command_that_installs_it(tmp_path: Path) -> None:
+def test_a_missing_package_is_named_with_the_command_that_installs_it(tmp_path: Path) -> None:
     # Given a folder with DBOS only,
     home = pretend(tmp_path, peers.DBOS)
     both = [peers.PEERS[peers.DBOS_SQLITE], peers.PEERS[peers.DBOS_POSTGRES]]

@@ -24,7 +24,7 @@ def only(figure: str, before: tuple[float, ...], after: tuple[float, ...]) -> co
 @pytest.mark.parametrize(
     ("figure", "before", "after", "verdict", "worse_percent"),
     [
-        # Within the spread it is noise, whatever its size.
+        # Within the spread a difference of any size is noise.
         ("units_per_s", (100, 900, 110), (120, 800, 790), compare.NOISE, 0.0),
         ("units_per_s", (100, 102), (80, 101), compare.NOISE, 0.0),
         # More is better or worse, depending on the figure.

@@ -47,7 +47,7 @@ async def test_a_fleet_sleeps_in_the_store_and_those_that_are_due_wake_and_none_
     assert parts.told[-1][0] == 1.0
 
 
-async def test_what_is_still_in_the_wal_counts_as_stored(tmp_path: Path) -> None:
+async def test_commits_in_the_wal_count_as_stored(tmp_path: Path) -> None:
     setup = EngineSetup(folder=tmp_path)
     async with process_driver(setup) as driver:
         empty = sleeping.stored_bytes(setup.store)

@@ -71,6 +71,6 @@ def test_a_payload_is_json_a_file_or_standard_input(tmp_path: Path, monkeypatch:
 
 
 @pytest.mark.parametrize("text", ["so", "{", "", "@/no/such/file", "1 2"])
-def test_what_is_no_payload_is_refused(text: str) -> None:
+def test_anything_but_a_payload_is_refused(text: str) -> None:
     with pytest.raises(click.BadParameter):
         payload(CONTEXT, PARAMETER, text)

@@ -56,7 +56,7 @@ def test_a_store_goes_into_a_database_and_back(file: Path, server: PostgresServe
     assert copy(back, server.url()).exit_code == 0
 
 
-def test_what_is_there_is_not_overwritten(file: Path, server: PostgresServer) -> None:
+def test_existing_files_are_not_overwritten(file: Path, server: PostgresServer) -> None:
     url = server.url()
     assert copy(file, url).exit_code == 0
     again = copy(file, url)

@@ -144,7 +144,7 @@ def test_the_statuses_are_those_that_an_instance_can_have() -> None:
     assert set(STATUSES) == {each.name for each in Status} - {"CONTINUED_AS_NEW"}
 
 
-def test_what_is_set_aside_is_released_and_goes_on_in_the_next_daemon(data: str) -> None:
+def test_an_instance_that_is_set_aside_is_released_and_continues_in_the_next_daemon(data: str) -> None:
     result = store("release", "poison", "--data", data)
     assert (result.exit_code, result.stdout, result.stderr) == (0, "poison is released.\n", "")
     assert status(data, "poison") == "RUNNING"
@@ -157,7 +157,7 @@ def test_what_is_set_aside_is_released_and_goes_on_in_the_next_daemon(data: str)
     assert anyio.run(go_on) == '"shipped"'
 
 
-def test_what_is_set_aside_is_terminated(data: str) -> None:
+def test_an_instance_that_is_set_aside_is_terminated(data: str) -> None:
     assert store("terminate", "poison", "running", "--data", data).exit_code == 0
     assert {status(data, "poison"), status(data, "running")} == {"TERMINATED"}
 
@@ -186,7 +186,7 @@ def test_an_instance_that_is_not_there_is_said_by_its_id_and_the_others_are_done
     assert result.stdout.startswith("poison is ")
 
 
-def test_only_what_is_set_aside_is_released(data: str) -> None:
+def test_only_instances_that_are_set_aside_are_released(data: str) -> None:
     result = store("release", "running", "--data", data)
     assert result.exit_code == 4
     assert "'running' is RUNNING and not set aside" in result.stderr
@@ -264,13 +264,13 @@ def stalled(data: str) -> str:
     return data
 
 
-def test_what_is_stalled_is_terminated(stalled: str) -> None:
+def test_a_stalled_instance_is_terminated(stalled: str) -> None:
     assert listed(stalled)["running"]["set_aside"] is False
     assert store("terminate", "running", "--data", stalled).output == "running is terminated.\n"
     assert status(stalled, "running") == "TERMINATED"
 
 
-def test_what_is_stalled_is_purged_without_force(stalled: str) -> None:
+def test_a_stalled_instance_is_purged_without_force(stalled: str) -> None:
     assert store("purge", "running", "--data", stalled).output == "running is purged.\n"
     assert "running" not in listed(stalled)
 

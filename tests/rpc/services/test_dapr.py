@@ -152,7 +152,7 @@ def test_an_operation_without_an_id_is_refused(operation: str) -> None:
         ),
     ],
 )
-def test_what_is_wrong_with_a_request_is_said_in_daprs_words(name: str, fields: dict[str, Any], text: str) -> None:
+def test_a_faulty_request_is_answered_in_daprs_words(name: str, fields: dict[str, Any], text: str) -> None:
     assert fail(make_host(), name, **fields) == ("INVALID_ARGUMENT", text)
 
 

@@ -47,7 +47,7 @@ def item(key: str, value: bytes = b"", *, etag: str | None = None, **more: Any) 
     return {"key": key, "value": value, **({"etag": {"value": etag}} if etag is not None else {}), **more}
 
 
-def test_what_is_saved_is_read_and_deleted() -> None:
+def test_saved_values_are_read_and_deleted() -> None:
     async def story(client: Client) -> None:
         value = b"\0 any bytes \xff"
         await client.call("SaveState", store_name=S, states=[item("a", value), item("b")])

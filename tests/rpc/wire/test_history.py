@@ -126,7 +126,7 @@ def test_an_event_of_an_unknown_kind_is_not_read() -> None:
 
 
 def test_every_event_has_a_writer_and_every_writer_a_reader() -> None:
-    # The patches of a turn stand in its head.
+    # The patches of a turn are in its head.
     assert set(WRITERS) == {*get_args(Event), TurnStarted} - {PatchesApplied}
     assert {kind for kind, _ in WRITERS.values()} == set(READERS)
     assert set(TAGS) == set(get_args(Event))

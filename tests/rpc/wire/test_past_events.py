@@ -104,7 +104,7 @@ def test_histories_of_the_same_rows_share_no_event() -> None:
     one, other = Timeline.of(rows), Timeline.of(rows)
     assert one.events == other.events
     assert not {id(event) for event in one.events} & {id(event) for event in other.events}
-    # Nor are those of a turn that is under way already those of the history.
+    # The events of a turn under way are other objects than those of the history.
     timeline = Timeline.of(rows[:1])
     offered = timeline.fed([TaskCompleted(1, "2")], 2)
     timeline.add(rows[1])
@@ -135,7 +135,7 @@ def test_a_history_that_is_too_large_to_keep_is_sent_and_pushes_out_the_rest() -
     assert len(pasts) == 0
 
 
-def test_nothing_is_left_of_what_is_forgotten() -> None:
+def test_a_forgotten_instance_leaves_nothing() -> None:
     pasts = PastEvents()
     pasts.serialized(item([an_event(1)]), WRITER)
     assert len(pasts) > PAST_BYTES

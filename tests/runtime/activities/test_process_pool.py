@@ -174,7 +174,7 @@ async def test_without_a_log_what_is_printed_goes_to_standard_error(
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
-async def test_what_is_logged_is_logged_here_with_its_traceback_and_its_fields(
+async def test_a_workers_log_arrives_here_with_its_traceback_and_its_fields(
     app: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with pool_of(app) as elsewhere:

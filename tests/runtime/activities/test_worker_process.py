@@ -71,7 +71,7 @@ def test_messages_go_one_way_and_what_is_printed_another(app: Path) -> None:
     worker.send(sys.path, logging.INFO, MARK)
     # when it performs an activity,
     worker.call("work", "4")
-    # then the answer is a message, and what was printed is in its output, up to the mark.
+    # then the answer is a message, and the printed text is in its output, up to the mark.
     assert worker.receive() == [DONE, "5", None, True]
     # When its channel is closed, then the worker ends.
     rest, output = worker.process.communicate(timeout=30)

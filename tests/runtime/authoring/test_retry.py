@@ -161,6 +161,6 @@ def test_a_number_is_an_interval_in_seconds() -> None:
 
 
 @pytest.mark.parametrize("value", ["5", True, float("nan"), float("inf"), None])
-def test_what_is_no_interval_is_refused_by_the_name_of_the_field(value: Any) -> None:
+def test_anything_but_an_interval_is_refused_by_the_name_of_the_field(value: Any) -> None:
     with pytest.raises(ValueError, match="first_retry_interval must be a timedelta or seconds, not"):
         RetryPolicy(first_retry_interval=value, max_number_of_attempts=3)

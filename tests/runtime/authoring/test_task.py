@@ -178,7 +178,7 @@ def test_any_of_nothing_would_never_end_and_is_refused() -> None:
 
 @pytest.mark.parametrize("combine", [when_all, when_any])
 @pytest.mark.parametrize("wrong", [[new(), 7], [None], ["ab"]])
-def test_what_is_no_task_is_refused_and_its_type_is_named(combine: Any, wrong: list[Any]) -> None:
+def test_anything_but_a_task_is_refused_and_its_type_is_named(combine: Any, wrong: list[Any]) -> None:
     with pytest.raises(
         WorkflowMisuse, match=f"{combine.__name__} takes a list of the context's tasks, not (int|NoneType|str)"
     ):
@@ -187,7 +187,7 @@ def test_what_is_no_task_is_refused_and_its_type_is_named(combine: Any, wrong: l
 
 @pytest.mark.parametrize("combine", [when_all, when_any])
 @pytest.mark.parametrize("wrong", [None, 7, object()])
-def test_what_is_no_list_is_refused_and_the_brackets_are_shown(combine: Any, wrong: Any) -> None:
+def test_anything_but_a_list_is_refused_and_the_brackets_are_shown(combine: Any, wrong: Any) -> None:
     with pytest.raises(WorkflowMisuse, match=rf"takes one list of tasks. Write ctx.{combine.__name__}\(\["):
         combine(wrong)
 

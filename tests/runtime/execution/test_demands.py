@@ -48,7 +48,7 @@ def test_a_name_with_methods_of_its_own_becomes_plain_text_and_none_of_them_is_c
 
 
 @pytest.mark.parametrize("name", [5, None, b"a", ["a"], object()])
-def test_what_is_no_text_is_no_name(execution: Execution, name: Any) -> None:
+def test_anything_but_a_text_is_no_name(execution: Execution, name: Any) -> None:
     with pytest.raises(WorkflowMisuse, match=f"the name must be a str, not {type(name).__name__}"):
         plain_name(execution, "the name", name)
 

@@ -1,4 +1,4 @@
-"""An activity that workflow code calls as a function is an error, whatever its body does; any other call is allowed."""
+"""An activity that workflow code calls as a function is an error, with any body; any other call is allowed."""
 
 import functools
 import sys

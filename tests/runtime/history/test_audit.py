@@ -46,6 +46,6 @@ def test_a_row_of_an_earlier_release_may_lack_fields() -> None:
 
 
 @pytest.mark.parametrize("packed", [msgpack.packb((2, *ROW)), b"\xc1", b"", msgpack.packb(7), msgpack.packb((1, "x"))])
-def test_what_is_no_row_is_refused(packed: bytes) -> None:
+def test_anything_but_a_row_is_refused(packed: bytes) -> None:
     with pytest.raises(CorruptHistory):
         unpack_audit(packed)

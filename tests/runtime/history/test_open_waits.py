@@ -71,7 +71,7 @@ def test_the_timer_of_a_wait_that_has_ended_ends_no_other() -> None:
     assert names(rows) == []
 
 
-def test_what_is_held_ends_waits_in_the_order_in_which_it_is_fed() -> None:
+def test_held_events_end_waits_in_the_order_in_which_they_are_fed() -> None:
     rows = [turn(10, STARTED, wait(1, "a", 800), wait(2, "a", 900))]
     rows += [held(800, EventRaised("a", None), TimerFired(1, 800)), turn(810, TASK)]
     assert names(rows) == [("a", 2)]

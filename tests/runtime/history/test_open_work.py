@@ -78,7 +78,7 @@ def test_the_newest_event_id_is_known() -> None:
     assert work_after(TASK, CHILD, TIMER, TaskCompleted(1, None)).last_id == 3
 
 
-def test_what_is_held_counts_as_arrived() -> None:
+def test_held_events_count_as_arrived() -> None:
     # Given an answer that came while the instance was suspended,
     rows = [Row(1, [ExecutionStarted("w", None, "x"), TASK], []), Row(2, None, [TaskCompleted(1, None)])]
     # then its activity is not performed again after a restart.

@@ -337,7 +337,7 @@ def test_a_finished_receiver_drops_it_and_there_may_be_none() -> None:
     assert isinstance(deliver(LoneActor(None)), InstanceNotFound)
 
 
-def test_a_purged_receiver_begins_anew() -> None:
+def test_a_purged_receiver_begins_again() -> None:
     actor = waiting("remote")
     deliver(actor)
     actor.purge(force=True)

@@ -231,7 +231,7 @@ def test_what_it_cannot_do_now_is_refused() -> None:
     assert isinstance(lone.start("steps", execution_id="x2"), InstanceExists)
 
 
-def test_only_what_is_set_aside_is_released() -> None:
+def test_only_instances_that_are_set_aside_are_released() -> None:
     lone = LoneActor(make_app())
     assert isinstance(lone.send(ReleaseAside()), InstanceNotFound)
     lone.start("steps")

@@ -1,8 +1,8 @@
 """Messages that arrive while a turn is under way are neither lost nor doubled, for any outcome of the turn.
 
 One table: each arrival meets each outcome, before the worker's answer, in one
-batch with it, and in one batch behind it. For native code the arrival stands
-in the batch that the turn feeds. Afterwards the history is one that every SDK
+batch with it, and in one batch behind it. For native code the arrival is in the batch that the turn feeds. Afterwards
+the history is one that every SDK
 accepts (contract 3.12), and the instance can be driven to its end.
 """
 

@@ -114,7 +114,7 @@ def test_who_is_judged_stood_still_and_the_judge_was_awake_and_answered(
     st.integers(0, 20),
     st.lists(STEP, max_size=10),
 )
-def test_who_stands_still_is_judged_in_the_end(
+def test_a_host_that_stops_beating_is_judged(
     answers_s: list[float], number: int, before: list[tuple[float, float, bool, bool]]
 ) -> None:
     # Given a judge with any past, whose beats work from now on,

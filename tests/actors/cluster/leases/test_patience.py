@@ -45,7 +45,7 @@ def test_it_is_left_undone_when_there_is_no_more_sense_in_it() -> None:
     run_virtually(story)
 
 
-def test_what_is_no_error_of_a_store_is_raised() -> None:
+def test_anything_but_an_error_of_a_store_is_raised() -> None:
     async def fail() -> None:
         raise LookupError
 

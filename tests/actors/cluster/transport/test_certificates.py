@@ -61,7 +61,7 @@ def test_a_new_authority_stands_in_front_and_the_last_one_is_trusted_still() -> 
         AUTHORITY.key + AUTHORITY.certificate + AUTHORITY.key,
     ],
 )
-def test_what_is_no_secret_is_refused(secret: bytes) -> None:
+def test_anything_but_a_secret_is_refused(secret: bytes) -> None:
     with pytest.raises(SecretUnreadable, match="pairs of a key and a certificate"):
         authorities_in(secret)
 

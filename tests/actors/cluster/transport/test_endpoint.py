@@ -18,6 +18,6 @@ NONE = ["", "host", ":1", "host:", "host:0", "host:65536", "host:-1", "host:x", 
 
 
 @pytest.mark.parametrize("address", NONE)
-def test_what_is_no_address_is_refused(address: str) -> None:
+def test_anything_but_an_address_is_refused(address: str) -> None:
     with pytest.raises(ValueError, match="expected HOST:PORT"):
         split_address(address)

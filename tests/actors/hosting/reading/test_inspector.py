@@ -19,7 +19,7 @@ from ....support.actors.counter_actor import counter
 pytestmark = pytest.mark.anyio
 
 
-async def test_those_who_ask_together_cost_one_read() -> None:
+async def test_callers_that_ask_together_cost_one_read() -> None:
     store = FaultyStore(MemoryStore())
     await store.open()
     inspector = Inspector(store)

@@ -15,7 +15,7 @@ from ....support.actors.store_bench import Bench, write
 pytestmark = pytest.mark.anyio
 
 
-async def test_what_is_written_meanwhile_is_not_seen(bench: Bench, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_concurrent_writes_are_not_seen(bench: Bench, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exporting, "ACTORS_AT_ONCE", 2)
     keys = [bench.store.new_key() for _ in range(6)]
     for i, key in enumerate(keys[:5]):

@@ -47,7 +47,7 @@ async def test_a_page_of_the_server_that_is_damaged_costs_its_actors_only(
     assert isinstance(sound, Stored)
 
 
-async def test_a_session_that_is_lost_is_made_anew(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_lost_session_is_replaced(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     await bench.commit(write(bench.store.new_key(), A, record=b"a"))
     await broken(bench, monkeypatch, Refused("57014", "canceled"), address=A)
     with pytest.raises(StoreFailed, match="loading failed"):

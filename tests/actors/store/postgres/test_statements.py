@@ -69,7 +69,7 @@ async def test_plans_that_are_made_of_a_new_store_and_kept_go_along_indexes(serv
     commit = commit_of(tuple(PARTS))
     for statement in (REMINDERS, IDS, INSPECT, LOAD, LOGS, FIND_ENTRY, ACTIVE, commit):
         plan = server.sql(f"{settings} EXPLAIN (GENERIC_PLAN) {statement.sql}")
-        # then no plan reads a table from its start, or sorts what is in order,
+        # then no plan reads a table from its start, or sorts rows that are in order,
         assert not re.search("Seq Scan on (actors|log|reminders)", plan), plan
         assert "Sort Key" not in plan, plan
         # and none goes along an index without a condition, except the index of active actors, which has only their

@@ -33,7 +33,7 @@ def test_of_another_machine_and_of_another_boot_nothing_is_known() -> None:
         assert not is_gone(f"{scope}/{process}", began=lambda _: None)
 
 
-def test_what_is_no_place_says_nothing() -> None:
+def test_anything_but_a_place_proves_no_end() -> None:
     scope, _, _ = own_place().partition("/")
     for no_place in ("", scope, f"{scope}/x/1", f"{scope}/1/0"):
         assert not is_gone(no_place, began=lambda _: None)

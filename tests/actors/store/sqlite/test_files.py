@@ -95,7 +95,7 @@ def test_a_link_to_nowhere_is_not_replaced(tmp_path: Path, paths: list[str]) -> 
 # Existing files.
 
 
-def test_a_file_says_what_it_is(tmp_path: Path) -> None:
+def test_the_stamp_of_a_file_names_its_part(tmp_path: Path) -> None:
     make(tmp_path / "p.db", 3)
     first, second = (stamp_of(path) for path in parts_of(str(tmp_path / "p.db"))[:2])
     assert (first.part, second.part) == (Part(0, 3), Part(1, 3))

@@ -337,7 +337,7 @@ async def test_a_file_that_others_can_read_is_told_of_once_at_each_open(
 
 
 @pytest.mark.parametrize("kind", ["pipe", "device"])
-def test_what_is_no_file_is_refused_in_one_sentence_and_not_opened(tmp_path: Path, kind: str) -> None:
+def test_anything_but_a_file_is_refused_in_one_sentence_and_not_opened(tmp_path: Path, kind: str) -> None:
     path = str(tmp_path / "pipe") if kind == "pipe" else "/dev/null"
     if kind == "pipe":
         os.mkfifo(path)

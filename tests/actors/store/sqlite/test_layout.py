@@ -380,7 +380,7 @@ def test_a_store_in_use_may_be_looked_at_before_another_of_its_hosts_starts(data
 
 
 @pytest.mark.parametrize("lost", [0, 1, 2])
-def test_a_part_that_is_lost_is_not_made_anew(data: Path, lost: int) -> None:
+def test_a_lost_part_is_not_made_again(data: Path, lost: int) -> None:
     make(data, 3)
     os.unlink(Part(lost, 3).path(str(data)))
     before = files(data.parent)

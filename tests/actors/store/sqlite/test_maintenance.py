@@ -131,7 +131,7 @@ def finds_something(path: Path) -> bool:
 
 
 @pytest.mark.parametrize("work", [check, lambda path: backup(path, f"{path}.copy")], ids=["check", "backup"])
-def test_what_is_no_store_is_an_error(tmp_path: Path, work: object) -> None:
+def test_anything_but_a_store_is_an_error(tmp_path: Path, work: object) -> None:
     assert callable(work)
     missing, text, foreign, empty = (tmp_path / name for name in ("missing", "text", "foreign", "empty"))
     text.write_text("dear diary\n" * 500)
@@ -272,7 +272,7 @@ def test_all_parts_of_a_sound_store_are_sound_and_left_as_they_were(parted: Path
         ("DROP TABLE active", "p.db.2: reading stopped: no such table: active"),
     ],
 )
-def test_what_is_wrong_with_a_part_is_said(parted: Path, damage: str, fault: str) -> None:
+def test_a_fault_of_a_part_is_reported(parted: Path, damage: str, fault: str) -> None:
     change(Path(f"{parted}.2"), damage)
     assert any(re.search(fault, found) for found in check(parted))
 

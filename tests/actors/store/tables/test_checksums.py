@@ -62,7 +62,7 @@ def test_a_record_under_another_name_is_found(address: tuple[str, str]) -> None:
 
 
 @pytest.mark.parametrize("blob", [None, 1, 1.5, "text", b"", b"\xc1", b"\xc1\0\0\0", b"bare"])
-def test_what_is_no_sealed_blob_is_damage(blob: Any) -> None:
+def test_anything_but_a_sealed_blob_is_damage(blob: Any) -> None:
     with pytest.raises(Damaged):
         unseal_record(3, "wf", "a", blob, NONE)
     with pytest.raises(Damaged):

@@ -6,7 +6,7 @@ from perdure.actors.store.tables.expected import SHOWN_MAX, Expected, shortened,
 A = Address("wf", "a")
 
 
-def test_what_is_missing_is_told_of_and_what_is_too_much_is_not() -> None:
+def test_missing_rows_are_reported_and_superfluous_ones_are_not() -> None:
     expected = Expected(frozenset({("t", 5), ("s", 6)}), active=True)
     assert unlike(A, expected, {("t", 5), ("s", 6), ("x", 1)}, active=True) == []
     assert unlike(A, expected, {("t", 4)}, active=False) == [

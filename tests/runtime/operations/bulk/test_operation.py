@@ -79,7 +79,7 @@ def test_fields_of_a_later_release_are_passed_over() -> None:
 
 
 @pytest.mark.parametrize("packed", [b"", b"\xc1", b"\x01", msgpack.packb([2]), msgpack.packb([1, "dance"])])
-def test_what_is_no_operation_is_refused(packed: bytes) -> None:
+def test_anything_but_an_operation_is_refused(packed: bytes) -> None:
     with pytest.raises(CorruptHistory):
         unpack_operation(packed)
 

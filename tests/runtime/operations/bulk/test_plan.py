@@ -36,7 +36,7 @@ def test_a_plan_lasts_for_fifteen_minutes() -> None:
 @pytest.mark.parametrize(
     "text", ["", "x", "plan", "ä", "=", PLAN.write()[:-2], PLAN.write()[4:], "A" + PLAN.write()[1:], "\x00", "a b"]
 )
-def test_what_is_no_plan_is_refused(text: str) -> None:
+def test_anything_but_a_plan_is_refused(text: str) -> None:
     with pytest.raises(InvalidRequest, match="no plan"):
         read_plan(text, now_us=NOW_US)
 

@@ -86,7 +86,7 @@ async def test_work_without_a_worker_is_found() -> None:
         assert (gone.total, [item.id for item in gone.items]) == (1, ["a"])
 
 
-async def test_what_is_stalled_or_set_aside_is_found() -> None:
+async def test_stalled_and_set_aside_instances_are_found() -> None:
     store = MemoryStore()
     async with shop(data=store) as engine:
         await engine.client.start(order, instance_id="aside", input="wait")

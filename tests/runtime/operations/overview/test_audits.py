@@ -18,7 +18,7 @@ async def order(ctx: WorkflowContext) -> None:
 
 
 @pytest.mark.anyio
-async def test_who_did_what_is_read_newest_first() -> None:
+async def test_the_audit_is_read_newest_first() -> None:
     with anyio.fail_after(10):
         async with Engine(app, data=":memory:") as engine:
             # Given three changes by two people,

@@ -272,7 +272,7 @@ async def test_code_that_no_longer_fits_is_waited_for_and_a_release_too(settings
         assert aside.waiting_for[0].kind is WaitKind.RELEASE
 
 
-async def test_there_is_no_description_of_what_is_not_there(settings: Settings) -> None:
+async def test_a_missing_instance_has_no_description(settings: Settings) -> None:
     async with Engine(World().app, data=":memory:", settings=settings) as engine:
         assert await engine.views.descriptions.describe("nobody") is None
         assert await engine.views.descriptions.waiting_for("nobody") == ()

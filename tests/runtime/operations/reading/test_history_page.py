@@ -144,7 +144,7 @@ async def test_a_payload_is_read_by_the_key_of_its_event(engine: Engine) -> None
 @pytest.mark.parametrize(
     "key", ["", "1", "x", "1-x", "1.-x", "-1.0-x", "1_0.0-x", "½.0-x", "9" * 20 + ".0-x", "٣.0-x", "1.0"]
 )
-async def test_what_is_no_key_is_refused(engine: Engine, key: str) -> None:
+async def test_anything_but_a_key_is_refused(engine: Engine, key: str) -> None:
     async with engine:
         await engine.facade.start("listens", instance_id="i")
         for newest_first in (False, True):

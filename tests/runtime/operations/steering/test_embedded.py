@@ -79,7 +79,7 @@ async def test_descendants_are_suspended_and_resumed_too(client: Client) -> None
     await client.wait("child", until=lambda status: status is Status.RUNNING)
 
 
-async def test_a_change_stands_in_the_audit_with_its_reason(engine: Engine) -> None:
+async def test_a_change_is_in_the_audit_with_its_reason(engine: Engine) -> None:
     handle = await engine.client.start("waits", instance_id="i")
     await handle.suspend(reason="one")
     await handle.resume(reason="two")

@@ -201,7 +201,7 @@ MALFORMED: dict[str, list[Any]] = {
 
 
 @pytest.mark.parametrize("lines", MALFORMED.values(), ids=MALFORMED)
-def test_what_is_no_export_is_refused_with_the_number_of_the_line(lines: list[Any]) -> None:
+def test_anything_but_an_export_is_refused_with_the_number_of_the_line(lines: list[Any]) -> None:
     packed = [line if isinstance(line, bytes) else json.dumps(line).encode() for line in lines]
     with pytest.raises(ImportMalformed) as refused:
         read(packed)

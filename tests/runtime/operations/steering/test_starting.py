@@ -121,7 +121,7 @@ async def test_return_gives_the_holder_if_it_is_of_the_same_workflow(
             await start(engine, "loose", instance_id="i", if_exists=IfExists.RETURN)
 
 
-async def test_restart_begins_a_finished_one_anew(engine: Engine) -> None:
+async def test_restart_begins_a_finished_instance_again(engine: Engine) -> None:
     async with engine:
         await finished(engine)
         before = await run_of(engine, "i")

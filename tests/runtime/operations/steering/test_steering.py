@@ -96,7 +96,7 @@ async def test_without_recursion_only_the_instance_is_suspended(engine: Engine) 
         assert await status(engine, "m0") is Status.RUNNING
 
 
-async def test_the_reason_stands_in_the_history(engine: Engine) -> None:
+async def test_the_reason_is_in_the_history(engine: Engine) -> None:
     async with engine:
         await engine.facade.start("leaf", instance_id="t")
         await engine.steering.suspend("t", by=ADA)

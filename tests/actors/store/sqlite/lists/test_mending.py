@@ -59,7 +59,7 @@ NAMES = ("kinds", "facets", "facets_created", "facets_updated", "facets_parent",
 
 @pytest.mark.parametrize("which", [1, -1], ids=["first", "last"])
 @pytest.mark.parametrize("name", NAMES)
-async def test_lists_are_made_anew(filled: Path, name: str, which: int) -> None:
+async def test_lists_are_made_again(filled: Path, name: str, which: int) -> None:
     # Given a page that was overwritten while no process had the store,
     page = pages_of(filled, name)[min(which, len(pages_of(filled, name)) - 1)]
     with filled.open("r+b") as file:

@@ -137,7 +137,7 @@ def has_the_name_of_a_part(data: Path, copy: Path) -> Path:
     ],
     ids=lambda way: way.__name__,
 )  # fmt: skip
-def test_what_is_no_backup_is_refused_and_the_store_stays(
+def test_anything_but_a_backup_is_refused_and_the_store_stays(
     data: Path, copy: Path, which: Callable[[Path, Path], Path]
 ) -> None:
     make(data, 2)

@@ -40,7 +40,7 @@ async def ids(path: Path) -> list[str]:
         return sorted(await store.ids("wf", after=None, limit=2_000), key=int)
 
 
-def test_the_file_shrinks_and_has_what_it_had(path: Path) -> None:
+def test_the_file_shrinks_and_keeps_its_content(path: Path) -> None:
     anyio.run(fill, path)
     (done,) = vacuum(path)
     assert done.bytes_before > 3 * done.bytes_after
@@ -50,7 +50,7 @@ def test_the_file_shrinks_and_has_what_it_had(path: Path) -> None:
     assert {file.name for file in path.parent.iterdir()} <= {path.name, f"{path.name}.id", f"{path.name}.lock"}
 
 
-def test_a_store_whose_host_was_killed_can_be_written_anew(path: Path) -> None:
+def test_a_store_whose_host_was_killed_can_be_vacuumed(path: Path) -> None:
     code = (
         f"import anyio, functools, pathlib; from {__name__} import fill;"
         f"anyio.run(functools.partial(fill, pathlib.Path({str(path)!r}), rest=False))"
@@ -61,7 +61,7 @@ def test_a_store_whose_host_was_killed_can_be_written_anew(path: Path) -> None:
     assert anyio.run(ids, path) == [str(n) for n in range(10, 1_001, 10)]
 
 
-def test_all_parts_are_written_anew(tmp_path: Path) -> None:
+def test_all_parts_are_vacuumed(tmp_path: Path) -> None:
     data = tmp_path / "store.db"
     make(data, 3)
     before = seen(data, 3)
