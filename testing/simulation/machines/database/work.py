@@ -1,7 +1,8 @@
 """The work of a statement on tables: it sees, locks, inserts, changes and deletes rows as READ COMMITTED has it.
 
 The rule: a statement sees one snapshot to its end. Only a row that it locks, changes or deletes is read again
-after a wait, as the other transaction has left it, and is left alone if it does not fit any more.
+after a wait, as the other transaction has left it, and is left alone if it does not fit any more. So is a row that has
+another key then, because the statements that wait for such rows name them by their keys.
 
 Functions that may have to wait are generators: they yield the transaction that they wait for, and go on behind its end.
 """
@@ -111,7 +112,7 @@ class Work:
             if own not in locks:
                 own.locked.append(version)
             locks[own] = strength
-        return version if version is seen or fits(version.row) else None
+        return version if version is seen or (_has_key_of(seen, version) and fits(version.row)) else None
 
     def delete(self, version: Version, fits: Fits = always) -> Waiting[Row | None]:
         """Delete a row; return it, or None if it was deleted or does not fit any more."""
@@ -216,6 +217,13 @@ class Work:
         version.ender = self._transaction
         version.ended_in = self._transaction.command
         self._transaction.ended.append(version)
+
+
+def _has_key_of(seen: Version, now: Version) -> bool:
+    """Whether a row still has the key that it had."""
+    table = seen.table
+    assert isinstance(table, Table)
+    return all(seen.row[at] == now.row[at] for columns in table.keys[:1] for at in columns)
 
 
 def _in_the_way(version: Version, own: Transaction, strength: Strength) -> Transaction | None:

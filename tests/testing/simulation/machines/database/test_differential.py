@@ -137,6 +137,32 @@ def test_a_value_that_another_session_has_just_made_is_changed(both: Both) -> No
     assert [(each.session, each.what) for each in check(both, program)[-2:]] == [(1, [(1,)]), (0, [])]
 
 
+ACTOR = (["wf"], ["id1"], [True], [b"x"], [1], [0], [0], [None], [None], [None])
+# Parts of a commit that name an actor by its key, which is 1, with their arguments.
+BY_KEY = {
+    "update": ([1], [b"y"], [False], 1),
+    "change": ([1], [b"y"], [False], [1], [0], [2], [None], [None], [None], 1),
+    "unmark": ([1],),
+    "delete": ([1],),
+    "replace": ([1], [5], [1], *ACTOR),
+}
+
+
+@pytest.mark.parametrize("part", BY_KEY)
+def test_an_actor_that_got_another_key_meanwhile_is_left_alone(both: Both, part: str) -> None:
+    fence = HOSTS[0], NOW, RIGHT
+    program: list[Step] = [
+        Ran(0, statements.commit_of(("create",)), (*fence, [1], [1], *ACTOR)),
+        Ended(0, "BEGIN"),
+        Ran(0, statements.commit_of(("replace",)), (*fence, [1], [4], [1], *ACTOR)),
+        Ran(1, statements.commit_of((part,)), (*fence, *BY_KEY[part])),
+        Ended(0, "COMMIT"),
+    ]
+    waited, _ = check(both, program)[-2:]
+    # A part that counts its actors finds one too few, and the others change nothing.
+    assert (waited.session, waited.what) == (1, "22012" if part in ("update", "change") else [(1,)])
+
+
 def test_a_program_has_the_same_outcome_on_both(both: Both) -> None:
     came: Counter[str] = Counter()
 
