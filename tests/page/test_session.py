@@ -24,7 +24,7 @@ def test_a_login_opens_the_page_and_ends(browser: Any, tmp_path: Path) -> None:
         assert page.locator("nav.side").count() == 0
         visitor.fill("Token", "open barley")
         visitor.click("Log in")
-        visitor.see("none that this daemon knows")
+        visitor.see("does not know the API token")
         visitor.fill("Token", "open sesame")
         visitor.click("Log in")
         # And then it shows the view that was asked for, also after a reload, and changes come in.
